@@ -1,0 +1,39 @@
+"""Where things lie: shipped data, runs and the cache of converted models.
+
+Each place has one environment variable that overrides it; nothing else in the package reads them.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+PACKAGE = Path(__file__).resolve().parent
+CHECKOUT = PACKAGE.parent
+
+
+def data_dir() -> Path:
+    """The folder of shipped models and texts (`data/` of a checkout, or inside an installed wheel)."""
+    if override := os.environ.get("QTHA_LAB_DATA"):
+        return Path(override)
+    inside = PACKAGE / "data"
+    return inside if inside.is_dir() else CHECKOUT / "data"
+
+
+def runs_dir() -> Path:
+    """The folder of run directories: `QTHA_LAB_RUNS`, else `runs/` of the checkout or of the working folder."""
+    if override := os.environ.get("QTHA_LAB_RUNS"):
+        return Path(override)
+    root = CHECKOUT if (CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
+    return root / "runs"
+
+
+def cache_dir() -> Path:
+    """The folder of fetched and converted models: `QTHA_LAB_CACHE`, else `~/.cache/qtha-lab`."""
+    if override := os.environ.get("QTHA_LAB_CACHE"):
+        return Path(override)
+    return Path.home() / ".cache" / "qtha-lab"
+
+
+def profile() -> Literal["ci", "full"]:
+    """`"ci"` when `QTHA_LAB_PROFILE=ci` asks every notebook to shrink to seconds."""
+    return "ci" if os.environ.get("QTHA_LAB_PROFILE") == "ci" else "full"

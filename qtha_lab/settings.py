@@ -1,0 +1,181 @@
+"""A setting is declared once; checks, forms, flags and tables are read from the declaration.
+
+Reads dataclasses (PEFT configs, ours and theirs) and pydantic models. Draws nothing and parses no
+command line: `widgets.form` and `qtha_lab.cli` do.
+"""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterable
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One setting as declared: what it may be, what it means and what it is by default."""
+
+    name: str
+    type: type
+    default: Any
+    help: str = ""
+    unit: str = ""
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    choices: tuple = ()
+    optional: bool = False
+
+    def check(self, value: Any) -> None:
+        """Refuse a value outside the declaration.
+
+        Raises:
+            ValueError: With one sentence that has the rule and the value.
+
+        Example:
+            >>> Setting("r", int, 8, ge=2).check(1)
+            Traceback (most recent call last):
+            ValueError: r must be at least 2, not 1
+        """
+        if value is None:
+            if not self.optional:
+                raise ValueError(f"{self.name} must be given, not None")
+            return
+        if self.choices:
+            if value not in self.choices:
+                raise ValueError(
+                    f"{self.name} must be one of {', '.join(map(str, self.choices))}, not {value!r}"
+                    f"{_hint(str(value), map(str, self.choices))}"
+                )
+            return
+        if not self._type_fits(value):
+            raise ValueError(f"{self.name} must be {_article(self.type)}, not {value!r}")
+        if self.type in (int, float):
+            self._check_limits(value)
+
+    def _type_fits(self, value: Any) -> bool:
+        if self.type in (int, float):
+            number = int if self.type is int else (int, float)
+            return isinstance(value, number) and not isinstance(value, bool)
+        return self.type not in (bool, str) or isinstance(value, self.type)
+
+    def _check_limits(self, value: float) -> None:
+        if self.type is float and value != value:
+            raise ValueError(f"{self.name} must be a number, not nan")
+        if self.ge is not None and value < self.ge:
+            raise ValueError(f"{self.name} must be at least {self.ge}, not {value}")
+        if self.gt is not None and value <= self.gt:
+            raise ValueError(f"{self.name} must be above {self.gt}, not {value}")
+        if self.le is not None and value > self.le:
+            raise ValueError(f"{self.name} must be at most {self.le}, not {value}")
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    choices: Iterable = (),
+    unit: str = "",
+) -> Any:
+    """Declare a setting of a dataclass: `r: int = setting(8, "Bottleneck size.", ge=1)`."""
+    metadata = {
+        "help": help, "ge": ge, "gt": gt, "le": le, "choices": tuple(choices), "unit": unit,
+    }  # fmt: skip
+    if isinstance(default, (list, dict, set)):
+        return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def settings_of(declared: type) -> dict[str, Setting]:
+    """Every setting of a dataclass or pydantic model, by name, in the order declared."""
+    hints = typing.get_type_hints(declared)
+    if hasattr(declared, "model_fields"):
+        return {name: _from_pydantic(name, f) for name, f in declared.model_fields.items()}
+    fields = [f for f in dataclasses.fields(declared) if f.init]
+    return {f.name: _from_dataclass(f, hints[f.name]) for f in fields}
+
+
+def check_settings(config: Any) -> None:
+    """Hold every setting of a dataclass instance against its declaration (see `Setting.check`)."""
+    for name, declared in settings_of(type(config)).items():
+        declared.check(getattr(config, name))
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The known name closest in spelling, if one is close enough to be meant."""
+    found = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+def unknown(kind: str, name: str, names: Iterable[str]) -> ValueError:
+    """The refusal of an unknown name, to be raised.
+
+    Example:
+        >>> raise unknown("method", "qhta", ["lora", "qtha"])
+        Traceback (most recent call last):
+        ValueError: unknown method 'qhta': did you mean 'qtha'? Known: lora, qtha
+    """
+    known = sorted(names)
+    return ValueError(f"unknown {kind} {name!r}{_hint(name, known)} Known: {', '.join(known)}")
+
+
+def _hint(name: str, names: Iterable[str]) -> str:
+    close = nearest(name, names)
+    return f": did you mean {close!r}?" if close else "."
+
+
+def _article(kind: type) -> str:
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(
+        kind, f"a {getattr(kind, '__name__', kind)}"
+    )
+
+
+def _plain_type(hint: Any) -> tuple[type, bool, tuple]:
+    """The one plain type of an annotation, whether None is allowed, and literal choices."""
+    if typing.get_origin(hint) is typing.Annotated:
+        hint = typing.get_args(hint)[0]
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        members = typing.get_args(hint)
+        optional = type(None) in members
+        plain = [m for m in members if m is not type(None)]
+        kind, _, choices = _plain_type(plain[0])
+        return kind, optional, choices
+    if typing.get_origin(hint) is typing.Literal:
+        choices = typing.get_args(hint)
+        return type(choices[0]), False, choices
+    origin = typing.get_origin(hint) or hint
+    return (origin if isinstance(origin, type) else object), False, ()
+
+
+def _from_dataclass(field: dataclasses.Field, hint: Any) -> Setting:
+    kind, optional, choices = _plain_type(hint)
+    default = field.default
+    if default is dataclasses.MISSING:
+        made = field.default_factory is not dataclasses.MISSING
+        default = field.default_factory() if made else None
+    said = field.metadata
+    limits = {key: said.get(key) for key in ("ge", "gt", "le")}
+    return Setting(
+        field.name, kind, default, " ".join(said.get("help", "").split()), said.get("unit") or "",
+        **limits, choices=tuple(said.get("choices") or choices), optional=optional or default is None,
+    )  # fmt: skip
+
+
+def _from_pydantic(name: str, field: Any) -> Setting:
+    kind, optional, choices = _plain_type(field.annotation)
+    limits = {
+        key: getattr(rule, key)
+        for rule in field.metadata
+        for key in ("ge", "gt", "le")
+        if getattr(rule, key, None) is not None
+    }
+    extra = field.json_schema_extra or {}
+    default = None if field.is_required() else field.get_default(call_default_factory=True)
+    return Setting(
+        name, kind, default, field.description or "", extra.get("unit", ""),
+        **limits, choices=choices, optional=optional,
+    )  # fmt: skip

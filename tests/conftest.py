@@ -1,0 +1,14 @@
+"""Fixtures of the whole suite: no network, one thread, every test its own runs folder."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _runs_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path / "runs"))
