@@ -1,0 +1,32 @@
+"""The command `qtha-lab`: everything the workbench does, from the shell.
+
+One file a group of commands. A refusal is one sentence on standard error and exit status 2.
+"""
+
+import os
+import sys
+
+import typer
+
+app = typer.Typer(
+    name="qtha-lab",
+    help="Quantum parameter-efficient fine-tuning: QTHA against LoRA, from the shell.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """Run the command line; refusals become one sentence (`QTHA_LAB_DEBUG=1` shows the traceback)."""
+    from qtha_lab.cli import bench, compare, machine, run  # noqa: F401  (they add their commands)
+
+    try:
+        app()
+    except (ValueError, LookupError, OSError, NotImplementedError) as refused:
+        if os.environ.get("QTHA_LAB_DEBUG"):
+            raise
+        said = refused.args[0] if isinstance(refused, LookupError) and refused.args else refused
+        print(f"error: {said}", file=sys.stderr)
+        sys.exit(2)

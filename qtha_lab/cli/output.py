@@ -1,0 +1,55 @@
+"""How the commands speak: tables and progress for people, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON document to standard output, and nothing else goes there."""
+    print(json.dumps(value, indent=2))
+
+
+def print_table(rows: Sequence[Sequence[str]], caption: str | None = None) -> None:
+    """Print rows of text, the first one being the heading; numbers are aligned to the right."""
+    heading, *body = rows
+    table = Table(caption=caption, caption_justify="left")
+    for index, name in enumerate(heading):
+        numeric = all(row[index][:1] in "-+0123456789" for row in body if row[index])
+        table.add_column(name, justify="right" if numeric else "left")
+    for row in body:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def progress() -> Progress:
+    """A live bar a run on standard error, so that standard output stays clean."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        TextColumn("{task.completed:>4.0f}/{task.total:<4.0f}"),
+        TextColumn("{task.fields[said]}"),
+        console=Console(file=sys.stderr),
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time as people say it.
+
+    Example:
+        >>> duration(75), duration(8000), duration(None)
+        ('1 min 15 s', '2 h 13 min', '')
+    """
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

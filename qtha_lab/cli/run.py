@@ -1,0 +1,137 @@
+"""`qtha-lab run`, `runs`, `stop` and `resume`: one fine-tune, from start to finish."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qtha_lab.cli import app
+from qtha_lab.cli.flags import divide, with_flags
+from qtha_lab.cli.output import duration, print_json, print_table, progress
+from qtha_lab.experiment import Experiment, MethodChoice, Training
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Detach = Annotated[bool, typer.Option(help="Return at once; the run goes on by itself.")]
+RunId = Annotated[str, typer.Argument(help="The run, as `qtha-lab runs` names it.")]
+
+
+@app.command()
+@with_flags((Experiment, "The experiment"), (Training, "The training"))
+def run(
+    file: Annotated[Path | None, typer.Argument(help="An experiment file (YAML).")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Such as lora, or qtha(r=4,waist=16,learning_rate=0.02).")
+    ] = None,
+    detach: Detach = False,
+    json: Json = False,
+    given: dict[str, Any] | None = None,
+) -> None:
+    """Fine-tune once. Flags win over the file. Ctrl-C stops it softly, to be resumed later."""
+    from qtha_lab import runs
+
+    own, training = divide(given or {}, (Experiment, Training))
+    read = Experiment.from_yaml(file) if file else None
+    fields = read.model_dump() if read else {}
+    fields |= own | {"training": {**fields.get("training", {}), **training}}
+    if method:
+        fields["method"] = MethodChoice.parse(method)
+    fields.setdefault("method", MethodChoice.parse("qtha"))
+    _show(runs.launch(Experiment(**fields)), detach=detach, json=json)
+
+
+@app.command()
+def resume(run_id: RunId, detach: Detach = False, json: Json = False) -> None:
+    """Go on with a stopped, failed or dead run from its last checkpoint."""
+    from qtha_lab import runs
+
+    found = runs.attach(run_id)
+    found.resume()
+    _show(found, detach=detach, json=json)
+
+
+@app.command()
+def stop(run_id: RunId) -> None:
+    """Ask a run to finish its step, save and stop; insist if it does not."""
+    from qtha_lab import runs
+
+    found = runs.attach(run_id)
+    found.stop()
+    print(f"{run_id}: {found.wait(timeout=60).state}")
+
+
+@app.command("runs")
+def list_(
+    run_id: Annotated[str | None, typer.Argument(help="Show this run's last output.")] = None,
+    json: Json = False,
+) -> None:
+    """List the runs, newest first, or look at one."""
+    from qtha_lab import runs
+
+    found = [runs.attach(run_id)] if run_id else runs.list_runs()
+    if json:
+        print_json([_entry(r) for r in found])
+    elif run_id:
+        _print_state(found[0])
+        print(found[0].log_tail())
+    else:
+        rows = [(r.id, s.state, f"{s.step}/{s.steps}", s.message) for r in found if (s := r.status())]
+        print_table([("run", "state", "step", "message"), *rows])
+
+
+def _entry(run) -> dict[str, Any]:
+    status = run.status()
+    return {
+        "run_id": run.id, "state": status.state, "step": status.step, "steps": status.steps,
+        "message": status.message, "run_dir": str(run.path), "summary": run.summary(),
+    }  # fmt: skip
+
+
+def _show(run, *, detach: bool, json: bool) -> None:
+    """Follow a run to its end, or only name it."""
+    if not detach:
+        follow(run)
+    if json:
+        print_json(_entry(run))
+    elif detach:
+        print(f"{run.id}: started; `qtha-lab runs {run.id}` shows it")
+    else:
+        _print_state(run)
+    if not detach and run.status().state in ("failed", "dead", "diverged"):
+        raise typer.Exit(1)
+
+
+def follow(run) -> None:
+    """A live bar until the run ends; Ctrl-C stops the run softly and says how to go on."""
+    with progress() as bars:
+        status = run.status()
+        bar = bars.add_task(run.id, total=status.steps, said=status.state)
+        try:
+            while not (status := run.status()).ended:
+                left = duration(status.seconds_left)
+                bars.update(bar, completed=status.step, said=f"{status.state} {left}")
+                time.sleep(0.25)
+        except KeyboardInterrupt:
+            bars.update(bar, said="stopping after this step")
+            run.stop()
+            status = run.wait(timeout=60)
+            print(f"resume it with: qtha-lab resume {run.id}", file=sys.stderr)
+        bars.update(bar, completed=status.step, said=status.state)
+
+
+def _print_state(run) -> None:
+    status, summary = run.status(), run.summary() or {}
+    print(f"{run.id}: {status.state} at step {status.step} of {status.steps}. {status.message}".strip())
+    shown = (
+        "trainable_parameters eval_loss_start eval_loss train_loss perplexity token_accuracy accuracy "
+        "exact_match bleu4 rougeL seconds_per_step"
+    ).split()
+    rows = [
+        (name.replace("_", " "), f"{value:,}" if isinstance(value, int) else f"{value:.4g}")
+        for name in shown
+        if (value := summary.get(name)) is not None
+    ]
+    if rows:
+        print_table([("measure", "value"), *rows])
+    print(f"in {run.path}")

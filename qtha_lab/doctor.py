@@ -1,0 +1,97 @@
+"""What a machine has and lacks for qtha-lab, each finding with the command that mends it.
+
+Changes nothing.
+"""
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+
+from qtha_lab.paths import cache_dir, data_dir, runs_dir
+
+PACKAGES = (
+    "torch transformers peft accelerate pennylane pennylane-lightning numba tensornetwork "
+    "jupyterlab ipywidgets anywidget plotly kaleido"
+).split()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: `level` is "ok", "note" (works without) or "problem"."""
+
+    name: str
+    level: str
+    said: str
+    mend: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def examine() -> list[Finding]:
+    """Look at Python, packages, models, disk and browser."""
+    return [_python(), *map(_package, PACKAGES), *_models(), _runs(), _cache(), _browser(), _gpu()]
+
+
+def _python() -> Finding:
+    version = sys.version.split()[0]
+    if sys.version_info < (3, 11):
+        return Finding("python", "problem", version, "qtha-lab needs Python 3.11 or newer")
+    return Finding("python", "ok", version)
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, "ok", importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, "problem", "not installed", "make install")
+
+
+def _models() -> list[Finding]:
+    from qtha_lab.models import is_available, model_names
+
+    return [
+        Finding(f"model {name}", "ok", "here")
+        if is_available(name)
+        else Finding(f"model {name}", "note", "not here yet", f"qtha-lab fetch {name}")
+        for name in model_names()
+    ]
+
+
+def _runs() -> Finding:
+    folder = runs_dir()
+    parent = next(p for p in [folder, *folder.parents] if p.exists())
+    free = shutil.disk_usage(parent).free / 2**30
+    if not os.access(parent, os.W_OK):
+        return Finding("runs", "problem", f"{folder} is not writable", "set QTHA_LAB_RUNS")
+    if free < 1:
+        return Finding("runs", "problem", f"{free:.1f} GiB free at {folder}", "free some disk")
+    return Finding("runs", "ok", f"{folder}, {free:.0f} GiB free")
+
+
+def _cache() -> Finding:
+    level = "ok" if data_dir().is_dir() else "problem"
+    return Finding("data", level, f"{data_dir()}; fetched models in {cache_dir()}")
+
+
+def _browser() -> Finding:
+    named = os.environ.get("BROWSER_PATH")
+    for candidate in [named, "chromium", "chromium-browser", "google-chrome", "chrome"]:
+        if candidate and (found := shutil.which(candidate)):
+            return Finding("browser", "ok", found)
+    said = "no Chromium or Chrome: figures export to HTML only, the browser test cannot run"
+    return Finding("browser", "note", said, "install chromium, or set BROWSER_PATH")
+
+
+def _gpu() -> Finding:
+    if importlib.util.find_spec("torch") is None:
+        return Finding("accelerator", "note", "unknown without torch")
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("accelerator", "ok", torch.cuda.get_device_name())
+    said = f"none; {os.cpu_count()} cores, {torch.get_num_threads()} torch threads"
+    return Finding("accelerator", "note", said)

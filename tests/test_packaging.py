@@ -1,0 +1,76 @@
+"""pyproject.toml, constraints.txt, environment.yml, the Makefile and the README say the same thing."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REQUIREMENTS = [
+    Requirement(line)
+    for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+]
+PINS = {
+    canonicalize_name(name): Version(version)
+    for name, version in re.findall(
+        r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M
+    )
+}
+GIVEN = "jupyterlab ipywidgets torch transformers pennylane pennylane-lightning plotly tensornetwork"
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda r: r.name)
+def test_every_dependency_has_a_tested_version_inside_its_range(requirement):
+    name = canonicalize_name(requirement.name)
+    if name == "torch":
+        assert name not in PINS, "torch is a range, never an exact pin"
+        assert not any(s.operator == "==" for s in requirement.specifier)
+        return
+    assert PINS[name] in requirement.specifier
+
+
+def test_the_packages_that_the_project_is_made_of_are_dependencies():
+    named = {canonicalize_name(r.name) for r in REQUIREMENTS}
+    assert set(GIVEN.split()) <= named
+
+
+def test_transformers_and_peft_are_a_pair_that_fits():
+    # transformers 5.24 calls peft >= 0.22 in load_adapter.
+    assert PINS["transformers"] < Version("5.24")
+    assert PINS["peft"] >= Version("0.21.2")
+
+
+def test_conda_installs_from_the_same_two_files_and_lists_nothing_itself():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *conda, pip = environment["dependencies"]
+    assert [re.split(r"[<>=]", name)[0] for name in conda] == ["python", "pip"]
+    assert pip == {"pip": ["--constraint constraints.txt", "--editable .[test]"]}
+    assert PROJECT["requires-python"].removeprefix(">=") in conda[0]
+
+
+def test_the_makefile_installs_from_the_same_two_files():
+    makefile = (ROOT / "Makefile").read_text()
+    assert "--constraint constraints.txt --editable '.[test]'" in makefile
+    assert re.findall(r"pip install.*", makefile) == [
+        "pip install --quiet --upgrade pip",
+        "pip install --quiet --constraint constraints.txt --editable '.[test]'",
+    ]
+
+
+def test_the_version_is_said_the_same_everywhere():
+    import qtha_lab
+
+    assert qtha_lab.__version__ == PROJECT["version"]
+    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_readme_starts_with_the_two_commands():
+    readme = (ROOT / "README.md").read_text()
+    assert readme.index("make lab") < readme.index("make test") < readme.index("\n## ")
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
