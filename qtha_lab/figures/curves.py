@@ -1,0 +1,150 @@
+"""Loss curves of training and evaluation, one colour a method, every seed drawn.
+
+A series is `{"label", "seed", "kind": "train" | "eval", "steps", "values"}`; nothing here reads a run.
+"""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypedDict
+
+import numpy as np
+import plotly.graph_objects as go
+
+from qtha_lab.figures import theme as look
+
+PANELS = {"train": ("x", "y", "train loss (nats)"), "eval": ("x2", "y2", "evaluation loss (nats)")}
+
+
+class Series(TypedDict):
+    """One curve of one run."""
+
+    label: str
+    seed: int
+    kind: Literal["train", "eval"]
+    steps: Sequence[float]
+    values: Sequence[float]
+
+
+def loss_curves(series: Iterable[Series], theme: str = "light") -> go.Figure:
+    """Train loss on the left, evaluation loss on the right; several seeds become a mean and a band.
+
+    `figure.layout.meta` has the caption and the alt text that states the finding.
+
+    Example:
+        >>> run = {"label": "lora", "seed": 0, "kind": "eval", "steps": [0, 50], "values": [6.3, 5.5]}
+        >>> loss_curves([run]).layout.meta["alt"]
+        'Evaluation loss: lora falls from 6.300 to 5.500 (1 seed).'
+    """
+    series = list(series)
+    figure = empty_curves(theme)
+    for label in dict.fromkeys(one["label"] for one in series):
+        for kind in PANELS:
+            seeds = [one for one in series if (one["label"], one["kind"]) == (label, kind)]
+            figure.add_traces(_seeds(seeds) if len(seeds) > 1 else [curve(one) for one in seeds])
+    name_once(figure.data)
+    figure.update_layout(meta={"caption": CAPTION, "alt": describe(series)})
+    return figure
+
+
+CAPTION = (
+    "Loss of each training step and loss on the held-out rows. Of several seeds: the mean, and a band "
+    "from the smallest to the largest. Each method ran at the learning rate given to it; the figure "
+    "does not show how it would do at another."
+)
+
+
+def empty_curves(theme: str = "light") -> go.Figure:
+    """The two panels with their axes and no curve yet."""
+    figure = go.Figure(layout={"template": look.template(theme), "height": 360})
+    for panel, (x, y, title) in enumerate(PANELS.values()):
+        number = x[1:]
+        domain = [0, 0.46] if panel == 0 else [0.54, 1]
+        figure.layout[f"xaxis{number}"] = {"title": {"text": "step"}, "domain": domain, "anchor": y}
+        figure.layout[f"yaxis{number}"] = {"title": {"text": title}, "anchor": x}
+    return figure
+
+
+def name_once(traces: Iterable[go.Scatter]) -> None:
+    """Let each label stand once in the legend: by an evaluation curve, which has the symbol."""
+    named: dict[str, go.Scatter] = {}
+    for trace in traces:
+        trace.showlegend = False
+        if trace.legendgroup not in named or "markers" not in named[trace.legendgroup].mode:
+            named[trace.legendgroup] = trace
+    for trace in named.values():
+        trace.showlegend = True
+
+
+def curve(one: Series, said: str | None = None) -> go.Scatter:
+    """One line; markers where it was evaluated. `said` replaces the seed in the hover text."""
+    style = look.method_style(one["label"])
+    x, y, _ = PANELS[one["kind"]]
+    evaluated = one["kind"] == "eval"
+    steps, values = decimate(one["steps"], one["values"])
+    said = said or f"seed {one['seed']}"
+    return go.Scatter(
+        x=steps, y=values, xaxis=x, yaxis=y, name=one["label"], legendgroup=one["label"],
+        mode="lines+markers" if evaluated else "lines",
+        line={"color": style["color"], "dash": style["dash"], "width": 2 if evaluated else 1.2},
+        marker={"symbol": style["symbol"], "size": 8},
+        hovertemplate=f"{one['label']} · {said}<br>step %{{x}}: %{{y:.4f}}<extra></extra>",
+        meta={"seed": one["seed"], "kind": one["kind"]},
+    )  # fmt: skip
+
+
+def _seeds(seeds: list[Series]) -> list[go.Scatter]:
+    """Smallest, largest and mean of the seeds, over the steps that all of them have."""
+    common = sorted(set.intersection(*(set(one["steps"]) for one in seeds)))
+    at = [dict(zip(one["steps"], one["values"], strict=True)) for one in seeds]
+    table = np.array([[one[step] for step in common] for one in at])
+    one = seeds[0]
+    low, high, mean = (
+        curve({**one, "steps": common, "values": f(axis=0)}, f"{f.__name__} of {len(seeds)} seeds")
+        for f in (table.min, table.max, table.mean)
+    )
+    color = look.faint(look.method_style(one["label"])["color"])
+    for edge in (low, high):
+        edge.update(mode="lines", line_width=0, hoverinfo="skip", hovertemplate=None)
+    high.update(fill="tonexty", fillcolor=color)
+    return [low, high, mean]
+
+
+def decimate(steps, values, most: int = 800) -> tuple[np.ndarray, np.ndarray]:
+    """About that many points: the lowest and the highest of each stretch, so no spike is lost.
+
+    Example:
+        >>> steps, values = decimate(range(10_000), [9.0] + 9_999 * [1.0], most=100)
+        >>> len(steps) <= 102, values.max().item(), steps[-1].item()
+        (True, 9.0, 9999)
+    """
+    steps, values = np.asarray(steps), np.asarray(values, dtype=float)
+    if len(steps) <= most:
+        return steps, values
+    edges = np.linspace(0, len(steps), most // 2 + 1).astype(int)
+    keep = {0, len(steps) - 1}
+    for start, stop in itertools.pairwise(edges):
+        keep |= {start + values[start:stop].argmin(), start + values[start:stop].argmax()}
+    picked = np.array(sorted(keep))
+    return steps[picked], values[picked]
+
+
+def describe(series: Iterable[Series]) -> str:
+    """The finding in words, for people who do not see the figure: start and end of each method."""
+    runs: dict[str, list[Series]] = {}
+    for one in series:
+        if one["kind"] == "eval" and len(one["steps"]):
+            runs.setdefault(one["label"], []).append(one)
+    if not runs:
+        return "Evaluation loss: nothing evaluated yet."
+    return f"Evaluation loss: {'; '.join(_told(label, runs[label]) for label in runs)}."
+
+
+def _told(label: str, seeds: list[Series]) -> str:
+    first = np.mean([one["values"][0] for one in seeds])
+    last = [one["values"][-1] for one in seeds]
+    count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
+    if all(len(one["steps"]) == 1 for one in seeds):
+        return f"{label} starts at {first:.3f} ({count})"
+    verb = "falls" if np.mean(last) < first else "goes"
+    spread = f", {min(last):.3f} to {max(last):.3f}" if len(seeds) > 1 else ""
+    return f"{label} {verb} from {first:.3f} to {np.mean(last):.3f} ({count}{spread})"

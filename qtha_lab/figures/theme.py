@@ -1,0 +1,109 @@
+"""One look for every figure: a method has the same colour, dash and symbol wherever it is drawn.
+
+Holds styles and templates only; what is drawn is decided by the figure functions.
+"""
+
+import functools
+import zlib
+
+import plotly.graph_objects as go
+
+# Told apart by people with deuteranopia and protanopia, and at least 3:1 against white and near-black
+# (a test measures both). Source: after Okabe and Ito 2008, light ones darkened, orange left out.
+BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
+PINK, SKY, GREY = "#CC79A7", "#3A9BDC", "#767676"
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "pentagon", "star")
+
+# The methods met in every figure; all others are styled by their name alone (see `method_style`).
+KNOWN = {
+    "qtha": (BLUE, "solid", "circle"),
+    "lora": (VERMILLION, "dash", "square"),
+    "dora": (GREEN, "dot", "diamond"),
+    "vera": (PINK, "dashdot", "triangle-up"),
+    "adalora": (VERMILLION, "dot", "star"),
+    "ia3": (GREY, "dot", "cross"),
+    "fourierft": (SKY, "longdash", "pentagon"),
+    "loha": (GREEN, "longdash", "x"),
+    "lokr": (PINK, "dash", "cross"),
+    "oft": (GREY, "dash", "diamond"),
+    "boft": (GREY, "longdashdot", "square"),
+    "hra": (SKY, "dot", "star"),
+}
+
+
+def method_of(label: str) -> str:
+    """The method of a label: `"qtha(r=4)"` is drawn as a `"qtha"`."""
+    return label.split("(", 1)[0].strip().lower()
+
+
+@functools.cache
+def method_style(label: str) -> dict[str, str]:
+    """Colour, dash and symbol of a method; options in the label change the dash and symbol only.
+
+    Example:
+        >>> method_style("qtha")
+        {'color': '#0072B2', 'dash': 'solid', 'symbol': 'circle'}
+        >>> method_style("qtha(r=4)")["color"] == method_style("qtha")["color"]
+        True
+    """
+    name = method_of(label)
+    color, dash, symbol = KNOWN.get(name) or _from_name(name)
+    if "(" in label:
+        _, dash, symbol = _from_name(label.replace(" ", ""), avoid=dash)
+    return {"color": color, "dash": dash, "symbol": symbol}
+
+
+def _from_name(text: str, avoid: str = "") -> tuple[str, str, str]:
+    """A style that depends on the spelling only, so it is the same in every process."""
+    number = zlib.crc32(text.encode())
+    colors = (GREEN, PINK, SKY, GREY)
+    dashes = [dash for dash in DASHES if dash != avoid]
+    number, color = divmod(number, len(colors))
+    number, dash = divmod(number, len(dashes))
+    return colors[color], dashes[dash], SYMBOLS[number % len(SYMBOLS)]
+
+
+def faint(color: str, opacity: float = 0.2) -> str:
+    """The same colour, see-through: `"#0072B2"` becomes `"rgba(0,114,178,0.2)"`."""
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
+def template(theme: str = "light") -> go.layout.Template:
+    """The plotly template `"light"`, `"dark"`, or `"page"`: no background, ink readable on both.
+
+    Raises:
+        ValueError: If there is no such theme.
+    """
+    inks = {
+        "light": ("#1f2328", "#d9dde3", "#ffffff"),
+        "dark": ("#e6e8eb", "#3b4048", "#111111"),
+        "page": (GREY, "rgba(128,128,128,0.25)", "rgba(0,0,0,0)"),
+    }
+    if theme not in inks:
+        raise ValueError(f"theme must be one of {', '.join(inks)}, not {theme!r}")
+    ink, grid, paper = inks[theme]
+    axis = {
+        "gridcolor": grid, "linecolor": ink, "showline": True, "zeroline": False, "ticks": "outside",
+        "tickcolor": ink, "automargin": True, "title": {"standoff": 8},
+    }  # fmt: skip
+    return go.layout.Template(
+        layout={
+            "font": {"family": "Helvetica, Arial, sans-serif", "size": 13, "color": ink},
+            "paper_bgcolor": paper,
+            "plot_bgcolor": paper,
+            "colorway": [BLUE, VERMILLION, GREEN, PINK, SKY, GREY],
+            "xaxis": axis,
+            "yaxis": axis,
+            "legend": {
+                "orientation": "h",
+                "yanchor": "bottom",
+                "y": 1.02,
+                "x": 0,
+                "xanchor": "left",
+            },
+            "margin": {"l": 60, "r": 16, "t": 48, "b": 48},
+            "hoverlabel": {"namelength": -1},
+        }
+    )
