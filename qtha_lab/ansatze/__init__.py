@@ -1,0 +1,8 @@
+"""Ansatze by name: one file each in this folder, found by itself.
+
+`build("qtha", n_qubits=4, n_layers=2)` gives a `Circuit`; adding an ansatz is adding its file.
+"""
+
+from qtha_lab.ansatze.registry import AnsatzInfo, ansatz, build, get, names
+
+__all__ = ["AnsatzInfo", "ansatz", "build", "get", "names"]

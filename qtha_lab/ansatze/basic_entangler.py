@@ -1,0 +1,23 @@
+"""Basic entangler layers: one RX a qubit and a ring of CNOTs."""
+
+from qtha_lab.ansatze.registry import ansatz
+from qtha_lab.circuits import Angle, Circuit, Gate
+
+
+@ansatz(
+    "basic_entangler",
+    summary="RY encoding, RX on every qubit, a ring of CNOTs; 1 angle a qubit and layer.",
+    source="PennyLane's BasicEntanglerLayers",
+    n_params=lambda n_qubits, n_layers: n_qubits * n_layers,
+)
+def basic_entangler(n_qubits: int, n_layers: int, reupload: bool = True) -> Circuit:
+    """Two qubits are linked by one CNOT instead of a ring, as PennyLane's template does."""
+    gates: list[Gate] = []
+    angles = map(Angle.param, range(n_qubits * n_layers))
+    links = n_qubits if n_qubits > 2 else n_qubits - 1
+    for layer in range(n_layers):
+        if reupload or layer == 0:
+            gates += [Gate("RY", i, Angle.input(i)) for i in range(n_qubits)]
+        gates += [Gate("RX", i, next(angles)) for i in range(n_qubits)]
+        gates += [Gate("CNOT", (i, (i + 1) % n_qubits)) for i in range(links)]
+    return Circuit(n_qubits, gates)

@@ -1,0 +1,113 @@
+"""What an ansatz declares about itself, and how it is found and built.
+
+Holds no circuit: each lies in a file of its own beside this one.
+"""
+
+import dataclasses
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+
+from qtha_lab import ansatze
+from qtha_lab.circuits import Circuit
+from qtha_lab.settings import nearest, unknown
+
+_FOUND: dict[str, "AnsatzInfo"] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class AnsatzInfo:
+    """An ansatz as declared; `n_params(n_qubits, n_layers)` is its stated count of angles."""
+
+    name: str
+    summary: str
+    source: str
+    n_params: Callable[[int, int], int]
+    min_qubits: int
+    make: Callable[..., Circuit]
+
+    @property
+    def options(self) -> dict[str, object]:
+        """What it can be told beyond qubits, layers and re-uploading, with the defaults."""
+        common = ("n_qubits", "n_layers", "reupload")
+        parameters = inspect.signature(self.make).parameters.values()
+        return {p.name: p.default for p in parameters if p.name not in common}
+
+
+def ansatz(
+    name: str,
+    *,
+    summary: str,
+    source: str,
+    n_params: Callable[[int, int], int],
+    min_qubits: int = 1,
+) -> Callable:
+    """Register the function below as an ansatz: `(n_qubits, n_layers, reupload) -> Circuit`."""
+
+    def register(make: Callable[..., Circuit]) -> Callable[..., Circuit]:
+        _FOUND[name] = AnsatzInfo(name, summary, source, n_params, min_qubits, make)
+        return make
+
+    return register
+
+
+@functools.cache
+def _discover() -> None:
+    for module in pkgutil.iter_modules(ansatze.__path__):
+        importlib.import_module(f"{ansatze.__name__}.{module.name}")
+
+
+def names() -> list[str]:
+    """All ansatze, in alphabetical order."""
+    _discover()
+    return sorted(_FOUND)
+
+
+def get(name: str) -> AnsatzInfo:
+    """The ansatz of that name.
+
+    Raises:
+        ValueError: If there is none, with the nearest name.
+    """
+    if name not in names():
+        raise unknown("ansatz", str(name), _FOUND)
+    return _FOUND[name]
+
+
+def build(name: str, n_qubits: int, n_layers: int, reupload: bool = True, **options) -> Circuit:
+    """The circuit of an ansatz; equal requests give the same object.
+
+    Args:
+        name: One of `names()`.
+        n_qubits: Qubits, and inputs: feature i turns qubit i.
+        n_layers: Repeated blocks.
+        reupload: Encode the data in every layer, or only once at the start.
+        options: What else the ansatz takes (see `get(name).options`).
+
+    Raises:
+        ValueError: If the name or an option is unknown, or there are too few qubits or layers.
+
+    Example:
+        >>> circuit = build("qtha", n_qubits=3, n_layers=2)
+        >>> circuit.n_inputs, circuit.n_params
+        (3, 24)
+    """
+    info = get(name)
+    for value, what, least in ((n_qubits, "qubits", info.min_qubits), (n_layers, "layers", 1)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            least_text = f"{least} {what if least > 1 else what[:-1]}"
+            raise ValueError(f"ansatz {name!r} needs at least {least_text}, not {value!r}")
+    for option in options:
+        if option not in info.options:
+            close = nearest(option, info.options)
+            hint = f": did you mean {close!r}?" if close else "."
+            known = ", ".join(info.options) or "none"
+            raise ValueError(f"ansatz {name!r} has no option {option!r}{hint} Known: {known}")
+    return _build(name, n_qubits, n_layers, bool(reupload), tuple(sorted(options.items())))
+
+
+@functools.lru_cache(maxsize=256)
+def _build(name: str, n_qubits: int, n_layers: int, reupload: bool, options: tuple) -> Circuit:
+    return get(name).make(n_qubits, n_layers, reupload, **dict(options))

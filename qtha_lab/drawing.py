@@ -1,0 +1,87 @@
+"""A circuit as text, in the manner of PennyLane's `qml.draw`, with the source of every angle.
+
+Knows nothing of values: it draws which input or parameter an angle reads.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qtha_lab.circuits import Circuit
+    from qtha_lab.gates import Gate
+
+
+def draw(circuit: "Circuit", width: int, max_rows: int) -> str:
+    """Draw a circuit, wrapped at `width` characters, `max_rows` continuations at most."""
+    columns = _columns(circuit)
+    texts = [_column_text(column, circuit.n_qubits) for column in columns]
+    labels = [
+        f"{wire}: ".rjust(len(str(circuit.n_qubits - 1)) + 2) for wire in range(circuit.n_qubits)
+    ]
+    rows = _wrap(texts, width - len(labels[0]) - len("···"))
+    blocks, drawn = [], 0
+    for number, row in enumerate(rows[:max_rows]):
+        start = "──" if number == 0 else "··"
+        end = "─┤" if number == len(rows) - 1 else "─···"
+        lines = ["─".join(texts[i][wire] for i in row) for wire in range(circuit.n_qubits)]
+        blocks.append(
+            "\n".join(
+                f"{label}{start}{line}{end}" for label, line in zip(labels, lines, strict=True)
+            )
+        )
+        drawn += sum(len(columns[i]) for i in row)
+    if drawn < len(circuit.gates):
+        blocks.append(
+            f"··· {len(circuit.gates) - drawn} more gates of {len(circuit.gates)}, "
+            f"depth {circuit.depth()}"
+        )
+    return "\n\n".join(blocks)
+
+
+def _columns(circuit: "Circuit") -> list[list["Gate"]]:
+    """Gates that can be drawn one above the other, each as far left as it goes."""
+    free_from = [0] * circuit.n_qubits
+    columns: list[list[Gate]] = []
+    for gate in circuit.gates:
+        covered = range(min(gate.wires), max(gate.wires) + 1)
+        at = max(free_from[wire] for wire in covered)
+        if at == len(columns):
+            columns.append([])
+        columns[at].append(gate)
+        for wire in covered:
+            free_from[wire] = at + 1
+    return columns
+
+
+def _column_text(column: list["Gate"], n_qubits: int) -> list[str]:
+    cells = [""] * n_qubits
+    linked = any(len(gate.wires) > 1 for gate in column)
+    for gate in column:
+        for wire, text in _cells(gate).items():
+            cells[wire] = text if len(gate.wires) > 1 or not linked else f"─{text}"
+    widest = max(map(len, cells))
+    return [cell.ljust(widest, "─") for cell in cells]
+
+
+def _cells(gate: "Gate") -> dict[int, str]:
+    angles = f"({','.join(map(str, gate.angles))})" if gate.angles else ""
+    labels = [label if label == "●" else f"{label}{angles}" for label in gate.kind.labels]
+    texts = dict(zip(gate.wires, labels, strict=True))
+    if len(gate.wires) == 1:
+        return texts
+    top, bottom = min(gate.wires), max(gate.wires)
+    between = dict.fromkeys(range(top + 1, bottom), "│")
+    return {top: f"╭{texts[top]}", **between, bottom: f"╰{texts[bottom]}"}
+
+
+def _wrap(texts: list[list[str]], width: int) -> list[list[int]]:
+    """Column numbers, cut into rows that fit the width; a row has one column at least."""
+    rows: list[list[int]] = [[]]
+    used = 2
+    for number, cells in enumerate(texts):
+        needed = len(cells[0]) + 1
+        if rows[-1] and used + needed > width:
+            rows.append([])
+            used = 2
+        rows[-1].append(number)
+        used += needed
+    return rows

@@ -1,0 +1,246 @@
+"""Gates and their angles, as data: what each gate is called, takes and is made of.
+
+Simulates nothing. Every gate is a product of turns about Y, turns about strings of Z, and
+relabellings of basis states (X, CNOT); the engines know only these, so a gate is one entry here.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from qtha_lab.settings import nearest
+
+PI = math.pi
+Part = tuple[str, tuple[int, ...], "Angle | None"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Angle:
+    """Where a gate's angle comes from: `scale · source + offset`, in radians.
+
+    Example:
+        >>> str(Angle.input(0)), str(Angle.param(3, scale=2.0)), str(Angle.const(PI / 2))
+        ('x0', '2·p3', 'π/2')
+    """
+
+    source: Literal["input", "param", "const"]
+    index: int = 0
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def __post_init__(self):
+        if self.source not in ("input", "param", "const"):
+            raise ValueError(f"an angle comes from input, param or const, not {self.source!r}")
+        if not isinstance(self.index, int) or self.index < 0:
+            raise ValueError(f"the index of an angle must be 0, 1, 2, …, not {self.index!r}")
+        if not (math.isfinite(self.scale) and math.isfinite(self.offset)):
+            raise ValueError(
+                f"an angle must be finite, not {self.scale}·{self.source}+{self.offset}"
+            )
+
+    @classmethod
+    def input(cls, index: int, scale: float = 1.0, offset: float = 0.0) -> "Angle":
+        """The angle of data feature `index`."""
+        return cls("input", index, float(scale), float(offset))
+
+    @classmethod
+    def param(cls, index: int, scale: float = 1.0, offset: float = 0.0) -> "Angle":
+        """The angle of trainable parameter `index`."""
+        return cls("param", index, float(scale), float(offset))
+
+    @classmethod
+    def const(cls, value: float) -> "Angle":
+        """An angle that never changes."""
+        return cls("const", 0, 0.0, float(value))
+
+    def times(self, factor: float) -> "Angle":
+        """The same angle, `factor` times as large."""
+        return dataclasses.replace(self, scale=self.scale * factor, offset=self.offset * factor)
+
+    def value(self, inputs, params):
+        """The angle in radians for data `inputs` (..., n_inputs) and `params` (n_params,)."""
+        if self.source == "const":
+            return self.offset
+        source = inputs if self.source == "input" else params
+        return self.scale * source[..., self.index] + self.offset
+
+    def __str__(self) -> str:
+        if self.source == "const":
+            return _number(self.offset)
+        name = f"{'x' if self.source == 'input' else 'p'}{self.index}"
+        if abs(self.scale) != 1.0:
+            name = f"{_number(self.scale)}·{name}"
+        elif self.scale < 0:
+            name = f"-{name}"
+        if self.offset == 0.0:
+            return name
+        return f"{name}{'+' if self.offset > 0 else '-'}{_number(abs(self.offset))}"
+
+
+def _number(value: float) -> str:
+    """`0.5`, `2`, `π/2`: as short as a drawing needs."""
+    for denominator in (1, 2, 3, 4, 6, 8):
+        times = value / PI * denominator
+        if value and abs(times - round(times)) < 1e-9 and abs(times) < 4 * denominator:
+            top = {1: "π", -1: "-π"}.get(round(times), f"{round(times)}π")
+            return top if denominator == 1 else f"{top}/{denominator}"
+    return f"{value:.3g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class GateKind:
+    """What a gate takes, how it is drawn and what it is made of.
+
+    `labels` has one text a wire; "●" marks a control. `parts(wires, angles)` lists, in the order
+    of time, ("Y", (wire,), angle), ("Z", wires, angle), ("X", (wire,), None) and
+    ("CNOT", (control, target), None); together they equal the gate up to a global phase.
+    ("Z", wires, a) is exp(-i a/2 Z⊗…⊗Z), so on one wire it is RZ(a).
+    """
+
+    name: str
+    n_wires: int
+    n_angles: int
+    labels: tuple[str, ...]
+    parts: Callable[[tuple[int, ...], tuple[Angle, ...]], list[Part]]
+
+
+def _y(wire: int, angle: Angle) -> Part:
+    return ("Y", (wire,), angle)
+
+
+def _z(wires: int | tuple[int, ...], angle: Angle | float) -> Part:
+    angle = angle if isinstance(angle, Angle) else Angle.const(angle)
+    return ("Z", wires if isinstance(wires, tuple) else (wires,), angle)
+
+
+def _x(wire: int) -> Part:
+    return ("X", (wire,), None)
+
+
+def _cnot(control: int, target: int) -> Part:
+    return ("CNOT", (control, target), None)
+
+
+def _rx(wire: int, angle: Angle) -> list[Part]:
+    return [_z(wire, PI / 2), _y(wire, angle), _z(wire, -PI / 2)]
+
+
+def _controlled_phase(a: int, b: int, angle: Angle) -> list[Part]:
+    return [_z(a, angle.times(0.5)), _z(b, angle.times(0.5)), _z((a, b), angle.times(-0.5))]
+
+
+def _cry(control: int, target: int, angle: Angle) -> list[Part]:
+    """RY(a/2) · CNOT · RY(-a/2) · CNOT: nothing if the control is 0, RY(a) if it is 1."""
+    half = angle.times(0.5)
+    flip = _cnot(control, target)
+    return [flip, _y(target, half.times(-1.0)), flip, _y(target, half)]
+
+
+def _crx(control: int, target: int, angle: Angle) -> list[Part]:
+    return [_z(target, PI / 2), *_cry(control, target, angle), _z(target, -PI / 2)]
+
+
+def _xx(a: int, b: int, angle: Angle) -> list[Part]:
+    return [_cnot(a, b), *_rx(a, angle), _cnot(a, b)]
+
+
+def _yy(a: int, b: int, angle: Angle) -> list[Part]:
+    before, after = ([_z(w, turn) for w in (a, b)] for turn in (-PI / 2, PI / 2))
+    return [*before, *_xx(a, b, angle), *after]
+
+
+_PI = Angle.const(PI)
+_KINDS = [
+    GateKind("RX", 1, 1, ("RX",), lambda w, a: _rx(w[0], a[0])),
+    GateKind("RY", 1, 1, ("RY",), lambda w, a: [_y(w[0], a[0])]),
+    GateKind("RZ", 1, 1, ("RZ",), lambda w, a: [_z(w[0], a[0])]),
+    GateKind("PhaseShift", 1, 1, ("Rϕ",), lambda w, a: [_z(w[0], a[0])]),
+    GateKind("Rot", 1, 3, ("Rot",), lambda w, a: [_z(w[0], a[0]), _y(w[0], a[1]), _z(w[0], a[2])]),
+    GateKind("Hadamard", 1, 0, ("H",), lambda w, a: [_z(w[0], PI), _y(w[0], Angle.const(PI / 2))]),
+    GateKind("PauliX", 1, 0, ("X",), lambda w, a: [_x(w[0])]),
+    GateKind("PauliY", 1, 0, ("Y",), lambda w, a: [_z(w[0], PI), _x(w[0])]),
+    GateKind("PauliZ", 1, 0, ("Z",), lambda w, a: [_z(w[0], PI)]),
+    GateKind("S", 1, 0, ("S",), lambda w, a: [_z(w[0], PI / 2)]),
+    GateKind("T", 1, 0, ("T",), lambda w, a: [_z(w[0], PI / 4)]),
+    GateKind("CNOT", 2, 0, ("●", "X"), lambda w, a: [_cnot(*w)]),
+    GateKind("CZ", 2, 0, ("●", "Z"), lambda w, a: _controlled_phase(*w, _PI)),
+    GateKind("SWAP", 2, 0, ("SWAP", "SWAP"), lambda w, a: [_cnot(*w), _cnot(*w[::-1]), _cnot(*w)]),
+    GateKind("CRX", 2, 1, ("●", "RX"), lambda w, a: _crx(*w, a[0])),
+    GateKind("CRY", 2, 1, ("●", "RY"), lambda w, a: _cry(*w, a[0])),
+    GateKind(
+        "CRZ", 2, 1, ("●", "RZ"), lambda w, a: [_z(w[1], a[0].times(0.5)), _z(w, a[0].times(-0.5))]
+    ),
+    GateKind("ControlledPhaseShift", 2, 1, ("●", "Rϕ"), lambda w, a: _controlled_phase(*w, a[0])),
+    GateKind("IsingXX", 2, 1, ("XX", "XX"), lambda w, a: _xx(*w, a[0])),
+    GateKind("IsingYY", 2, 1, ("YY", "YY"), lambda w, a: _yy(*w, a[0])),
+    GateKind("IsingZZ", 2, 1, ("ZZ", "ZZ"), lambda w, a: [_z(w, a[0])]),
+]
+GATES: dict[str, GateKind] = {kind.name: kind for kind in _KINDS}
+
+
+@dataclasses.dataclass(frozen=True)
+class Gate:
+    """One gate on given wires; a bare number is a constant angle.
+
+    Example:
+        >>> str(Gate("CRZ", (0, 1), Angle.param(3))), str(Gate("RY", 0, 0.5))
+        ('CRZ(p3) on 0,1', 'RY(0.5) on 0')
+    """
+
+    name: str
+    wires: tuple[int, ...]
+    angles: tuple[Angle, ...] = ()
+
+    def __post_init__(self):
+        object.__setattr__(self, "wires", _as_tuple(self.wires))
+        angles = tuple(
+            a if isinstance(a, Angle) else Angle.const(a) for a in _as_tuple(self.angles)
+        )
+        object.__setattr__(self, "angles", angles)
+        if self.name not in GATES:
+            raise ValueError(_unknown_gate(self.name))
+        kind = self.kind
+        if len(self.wires) != kind.n_wires:
+            raise ValueError(
+                f"{self.name} acts on {_count(kind.n_wires, 'wire')}, not {self.wires}"
+            )
+        if any(not isinstance(w, int) or w < 0 for w in self.wires):
+            raise ValueError(f"wires are numbered 0, 1, 2, …, not {self.wires}")
+        if len(set(self.wires)) != len(self.wires):
+            raise ValueError(f"{self.name} needs different wires, not {self.wires}")
+        if len(angles) != kind.n_angles:
+            raise ValueError(
+                f"{self.name} takes {_count(kind.n_angles, 'angle')}, not {len(angles)}"
+            )
+
+    @property
+    def kind(self) -> GateKind:
+        return GATES[self.name]
+
+    def parts(self) -> list[Part]:
+        """What the gate is made of (see `GateKind`)."""
+        return self.kind.parts(self.wires, self.angles)
+
+    def __str__(self) -> str:
+        angles = f"({', '.join(map(str, self.angles))})" if self.angles else ""
+        return f"{self.name}{angles} on {','.join(map(str, self.wires))}"
+
+
+def _as_tuple(value) -> tuple:
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return tuple(value)
+    return (value,)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def _unknown_gate(name: str) -> str:
+    by_lower = {known.lower(): known for known in GATES}
+    aliases = {"h": "Hadamard", "x": "PauliX", "y": "PauliY", "z": "PauliZ", "cx": "CNOT"}
+    lower = str(name).lower()
+    close = aliases.get(lower) or by_lower.get(nearest(lower, by_lower) or "")
+    hint = f": did you mean {close!r}?" if close else "."
+    return f"unknown gate {name!r}{hint} Known: {', '.join(GATES)}"
