@@ -123,7 +123,13 @@ def to_pennylane(circuit: Circuit, inputs, params) -> list:
     """
     import pennylane as qml
 
+    def value(angle: Angle):
+        number = angle.value(inputs, params)
+        # PennyLane's Rot cannot mix plain numbers with tensors
+        return params.new_tensor(number) if isinstance(number, float) and is_torch else number
+
+    is_torch = hasattr(params, "new_tensor")
     return [
-        getattr(qml, gate.name)(*(a.value(inputs, params) for a in gate.angles), wires=gate.wires)
+        getattr(qml, gate.name)(*map(value, gate.angles), wires=gate.wires)
         for gate in circuit.gates
     ]

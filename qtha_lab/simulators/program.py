@@ -1,0 +1,213 @@
+"""A circuit compiled for the engines: alternating layers of Y-turns and Z-phases, nothing else.
+
+CNOT, X and SWAP only rename basis states, so they are not executed: the names are kept in a frame,
+and later gates act in it. Gates that commute are brought together and equal turns are added up.
+Knows no tensors.
+"""
+
+import dataclasses
+import functools
+
+from qtha_lab.circuits import Angle, Circuit
+
+
+@dataclasses.dataclass(frozen=True)
+class Sum:
+    """An angle: offset + Σ scale·x[index] + Σ scale·p[index]."""
+
+    inputs: tuple[tuple[int, float], ...] = ()
+    params: tuple[tuple[int, float], ...] = ()
+    offset: float = 0.0
+
+    @classmethod
+    def of(cls, angle: Angle, sign: int) -> "Sum":
+        term = ((angle.index, sign * angle.scale),)
+        return cls(
+            term if angle.source == "input" else (),
+            term if angle.source == "param" else (),
+            sign * angle.offset,
+        )
+
+    def __add__(self, other: "Sum") -> "Sum":
+        return Sum(
+            _merge(self.inputs + other.inputs),
+            _merge(self.params + other.params),
+            self.offset + other.offset,
+        )
+
+    @property
+    def shared(self) -> "Sum":
+        """The part that is the same for every sample."""
+        return Sum((), self.params, self.offset)
+
+
+def _merge(terms: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
+    scales: dict[int, float] = {}
+    for index, scale in terms:
+        scales[index] = scales.get(index, 0.0) + scale
+    return tuple((index, scale) for index, scale in sorted(scales.items()) if scale)
+
+
+@dataclasses.dataclass(frozen=True)
+class Turn:
+    """exp(-i a/2 P), where P has the entries of a Pauli Y between rows k and k ^ flip.
+
+    The row with even parity of k & zmask plays |0⟩. On a plain wire flip = zmask = its bit.
+    """
+
+    flip: int
+    zmask: int
+
+    def commutes_with_phase(self, mask: int) -> bool:
+        return _even(self.flip & mask)
+
+    def commutes_with(self, other: "Turn") -> bool:
+        return _even(self.flip & other.zmask) == _even(other.flip & self.zmask)
+
+    def is_independent_of(self, other: "Turn") -> bool:
+        """Whether the two act like gates on two different wires."""
+        return _even(self.flip & other.zmask) and _even(other.flip & self.zmask)
+
+
+@dataclasses.dataclass
+class Turns:
+    """Y-turns that act like gates on different wires."""
+
+    angles: dict[Turn, Sum] = dataclasses.field(default_factory=dict)
+
+    def accepts(self, op: "Turn | int") -> bool:
+        return isinstance(op, Turn) and all(op == t or op.is_independent_of(t) for t in self.angles)
+
+    def commutes_with(self, op: "Turn | int") -> bool:
+        if isinstance(op, Turn):
+            return all(op.commutes_with(t) for t in self.angles)
+        return all(t.commutes_with_phase(op) for t in self.angles)
+
+
+@dataclasses.dataclass
+class Phases:
+    """exp(-i a/2 Z…Z) for strings of Z, each given by the mask of its bits."""
+
+    angles: dict[int, Sum] = dataclasses.field(default_factory=dict)
+
+    def accepts(self, op: "Turn | int") -> bool:
+        return not isinstance(op, Turn)
+
+    def commutes_with(self, op: "Turn | int") -> bool:
+        return not isinstance(op, Turn) or all(op.commutes_with_phase(m) for m in self.angles)
+
+
+Layer = Turns | Phases
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """Layers to run on |0…0⟩, then strings of Z to read, each a (mask, sign)."""
+
+    n_qubits: int
+    n_inputs: int
+    n_params: int
+    layers: tuple[Layer, ...]
+    readout: tuple[tuple[int, int], ...]
+
+
+class _Frame:
+    """Which rows the basis states of the wires are kept in, after some X and CNOT."""
+
+    def __init__(self, n_qubits: int):
+        self.flip = [1 << (n_qubits - 1 - wire) for wire in range(n_qubits)]
+        self.zmask = list(self.flip)
+        self.sign = [1] * n_qubits
+
+    def x(self, wire: int) -> None:
+        self.sign[wire] = -self.sign[wire]
+
+    def cnot(self, control: int, target: int) -> None:
+        self.zmask[target] ^= self.zmask[control]
+        self.sign[target] *= self.sign[control]
+        self.flip[control] ^= self.flip[target]
+
+    def z_string(self, wires: tuple[int, ...]) -> tuple[int, int]:
+        mask, sign = 0, 1
+        for wire in wires:
+            mask ^= self.zmask[wire]
+            sign *= self.sign[wire]
+        return mask, sign
+
+
+@functools.lru_cache(maxsize=256)
+def compile_circuit(
+    circuit: Circuit, readout: tuple[tuple[int, ...], ...] | None = None
+) -> Program:
+    """Compile a circuit that ends in expectations of strings of Z (default: Z of every wire).
+
+    Up to a global phase the layers equal the circuit; phases no readout can see are dropped.
+
+    Example:
+        >>> from qtha_lab.ansatze import build
+        >>> program = compile_circuit(build("qtha", n_qubits=3, n_layers=2))
+        >>> [type(layer).__name__[0] for layer in program.layers]
+        ['T', 'P', 'T', 'P', 'T', 'P', 'T', 'P', 'T']
+    """
+    frame = _Frame(circuit.n_qubits)
+    layers: list[Layer] = []
+    for gate in circuit.gates:
+        for kind, wires, angle in gate.parts():
+            if kind == "X":
+                frame.x(*wires)
+            elif kind == "CNOT":
+                frame.cnot(*wires)
+            else:
+                op, sign = _in_frame(frame, kind, wires)
+                _place(layers, op, Sum.of(angle, sign))
+    if readout is None:
+        readout = tuple((wire,) for wire in range(circuit.n_qubits))
+    return Program(
+        circuit.n_qubits,
+        circuit.n_inputs,
+        circuit.n_params,
+        tuple(_without_unseen(layers)),
+        tuple(frame.z_string(wires) for wires in readout),
+    )
+
+
+def _in_frame(frame: _Frame, kind: str, wires: tuple[int, ...]) -> tuple[Turn | int, int]:
+    if kind == "Z":
+        return frame.z_string(wires)
+    (wire,) = wires
+    return Turn(frame.flip[wire], frame.zmask[wire]), frame.sign[wire]
+
+
+def _place(layers: list[Layer], op: Turn | int, angle: Sum) -> None:
+    """Add to the earliest layer that can be reached and takes it, else at the end."""
+    found = None
+    for position in range(len(layers) - 1, -1, -1):
+        if layers[position].accepts(op):
+            found = layers[position]
+        if not layers[position].commutes_with(op):
+            break
+    else:
+        if not isinstance(op, Turn):
+            return  # reaches |0…0⟩, where it is a global phase
+    if found is None:
+        found = Turns() if isinstance(op, Turn) else Phases()
+        layers.append(found)
+    found.angles[op] = found.angles.get(op, Sum()) + angle
+
+
+def _without_unseen(layers: list[Layer]) -> list[Layer]:
+    """Drop phases that commute with every later turn: no string of Z at the end sees them."""
+    kept: list[Layer] = []
+    for layer in reversed(layers):
+        if isinstance(layer, Phases):
+            seen = {
+                m: a for m, a in layer.angles.items() if not all(k.commutes_with(m) for k in kept)
+            }
+            layer = Phases(seen)
+        if layer.angles:
+            kept.append(layer)
+    return kept[::-1]
+
+
+def _even(bits: int) -> bool:
+    return bits.bit_count() % 2 == 0

@@ -1,0 +1,217 @@
+"""Engine `torch`: plain torch, on any device, differentiable any number of times.
+
+The state is complex (2^n, batch), batch last. Works under torch.func. The first layer is a product
+state, a layer of phases one multiplication, turns shared by the batch small matrix products.
+"""
+
+import functools
+import itertools
+
+import torch
+from torch import Tensor
+
+from qtha_lab.circuits import Circuit
+from qtha_lab.simulators.program import Layer, Phases, Program, Turn, compile_circuit
+
+MAX_MATRIX_WIRES = 4  # shared turns on so many neighbouring wires become one matrix
+MAX_QUBITS = 24
+
+
+def check(circuit: Circuit, name: str) -> None:
+    """Refuse circuits whose state does not fit a machine."""
+    if circuit.n_qubits > MAX_QUBITS:
+        raise ValueError(
+            f"engine {name!r} takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits} "
+            f"({8 * 2**circuit.n_qubits:,} bytes a sample)"
+        )
+
+
+def run(circuit: Circuit, inputs: Tensor, params: Tensor, name: str = "torch") -> Tensor:
+    """⟨Z⟩ of every qubit, (batch, n_qubits)."""
+    tables = _tables(circuit, inputs.device, inputs.dtype)
+    shared, of_samples = tables.angles(inputs, params)
+    state, start = None, 0
+    for layer in tables.program.layers:
+        of_layer = slice(start, start + len(layer.angles))
+        start = of_layer.stop
+        if isinstance(layer, Phases):
+            signs = tables.signs(layer)
+            state = _apply_phases(state, signs, shared[of_layer], of_samples[of_layer])
+            continue
+        half = [_half(*pair) for pair in zip(shared[of_layer], of_samples[of_layer], strict=True)]
+        if state is None:
+            state = _first_turns(tables, list(layer.angles), half, inputs)
+        else:
+            state = _apply_turns(tables, state, list(layer.angles), half)
+    if state is None:
+        untouched = 1.0 + 0.0 * (inputs.sum(1) + params.sum())  # of no effect, but with gradients
+        return untouched.unsqueeze(-1) * tables.readout[:, 0]
+    return _times(tables.readout, state.real.square() + state.imag.square()).T
+
+
+class _Tables:
+    """What depends on the circuit alone, as tensors on one device."""
+
+    def __init__(self, circuit: Circuit, device: torch.device, dtype: torch.dtype):
+        self.program: Program = compile_circuit(circuit)
+        self.n_qubits = circuit.n_qubits
+        self.options = {"device": device, "dtype": dtype}
+        self.rows = torch.arange(2**circuit.n_qubits, device=device)
+        sums = [total for layer in self.program.layers for total in layer.angles.values()]
+        self.offsets = torch.tensor([total.offset for total in sums], **self.options)
+        self.of_params = self._gather([total.params for total in sums], circuit.n_params)
+        self.sampled = [number for number, total in enumerate(sums) if total.inputs]
+        self.of_inputs = self._gather([sums[i].inputs for i in self.sampled], circuit.n_inputs)
+        self.readout = torch.stack(
+            [sign * self.parity_sign(mask) for mask, sign in self.program.readout]
+        )
+        self._signs: dict[int, Tensor] = {}
+
+    def _gather(self, terms: list, padding: int) -> tuple[Tensor, Tensor]:
+        """Index and scale of every term, (sums, most terms); unused places read a zero."""
+        most = max(map(len, terms), default=0)
+        filled = [[*t, *[(padding, 0.0)] * (most - len(t))] for t in terms]
+        index = torch.tensor([[i for i, _ in t] for t in filled], dtype=torch.long)
+        scale = torch.tensor([[s for _, s in t] for t in filled], **self.options)
+        shape = (len(terms), most)
+        return index.reshape(shape).to(self.rows.device), scale.reshape(shape)
+
+    def angles(self, inputs: Tensor, params: Tensor) -> tuple[list[Tensor], list[Tensor | None]]:
+        """Of every angle the part shared by the batch, a scalar, and the rest, (batch,) or None."""
+        index, scale = self.of_params
+        padded = torch.cat([params, params.new_zeros(1)])
+        shared = (padded[index] * scale).sum(1) + self.offsets
+        of_samples: list[Tensor | None] = [None] * len(shared)
+        if self.sampled:
+            index, scale = self.of_inputs
+            padded = torch.cat([inputs, inputs.new_zeros(len(inputs), 1)], 1).T
+            totals = (padded[index] * scale.unsqueeze(-1)).sum(1).unbind(0)
+            for number, total in zip(self.sampled, totals, strict=True):
+                of_samples[number] = total
+        return list(shared.unbind(0)), of_samples
+
+    def parity_sign(self, mask: int) -> Tensor:
+        """+1 for rows with an even number of the mask's bits, -1 for the others, (2^n,)."""
+        bits = self.rows & mask
+        parity = torch.zeros_like(bits)
+        for place in range(self.n_qubits):
+            parity ^= (bits >> place) & 1
+        return (1 - 2 * parity).to(self.options["dtype"])
+
+    def signs(self, layer: Layer) -> Tensor:
+        """The signs of every string of Z in a layer of phases, (2^n, strings)."""
+        key = id(layer)
+        if key not in self._signs:
+            self._signs[key] = torch.stack([self.parity_sign(m) for m in layer.angles], -1)
+        return self._signs[key]
+
+    def wire_of(self, turn: Turn) -> int | None:
+        """The wire a turn acts on, None if the frame has moved it off the wires."""
+        if turn.flip != turn.zmask or turn.flip.bit_count() != 1:
+            return None
+        return self.n_qubits - turn.flip.bit_length()
+
+
+@functools.lru_cache(maxsize=64)
+def _tables(circuit: Circuit, device: torch.device, dtype: torch.dtype) -> _Tables:
+    return _Tables(circuit, device, dtype)
+
+
+def _half(shared: Tensor, of_samples: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of half the angle: (batch,), or scalars where the batch shares it."""
+    half = 0.5 * (shared if of_samples is None else shared + of_samples)
+    return half.cos(), half.sin()
+
+
+def _first_turns(tables: _Tables, turns: list[Turn], half: list, inputs: Tensor) -> Tensor:
+    """Turns of |0…0⟩: the amplitudes are products of cosines and sines."""
+    amplitudes = inputs.new_ones(1, len(inputs))
+    rows = [0]
+    for turn, (cos, sin) in zip(turns, half, strict=True):
+        pair = torch.stack([cos.expand(len(inputs)), sin.expand(len(inputs))])
+        amplitudes = (amplitudes.unsqueeze(1) * pair).flatten(0, 1)
+        rows = [row ^ flip for row in rows for flip in (0, turn.flip)]
+    if rows != list(range(2**tables.n_qubits)):
+        zeros = inputs.new_zeros(2**tables.n_qubits, len(inputs))
+        index = torch.tensor(rows, device=inputs.device)
+        amplitudes = zeros.index_copy(0, index, amplitudes)
+    return torch.complex(amplitudes, torch.zeros_like(amplitudes))
+
+
+def _apply_phases(
+    state: Tensor | None, signs: Tensor, shared: list[Tensor], of_samples: list[Tensor | None]
+) -> Tensor:
+    """Multiply every row by exp(-i/2 Σ ±angle)."""
+    phase = (signs * torch.stack(shared)).sum(-1, keepdim=True)
+    for column, angle in enumerate(of_samples):
+        if angle is not None:
+            phase = phase + signs[:, column, None] * angle
+    half = 0.5 * phase
+    return state * torch.complex(half.cos(), -half.sin())
+
+
+def _apply_turns(tables: _Tables, state: Tensor, turns: list[Turn], half: list) -> Tensor:
+    """Turns are real, so they act on real and imaginary parts side by side, (2^n, 2·batch)."""
+    rows, batch = state.shape
+    real = torch.view_as_real(state).reshape(rows, 2 * batch)
+    by_wire: dict[int, Tensor] = {}
+    for turn, (cos, sin) in zip(turns, half, strict=True):
+        wire = tables.wire_of(turn)
+        if wire is None:
+            real = _general_turn(tables, real, turn, cos, sin)
+        elif cos.dim():
+            real = _wire_turn(real, tables.n_qubits, wire, cos, sin)
+        else:
+            by_wire[wire] = torch.stack([cos, -sin, sin, cos]).reshape(2, 2)
+    for first, matrices in _neighbours(by_wire):
+        real = _matrix_turn(real, tables.n_qubits, first, matrices)
+    return torch.view_as_complex(real.reshape(rows, batch, 2))
+
+
+def _wire_turn(real: Tensor, n_qubits: int, wire: int, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn one wire by an angle a sample."""
+    cos, sin = (v.repeat_interleave(2) for v in (cos, sin))
+    zero, one = real.reshape(2**wire, 2, 2 ** (n_qubits - 1 - wire), -1).unbind(1)
+    turned = torch.stack([cos * zero - sin * one, sin * zero + cos * one], 1)
+    return turned.reshape(real.shape)
+
+
+def _general_turn(tables: _Tables, real: Tensor, turn: Turn, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn rows k and k ^ flip into each other, wherever the frame has put them."""
+    if cos.dim():
+        cos, sin = (v.repeat_interleave(2) for v in (cos, sin))
+    n_qubits = tables.n_qubits
+    axes = [axis for axis in range(n_qubits) if turn.flip >> (n_qubits - 1 - axis) & 1]
+    partner = real.reshape(*[2] * n_qubits, -1).flip(axes).reshape(real.shape)
+    return cos * real - sin * (tables.parity_sign(turn.zmask).unsqueeze(-1) * partner)
+
+
+def _neighbours(by_wire: dict[int, Tensor]) -> list[tuple[int, list[Tensor]]]:
+    """Runs of neighbouring wires of even length, each with its first wire."""
+    runs: list[tuple[int, list[Tensor]]] = []
+    for wire in sorted(by_wire):
+        if runs and wire == runs[-1][0] + len(runs[-1][1]):
+            runs[-1][1].append(by_wire[wire])
+        else:
+            runs.append((wire, [by_wire[wire]]))
+    cut = []
+    for first, matrices in runs:
+        pieces = -(-len(matrices) // MAX_MATRIX_WIRES)
+        edges = [len(matrices) * i // pieces for i in range(pieces + 1)]
+        cut += [(first + a, matrices[a:b]) for a, b in itertools.pairwise(edges)]
+    return cut
+
+
+def _matrix_turn(real: Tensor, n_qubits: int, first: int, matrices: list[Tensor]) -> Tensor:
+    """Turn a run of neighbouring wires at once."""
+    matrix = functools.reduce(torch.kron, matrices)
+    grouped = real.reshape(2**first, len(matrix), -1)
+    return _times(matrix, grouped).reshape(real.shape)
+
+
+def _times(matrix: Tensor, columns: Tensor) -> Tensor:
+    """`matrix @ columns`, never in the reduced precision of TF32."""
+    reduced = columns.is_cuda and torch.get_float32_matmul_precision() != "highest"
+    if reduced and columns.dtype == torch.float32:
+        return (matrix.unsqueeze(-1) * columns.unsqueeze(-3)).sum(-2)
+    return matrix @ columns
