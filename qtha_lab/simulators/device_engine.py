@@ -7,13 +7,14 @@ The slow and independent way, kept to check the others. One circuit a sample, ex
 import functools
 import importlib.metadata
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, to_pennylane
 from qtha_lab.settings import nearest
 
-_ADJOINT = "lightning."
+_BROADCASTING = "default.qubit"
 _SUGGESTED = {
     "lightning.gpu": "pennylane-lightning-gpu",
     "lightning.kokkos": "pennylane-lightning-kokkos",
@@ -39,27 +40,60 @@ def run(circuit: Circuit, inputs: Tensor, params: Tensor, name: str) -> Tensor:
     dtype, where = inputs.dtype, inputs.device
     inputs, params = inputs.to("cpu", torch.float64), params.to("cpu", torch.float64)
     device = device_name(name)
-    node = _node(circuit, device)
-    if device == "default.qubit" and circuit.n_inputs:
-        values = torch.stack(list(node(inputs, params)), -1)
-    else:
-        values = torch.stack([torch.stack(list(node(sample, params))) for sample in inputs])
-    return values.to(where, dtype)
+    if device == _BROADCASTING:
+        node = _node(circuit, device, "torch", "backprop")
+        values = [torch.atleast_1d(v).expand(len(inputs)) for v in node(inputs, params)]
+        return torch.stack(values, -1).to(where, dtype)
+    return _OneByOne.apply(inputs, params, circuit, device).to(where, dtype)
+
+
+class _OneByOne(torch.autograd.Function):
+    """One circuit a sample through PennyLane's NumPy interface.
+
+    Its torch interface would round to torch's default dtype, float32.
+    """
+
+    @staticmethod
+    def forward(ctx, inputs: Tensor, params: Tensor, circuit: Circuit, device: str) -> Tensor:
+        ctx.save_for_backward(inputs, params)
+        ctx.circuit, ctx.device = circuit, device
+        node = _node(circuit, device, "autograd", _method(device))
+        values = [np.stack(node(x, params.numpy())) for x in inputs.numpy()]
+        return torch.from_numpy(np.stack(values)).to(torch.float64)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad: Tensor):
+        import pennylane as qml
+
+        inputs, params = ctx.saved_tensors
+        node = _node(ctx.circuit, ctx.device, "autograd", _method(ctx.device))
+        wanted = [i for i, tensor in enumerate((inputs, params)) if tensor.shape[-1]]
+        grads = [torch.zeros_like(inputs), torch.zeros_like(params)]
+        if not wanted:
+            return (*grads, None, None)
+        jacobian = qml.jacobian(lambda x, p: qml.math.stack(node(x, p)), argnums=wanted)
+        for row, (x, g) in enumerate(zip(inputs.numpy(), grad.numpy(), strict=True)):
+            arrays = [qml.numpy.array(a, requires_grad=True) for a in (x, params.numpy())]
+            for i, jac in zip(wanted, jacobian(*arrays), strict=True):
+                grads[i][row if i == 0 else ...] += torch.from_numpy(g @ np.asarray(jac))
+        return (*grads, None, None)
+
+
+def _method(device: str) -> str:
+    return "adjoint" if device.startswith("lightning.") else "best"
 
 
 @functools.lru_cache(maxsize=64)
-def _node(circuit: Circuit, device: str):
+def _node(circuit: Circuit, device: str, interface: str, method: str):
     import pennylane as qml
 
     def measured(inputs, params):
         to_pennylane(circuit, inputs, params)
         return [qml.expval(qml.PauliZ(wire)) for wire in range(circuit.n_qubits)]
 
-    method = "backprop" if device == "default.qubit" else "best"
-    if device.startswith(_ADJOINT):
-        method = "adjoint"
     made = _device(device, circuit.n_qubits)
-    return qml.QNode(measured, made, interface="torch", diff_method=method)
+    return qml.QNode(measured, made, interface=interface, diff_method=method)
 
 
 @functools.lru_cache(maxsize=64)
