@@ -1,0 +1,89 @@
+"""The short text form of a choice: `qtha(r=4,waist=16)`, and lists of such.
+
+Reads and writes text only; what the names and values mean is checked where they are used.
+"""
+
+import re
+from typing import Any
+
+
+def split_list(text: str) -> list[str]:
+    """Split at the commas that stand outside every bracket.
+
+    Example:
+        >>> split_list("lora, qtha(r=4,in_dims=[4,4])")
+        ['lora', 'qtha(r=4,in_dims=[4,4])']
+    """
+    depth, parts = 0, [""]
+    for letter in text:
+        depth += (letter in "([") - (letter in ")]")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts if part.strip()]
+
+
+def parse_call(text: str, kind: str) -> tuple[str, dict[str, Any]]:
+    """Read `name` or `name(option=value,…)`.
+
+    Example:
+        >>> parse_call("qtha(r=4,reupload=false,in_dims=[8,8])", "method")
+        ('qtha', {'r': 4, 'reupload': False, 'in_dims': [8, 8]})
+    """
+    found = re.fullmatch(r"\s*([^()\s]+)\s*(?:\((.*)\))?\s*", text, re.DOTALL)
+    if not found:
+        raise ValueError(f"a {kind} must read name or name(option=value,...), not {text!r}")
+    return found[1], parse_options(found[2] or "")
+
+
+def parse_options(text: str) -> dict[str, Any]:
+    """Read `option=value,…`; a value is a number, true, false, null, text or a [list] of them."""
+    options = {}
+    for part in split_list(text):
+        name, equals, value = part.partition("=")
+        if not equals or not name.strip():
+            raise ValueError(f"an option must read name=value, not {part!r}")
+        if name.strip() in options:
+            raise ValueError(f"option {name.strip()} is given twice in {text!r}")
+        options[name.strip()] = read_value(value.strip())
+    return options
+
+
+def call(name: str, options: dict[str, Any]) -> str:
+    """Write what `parse_call` reads."""
+    return f"{name}({write_options(options)})" if options else name
+
+
+def write_options(options: dict[str, Any]) -> str:
+    """Write what `parse_options` reads."""
+    return ",".join(f"{key}={write_value(value)}" for key, value in options.items())
+
+
+def read_value(text: str) -> Any:
+    """Read one value as `parse_options` understands it."""
+    if text.startswith("[") and text.endswith("]"):
+        return [read_value(part) for part in split_list(text[1:-1])]
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        return text[1:-1]
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def write_value(value: Any) -> str:
+    """Write what `read_value` reads."""
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(write_value, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        plain = value == read_value(value) and not re.search(r"[,()\[\]\s]", value) and value
+        return value if plain else f"'{value}'"
+    return repr(value)

@@ -1,0 +1,78 @@
+"""Pydantic models that refuse in one sentence: which field, which rule, which value.
+
+Declares no experiment itself; `qtha_lab.experiment` builds on it.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from qtha_lab.settings import unknown
+
+
+class Declared(BaseModel):
+    """An immutable description whose every field is checked when it is made.
+
+    Example:
+        >>> class Box(Declared):
+        ...     width: int = Field(1, ge=1)
+        >>> Box(width=0)
+        Traceback (most recent call last):
+        ValueError: width must be at least 1, not 0
+        >>> Box(widht=2)
+        Traceback (most recent call last):
+        ValueError: unknown box setting 'widht': did you mean 'width'? Known: width
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as refused:
+            raise one_sentence(refused, type(self)) from None
+
+    def replace(self, **changes: Any) -> "Declared":
+        """A checked copy with some fields changed."""
+        kept = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**(kept | changes))
+
+
+def one_sentence(refused: ValidationError, declared: type[BaseModel]) -> ValueError:
+    """The first thing pydantic found wrong, in one sentence."""
+    error = refused.errors(include_url=False)[0]
+    place = _place(error["loc"])
+    if error["type"] == "extra_forbidden":
+        kind = f"{declared.__name__.lower()} setting"
+        return unknown(kind, place, declared.model_fields)
+    if error["type"] == "missing":
+        return ValueError(f"{place} must be given")
+    if error["type"] == "value_error":
+        said = str(error["ctx"]["error"])
+        return ValueError(said if not place or said.startswith("unknown") else f"{place}: {said}")
+    return ValueError(f"{place} must be {_rule(error)}, not {error['input']!r}")
+
+
+def _place(location: tuple) -> str:
+    """`("methods", 0, "name")` as `methods[0].name`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return text.removeprefix(".")
+
+
+def _rule(error: dict) -> str:
+    limits = error.get("ctx", {})
+    rules = {
+        "greater_than_equal": "at least {ge}",
+        "greater_than": "above {gt}",
+        "less_than_equal": "at most {le}",
+        "less_than": "below {lt}",
+        "literal_error": "one of {expected}",
+        "too_short": "at least {min_length} long",
+        "string_too_short": "at least {min_length} characters long",
+        "finite_number": "a finite number",
+    }
+    if error["type"] in rules:
+        return rules[error["type"]].format(**limits)
+    kinds = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+    kinds |= {"string": "text", "list": "a list", "dict": "a mapping", "model": "a mapping"}
+    return kinds.get(error["type"].split("_")[0], error["msg"].removeprefix("Input should be "))

@@ -1,0 +1,170 @@
+"""One description in three more tongues: YAML, Python and a shell command.
+
+Knows the shape of a description only through its declared fields; checks no values.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from qtha_lab.calls import parse_options, split_list, write_options, write_value
+
+COMMANDS = {"Experiment": "run", "Comparison": "compare"}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes floats so that YAML reads them as floats (YAML 1.1 takes `1e-05` for text)."""
+
+
+def _float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
+    text = repr(value)
+    if "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+_Dumper.add_representer(float, _float)
+
+
+def to_yaml(described: BaseModel) -> str:
+    """The description without what is at its default, in the order declared."""
+    return yaml.dump(_thin(described), Dumper=_Dumper, sort_keys=False)
+
+
+def _thin(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_thin(one) for one in value]
+    if isinstance(value, BaseModel):
+        return {name: _thin(getattr(value, name)) for name in _worth_saying(value)}
+    return value
+
+
+def _worth_saying(described: BaseModel) -> list[str]:
+    """The fields not at their default, and always the model, the task and the method."""
+    differing = described.model_dump(exclude_defaults=True)
+    always = ("model", "task", "method", "methods") if hasattr(described, "model") else ("name",)
+    return [n for n in type(described).model_fields if n in differing or n in always]
+
+
+def read_yaml(source: str | Path) -> dict[str, Any]:
+    """The mapping in a YAML text, or in the file at a path."""
+    path = _as_path(source)
+    if path is not None:
+        try:
+            source = path.read_text(encoding="utf-8")
+        except OSError as refused:
+            raise ValueError(f"{path} cannot be read: {refused.strerror}") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"{path} is no text file") from None
+    try:
+        fields = yaml.safe_load(source)
+    except yaml.YAMLError as refused:
+        where = getattr(refused, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        raise ValueError(f"{path or 'the text'} is no YAML{line}") from None
+    if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
+        raise ValueError(f"{path or 'the text'} must be a mapping of settings, not {fields!r:.60}")
+    return fields
+
+
+def _as_path(source: str | Path) -> Path | None:
+    if isinstance(source, Path):
+        return source
+    one_line = "\n" not in source.strip() and ":" not in source
+    return Path(source) if one_line else None
+
+
+def to_python(described: BaseModel) -> str:
+    """The code that makes the description and starts it."""
+    made = _code(described)
+    used = [n for n in ("Comparison", "Experiment", "MethodChoice", "Training") if f"{n}(" in made]
+    if type(described).__name__ == "Comparison":
+        used, start = [*used, "compare"], 'summary = compare.run(comparison, out="comparison")'
+    else:
+        used, start = [*used, "launch"], "run = launch(experiment)"
+    variable = type(described).__name__.lower()
+    return f"from qtha_lab import {', '.join(used)}\n\n{variable} = {made}\n{start}\n"
+
+
+def _code(value: Any, indent: str = "") -> str:
+    """A constructor call; one line a field where there is something to break."""
+    deeper = indent + "    "
+    if isinstance(value, list) and value and isinstance(value[0], BaseModel):
+        return f"[\n{''.join(f'{deeper}{_code(one, deeper)},\n' for one in value)}{indent}]"
+    if not isinstance(value, BaseModel):
+        return repr(value)
+    parts = [f"{n}={_code(getattr(value, n), deeper)}" for n in _worth_saying(value)]
+    if "model" in type(value).model_fields:
+        parts = [f"\n{deeper}{part}" for part in parts]
+        return f"{type(value).__name__}({','.join(parts)},\n{indent})"
+    return f"{type(value).__name__}({', '.join(parts)})"
+
+
+def to_command(described: BaseModel) -> str:
+    """The command with a flag for every setting that is not at its default."""
+    words = ["qtha-lab", COMMANDS[type(described).__name__]]
+    for name, value in _flags(described).items():
+        flag = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(flag if value else flag.replace("--", "--no-", 1))
+        else:
+            words += [flag, value if isinstance(value, str) else _flag_text(name, value)]
+    return shlex.join(words)
+
+
+def _flags(described: BaseModel) -> dict[str, Any]:
+    set_apart = described.model_dump(exclude_defaults=True)
+    flags = {name: getattr(described, name) for name in set_apart if name != "training"}
+    if "training" in set_apart:
+        training = described.training
+        flags |= {name: getattr(training, name) for name in set_apart["training"]}
+    return flags
+
+
+def _flag_text(name: str, value: Any) -> str:
+    if name == "method":
+        return value.label
+    if name == "methods":
+        return ",".join(one.label for one in value)
+    if isinstance(value, dict):
+        return write_options(value)
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return write_value(value)
+
+
+def from_command(command: str, declared: type[BaseModel]) -> dict[str, Any]:
+    """The fields in a command that `to_command` wrote."""
+    words = shlex.split(command)
+    start = ["qtha-lab", COMMANDS[declared.__name__]]
+    if words[:2] != start:
+        raise ValueError(f"the command must begin with {' '.join(start)}, not {command!r:.60}")
+    own, training = declared.model_fields, declared.model_fields["training"].annotation.model_fields
+    fields: dict[str, Any] = {"training": {}}
+    words = words[2:]
+    while words:
+        flag = words.pop(0).removeprefix("--").replace("-", "_")
+        negated = flag.removeprefix("no_")
+        home = fields if flag in own else fields["training"]
+        if (training.get(flag) or training.get(negated) or own.get(flag)) is None:
+            raise ValueError(f"unknown flag --{flag.replace('_', '-')} in {command!r:.60}")
+        if training.get(negated) is not None and training[negated].annotation is bool:
+            home[negated] = flag == negated
+        elif not words:
+            raise ValueError(f"--{flag.replace('_', '-')} must be followed by a value")
+        else:
+            home[flag] = _flag_value(flag, words.pop(0))
+    return fields
+
+
+def _flag_value(name: str, text: str) -> Any:
+    if name == "task_options":
+        return parse_options(text)
+    if name == "seeds":
+        return split_list(text)
+    return None if text == "null" else text

@@ -1,0 +1,132 @@
+"""The append-only record of a run: `events.jsonl`, one JSON object a line.
+
+Written by the worker, read by everybody, possibly while it is being written and after a crash in
+the middle of a line. Knows no run directory and no process.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+DURABLE = ("status", "checkpoint")
+MEASURED = ("train", "eval", "generation")
+TAIL_BYTES = 1 << 16
+
+
+class EventLog:
+    """Appends events, each with one write call, so that a reader never sees two lines mixed.
+
+    An instance opened on a file that ends in half a line begins a line of its own.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            os.write(self._fd, b"\n")
+
+    def append(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Write one event; status and checkpoint events reach the disk before this returns."""
+        event = finite({"t": time.time(), "kind": kind, **fields})
+        line = json.dumps(event, ensure_ascii=False, allow_nan=False)
+        data = line.encode("utf-8", errors="replace") + b"\n"
+        while data:  # a pipe or a full disk may take a part; a plain file takes all at once
+            data = data[os.write(self._fd, data) :]
+        if kind in DURABLE:
+            os.fsync(self._fd)
+        return event
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def finite(value: Any) -> Any:
+    """The same value with every NaN and infinity replaced by None, since JSON has neither."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """The events after a byte offset, and the offset to go on from.
+
+    A last line without its end is left for the next call. A line that is no event becomes
+    `{"kind": "broken", "offset": …}` and the reading goes on after it. A file that shrank is
+    read from its beginning.
+    """
+    try:
+        with path.open("rb") as file:
+            if offset > os.fstat(file.fileno()).st_size:
+                offset = 0
+            file.seek(offset)
+            data = file.read()
+    except FileNotFoundError:
+        return [], 0
+    complete = data[: data.rfind(b"\n") + 1]
+    return list(_parse(complete, offset)), offset + len(complete)
+
+
+def read_tail(path: Path, size: int = TAIL_BYTES) -> list[dict[str, Any]]:
+    """The events in the last part of the file, at least the last status: enough for a status line."""
+    try:
+        length = path.stat().st_size
+    except FileNotFoundError:
+        return []
+    if length <= size:
+        return read_events(path)[0]
+    events = [e for e in read_events(path, length - size)[0][1:] if e["kind"] != "broken"]
+    if any(event["kind"] == "status" for event in events):
+        return events
+    return read_tail(path, size * 4)
+
+
+def history(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events that still hold: what a resumed run did again replaces what it did before.
+
+    When a run goes on from a checkpoint, measurements of later steps are superseded; of one kind
+    and step the last line counts.
+
+    Example:
+        >>> train = {"kind": "train", "step": 7, "loss": 3.0}
+        >>> history([train, {"kind": "status", "state": "running", "step": 5}])
+        [{'kind': 'status', 'state': 'running', 'step': 5}]
+    """
+    kept: dict[Any, dict[str, Any]] = {}
+    for number, event in enumerate(events):
+        kind = event["kind"]
+        if kind == "status" and event.get("state") == "running":
+            resumed = event.get("step", 0)
+            later = [k for k in kept if k[0] in MEASURED and k[1] > resumed]
+            for key in later:
+                del kept[key]
+        key = (kind, event.get("step")) if kind in MEASURED else (kind, f"line {number}")
+        kept.pop(key, None)
+        kept[key] = event
+    return list(kept.values())
+
+
+def _parse(data: bytes, offset: int):
+    t = 0.0
+    for line in data.splitlines(keepends=True):
+        event = _event(line)
+        if event is not None:
+            t = event.setdefault("t", t)
+            yield event
+        elif line.strip():
+            yield {"t": t, "kind": "broken", "offset": offset, "bytes": len(line)}
+        offset += len(line)
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("kind"), str) else None

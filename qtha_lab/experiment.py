@@ -1,0 +1,207 @@
+"""The one description of what to run: an `Experiment`, or a `Comparison` of methods over seeds.
+
+Describes, refuses what cannot work and translates to YAML, Python and a shell command. Runs nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from qtha_lab import calls, equivalents, refusals
+from qtha_lab.declared import Declared
+
+Scalar = bool | int | float | str | None
+Option = Scalar | list[Scalar]
+
+
+class MethodChoice(Declared):
+    """A fine-tuning method with what was chosen for it.
+
+    Example:
+        >>> MethodChoice.parse("qtha(r=4,waist=16,learning_rate=0.02)").options
+        {'r': 4, 'waist': 16}
+        >>> MethodChoice(name="lora", options={"r": 2}).label
+        'lora(r=2)'
+    """
+
+    name: str = Field("qtha", description="Fine-tuning method.")
+    learning_rate: float | None = Field(
+        None, gt=0, le=10, description="Peak learning rate; empty takes the method's own default."
+    )
+    target_modules: list[str] | None = Field(
+        None, description="Names of the layers to adapt; empty takes the model's usual ones."
+    )
+    options: dict[str, Option] = Field(
+        default_factory=dict, description="Settings of the method that differ from its defaults."
+    )
+
+    @property
+    def label(self) -> str:
+        """The name with everything chosen, as `parse` reads it."""
+        return calls.call(self.name, self._chosen())
+
+    @classmethod
+    def parse(cls, text: str) -> MethodChoice:
+        """Read `name` or `name(option=value,…)`; `learning_rate` and `target_modules` may stand among them."""
+        name, given = calls.parse_call(text, "method")
+        own = {key: given.pop(key) for key in ("learning_rate", "target_modules") if key in given}
+        return cls(name=name, options=given, **own)
+
+    def _chosen(self) -> dict[str, Any]:
+        own = {"learning_rate": self.learning_rate, "target_modules": self.target_modules}
+        return self.options | {key: value for key, value in own.items() if value is not None}
+
+
+class Training(Declared):
+    """How long, how much at a time and how often to look."""
+
+    steps: int = Field(100, ge=1, description="Optimiser steps.")
+    batch_size: int = Field(8, ge=1, description="Rows in one forward pass.")
+    gradient_accumulation: int = Field(1, ge=1, description="Forward passes in one step.")
+    max_length: int = Field(
+        128, ge=8, description="Longest row; the rest is cut off.", json_schema_extra={"unit": "tokens"}
+    )  # fmt: skip
+    schedule: Literal["linear", "cosine", "constant"] = Field(
+        "linear", description="Course of the learning rate after the warm-up."
+    )
+    warmup_fraction: float = Field(0.1, ge=0, le=1, description="Share of the steps that warm up.")
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
+    max_grad_norm: float = Field(
+        1.0, ge=0, description="Gradients are scaled down to this norm; 0 leaves them."
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Number format of the frozen model and of the matrix products."
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Recompute activations in the backward pass: less memory, more time."
+    )
+    train_rows: int | None = Field(None, ge=1, description="Training rows; empty takes all.")
+    eval_rows: int | None = Field(128, ge=1, description="Evaluation rows; empty takes all.")
+    eval_every: int = Field(
+        25, ge=1, description="Steps between evaluations.", json_schema_extra={"unit": "steps"}
+    )
+    checkpoint_every: int = Field(
+        25, ge=1, description="Steps between checkpoints.", json_schema_extra={"unit": "steps"}
+    )
+    generate_rows: int = Field(
+        16, ge=0, description="Evaluation rows answered in full at the end; 0 skips it."
+    )
+    max_new_tokens: int = Field(
+        32, ge=1, description="Longest generated answer.", json_schema_extra={"unit": "tokens"}
+    )
+    threads: int | None = Field(
+        None, ge=1, description="CPU threads of the run; empty shares the cores among the slots."
+    )
+    report_to: str = Field(
+        "none", description="Trackers of transformers' Trainer to report to, such as tensorboard,wandb."
+    )  # fmt: skip
+
+
+class _Described(Declared):
+    """What an experiment and a comparison have in common."""
+
+    model: str = Field("tiny", min_length=1, description="Base model: a name, a folder or a hub id.")
+    task: str = Field("qa", min_length=1, description="Task: a name, a .jsonl file or a data set id.")
+    task_options: dict[str, Option] = Field(
+        default_factory=dict, description="Settings of the task that differ from its defaults."
+    )
+
+    def to_yaml(self) -> str:
+        """The description as YAML, without what is at its default; `from_yaml` reads it back."""
+        return equivalents.to_yaml(self)
+
+    @classmethod
+    def from_yaml(cls, source: str | Path):
+        """Read YAML text, or the file at a path.
+
+        Raises:
+            ValueError: If it is no mapping or a field is wrong.
+        """
+        return cls(**equivalents.read_yaml(source))
+
+    def to_python(self) -> str:
+        """The Python that makes this description and starts it."""
+        return equivalents.to_python(self)
+
+    def to_command(self) -> str:
+        """The shell command that starts it; `from_command` reads it back."""
+        return equivalents.to_command(self)
+
+    @classmethod
+    def from_command(cls, command: str):
+        """Read what `to_command` wrote."""
+        return cls(**equivalents.from_command(command, cls))
+
+
+class Experiment(_Described):
+    """One fine-tune: a model, a task, a method, a seed.
+
+    Example:
+        >>> Experiment(method="lora(r=4)", training={"steps": 20}).to_command()
+        "qtha-lab run --method 'lora(r=4)' --steps 20"
+    """
+
+    method: MethodChoice = Field(default_factory=MethodChoice, description="Fine-tuning method.")
+    training: Training = Field(default_factory=Training, description="The course of the training.")
+    seed: int = Field(
+        0, ge=0, le=2**32 - 1, description="Seed of the adapter's start and of the row order."
+    )
+    name: str = Field("", description="A name of your own, shown beside the run.")
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _method_from_text(cls, value: Any) -> Any:
+        return MethodChoice.parse(value) if isinstance(value, str) else value
+
+    def check(self, runs_dir: Path | None = None) -> None:
+        """Refuse everything that can be refused before a weight is loaded.
+
+        Raises:
+            ValueError: One sentence with the rule and the value.
+        """
+        refusals.check(self, runs_dir)
+
+
+class Comparison(_Described):
+    """Several methods on one model and task, each with every seed."""
+
+    methods: list[MethodChoice] = Field(
+        default_factory=lambda: [MethodChoice(name="lora"), MethodChoice(name="qtha")],
+        min_length=1,
+        description="Fine-tuning methods.",
+    )
+    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1, description="Seeds.")
+    training: Training = Field(default_factory=Training, description="The course of the training.")
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _methods_from_text(cls, value: Any) -> Any:
+        values = calls.split_list(value) if isinstance(value, str) else value
+        if not isinstance(values, list | tuple):
+            return values
+        return [MethodChoice.parse(v) if isinstance(v, str) else v for v in values]
+
+    @field_validator("methods", "seeds")
+    @classmethod
+    def _no_repetition(cls, value: list) -> list:
+        names = [v.label if isinstance(v, MethodChoice) else v for v in value]
+        twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+        if twice is not None:
+            raise ValueError(f"{twice} is given twice")
+        return value
+
+    def experiments(self) -> list[Experiment]:
+        """One experiment a method and seed, all methods of a seed together."""
+        shared = {"model": self.model, "task": self.task, "task_options": self.task_options}
+        return [
+            Experiment(**shared, method=method, training=self.training, seed=seed)
+            for seed in self.seeds
+            for method in self.methods
+        ]
+
+    def check(self, runs_dir: Path | None = None) -> None:
+        """Refuse what any of the experiments would refuse (see `Experiment.check`)."""
+        refusals.check_comparison(self, runs_dir)

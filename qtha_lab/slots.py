@@ -1,0 +1,131 @@
+"""Locks that die with their process, and the queue of runs built on them (POSIX flock).
+
+A worker holds the lock of its run directory while it lives and one of N slots while it computes.
+Nothing has to be cleaned up after a kill: the kernel frees the locks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+POLL_SECONDS = 0.1
+
+
+def hold(path: Path, patience: float = 0.0) -> int | None:
+    """Take the lock of a file; the descriptor that holds it, or None where another process does.
+
+    Args:
+        patience: Seconds to keep trying.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                os.close(fd)
+                return None
+            time.sleep(0.02)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock of a file."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def sign(fd: int, pid: int) -> None:
+    """Write into a lock file whose it is."""
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{pid}\n".encode(), 0)
+
+
+def holder(path: Path) -> int | None:
+    """The process id written in a lock file that is held, so never that of a stranger."""
+    if not is_held(path):
+        return None
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def n_cores() -> int:
+    """Physical cores that this process may use."""
+    import psutil
+
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(psutil.cpu_count(logical=False) or 1, allowed or 1))
+
+
+def n_threads(asked: int | None = None) -> int:
+    """CPU threads of a run: as asked, else `OMP_NUM_THREADS`, else the cores shared among the slots."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    if asked or said.isdigit():
+        return asked or max(1, int(said))
+    return max(1, n_cores() // n_slots())
+
+
+def n_slots(threads: int | None = None) -> int:
+    """Runs that compute at once: `QTHA_LAB_SLOTS`, else cores by threads a run, else two on two cores."""
+    said = os.environ.get("QTHA_LAB_SLOTS", "")
+    if said.isdigit() and int(said) > 0:
+        return int(said)
+    return max(1, n_cores() // threads) if threads else min(2, n_cores())
+
+
+class Queue:
+    """Where runs wait for one of the slots, first come, first served.
+
+    A ticket is a file named by its time whose lock is held while its owner waits; the ticket of a
+    dead owner is free and ignored.
+    """
+
+    def __init__(self, folder: Path, slots: int) -> None:
+        self.folder, self.slots = folder, slots
+
+    def ticket(self, name: str) -> tuple[Path, int]:
+        """Join the queue; the file appears there locked, or another waiter would take it for dead."""
+        path = self.folder / "queue" / f"{time.time_ns():020d}-{name}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        making = self.folder / f"{path.name}.new"
+        fd = hold(making)
+        making.rename(path)
+        return path, fd
+
+    def wait(self, ticket: Path, give_up: Callable[[], bool]) -> int | None:
+        """The descriptor of a slot when it is this ticket's turn; None if `give_up` says so first."""
+        while not give_up():
+            if self._is_first(ticket) and (slot := self._first_free()) is not None:
+                return slot
+            time.sleep(POLL_SECONDS)
+        return None
+
+    def _first_free(self) -> int | None:
+        slots = (hold(self.folder / str(number)) for number in range(self.slots))
+        return next((fd for fd in slots if fd is not None), None)
+
+    def _is_first(self, ticket: Path) -> bool:
+        for other in sorted(ticket.parent.iterdir()):
+            if other.name >= ticket.name:
+                return True
+            if is_held(other):
+                return False
+            other.unlink(missing_ok=True)
+        return True

@@ -1,0 +1,183 @@
+"""One fine-tune on transformers' `Trainer`, with every step, evaluation and checkpoint told as events.
+
+Builds the Trainer and watches it; loads no model and knows no process or lock.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from qtha_lab.evaluation import Interrupted, evaluating
+from qtha_lab.events import EventLog
+from qtha_lab.experiment import Experiment
+
+COMPLETE = "complete"
+SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+
+
+def training_arguments(
+    experiment: Experiment, learning_rate: float, checkpoints: Path
+) -> TrainingArguments:
+    """The experiment in transformers' words; evaluation is left to `Watch`."""
+    training = experiment.training
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        max_steps=training.steps,
+        per_device_train_batch_size=training.batch_size,
+        gradient_accumulation_steps=training.gradient_accumulation,
+        learning_rate=learning_rate,
+        lr_scheduler_type=SCHEDULES[training.schedule],
+        warmup_steps=round(training.warmup_fraction * training.steps),
+        weight_decay=training.weight_decay,
+        max_grad_norm=training.max_grad_norm,
+        bf16=training.precision == "bfloat16",
+        seed=experiment.seed,
+        data_seed=experiment.seed,
+        logging_steps=1,
+        logging_nan_inf_filter=False,  # else a NaN is replaced by the average of the losses before
+        save_steps=training.checkpoint_every,
+        save_total_limit=2,  # the older one stays until the newer one is complete
+        report_to=[name.strip() for name in training.report_to.split(",")],
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+        log_level="warning",
+    )
+
+
+class Watch(TrainerCallback):
+    """Tells the log what happens, evaluates when due, and ends the training when asked or on a NaN.
+
+    Args:
+        evaluate: Scores of the model now; may raise `Interrupted`.
+        stop_requested: Polled at every step.
+        evaluated: Steps already evaluated in an earlier life of the run.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        evaluate: Callable[[], dict[str, float]],
+        stop_requested: Callable[[], bool],
+        *,
+        eval_every: int,
+        evaluated: set[int],
+    ) -> None:
+        self.log, self.evaluate, self.stop_requested = log, evaluate, stop_requested
+        self.eval_every, self.evaluated = eval_every, set(evaluated)
+        self.trainer: Trainer | None = None
+        self.stopping = False
+        self.diverged: str | None = None
+        self._began, self._seconds = 0.0, 0.0
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self._evaluate_if_due(state, control)
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        self._began = time.perf_counter()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self._seconds = time.perf_counter() - self._began
+        if self.stop_requested():
+            self._stop(state, control)
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if "loss" not in logs or not state.is_world_process_zero:
+            return
+        step, loss, norm = state.global_step, logs["loss"], logs.get("grad_norm")
+        self.log.append(
+            "train",
+            step=step,
+            loss=loss,
+            learning_rate=logs["learning_rate"],
+            grad_norm=norm,
+            seconds=self._seconds,
+        )
+        if not math.isfinite(loss):
+            self._diverge(f"the loss is {loss} at step {step}", control)
+        elif norm is not None and not math.isfinite(norm):
+            self._diverge(f"the gradient norm is {norm} at step {step}", control)
+        elif not self.stopping:
+            self._evaluate_if_due(state, control)
+
+    def on_save(self, args, state, control, **kwargs):
+        if state.is_world_process_zero:
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            seal(folder)
+            self.log.append("checkpoint", step=state.global_step)
+
+    def _evaluate_if_due(self, state, control) -> None:
+        step = state.global_step
+        due = step % self.eval_every == 0 or step >= state.max_steps
+        if not due or step in self.evaluated:
+            return
+        model = self.trainer.model
+        try:
+            with evaluating(model), self.trainer.accelerator.autocast():
+                scores = self.evaluate()
+        except Interrupted:
+            self._stop(state, control)
+            return
+        self.evaluated.add(step)
+        if state.is_world_process_zero:
+            self.log.append("eval", step=step, **scores)
+        if not math.isfinite(scores["loss"]):
+            self._diverge(f"the evaluation loss is {scores['loss']} at step {step}", control)
+        self.trainer.log({f"eval_{name}": value for name, value in scores.items()})
+
+    def _stop(self, state, control) -> None:
+        if not self.stopping:
+            self.stopping = True
+            self.log.append(
+                "status", state="stopping", step=state.global_step, message="saving a checkpoint"
+            )
+        control.should_training_stop = True
+        control.should_save = state.global_step > 0
+
+    def _diverge(self, why: str, control) -> None:
+        self.diverged = why
+        control.should_training_stop = True
+        control.should_save = False
+
+
+def seal(folder: Path) -> None:
+    """Mark a checkpoint as whole, once all of it is on the disk."""
+    for file in folder.iterdir():
+        _sync(file)
+    (folder / COMPLETE).touch()
+    _sync(folder / COMPLETE)
+    _sync(folder)
+
+
+def last_checkpoint(checkpoints: Path) -> tuple[Path | None, int]:
+    """The newest whole checkpoint and its step; (None, 0) before the first."""
+    whole = {
+        int(folder.name.removeprefix("checkpoint-")): folder
+        for folder in checkpoints.glob("checkpoint-*")
+        if (folder / COMPLETE).is_file()
+    }
+    step = max(whole, default=0)
+    return whole.get(step), step
+
+
+def remove_broken(checkpoints: Path) -> None:
+    """Delete checkpoints that a killed worker left half-written."""
+    for folder in checkpoints.glob("checkpoint-*"):
+        if not (folder / COMPLETE).is_file():
+            shutil.rmtree(folder)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
