@@ -13,8 +13,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REQUIREMENTS = [
-    Requirement(line)
-    for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
 ]
 PINS = {
     canonicalize_name(name): Version(version)
@@ -22,7 +21,9 @@ PINS = {
         r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M
     )
 }
-GIVEN = "jupyterlab ipywidgets torch transformers pennylane pennylane-lightning plotly tensornetwork"
+GIVEN = (
+    "jupyterlab ipywidgets torch transformers pennylane pennylane-lightning plotly tensornetwork"
+)
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda r: r.name)

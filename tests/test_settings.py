@@ -18,7 +18,9 @@ class AsDataclass:
 
 
 class AsModel(BaseModel):
-    r: int = Field(8, description="Bottleneck size.", ge=2, le=16, json_schema_extra={"unit": "qubits"})
+    r: int = Field(
+        8, description="Bottleneck size.", ge=2, le=16, json_schema_extra={"unit": "qubits"}
+    )
     fusion: Literal["sum", "hadamard"] = Field("sum", description="How branches join.")
     cutoff: float | None = Field(None, description="Smallest value kept.", gt=0)
     dims: tuple = Field((4, 4), description="Factors.")

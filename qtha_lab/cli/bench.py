@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from qtha_lab.calls import split_list
 from qtha_lab.cli import app
-from qtha_lab.cli.flags import split_outside_brackets
 from qtha_lab.cli.output import print_table, progress
 
 bench = typer.Typer(help="Measure; each table names its machine.", no_args_is_help=True)
@@ -36,7 +36,7 @@ def step(
     from qtha_lab.bench.step import bench_step
     from qtha_lab.experiment import MethodChoice
 
-    choices = [MethodChoice.parse(text) for text in split_outside_brackets(methods)]
+    choices = [MethodChoice.parse(text) for text in split_list(methods)]
     with progress() as bars:
         bar = bars.add_task(f"step on {model}", total=rounds, said="warming up")
         measured = bench_step(

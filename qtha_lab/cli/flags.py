@@ -1,56 +1,73 @@
-"""Command-line flags made from declared settings, so that no limit or help is written twice."""
+"""Command-line flags made from declared settings, so that no limit or help is written twice.
+
+A flag's text goes to the model that declares it, which refuses in its own words.
+"""
 
 import inspect
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
+from qtha_lab import calls
 from qtha_lab.settings import Setting, settings_of
 
-PLAIN = (int, float, str, bool)
+METAVAR = {int: "N", float: "NUMBER", str: "TEXT", dict: "NAME=VALUE,…", list: "LIST"}
 
 
 def option(declared: Setting, panel: str) -> Any:
-    """The annotation of one flag; every flag is optional, so that a file can say it instead."""
-    help = declared.help + (f" ({declared.unit})" if declared.unit else "")
-    if declared.default is not None:
-        help += f" Default: {declared.default}."
+    """The annotation of one flag; every flag may be left out, so that a file can say it instead."""
+    help = declared.help + (f" Unit: {declared.unit}." if declared.unit else "")
     if declared.choices:
         help += f" One of: {', '.join(map(str, declared.choices))}."
+    if default := _shown(declared.default):
+        help += f" Default: {default}."
     flag = "--" + declared.name.replace("_", "-")
-    names = f"{flag}/--no-{flag.removeprefix('--')}" if declared.type is bool else flag
-    return Annotated[declared.type | None, typer.Option(names, help=help, rich_help_panel=panel)]
+    if declared.type is bool:
+        names = f"{flag}/--no-{flag.removeprefix('--')}"
+        return Annotated[bool | None, typer.Option(names, help=help, rich_help_panel=panel)]
+    metavar = METAVAR.get(declared.type, "NAME(OPTION=VALUE,…)")
+    shown = typer.Option(flag, help=help, metavar=metavar, rich_help_panel=panel)
+    return Annotated[str | None, shown]
+
+
+def _shown(default: Any) -> str:
+    """A default as it would be typed; nothing where leaving the flag out says it better."""
+    if isinstance(default, list):
+        return ",".join(map(_shown, default))
+    return "" if default in (None, {}) else getattr(default, "label", str(default))
 
 
 def with_flags(*sources: tuple[type, str]) -> Callable:
-    """Give a command one flag for every plain setting of the models named.
+    """Give a command one flag for every setting of the models named.
 
-    The command receives them as one dictionary, `given`, of those that were typed.
+    The command receives what was typed as one dictionary, `given`. A parameter that the command
+    declares itself replaces the flag of that name; a setting that is itself a model (the training of an
+    experiment) brings no flag, since its own settings do.
 
     Args:
         sources: (declaring model, heading in --help) pairs.
     """
     declared = {
-        name: option(found, panel)
+        name: (found, panel)
         for model, panel in sources
         for name, found in settings_of(model).items()
-        if found.type in PLAIN
+        if not hasattr(found.type, "model_fields") or name == "method"
     }
 
     def decorate(command: Callable) -> Callable:
         own = [p for p in inspect.signature(command).parameters.values() if p.name != "given"]
-        taken = {p.name for p in own}
-        flags = {name: kind for name, kind in declared.items() if name not in taken}
+        flags = {n: d for n, d in declared.items() if n not in {p.name for p in own}}
 
         def run(**values: Any) -> Any:
-            given = {k: v for k in flags if (v := values.pop(k)) is not None}
-            return command(**values, given=given)
+            typed = {n: v for n in flags if (v := values.pop(n)) is not None}
+            return command(**values, given={n: _read(flags[n][0], v) for n, v in typed.items()})
 
         made = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-            for name, kind in flags.items()
+            inspect.Parameter(
+                n, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option(*d)
+            )
+            for n, d in flags.items()
         ]
         own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
         run.__signature__ = inspect.Signature([*own, *made])
@@ -61,36 +78,22 @@ def with_flags(*sources: tuple[type, str]) -> Callable:
     return decorate
 
 
-def split_outside_brackets(text: str) -> list[str]:
-    """Split at commas that stand in no bracket.
-
-    Example:
-        >>> split_outside_brackets("lora, qtha(r=4,waist=16)")
-        ['lora', 'qtha(r=4,waist=16)']
-    """
-    parts = re.split(r",(?![^(\[]*[)\]])", text)
-    return [part.strip() for part in parts if part.strip()]
+def _read(declared: Setting, value: Any) -> Any:
+    """The text of a flag as the declaring model takes it; `null` empties an optional setting."""
+    if declared.type is dict:
+        return calls.parse_options(value)
+    if declared.name == "seeds":
+        return calls.split_list(value)
+    return None if declared.optional and value in ("null", "all") else value
 
 
-def whole_numbers(text: str, name: str) -> list[int]:
-    """The whole numbers of a list such as `0,1,2`, without repetition.
-
-    Example:
-        >>> whole_numbers("0,1,1", "seeds")
-        Traceback (most recent call last):
-        ValueError: seeds must differ from one another, not 0,1,1
-    """
-    try:
-        numbers = [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise ValueError(f"{name} must be whole numbers such as 0,1,2, not {text!r}") from None
-    if not numbers:
-        raise ValueError(f"{name} must be at least one whole number, not {text!r}")
-    if len(set(numbers)) < len(numbers):
-        raise ValueError(f"{name} must differ from one another, not {text}")
-    return numbers
+def combine(file_fields: dict[str, Any], given: dict[str, Any], training: type) -> dict[str, Any]:
+    """The fields of a file with those typed laid over them, training settings in their own mapping."""
+    inside = {k: v for k, v in given.items() if k in settings_of(training)}
+    outside = {k: v for k, v in given.items() if k not in inside}
+    return {**file_fields, **outside, "training": {**file_fields.get("training", {}), **inside}}
 
 
-def divide(given: dict[str, Any], models: Iterable[type]) -> list[dict[str, Any]]:
-    """Sort what was typed by the model that declares it, one dictionary a model."""
-    return [{k: v for k, v in given.items() if k in settings_of(model)} for model in models]
+def fields_of(described: Any | None) -> dict[str, Any]:
+    """The fields of a description that was read from a file, or none."""
+    return described.model_dump(exclude_defaults=True) if described is not None else {}

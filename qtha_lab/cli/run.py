@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from qtha_lab.cli import app
-from qtha_lab.cli.flags import divide, with_flags
+from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import duration, print_json, print_table, progress
-from qtha_lab.experiment import Experiment, MethodChoice, Training
+from qtha_lab.experiment import Experiment, Training
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Detach = Annotated[bool, typer.Option(help="Return at once; the run goes on by itself.")]
@@ -21,9 +21,6 @@ RunId = Annotated[str, typer.Argument(help="The run, as `qtha-lab runs` names it
 @with_flags((Experiment, "The experiment"), (Training, "The training"))
 def run(
     file: Annotated[Path | None, typer.Argument(help="An experiment file (YAML).")] = None,
-    method: Annotated[
-        str | None, typer.Option(help="Such as lora, or qtha(r=4,waist=16,learning_rate=0.02).")
-    ] = None,
     detach: Detach = False,
     json: Json = False,
     given: dict[str, Any] | None = None,
@@ -31,14 +28,9 @@ def run(
     """Fine-tune once. Flags win over the file. Ctrl-C stops it softly, to be resumed later."""
     from qtha_lab import runs
 
-    own, training = divide(given or {}, (Experiment, Training))
-    read = Experiment.from_yaml(file) if file else None
-    fields = read.model_dump() if read else {}
-    fields |= own | {"training": {**fields.get("training", {}), **training}}
-    if method:
-        fields["method"] = MethodChoice.parse(method)
-    fields.setdefault("method", MethodChoice.parse("qtha"))
-    _show(runs.launch(Experiment(**fields)), detach=detach, json=json)
+    read = fields_of(Experiment.from_yaml(file) if file else None)
+    experiment = Experiment(**combine(read, given or {}, Training))
+    _show(runs.launch(experiment), detach=detach, json=json)
 
 
 @app.command()
@@ -76,7 +68,9 @@ def list_(
         _print_state(found[0])
         print(found[0].log_tail())
     else:
-        rows = [(r.id, s.state, f"{s.step}/{s.steps}", s.message) for r in found if (s := r.status())]
+        rows = [
+            (r.id, s.state, f"{s.step}/{s.steps}", s.message) for r in found if (s := r.status())
+        ]
         print_table([("run", "state", "step", "message"), *rows])
 
 
@@ -122,11 +116,22 @@ def follow(run) -> None:
 
 def _print_state(run) -> None:
     status, summary = run.status(), run.summary() or {}
-    print(f"{run.id}: {status.state} at step {status.step} of {status.steps}. {status.message}".strip())
-    shown = (
-        "trainable_parameters eval_loss_start eval_loss train_loss perplexity token_accuracy accuracy "
-        "exact_match bleu4 rougeL seconds_per_step"
-    ).split()
+    print(
+        f"{run.id}: {status.state} at step {status.step} of {status.steps}. {status.message}".strip()
+    )
+    shown = [
+        "trainable_parameters",
+        "eval_loss_start",
+        "eval_loss",
+        "train_loss",
+        "perplexity",
+        "token_accuracy",
+        "accuracy",
+        "exact_match",
+        "bleu4",
+        "rougeL",
+        "seconds_per_step",
+    ]
     rows = [
         (name.replace("_", " "), f"{value:,}" if isinstance(value, int) else f"{value:.4g}")
         for name in shown

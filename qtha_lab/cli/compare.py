@@ -1,0 +1,49 @@
+"""`qtha-lab compare`: several methods, several seeds, one table."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qtha_lab.cli import app
+from qtha_lab.cli.flags import combine, fields_of, with_flags
+from qtha_lab.cli.output import duration, print_json, print_table, progress
+from qtha_lab.experiment import Comparison, Training
+
+
+@app.command()
+@with_flags((Comparison, "The comparison"), (Training, "The training"))
+def compare(
+    file: Annotated[Path | None, typer.Argument(help="A comparison file (YAML).")] = None,
+    out: Annotated[Path, typer.Option(help="Where summary.json goes.")] = Path("out/comparison"),
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    given: dict[str, Any] | None = None,
+) -> None:
+    """Run every method with every seed and print one table. Run again to go on after a break."""
+    from qtha_lab import compare as comparing
+
+    read = fields_of(Comparison.from_yaml(file) if file else None)
+    comparison = Comparison(**combine(read, given or {}, Training))
+    with progress() as bars:
+        summary = comparing.run(comparison, out, on_progress=_Bars(bars))
+    if json:
+        print_json(summary)
+        return
+    print_table(comparing.table(summary))
+    for note in summary["notes"]:
+        print(f"- {note}")
+    print(f"in {out / 'summary.json'}")
+
+
+class _Bars:
+    """One bar a run, made when the run is first heard of."""
+
+    def __init__(self, bars):
+        self.bars, self.by_run = bars, {}
+
+    def __call__(self, run, status) -> None:
+        if run.id not in self.by_run:
+            title = f"{run.experiment.method.label} seed {run.experiment.seed}"
+            self.by_run[run.id] = self.bars.add_task(title, total=status.steps, said="")
+        said = f"{status.state} {duration(status.seconds_left)}"
+        self.bars.update(self.by_run[run.id], completed=status.step, said=said)
