@@ -1,0 +1,38 @@
+"""Adapters: QTHA and its kin as PEFT tuners, and PEFT's own methods, all by name.
+
+Importing this registers every method of ours with PEFT, so that saved adapters load.
+"""
+
+from qtha_lab.adapters.attach import (
+    add_adapter,
+    check_targets,
+    circuit_of,
+    count_trainable,
+    load_adapter,
+)
+from qtha_lab.adapters.budget import size_warning
+from qtha_lab.adapters.method import Change, Layer, Method, TensorSpec
+from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.adapters.qtha import QthaConfig
+from qtha_lab.adapters.registry import discover, get_method, method_names, method_of
+
+discover()
+
+__all__ = [
+    "AdapterConfig",
+    "Change",
+    "Layer",
+    "Method",
+    "QthaConfig",
+    "TensorSpec",
+    "add_adapter",
+    "check_targets",
+    "circuit_of",
+    "count_trainable",
+    "get_method",
+    "load_adapter",
+    "method",
+    "method_names",
+    "method_of",
+    "size_warning",
+]

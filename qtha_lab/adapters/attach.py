@@ -1,0 +1,181 @@
+"""Put adapters on models, count them beforehand and load them again, with PEFT's errors in sentences.
+
+Adds nothing to what an adapter computes; `peft_bridge` and the method files do.
+"""
+
+import contextlib
+import copy
+import json
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils import load_peft_weights
+from peft.utils.other import AuxiliaryTrainingWrapper
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from qtha_lab.adapters.peft_bridge import AdapterConfig
+from qtha_lab.circuits import Circuit
+from qtha_lab.settings import nearest, unknown
+
+
+def add_adapter(model: nn.Module, peft_config: PeftConfig, name: str = "default") -> PeftModel:
+    """`get_peft_model`, after checks that name what is wrong and what there is instead.
+
+    Raises:
+        ValueError: If the targets match nothing, or the method cannot adapt them.
+    """
+    check_targets(model, peft_config.target_modules)
+    with _in_one_sentence(peft_config):
+        return get_peft_model(model, peft_config, adapter_name=name)
+
+
+def check_targets(model: nn.Module, target_modules: Any) -> None:
+    """Refuse target names that match no module, and name the linear layers there are.
+
+    Args:
+        model: Where adapters are to go; may be on the meta device.
+        target_modules: As in a PEFT config; None leaves the choice to PEFT.
+
+    Raises:
+        ValueError: Naming what matches nothing.
+    """
+    if target_modules is None or target_modules == "all-linear":
+        return
+    names = [name for name, _ in model.named_modules() if name]
+    if isinstance(target_modules, str):
+        if not any(re.fullmatch(target_modules, name) for name in names):
+            raise ValueError(f"target pattern {target_modules!r} {_nothing(model)}")
+        return
+    if not target_modules:
+        raise ValueError("target_modules is empty: name at least one module to adapt")
+    for wanted in target_modules:
+        if not any(name == wanted or name.endswith(f".{wanted}") for name in names):
+            raise ValueError(f"target module {wanted!r} {_nothing(model, wanted)}")
+
+
+def _nothing(model: nn.Module, wanted: str = "") -> str:
+    known = linear_names(model)
+    close = nearest(wanted, known) if wanted else None
+    hint = f": did you mean {close!r}?" if close else "."
+    return f"matches nothing in this model{hint} Linear layers here: {', '.join(known)}"
+
+
+def linear_names(model: nn.Module) -> list[str]:
+    """The last part of the names of all layers that can be adapted, in order of first appearance."""
+    kinds = (nn.Linear, Conv1D)
+    found = (name for name, module in model.named_modules() if isinstance(module, kinds))
+    return list(dict.fromkeys(name.rpartition(".")[2] for name in found))
+
+
+def adapted_sizes(model: nn.Module, peft_config: AdapterConfig) -> list[tuple[int, int]]:
+    """(in_features, out_features) of every layer that one of our configs would adapt."""
+    with _in_one_sentence(peft_config):
+        adapted = get_peft_model(
+            skeleton(model), copy.deepcopy(peft_config), low_cpu_mem_usage=True
+        )
+    layers = (m for m in adapted.modules() if isinstance(m, BaseTunerLayer))
+    return [(layer.in_features, layer.out_features) for layer in layers]
+
+
+def count_trainable(model: nn.Module, peft_config: PeftConfig) -> int:
+    """Parameters the adapters would train, without changing the model or allocating weights.
+
+    Leaves out whole modules trained beside them (`modules_to_save`).
+
+    Raises:
+        ValueError: If the method cannot adapt this model.
+    """
+    check_targets(model, peft_config.target_modules)
+    with _in_one_sentence(peft_config):
+        adapted = get_peft_model(
+            skeleton(model), copy.deepcopy(peft_config), low_cpu_mem_usage=True
+        )
+    whole = {
+        id(p)
+        for module in adapted.modules()
+        if isinstance(module, AuxiliaryTrainingWrapper)
+        for p in module.parameters()
+    }
+    return sum(p.numel() for p in adapted.parameters() if p.requires_grad and id(p) not in whole)
+
+
+def skeleton(model: nn.Module) -> nn.Module:
+    """A copy of the model on the meta device: every module, no weights."""
+    memo: dict[int, Any] = {}
+    for p in model.parameters():
+        memo[id(p)] = nn.Parameter(torch.empty_like(p, device="meta"), requires_grad=False)
+    for buffer in model.buffers():
+        memo[id(buffer)] = torch.empty_like(buffer, device="meta")
+    return copy.deepcopy(model, memo)
+
+
+@contextlib.contextmanager
+def _in_one_sentence(peft_config: PeftConfig):
+    """PEFT's refusals as ValueErrors that name the method; its advice for other situations kept quiet."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="You are trying to modify a model with PEFT")
+            yield
+    except (TypeError, ValueError, NotImplementedError, KeyError) as problem:
+        kind = getattr(peft_config.peft_type, "value", peft_config.peft_type)
+        raise ValueError(f"{str(kind).lower()} cannot adapt this model: {problem}") from problem
+
+
+def circuit_of(peft_config: PeftConfig) -> Circuit | None:
+    """The circuit a method runs at every adapted layer, or None."""
+    if not isinstance(peft_config, AdapterConfig):
+        return None
+    return peft_config.change_class.circuit(peft_config)
+
+
+def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftModel:
+    """`PeftModel.from_pretrained`, refusing what it only warns of.
+
+    Args:
+        model: The base model.
+        folder: Where `save_pretrained` wrote the adapter.
+        kwargs: As for `PeftModel.from_pretrained` (`is_trainable`, `adapter_name`, …).
+
+    Raises:
+        FileNotFoundError: If there is no adapter in the folder.
+        ValueError: If its method is unknown, or tensors are missing, unexpected or of other sizes.
+    """
+    _check_method(Path(folder))
+    name = kwargs.get("adapter_name", "default")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Found missing adapter keys")
+        try:
+            loaded = PeftModel.from_pretrained(model, str(folder), **kwargs)
+        except (RuntimeError, KeyError, ValueError) as problem:
+            raise ValueError(
+                f"the adapter in {folder} does not fit this model: {problem}"
+            ) from problem
+    saved = set(load_peft_weights(str(folder), device="cpu"))
+    wanted = set(get_peft_model_state_dict(loaded, adapter_name=name))
+    for keys, what in ((wanted - saved, "missing"), (saved - wanted, "unexpected")):
+        if keys:
+            raise ValueError(
+                f"the adapter in {folder} does not fit this model: {len(keys)} {what} "
+                f"tensor{'s' if len(keys) > 1 else ''}, {', '.join(sorted(keys)[:5])}"
+            )
+    return loaded
+
+
+def _check_method(folder: Path) -> None:
+    description = folder / "adapter_config.json"
+    if not description.is_file():
+        raise FileNotFoundError(f"no adapter in {folder}: it has no adapter_config.json")
+    kind = json.loads(description.read_text()).get("peft_type")
+    if kind not in PEFT_TYPE_TO_CONFIG_MAPPING:
+        raise unknown(
+            "adapter method",
+            str(kind).lower(),
+            [t.value.lower() for t in PEFT_TYPE_TO_CONFIG_MAPPING],
+        )

@@ -1,0 +1,118 @@
+"""Size an adapter to a budget of trainable parameters, and warn when it is larger than LoRA.
+
+On small models the authors' waist of 256 costs more than LoRA, so waist, bond and r are searched.
+"""
+
+import dataclasses
+import itertools
+from collections import Counter
+from typing import Any
+
+from peft import LoraConfig, PeftConfig
+from torch import nn
+
+from qtha_lab.adapters.attach import adapted_sizes, check_targets, count_trainable
+from qtha_lab.adapters.peft_bridge import AdapterConfig
+
+# Where the search looks; what is fixed by the caller is not searched.
+GRID = {
+    "r": (2, 3, 4, 5, 6, 7, 8, 9, 10),
+    "waist": (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256),
+    "bond_dim": (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16),
+}
+# Counts within this share of the best are equally near; among them r decides.
+NEAR = 0.02
+
+
+def for_budget(
+    config_class: type[AdapterConfig],
+    model: nn.Module,
+    *,
+    trainable_parameters: int | None = None,
+    fraction_of: PeftConfig | None = None,
+    fraction: float = 1.0,
+    target_modules: Any = None,
+    **fixed: Any,
+) -> AdapterConfig:
+    """The config that comes as near as possible under a budget; never above it.
+
+    Args:
+        config_class: `QthaConfig`, or another with r, waist and bond_dim.
+        model: What will be adapted; may be on the meta device.
+        trainable_parameters: The budget, of all adapted layers together.
+        fraction_of: Or: a config whose own count on this model is the budget …
+        fraction: … times this.
+        target_modules: Where adapters go; default those of `fraction_of`, else PEFT's choice.
+        fixed: Settings that are given and not searched, such as r=4.
+
+    Raises:
+        ValueError: If both or neither budget is given, or the smallest possible is above it.
+    """
+    if (trainable_parameters is None) == (fraction_of is None):
+        raise ValueError("give either trainable_parameters or fraction_of")
+    targets = target_modules
+    if fraction_of is not None:
+        targets = fraction_of.target_modules if targets is None else targets
+        reference = dataclasses.replace(fraction_of, target_modules=targets)
+        trainable_parameters = int(fraction * count_trainable(model, reference))
+    start = config_class(target_modules=targets, **fixed)
+    check_targets(model, targets)
+    sizes = Counter(adapted_sizes(model, start))
+    choices = list(_choices(start, sizes, fixed))
+    affordable = [choice for choice in choices if choice[0] <= trainable_parameters]
+    if not affordable:
+        raise ValueError(
+            f"a budget of {trainable_parameters:,} trainable parameters cannot be met: "
+            f"the smallest possible here is {min(count for count, _ in choices):,}"
+        )
+    wanted_r = getattr(fraction_of, "r", None) or config_class().r
+    best = max(count for count, _ in affordable)
+    near = [choice for choice in affordable if choice[0] >= (1 - NEAR) * best]
+    _, values = min(near, key=lambda choice: _preference(choice, wanted_r))
+    return config_class(target_modules=targets, **fixed, **values)
+
+
+def _choices(start: AdapterConfig, sizes: Counter, fixed: dict):
+    """Every point of the grid with its count on all layers."""
+    free = [name for name in GRID if name not in fixed and _matters(start, name)]
+    for point in itertools.product(*(GRID[name] for name in free)):
+        values = dict(zip(free, point, strict=True))
+        candidate = dataclasses.replace(start, **values)
+        yield sum(n * candidate.n_parameters(*size) for size, n in sizes.items()), values
+
+
+def _matters(start: AdapterConfig, name: str) -> bool:
+    return name == "r" or getattr(start, "use_mpo", True)
+
+
+def _preference(choice: tuple[int, dict], wanted_r: int) -> tuple:
+    """Nearest r first, then the larger count, then the wider waist."""
+    count, values = choice
+    return abs(values.get("r", wanted_r) - wanted_r), -count, -values.get("waist", 0)
+
+
+def size_warning(
+    model: nn.Module, peft_config: PeftConfig, reference: PeftConfig | None = None
+) -> str | None:
+    """One sentence if the config trains more parameters than the LoRA it is compared with.
+
+    Args:
+        model: What will be adapted; may be on the meta device.
+        peft_config: The config in question.
+        reference: What to compare with; default LoRA r=8 on the same modules.
+    """
+    if reference is None or isinstance(reference, type):
+        reference = LoraConfig(r=8, lora_alpha=16, target_modules=peft_config.target_modules)
+    own, other = count_trainable(model, peft_config), count_trainable(model, reference)
+    if own <= other:
+        return None
+    name = peft_config.peft_type.value
+    hint = (
+        f"; {type(peft_config).__name__}.for_budget(...) finds a smaller one"
+        if hasattr(peft_config, "for_budget")
+        else ""
+    )
+    return (
+        f"{name} trains {own:,} parameters here, {own / other:.1f} times the {other:,} of "
+        f"{reference.peft_type.value} r={getattr(reference, 'r', '?')}{hint}"
+    )

@@ -1,0 +1,140 @@
+"""peft's own methods by name: which settings are worth showing, their limits and defaults.
+
+Holds no mathematics: LoRA and its relatives are PEFT's, with PEFT's names for their settings. Listed
+are those that adapt linear layers and were tried on Llama, GPT-2 and BERT shapes.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+from qtha_lab.adapters.method import Method
+from qtha_lab.settings import Setting, settings_of
+
+_RANK = {"ge": 1, "le": 4096}
+_DROPOUT = {"ge": 0, "le": 0.95}
+_POSITIVE = {"gt": 0}
+# Layers whose IA³ vector scales the input, by the names the common architectures give them.
+_FEEDFORWARD = ("down_proj", "fc2", "wo", "dense_4h_to_h", "mlp.c_proj", "output.dense")
+
+
+@dataclasses.dataclass(repr=False)
+class PeftMethod(Method):
+    """A method of peft: its config class, the settings shown, and what is fixed."""
+
+    name: str
+    peft_type: str
+    summary: str
+    source: str
+    default_learning_rate: float
+    shown: Mapping[str, Mapping[str, Any]]
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    mergeable: bool = True
+    ours: bool = False
+
+    @property
+    def config_class(self) -> type:
+        return PEFT_TYPE_TO_CONFIG_MAPPING[self.peft_type]
+
+    def settings(self) -> dict[str, Setting]:
+        declared = _declared(self.config_class)
+        return {
+            name: dataclasses.replace(
+                declared[name],
+                default=self.defaults.get(name, declared[name].default),
+                optional=False,
+                **limits,
+            )
+            for name, limits in self.shown.items()
+        }
+
+    def config_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self.defaults, **options, **self.fixed}
+
+    def make_config(self, task_type=None, target_modules=None, **options):
+        config = super().make_config(task_type, target_modules, **options)
+        if hasattr(config, "feedforward_modules") and isinstance(config.target_modules, set):
+            config.feedforward_modules = {
+                name for name in config.target_modules if name.endswith(_FEEDFORWARD)
+            }
+        return config
+
+    def check_sizes(self, config: Any, sizes: Iterable[tuple[int, int]]) -> None:
+        """peft checks sizes itself, where it builds its layers (see `count_trainable`)."""
+
+    def owns(self, config: Any) -> bool:
+        return type(config) is self.config_class and all(
+            getattr(config, name) == value for name, value in self.fixed.items()
+        )
+
+
+@functools.cache
+def _declared(config_class: type) -> dict[str, Setting]:
+    return settings_of(config_class)
+
+
+_LORA = {"r": _RANK, "lora_alpha": _POSITIVE, "lora_dropout": _DROPOUT, "use_rslora": {}}
+_LISTED = [
+    PeftMethod(
+        "lora", "LORA", "Low-rank update B·A beside the weight.",
+        "Hu et al. 2021, arXiv:2106.09685", 3e-3,
+        _LORA, {"r": 8, "lora_alpha": 16}, {"use_dora": False},
+    ),
+    PeftMethod(
+        "dora", "LORA", "LoRA on the direction of the weight, its magnitude trained apart.",
+        "Liu et al. 2024, arXiv:2402.09353", 3e-3,
+        _LORA, {"r": 8, "lora_alpha": 16}, {"use_dora": True},
+    ),
+    PeftMethod(
+        "vera", "VERA", "Frozen random low-rank matrices shared by all layers, trained scalings.",
+        "Kopiczko et al. 2023, arXiv:2310.11454", 1e-2,
+        {"r": _RANK, "vera_dropout": _DROPOUT, "d_initial": _POSITIVE},
+        {}, {"save_projection": True},
+    ),
+    PeftMethod(
+        "randlora", "RANDLORA", "A full-rank sum of frozen random low-rank bases, trained scalings.",
+        "Albert et al. 2025, arXiv:2502.00987", 3e-3,
+        {"r": _RANK, "randlora_alpha": _POSITIVE, "randlora_dropout": _DROPOUT},
+    ),
+    PeftMethod(
+        "loha", "LOHA", "Element-wise product of two low-rank updates.",
+        "FedPara, Hyeon-Woo et al. 2021, arXiv:2108.06098", 3e-3,
+        {"r": _RANK, "alpha": _POSITIVE, "module_dropout": _DROPOUT}, {"alpha": 16},
+    ),
+    PeftMethod(
+        "lokr", "LOKR", "Kronecker product of a small and a low-rank matrix.",
+        "LyCORIS, Yeh et al. 2023, arXiv:2309.14859", 3e-3,
+        {"r": _RANK, "alpha": _POSITIVE, "module_dropout": _DROPOUT}, {"alpha": 16},
+    ),
+    PeftMethod(
+        "hira", "HIRA", "Low-rank update multiplied into the frozen weight element by element.",
+        "Huang et al., ICLR 2025", 3e-3,
+        {"r": _RANK, "hira_dropout": _DROPOUT}, {"r": 8},
+    ),
+    PeftMethod(
+        "delora", "DELORA", "Normalised low-rank update with a trained strength.",
+        "Bini et al. 2025, arXiv:2503.18225", 3e-3,
+        {"r": _RANK, "delora_lambda": _POSITIVE, "module_dropout": _DROPOUT},
+    ),
+    PeftMethod(
+        "fourierft", "FOURIERFT", "A few trained coefficients of the update's Fourier transform.",
+        "Gao et al. 2024, arXiv:2405.03003", 1e-2,
+        {"n_frequency": _RANK, "scaling": _POSITIVE}, {"n_frequency": 1000},
+    ),
+    PeftMethod(
+        "waveft", "WAVEFT", "A few trained coefficients of the update's wavelet transform.",
+        "Bilican et al. 2025, arXiv:2505.12532", 1e-2,
+        {"n_frequency": _RANK, "scaling": _POSITIVE}, {"n_frequency": 1000},
+    ),
+    PeftMethod(
+        "ia3", "IA3", "One trained factor a feature.",
+        "Liu et al. 2022, arXiv:2205.05638", 1e-2,
+        {},
+    ),
+]  # fmt: skip
+
+PEFT_METHODS: dict[str, PeftMethod] = {listed.name: listed for listed in _LISTED}

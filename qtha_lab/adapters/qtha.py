@@ -1,0 +1,263 @@
+"""QTHA: a bottleneck between two tensor-network maps, with a quantum circuit inside it.
+
+    h = A · M_A x        q = ⟨Z⟩ of the circuit at h        Δy = s · M_B · B · z(h, q)
+    z = W_q q + W_c h    (fusion "sum"; "hadamard": z = (W_q q) ⊙ (W_c h))
+
+M_A, M_B are matrix product operators to and from a `waist`; s = alpha / r. Switching branches off
+gives the authors' other architectures (A, AB, B, C, BC). With a circuit the change is not linear in
+x, so it cannot be merged; without one it can. No change at the start: the last core of M_B is zero
+("paper"), or B is ("balanced", and wherever there are no operators).
+
+Trainable parameters of a layer with everything on (methods.md 1.5), P the sizes of the cores:
+
+    P(in, waist) + P(waist, out) + 2 · waist · r + 2 r² + 4 r L
+
+Source:
+    arXiv:2503.12790 (abstracts) and the authors' code; the product of version 1 is our
+    reconstruction [R]: which vectors it multiplies is not published.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab import ansatze, mpo
+from qtha_lab.adapters.method import Change, Layer, TensorSpec
+from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.circuits import Circuit
+from qtha_lab.settings import setting
+from qtha_lab.simulators import check_engine, expval_z
+
+
+@dataclasses.dataclass
+class QthaConfig(AdapterConfig):
+    """Settings of QTHA; the defaults are the authors'.
+
+    Example:
+        >>> config = QthaConfig(r=10, n_layers=1)
+        >>> config.n_parameters(3584, 3584) + config.n_parameters(3584, 512)
+        26880
+    """
+
+    r: int = setting(8, "Bottleneck size, and qubits of the circuit.", ge=1, le=256)
+    alpha: float | None = setting(
+        None, "Scaling: the change is times alpha / r; None is 2 r.", gt=0
+    )
+    use_mpo: bool = setting(
+        True, "Map to and from a waist by tensor networks (else A and B alone)."
+    )
+    waist: int = setting(256, "Width between the tensor networks and A, B.", ge=1)
+    bond_dim: int = setting(8, "Bond dimension of both tensor networks.", ge=1)
+    n_sites: int = setting(4, "Cores of each tensor network.", ge=1, le=12)
+    in_dims: tuple | None = setting(None, "Factors of in_features; None finds balanced ones.")
+    out_dims: tuple | None = setting(None, "Factors of out_features; None finds balanced ones.")
+    use_circuit: bool = setting(True, "Use the quantum branch, W_q · ⟨Z⟩.")
+    ansatz: str = setting("qtha", "Circuit of the quantum branch.", choices=ansatze.names())
+    n_layers: int | None = setting(None, "Layers of the circuit; None is r.", ge=1)
+    reupload: bool = setting(True, "Encode the bottleneck in every layer of the circuit.")
+    input_scale: float = setting(1.0, "Factor on the bottleneck before it becomes angles.")
+    engine: str = setting("auto", "What simulates the circuit.")
+    train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
+    use_linear: bool = setting(True, "Use the linear branch, W_c · h.")
+    fusion: str = setting(
+        "sum", "How the branches join: added (v2, code) or multiplied (v1).",
+        choices=("sum", "hadamard"),
+    )  # fmt: skip
+    init: str = setting(
+        "paper", "Start: last core zero, or B zero and operators of singular values near 1.",
+        choices=("paper", "balanced"),
+    )  # fmt: skip
+    init_scale: float = setting(
+        1.0, "Factor on the initial tensor networks (on A where there are none).", gt=0
+    )
+
+    def __post_init__(self):
+        self.in_dims = tuple(self.in_dims) if self.in_dims is not None else None
+        self.out_dims = tuple(self.out_dims) if self.out_dims is not None else None
+        super().__post_init__()
+        if not (self.use_mpo or self.use_circuit or self.use_linear):
+            raise ValueError("use_mpo, use_circuit and use_linear are all off: nothing to train")
+        if self.fusion == "hadamard" and not (self.use_circuit and self.use_linear):
+            raise ValueError(
+                "fusion 'hadamard' multiplies two branches: use_circuit and use_linear must be on"
+            )
+        if self.use_circuit:
+            check_engine(self.engine, self.circuit())
+
+    @property
+    def architecture(self) -> str:
+        """The authors' letters: A = tensor networks, B = linear branch, C = circuit."""
+        on = (self.use_mpo, self.use_linear, self.use_circuit)
+        return "".join(letter for letter, is_on in zip("ABC", on, strict=True) if is_on)
+
+    @property
+    def scale(self) -> float:
+        """The factor alpha / r."""
+        return 2.0 if self.alpha is None else self.alpha / self.r
+
+    def circuit(self) -> Circuit:
+        """The circuit of the quantum branch."""
+        return ansatze.build(self.ansatz, self.r, self.n_layers or self.r, self.reupload)
+
+    @classmethod
+    def for_budget(cls, model, **request) -> "QthaConfig":
+        """The config that comes as near as possible under a number of trainable parameters.
+
+        See `qtha_lab.adapters.budget.for_budget` for what can be asked.
+        """
+        from qtha_lab.adapters.budget import for_budget
+
+        return for_budget(cls, model, **request)
+
+
+@method(
+    "qtha",
+    QthaConfig,
+    summary="Tensor-network maps around a small quantum circuit and a linear branch.",
+    source="arXiv:2503.12790 and its authors' code",
+    default_learning_rate=3e-3,
+    mergeable=False,
+)
+class Qtha(Change):
+    """Tensors and formula of QTHA at one layer."""
+
+    def __init__(self, config: QthaConfig, layer: Layer):
+        super().__init__(config, layer)
+        self.bottleneck = config.use_linear or config.use_circuit
+        self.quantum = self.circuit(config)
+        self.down = self.up = None
+        if config.use_mpo:
+            self.down, self.up = _operators(config, layer)
+
+    @classmethod
+    def is_linear(cls, config: QthaConfig) -> bool:
+        return not config.use_circuit
+
+    def n_parameters(self) -> int:
+        config, r, edge = (
+            self.config,
+            self.config.r,
+            (self.layer.in_features, self.layer.out_features),
+        )
+        cores = self.down.n_parameters + self.up.n_parameters if config.use_mpo else 0
+        if not self.bottleneck:
+            return cores
+        maps = r * (2 * config.waist if config.use_mpo else sum(edge))
+        branches = config.use_linear + config.use_circuit
+        angles = self.quantum.n_params if self.quantum and config.train_circuit else 0
+        return cores + maps + branches * r**2 + angles
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        config, r = self.config, self.config.r
+        inner = (config.waist, config.waist)
+        specs = {}
+        if config.use_mpo:
+            for side, shape in (("in", self.down), ("out", self.up)):
+                for k, core in enumerate(shape.core_shapes):
+                    specs[f"mpo_{side}_{k}"] = TensorSpec(core)
+        else:
+            inner = (self.layer.in_features, self.layer.out_features)
+        if self.bottleneck:
+            specs["A"], specs["B"] = TensorSpec((r, inner[0])), TensorSpec((inner[1], r))
+        if config.use_linear:
+            specs["W_c"] = TensorSpec((r, r))
+        if config.use_circuit:
+            specs["W_q"] = TensorSpec((r, r))
+            specs["params"] = TensorSpec((self.quantum.n_params,), config.train_circuit)
+        return specs
+
+    def initialise(self, tensors: Mapping[str, Tensor]) -> None:
+        config = self.config
+        for name in ("A", "B", "W_c", "W_q"):
+            if name in tensors:
+                torch.nn.init.kaiming_uniform_(tensors[name], a=0)
+        if "params" in tensors:
+            tensors["params"].uniform_(-math.pi, math.pi)
+        if config.use_mpo:
+            for side, shape in (("in", self.down), ("out", self.up)):
+                self._start_operator(_cores(tensors, side), shape)
+        else:
+            tensors["A"].mul_(config.init_scale)
+        if config.init_weights:
+            last_core_zero = config.use_mpo and (config.init == "paper" or not self.bottleneck)
+            zeroed = _cores(tensors, "out")[-1] if last_core_zero else tensors["B"]
+            zeroed.zero_()
+
+    def _start_operator(self, cores: list[Tensor], shape: mpo.MpoShape) -> None:
+        if self.config.init == "balanced":
+            mpo.balanced_(cores, shape)
+        else:
+            mpo.kaiming_(cores)
+        cores[0].mul_(self.config.init_scale)
+
+    def delta(
+        self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
+    ) -> Float[Tensor, "*batch out_features"]:
+        config = self.config
+        ins, outs = _cores(tensors, "in"), _cores(tensors, "out")
+        if not self.bottleneck:
+            waist = mpo.apply(ins, self.down, x)
+            return mpo.apply(outs, self.up, waist * config.scale)
+        # A · M_A and M_B · B are made once a step, so that a token costs no more than in LoRA.
+        first, last = tensors["A"], tensors["B"].mT
+        if config.use_mpo:
+            first = mpo.apply_transposed(ins, self.down, first)
+            last = mpo.apply(outs, self.up, last)
+        h = torch.nn.functional.linear(x, first)
+        return (self._middle(tensors, h) * config.scale) @ last
+
+    def _middle(
+        self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]
+    ) -> Float[Tensor, "*batch r"]:
+        """z: the two branches over the bottleneck, joined."""
+        config = self.config
+        linear = torch.nn.functional.linear(h, tensors["W_c"]) if config.use_linear else None
+        if not config.use_circuit:
+            return linear
+        angles = h if config.input_scale == 1 else h * config.input_scale
+        q = expval_z(self.quantum, angles, tensors["params"], config.engine)
+        quantum = torch.nn.functional.linear(q, tensors["W_q"])
+        if linear is None:
+            return quantum
+        return quantum * linear if config.fusion == "hadamard" else quantum + linear
+
+    @classmethod
+    def circuit(cls, config: QthaConfig) -> Circuit | None:
+        return config.circuit() if config.use_circuit else None
+
+    @classmethod
+    def not_mergeable(cls, config: QthaConfig) -> str:
+        return (
+            "the circuit makes QTHA's change depend on the input, so no weight equals it. Keep the "
+            "adapter beside the model (save_pretrained), go back to the base model with unload(), or "
+            "train with use_circuit=False, which is linear and merges"
+        )
+
+
+def _operators(config: QthaConfig, layer: Layer) -> tuple[mpo.MpoShape, mpo.MpoShape]:
+    """Shapes of M_A (in → waist) and M_B (waist → out)."""
+    return _operator_shapes(
+        layer.in_features, layer.out_features, config.waist, config.bond_dim, config.n_sites,
+        config.in_dims, config.out_dims,
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=4096)
+def _operator_shapes(in_features, out_features, waist, bond_dim, n_sites, in_dims, out_dims):
+    ins = mpo.factorise(in_features, n_sites, in_dims)
+    outs = mpo.factorise(out_features, n_sites, out_dims, name="out_dims", size_name="out_features")
+    waists = mpo.factorise(waist, n_sites, size_name="waist")
+    return (
+        mpo.MpoShape.uniform(ins, waists, bond_dim),
+        mpo.MpoShape.uniform(waists, outs, bond_dim),
+    )
+
+
+def _cores(tensors: Mapping[str, Tensor], side: str) -> list[Tensor]:
+    prefix = f"mpo_{side}_"
+    return [tensor for name, tensor in tensors.items() if name.startswith(prefix)]

@@ -1,0 +1,42 @@
+"""Methods by name: ours are found in the files beside this one, peft's come from `peft_methods`."""
+
+import importlib
+import pkgutil
+
+from qtha_lab import adapters
+from qtha_lab.adapters.method import Method
+from qtha_lab.adapters.peft_bridge import OUR_METHODS
+from qtha_lab.adapters.peft_methods import PEFT_METHODS
+from qtha_lab.settings import unknown
+
+
+def discover() -> None:
+    """Import every file of the package, so that each method registers itself."""
+    for module in pkgutil.iter_modules(adapters.__path__):
+        importlib.import_module(f"{adapters.__name__}.{module.name}")
+
+
+def method_names() -> list[str]:
+    """All methods: ours first, then peft's."""
+    return [*sorted(OUR_METHODS), *PEFT_METHODS]
+
+
+def get_method(name: str) -> Method:
+    """The method of that name.
+
+    Raises:
+        ValueError: If there is none, with the nearest name.
+    """
+    found = OUR_METHODS.get(name) or PEFT_METHODS.get(name)
+    if found is None:
+        raise unknown("method", str(name), method_names())
+    return found
+
+
+def method_of(config) -> Method | None:
+    """The method a PEFT config belongs to, or None for a peft method we do not list."""
+    for name in method_names():
+        candidate = get_method(name)
+        if isinstance(config, candidate.config_class) and candidate.owns(config):
+            return candidate
+    return None
