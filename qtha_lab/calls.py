@@ -8,19 +8,25 @@ from typing import Any
 
 
 def split_list(text: str) -> list[str]:
-    """Split at the commas that stand outside every bracket.
+    """Split at the commas that stand outside every bracket and quotation.
 
     Example:
         >>> split_list("lora, qtha(r=4,in_dims=[4,4])")
         ['lora', 'qtha(r=4,in_dims=[4,4])']
     """
-    depth, parts = 0, [""]
+    depth, quote, before, parts = 0, "", ",", [""]
     for letter in text:
-        depth += (letter in "([") - (letter in ")]")
-        if letter == "," and depth == 0:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"" and before in ",=[(":  # an apostrophe inside a word opens nothing
+            quote = letter
+        else:
+            depth += (letter in "([") - (letter in ")]")
+        if letter == "," and depth == 0 and not quote:
             parts.append("")
         else:
             parts[-1] += letter
+        before = letter if letter != " " else before
     return [part.strip() for part in parts if part.strip()]
 
 
@@ -84,6 +90,7 @@ def write_value(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        plain = value == read_value(value) and not re.search(r"[,()\[\]\s]", value) and value
-        return value if plain else f"'{value}'"
+        plain = value == read_value(value) and not re.search(r"[,()\[\]\s'\"]", value) and value
+        quote = '"' if "'" in value else "'"
+        return value if plain else f"{quote}{value}{quote}"
     return repr(value)

@@ -10,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from qtha_lab.settings import unknown
 
 
+class FieldError(ValueError):
+    """A refusal that begins with the field's name, so that an outer model can put its own before it."""
+
+
 class Declared(BaseModel):
     """An immutable description whose every field is checked when it is made.
 
@@ -46,11 +50,14 @@ def one_sentence(refused: ValidationError, declared: type[BaseModel]) -> ValueEr
         kind = f"{declared.__name__.lower()} setting"
         return unknown(kind, place, declared.model_fields)
     if error["type"] == "missing":
-        return ValueError(f"{place} must be given")
+        return FieldError(f"{place} must be given")
     if error["type"] == "value_error":
-        said = str(error["ctx"]["error"])
+        inner = error["ctx"]["error"]
+        if isinstance(inner, FieldError):
+            return FieldError(f"{place}.{inner}")
+        said = str(inner)
         return ValueError(said if not place or said.startswith("unknown") else f"{place}: {said}")
-    return ValueError(f"{place} must be {_rule(error)}, not {error['input']!r}")
+    return FieldError(f"{place} must be {_rule(error)}, not {error['input']!r}")
 
 
 def _place(location: tuple) -> str:
@@ -60,7 +67,7 @@ def _place(location: tuple) -> str:
 
 
 def _rule(error: dict) -> str:
-    limits = error.get("ctx", {})
+    limits = {k: f"{v:g}" if isinstance(v, float) else v for k, v in error.get("ctx", {}).items()}
     rules = {
         "greater_than_equal": "at least {ge}",
         "greater_than": "above {gt}",

@@ -95,7 +95,8 @@ def _code(value: Any, indent: str = "") -> str:
     """A constructor call; one line a field where there is something to break."""
     deeper = indent + "    "
     if isinstance(value, list) and value and isinstance(value[0], BaseModel):
-        return f"[\n{''.join(f'{deeper}{_code(one, deeper)},\n' for one in value)}{indent}]"
+        lines = [f"{deeper}{_code(one, deeper)},\n" for one in value]
+        return f"[\n{''.join(lines)}{indent}]"
     if not isinstance(value, BaseModel):
         return repr(value)
     parts = [f"{n}={_code(getattr(value, n), deeper)}" for n in _worth_saying(value)]

@@ -103,8 +103,12 @@ class Training(Declared):
 class _Described(Declared):
     """What an experiment and a comparison have in common."""
 
-    model: str = Field("tiny", min_length=1, description="Base model: a name, a folder or a hub id.")
-    task: str = Field("qa", min_length=1, description="Task: a name, a .jsonl file or a data set id.")
+    model: str = Field(
+        "tiny", min_length=1, description="Base model: a name, a folder or a hub id."
+    )
+    task: str = Field(
+        "qa", min_length=1, description="Task: a name, a .jsonl file or a data set id."
+    )
     task_options: dict[str, Option] = Field(
         default_factory=dict, description="Settings of the task that differ from its defaults."
     )

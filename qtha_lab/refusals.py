@@ -101,9 +101,7 @@ def peft_config(experiment: Experiment, kind: str) -> PeftConfig:
     choice = experiment.method
     targets = choice.target_modules or default_target_modules(experiment.model)
     method = get_method(choice.name)
-    return method.make_config(
-        task_type=TASK_TYPES[kind], target_modules=targets, **choice.options
-    )
+    return method.make_config(task_type=TASK_TYPES[kind], target_modules=targets, **choice.options)
 
 
 def check_adapter(experiment: Experiment, model: nn.Module, kind: str) -> int:

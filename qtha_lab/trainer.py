@@ -90,7 +90,7 @@ class Watch(TrainerCallback):
             self._stop(state, control)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        if "loss" not in logs or not state.is_world_process_zero:
+        if "loss" not in logs:
             return
         step, loss, norm = state.global_step, logs["loss"], logs.get("grad_norm")
         self.log.append(
@@ -101,7 +101,9 @@ class Watch(TrainerCallback):
             grad_norm=norm,
             seconds=self._seconds,
         )
-        if not math.isfinite(loss):
+        if self.diverged:
+            self._diverge(self.diverged, control)
+        elif not math.isfinite(loss):
             self._diverge(f"the loss is {loss} at step {step}", control)
         elif norm is not None and not math.isfinite(norm):
             self._diverge(f"the gradient norm is {norm} at step {step}", control)
@@ -109,29 +111,30 @@ class Watch(TrainerCallback):
             self._evaluate_if_due(state, control)
 
     def on_save(self, args, state, control, **kwargs):
-        if state.is_world_process_zero:
-            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            seal(folder)
-            self.log.append("checkpoint", step=state.global_step)
+        seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        self.log.append("checkpoint", step=state.global_step)
+
+    def measure(self, step: int) -> dict[str, float]:
+        """Evaluate now and tell it; may raise `Interrupted`."""
+        with evaluating(self.trainer.model), self.trainer.accelerator.autocast():
+            scores = self.evaluate()
+        self.evaluated.add(step)
+        self.log.append("eval", step=step, **scores)
+        self.trainer.log({f"eval_{name}": value for name, value in scores.items()})
+        return scores
 
     def _evaluate_if_due(self, state, control) -> None:
         step = state.global_step
         due = step % self.eval_every == 0 or step >= state.max_steps
         if not due or step in self.evaluated:
             return
-        model = self.trainer.model
         try:
-            with evaluating(model), self.trainer.accelerator.autocast():
-                scores = self.evaluate()
+            loss = self.measure(step)["loss"]
         except Interrupted:
             self._stop(state, control)
             return
-        self.evaluated.add(step)
-        if state.is_world_process_zero:
-            self.log.append("eval", step=step, **scores)
-        if not math.isfinite(scores["loss"]):
-            self._diverge(f"the evaluation loss is {scores['loss']} at step {step}", control)
-        self.trainer.log({f"eval_{name}": value for name, value in scores.items()})
+        if not math.isfinite(loss):
+            self._diverge(f"the evaluation loss is {loss} at step {step}", control)
 
     def _stop(self, state, control) -> None:
         if not self.stopping:

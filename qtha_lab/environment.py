@@ -1,0 +1,65 @@
+"""What a run ran on: package versions, git commit, processor. Records no variable and no user name."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from qtha_lab import paths
+from qtha_lab.slots import n_cores
+
+PACKAGES = ["qtha-lab", "torch", "transformers", "peft", "accelerate", "datasets", "safetensors"]
+PACKAGES += ["pennylane", "pennylane-lightning", "numba", "numpy", "sacrebleu", "rouge-score"]
+
+
+def describe() -> dict[str, Any]:
+    """Versions, git state and processor of this process."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "git": git_state(paths.CHECKOUT),
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "cores": n_cores(),
+    }
+
+
+def cpu_name() -> str:
+    """The processor's name as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """The commit of a checkout and whether tracked files differ from it; None outside of one."""
+    if not (folder / ".git").exists():
+        return None
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": bool(changed)}
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        said = subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return said.stdout.strip() if said.returncode == 0 else None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

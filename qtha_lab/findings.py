@@ -1,0 +1,105 @@
+"""What a comparison may say about itself, in sentences: plain numbers in, no run and no file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def notes(entries: list[dict[str, Any]], expected: int) -> list[str]:
+    """Sentences on what a table of runs shows and what it does not.
+
+    Args:
+        entries: As in `summary.json` under `runs`.
+        expected: How many runs there will be.
+    """
+    whole = [entry for entry in entries if entry["state"] == "finished"]
+    found = [
+        *_missing(entries, expected),
+        same_start(whole),
+        *sizes(whole),
+        learning_rates(whole),
+        seeds(whole),
+    ]
+    return [sentence for sentence in found if sentence]
+
+
+def same_start(entries: list[dict[str, Any]]) -> str | None:
+    """Whether all methods of a seed began at the same evaluation loss."""
+    starts: dict[int, list[float]] = {}
+    for entry in entries:
+        if entry.get("eval_loss_start") is not None:
+            starts.setdefault(entry["seed"], []).append(entry["eval_loss_start"])
+    compared = [losses for losses in starts.values() if len(losses) > 1]
+    if not compared:
+        return None
+    gap = max(max(losses) - min(losses) for losses in compared)
+    if gap == 0:
+        return "All methods of a seed started from the same evaluation loss (no difference at all)."
+    if gap <= 1e-5 * max(map(max, compared)):
+        return (
+            "All methods of a seed started from the same evaluation loss "
+            f"(largest difference {gap:.1e}: rounding)."
+        )
+    return (
+        f"The methods did not start from the same evaluation loss: they differ by up to {gap:.4g}."
+    )
+
+
+def sizes(entries: list[dict[str, Any]]) -> list[str]:
+    """Each method's parameters against LoRA's, largest LoRA first where there are several."""
+    counts = {entry["label"]: entry["trainable_parameters"] for entry in entries}
+    methods = {entry["label"]: entry["method"] for entry in entries}
+    loras = [label for label, method in methods.items() if method == "lora"]
+    if not loras:
+        return []
+    reference = max(loras, key=counts.__getitem__)
+    return [
+        f"{label} trains {counts[label]:,} parameters, {_against(counts[label], counts[reference])} "
+        f"{reference} ({counts[reference]:,})."
+        for label in counts
+        if label != reference
+    ]
+
+
+def learning_rates(entries: list[dict[str, Any]]) -> str | None:
+    """At which learning rate each method ran."""
+    rates = {entry["label"]: entry["learning_rate"] for entry in entries}
+    if len(rates) < 2:
+        return None
+    said = ", ".join(f"{label} {rate:g}" for label, rate in rates.items())
+    return (
+        f"Peak learning rates: {said}. None of these runs tuned them: "
+        "another learning rate may turn the order round."
+    )
+
+
+def seeds(entries: list[dict[str, Any]]) -> str | None:
+    """How far the numbers carry, given how many seeds there are."""
+    if not entries:
+        return None
+    count = len({entry["seed"] for entry in entries})
+    if count == 1:
+        return (
+            "One seed: a difference between methods may be chance. Take three or more to compare."
+        )
+    return (
+        f"{count} seeds: brackets give the smallest and largest value over the seeds, "
+        "which is no confidence interval."
+    )
+
+
+def _missing(entries: list[dict[str, Any]], expected: int) -> list[str]:
+    waiting = expected - len(entries)
+    found = [f"{waiting} of {expected} runs have not ended yet."] if waiting else []
+    for entry in entries:
+        if entry["state"] != "finished":
+            message = f": {entry['message']}" if entry.get("message") else ""
+            found.append(f"{entry['label']} seed {entry['seed']} {entry['state']}{message}.")
+    return found
+
+
+def _against(count: int, reference: int) -> str:
+    share = count / reference - 1
+    if count == reference:
+        return "as many as"
+    return f"{abs(share):.0%} {'more' if share > 0 else 'fewer'} than"

@@ -1,0 +1,237 @@
+"""One fine-tune from an experiment to an adapter and a summary, in this process.
+
+The same seed gives the same adapter start and the same row order, whatever the method; a resumed run
+repeats an uninterrupted one bit for bit on CPU. Base weights are never written.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from transformers import PrinterCallback, Trainer, set_seed
+
+from qtha_lab import adapters, environment, evaluation, metrics, models, tasks
+from qtha_lab.evaluation import Interrupted
+from qtha_lab.events import EventLog, history, read_events
+from qtha_lab.refusals import HEADS, load_rows, peft_config
+from qtha_lab.rundir import RunDir, write_json
+from qtha_lab.summary import summarise
+from qtha_lab.trainer import Watch, last_checkpoint, remove_broken, training_arguments
+
+
+class Outcome(NamedTuple):
+    """How a fine-tune ended."""
+
+    state: str
+    step: int
+    message: str = ""
+
+
+def fine_tune(
+    run: RunDir, log: EventLog, stop_requested: Callable[[], bool], threads: int
+) -> Outcome:
+    """Work on a run from where it is until it ends or is asked to stop."""
+    torch.set_num_threads(threads)
+    remove_broken(run.checkpoints)
+    job = _Job(run, log, stop_requested, threads)
+    try:
+        return job.work()
+    except Interrupted:
+        return Outcome("stopped", job.step, f"stopped at step {job.step} of {job.steps}")
+
+
+class _Job:
+    """The pieces of one fine-tune, put together step by step."""
+
+    def __init__(self, run: RunDir, log: EventLog, stop_requested, threads: int) -> None:
+        self.run, self.log, self.stop_requested, self.threads = run, log, stop_requested, threads
+        self.experiment = run.experiment
+        self.training = self.experiment.training
+        self.steps = self.training.steps
+        self.checkpoint, self.step = last_checkpoint(run.checkpoints)
+        self.past = history(read_events(run.events)[0])
+
+    def work(self) -> Outcome:
+        self.load()
+        self.write_environment()
+        watch = self.train()
+        if watch.diverged:
+            return self.diverged(watch.diverged)
+        if self.step < self.steps:
+            raise Interrupted
+        if not self.done("eval", self.steps):
+            watch.measure(self.steps)
+        self.answer()
+        self.save_adapter()
+        self.write_summary("finished")
+        return Outcome("finished", self.step)
+
+    # ---- load ----
+
+    def load(self) -> None:
+        self.tell("loading", f"task {self.experiment.task}")
+        self.task = load_rows(self.experiment)
+        self.poll()
+        self.tell("loading", f"model {self.experiment.model}")
+        set_seed(self.experiment.seed)
+        self.base = models.load_model(
+            self.experiment.model,
+            head=HEADS[self.task.kind],
+            n_labels=len(self.task.labels) or None,
+            dtype=self.training.precision,
+            head_seed=self.experiment.seed,
+        )
+        self.tokenizer = self.base.tokenizer
+        self.base_parameters = self.base.model.num_parameters()
+        self.poll()
+        self.tell("loading", f"adapter {self.experiment.method.label}")
+        if self.training.gradient_checkpointing:
+            recompute(self.base.model)
+        set_seed(self.experiment.seed)
+        self.config = peft_config(self.experiment, self.task.kind)
+        self.model = adapters.add_adapter(self.base.model, self.config)
+        self.collate = tasks.collate(self.tokenizer)
+        self.train_rows = self.encode(self.task.train)
+        self.eval_rows = self.encode(self.task.eval)
+        self.poll()
+
+    def encode(self, rows: list) -> list[dict]:
+        return self.task.encode(rows, self.tokenizer, self.training.max_length)
+
+    def write_environment(self) -> None:
+        described = environment.describe()
+        base, task = self.base, self.task
+        described |= {
+            "threads": self.threads,
+            "device": str(next(self.model.parameters()).device),
+            "model": {"name": base.name, "source": base.source, "fingerprint": base.fingerprint},
+            "task": {"name": task.name, "source": task.source, "fingerprint": task.fingerprint},
+        }
+        write_json(self.run.environment, described)
+
+    # ---- train ----
+
+    @property
+    def learning_rate(self) -> float:
+        method = adapters.get_method(self.experiment.method.name)
+        return self.experiment.method.learning_rate or method.default_learning_rate
+
+    def train(self) -> Watch:
+        """Take the steps that are left."""
+        evaluated = {event["step"] for event in self.past if event["kind"] == "eval"}
+        watch = Watch(
+            self.log,
+            self.evaluate,
+            self.stop_requested,
+            eval_every=self.training.eval_every,
+            evaluated={step for step in evaluated if step <= self.step},
+        )
+        trainer = Trainer(
+            model=self.model,
+            args=training_arguments(self.experiment, self.learning_rate, self.run.checkpoints),
+            train_dataset=self.train_rows,
+            data_collator=self.collate,
+            callbacks=[watch],
+        )
+        trainer.remove_callback(PrinterCallback)
+        watch.trainer = trainer
+        self.tell("running")
+        if self.step < self.steps:
+            trainer.train(resume_from_checkpoint=self.checkpoint and str(self.checkpoint))
+            self.step = trainer.state.global_step
+        else:
+            load_weights(self.model, self.checkpoint)
+        return watch
+
+    def evaluate(self) -> dict[str, float]:
+        lm = self.task.kind == "lm"
+        score = evaluation.evaluate_lm if lm else evaluation.evaluate_classification
+        size = self.training.batch_size
+        return score(self.model, self.eval_rows, self.collate, size, self.poll)
+
+    def diverged(self, why: str) -> Outcome:
+        self.write_summary("diverged")
+        _, good = last_checkpoint(self.run.checkpoints)
+        kept = (
+            f"checkpoint {good} is the last good one" if good else "no checkpoint was made before"
+        )
+        rate = f"a learning rate below {self.learning_rate:g} may help"
+        return Outcome("diverged", self.step, f"{why}; {kept}; {rate}")
+
+    # ---- finish ----
+
+    def answer(self) -> None:
+        """Answer some evaluation rows in full and score the answers."""
+        rows = self.task.eval[: self.training.generate_rows]
+        if self.task.kind != "lm" or not rows or self.done("generation", self.steps):
+            return
+        self.tell("running", f"answering {len(rows)} evaluation rows")
+        prompts, references = zip(*self.task.prompts(rows, self.tokenizer), strict=True)
+        with evaluation.evaluating(self.model):
+            outputs = evaluation.generate(
+                self.model,
+                self.tokenizer,
+                list(prompts),
+                max_new_tokens=self.training.max_new_tokens,
+                size=self.training.batch_size,
+                poll=self.poll,
+            )
+        samples = [
+            {"prompt": p, "reference": r, "output": o}
+            for p, r, o in zip(prompts, references, outputs, strict=True)
+        ]
+        scores = metrics.generation_scores(outputs, references)
+        self.log.append("generation", step=self.steps, **scores, samples=samples)
+
+    def save_adapter(self) -> None:
+        made = self.run.path / "adapter.new"
+        shutil.rmtree(made, ignore_errors=True)
+        self.model.save_pretrained(str(made))
+        shutil.rmtree(self.run.adapter, ignore_errors=True)
+        made.rename(self.run.adapter)
+
+    def write_summary(self, state: str) -> None:
+        counted = count_trained(self.model)
+        counted["base_parameters"] = self.base_parameters
+        facts = counted | {"learning_rate": self.learning_rate, "state": state}
+        write_json(self.run.summary, summarise(self.run, facts))
+
+    # ---- small things ----
+
+    def tell(self, state: str, message: str = "") -> None:
+        self.log.append("status", state=state, step=self.step, message=message)
+
+    def done(self, kind: str, step: int) -> bool:
+        """Whether an earlier life, or this one, has measured this already."""
+        events = history(read_events(self.run.events)[0])
+        return any(event["kind"] == kind and event["step"] == step for event in events)
+
+    def poll(self) -> None:
+        if self.stop_requested():
+            raise Interrupted
+
+
+def count_trained(model: torch.nn.Module) -> dict[str, int]:
+    """How many numbers the adapter trains, and how many a new classification head does."""
+    trained = [(name, p.numel()) for name, p in model.named_parameters() if p.requires_grad]
+    head = sum(count for name, count in trained if "modules_to_save" in name)
+    return {
+        "trainable_parameters": sum(count for _, count in trained) - head,
+        "head_parameters": head,
+    }
+
+
+def recompute(model: torch.nn.Module) -> None:
+    """Recompute activations in the backward pass, by the name this transformers has for it."""
+    new = getattr(model, "activation_checkpointing_enable", None)
+    (new or model.gradient_checkpointing_enable)({"use_reentrant": False})
+
+
+def load_weights(model: torch.nn.Module, checkpoint) -> None:
+    """Put the adapter of a checkpoint into a model that has an adapter of the same kind."""
+    from peft import load_peft_weights, set_peft_model_state_dict
+
+    set_peft_model_state_dict(model, load_peft_weights(str(checkpoint), device="cpu"))

@@ -1,0 +1,100 @@
+"""The files of a run directory: what lies where, and how it is written so that a kill leaves it whole.
+
+Starts nothing and trains nothing; the worker writes these files, `qtha_lab.runs` reads them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.events import finite
+from qtha_lab.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """One run's directory.
+
+    `experiment.yaml`, `environment.json`, `events.jsonl`, `worker.log`, `worker.lock`, `checkpoints/`,
+    `adapter/`, `summary.json`; a file `stop` asks the worker to stop.
+    """
+
+    path: Path
+
+    experiment_file = property(lambda self: self.path / "experiment.yaml")
+    environment = property(lambda self: self.path / "environment.json")
+    events = property(lambda self: self.path / "events.jsonl")
+    log = property(lambda self: self.path / "worker.log")
+    lock = property(lambda self: self.path / "worker.lock")
+    stop = property(lambda self: self.path / "stop")
+    checkpoints = property(lambda self: self.path / "checkpoints")
+    adapter = property(lambda self: self.path / "adapter")
+    summary = property(lambda self: self.path / "summary.json")
+
+    @classmethod
+    def create(cls, experiment: Experiment, runs_dir: Path) -> RunDir:
+        """Make a new directory for an experiment; its name sorts by time."""
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        while True:
+            found = cls(runs_dir / run_id(experiment))
+            try:
+                found.path.mkdir()
+            except FileExistsError:
+                continue
+            found.checkpoints.mkdir()
+            write_whole(found.experiment_file, experiment.to_yaml())
+            return found
+
+    @property
+    def exists(self) -> bool:
+        """Whether this is a run directory and no other folder."""
+        return self.experiment_file.is_file()
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The experiment as it was launched."""
+        return Experiment.from_yaml(self.experiment_file)
+
+
+def run_id(experiment: Experiment) -> str:
+    """A readable, sortable name such as `20261124-153012-tiny-qa-qtha-s0-1a2b`."""
+    named = (experiment.model, experiment.task, experiment.method.name)
+    parts = [time.strftime("%Y%m%d-%H%M%S"), *map(_slug, named), f"s{experiment.seed}"]
+    return "-".join([*parts, secrets.token_hex(2)])
+
+
+def _slug(name: str) -> str:
+    last = Path(name.rstrip("/")).stem if "/" in name or name.endswith(".jsonl") else name
+    return re.sub(r"[^A-Za-z0-9.]+", "_", last).strip("._")[:32] or "unnamed"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader or a crash sees the old text or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON, whole; NaN and infinity become null."""
+    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(path, text + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file; None where it is missing or broken."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

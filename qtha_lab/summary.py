@@ -1,0 +1,90 @@
+"""What a run came to, in one flat mapping: read from its events, its files and a few facts.
+
+Trains nothing. `train_loss` is the mean over the last ten steps, because the loss of a single batch
+says little; every other loss is the run's last evaluation. `peak_memory_bytes` is the worker's resident
+high-water mark (`ru_maxrss`: model, data and libraries together), on CUDA the peak of its allocator.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from qtha_lab.events import history, read_events
+from qtha_lab.rundir import RunDir
+
+LAST_STEPS = 10
+SCORES = ("perplexity", "token_accuracy", "accuracy", "macro_f1")
+ANSWERS = ("exact_match", "bleu4", "rouge1", "rouge2", "rougeL")
+
+
+def summarise(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
+    """The content of `summary.json`."""
+    events = read_events(run.events)[0]
+    experiment = run.experiment
+    return {
+        "run_id": run.path.name,
+        "model": experiment.model,
+        "task": experiment.task,
+        "method": experiment.method.name,
+        "label": experiment.method.label,
+        "seed": experiment.seed,
+        "options": experiment.method.options,
+        **facts,
+        **measured(history(events)),
+        "wall_seconds": wall_seconds(events),
+        "peak_memory_bytes": peak_memory_bytes(),
+        "adapter_bytes": adapter_bytes(run),
+        "run_dir": str(run.path.resolve()),
+    }
+
+
+def measured(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Losses, scores and step time in events that still hold (see `events.history`)."""
+    kinds: dict[str, list[dict[str, Any]]] = {"train": [], "eval": [], "generation": []}
+    for event in events:
+        kinds.get(event["kind"], []).append(event)
+    train, evals = kinds["train"], sorted(kinds["eval"], key=lambda event: event["step"])
+    losses = [event["loss"] for event in train[-LAST_STEPS:]]
+    last = evals[-1] if evals else {}
+    answers = kinds["generation"][-1] if kinds["generation"] else {}
+    return {
+        "steps": train[-1]["step"] if train else 0,
+        "train_loss": None if None in losses or not losses else statistics.fmean(losses),
+        "eval_loss_start": evals[0]["loss"] if evals and evals[0]["step"] == 0 else None,
+        "eval_loss": last.get("loss"),
+        **{name: last[name] for name in SCORES if name in last},
+        **{name: answers[name] for name in ANSWERS if name in answers},
+        "seconds_per_step": statistics.median(e["seconds"] for e in train) if train else None,
+    }
+
+
+def wall_seconds(events: Iterable[dict[str, Any]]) -> float:
+    """Time at work, summed over the run's lives; waiting for a slot does not count."""
+    total, start, last = 0.0, None, 0.0
+    for event in events:
+        if event["kind"] == "status" and event["state"] == "queued":
+            total += last - start if start else 0.0
+            start = None
+        elif start is None and event["kind"] == "status":
+            start = event["t"]
+        last = event["t"]
+    return total + (last - start if start else 0.0)
+
+
+def peak_memory_bytes() -> int:
+    """The peak of this process so far (see the module's first lines)."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def adapter_bytes(run: RunDir) -> int | None:
+    """Size of the saved adapter's tensors; None before it is saved."""
+    files = list(run.adapter.glob("*.safetensors"))
+    return sum(file.stat().st_size for file in files) if files else None

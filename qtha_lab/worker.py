@@ -1,0 +1,124 @@
+"""The process of one run: `python -m qtha_lab.worker RUN_DIR`.
+
+Holds the run's lock while it lives, waits for a slot, fine-tunes and tells its state as events.
+Imports torch only once it has a slot; the fine-tuning itself is in `qtha_lab.finetune`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from qtha_lab import paths, slots
+from qtha_lab.events import EventLog, read_tail
+from qtha_lab.rundir import RunDir
+
+EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1, "diverged": 1}
+REFUSED = 2
+
+
+class StopRequest:
+    """Whether the run was asked to stop: by the file `stop`, by SIGTERM or by Ctrl-C."""
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.signalled = file, False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self.signalled = True
+
+    def __call__(self) -> bool:
+        return self.signalled or self.file.exists()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the worker of one run directory; the exit code is 0 if it finished or stopped as asked."""
+    parser = argparse.ArgumentParser(description="Work on one run directory.")
+    parser.add_argument("run_dir", type=Path)
+    parser.add_argument("--lock", type=int, help="inherited descriptor that holds the run's lock")
+    given = parser.parse_args(arguments)
+    run = RunDir(given.run_dir)
+    if not run.exists:
+        print(f"{run.path} is no run directory: it has no experiment.yaml", file=sys.stderr)
+        return REFUSED
+    lock = slots.hold(run.lock, patience=1) if given.lock is None else given.lock
+    if lock is None:
+        print(
+            f"a worker is already at {run.path} (process {slots.holder(run.lock)})", file=sys.stderr
+        )
+        return REFUSED
+    os.set_inheritable(lock, False)
+    slots.sign(lock, os.getpid())
+    faulthandler.enable()
+    stop = StopRequest(run.stop)
+    log = EventLog(run.events)
+    state = _work(run, log, stop)
+    log.close()
+    os.close(lock)
+    return EXIT_CODES[state]
+
+
+def _work(run: RunDir, log: EventLog, stop: StopRequest) -> str:
+    """Everything between taking the lock and giving it back; the end state, also told as an event."""
+    try:
+        threads = slots.n_threads(run.experiment.training.threads)
+        slot = _wait_for_slot(run, log, threads, stop)
+        if slot is None:
+            state, step, message = "stopped", _last_step(run), "stopped while it waited for a slot"
+        else:
+            _use_threads(threads)
+            log.append("status", state="loading", step=_last_step(run), message="libraries")
+            from qtha_lab.finetune import fine_tune
+
+            state, step, message = fine_tune(run, log, stop, threads)
+    except Exception as error:
+        traceback.print_exc()
+        state, step, message = "failed", _last_step(run), one_line(error)
+    log.append("status", state=state, step=step, message=message)
+    return state
+
+
+def _wait_for_slot(run: RunDir, log: EventLog, threads: int, stop: StopRequest) -> int | None:
+    queue = slots.Queue(paths.runs_dir() / ".slots", slots.n_slots(threads))
+    step = _last_step(run)
+    log.append(
+        "status", state="queued", step=step, message=f"waiting for one of {queue.slots} slots"
+    )
+    ticket, fd = queue.ticket(run.path.name)
+    try:
+        return queue.wait(ticket, give_up=stop)
+    finally:
+        ticket.unlink(missing_ok=True)
+        os.close(fd)
+
+
+def _use_threads(threads: int) -> None:
+    """Set the thread count of every library that reads it when imported."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def _last_step(run: RunDir) -> int:
+    steps = [event["step"] for event in read_tail(run.events) if event["kind"] == "train"]
+    return steps[-1] if steps else 0
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as one sentence; our own refusals are sentences already."""
+    said = " ".join(str(error).split())
+    return said if isinstance(error, ValueError) and said else f"{type(error).__name__}: {said}"
+
+
+if __name__ == "__main__":
+    began = time.time()
+    code = main()
+    print(f"worker ended with code {code} after {time.time() - began:.1f} s", flush=True)
+    sys.exit(code)
