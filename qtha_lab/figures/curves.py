@@ -80,16 +80,21 @@ def curve(one: Series, said: str | None = None) -> go.Scatter:
     style = look.method_style(one["label"])
     x, y, _ = PANELS[one["kind"]]
     evaluated = one["kind"] == "eval"
-    steps, values = decimate(one["steps"], one["values"])
     said = said or f"seed {one['seed']}"
     return go.Scatter(
-        x=steps, y=values, xaxis=x, yaxis=y, name=one["label"], legendgroup=one["label"],
+        **points(one), xaxis=x, yaxis=y, name=one["label"], legendgroup=one["label"],
         mode="lines+markers" if evaluated else "lines",
         line={"color": style["color"], "dash": style["dash"], "width": 2 if evaluated else 1.2},
         marker={"symbol": style["symbol"], "size": 8},
         hovertemplate=f"{one['label']} · {said}<br>step %{{x}}: %{{y:.4f}}<extra></extra>",
         meta={"seed": one["seed"], "kind": one["kind"]},
     )  # fmt: skip
+
+
+def points(one: Series) -> dict[str, np.ndarray]:
+    """What a line is drawn through, thinned where there is too much to see."""
+    steps, values = decimate(one["steps"], one["values"])
+    return {"x": steps, "y": values}
 
 
 def _seeds(seeds: list[Series]) -> list[go.Scatter]:

@@ -1,0 +1,52 @@
+"""Work beside the notebook: tasks on the kernel's own event loop, blocking calls in a thread.
+
+A button's callback may come from another thread or while a cell is busy, so callbacks only hand work over here.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+
+
+class Background:
+    """Runs coroutines on the loop it was made on; what goes wrong is told to `on_error`, never printed.
+
+    Where no loop runs (a plain script), nothing is started: `await` the coroutines yourself.
+    """
+
+    def __init__(self, on_error: Callable[[Exception], None]):
+        self.on_error = on_error
+        self.tasks: dict[str, asyncio.Task] = {}
+        try:
+            self.loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.loop = None
+        self.thread = threading.get_ident()
+
+    def start(self, name: str, work: Callable[[], Coroutine]) -> None:
+        """Start `work()` as the task of that name; an earlier one of the same name is cancelled."""
+        if self.loop is None or self.loop.is_closed():
+            return
+        if threading.get_ident() == self.thread:
+            self._start(name, work)
+        else:
+            self.loop.call_soon_threadsafe(self._start, name, work)
+
+    def stop(self) -> None:
+        """Cancel everything that still goes on."""
+        for task in self.tasks.values():
+            task.cancel()
+
+    def _start(self, name: str, work: Callable[[], Coroutine]) -> None:
+        if (running := self.tasks.get(name)) is not None:
+            running.cancel()
+        task = self.tasks[name] = self.loop.create_task(self._guarded(work))
+        task.add_done_callback(
+            lambda _: self.tasks.pop(name) if self.tasks.get(name) is task else None
+        )
+
+    async def _guarded(self, work: Callable[[], Coroutine]) -> None:
+        try:
+            await work()
+        except Exception as wrong:
+            self.on_error(wrong)

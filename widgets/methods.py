@@ -1,0 +1,109 @@
+"""The methods to compare: one tab each, its options drawn from what the method declares.
+
+The same method may be added twice, with other options. Checks nothing that `MethodChoice` does not.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+import ipywidgets as ipw
+
+from qtha_lab.adapters import get_method, method_names
+from qtha_lab.experiment import MethodChoice
+from qtha_lab.settings import Setting, settings_of
+from widgets import look
+from widgets.form import Form
+
+
+def choice_settings(name: str) -> dict[str, Setting]:
+    """What a choice of this method has besides its name and options, with its own learning rate named."""
+    own = {n: s for n, s in settings_of(MethodChoice).items() if n not in ("name", "options")}
+    rate = own["learning_rate"]
+    own["learning_rate"] = dataclasses.replace(
+        rate, help=f"{rate.help} Not set: {get_method(name).default_learning_rate:g}."
+    )
+    return own
+
+
+class MethodTab:
+    """The options of one method, most of them folded in a scrolling form."""
+
+    def __init__(self, name: str, on_remove: Callable[["MethodTab"], None]):
+        self.name = name
+        method = get_method(name)
+        self.common, self.options = Form(choice_settings(name)), Form(method.settings())
+        self.remove = ipw.Button(description="Remove", icon="times", layout={"width": "100px"})
+        self.remove.on_click(lambda _: on_remove(self))
+        self.said = look.text(method.summary, "qtha-said", flex="1 1 200px")
+        forms = look.column(
+            self.common.panel, self.options.panel, max_height="330px", overflow="auto"
+        )
+        self.panel = look.column(look.row(self.said, self.remove), forms)
+
+    def choice(self) -> MethodChoice:
+        """The method as entered; only what differs from the defaults is written out.
+
+        Raises:
+            ValueError: The first entry that cannot be.
+        """
+        for wrong in (self.common.errors | self.options.errors).values():
+            raise ValueError(f"{self.name}: {wrong}")
+        return MethodChoice(name=self.name, **self.common.changed, options=self.options.changed)
+
+    def observe(self, changed: Callable[[], None]) -> None:
+        """Call `changed()` after every entry."""
+        self.common.observe(changed)
+        self.options.observe(changed)
+
+
+class MethodTabs:
+    """Tabs of methods with a list to add from; `tabs.choices()` is what was picked."""
+
+    def __init__(self, names: Iterable[str], changed: Callable[[], None]):
+        self.changed = changed
+        self.entries: list[MethodTab] = []
+        self.tabs = ipw.Tab(layout={"width": "auto"})
+        self.add = ipw.Dropdown(
+            options=["add a method …", *method_names()], layout={"width": "180px"}
+        )
+        self.add.observe(self._picked, "value")
+        self.panel = look.column(look.row(look.text("Methods", "qtha-head"), self.add), self.tabs)
+        for name in names:
+            self._append(name)
+        self._draw()
+
+    def choices(self) -> list[MethodChoice]:
+        """Every method as entered.
+
+        Raises:
+            ValueError: If there is none, or an entry cannot be.
+        """
+        if not self.entries:
+            raise ValueError("add at least one method")
+        return [entry.choice() for entry in self.entries]
+
+    def _append(self, name: str) -> None:
+        entry = MethodTab(name, self._removed)
+        entry.observe(self._entered)
+        self.entries.append(entry)
+
+    def _picked(self, change) -> None:
+        if change["new"] in method_names():
+            self._append(change["new"])
+            self.add.value = self.add.options[0]
+            self._draw(len(self.entries) - 1)
+            self.changed()
+
+    def _removed(self, entry: MethodTab) -> None:
+        self.entries.remove(entry)
+        self._draw()
+        self.changed()
+
+    def _entered(self) -> None:
+        self.tabs.titles = [entry.name for entry in self.entries]
+        self.changed()
+
+    def _draw(self, selected: int = 0) -> None:
+        self.tabs.children = [entry.panel for entry in self.entries]
+        self.tabs.titles = [entry.name for entry in self.entries]
+        self.tabs.selected_index = selected if self.entries else None

@@ -1,0 +1,47 @@
+"""What a comparison will cost before it starts: parameters, seconds a step, warnings and circuits.
+
+Shows what `qtha_lab.preview` found; computes nothing.
+"""
+
+from qtha_lab.cli.output import duration
+from widgets import look
+
+
+class Overview:
+    """Show `overview.panel`; fill it with the previews of the methods."""
+
+    def __init__(self):
+        self.table = look.text("", "qtha-table")
+        self.warnings = look.text("", "qtha-banner")
+        self.circuits = look.text("", "qtha-code", max_height="240px", overflow="auto")
+        head = look.text("Before you start", "qtha-head")
+        self.panel = look.column(head, self.table, self.warnings, self.circuits)
+        self.show({}, 0)
+
+    def waiting(self) -> None:
+        """Say that the figures are being worked out."""
+        self.panel.add_class("qtha-stale")
+
+    def show(self, previews: dict, steps: int, notes: list[str] = ()) -> None:
+        """Draw one preview a method label."""
+        self.panel.remove_class("qtha-stale")
+        self.table.value = look.table([_row(n, p, steps) for n, p in previews.items()])
+        said = [f"{n}: {w}" for n, p in previews.items() for w in p.warnings] + list(notes)
+        self.warnings.value = "<br>".join(said)
+        self.warnings.layout.display = "" if said else "none"
+        look.mark(self.warnings, False)
+        drawn = {n: p.circuit_text for n, p in previews.items() if p.circuit_text}
+        text = "\n\n".join(f"circuit of {name}\n{circuit}" for name, circuit in drawn.items())
+        self.circuits.value = look.code(text) if text else ""
+
+
+def _row(label: str, preview, steps: int) -> dict[str, str]:
+    share = preview.trainable_parameters / preview.base_parameters
+    seconds = preview.seconds_per_step
+    return {
+        "method": label,
+        "trainable": f"{preview.trainable_parameters:,}",
+        "of the model": f"{share:.2%}",
+        "s / step": f"{seconds:.2g}",
+        "in all": duration(seconds * steps),
+    }
