@@ -4,6 +4,7 @@ Prepares tables for the compiled loops of `cpu_kernel` and hands blocks to threa
 derivatives only; memory does not grow with the batch.
 """
 
+import collections
 import concurrent.futures
 import functools
 import os
@@ -17,6 +18,7 @@ from qtha_lab.simulators import cpu_kernel as kernel
 from qtha_lab.simulators.program import Phases, Sum, Turn, Turns, compile_circuit
 
 MAX_QUBITS = 20
+PASS = 3
 GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
 
 
@@ -134,8 +136,8 @@ class _Plan:
     def _add_turns(self, numbered: dict[Turn, int], sums: list[Sum]) -> None:
         for sampled in (False, True):
             turns = [turn for turn, j in numbered.items() if bool(sums[j].inputs) == sampled]
-            for at in range(0, len(turns), 2):
-                group = turns[at : at + 2]
+            for at in range(0, len(turns), PASS):
+                group = turns[at : at + PASS]
                 rows = _rows_of(group, self.circuit.n_qubits)
                 kind = kernel.TURN_SAMPLED if sampled else kernel.TURN_SHARED
                 counts = [len(self._rows), len(rows) >> len(group), len(self._pass_sums)]
@@ -246,21 +248,22 @@ class _Call:
         edges = [
             min(self.batch, n_blocks * g // n_groups * self.lanes) for g in range(n_groups + 1)
         ]
-        jobs = list(zip(edges, edges[1:], range(n_groups), strict=False))
-        n_threads = min(torch.get_num_threads(), n_groups)
-        if n_threads == 1:
-            for job in jobs:
-                work(*job)
-            return
-        shares = [jobs[thread::n_threads] for thread in range(n_threads)]
-        waiting = [_pool(os.getpid()).submit(_work_off, work, share) for share in shares[1:]]
-        _work_off(work, shares[0])
+        jobs = collections.deque(zip(edges, edges[1:], range(n_groups), strict=False))
+        n_helpers = min(torch.get_num_threads(), n_groups) - 1
+        pool = _pool(os.getpid()) if n_helpers else None
+        waiting = [pool.submit(_work_off, work, jobs) for _ in range(n_helpers)]
+        _work_off(work, jobs)
         for done in waiting:
             done.result()
 
 
-def _work_off(work, jobs: list) -> None:
-    for job in jobs:
+def _work_off(work, jobs: collections.deque) -> None:
+    """Take jobs until none is left; several threads may."""
+    while jobs:
+        try:
+            job = jobs.popleft()
+        except IndexError:  # another thread was quicker
+            return
         work(*job)
 
 
