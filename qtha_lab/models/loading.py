@@ -1,0 +1,181 @@
+"""Loads a base model with its tokenizer, or its empty shape; nothing is trained or adapted here."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtha_lab.models.catalogue import KNOWN, Head, check_model, is_hub_id, locate
+from qtha_lab.settings import unknown
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+DTYPES = ("float32", "bfloat16")
+HASHED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A base model ready for adapters: its tokenizer pads on the right and its source is known."""
+
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+    name: str
+    source: str
+    fingerprint: str
+
+
+def load_model(
+    name: str,
+    *,
+    head: Head = "causal-lm",
+    n_labels: int | None = None,
+    dtype: str = "float32",
+    head_seed: int = 0,
+) -> LoadedModel:
+    """Load a base model and its tokenizer from this machine.
+
+    Args:
+        name: A short name, a folder, or a hub id that was fetched (code from the hub is never run).
+        head: What the model ends in.
+        n_labels: How many classes a classification head tells apart.
+        dtype: "float32" or "bfloat16".
+        head_seed: Start of a new classification head; the global random state is left as it was.
+
+    Example:
+        >>> load_model("tiny").model.num_parameters()
+        3148224
+    """
+    import torch
+    from transformers import AutoTokenizer
+
+    check_model(name, head)
+    _check_labels(head, n_labels)
+    if dtype not in DTYPES:
+        raise unknown("dtype", dtype, DTYPES)
+    folder = locate(name)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    _set_padding(tokenizer)
+    config = _config(folder, n_labels)
+    config.pad_token_id = tokenizer.pad_token_id
+    with torch.random.fork_rng(devices=[]), _quietly():
+        torch.manual_seed(head_seed)
+        model = _auto(head).from_pretrained(
+            folder, config=config, dtype=getattr(torch, dtype), trust_remote_code=False
+        )
+    if getattr(model, "generation_config", None) is not None:
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return LoadedModel(model, tokenizer, name, _source(name, folder), fingerprint(folder))
+
+
+def empty_model(name: str, *, head: Head = "causal-lm", n_labels: int | None = None) -> "nn.Module":
+    """The model's modules without weights (on the meta device): enough to count and to name targets."""
+    import torch
+
+    check_model(name, head)
+    _check_labels(head, n_labels)
+    with torch.device("meta"):
+        return _auto(head).from_config(_config(locate(name), n_labels), trust_remote_code=False)
+
+
+def default_target_modules(name: str) -> list[str]:
+    """Where adapters go when nobody says: PEFT's own choice for LoRA on this architecture.
+
+    Example:
+        >>> default_target_modules("tiny")
+        ['q_proj', 'v_proj']
+    """
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as BY_TYPE
+
+    check_model(name)
+    kind = json.loads((locate(name) / "config.json").read_text())["model_type"]
+    if kind not in BY_TYPE:
+        raise ValueError(
+            f"no default target modules are known for a {kind} model: name target_modules"
+        )
+    return list(BY_TYPE[kind])
+
+
+def fingerprint(folder: Path) -> str:
+    """sha256 over a model folder's weights, configuration and tokenizer."""
+    files = sorted({file for pattern in HASHED for file in folder.glob(pattern)})
+    return _fingerprint(
+        tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    )
+
+
+@lru_cache
+def _fingerprint(files: tuple[tuple[Path, int, int], ...]) -> str:
+    whole = hashlib.sha256()
+    for file, _, _ in files:
+        with file.open("rb") as opened:
+            whole.update(
+                f"{file.name}\0{hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode()
+            )
+    return whole.hexdigest()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """No progress bar for a file on this disk, no report that a new classification head is not in it."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _auto(head: Head) -> type:
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    return AutoModelForCausalLM if head == "causal-lm" else AutoModelForSequenceClassification
+
+
+def _config(folder: Path, n_labels: int | None):
+    from transformers import AutoConfig
+
+    labels = {} if n_labels is None else {"num_labels": n_labels}
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False, **labels)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{folder} cannot be loaded: {str(error).splitlines()[0]}") from error
+
+
+def _check_labels(head: Head, n_labels: int | None) -> None:
+    if head == "classification" and (n_labels is None or n_labels < 2):
+        raise ValueError(f"a classification head needs n_labels of at least 2, not {n_labels}")
+    if head == "causal-lm" and n_labels is not None:
+        raise ValueError(f"n_labels={n_labels} is for a classification head, not for causal-lm")
+
+
+def _set_padding(tokenizer: "PreTrainedTokenizerBase") -> None:
+    """Right padding, with a token that no answer is made of where there is one."""
+    tokenizer.padding_side = "right"
+    if (
+        tokenizer.pad_token in (None, tokenizer.eos_token)
+        and "<|endoftext|>" in tokenizer.get_vocab()
+    ):
+        tokenizer.pad_token = "<|endoftext|>"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+
+
+def _source(name: str, folder: Path) -> str:
+    note = folder / "fetched.json"
+    if note.is_file():
+        return json.loads(note.read_text())["source"]
+    if name in KNOWN:
+        return "bundled with qtha-lab"
+    return f"https://huggingface.co/{name}" if is_hub_id(name) else str(folder)

@@ -1,0 +1,30 @@
+"""Small talk between two people, cut into short exchanges; tiny read other threads of the same kind."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from qtha_lab.settings import setting
+from qtha_lab.tasks.registry import shipped_rows, task
+
+
+@task(
+    "chat",
+    summary="continue a conversation in turns (896 threads)",
+    kind="lm",
+    source="PyPI chitchat-dataset 0.9.0 (BYU Perception, Control and Cognition Lab)",
+    licence="MIT",
+)
+@dataclass(frozen=True)
+class Chat:
+    """Rows of at most `turns` messages; no thread stands on both sides of the split."""
+
+    turns: int = setting(4, "Messages a row, both speakers counted.", ge=2, le=64)
+
+    def rows(self) -> Iterator[dict]:
+        size = self.turns - self.turns % 2
+        for row in shipped_rows("chat"):
+            messages = row["messages"]
+            for start in range(0, len(messages) - 1, size):
+                window = messages[start : start + size]
+                if len(window) >= 2:
+                    yield {"messages": window[: len(window) // 2 * 2], "key": row["thread"]}

@@ -1,0 +1,84 @@
+"""Reads a JSON Lines file, or a Hugging Face data set by id or folder, into task rows.
+
+A bad line is named by its number; code that comes with a data set is never run.
+"""
+
+import json
+from pathlib import Path
+
+from qtha_lab.tasks.own import Columns, OwnData, find_columns
+from qtha_lab.tasks.task import Kind
+
+HELD_OUT_SPLITS = ("validation", "dev", "test")
+
+
+def read_jsonl(path: Path, options: OwnData) -> tuple[Kind, list[dict]]:
+    """The kind of task and the rows of a JSON Lines file; blank lines are skipped.
+
+    Raises:
+        ValueError: Naming the file and the number of the first bad line.
+    """
+    rows, columns = [], None
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    raise ValueError("it is not an object")
+                columns = columns or find_columns(list(record), options)
+                rows.append(columns.row(record))
+            except json.JSONDecodeError as error:
+                raise ValueError(
+                    f"{path.name}, line {number}: not JSON ({error.msg} at column {error.colno})"
+                ) from None
+            except ValueError as error:
+                raise ValueError(f"{path.name}, line {number}: {error}") from None
+    if columns is None:
+        raise ValueError(f"{path.name} has no rows")
+    return columns.kind, rows
+
+
+def read_data_set(name: str, options: OwnData) -> tuple[Kind, list[dict], list[dict] | None, str]:
+    """Kind, rows, held-out rows (None if the data set has no such split) and licence of a data set.
+
+    Raises:
+        ValueError: One sentence, if the data set cannot be brought or its columns cannot be told.
+    """
+    import datasets
+
+    try:
+        splits = datasets.load_dataset(name, options.subset)
+    except Exception as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"data set {name} cannot be loaded: {said[:300]}") from error
+    training = splits["train"] if "train" in splits else splits[next(iter(splits))]
+    held_out = next(
+        (splits[s] for s in HELD_OUT_SPLITS if s in splits and splits[s] is not training), None
+    )
+    columns = find_columns(training.column_names, options)
+    rows = _rows(training, columns, options.limit)
+    evaluation = None if held_out is None else _rows(held_out, columns, options.limit)
+    return columns.kind, rows, evaluation, training.info.license or "as the data set says"
+
+
+def _rows(split, columns: Columns, limit: int) -> list[dict]:
+    """The usable rows among the first `limit`; labels by their names where the data set has names."""
+    label = split.features.get(columns.second) if columns.second else None
+    names = getattr(label, "names", None)
+    rows = []
+    for record in split.select(range(min(limit, len(split)))):
+        if names and isinstance(record[columns.second], int):
+            if record[columns.second] < 0:
+                continue
+            record[columns.second] = names[record[columns.second]]
+        try:
+            rows.append(columns.row(record))
+        except ValueError as error:
+            reason = error
+    if not rows:
+        raise ValueError(
+            f"no row of the data set can be used: {reason if len(split) else 'it is empty'}"
+        )
+    return rows

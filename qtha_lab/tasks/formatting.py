@@ -1,0 +1,59 @@
+"""Conversations as text: the tokenizer's chat template where it has one, else a plain format.
+
+The plain format is the messages line by line, each answer closed by the end-of-text token:
+`prompt\\nresponse<eos>`. Says which characters are answer, so that only answers are learnt.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Message = dict[str, str]
+Span = tuple[int, int]
+
+
+def render(
+    messages: list[Message], tokenizer: "PreTrainedTokenizerBase", generate: bool = False
+) -> str:
+    """The text of a conversation; with `generate`, up to where the next answer begins."""
+    if tokenizer.chat_template:
+        return tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=generate
+        )
+    end = tokenizer.eos_token or ""
+    lines = [m["content"] + (end if m["role"] == "assistant" else "") + "\n" for m in messages]
+    return _start(tokenizer) + "".join(lines)
+
+
+def answer_spans(
+    messages: list[Message], tokenizer: "PreTrainedTokenizerBase"
+) -> tuple[str, list[Span]]:
+    """The whole text and the character spans of its answers, each with its end-of-turn token.
+
+    Example:
+        >>> text, spans = answer_spans([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}], tokenizer)
+        >>> [text[a:b] for a, b in spans]
+        ['Hello<|im_end|>']
+    """
+    text = render(messages, tokenizer)
+    spans, position = [], 0
+    for i, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        before = render(messages[:i], tokenizer, generate=True)
+        after = render(messages[: i + 1], tokenizer)
+        if text.startswith(after) and after.startswith(before):
+            span = len(before), len(after.rstrip())
+        else:  # a template that rewrites earlier turns: the words of the answer alone
+            found = text.find(message["content"], position)
+            span = (found, found + len(message["content"])) if found >= 0 else (0, 0)
+        spans.append(span)
+        position = span[1]
+    return text.rstrip(), spans
+
+
+def _start(tokenizer: "PreTrainedTokenizerBase") -> str:
+    """The beginning-of-text token, if this tokenizer puts one before plain text."""
+    first = tokenizer("")["input_ids"][:1]
+    return tokenizer.bos_token if first and first[0] == tokenizer.bos_token_id else ""

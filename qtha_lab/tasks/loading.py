@@ -1,0 +1,160 @@
+"""Loads a task by name: a shipped one, a .jsonl file, a data set folder or a Hugging Face id.
+
+Evaluation rows come from a pool that a hash of the answer fixes (splits.py); the seed chooses inside
+the pools. So no seed ever trains on what another seed, or the pretraining of tiny, was measured with.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.settings import Setting, check_settings, settings_of, unknown
+from qtha_lab.tasks.files import read_data_set, read_jsonl
+from qtha_lab.tasks.own import OwnData
+from qtha_lab.tasks.registry import TaskInfo, discover
+from qtha_lab.tasks.splits import normalised, split
+from qtha_lab.tasks.task import Task
+
+FEWEST_ROWS = 2
+
+
+def task_names() -> list[str]:
+    """The shipped tasks; a path or a Hugging Face id works wherever they do."""
+    return list(discover())
+
+
+def task_info(name: str) -> TaskInfo:
+    """What a shipped task declares about itself."""
+    if name not in discover():
+        raise unknown("task", name, discover())
+    return discover()[name]
+
+
+def task_settings(name: str) -> dict[str, Setting]:
+    """The options of a task, for forms and flags."""
+    return settings_of(_options_class(name))
+
+
+def check_task(name: str, **options: Any) -> None:
+    """Refuse an unknown task, option or value, and a file that cannot be read, before anything is loaded.
+
+    Example:
+        >>> check_task("qna")
+        Traceback (most recent call last):
+        ValueError: unknown task 'qna': did you mean 'qa'? Known: chat, definitions, qa, supersense
+    """
+    made = _make_options(name, options)
+    if name not in discover() and name.endswith(".jsonl"):
+        read_jsonl(Path(name).expanduser(), made)
+
+
+def load_task(
+    name: str,
+    *,
+    seed: int = 0,
+    train_rows: int | None = None,
+    eval_rows: int | None = None,
+    **options: Any,
+) -> Task:
+    """Rows to train on and rows to evaluate on, which share no answer, headword, thread or text.
+
+    Args:
+        name: A shipped task, a path to a .jsonl file or a data set folder, or a Hugging Face data set id.
+        seed: Chooses and orders rows within the two fixed pools.
+        train_rows: How many rows to train on; None takes the whole pool.
+        eval_rows: The most rows to evaluate on; None takes the whole pool.
+        options: The task's own, see `task_settings`.
+
+    Raises:
+        ValueError: If the pools are too small for what is asked.
+
+    Example:
+        >>> task = load_task("qa", train_rows=100, eval_rows=50)
+        >>> len(task.train), len(task.eval)
+        (100, 50)
+    """
+    made = _make_options(name, options)
+    held_out = None
+    if name in discover():
+        info = discover()[name]
+        kind, rows, source, licence = info.kind, list(made.rows()), info.source, info.licence
+    elif name.endswith(".jsonl"):
+        kind, rows = read_jsonl(Path(name).expanduser(), made)
+        source, licence = name, "your own data"
+    else:
+        kind, rows, held_out, licence = read_data_set(
+            str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name, made
+        )
+        source = (
+            name if Path(name).expanduser().is_dir() else f"https://huggingface.co/datasets/{name}"
+        )
+    train, evaluation = _sides(rows, held_out, seed)
+    _check_counts(name, train, evaluation, train_rows, eval_rows)
+    labels = (
+        tuple(sorted({row["label"] for row in [*train, *evaluation]}))
+        if kind == "classification"
+        else ()
+    )
+    if kind == "classification" and len(labels) < 2:
+        raise ValueError(f"{name} has one label, {labels[0]!r}: a classification task needs two")
+    return Task(name, kind, train[:train_rows], evaluation[:eval_rows], labels, source, licence)
+
+
+def _sides(
+    rows: list[dict], held_out: list[dict] | None, seed: int
+) -> tuple[list[dict], list[dict]]:
+    """By hash, or by the data set's own split less the training rows that would leak into it."""
+    if held_out is None:
+        return split(rows, key=_key, seed=seed)
+    keys = {_key(row) for row in held_out}
+    train, more = split([row for row in rows if _key(row) not in keys], key=_key, seed=seed)
+    evaluation, others = split(held_out, key=_key, seed=seed)
+    return train + more, others + evaluation
+
+
+def _key(row: dict) -> str:
+    return normalised(row["key"]) or row["key"]
+
+
+def _check_counts(
+    name: str, train: list, evaluation: list, train_rows: int | None, eval_rows: int | None
+) -> None:
+    for rows, asked in ((train_rows, "train_rows"), (eval_rows, "eval_rows")):
+        if rows is not None and rows < 1:
+            raise ValueError(f"{asked} must be at least 1, not {rows}")
+    if min(len(train), len(evaluation)) < FEWEST_ROWS:
+        raise ValueError(
+            f"{name} has too few rows: {len(train)} to train on and {len(evaluation)} to evaluate on, "
+            f"where each side needs {FEWEST_ROWS} (about one answer in five is held out)"
+        )
+    if train_rows is not None and train_rows > len(train):
+        raise ValueError(
+            f"{name} has {len(train):,} training rows, fewer than train_rows={train_rows:,}"
+        )
+
+
+def _options_class(name: str) -> type:
+    if name in discover():
+        return discover()[name].options
+    path = Path(name).expanduser()
+    if name.endswith(".jsonl"):
+        if not path.is_file():
+            raise ValueError(f"there is no file {path}")
+        return OwnData
+    if path.is_dir() or ("/" in name and not name.startswith((".", "/", "~"))):
+        return OwnData
+    if "/" in name:
+        raise ValueError(f"there is no data set folder {path}")
+    raise unknown("task", name, discover())
+
+
+def _make_options(name: str, options: dict[str, Any]) -> Any:
+    options_class = _options_class(name)
+    known = settings_of(options_class)
+    for option in options:
+        if option not in known:
+            if not known:
+                raise ValueError(f"task {name} has no options, so not {option!r}")
+            raise unknown(f"option of task {name}", option, known)
+    made = options_class(**options)
+    check_settings(made)
+    return made

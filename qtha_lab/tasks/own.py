@@ -1,0 +1,120 @@
+"""Rows of any shape a reader brings: which columns hold what, and one row made of them.
+
+Knows three shapes: prompt and response, messages, text and label. Reads no file.
+"""
+
+from dataclasses import dataclass
+
+from qtha_lab.settings import setting
+from qtha_lab.tasks.registry import question_and_answer
+from qtha_lab.tasks.task import Kind
+
+PROMPT = ("prompt", "question", "instruction", "query", "input")
+RESPONSE = ("response", "answer", "output", "completion", "target")
+MESSAGES = ("messages", "conversations", "conversation", "dialog")
+TEXT = ("text", "sentence", "content")
+LABEL = ("label", "labels", "category", "class")
+ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant"}
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """Options of a reader's own data: column names where they cannot be told from the data."""
+
+    prompt: str | None = setting(None, "Column with the prompt.")
+    response: str | None = setting(None, "Column with the response.")
+    messages: str | None = setting(None, "Column with a list of messages (role, content).")
+    text: str | None = setting(None, "Column with a text to classify.")
+    label: str | None = setting(None, "Column with the label of a text.")
+    subset: str | None = setting(None, "Configuration of a Hugging Face data set.")
+    limit: int = setting(20_000, "Most rows read from a Hugging Face data set.", ge=10)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns found: messages alone, or two of them."""
+
+    kind: Kind
+    first: str
+    second: str | None = None
+
+    def row(self, record: dict) -> dict:
+        """A task row; the key is the answer, the thread or the text.
+
+        Raises:
+            ValueError: If a column is missing, empty or of another shape; the message does not name the row.
+        """
+        first = self._value(record, self.first)
+        if self.second is None:
+            messages = [_message(m) for m in first] if isinstance(first, list) else []
+            if not any(m["role"] == "assistant" for m in messages[1:]):
+                raise ValueError(
+                    f"{self.first} must be a list of messages with an answer by the assistant after the first"
+                )
+            return {
+                "messages": messages,
+                "key": str(record.get("thread") or messages[0]["content"]),
+            }
+        second = self._value(record, self.second)
+        if self.kind == "classification":
+            return {"text": str(first), "label": str(second), "key": str(first)}
+        extra = record.get("input") if self.first == "instruction" else None
+        return question_and_answer(
+            f"{first}\n{extra}" if extra else str(first), str(second), key=str(second)
+        )
+
+    def _value(self, record: dict, column: str):
+        value = record.get(column)
+        if value is None or value == "" or value == []:
+            raise ValueError(f"{column} is missing or empty")
+        return value
+
+
+def find_columns(names: list[str], options: OwnData) -> Columns:
+    """Which of the three shapes the data have.
+
+    Raises:
+        ValueError: With the columns there are, if none of the shapes fits.
+
+    Example:
+        >>> find_columns(["question", "answer", "id"], OwnData())
+        Columns(kind='lm', first='question', second='answer')
+    """
+    chosen = (options.prompt, options.response, options.messages, options.text, options.label)
+    for column in filter(None, chosen):
+        if column not in names:
+            raise ValueError(f"there is no column {column!r}; the columns are: {', '.join(names)}")
+
+    def pick(given: str | None, known: tuple[str, ...]) -> str | None:
+        return given or next((name for name in known if name in names), None)
+
+    prompt, response, messages, text, label = (
+        pick(given, known)
+        for given, known in zip(chosen, (PROMPT, RESPONSE, MESSAGES, TEXT, LABEL), strict=True)
+    )
+    asked_to_classify = options.text or options.label
+    if messages and not asked_to_classify and not (options.prompt or options.response):
+        return Columns("lm", messages)
+    if prompt and response and not asked_to_classify:
+        return Columns("lm", prompt, response)
+    if text and label:
+        return Columns("classification", text, label)
+    raise ValueError(
+        "the columns must be prompt and response, or messages, or text and label (or be named by these options); "
+        f"the columns are: {', '.join(names)}"
+    )
+
+
+def _message(message: dict) -> dict:
+    """A message with the fields role and content, also from the fields `from` and `value`."""
+    if not isinstance(message, dict):
+        raise ValueError(f"a message must have a role and a content, not {str(message)[:40]!r}")
+    role, content = (
+        message.get("role", message.get("from")),
+        message.get("content", message.get("value")),
+    )
+    if not isinstance(role, str) or not isinstance(content, str):
+        raise ValueError(
+            f"a message must have a role and a content, not {', '.join(message) or 'nothing'}"
+        )
+    return {"role": ROLES.get(role, role), "content": content}

@@ -1,0 +1,22 @@
+"""Short questions and answers: small talk, trivia, definitions; the answers are new to tiny."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from qtha_lab.tasks.registry import question_and_answer, shipped_rows, task
+
+
+@task(
+    "qa",
+    summary="answer a short question (657 pairs, one answer a question)",
+    kind="lm",
+    source="PyPI chatterbot-corpus 1.3.3, English, without tech_support",
+    licence="BSD-3-Clause",
+)
+@dataclass(frozen=True)
+class Qa:
+    """No options; no answer stands on both sides of the split."""
+
+    def rows(self) -> Iterator[dict]:
+        for row in shipped_rows("qa"):
+            yield question_and_answer(row["prompt"], row["response"], key=row["response"])

@@ -1,0 +1,26 @@
+"""Sort a gloss into WordNet's supersenses: noun.animal, verb.motion and 39 more."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from qtha_lab.settings import setting
+from qtha_lab.tasks.registry import shipped_rows, task
+
+
+@task(
+    "supersense",
+    summary="tell which of 41 kinds of thing or doing a gloss describes (9,858 glosses)",
+    kind="classification",
+    source="WordNet 3.0 (Princeton University; Debian wordnet-base)",
+    licence="WordNet 3.0 license",
+)
+@dataclass(frozen=True)
+class Supersense:
+    """No word and no gloss stands on both sides of the split."""
+
+    part: str = setting("all", "Which labels.", choices=("all", "noun", "verb"))
+
+    def rows(self) -> Iterator[dict]:
+        for row in shipped_rows("supersense"):
+            if self.part == "all" or row["label"].startswith(self.part):
+                yield {"text": row["text"], "label": row["label"], "key": row["word"]}

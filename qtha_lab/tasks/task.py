@@ -1,0 +1,158 @@
+"""A task: rows to train on, rows to evaluate on, and how a tokenizer turns them into numbers.
+
+Knows nothing of models. A language-modelling row is {"messages", "key"}, a classification row
+{"text", "label", "key"}; `key` is what may not stand on both sides of the split.
+"""
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from qtha_lab.tasks.formatting import answer_spans, render
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
+
+Kind = Literal["lm", "classification"]
+IGNORED = -100
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set split for fine-tuning; `train` and `eval` share no key."""
+
+    name: str
+    kind: Kind
+    train: list[dict]
+    eval: list[dict]
+    labels: tuple[str, ...]
+    source: str
+    licence: str
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the rows of both sides in their order."""
+        text = json.dumps([self.kind, self.labels, self.train, self.eval], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def encode(
+        self, rows: list[dict], tokenizer: "PreTrainedTokenizerBase", max_length: int
+    ) -> list[dict]:
+        """Token ids, attention mask and labels of each row, cut at `max_length` tokens.
+
+        Language modelling: labels are the answers' tokens with their end-of-turn token, and -100
+        everywhere else. A row whose answer lies past the cut is left out, and the log says how many were.
+        Classification: the label is its number in `labels`.
+
+        Raises:
+            ValueError: If no row keeps an answer token.
+        """
+        if self.kind == "classification":
+            return _encode_texts(rows, self.labels, tokenizer, max_length)
+        encoded = _encode_conversations(rows, tokenizer, max_length)
+        left_out = len(rows) - len(encoded)
+        if rows and not encoded:
+            raise ValueError(
+                f"max_length={max_length} leaves no answer token in any of the {len(rows)} rows of {self.name}"
+            )
+        if left_out:
+            log.warning(
+                "%s: %d of %d rows left out, no answer within max_length=%d",
+                self.name,
+                left_out,
+                len(rows),
+                max_length,
+            )
+        return encoded
+
+    def prompts(
+        self, rows: list[dict], tokenizer: "PreTrainedTokenizerBase"
+    ) -> list[tuple[str, str]]:
+        """What to generate from, and the last answer as the reference.
+
+        The prompt has its special tokens written out: tokenize it with `add_special_tokens=False`.
+        """
+        if self.kind != "lm":
+            raise ValueError(f"{self.name} is a classification task: it has no answers to generate")
+        pairs = []
+        for row in rows:
+            last = max(i for i, m in enumerate(row["messages"]) if m["role"] == "assistant")
+            reference = row["messages"][last]["content"]
+            pairs.append((render(row["messages"][:last], tokenizer, generate=True), reference))
+        return pairs
+
+
+def _encode_conversations(
+    rows: list[dict], tokenizer: "PreTrainedTokenizerBase", max_length: int
+) -> list[dict]:
+    if not rows:
+        return []
+    texts, spans = zip(*(answer_spans(row["messages"], tokenizer) for row in rows), strict=True)
+    batch = tokenizer(
+        list(texts), add_special_tokens=False, return_offsets_mapping=True, verbose=False
+    )
+    encoded = []
+    for ids, offsets, answers in zip(
+        batch["input_ids"], batch["offset_mapping"], spans, strict=True
+    ):
+        labels = [
+            token if any(start <= first < end for start, end in answers) else IGNORED
+            for token, (first, _) in zip(ids[:max_length], offsets, strict=False)
+        ]
+        # the first position is never predicted, so an answer token there teaches nothing
+        if any(label != IGNORED for label in labels[1:]):
+            encoded.append(
+                {
+                    "input_ids": ids[:max_length],
+                    "attention_mask": [1] * len(labels),
+                    "labels": labels,
+                }
+            )
+    return encoded
+
+
+def _encode_texts(
+    rows: list[dict], labels: tuple[str, ...], tokenizer: "PreTrainedTokenizerBase", max_length: int
+) -> list[dict]:
+    if not rows:
+        return []
+    number = {label: i for i, label in enumerate(labels)}
+    batch = tokenizer([row["text"] for row in rows], truncation=True, max_length=max_length)
+    return [
+        {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": number[row["label"]]}
+        for ids, row in zip(batch["input_ids"], rows, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Collate:
+    """Pads encoded rows on the right into a batch of tensors; see `collate`."""
+
+    pad_token_id: int
+
+    def __call__(self, rows: list[dict]) -> dict[str, "Tensor"]:
+        import torch
+
+        longest = max(len(row["input_ids"]) for row in rows)
+
+        def padded(name: str, value: int) -> "Tensor":
+            return torch.tensor([row[name] + [value] * (longest - len(row[name])) for row in rows])
+
+        numbers = not isinstance(rows[0]["labels"], list)
+        labels = (
+            torch.tensor([row["labels"] for row in rows]) if numbers else padded("labels", IGNORED)
+        )
+        return {
+            "input_ids": padded("input_ids", self.pad_token_id),
+            "attention_mask": padded("attention_mask", 0),
+            "labels": labels,
+        }
+
+
+def collate(tokenizer: "PreTrainedTokenizerBase") -> Collate:
+    """What a DataLoader or Trainer makes a batch with: right padding, padded labels are -100."""
+    return Collate(tokenizer.pad_token_id)
