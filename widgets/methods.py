@@ -28,10 +28,11 @@ def choice_settings(name: str) -> dict[str, Setting]:
 class MethodTab:
     """The options of one method, most of them folded in a scrolling form."""
 
-    def __init__(self, name: str, on_remove: Callable[["MethodTab"], None]):
-        self.name = name
-        method = get_method(name)
-        self.common, self.options = Form(choice_settings(name)), Form(method.settings())
+    def __init__(self, choice: MethodChoice, on_remove: Callable[["MethodTab"], None]):
+        self.name = choice.name
+        method = get_method(choice.name)
+        self.common = Form(choice_settings(choice.name), choice.model_dump())
+        self.options = Form(method.settings(), choice.options)
         self.remove = ipw.Button(description="Remove", icon="times", layout={"width": "100px"})
         self.remove.on_click(lambda _: on_remove(self))
         self.said = look.text(method.summary, "qtha-said", flex="1 1 200px")
@@ -59,7 +60,7 @@ class MethodTab:
 class MethodTabs:
     """Tabs of methods with a list to add from; `tabs.choices()` is what was picked."""
 
-    def __init__(self, names: Iterable[str], changed: Callable[[], None]):
+    def __init__(self, choices: Iterable[MethodChoice], changed: Callable[[], None]):
         self.changed = changed
         self.entries: list[MethodTab] = []
         self.tabs = ipw.Tab(layout={"width": "auto"})
@@ -68,8 +69,8 @@ class MethodTabs:
         )
         self.add.observe(self._picked, "value")
         self.panel = look.column(look.row(look.text("Methods", "qtha-head"), self.add), self.tabs)
-        for name in names:
-            self._append(name)
+        for choice in choices:
+            self._append(choice)
         self._draw()
 
     def choices(self) -> list[MethodChoice]:
@@ -82,14 +83,14 @@ class MethodTabs:
             raise ValueError("add at least one method")
         return [entry.choice() for entry in self.entries]
 
-    def _append(self, name: str) -> None:
-        entry = MethodTab(name, self._removed)
-        entry.observe(self._entered)
+    def _append(self, choice: MethodChoice) -> None:
+        entry = MethodTab(choice, self._removed)
+        entry.observe(self.changed)
         self.entries.append(entry)
 
     def _picked(self, change) -> None:
         if change["new"] in method_names():
-            self._append(change["new"])
+            self._append(MethodChoice(name=change["new"]))
             self.add.value = self.add.options[0]
             self._draw(len(self.entries) - 1)
             self.changed()
@@ -97,10 +98,6 @@ class MethodTabs:
     def _removed(self, entry: MethodTab) -> None:
         self.entries.remove(entry)
         self._draw()
-        self.changed()
-
-    def _entered(self) -> None:
-        self.tabs.titles = [entry.name for entry in self.entries]
         self.changed()
 
     def _draw(self, selected: int = 0) -> None:

@@ -1,0 +1,59 @@
+"""Runs of earlier sessions, sorted into the comparisons they were launched as.
+
+Reads run directories and starts nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from qtha_lab.experiment import Comparison
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in method and seed only."""
+
+    runs: tuple
+
+    @property
+    def title(self) -> str:
+        """When, what and with which methods: `2026-11-24 15:30 · tiny/qa · lora, qtha · 2 runs`."""
+        first = min(run.id for run in self.runs)
+        when = f"{first[:4]}-{first[4:6]}-{first[6:8]} {first[9:11]}:{first[11:13]}"
+        described = self.comparison
+        methods = ", ".join(method.label for method in described.methods)
+        count = f"{len(self.runs)} run{'s' if len(self.runs) > 1 else ''}"
+        return f"{when} · {described.model}/{described.task} · {methods} · {count}"
+
+    @property
+    def comparison(self) -> Comparison:
+        """The comparison that these runs belong to."""
+        experiments = [run.experiment for run in self.runs]
+        first = experiments[0]
+        return Comparison(
+            model=first.model,
+            task=first.task,
+            task_options=first.task_options,
+            methods=list({e.method.label: e.method for e in experiments}.values()),
+            seeds=list(dict.fromkeys(e.seed for e in experiments)),
+            training=first.training,
+        )
+
+
+def groups(runs: Iterable) -> list[Group]:
+    """Neighbours with one name, model, task and training; a method and seed done again begins a new group.
+
+    Args:
+        runs: Newest first, as `qtha_lab.list_runs` gives them.
+    """
+    found: list[dict] = []
+    shared_before = None
+    for run in runs:
+        experiment = run.experiment
+        shared = experiment.model_dump(exclude={"method", "seed"})
+        key = (experiment.seed, experiment.method.label)
+        if shared != shared_before or key in found[-1]:
+            found.append({})
+            shared_before = shared
+        found[-1][key] = run
+    return [Group(tuple(group[key] for key in sorted(group))) for group in found]

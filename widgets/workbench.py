@@ -1,0 +1,142 @@
+"""The workbench: say what to compare, see what it will cost, launch, watch, stop, resume, read the table.
+
+Ties the other panels together. Without it: `Comparison`, `preview`, `launch`, `attach`, `compare`.
+"""
+
+import asyncio
+import html
+import time
+from collections.abc import Iterable
+
+import ipywidgets as ipw
+
+from qtha_lab import runs as runs_
+from qtha_lab.experiment import Comparison, Experiment
+from qtha_lab.preview import preview
+from widgets import look
+from widgets.loop import Background
+from widgets.overview import Overview
+from widgets.past import Group, groups
+from widgets.setup import Setup
+from widgets.watch import Watch
+
+SETTLE_SECONDS = 0.4
+LATEST = object()
+CODE = {"Show as Python": "to_python", "Show as YAML": "to_yaml", "Show as a command": "to_command"}
+
+
+class Workbench:
+    """Shown by being the last line of a cell.
+
+    Args:
+        comparison: What the form starts with; default the runs shown, else QTHA and LoRA on tiny/qa.
+        attach: Runs, or their ids, to show; default the latest comparison in the runs folder.
+
+    Example:
+        >>> Workbench()  # doctest: +SKIP
+    """
+
+    def __init__(self, comparison: Comparison | None = None, attach: Iterable | object = LATEST):
+        self.banner = look.text("", "qtha-banner")
+        self.background = Background(self.refuse)
+        self.overview, self.watch = Overview(), Watch(self.background)
+        self.code = [look.text("", "qtha-code") for _ in CODE]
+        shown = self._found(attach)
+        self.setup = Setup(comparison or (shown.comparison if shown else START), self.changed)
+        self.panel = self._laid_out()
+        self.say(f"Showing the runs of {shown.title}." if shown else "")
+        self.watch.show(shown.runs if shown else ())
+        self.changed()
+
+    def _repr_mimebundle_(self, **kwargs):
+        return self.panel._repr_mimebundle_(**kwargs)
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence under the buttons."""
+        self.banner.value = html.escape(sentence)
+        self.banner.layout.display = "" if sentence else "none"
+        look.mark(self.banner, False)
+
+    def refuse(self, wrong: Exception) -> None:
+        """Show what is wrong where the sentence stands."""
+        self.say(str(wrong) or type(wrong).__name__)
+        look.mark(self.banner, True)
+
+    def changed(self) -> None:
+        """An entry was made: renew the preview and the code, when entries have settled."""
+        self.background.start("preview", self.refresh)
+
+    async def refresh(self) -> None:
+        """Work out what the comparison would cost, off the event loop."""
+        self.overview.waiting()
+        await asyncio.sleep(SETTLE_SECONDS)
+        comparison = self.setup.comparison()
+        for piece, tongue in zip(self.code, CODE.values(), strict=True):
+            piece.value = look.code(getattr(comparison, tongue)())
+        found = await asyncio.to_thread(previews, comparison)
+        self.overview.show(found, comparison.training.steps)
+        if "qtha-wrong" in self.banner._dom_classes:
+            self.say("")
+
+    async def launch(self) -> None:
+        """Start every run of the comparison; none, if any of them is refused."""
+        comparison = self.setup.comparison()
+        self.say("Checking …")
+        started = await asyncio.to_thread(launch_all, comparison)
+        self.say(f"Launched {len(started)} runs; they go on if this page is closed.")
+        self.watch.show(started)
+        await self._list_past()
+
+    def _found(self, attach: Iterable | object) -> Group | None:
+        """The runs asked for, or the latest comparison."""
+        self.past = groups(runs_.list_runs())
+        if attach is LATEST:
+            return self.past[0] if self.past else None
+        asked = [runs_.attach(one) if isinstance(one, str) else one for one in attach]
+        return Group(tuple(asked)) if asked else None
+
+    async def _list_past(self) -> None:
+        self.past = groups(await asyncio.to_thread(runs_.list_runs))
+        self.pick.options = [("show earlier runs …", None), *((g.title, g) for g in self.past)]
+
+    def _picked(self, change) -> None:
+        if change["new"] is not None:
+            self.watch.show(change["new"].runs)
+            self.say(f"Showing the runs of {change['new'].title}.")
+            self.pick.value = None
+
+    def _laid_out(self) -> ipw.Widget:
+        launch = ipw.Button(description="Launch", icon="rocket", button_style="primary")
+        launch.on_click(lambda _: self.background.start("launch", self.launch))
+        stop = ipw.Button(description="Stop all", icon="stop")
+        stop.on_click(lambda _: self.watch.stop(self.watch.runs))
+        resume = ipw.Button(description="Resume all", icon="play")
+        resume.on_click(lambda _: self.watch.resume(self.watch.runs))
+        self.pick = ipw.Dropdown(options=[("show earlier runs …", None)], layout={"width": "320px"})
+        self.pick.options = [*self.pick.options, *((group.title, group) for group in self.past)]
+        self.pick.observe(self._picked, "value")
+        code = ipw.Accordion(self.code, titles=tuple(CODE))
+        left = look.column(self.setup.panel, flex="1 1 560px", min_width="0")
+        right = look.column(self.overview.panel, code, flex="1 1 420px", min_width="0")
+        top = look.row(left, right, css="qtha-top")
+        buttons = look.row(launch, stop, resume, self.pick)
+        parts = [look.style_sheet(), top, buttons, self.banner, self.watch.panel]
+        return look.column(*parts, css="qtha-workbench")
+
+
+START = Comparison(methods=["qtha", "lora"])
+
+
+def previews(comparison: Comparison) -> dict:
+    """What each method would cost, by label; refuses what cannot run."""
+    comparison.check()
+    seed = comparison.seeds[0]
+    return {e.method.label: preview(e) for e in comparison.experiments() if e.seed == seed}
+
+
+def launch_all(comparison: Comparison) -> list:
+    """Launch the runs of a comparison under one name, after checking all of them."""
+    comparison.check()
+    name = time.strftime("workbench %Y-%m-%d %H:%M:%S")
+    named: list[Experiment] = [e.replace(name=name) for e in comparison.experiments()]
+    return [runs_.launch(one, check=False) for one in named]
