@@ -176,17 +176,15 @@ def hub_is_reachable(seconds: float = 4.0) -> bool:
 
 def _in_hub_cache(name: str) -> Path | None:
     """The hub cache's folder of a model, if its config and weights are both there."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub import try_to_load_from_cache
 
-    try:
-        folder = Path(snapshot_download(name, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError):
+    config = try_to_load_from_cache(name, "config.json")
+    if not isinstance(config, str):
         return None
+    folder = Path(config).parent
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         shards = set(json.loads(index.read_text())["weight_map"].values())
     else:
         shards = {"model.safetensors"}
-    whole = all((folder / file).is_file() for file in ("config.json", *shards))
-    return folder if whole else None
+    return folder if all((folder / file).is_file() for file in shards) else None
