@@ -11,7 +11,7 @@ from qtha_lab.tasks.registry import question_and_answer, shipped_rows, task
     summary="answer a short question (657 pairs, one answer a question)",
     kind="lm",
     source="PyPI chatterbot-corpus 1.3.3, English, without tech_support",
-    licence="BSD-3-Clause",
+    licence="BSD (as the package declares)",
 )
 @dataclass(frozen=True)
 class Qa:
