@@ -8,6 +8,7 @@ import typer
 from qtha_lab.cli import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import duration, print_json, print_table, progress
+from qtha_lab.cli.run import DryRun, Json, print_plan
 from qtha_lab.experiment import Comparison, Training
 
 
@@ -16,7 +17,8 @@ from qtha_lab.experiment import Comparison, Training
 def compare(
     file: Annotated[Path | None, typer.Argument(help="A comparison file (YAML).")] = None,
     out: Annotated[Path, typer.Option(help="Where summary.json goes.")] = Path("out/comparison"),
-    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    dry_run: DryRun = False,
+    json: Json = False,
     given: dict[str, Any] | None = None,
 ) -> None:
     """Run every method with every seed and print one table. Run again to go on after a break."""
@@ -24,6 +26,9 @@ def compare(
 
     read = fields_of(Comparison.from_yaml(file) if file else None)
     comparison = Comparison(**combine(read, given or {}, Training))
+    if dry_run:
+        print_plan(comparison, comparison.experiments())
+        return
     with progress() as bars:
         summary = comparing.run(comparison, out, on_progress=_Bars(bars))
     if json:

@@ -14,6 +14,7 @@ from qtha_lab.experiment import Experiment, Training
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Detach = Annotated[bool, typer.Option(help="Return at once; the run goes on by itself.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check, print the YAML and the cost only.")]
 RunId = Annotated[str, typer.Argument(help="The run, as `qtha-lab runs` names it.")]
 
 
@@ -21,6 +22,7 @@ RunId = Annotated[str, typer.Argument(help="The run, as `qtha-lab runs` names it
 @with_flags((Experiment, "The experiment"), (Training, "The training"))
 def run(
     file: Annotated[Path | None, typer.Argument(help="An experiment file (YAML).")] = None,
+    dry_run: DryRun = False,
     detach: Detach = False,
     json: Json = False,
     given: dict[str, Any] | None = None,
@@ -30,6 +32,9 @@ def run(
 
     read = fields_of(Experiment.from_yaml(file) if file else None)
     experiment = Experiment(**combine(read, given or {}, Training))
+    if dry_run:
+        print_plan(experiment, [experiment])
+        return
     _show(runs.launch(experiment), detach=detach, json=json)
 
 
@@ -72,6 +77,20 @@ def list_(
             (r.id, s.state, f"{s.step}/{s.steps}", s.message) for r in found if (s := r.status())
         ]
         print_table([("run", "state", "step", "message"), *rows])
+
+
+def print_plan(described, experiments: list[Experiment]) -> None:
+    """Check, then print the YAML and, as its comments, what each method will cost."""
+    from qtha_lab.preview import preview
+
+    described.check()
+    print(described.to_yaml(), end="")
+    for label, one in {e.method.label: e for e in experiments}.items():
+        cost = preview(one)
+        pace = f"about {cost.seconds_per_step:.2g} s a step"
+        print(f"# {label}: {cost.trainable_parameters:,} trainable parameters, {pace}")
+        for warning in cost.warnings:
+            print(f"#   {warning}")
 
 
 def _entry(run) -> dict[str, Any]:

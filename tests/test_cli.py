@@ -1,0 +1,107 @@
+"""The command line says what the Python says: same settings, same refusals, same experiments."""
+
+import json
+import shlex
+
+import pytest
+from typer.testing import CliRunner
+
+from qtha_lab.cli import app, bench, compare, machine, run  # noqa: F401  (they add their commands)
+from qtha_lab.cli.flags import combine
+from qtha_lab.experiment import Comparison, Experiment, Training
+from qtha_lab.settings import settings_of
+
+
+def call(*words: str):
+    return CliRunner().invoke(app, list(words), env={"COLUMNS": "200"})
+
+
+@pytest.mark.parametrize(("command", "own"), [("run", Experiment), ("compare", Comparison)])
+def test_every_setting_has_a_flag_with_its_help(command, own):
+    said = " ".join(call(command, "--help").output.replace("│", " ").split())
+    for name, declared in {**settings_of(Training), **settings_of(own)}.items():
+        if name != "training":
+            assert f"--{name.replace('_', '-')}" in said
+            assert declared.help.split(".")[0].split(";")[0] in said
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "compare", "runs", "stop", "resume", "fetch", "doctor", "bench"]
+)
+def test_every_command_explains_itself(command):
+    answer = call(command, "--help")
+    assert answer.exit_code == 0
+    assert "Usage" in answer.output
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        Experiment(),
+        Experiment(method="lora(r=2,learning_rate=0.01)", seed=3, training={"steps": 7}),
+        Experiment(
+            method="qtha(r=4,waist=16,reupload=false)",
+            name="a name with spaces",
+            training={"eval_rows": None, "precision": "bfloat16", "gradient_checkpointing": True},
+        ),
+    ],
+    ids=lambda e: e.method.label,
+)
+def test_the_equivalent_command_makes_the_same_experiment(experiment):
+    words = shlex.split(experiment.to_command())[1:]
+    answer = call(*words, "--dry-run")
+    assert answer.exit_code == 0, answer.output + str(answer.exception)
+    assert Experiment.from_yaml(answer.output) == experiment
+    assert "trainable parameters" in answer.output
+
+
+def test_a_comparison_is_read_from_a_file_and_flags_win_over_it(tmp_path):
+    file = tmp_path / "comparison.yaml"
+    file.write_text(Comparison(methods="lora(r=2),qtha(r=3,waist=16)", seeds=[4, 5]).to_yaml())
+    answer = call("compare", str(file), "--seeds", "7", "--steps", "9", "--dry-run")
+    assert answer.exit_code == 0, answer.output + str(answer.exception)
+    read = Comparison.from_yaml(answer.output)
+    assert (read.seeds, read.training.steps) == ([7], 9)
+    assert [m.label for m in read.methods] == ["lora(r=2)", "qtha(r=3,waist=16)"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--method", "qhta"], "unknown method 'qhta': did you mean 'qtha'"),
+        (["--method", "qtha(r=1)"], "r"),
+        (["--model", "tinny"], "did you mean 'tiny'"),
+        (["--task", "qaa"], "did you mean 'qa'"),
+        (["--steps", "0"], "steps must be at least 1, not"),
+        (["--steps", "many"], "steps must be a whole number, not 'many'"),
+        (["--schedule", "linea"], "schedule must be one of"),
+    ],
+)
+def test_a_refusal_is_a_sentence_and_starts_nothing(words, sentence, tmp_path):
+    answer = call("run", *words)
+    assert isinstance(answer.exception, ValueError)
+    assert sentence in str(answer.exception)
+    assert not list((tmp_path / "runs").glob("*")) or not (tmp_path / "runs").exists()
+
+
+def test_settings_of_a_file_are_kept_beneath_those_typed():
+    kept = combine({"seed": 1, "training": {"steps": 5, "batch_size": 2}}, {"steps": "6"}, Training)
+    assert kept == {"seed": 1, "training": {"steps": "6", "batch_size": 2}}
+
+
+def test_the_doctor_says_what_is_here_and_how_to_mend_what_is_not():
+    answer = call("doctor", "--json")
+    findings = {f["name"]: f for f in json.loads(answer.output)}
+    assert findings["torch"]["level"] == "ok"
+    assert findings["model tiny"]["level"] == "ok"
+    for finding in findings.values():
+        assert finding["level"] == "ok" or finding["mend"] or finding["name"] == "accelerator"
+
+
+def test_no_runs_yet_is_an_empty_list_not_an_error():
+    assert json.loads(call("runs", "--json").output) == []
+
+
+def test_a_run_that_is_not_there_is_refused():
+    answer = call("stop", "20260101-000000-tiny")
+    assert "no run '20260101-000000-tiny'" in str(answer.exception)
