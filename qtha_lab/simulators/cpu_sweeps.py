@@ -10,7 +10,6 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
-VERSION = 1  # raise with every change here: cpu_kernel's cache on disk depends on it
 BYTES = 64  # of one vector; LLVM splits it where the machine has shorter ones
 _FAST = ("fast",)
 
@@ -137,53 +136,137 @@ def make_turns(n_turns: int, sampled: bool, backward: bool):
 
 
 def make_phase(sampled: bool, backward: bool):
-    """A sweep that multiplies one row of ψ by cos - i·sin.
+    """A sweep that multiplies one row of ψ, at (real, imag), by cos - i·sign·sin.
 
-    `f(state, lanes, real, imag, cos, sin, angles, offset)`: cos and sin as in `make_turns`. Backward
-    it is undone on ψ and λ, and Im(λ* ψ) summed over the lanes is returned (0 forward).
+    Cosine and sine as in `make_turns`. Backward it is undone on ψ and λ; Im(λ* ψ) is added to
+    `slopes` if `sampled`, else its sum over the lanes is returned.
     """
 
     @intrinsic
-    def sweep(typingctx, state, lanes, real, imag, cos, sin, sign, angles, offset, slopes):
-        signature = state.dtype(state, lanes, real, imag, cos, sin, sign, angles, offset, slopes)
+    def sweep(typingctx, state, lanes, places, numbers, sign, angles, offset, slopes):
+        signature = state.dtype(state, lanes, places, numbers, sign, angles, offset, slopes)
 
         def codegen(context, builder, signature, args):
             kinds = signature.args
             psi = _Lanes(context, builder, kinds[0], args[0])
-            table = _Lanes(context, builder, kinds[7], args[7])
-            found = _Lanes(context, builder, kinds[9], args[9])
-            sign = psi.spread(args[6])
-            numbers = args[4:6] if sampled else [psi.spread(args[4]), psi.spread(args[5])]
-            zero = ir.Constant(psi.vector, None)
-            total = cgutils.alloca_once_value(builder, zero)
+            table = _Lanes(context, builder, kinds[5], args[5])
+            found = _Lanes(context, builder, kinds[7], args[7])
+            real_imag = cgutils.unpack_tuple(builder, args[2], 2)
+            given = cgutils.unpack_tuple(builder, args[3], 2)
+            if not sampled:
+                given = [psi.spread(number) for number in given]
+            sign = psi.spread(args[4])
+            total = cgutils.alloca_once_value(builder, ir.Constant(psi.vector, None))
             with _over_lanes(builder, args[1], psi.vector.count) as (at, _):
-                cos, sin = numbers
+                cos, sin = given
                 if sampled:
-                    cos, sin = (table.load(builder.add(place, at)) for place in numbers)
+                    cos, sin = (table.load(builder.add(place, at)) for place in given)
                 sin = builder.fmul(sin, sign, flags=_FAST)
+                places = [builder.add(place, at) for place in real_imag]
+                a, b = _phased(builder, psi, places, cos, builder.fneg(sin) if backward else sin)
                 if backward:
-                    sin = builder.fneg(sin)
-                pairs = []
-                for shift in (None, args[8])[: 2 if backward else 1]:
-                    places = [builder.add(place, at) for place in args[2:4]]
-                    if shift is not None:
-                        places = [builder.add(place, shift) for place in places]
-                    a, b = (psi.load(place) for place in places)
-                    pairs.append((a, b))
-                    psi.store(_times_plus(builder, a, cos, b, sin), places[0])
-                    psi.store(_times_plus(builder, b, cos, a, sin, minus=True), places[1])
-                if backward:
-                    (a, b), (c, d) = pairs
+                    duals = [builder.add(place, args[6]) for place in places]
+                    c, d = _phased(builder, psi, duals, cos, builder.fneg(sin))
                     overlap = _times_plus(builder, c, b, d, a, minus=True)
                     if sampled:
                         overlap = builder.fmul(overlap, sign, flags=_FAST)
-                        overlap = builder.fadd(overlap, found.load(at), flags=_FAST)
-                        found.store(overlap, at)
+                        found.store(builder.fadd(overlap, found.load(at), flags=_FAST), at)
                     else:
-                        sum_ = builder.fadd(builder.load(total), overlap, flags=_FAST)
-                        builder.store(sum_, total)
+                        overlap = builder.fadd(overlap, builder.load(total), flags=_FAST)
+                        builder.store(overlap, total)
             return psi.total(builder.load(total))
 
         return signature, codegen
 
     return sweep
+
+
+def _phased(builder, psi, places, cos, sin):
+    """Multiply one vector of a row; what it was is returned."""
+    a, b = (psi.load(place) for place in places)
+    psi.store(_times_plus(builder, a, cos, b, sin), places[0])
+    psi.store(_times_plus(builder, b, cos, a, sin, minus=True), places[1])
+    return a, b
+
+
+@intrinsic
+def fill(typingctx, target, at, number, lanes):
+    """target[at + w] = number for every lane w."""
+    signature = types.void(target, at, target.dtype, lanes)
+
+    def codegen(context, builder, signature, args):
+        goal = _Lanes(context, builder, signature.args[0], args[0])
+        value = goal.spread(args[2])
+        with _over_lanes(builder, args[3], goal.vector.count) as (w, _):
+            goal.store(value, builder.add(args[1], w))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def add_scaled(typingctx, target, at, source, start, factor, lanes):
+    """target[at + w] += factor · source[start + w]."""
+    signature = types.void(target, at, source, start, target.dtype, lanes)
+
+    def codegen(context, builder, signature, args):
+        goal = _Lanes(context, builder, signature.args[0], args[0])
+        given = _Lanes(context, builder, signature.args[2], args[2])
+        factor = goal.spread(args[4])
+        with _over_lanes(builder, args[5], goal.vector.count) as (w, _):
+            place = builder.add(args[1], w)
+            more = builder.fmul(given.load(builder.add(args[3], w)), factor, flags=_FAST)
+            goal.store(builder.fadd(goal.load(place), more, flags=_FAST), place)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def squares(typingctx, target, state, real, imag, lanes):
+    """target[w] = state[real + w]² + state[imag + w]²."""
+    signature = types.void(target, state, real, imag, lanes)
+
+    def codegen(context, builder, signature, args):
+        goal = _Lanes(context, builder, signature.args[0], args[0])
+        psi = _Lanes(context, builder, signature.args[1], args[1])
+        with _over_lanes(builder, args[4], goal.vector.count) as (w, _):
+            a, b = (psi.load(builder.add(place, w)) for place in args[2:4])
+            goal.store(_times_plus(builder, a, a, b, b), w)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def products(typingctx, state, to, start, weights, lanes):
+    """state[to + w] = state[start + w] · weights[w]."""
+    signature = types.void(state, to, start, weights, lanes)
+
+    def codegen(context, builder, signature, args):
+        psi = _Lanes(context, builder, signature.args[0], args[0])
+        given = _Lanes(context, builder, signature.args[3], args[3])
+        with _over_lanes(builder, args[4], psi.vector.count) as (w, _):
+            value = builder.fmul(psi.load(builder.add(args[2], w)), given.load(w), flags=_FAST)
+            psi.store(value, builder.add(args[1], w))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def total(typingctx, source, at, lanes):
+    """Σ_w source[at + w]."""
+    signature = source.dtype(source, at, lanes)
+
+    def codegen(context, builder, signature, args):
+        given = _Lanes(context, builder, signature.args[0], args[0])
+        sum_ = cgutils.alloca_once_value(builder, ir.Constant(given.vector, None))
+        with _over_lanes(builder, args[2], given.vector.count) as (w, _):
+            more = builder.fadd(
+                builder.load(sum_), given.load(builder.add(args[1], w)), flags=_FAST
+            )
+            builder.store(more, sum_)
+        return given.total(builder.load(sum_))
+
+    return signature, codegen

@@ -1,0 +1,142 @@
+"""A compiled circuit as the tables of integers that engine `cpu`'s kernel reads.
+
+Knows nothing of threads, tensors in motion or derivatives.
+"""
+
+import functools
+
+import numpy as np
+
+from qtha_lab.circuits import Circuit
+from qtha_lab.simulators import cpu_kernel as kernel
+from qtha_lab.simulators.program import Phases, Sum, Turn, compile_circuit
+
+TURNS_A_PASS = 2
+
+
+class Plan:
+    """The tables of one circuit.
+
+    A sum is the angle of a turn or phase; a term is one scaled input, the same for all sums that
+    read it. `tables` is what `kernel.walk` takes: ops (kind and six numbers), rows of every pass,
+    sum and angle of every turn, sum and terms of every angle that differs between samples, readout.
+    """
+
+    def __init__(self, circuit: Circuit):
+        program = compile_circuit(circuit)
+        self.n_qubits = circuit.n_qubits
+        self.phase_sums: list[list[tuple[int, int]]] = []  # of a layer: (mask, its sum)
+        self._sums: list[Sum] = []
+        self._ops: list[tuple[int, ...]] = []
+        self._rows: list[int] = []
+        self._turns: list[tuple[int, int]] = []  # (sum, angle)
+        self._angles: list[tuple[int, tuple]] = []  # (sum whose shared part it has or -1, terms)
+        for number, layer in enumerate(program.layers):
+            numbered = {op: len(self._sums) + i for i, op in enumerate(layer.angles)}
+            self._sums += layer.angles.values()
+            if isinstance(layer, Phases):
+                self._add_phases(numbered)
+            else:
+                self._add_turns(numbered, is_first=number == 0)
+        self.n_sums = len(self._sums)
+        self.offsets = np.array([total.offset for total in self._sums], np.float64)
+        entries = [(j, i, s) for j, t in enumerate(self._sums) for i, s in t.params]
+        self.entry_sums, self.entry_params = _integers([e[:2] for e in entries], 2).T
+        self.entry_scales = np.array([e[2] for e in entries], np.float64)
+        numbers: dict[tuple[int, float], int] = {}
+        terms = [[numbers.setdefault(t, len(numbers)) for t in found] for _, found in self._angles]
+        self.terms = list(numbers)  # (input, scale)
+        turns = _integers(self._turns, 2)
+        self.tables = (
+            _integers(self._ops, 7),
+            np.array(self._rows, np.int64),
+            turns[:, 0].copy(),
+            turns[:, 1].copy(),
+            np.array([j for j, _ in self._angles], np.int64),
+            np.cumsum([0, *map(len, terms)], dtype=np.int64),
+            np.array([number for found in terms for number in found], np.int64),
+            _integers(program.readout, 2),
+        )
+
+    def _add_angle(self, j: int, with_shared: bool) -> int:
+        self._angles.append((j if with_shared else -1, self._sums[j].inputs))
+        return len(self._angles) - 1
+
+    def _add_phases(self, numbered: dict[int, int]) -> None:
+        sums = self._sums
+        shared = [(m, j) for m, j in numbered.items() if sums[j].params or sums[j].offset]
+        if shared:
+            self._ops.append((kernel.PHASE_SHARED, len(self.phase_sums), 0, 0, 0, 0, 0))
+            self.phase_sums.append(shared)
+        for mask, j in numbered.items():
+            if sums[j].inputs:
+                angle = self._add_angle(j, with_shared=False)
+                self._ops.append((kernel.PHASE_SAMPLED, 0, mask, angle, 0, 0, 0))
+
+    def _add_turns(self, numbered: dict[Turn, int], is_first: bool) -> None:
+        """Passes of two turns. The first layer meets |0…0⟩: a real state of few rows at first."""
+        reached = [0]
+        for sampled in (False, True):
+            turns = [t for t, j in numbered.items() if bool(self._sums[j].inputs) == sampled]
+            for at in range(0, len(turns), TURNS_A_PASS):
+                chosen = turns[at : at + TURNS_A_PASS]
+                groups = _groups(chosen, reached, self.n_qubits)
+                forward_groups = len(reached) if is_first else len(groups)
+                kind = kernel.TURN_SAMPLED if sampled else kernel.TURN_SHARED
+                places = (len(chosen), len(self._rows), len(self._turns))
+                planes = 1 if is_first else 2
+                self._ops.append((kind, *places, forward_groups, len(groups), planes))
+                self._rows += [row for group in groups for row in group]
+                for j in (numbered[turn] for turn in chosen):
+                    angle = self._add_angle(j, with_shared=True) if sampled else 0
+                    self._turns.append((j, angle))
+                reached = [row for group in groups[: len(reached)] for row in group]
+
+    def shared_angles(self, params: np.ndarray) -> np.ndarray:
+        """The part of every sum that the batch shares, (sums,)."""
+        angles = self.offsets.copy()
+        np.add.at(angles, self.entry_sums, self.entry_scales * params[self.entry_params])
+        return angles
+
+    def phase_angles(self, sums: np.ndarray) -> np.ndarray:
+        """The phase of every row in every layer of shared phases, (layers, 2^n)."""
+        phases = np.zeros((len(self.phase_sums), 2**self.n_qubits))
+        for layer, numbered in enumerate(self.phase_sums):
+            for mask, j in numbered:
+                phases[layer, mask] = sums[j]
+        kernel.walsh(phases)
+        return phases
+
+    def param_slopes(self, sums: np.ndarray, phases: np.ndarray, n_params: int) -> np.ndarray:
+        """What is known of sums and of phases, collected for every parameter, (n_params,)."""
+        kernel.walsh(phases)
+        for layer, numbered in enumerate(self.phase_sums):
+            for mask, j in numbered:
+                sums[j] = phases[layer, mask]
+        slopes = np.zeros(n_params)
+        np.add.at(slopes, self.entry_params, self.entry_scales * sums[self.entry_sums])
+        return slopes
+
+
+def _integers(rows, width: int) -> np.ndarray:
+    return np.array(rows, np.int64).reshape(-1, width)
+
+
+def _groups(turns: list[Turn], reached: list[int], n_qubits: int) -> list[list[int]]:
+    """Rows that the turns mix, those of `reached` rows first; bit t of a place is its side of turn t."""
+    first = dict.fromkeys(reached)
+    groups = []
+    for row in [*first, *(row for row in range(2**n_qubits) if row not in first)]:
+        if any((row & turn.zmask).bit_count() % 2 for turn in turns):
+            continue
+        group = [row]
+        for turn in turns:
+            group += [member ^ turn.flip for member in group]
+        groups.append(group)
+    return groups
+
+
+@functools.lru_cache(maxsize=64)
+def plan(circuit: Circuit) -> Plan:
+    """The tables of a circuit, made once."""
+    return Plan(circuit)
