@@ -1,6 +1,7 @@
 """How the commands speak: tables and progress for people, JSON for programs."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
+
+NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]?\d+)?( ?[\w%×±/ ]{,12})?")
 
 
 def print_json(value: Any) -> None:
@@ -20,7 +23,7 @@ def print_table(rows: Sequence[Sequence[str]], caption: str | None = None) -> No
     heading, *body = rows
     table = Table(caption=caption, caption_justify="left")
     for index, name in enumerate(heading):
-        numeric = all(row[index][:1] in "-+0123456789" for row in body if row[index])
+        numeric = all(NUMBER.fullmatch(row[index]) for row in body if row[index])
         table.add_column(name, justify="right" if numeric else "left")
     for row in body:
         table.add_row(*row)
