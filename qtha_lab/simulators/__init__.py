@@ -1,9 +1,11 @@
 """Expectation values of circuits, a batch at a time, differentiable in data and parameters.
 
-`expval_z(circuit, inputs, params, engine="auto")` is the one entry; engines are one file each.
+`expval_z(circuit, inputs, params, engine="auto")` runs a circuit, `estimate` says what it will cost;
+engines are one file each.
 """
 
+from qtha_lab.simulators.cost import Estimate, estimate
 from qtha_lab.simulators.engines import check_engine, engine_names
 from qtha_lab.simulators.expval import expval_z
 
-__all__ = ["check_engine", "engine_names", "expval_z"]
+__all__ = ["Estimate", "check_engine", "engine_names", "estimate", "expval_z"]

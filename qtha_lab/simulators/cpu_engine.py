@@ -17,8 +17,8 @@ from torch import Tensor
 from qtha_lab.circuits import Circuit
 from qtha_lab.simulators import cpu_kernel as kernel
 from qtha_lab.simulators.cpu_plan import Plan, plan
+from qtha_lab.simulators.engines import MAX_CPU_QUBITS
 
-MAX_QUBITS = 20
 GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
 CACHE_BYTES = 2**19  # of one core, for ψ and λ of a block
 VECTOR_BYTES = 64
@@ -26,8 +26,27 @@ VECTOR_BYTES = 64
 
 def check(circuit: Circuit, name: str) -> None:
     """Refuse circuits too large to be walked in cache."""
-    if circuit.n_qubits > MAX_QUBITS:
-        raise ValueError(f"engine 'cpu' takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits}")
+    if circuit.n_qubits > MAX_CPU_QUBITS:
+        raise ValueError(
+            f"engine 'cpu' takes {MAX_CPU_QUBITS} qubits at most, not {circuit.n_qubits}"
+        )
+
+
+def broadcasts(name: str) -> bool:
+    """The batch goes through together."""
+    return True
+
+
+def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
+    """ψ, λ and angles of one block a thread, then terms, values and slopes of the batch."""
+    tables = plan(circuit)
+    lanes = _lanes(circuit.n_qubits, batch, 4)
+    block = 4 * 2**circuit.n_qubits + 2 * len(tables.tables[4]) + 2
+    threads = min(torch.get_num_threads(), -(-batch // lanes))
+    sums = 8 * GROUPS * (tables.n_sums + len(tables.phase_sums) * 2**circuit.n_qubits)
+    return (
+        4 * block * lanes * threads + 4 * batch * (4 * len(tables.terms) + circuit.n_qubits) + sums
+    )
 
 
 def run(circuit: Circuit, inputs: Tensor, params: Tensor, name: str = "cpu") -> Tensor:

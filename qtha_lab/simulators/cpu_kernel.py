@@ -7,6 +7,7 @@ every operation is a sweep over neighbouring numbers (`cpu_sweeps`); after ψ's 
 from numba import njit
 
 from qtha_lab.simulators.cpu_sweeps import (
+    VERSION,
     add_scaled,
     fill,
     make_phase,
@@ -114,81 +115,93 @@ def _phases(op, phases, angles, size, lanes, state, backward, slopes, phase_slop
             _PHASE_LANES(state, lanes, places, turn_at, sign, angles, dual, slopes)
 
 
-@_compiled
-def walk(
-    tables, n_qubits, lanes, batch, shared, phases, terms_at, first, last, backward, values,
-    term_slopes, sum_slopes, phase_slopes, state, angles, slopes,
-):  # fmt: skip
-    """Take samples `first` to `last`, whole blocks, through the circuit; backward, also back again.
+def _make_walk(version: int):
+    """`walk`, compiled; numba's cache on disk sees this file only, and a new version by closure."""
 
-    Forward, `values` (readouts · batch) is filled with expectations. Backward it holds the output's
-    slopes; `term_slopes` (terms · batch), zero before, and the float64 sums over samples
-    `sum_slopes` (sums,) and `phase_slopes` (layers, 2^n) are added to. `terms_at` (2 · terms · batch)
-    has the terms' cosines and sines; `state`, `angles` and `slopes` are room to work in.
-    """
-    ops, rows, turn_sums, turn_angles, angle_sums, term_starts, terms, readout = tables
-    size = 1 << n_qubits
-    sines = len(terms_at) // 2
-    dual = 2 * size * lanes
-    one = state.dtype.type(1.0)
-    zero = state.dtype.type(0.0)
-    steps = 2 * len(ops) if backward else len(ops)
-    for start in range(first, last, lanes):
-        # cosine and sine of half of every angle that differs between samples
-        for j in range(len(angle_sums)):
-            cos_at, sin_at = 2 * j * lanes, (2 * j + 1) * lanes
-            fill(angles, cos_at, shared[angle_sums[j], 0], lanes)
-            fill(angles, sin_at, shared[angle_sums[j], 1], lanes)
-            for position in range(term_starts[j], term_starts[j + 1]):
-                at = terms[position] * batch + start
-                _SAMPLED_1(angles, lanes, (cos_at, sin_at), (at, sines + at), terms_at, 0, slopes)
-        fill(state, 0, zero, dual)
-        fill(state, 0, one, lanes)
-        for step in range(steps + 1):
-            if step == len(ops):  # the end of the circuit: read it
-                for i in range(len(readout)):
-                    if not backward:
-                        fill(values, i * batch + start, zero, lanes)
-                for k in range(size):
-                    real, imag = k * lanes, (size + k) * lanes
-                    if backward:
-                        fill(slopes, 0, zero, lanes)
-                    else:
-                        squares(slopes, state, real, imag, lanes)
+    @_compiled
+    def walk(
+        tables, n_qubits, lanes, batch, shared, phases, terms_at, first, last, backward, values,
+        term_slopes, sum_slopes, phase_slopes, state, angles, slopes,
+    ):  # fmt: skip
+        """Take samples `first` to `last`, whole blocks, through the circuit; backward, also back again.
+
+        Forward, `values` (readouts · batch) is filled with expectations. Backward it holds the output's
+        slopes; `term_slopes` (terms · batch), zero before, and the float64 sums over samples
+        `sum_slopes` (sums,) and `phase_slopes` (layers, 2^n) are added to. `terms_at` (2 · terms · batch)
+        has the terms' cosines and sines; `state`, `angles` and `slopes` are room to work in.
+        """
+        if version == 0:
+            return  # never
+        ops, rows, turn_sums, turn_angles, angle_sums, term_starts, terms, readout = tables
+        size = 1 << n_qubits
+        sines = len(terms_at) // 2
+        dual = 2 * size * lanes
+        one = state.dtype.type(1.0)
+        zero = state.dtype.type(0.0)
+        steps = 2 * len(ops) if backward else len(ops)
+        for start in range(first, last, lanes):
+            # cosine and sine of half of every angle that differs between samples
+            for j in range(len(angle_sums)):
+                cos_at, sin_at = 2 * j * lanes, (2 * j + 1) * lanes
+                fill(angles, cos_at, shared[angle_sums[j], 0], lanes)
+                fill(angles, sin_at, shared[angle_sums[j], 1], lanes)
+                for position in range(term_starts[j], term_starts[j + 1]):
+                    at = terms[position] * batch + start
+                    _SAMPLED_1(
+                        angles, lanes, (cos_at, sin_at), (at, sines + at), terms_at, 0, slopes
+                    )
+            fill(state, 0, zero, dual)
+            fill(state, 0, one, lanes)
+            for step in range(steps + 1):
+                if step == len(ops):  # the end of the circuit: read it
                     for i in range(len(readout)):
-                        sign = one if readout[i, 1] > 0 else -one
-                        if _odd(k & readout[i, 0]):
-                            sign = -sign
+                        if not backward:
+                            fill(values, i * batch + start, zero, lanes)
+                    for k in range(size):
+                        real, imag = k * lanes, (size + k) * lanes
                         if backward:
-                            add_scaled(slopes, 0, values, i * batch + start, sign, lanes)
+                            fill(slopes, 0, zero, lanes)
                         else:
-                            add_scaled(values, i * batch + start, slopes, 0, sign, lanes)
-                    if backward:
-                        products(state, dual + real, real, slopes, lanes)
-                        products(state, dual + imag, imag, slopes, lanes)
-            if step == steps:
-                break
-            back = step >= len(ops)
-            op = ops[2 * len(ops) - 1 - step if back else step]
-            if back:
-                fill(slopes, 0, zero, 2 * lanes)
-            if op[0] >= PHASE_SHARED:
-                _phases(op, phases, angles, size, lanes, state, back, slopes, phase_slopes)
-            else:
-                _turns(
-                    op, rows, turn_sums, turn_angles, shared, angles, size, lanes, state, back,
-                    slopes,
-                )  # fmt: skip
-            if not back or op[0] == PHASE_SHARED:
-                continue
-            n_turns = op[1] if op[0] <= TURN_SAMPLED else 1
-            for turn in range(n_turns):
-                at = turn * lanes
-                j = op[3]
-                if op[0] <= TURN_SAMPLED:
-                    sum_slopes[turn_sums[op[3] + turn]] += total(slopes, at, lanes)
-                    j = turn_angles[op[3] + turn]
-                if op[0] != TURN_SHARED:
-                    for position in range(term_starts[j], term_starts[j + 1]):
-                        to = terms[position] * batch + start
-                        add_scaled(term_slopes, to, slopes, at, one, lanes)
+                            squares(slopes, state, real, imag, lanes)
+                        for i in range(len(readout)):
+                            sign = one if readout[i, 1] > 0 else -one
+                            if _odd(k & readout[i, 0]):
+                                sign = -sign
+                            if backward:
+                                add_scaled(slopes, 0, values, i * batch + start, sign, lanes)
+                            else:
+                                add_scaled(values, i * batch + start, slopes, 0, sign, lanes)
+                        if backward:
+                            products(state, dual + real, real, slopes, lanes)
+                            products(state, dual + imag, imag, slopes, lanes)
+                if step == steps:
+                    break
+                back = step >= len(ops)
+                op = ops[2 * len(ops) - 1 - step if back else step]
+                if back:
+                    fill(slopes, 0, zero, 2 * lanes)
+                if op[0] >= PHASE_SHARED:
+                    _phases(op, phases, angles, size, lanes, state, back, slopes, phase_slopes)
+                else:
+                    _turns(
+                        op, rows, turn_sums, turn_angles, shared, angles, size, lanes, state, back,
+                        slopes,
+                    )  # fmt: skip
+                if not back or op[0] == PHASE_SHARED:
+                    continue
+                n_turns = op[1] if op[0] <= TURN_SAMPLED else 1
+                for turn in range(n_turns):
+                    at = turn * lanes
+                    j = op[3]
+                    if op[0] <= TURN_SAMPLED:
+                        sum_slopes[turn_sums[op[3] + turn]] += total(slopes, at, lanes)
+                        j = turn_angles[op[3] + turn]
+                    if op[0] != TURN_SHARED:
+                        for position in range(term_starts[j], term_starts[j + 1]):
+                            to = terms[position] * batch + start
+                            add_scaled(term_slopes, to, slopes, at, one, lanes)
+
+    return walk
+
+
+walk = _make_walk(VERSION)

@@ -30,6 +30,17 @@ def check(circuit: Circuit, name: str) -> None:
     _device(device_name(name), circuit.n_qubits)
 
 
+def broadcasts(name: str) -> bool:
+    """Whether the device takes a batch; others run one circuit a sample."""
+    return device_name(name) == _BROADCASTING
+
+
+def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
+    """Three complex double states, of the batch where it is broadcast, else of one sample."""
+    samples = batch if broadcasts(name) else 1
+    return 3 * 16 * 2**circuit.n_qubits * samples
+
+
 def device_name(engine: str) -> str:
     """The PennyLane device in an engine's name."""
     return engine.partition(":")[2]
@@ -40,7 +51,7 @@ def run(circuit: Circuit, inputs: Tensor, params: Tensor, name: str) -> Tensor:
     dtype, where = inputs.dtype, inputs.device
     inputs, params = inputs.to("cpu", torch.float64), params.to("cpu", torch.float64)
     device = device_name(name)
-    if device == _BROADCASTING:
+    if broadcasts(name):
         node = _node(circuit, device, "torch", "backprop")
         values = [torch.atleast_1d(v).expand(len(inputs)) for v in node(inputs, params)]
         return torch.stack(values, -1).to(where, dtype)

@@ -1,7 +1,10 @@
 """Which engines there are, and which of them `"auto"` means.
 
-An engine is one module with `run(circuit, inputs, params, name)` for inputs (batch, n_inputs) of
-float32 or float64, and `check(circuit, name)`; it is imported when first used.
+An engine is one module, imported when first used, with
+`check(circuit, name)`, which refuses in one sentence what the engine cannot do,
+`run(circuit, inputs, params, name)` for inputs (batch, n_inputs) of float32 or float64,
+`broadcasts(name)`, whether a batch goes through together, and
+`working_bytes(circuit, batch, name)`, what it needs beside what autograd keeps.
 """
 
 import functools
@@ -13,6 +16,7 @@ from qtha_lab.circuits import Circuit
 from qtha_lab.settings import unknown
 
 _MODULES = {"torch": "torch_engine", "cpu": "cpu_engine", "device": "device_engine"}
+MAX_CPU_QUBITS = 20
 _DEVICE_EXAMPLES = ("device:default.qubit", "device:lightning.qubit")
 
 
@@ -31,6 +35,8 @@ def engine_module(engine: str) -> ModuleType:
     plain = ":" not in str(engine)
     if family not in _MODULES or plain == (family == "device"):
         raise unknown("engine", str(engine), engine_names())
+    if family == "cpu" and not _has_numba():
+        raise ValueError("engine 'cpu' needs numba, which is not installed: pip install numba")
     return importlib.import_module(f"qtha_lab.simulators.{_MODULES[family]}")
 
 
@@ -44,17 +50,19 @@ def check_engine(engine: str, circuit: Circuit) -> None:
         engine_module(engine).check(circuit, engine)
 
 
-def choose(engine: str, on_cpu: bool, transformed: bool) -> str:
+def choose(engine: str, circuit: Circuit, on_cpu: bool, transformed: bool) -> str:
     """What "auto" means: `cpu` for CPU tensors when numba is there, else `torch`.
 
     Args:
         engine: As asked for; anything but "auto" is kept.
+        circuit: What is to be run.
         on_cpu: Whether the tensors are on the CPU.
         transformed: Whether torch.func is at work, which only `torch` supports.
     """
     if engine != "auto":
         return engine
-    return "cpu" if on_cpu and not transformed and _has_numba() else "torch"
+    fits = on_cpu and not transformed and circuit.n_qubits <= MAX_CPU_QUBITS
+    return "cpu" if fits and _has_numba() else "torch"
 
 
 @functools.cache

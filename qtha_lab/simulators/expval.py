@@ -35,7 +35,7 @@ def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "au
     """
     _check(circuit, inputs, params)
     on_cpu = inputs.device.type == "cpu"
-    chosen = choose(engine, on_cpu, _is_transformed(inputs) or _is_transformed(params))
+    chosen = choose(engine, circuit, on_cpu, _is_transformed(inputs) or _is_transformed(params))
     module = engine_module(chosen)
     module.check(circuit, chosen)
     with torch.autocast(inputs.device.type, enabled=False):

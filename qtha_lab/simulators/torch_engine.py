@@ -26,6 +26,16 @@ def check(circuit: Circuit, name: str) -> None:
         )
 
 
+def broadcasts(name: str) -> bool:
+    """The batch goes through together."""
+    return True
+
+
+def working_bytes(circuit: Circuit, batch: int, name: str = "torch") -> int:
+    """Three complex states: one, the next and its slope; the rest is kept by autograd."""
+    return 3 * 8 * 2**circuit.n_qubits * batch
+
+
 def run(circuit: Circuit, inputs: Tensor, params: Tensor, name: str = "torch") -> Tensor:
     """⟨Z⟩ of every qubit, (batch, n_qubits)."""
     tables = _tables(circuit, inputs.device, inputs.dtype)
