@@ -29,7 +29,7 @@ class MethodChoice(Declared):
 
     name: str = Field("qtha", description="Fine-tuning method.")
     learning_rate: float | None = Field(
-        None, gt=0, le=10, description="Peak learning rate; empty takes the method's own default."
+        None, gt=0, description="Peak learning rate; empty takes the method's own default."
     )
     target_modules: list[str] | None = Field(
         None, description="Names of the layers to adapt; empty takes the model's usual ones."

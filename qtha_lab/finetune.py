@@ -19,7 +19,7 @@ from qtha_lab.events import EventLog, history, read_events
 from qtha_lab.refusals import HEADS, load_rows, peft_config
 from qtha_lab.rundir import RunDir, write_json
 from qtha_lab.summary import summarise
-from qtha_lab.trainer import Watch, last_checkpoint, remove_broken, training_arguments
+from qtha_lab.trainer import Watch, last_checkpoint, remove, remove_broken, training_arguments
 
 
 class Outcome(NamedTuple):
@@ -59,7 +59,7 @@ class _Job:
         self.write_environment()
         watch = self.train()
         if watch.diverged:
-            return self.diverged(watch.diverged)
+            return self.diverged(watch)
         if self.step < self.steps:
             raise Interrupted
         if not self.done("eval", self.steps):
@@ -93,6 +93,9 @@ class _Job:
         set_seed(self.experiment.seed)
         self.config = peft_config(self.experiment, self.task.kind)
         self.model = adapters.add_adapter(self.base.model, self.config)
+        for parameter in self.model.parameters():
+            if parameter.requires_grad:  # PEFT leaves a new head in the base's bfloat16
+                parameter.data = parameter.data.float()
         self.collate = tasks.collate(self.tokenizer)
         self.train_rows = self.encode(self.task.train)
         self.eval_rows = self.encode(self.task.eval)
@@ -140,7 +143,11 @@ class _Job:
         watch.trainer = trainer
         self.tell("running")
         if self.step < self.steps:
-            trainer.train(resume_from_checkpoint=self.checkpoint and str(self.checkpoint))
+            try:
+                trainer.train(resume_from_checkpoint=self.checkpoint and str(self.checkpoint))
+            except Interrupted:  # before the first step
+                if not watch.diverged:
+                    raise
             self.step = trainer.state.global_step
         else:
             load_weights(self.model, self.checkpoint)
@@ -152,14 +159,16 @@ class _Job:
         size = self.training.batch_size
         return score(self.model, self.eval_rows, self.collate, size, self.poll)
 
-    def diverged(self, why: str) -> Outcome:
+    def diverged(self, watch: Watch) -> Outcome:
+        if watch.ruined is not None:
+            remove(self.run.checkpoints, watch.ruined)
         self.write_summary("diverged")
         _, good = last_checkpoint(self.run.checkpoints)
         kept = (
             f"checkpoint {good} is the last good one" if good else "no checkpoint was made before"
         )
         rate = f"a learning rate below {self.learning_rate:g} may help"
-        return Outcome("diverged", self.step, f"{why}; {kept}; {rate}")
+        return Outcome("diverged", self.step, f"{watch.diverged}; {kept}; {rate}")
 
     # ---- finish ----
 

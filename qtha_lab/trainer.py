@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from qtha_lab.evaluation import Interrupted, evaluating
@@ -38,6 +39,7 @@ def training_arguments(
         weight_decay=training.weight_decay,
         max_grad_norm=training.max_grad_norm,
         bf16=training.precision == "bfloat16",
+        use_cpu=not torch.accelerator.is_available(),  # said outright, or bf16 is refused on a CPU
         seed=experiment.seed,
         data_seed=experiment.seed,
         logging_steps=1,
@@ -76,10 +78,18 @@ class Watch(TrainerCallback):
         self.trainer: Trainer | None = None
         self.stopping = False
         self.diverged: str | None = None
+        self.ruined: int | None = (
+            None  # the step whose weights gave a loss or gradient that is no number
+        )
         self._began, self._seconds = 0.0, 0.0
 
     def on_train_begin(self, args, state, control, **kwargs):
+        """Evaluate where that is due; the Trainer cannot be stopped here, so a stop is raised."""
+        if self.stop_requested():
+            raise Interrupted
         self._evaluate_if_due(state, control)
+        if self.stopping or self.diverged:
+            raise Interrupted
 
     def on_step_begin(self, args, state, control, **kwargs):
         self._began = time.perf_counter()
@@ -104,8 +114,10 @@ class Watch(TrainerCallback):
         if self.diverged:
             self._diverge(self.diverged, control)
         elif not math.isfinite(loss):
+            self.ruined = step - 1
             self._diverge(f"the loss is {loss} at step {step}", control)
         elif norm is not None and not math.isfinite(norm):
+            self.ruined = step - 1
             self._diverge(f"the gradient norm is {norm} at step {step}", control)
         elif not self.stopping:
             self._evaluate_if_due(state, control)
@@ -140,7 +152,7 @@ class Watch(TrainerCallback):
         if not self.stopping:
             self.stopping = True
             self.log.append(
-                "status", state="stopping", step=state.global_step, message="saving a checkpoint"
+                "status", state="stopping", step=state.global_step, message="after this step"
             )
         control.should_training_stop = True
         control.should_save = state.global_step > 0
@@ -169,6 +181,11 @@ def last_checkpoint(checkpoints: Path) -> tuple[Path | None, int]:
     }
     step = max(whole, default=0)
     return whole.get(step), step
+
+
+def remove(checkpoints: Path, step: int) -> None:
+    """Delete the checkpoint of a step, if there is one."""
+    shutil.rmtree(checkpoints / f"checkpoint-{step}", ignore_errors=True)
 
 
 def remove_broken(checkpoints: Path) -> None:

@@ -1,0 +1,163 @@
+"""A comparison goes on after a break, and says no more than its numbers do."""
+
+import json
+
+import pytest
+
+from qtha_lab import compare, findings, runs, slots
+from qtha_lab.comparison_table import aggregate, rows, table
+from qtha_lab.experiment import Comparison
+
+METHODS = "lora(r=2),qtha(r=2,waist=8,n_layers=1,bond_dim=2)"
+TRAINING = {
+    "steps": 6, "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "eval_every": 3,
+    "checkpoint_every": 3, "generate_rows": 2, "max_new_tokens": 4, "threads": 1,
+}  # fmt: skip
+
+
+NEEDED = ["method", "seed", "trainable_parameters", "train_loss", "eval_loss_start", "eval_loss"]
+NEEDED += ["seconds_per_step", "peak_memory_bytes", "adapter_bytes", "run_dir"]
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    """One comparison, interrupted at its first step and called again twice; each call's summary."""
+    with pytest.MonkeyPatch.context() as patch:
+        place = tmp_path_factory.mktemp("compare")
+        patch.setenv("QTHA_LAB_RUNS", str(place / "slots"))
+        patch.setenv("QTHA_LAB_SLOTS", "2")
+        comparison = Comparison(methods=METHODS, training=TRAINING)
+        with pytest.raises(KeyboardInterrupt):
+            compare.run(comparison, place / "out", on_progress=_interrupt)
+        interrupted = [run.status().state for run in runs.list_runs(place / "out" / "runs")]
+        seen = []
+        first = compare.run(comparison, place / "out", lambda run, status: seen.append(run.id))
+        second = compare.run(comparison, place / "out")
+        yield {
+            "out": place / "out", "interrupted": interrupted, "seen": seen, "first": first, "second": second,
+        }  # fmt: skip
+
+
+def _interrupt(run, status):
+    if status.state == "running":
+        raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_the_runs_softly_and_calling_again_goes_on(story):
+    assert "stopped" in story["interrupted"]
+    assert set(story["interrupted"]) <= {"stopped", "finished"}
+    assert [entry["state"] for entry in story["first"]["runs"]] == ["finished"] * 2
+    assert len(runs.list_runs(story["out"] / "runs")) == 2
+    assert len(set(story["seen"])) == 2
+
+
+@pytest.mark.slow
+def test_a_finished_comparison_is_read_and_not_run_again(story):
+    assert story["second"] == story["first"]
+    assert json.loads((story["out"] / "summary.json").read_text()) == story["first"]
+    assert Comparison.from_yaml(story["out"] / "comparison.yaml").seeds == [0]
+
+
+@pytest.mark.slow
+def test_every_run_has_one_entry_with_what_the_table_needs(story):
+    for entry in story["first"]["runs"]:
+        for key in NEEDED:
+            assert entry[key] is not None, key
+    assert len(rows(story["first"])) == 2
+    assert {len(row) for row in table(story["first"])} == {len(rows(story["first"])[0])}
+
+
+@pytest.mark.slow
+def test_the_same_start_is_checked_and_said(story):
+    starts = {entry["eval_loss_start"] for entry in story["first"]["runs"]}
+    assert len(starts) == 1
+    assert story["first"]["notes"][0] == (
+        "All methods of a seed started from the same evaluation loss (no difference at all)."
+    )
+
+
+def test_a_second_process_in_one_folder_is_refused(tmp_path):
+    fd = slots.hold(tmp_path / ".lock")
+    assert fd is not None
+    with pytest.raises(ValueError, match="another process runs a comparison in"):
+        compare.run(Comparison(methods="lora", training=TRAINING), tmp_path)
+
+
+def test_what_cannot_run_is_refused_before_any_run_starts(tmp_path):
+    with pytest.raises(ValueError, match="did you mean 'lora'"):
+        compare.run(Comparison(methods="qtha,lroa"), tmp_path / "out")
+    assert runs.list_runs(tmp_path / "out" / "runs") == []
+
+
+# ---- numbers to sentences and rows ----
+
+
+def entry(label, seed, loss, *, start=6.0, parameters=100, state="finished", rate=0.01):
+    return {
+        "label": label, "method": label.split("(")[0], "seed": seed, "state": state, "message": "",
+        "trainable_parameters": parameters, "learning_rate": rate, "eval_loss_start": start,
+        "eval_loss": loss, "train_loss": loss, "peak_memory_bytes": 2**20, "seconds_per_step": 0.5,
+    }  # fmt: skip
+
+
+def test_aggregate_gives_mean_least_and_most_by_label():
+    summary = {"runs": [entry("lora", 0, 1.0), entry("qtha", 0, 5.0), entry("lora", 1, 4.0)]}
+    lora, qtha = aggregate(summary)
+    assert lora["eval_loss"] == {"mean": 2.5, "min": 1.0, "max": 4.0}
+    assert lora["seeds"] == [0, 1]
+    assert qtha["eval_loss"] == {"mean": 5.0, "min": 5.0, "max": 5.0}
+
+
+def test_a_run_that_did_not_finish_is_counted_and_not_averaged():
+    summary = {"runs": [entry("lora", 0, 1.0), entry("lora", 1, 99.0, state="diverged")]}
+    (lora,) = aggregate(summary)
+    assert lora["eval_loss"]["max"] == 1.0
+    assert lora["unfinished"] == 1
+    assert rows(summary)[0]["seeds"] == "1 (1 not finished)"
+
+
+def test_a_cell_shows_the_spread_only_where_there_is_one():
+    (row,) = rows({"runs": [entry("lora", 0, 1.0), entry("lora", 1, 2.0)]})
+    assert row["eval loss"] == "1.5000 [1.0000–2.0000]"
+    assert row["eval loss, start"] == "6.0000"
+    assert row["parameters"] == "100"
+    assert "accuracy" not in row
+
+
+def test_an_empty_summary_has_an_empty_table():
+    assert table({"runs": []}) == []
+    assert findings.notes([], 0) == []
+
+
+def test_one_seed_is_said_to_prove_nothing():
+    said = findings.notes([entry("lora", 0, 1.0), entry("qtha", 0, 2.0)], 2)
+    assert any("may be chance" in note for note in said)
+    said = findings.notes([entry("lora", s, 1.0) for s in range(3)], 3)
+    assert any(note.startswith("3 seeds: brackets") for note in said)
+
+
+def test_a_different_start_is_said_with_its_size():
+    said = findings.same_start([entry("lora", 0, 1.0), entry("qtha", 0, 1.0, start=6.5)])
+    assert said.startswith("The methods did not start from the same evaluation loss")
+    assert "0.5" in said
+    seeds_differ = [entry("lora", s, 1.0, start=6.0 + s) for s in (0, 1)]
+    assert findings.same_start(seeds_differ) is None
+
+
+def test_parameters_are_held_against_the_largest_lora():
+    entries = [
+        entry("lora(r=2)", 0, 1, parameters=50),
+        entry("lora(r=8)", 0, 1, parameters=200),
+        entry("qtha", 0, 1, parameters=150),
+        entry("qtha(waist=256)", 0, 1, parameters=300),
+    ]
+    said = findings.sizes(entries)
+    assert "qtha trains 150 parameters, 25% fewer than lora(r=8) (200)." in said
+    assert "qtha(waist=256) trains 300 parameters, 50% more than lora(r=8) (200)." in said
+
+
+def test_a_missing_run_is_said():
+    said = findings.notes([entry("lora", 0, 1.0), entry("qtha", 0, None, state="diverged")], 4)
+    assert "2 of 4 runs have not ended yet." in said
+    assert "qtha seed 0 diverged." in said
