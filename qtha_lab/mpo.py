@@ -4,7 +4,7 @@ Knows nothing of adapters, layers or training; spectra and entropies live in the
 
 Core k is kept in the matrix form of the QTHA authors, (o_k R_{k+1}) × (R_k i_k), and the first
 site is the most significant digit of an index. Applying an operator has two routes, and `apply`
-takes the one with fewer floating-point operations, weighed by what a dense product does faster:
+counts floating-point operations, weighs them by what such an operation takes, and picks the quicker:
 
     tokens × (a cached opt_einsum order)   against   join the cores once + tokens × one dense product
 """
@@ -34,9 +34,12 @@ AUTHORS_DIMS = {
     27648: (27, 16, 8, 8),
 }
 
-# A dense product runs about three times more operations a second than a chain of small
-# contractions (measured on 576→64, 576→256, 192→16 and 3584→256 with 1 to 2048 tokens).
-DENSE_ADVANTAGE = 3.0
+# What an operation costs relative to one in a chain of small contractions, and what setting such a
+# chain up costs, from forward + backward times on 576→64, 576→256, 192→16 and 3584→256 with 1 to
+# 2048 tokens: a large product is quick, joining cores moves memory.
+PRODUCT_COST = 0.27
+JOIN_COST = 1.2
+CHAIN_START = 1e6
 
 
 def factorise(
@@ -193,7 +196,8 @@ def takes_dense_route(shape: MpoShape, tokens: int, transposed: bool = False) ->
         return True
     product = 2 * tokens * shape.in_features * shape.out_features
     _, chain_flops = _expression(shape, tokens, transposed)
-    return join_flops(shape) + product <= DENSE_ADVANTAGE * chain_flops
+    joined = JOIN_COST * join_flops(shape) + PRODUCT_COST * product
+    return joined <= chain_flops + CHAIN_START
 
 
 @functools.lru_cache(maxsize=1024)

@@ -7,6 +7,7 @@ Tensors live in one flat `nn.ParameterDict` a name, keyed by adapter name: neste
 their weights in transformers' own `model.load_adapter`.
 """
 
+# ruff: noqa: RUF009  `setting(...)` makes a dataclass field
 import contextlib
 import dataclasses
 import functools
@@ -337,6 +338,7 @@ class OurMethod(Method):
     source: str
     default_learning_rate: float
     mergeable: bool
+    examples: Mapping[str, Mapping[str, Any]]
     ours: bool = True
 
     def settings(self) -> dict[str, Setting]:
@@ -368,14 +370,31 @@ def method(
     source: str,
     default_learning_rate: float,
     mergeable: bool = True,
+    examples: Mapping[str, Mapping[str, Any]] | None = None,
 ):
-    """Register the mathematics below as a method: with us by name, with PEFT as a tuner."""
+    """Register the mathematics below as a method: with us by name, with PEFT as a tuner.
+
+    Args:
+        name: Lower case; also the name of the PEFT type and the prefix of its tensors.
+        config_class: Its settings.
+        summary: One sentence for lists.
+        source: Paper or code it is from.
+        default_learning_rate: Where to start when nothing is known.
+        mergeable: Whether every config of it is linear in the layer's input.
+        examples: Small configs, by name, that show each of its forms; the contract tests run them.
+    """
 
     def register(change_class: type[Change]) -> type[Change]:
         config_class.method_name = name
         config_class.change_class = change_class
         OUR_METHODS[name] = OurMethod(
-            name, config_class, summary, source, default_learning_rate, mergeable
+            name,
+            config_class,
+            summary,
+            source,
+            default_learning_rate,
+            mergeable,
+            examples or {"default": {}},
         )
         _register_with_peft(name, config_class)
         return change_class

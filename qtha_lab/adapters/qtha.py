@@ -122,6 +122,17 @@ class QthaConfig(AdapterConfig):
     source="arXiv:2503.12790 and its authors' code",
     default_learning_rate=3e-3,
     mergeable=False,
+    examples={
+        "ABC": {"r": 3, "waist": 12, "bond_dim": 2, "n_sites": 3, "n_layers": 2},
+        "ABC-product": {"r": 2, "waist": 8, "bond_dim": 3, "n_sites": 2, "fusion": "hadamard"},
+        "ABC-balanced": {"r": 2, "waist": 8, "bond_dim": 2, "init": "balanced", "input_scale": 2.0},
+        "ABC-frozen-circuit": {"r": 2, "waist": 8, "bond_dim": 2, "train_circuit": False},
+        "AB": {"r": 2, "waist": 8, "bond_dim": 2, "use_circuit": False},
+        "A": {"waist": 8, "bond_dim": 2, "use_circuit": False, "use_linear": False},
+        "BC": {"r": 3, "n_layers": 1, "use_mpo": False},
+        "B": {"r": 3, "use_mpo": False, "use_circuit": False},
+        "C": {"r": 2, "n_layers": 2, "use_mpo": False, "use_linear": False},
+    },
 )
 class Qtha(Change):
     """Tensors and formula of QTHA at one layer."""
