@@ -14,7 +14,6 @@ from qtha_lab.simulators.engines import choose, engine_module
 from qtha_lab.simulators.expval import expval_z
 
 CALIBRATION_SECONDS = 0.3
-MOST_SAMPLES = 2048
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,13 +52,15 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto") -> Estimate:
 def _calibrate(circuit: Circuit, engine: str, threads: int) -> tuple[float, float, float]:
     """Seconds a call, seconds a sample, and bytes a sample that autograd keeps."""
     _measure(circuit, engine, 1)  # imports, compiles, fills tables
+    together = engine_module(engine).broadcasts(engine)
     taken: list[tuple[int, float]] = []
-    samples, spent, least = 1, 0.0, 2 if engine_module(engine).broadcasts(engine) else 1
-    while len(taken) < least or (samples <= MOST_SAMPLES and spent * 5 < CALIBRATION_SECONDS):
-        seconds, kept = min(_measure(circuit, engine, samples) for _ in range(1 + (spent < 0.05)))
+    spent = 0.0
+    for samples in (1, 64, 512, 2048) if together else (1, 4):
+        if spent > CALIBRATION_SECONDS / 3 and len(taken) >= 1 + together:
+            break
+        seconds, kept = min(_measure(circuit, engine, samples) for _ in range(1 + (spent < 0.02)))
         spent += seconds
         taken.append((samples, seconds))
-        samples *= 4
     (few, short), (many, long) = taken[0], taken[-1]
     if many == few:
         return 0.0, long / many, kept / many
