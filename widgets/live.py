@@ -13,6 +13,10 @@ from widgets import look
 
 TICK_SECONDS = 0.5
 KINDS = tuple(curves.PANELS)
+MODEBAR = {
+    "bgcolor": "rgba(0,0,0,0)",
+    "remove": ["lasso", "select", "zoomin", "zoomout", "autoscale"],
+}
 
 
 class Track:
@@ -61,7 +65,7 @@ class LivePlot:
 
     def __init__(self, runs: Iterable = ()):
         self.figure = go.FigureWidget(curves.empty_curves("page"))
-        self.figure.layout.update(hovermode="closest", autosize=True)
+        self.figure.layout.update(hovermode="closest", autosize=True, modebar=MODEBAR)
         self.caption = look.text("", "qtha-said")
         self.panel = look.column(self.figure, self.caption)
         self.panel.add_class("qtha-plot")

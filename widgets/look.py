@@ -7,24 +7,27 @@ import ipywidgets as ipw
 CSS = """<style>
 .qtha-form {display: grid; grid-template-columns: minmax(120px, max-content) 150px minmax(120px, 1fr);
   column-gap: 10px; row-gap: 3px; align-items: center; padding: 4px 2px;}
-.qtha-form > * {margin: 0; width: auto; min-width: 0;}
+.qtha-form > *, .qtha-form .widget-vbox > * {margin: 0; width: auto; min-width: 0;}
 .qtha-name {font-family: var(--jp-code-font-family); font-size: 12px; text-align: right;}
 .qtha-said {color: var(--jp-ui-font-color2); font-size: 12px;}
 .qtha-said .widget-html-content, .qtha-name .widget-html-content {line-height: 1.3; overflow-wrap: anywhere;}
 .qtha-said.qtha-wrong {color: var(--jp-error-color0, #b00020); font-weight: 600;}
-.qtha-card {border: 1px solid var(--jp-border-color2); border-radius: 6px; padding: 8px 10px;}
 .qtha-head .widget-html-content {font-weight: 600; font-size: 14px; color: var(--jp-ui-font-color1);}
 .qtha-banner .widget-html-content {padding: 6px 10px; border-radius: 4px; line-height: 1.4;
   border-left: 4px solid var(--jp-info-color1, #2e96d6); background: var(--jp-layout-color2);}
 .qtha-banner.qtha-wrong .widget-html-content {border-left-color: var(--jp-error-color1, #d32f2f); font-weight: 600;}
-.qtha-table table {border-collapse: collapse; font-size: 13px; width: auto; margin: 0;}
-.qtha-table th, .qtha-table td {padding: 3px 12px; text-align: right; border-bottom: 1px solid var(--jp-border-color2);}
-.qtha-table th {font-weight: 600; vertical-align: bottom;}
+.qtha-table table {border-collapse: collapse; font-size: 12px; width: auto; margin: 0;}
+.qtha-table th, .qtha-table td {padding: 3px 8px; text-align: right; border-bottom: 1px solid var(--jp-border-color2);}
+.qtha-table th {font-weight: 600; vertical-align: bottom; line-height: 1.2;}
+.qtha-table td {white-space: nowrap;}
 .qtha-table th:first-child, .qtha-table td:first-child {text-align: left;}
 .qtha-table .widget-html-content {line-height: 1.4; overflow-x: auto;}
 .qtha-code pre {font-family: var(--jp-code-font-family); font-size: 12px; line-height: 1.35; margin: 0; padding: 6px;
   background: var(--jp-layout-color2); color: var(--jp-ui-font-color1); overflow-x: auto; white-space: pre;}
-.qtha-row {align-items: center; flex-flow: row wrap;}
+.qtha-row {align-items: center; flex-flow: row wrap; column-gap: 8px;}
+.qtha-top {flex-flow: row wrap; gap: 8px 24px;}
+.qtha-stale {opacity: 0.5;}
+.qtha-run .widget-html-content {overflow: hidden; text-overflow: ellipsis; white-space: nowrap;}
 .qtha-plot .main-svg text {fill: var(--jp-ui-font-color1) !important;}
 </style>"""
 

@@ -3,16 +3,16 @@
 Shows statuses given to it and hands clicks on; reads no directory.
 """
 
+import html
 from collections.abc import Callable, Iterable
 
 import ipywidgets as ipw
 
+from qtha_lab import runs
 from qtha_lab.cli.output import duration
 from qtha_lab.figures.theme import method_style
 from widgets import look
 
-ENDED = ("stopped", "finished", "failed", "diverged", "dead")
-RESUMABLE = ("stopped", "failed", "diverged", "dead")
 BARS = {"finished": "success", "failed": "danger", "diverged": "danger", "dead": "danger"}
 
 
@@ -22,11 +22,11 @@ class RunRow:
     def __init__(self, run, on_stop: Callable, on_resume: Callable):
         label = run.experiment.method.label
         color = method_style(label)["color"]
-        name = f'<b style="color:{color}">{label}</b> · seed {run.experiment.seed}'
-        self.name = look.text(name, width="210px")
-        self.name.tooltip = str(run.path)
-        self.bar = ipw.IntProgress(layout={"flex": "1 1 120px", "width": "auto", "height": "20px"})
-        self.said = look.text("", "qtha-said", flex="2 1 260px")
+        said = html.escape(f"{label} · seed {run.experiment.seed} · {run.path}")
+        name = f'<b style="color:{color}">{html.escape(label)}</b> · seed {run.experiment.seed}'
+        self.name = look.text(f'<span title="{said}">{name}</span>', "qtha-run", flex="1 1 220px")
+        self.bar = ipw.IntProgress(layout={"flex": "2 1 140px", "width": "auto", "height": "20px"})
+        self.said = look.text("", "qtha-said", flex="2 1 240px")
         self.said.add_class("qtha-state")
         self.stop = ipw.Button(description="Stop", icon="stop", layout={"width": "84px"})
         self.resume = ipw.Button(description="Resume", icon="play", layout={"width": "96px"})
@@ -38,12 +38,12 @@ class RunRow:
         """Draw a status."""
         self.bar.max, self.bar.value = max(status.steps, 1), status.step
         self.bar.bar_style = BARS.get(status.state, "info")
-        left = "" if status.state in ENDED else duration(status.seconds_left)
+        left = duration(status.seconds_left)
         parts = [status.state, f"step {status.step} of {status.steps}", left and f"{left} left"]
-        self.said.value = " · ".join(filter(None, [*parts, status.message]))
+        self.said.value = html.escape(" · ".join(filter(None, [*parts, status.message]))[:400])
         look.mark(self.said, BARS.get(status.state) == "danger")
-        self.stop.disabled = status.state in (*ENDED, "stopping")
-        self.resume.disabled = status.state not in RESUMABLE
+        self.stop.disabled = status.ended or status.state == "stopping"
+        self.resume.disabled = status.state not in runs.RESUMABLE
 
 
 class RunList:
@@ -54,9 +54,9 @@ class RunList:
         self.panel = look.column()
         self.rows: dict[str, RunRow] = {}
 
-    def show(self, runs: Iterable) -> None:
+    def show(self, shown: Iterable) -> None:
         """List these runs instead."""
-        self.rows = {run.id: RunRow(run, self.on_stop, self.on_resume) for run in runs}
+        self.rows = {run.id: RunRow(run, self.on_stop, self.on_resume) for run in shown}
         self.panel.children = [row.panel for row in self.rows.values()]
 
     def update(self, statuses: dict) -> None:

@@ -35,7 +35,7 @@ class Setup:
         self.what.observe(changed)
         self.training.observe(changed)
         scroll = look.column(self.training.panel, max_height="330px", overflow="auto")
-        folded = ipw.Accordion([scroll], titles=(declared["training"].help or "Training",))
+        folded = ipw.Accordion([scroll], titles=("Training",))
         self.panel = look.column(self.what.panel, self.task_box, self.methods.panel, folded)
 
     def comparison(self) -> Comparison:

@@ -1,23 +1,27 @@
-"""Runs while they train: rows with Stop and Resume, live curves, and the table when they end.
+"""Runs while they train: rows with Stop and Resume, live curves, and the table of those that have ended.
 
 Follows run directories; a page reload or a kernel restart loses nothing, for a new panel reads them again.
 """
 
 import asyncio
+import html
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from qtha_lab import compare
+from qtha_lab.runs import RESUMABLE, Run
 from widgets import look
 from widgets.live import TICK_SECONDS, LivePlot
 from widgets.loop import Background
+from widgets.past import Group
 from widgets.run_list import RunList
 
 
 class Watch:
     """Show `watch.panel`; `watch.show(runs)` follows other runs."""
 
-    def __init__(self, background: Background, on_change: Callable[[dict], None] = lambda _: None):
-        self.background, self.on_change = background, on_change
+    def __init__(self, background: Background):
+        self.background = background
         self.list = RunList(self.stop, self.resume)
         self.plot = LivePlot()
         self.results = look.text("", "qtha-table")
@@ -26,11 +30,11 @@ class Watch:
         self.show(())
 
     @property
-    def runs(self) -> list:
+    def runs(self) -> list[Run]:
         """The runs shown."""
         return self.plot.runs
 
-    def show(self, runs: Iterable) -> None:
+    def show(self, runs: Iterable[Run]) -> None:
         """Follow these runs instead."""
         runs = list(runs)
         self.panel.layout.display = "" if runs else "none"
@@ -39,35 +43,54 @@ class Watch:
         self.results.value = self.notes.value = ""
         self.background.start("follow", self.follow)
 
-    def stop(self, runs: Iterable) -> None:
+    def stop(self, runs: Iterable[Run]) -> None:
         """Ask runs to stop: after their step, and saved."""
-        self._each("stop", [run.stop for run in runs])
+        self.background.start("stop", lambda: self._in_threads([run.stop for run in runs]))
 
-    def resume(self, runs: Iterable) -> None:
-        """Go on from the last checkpoints."""
-        self._each("resume", [run.resume for run in runs])
+    def resume(self, runs: Iterable[Run]) -> None:
+        """Go on from the last checkpoints with all that can."""
 
-    def _each(self, name: str, calls: list[Callable]) -> None:
         async def work() -> None:
-            await asyncio.gather(*map(asyncio.to_thread, calls))
+            states = [(run, (await asyncio.to_thread(run.status)).state) for run in runs]
+            able = [run.resume for run, state in states if state in RESUMABLE]
+            if not able:
+                raise ValueError(
+                    f"nothing to resume: {', '.join(s for _, s in states) or 'no run'}"
+                )
+            await self._in_threads(able)
             self.background.start("follow", self.follow)
 
-        self.background.start(f"{name} {id(calls)}", work)
+        self.background.start("resume", work)
 
     async def follow(self) -> None:
-        """Draw at most twice a second until every run has ended, then the table."""
+        """Draw at most twice a second, and the table whenever a run ends, until all have."""
+        ended = -1
         while self.runs:
             statuses = {run.id: await asyncio.to_thread(run.status) for run in self.runs}
             await self.plot.tick()
             self.list.update(statuses)
-            self.on_change(statuses)
-            if all(status.ended for status in statuses.values()):
-                break
+            before, ended = ended, sum(status.ended for status in statuses.values())
+            if ended != before:
+                await self.tell()
+            if ended == len(statuses):
+                return
             await asyncio.sleep(TICK_SECONDS)
-        await self.tell()
 
     async def tell(self) -> None:
-        """The table of what has finished."""
-        summaries = [await asyncio.to_thread(run.summary) for run in self.runs]
-        summary = {"runs": [one for one in summaries if one]}
-        self.results.value = look.table(compare.rows(summary)) if summary["runs"] else ""
+        """The table of what has ended so far, and what it does and does not show."""
+        group = Group(tuple(self.runs))
+        summary = await asyncio.to_thread(compare.summarise, group.comparison, self.runs)
+        some = bool(summary["runs"])
+        self.results.value = look.table(compare.rows(summary)) if some else ""
+        self.notes.value = "<br>".join(map(html.escape, summary["notes"])) if some else ""
+
+    async def _in_threads(self, calls: list[Callable]) -> None:
+        """Calls that may take long, in threads of their own, so that the reading goes on beside them."""
+        if not calls:
+            return
+        pool = ThreadPoolExecutor(len(calls))
+        try:
+            loop = asyncio.get_running_loop()
+            await asyncio.gather(*(loop.run_in_executor(pool, call) for call in calls))
+        finally:
+            pool.shutdown(wait=False)

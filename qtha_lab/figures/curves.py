@@ -25,6 +25,23 @@ class Series(TypedDict):
     values: Sequence[float]
 
 
+def from_events(label: str, seed: int, events: Iterable[dict]) -> list[Series]:
+    """The curves in the events of one run that still hold (`Run.history`).
+
+    Example:
+        >>> from_events("lora", 0, [{"kind": "train", "step": 1, "loss": 5.0}])[0]["values"]
+        [5.0]
+    """
+    measured = [e for e in events if e["kind"] in PANELS and e.get("loss") is not None]
+    found: list[Series] = []
+    for kind in PANELS:
+        points = {e["step"]: e["loss"] for e in measured if e["kind"] == kind}
+        steps = sorted(points)
+        values = [points[step] for step in steps]
+        found.append({"label": label, "seed": seed, "kind": kind, "steps": steps, "values": values})
+    return found
+
+
 def loss_curves(series: Iterable[Series], theme: str = "light") -> go.Figure:
     """Train loss on the left, evaluation loss on the right; several seeds become a mean and a band.
 

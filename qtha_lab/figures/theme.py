@@ -50,15 +50,17 @@ def method_style(label: str) -> dict[str, str]:
     name = method_of(label)
     color, dash, symbol = KNOWN.get(name) or _from_name(name)
     if "(" in label:
-        _, dash, symbol = _from_name(label.replace(" ", ""), avoid=dash)
+        _, dash, symbol = _from_name(
+            label.replace(" ", ""), avoid=("solid", "dash", "longdash", dash)
+        )
     return {"color": color, "dash": dash, "symbol": symbol}
 
 
-def _from_name(text: str, avoid: str = "") -> tuple[str, str, str]:
+def _from_name(text: str, avoid: tuple[str, ...] = ()) -> tuple[str, str, str]:
     """A style that depends on the spelling only, so it is the same in every process."""
     number = zlib.crc32(text.encode())
     colors = (GREEN, PINK, SKY, GREY)
-    dashes = [dash for dash in DASHES if dash != avoid]
+    dashes = [dash for dash in DASHES if dash not in avoid]
     number, color = divmod(number, len(colors))
     number, dash = divmod(number, len(dashes))
     return colors[color], dashes[dash], SYMBOLS[number % len(SYMBOLS)]
