@@ -117,6 +117,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         self._disable_adapters = False
         self.merged_adapters = []
         self._active_adapter = adapter_name
+        self.train(base_layer.training)
         self.update_layer(adapter_name, config, layer)
 
     def update_layer(self, adapter_name: str, config: AdapterConfig, layer: Layer) -> None:
