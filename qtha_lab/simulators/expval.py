@@ -43,10 +43,12 @@ def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "au
         flat = inputs.to(dtype).reshape(-1, circuit.n_inputs) if circuit.n_inputs else None
         if flat is None:
             flat = inputs.to(dtype).new_empty((inputs.shape[:-1].numel(), 0))
-        if len(flat) == 0:
-            values = flat.sum(-1, keepdim=True).expand(0, circuit.n_qubits) + params.to(dtype).sum()
-        else:
+        values = flat.new_zeros(0, circuit.n_qubits)
+        if len(flat):
             values = module.run(circuit, flat, params.to(dtype), chosen)
+        wanted = torch.is_grad_enabled() and (inputs.requires_grad or params.requires_grad)
+        if wanted and not values.requires_grad:  # nothing was read: slopes are zero, not missing
+            values = values + 0.0 * (inputs.sum() + params.sum()).to(dtype)
         return values.reshape(*inputs.shape[:-1], circuit.n_qubits).to(inputs.dtype)
 
 

@@ -1,0 +1,306 @@
+"""Engines: known answers, PennyLane as oracle, derivatives, shapes, refusals, costs."""
+
+import concurrent.futures
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.checkpoint import checkpoint
+
+from qtha_lab import ansatze
+from qtha_lab.circuits import GATES, Angle, Circuit, Gate
+from qtha_lab.simulators import check_engine, engine_names, estimate, expval_z
+
+ENGINES = [name for name in engine_names() if name != "auto"]
+FAST = ["torch", "cpu"]
+NONE = torch.empty(0, dtype=torch.float64)
+
+
+def _with_gradients(circuit, engine, dtype, inputs, params, weights):
+    inputs, params = (t.to(dtype, copy=True).requires_grad_() for t in (inputs, params))
+    values = expval_z(circuit, inputs, params, engine=engine)
+    (values * weights.to(dtype)).sum().backward()
+    zeros = [torch.zeros_like(t) if t.grad is None else t.grad for t in (inputs, params)]
+    return [values.detach().double(), *(t.double() for t in zeros)]
+
+
+def _assert_agree(circuit, engines, batch=3, seed=0):
+    """Values and both gradients: 1e-10 in float64; 1e-5 in float32, relative to the largest."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = [(batch, circuit.n_inputs), (circuit.n_params,), (batch, circuit.n_qubits)]
+    given_ = [torch.randn(s, dtype=torch.float64, generator=generator) for s in shapes]
+    truth = _with_gradients(circuit, "device:default.qubit", torch.float64, *given_)
+    for engine in engines:
+        for dtype, bound in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
+            found = _with_gradients(circuit, engine, dtype, *given_)
+            for a, b in zip(found, truth, strict=True):
+                scale = max(1.0, b.abs().max().item()) if b.numel() else 1.0
+                torch.testing.assert_close(a, b, atol=bound * scale, rtol=0)
+
+
+# known answers
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_turn_gives_the_cosine(engine):
+    circuit = Circuit(1, [Gate("RY", 0, Angle.input(0))])
+    inputs = torch.tensor([[0.0], [math.pi / 3], [math.pi]], dtype=torch.float64)
+    values = expval_z(circuit, inputs, NONE, engine=engine)
+    torch.testing.assert_close(values, torch.tensor([[1.0], [0.5], [-1.0]]).double())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_half_of_a_bell_pair_knows_nothing_and_x_flips(engine):
+    bell = Circuit(3, [Gate("Hadamard", 0), Gate("CNOT", (0, 1)), Gate("PauliX", 2)])
+    values = expval_z(bell, torch.empty(2, 0).double(), NONE, engine=engine)
+    # ⟨Z⟩ = (1 - 1)/2 on both halves; X|0⟩ = |1⟩
+    torch.testing.assert_close(values, torch.tensor([[0.0, 0.0, -1.0]]).double().expand(2, 3))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_wire_0_is_the_first_output_and_controls_its_target(engine):
+    circuit = Circuit(2, [Gate("RY", 0, Angle.input(0)), Gate("CRX", (0, 1), math.pi)])
+    x = 0.9
+    values = expval_z(circuit, torch.tensor([x], dtype=torch.float64), NONE, engine=engine)
+    # qubit 0 is 1 with probability sin²(x/2), and then turns qubit 1 over
+    expected = torch.tensor([math.cos(x), 1 - 2 * math.sin(x / 2) ** 2], dtype=torch.float64)
+    torch.testing.assert_close(values, expected)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_circuit_without_gates_reads_one(engine):
+    values = expval_z(Circuit(2, []), torch.empty(3, 0), torch.empty(0), engine=engine)
+    torch.testing.assert_close(values, torch.ones(3, 2))
+
+
+# PennyLane as oracle
+
+
+@st.composite
+def circuits(draw):
+    n_qubits = draw(st.integers(1, 4))
+    angle = st.one_of(
+        st.builds(
+            Angle,
+            st.sampled_from(["input", "param"]),
+            st.integers(0, 2),
+            st.sampled_from([1.0, 2.0, -0.5]),
+            st.sampled_from([0.0, 0.3]),
+        ),
+        st.floats(-4, 4).map(Angle.const),
+    )
+    gates = []
+    for _ in range(draw(st.integers(0, 16))):
+        kind = draw(st.sampled_from([k for k in GATES.values() if k.n_wires <= n_qubits]))
+        wires = draw(st.permutations(range(n_qubits)))[: kind.n_wires]
+        gates.append(Gate(kind.name, wires, [draw(angle) for _ in range(kind.n_angles)]))
+    return Circuit(n_qubits, gates)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(circuits())
+def test_fast_engines_equal_pennylane_on_any_circuit(circuit):
+    _assert_agree(circuit, FAST)
+
+
+@settings(max_examples=6, deadline=None, derandomize=True, database=None)
+@given(circuits())
+def test_lightning_equals_pennylane_on_any_circuit(circuit):
+    _assert_agree(circuit, ["device:lightning.qubit"], batch=2)
+
+
+@pytest.mark.parametrize("name", ansatze.names())
+@pytest.mark.parametrize(("n_qubits", "n_layers"), [(2, 1), (5, 3)])
+def test_fast_engines_equal_pennylane_on_every_ansatz(name, n_qubits, n_layers):
+    for reupload in (True, False):
+        _assert_agree(ansatze.build(name, n_qubits, n_layers, reupload), FAST)
+
+
+@pytest.mark.parametrize("name", ansatze.names())
+def test_every_engine_runs_every_ansatz(name):
+    circuit = ansatze.build(name, 3, 1)
+    inputs, params = torch.rand(2, 3), torch.rand(circuit.n_params)
+    values = [expval_z(circuit, inputs, params, engine=engine) for engine in engine_names()]
+    for other in values[1:]:
+        torch.testing.assert_close(other, values[0], atol=1e-5, rtol=0)
+
+
+def test_a_batch_of_many_blocks_equals_its_samples_one_by_one():
+    circuit = ansatze.build("strongly_entangling", 6, 2)
+    inputs, params = torch.randn(301, 6).double(), torch.randn(circuit.n_params).double()
+    together = expval_z(circuit, inputs, params, engine="cpu")
+    alone = [expval_z(circuit, inputs[i], params, engine="torch") for i in (0, 127, 128, 300)]
+    torch.testing.assert_close(together[[0, 127, 128, 300]], torch.stack(alone))
+
+
+# derivatives
+
+
+@pytest.mark.parametrize("name", ansatze.names())
+def test_torch_engine_has_right_first_and_second_derivatives(name):
+    circuit = ansatze.build(name, 2, 1)
+    inputs = torch.rand(2, 2, dtype=torch.float64, requires_grad=True)
+    params = torch.rand(circuit.n_params, dtype=torch.float64, requires_grad=True)
+
+    def run(x, p):
+        return expval_z(circuit, x, p, engine="torch")
+
+    assert torch.autograd.gradcheck(run, (inputs, params))
+    assert torch.autograd.gradgradcheck(run, (inputs, params))
+
+
+def test_cpu_engine_has_right_first_derivatives_and_says_where_second_ones_are():
+    circuit = ansatze.build("qtha", 3, 2)
+    inputs = torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
+    params = torch.rand(circuit.n_params, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda x, p: expval_z(circuit, x, p, engine="cpu"), (inputs, params)
+    )
+    values = expval_z(circuit, inputs, params, engine="cpu")
+    (slope,) = torch.autograd.grad(values.sum(), inputs, create_graph=True)
+    with pytest.raises(RuntimeError, match="first derivatives only: use engine='torch'"):
+        slope.sum().backward()
+
+
+@pytest.mark.parametrize("engine", ["torch", "auto"])
+def test_torch_func_works(engine):
+    circuit = ansatze.build("qtha", 3, 1)
+    inputs, params = torch.rand(4, 3).double(), torch.rand(circuit.n_params).double()
+
+    def run(x, p):
+        return expval_z(circuit, x, p, engine=engine)
+
+    torch.testing.assert_close(torch.func.vmap(run, (0, None))(inputs, params), run(inputs, params))
+    jacobian = torch.func.vmap(torch.func.jacrev(run, 1), (0, None))(inputs, params)
+    expected = torch.autograd.functional.jacobian(lambda p: run(inputs, p), params)
+    torch.testing.assert_close(jacobian, expected)
+
+
+@pytest.mark.parametrize("engine", FAST)
+def test_checkpointing_gives_the_same_gradients(engine):
+    circuit = ansatze.build("qtha", 3, 2)
+    inputs = torch.rand(5, 3)
+    slopes = []
+    for through in (lambda f, *a: f(*a), lambda f, *a: checkpoint(f, *a, use_reentrant=False)):
+        params = torch.full((circuit.n_params,), 0.3, requires_grad=True)
+        through(
+            lambda x, p: expval_z(circuit, x, p, engine=engine), inputs, params
+        ).sum().backward()
+        slopes.append(params.grad)
+    assert torch.equal(*slopes)
+
+
+# shapes, dtypes, threads
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("lead", [(), (1,), (2, 3), (0,), (2, 0, 3)])
+def test_any_leading_shape_is_kept(engine, lead):
+    circuit = ansatze.build("qtha", 3, 1)
+    inputs = torch.rand(*lead, 3, requires_grad=True)
+    params = torch.rand(circuit.n_params, requires_grad=True)
+    values = expval_z(circuit, inputs, params, engine=engine)
+    assert values.shape == (*lead, 3)
+    assert values.dtype == torch.float32
+    values.sum().backward()
+    assert inputs.grad.shape == inputs.shape
+    assert params.grad.shape == params.shape
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_bfloat16_is_computed_in_float32_and_handed_back(engine):
+    circuit = ansatze.build("qtha", 3, 1)
+    inputs = torch.rand(4, 3).bfloat16()
+    params = torch.rand(circuit.n_params, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        values = expval_z(circuit, inputs, params, engine=engine)
+    assert values.dtype == torch.bfloat16
+    exact = expval_z(circuit, inputs.float(), params, engine="torch")
+    assert torch.equal(values, exact.bfloat16()) or torch.allclose(values.float(), exact, atol=4e-3)
+    values.sum().backward()
+    assert params.grad.dtype == torch.float32
+
+
+def test_results_do_not_depend_on_threads_or_on_who_calls():
+    circuit = ansatze.build("qtha", 4, 2)
+    inputs, params = torch.randn(1500, 4), torch.randn(circuit.n_params)
+
+    def slopes(_=None):
+        x, p = inputs.clone().requires_grad_(), params.clone().requires_grad_()
+        expval_z(circuit, x, p, engine="cpu").square().sum().backward()
+        return x.grad, p.grad
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = slopes()
+        torch.set_num_threads(3)
+        together = slopes()
+    finally:
+        torch.set_num_threads(before)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        at_once = list(pool.map(slopes, range(8)))
+    for found in (together, *at_once):
+        assert all(torch.equal(a, b) for a, b in zip(alone, found, strict=True))
+
+
+# refusals
+
+
+@pytest.mark.parametrize(
+    ("inputs", "params", "engine", "sentence"),
+    [
+        (torch.rand(2, 3), torch.rand(8), "torch", r"inputs must end in the circuit's 2 inputs, not \(2, 3\)"),
+        (torch.rand(2, 2), torch.rand(7), "torch", r"params must have shape \(8,\), not \(7,\)"),
+        (torch.ones(2, 2).long(), torch.rand(8), "torch", "inputs must be real floating-point"),
+        ([[0.1, 0.2]], torch.rand(8), "torch", "inputs must be a tensor, not list"),
+        (torch.rand(2, 2, device="meta"), torch.rand(8), "auto", "on one device, not meta and cpu"),
+        (torch.rand(2, 2), torch.rand(8), "torhc", "unknown engine 'torhc': did you mean 'torch'?"),
+        (torch.rand(2, 2), torch.rand(8), "device", "unknown engine 'device'"),
+        (torch.rand(2, 2), torch.rand(8), "device:lightning.qubits", "did you mean 'lightning.qubit'"),
+        (torch.rand(2, 2), torch.rand(8), "device:qiskit.aer", "pip install pennylane-qiskit"),
+    ],
+)  # fmt: skip
+def test_wrong_calls_are_refused_with_a_sentence(inputs, params, engine, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        expval_z(ansatze.build("qtha", 2, 1), inputs, params, engine=engine)
+
+
+def test_engines_say_how_many_qubits_they_take():
+    wide = Circuit(30, [Gate("RY", 29, Angle.input(0))])
+    with pytest.raises(ValueError, match="engine 'cpu' takes 20 qubits at most, not 30"):
+        check_engine("cpu", wide)
+    with pytest.raises(ValueError, match=r"takes 24 qubits at most, not 30 \(8,589,934,592 bytes"):
+        expval_z(wide, torch.rand(2, 1), torch.empty(0))
+
+
+@pytest.mark.parametrize("engine", engine_names())
+def test_named_engines_pass_their_own_check(engine):
+    check_engine(engine, ansatze.build("qtha", 3, 1))
+
+
+def test_numba_and_pennylane_load_when_first_used():
+    code = (
+        "import sys, qtha_lab.simulators, qtha_lab.ansatze as a; a.build('qtha', 3, 1).draw();"
+        "print([m for m in ('numba', 'pennylane') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# cost
+
+
+@pytest.mark.parametrize("engine", ["auto", *ENGINES])
+def test_estimates_grow_with_the_batch(engine):
+    circuit = ansatze.build("qtha", 3, 1)
+    few, many = estimate(circuit, 8, engine), estimate(circuit, 80_000, engine)
+    assert 0 < few.seconds < many.seconds
+    assert 0 < few.bytes <= many.bytes
+    assert (few.circuits, many.circuits) == (8, 80_000)
+    assert few.engine == ("cpu" if engine == "auto" else engine)
+    assert estimate(circuit, 0, engine).seconds == 0.0
