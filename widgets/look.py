@@ -1,6 +1,7 @@
 """The look of every panel: one style sheet that follows JupyterLab's light or dark theme, and small HTML pieces."""
 
 import html
+from collections.abc import Iterable
 
 import ipywidgets as ipw
 
@@ -63,6 +64,11 @@ def row(*parts: ipw.Widget, css: str = "qtha-row", **layout) -> ipw.HBox:
 def mark(piece: ipw.Widget, wrong: bool) -> None:
     """Show a piece as an error, or as an ordinary word."""
     (piece.add_class if wrong else piece.remove_class)("qtha-wrong")
+
+
+def lines(sentences: Iterable[str]) -> str:
+    """Sentences, each on a line of its own."""
+    return "<br>".join(map(html.escape, sentences))
 
 
 def code(value: str) -> str:

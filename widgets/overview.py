@@ -3,7 +3,9 @@
 Shows what `qtha_lab.preview` found; computes nothing.
 """
 
+from qtha_lab import findings
 from qtha_lab.cli.output import duration
+from qtha_lab.figures.theme import method_of
 from widgets import look
 
 
@@ -13,23 +15,24 @@ class Overview:
     def __init__(self):
         self.table = look.text("", "qtha-table")
         self.warnings = look.text("", "qtha-banner")
+        self.notes = look.text("", "qtha-said")
         self.circuits = look.text("", "qtha-code", max_height="240px", overflow="auto")
         head = look.text("Before you start", "qtha-head")
-        self.panel = look.column(head, self.table, self.warnings, self.circuits)
+        self.panel = look.column(head, self.table, self.notes, self.warnings, self.circuits)
         self.show({}, 0)
 
     def waiting(self) -> None:
         """Say that the figures are being worked out."""
         self.panel.add_class("qtha-stale")
 
-    def show(self, previews: dict, steps: int, notes: list[str] = ()) -> None:
+    def show(self, previews: dict, steps: int) -> None:
         """Draw one preview a method label."""
         self.panel.remove_class("qtha-stale")
         self.table.value = look.table([_row(n, p, steps) for n, p in previews.items()])
-        said = [f"{n}: {w}" for n, p in previews.items() for w in p.warnings] + list(notes)
-        self.warnings.value = "<br>".join(said)
+        self.notes.value = look.lines(findings.sizes([_entry(n, p) for n, p in previews.items()]))
+        said = [f"{n}: {w}" for n, p in previews.items() for w in p.warnings]
+        self.warnings.value = look.lines(said)
         self.warnings.layout.display = "" if said else "none"
-        look.mark(self.warnings, False)
         drawn = {n: p.circuit_text for n, p in previews.items() if p.circuit_text}
         text = "\n\n".join(f"circuit of {name}\n{circuit}" for name, circuit in drawn.items())
         self.circuits.value = look.code(text) if text else ""
@@ -45,3 +48,9 @@ def _row(label: str, preview, steps: int) -> dict[str, str]:
         "s / step": f"{seconds:.2g}",
         "in all": duration(seconds * steps),
     }
+
+
+def _entry(label: str, preview) -> dict:
+    """What `qtha_lab.findings` wants to know of a method."""
+    count = preview.trainable_parameters
+    return {"label": label, "method": method_of(label), "trainable_parameters": count}

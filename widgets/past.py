@@ -41,19 +41,19 @@ class Group:
 
 
 def groups(runs: Iterable) -> list[Group]:
-    """Neighbours with one name, model, task and training; a method and seed done again begins a new group.
+    """Runs with one name, model, task and training; a method and seed done again begins a new group.
 
     Args:
         runs: Newest first, as `qtha_lab.list_runs` gives them.
     """
     found: list[dict] = []
-    shared_before = None
+    still_open: dict[str, dict] = {}
     for run in runs:
         experiment = run.experiment
-        shared = experiment.model_dump(exclude={"method", "seed"})
+        shared = experiment.model_dump_json(exclude={"method", "seed"})
         key = (experiment.seed, experiment.method.label)
-        if shared != shared_before or key in found[-1]:
-            found.append({})
-            shared_before = shared
-        found[-1][key] = run
+        if key in still_open.get(shared, {key}):
+            still_open[shared] = {}
+            found.append(still_open[shared])
+        still_open[shared][key] = run
     return [Group(tuple(group[key] for key in sorted(group))) for group in found]

@@ -4,7 +4,6 @@ Follows run directories; a page reload or a kernel restart loses nothing, for a 
 """
 
 import asyncio
-import html
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -82,7 +81,7 @@ class Watch:
         summary = await asyncio.to_thread(compare.summarise, group.comparison, self.runs)
         some = bool(summary["runs"])
         self.results.value = look.table(compare.rows(summary)) if some else ""
-        self.notes.value = "<br>".join(map(html.escape, summary["notes"])) if some else ""
+        self.notes.value = look.lines(summary["notes"]) if some else ""
 
     async def _in_threads(self, calls: list[Callable]) -> None:
         """Calls that may take long, in threads of their own, so that the reading goes on beside them."""

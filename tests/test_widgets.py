@@ -1,0 +1,268 @@
+"""The panels without a browser: forms over every declaration, live curves from real event files, the workbench."""
+
+import asyncio
+import json
+import time
+
+import ipywidgets as ipw
+import pytest
+
+from qtha_lab import runs
+from qtha_lab.adapters import get_method, method_names
+from qtha_lab.events import EventLog, history
+from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
+from qtha_lab.figures import curves
+from qtha_lab.rundir import RunDir
+from qtha_lab.settings import Setting, settings_of
+from qtha_lab.tasks import task_names, task_settings
+from widgets.form import Form
+from widgets.live import LivePlot
+from widgets.loop import Background
+from widgets.methods import MethodTabs, choice_settings
+from widgets.past import groups
+from widgets.run_list import RunList
+from widgets.setup import Setup
+
+DECLARED = {
+    **{f"method {name}": get_method(name).settings() for name in method_names()},
+    **{f"choice of {name}": choice_settings(name) for name in method_names()},
+    **{f"task {name}": task_settings(name) for name in task_names()},
+    "training": settings_of(Training),
+    "experiment": settings_of(Experiment),
+}
+FLAT = {
+    k: {n: s for n, s in v.items() if s.type not in (MethodChoice, Training)}
+    for k, v in DECLARED.items()
+}
+each_declaration = pytest.mark.parametrize("declared", FLAT.values(), ids=FLAT)
+
+
+@each_declaration
+def test_a_form_has_a_control_and_the_help_of_every_setting(declared):
+    form = Form(declared)
+    assert list(form.fields) == list(declared)
+    for name, setting in declared.items():
+        assert setting.help, name
+        if setting.choices:
+            assert {value for _, value in form[name].control.options} >= set(setting.choices)
+        elif setting.type is bool:
+            assert isinstance(form[name].control, ipw.Checkbox)
+
+
+@each_declaration
+def test_an_untouched_form_holds_the_defaults_and_has_changed_nothing(declared):
+    form = Form(declared)
+    assert form.values == {name: setting.default for name, setting in declared.items()}
+    assert form.changed == {}
+    assert form.errors == {}
+
+
+@each_declaration
+def test_a_value_outside_its_limits_is_refused_beside_the_field(declared):
+    form = Form(declared)
+    for name, setting in declared.items():
+        if setting.type in (int, float) and setting.ge is not None:
+            form[name].value = setting.ge - 1
+            assert f"{name} must be at least" in form[name].help.value
+            assert name in form.errors
+            form[name].value = setting.default
+            assert name not in form.errors
+
+
+def test_entries_are_read_as_on_the_command_line():
+    declared = {
+        "rate": Setting("rate", float, None, optional=True),
+        "dims": Setting("dims", tuple, None, optional=True),
+        "seeds": Setting("seeds", list, [0]),
+        "options": Setting("options", dict, {}),
+        "name": Setting("name", str, ""),
+    }
+    form = Form(declared)
+    entries = {"rate": "5e-5", "dims": "4, 8", "seeds": "0,1", "options": "turns=2", "name": "3"}
+    for name, entry in entries.items():
+        form[name].control.value = entry
+    assert form.values == {
+        "rate": 5e-5, "dims": (4, 8), "seeds": [0, 1], "options": {"turns": 2}, "name": "3",
+    }  # fmt: skip
+    form["rate"].control.value = "fast"
+    assert form.errors == {"rate": "rate must be a number, not 'fast'"}
+    form["rate"].control.value = ""
+    assert form.values["rate"] is None
+
+
+def test_a_name_can_be_picked_or_typed():
+    form = Form({"model": Setting("model", str, "tiny")}, known={"model": ["tiny", "minilm"]})
+    heard = []
+    form.observe(lambda: heard.append(form.values["model"]))
+    form["model"].control.pick.value = "minilm"
+    form["model"].value = "owner/name"
+    assert heard[0] == "minilm"
+    assert heard[-1] == form.values["model"] == "owner/name"
+
+
+def test_methods_can_be_added_twice_and_removed():
+    tabs = MethodTabs([MethodChoice(name="qtha")], lambda: None)
+    tabs.add.value = "lora"
+    tabs.add.value = "lora"
+    tabs.entries[2].options["r"].value = 2
+    assert [choice.label for choice in tabs.choices()] == ["qtha", "lora", "lora(r=2)"]
+    assert tabs.tabs.titles == ("qtha", "lora", "lora")
+    for entry in list(tabs.entries):
+        entry.remove.click()
+    with pytest.raises(ValueError, match="add at least one method"):
+        tabs.choices()
+
+
+def test_the_setup_gives_back_the_comparison_it_started_with():
+    start = Comparison(
+        task="definitions",
+        task_options={"part": "noun"},
+        methods="qtha(r=4,learning_rate=0.02), lora(target_modules=[q_proj])",
+        seeds=[0, 3],
+        training={"steps": 7, "train_rows": 50},
+    )
+    assert Setup(start, lambda: None).comparison() == start
+
+
+def test_a_bad_entry_is_one_sentence():
+    setup = Setup(Comparison(methods="qtha, lora"), lambda: None)
+    setup.training["steps"].value = 0
+    with pytest.raises(ValueError, match=r"^steps must be at least 1, not 0$"):
+        setup.comparison()
+    setup.training["steps"].value = 5
+    setup.methods.entries[0].options["r"].value = 0
+    with pytest.raises(ValueError, match=r"^qtha: r must be at least 1, not 0$"):
+        setup.comparison()
+
+
+def run_folder(folder, method="lora", seed=0, name="", **training):
+    experiment = Experiment(method=method, seed=seed, name=name, training=training)
+    return runs.Run(RunDir.create(experiment, folder).path)
+
+
+def write(run, *events):
+    log = EventLog(run.files.events)
+    for event in events:
+        log.append(**event)
+    log.close()
+
+
+def train(step, loss):
+    return {"kind": "train", "step": step, "loss": loss, "seconds": 0.1}
+
+
+def status(state, step):
+    return {"kind": "status", "state": state, "step": step, "message": ""}
+
+
+def test_live_curves_grow_by_what_is_new(tmp_path):
+    run = run_folder(tmp_path)
+    plot = LivePlot([run])
+    write(run, status("running", 0), train(1, 5.0), {"kind": "eval", "step": 0, "loss": 6.0})
+    asyncio.run(plot.tick())
+    assert list(plot.figure.data[0].x) == [1]
+    offset = plot.offsets[run.id]
+    write(run, train(2, 4.5))
+    asyncio.run(plot.tick())
+    assert plot.offsets[run.id] > offset
+    assert list(plot.figure.data[0].y) == [5.0, 4.5]
+    assert "lora starts at 6.000" in plot.caption.value
+
+
+def test_live_curves_of_a_resumed_run_are_its_history(tmp_path):
+    run = run_folder(tmp_path)
+    write(run, status("running", 0), *(train(step, 5.0 - step / 10) for step in range(1, 8)))
+    write(run, status("stopped", 7), status("running", 5), train(6, 9.0))
+    plot = LivePlot([run])
+    asyncio.run(plot.tick())
+    kept = curves.from_events("lora", 0, history(run.events()[0]))[0]
+    assert list(plot.figure.data[0].x) == kept["steps"] == [1, 2, 3, 4, 5, 6]
+    assert list(plot.figure.data[0].y) == kept["values"]
+
+
+def test_following_ends_with_the_runs_and_survives_a_torn_line(tmp_path):
+    run = run_folder(tmp_path)
+    write(run, status("running", 0), train(1, 5.0), status("finished", 1))
+    with run.files.events.open("a") as file:
+        file.write('{"kind": "train", "st')
+    plot = LivePlot([run])
+    asyncio.run(asyncio.wait_for(plot.follow(), timeout=10))
+    assert list(plot.figure.data[0].x) == [1]
+
+
+def test_one_tick_over_six_long_runs_takes_less_than_half_its_interval(tmp_path):
+    events = [train(step, 5.0 + (step % 7) / 10) for step in range(20_000)]
+    shown = [run_folder(tmp_path, seed=seed) for seed in range(6)]
+    for run in shown:
+        run.files.events.write_text("".join(json.dumps(e) + "\n" for e in events))
+    plot = LivePlot(shown)
+    asyncio.run(plot.tick())
+    assert len(plot.figure.data[0].x) <= 802
+    for run in shown:
+        write(run, train(20_000, 5.0))
+    begin = time.perf_counter()
+    asyncio.run(plot.tick())
+    assert time.perf_counter() - begin < 0.25
+
+
+def test_rows_tell_the_state_and_enable_what_can_be_done(tmp_path):
+    run = run_folder(tmp_path)
+    asked = []
+    rows = RunList(asked.append, asked.append)
+    rows.show([run])
+    row = rows.rows[run.id]
+    rows.update({run.id: runs.Status("running", 30, 100, "", 75.0)})
+    assert row.said.value == "running · step 30 of 100 · 1 min 15 s left"
+    assert (row.bar.value, row.stop.disabled, row.resume.disabled) == (30, False, True)
+    rows.update({run.id: runs.Status("stopped", 30, 100)})
+    assert (row.stop.disabled, row.resume.disabled) == (True, False)
+    rows.update({run.id: runs.Status("diverged", 30, 100, "loss is <nan>")})
+    assert "&lt;nan&gt;" in row.said.value
+    assert row.resume.disabled
+    row.stop.click()
+    assert asked == [[run]]
+
+
+def test_earlier_runs_are_found_as_the_comparisons_they_were(tmp_path):
+    for name in ("first", "second"):
+        for seed in (0, 1):
+            for method in ("qtha", "lora"):
+                run_folder(tmp_path, method, seed, name, steps=3)
+    found = groups(runs.list_runs(tmp_path))
+    assert [len(group.runs) for group in found] == [4, 4]
+    for group in found:
+        assert len({run.experiment.name for run in group.runs}) == 1
+    assert found[0].comparison.seeds == [0, 1]
+    assert {m.label for m in found[0].comparison.methods} == {"qtha", "lora"}
+    assert found[0].title.endswith("tiny/qa · lora, qtha · 4 runs")
+
+
+def test_a_background_task_that_fails_is_told_and_not_printed(capsys):
+    told = []
+
+    async def main():
+        background = Background(told.append)
+
+        async def work():
+            raise ValueError("no such model")
+
+        background.start("work", work)
+        await asyncio.gather(*background.tasks.values())
+
+    asyncio.run(main())
+    assert [str(wrong) for wrong in told] == ["no such model"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_work_handed_over_from_another_thread_runs_on_the_kernel_loop():
+    async def main():
+        ran = asyncio.Event()
+        background = Background(pytest.fail)
+
+        async def work():
+            ran.set()
+
+        await asyncio.to_thread(background.start, "work", work)
+        await asyncio.wait_for(ran.wait(), timeout=5)
+
+    asyncio.run(main())
