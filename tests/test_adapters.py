@@ -317,6 +317,24 @@ def test_layers_heads_biases_and_exclusions_are_honoured(name, example):
 
 
 @every_example
+def test_a_classification_head_is_trained_saved_and_loaded_with_the_adapter(
+    name, example, tmp_path
+):
+    config = config_of(name, example, "bert", init_weights=False)
+    config.task_type = "SEQ_CLS"
+    model = adapters.add_adapter(make("bert"), config)
+    head = [p for n, p in trainable(model).items() if "classifier" in n]
+    assert len(head) == 2
+    with torch.no_grad():
+        head[0].normal_()
+    assert adapters.count_trainable(make("bert"), config) == sum(
+        p.numel() for n, p in trainable(model).items() if "classifier" not in n
+    )
+    model.save_pretrained(tmp_path)
+    assert torch.equal(logits(adapters.load_adapter(make("bert"), tmp_path)), logits(model))
+
+
+@every_example
 def test_all_linear_layers_can_be_meant(name, example):
     config = config_of(name, example, "llama")
     config.target_modules = "all-linear"
@@ -364,6 +382,21 @@ def test_a_method_of_peft_is_attached_counted_and_trained_by_name(name):
     assert counted == model.get_nb_trainable_parameters()[0]
     model(input_ids=TOKENS, labels=TOKENS).loss.backward()
     assert all(p.grad is not None for p in trainable(model).values())
+
+
+@pytest.mark.parametrize("name", PEFTS)
+def test_adapters_of_peft_load_by_the_same_door(name, tmp_path):
+    method = adapters.get_method(name)
+    small = {"n_frequency": 100} if "n_frequency" in method.settings() else {}
+    model = adapters.add_adapter(
+        make("llama"), method.make_config("CAUSAL_LM", list(TARGETS["llama"]), **small)
+    )
+    with torch.no_grad():
+        for p in trainable(model).values():
+            p.add_(0.01)
+    model.save_pretrained(tmp_path)
+    loaded = adapters.load_adapter(make("llama"), tmp_path)
+    torch.testing.assert_close(logits(loaded), logits(model), atol=1e-5, rtol=1e-4)
 
 
 def test_dora_is_lora_with_its_switch():

@@ -111,6 +111,13 @@ def test_both_routes_give_the_same_numbers_and_gradients(route, transposed, monk
     assert torch.autograd.gradcheck(lambda *c: apply(c, shape, x).tanh(), cores)
 
 
+def test_function_transforms_go_through_the_operator():
+    cores, shape = random_operator((3, 2), (2, 2), 2)
+    x = torch.randn(6, dtype=torch.float64)
+    jacobian = torch.func.jacrev(lambda v: mpo.apply(cores, shape, v))(x)
+    torch.testing.assert_close(jacobian, mpo.dense(cores, shape))
+
+
 def test_few_tokens_on_a_large_operator_go_site_by_site_and_many_go_dense():
     shape = mpo.MpoShape.uniform((8, 8, 8, 7), (4, 4, 4, 4), 8)
     assert not mpo.takes_dense_route(shape, 8)
