@@ -1,7 +1,7 @@
-"""Engine `cpu`: blocks of samples innermost, hand-written adjoint, nothing stored between.
+"""Engine `cpu`: blocks of samples innermost, in cache, with a hand-written adjoint.
 
-Hands blocks to threads, which run `cpu_kernel`. First derivatives only; memory beyond inputs and
-outputs does not grow with the batch.
+Hands blocks to threads, which run `cpu_kernel`. Nothing is stored a gate; beyond inputs and outputs
+memory does not grow with the batch. First derivatives only.
 """
 
 import collections
@@ -21,6 +21,7 @@ from qtha_lab.simulators.engines import MAX_CPU_QUBITS
 
 GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
 CACHE_BYTES = 2**19  # of one core, for ψ and λ of a block
+KEEP_BYTES = 2**20  # of final states, kept from forward to backward if they are no more
 VECTOR_BYTES = 64
 
 
@@ -64,33 +65,32 @@ class _Expval(torch.autograd.Function):
     @staticmethod
     def forward(ctx, inputs: Tensor, params: Tensor, circuit: Circuit) -> Tensor:
         ctx.save_for_backward(inputs, params)
-        ctx.circuit = circuit
-        call = _Call(plan(circuit), inputs, params)
-        values = inputs.new_empty(circuit.n_qubits, call.padded)
-        call.walk(values)
+        ctx.call = _Call(plan(circuit), inputs, params, keep=any(ctx.needs_input_grad))
+        values = inputs.new_empty(circuit.n_qubits, ctx.call.padded)
+        ctx.call.walk(values)
         return values[:, : len(inputs)].T
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        inputs, params = ctx.saved_tensors
-        return (*_Slopes.apply(inputs, params, grad, ctx.circuit), None)
+        inputs, params = ctx.saved_tensors  # refused by torch if changed since
+        return (*_Slopes.apply(inputs, params, grad, ctx.call), None)
 
 
 class _Slopes(torch.autograd.Function):
     """The backward pass, a function of its own so that a second derivative gets a sentence."""
 
     @staticmethod
-    def forward(ctx, inputs: Tensor, params: Tensor, grad: Tensor, circuit: Circuit):
-        tables = plan(circuit)
-        call = _Call(tables, inputs, params)
-        values = inputs.new_zeros(circuit.n_qubits, call.padded)
-        values[:, : len(inputs)] = grad.T
+    def forward(ctx, inputs: Tensor, params: Tensor, grad: Tensor, call: "_Call"):
+        batch, n_inputs = inputs.shape
+        values = inputs.new_zeros(grad.shape[1], call.padded)
+        values[:, :batch] = grad.T
         term_slopes, of_sums, of_phases = call.walk(values, backward=True)
-        slopes = tables.param_slopes(of_sums, of_phases, len(params))
-        of_inputs = inputs.new_zeros(circuit.n_inputs, len(inputs))
-        index, scales = _terms(tables)
-        scaled = term_slopes[:, : len(inputs)] * scales.to(inputs.dtype)
-        of_inputs.index_add_(0, index, scaled)
+        slopes = call.plan.param_slopes(of_sums, of_phases, len(params))
+        of_inputs = term_slopes[:, :batch]
+        if not call.plan.terms_are_inputs:
+            index, scales = call.plan.term_tensors
+            scaled = of_inputs * scales.to(inputs.dtype)
+            of_inputs = inputs.new_zeros(n_inputs, batch).index_add_(0, index, scaled)
         return of_inputs.T, torch.from_numpy(slopes).to(params.dtype)
 
     @staticmethod
@@ -100,34 +100,36 @@ class _Slopes(torch.autograd.Function):
         )
 
 
-def _terms(tables: Plan) -> tuple[Tensor, Tensor]:
-    """Input and scale, (terms, 1), of every term."""
-    index = torch.tensor([i for i, _ in tables.terms], dtype=torch.long)
-    return index, torch.tensor([s for _, s in tables.terms], dtype=torch.float64).reshape(-1, 1)
-
-
 class _Call:
-    """One evaluation: its angles as cosines and sines of their halves, and its blocks."""
+    """One evaluation: its angles, its blocks, and if they are small the states it ends in."""
 
-    def __init__(self, tables: Plan, inputs: Tensor, params: Tensor):
+    def __init__(self, tables: Plan, inputs: Tensor, params: Tensor, keep: bool):
         self.plan = tables
-        self.like = inputs
+        self.like = inputs.new_empty(0)
         self.lanes = _lanes(tables.n_qubits, len(inputs), inputs.element_size())
         self.n_blocks = -(-len(inputs) // self.lanes)
         self.padded = self.n_blocks * self.lanes
-        dtype = np.float64 if inputs.dtype == torch.float64 else np.float32
-        shared = 0.5 * np.append(tables.shared_angles(params.detach().numpy()), 0.0)
-        phases = tables.phase_angles(shared)
-        index, scales = _terms(tables)
-        halves = inputs.detach().T.index_select(0, index) * (0.5 * scales).to(inputs.dtype)
-        terms = inputs.new_zeros(2, len(index), self.padded)
-        torch.cos(halves, out=terms[0, :, : len(inputs)])
-        torch.sin(halves, out=terms[1, :, : len(inputs)])
+        shared = tables.shared_angles(params.detach().numpy())
+        terms = self.like.new_zeros(2, len(tables.terms), self.padded)
+        inside = terms[:, :, : len(inputs)]
+        halves = inputs.detach().T
+        if not tables.terms_are_inputs:
+            index, scales = tables.term_tensors
+            halves = halves.index_select(0, index) * scales.to(inputs.dtype)
+        halves = 0.5 * halves
+        cos, sin = halves.cos(), halves.sin()
+        torch.copysign(sin, sin * cos, out=inside[1])  # a full turn less where cos < 0
+        torch.div(inside[1], -1.0 - cos.abs(), out=inside[0])
+        # the sums' and the phases' numbers are few, and made in float64
+        dtype = terms.numpy().dtype
         self.angles = (
-            np.stack([np.cos(shared), np.sin(shared)], -1).astype(dtype),
-            np.stack([np.cos(phases), np.sin(phases)], 1).astype(dtype),
+            tables.shared_numbers(shared).astype(dtype),
+            tables.phase_numbers(shared).astype(dtype),
             terms.numpy().reshape(-1),
         )
+        states = 2 * 2**tables.n_qubits * self.padded
+        kept = states if keep and states * inputs.element_size() <= KEEP_BYTES else 0
+        self.kept = self.like.new_empty(kept).numpy()
 
     def walk(self, values: Tensor, backward: bool = False) -> tuple[Tensor, np.ndarray, np.ndarray]:
         """Run every block, on torch's threads; see `cpu_kernel.walk` for `values` and the result."""
@@ -137,14 +139,15 @@ class _Call:
         term_slopes = self.like.new_zeros(len(tables.terms) * backward, self.padded)
         of_sums = np.zeros((n_groups, tables.n_sums))
         of_phases = np.zeros((n_groups, *self.angles[1].shape[::2]))
+        rooms = ((4 if backward else 2) * size, 2 * len(tables.tables[4]), 2)
+        flat_values, flat_slopes = values.numpy().reshape(-1), term_slopes.numpy().reshape(-1)
 
         def work(first: int, last: int, group: int) -> None:
-            rooms = ((4 if backward else 2) * size, 2 * len(tables.tables[4]), 2)
-            rooms = [self.like.new_empty(count * self.lanes).numpy() for count in rooms]
+            room = [self.like.new_empty(count * self.lanes).numpy() for count in rooms]
             kernel.walk(
                 tables.tables, tables.n_qubits, self.lanes, self.padded, *self.angles,
-                first, last, backward, values.numpy().reshape(-1), term_slopes.numpy().reshape(-1),
-                of_sums[group], of_phases[group], *rooms,
+                first, last, backward, flat_values, self.kept,
+                flat_slopes, of_sums[group], of_phases[group], *room,
             )  # fmt: skip
 
         edges = [self.n_blocks * g // n_groups * self.lanes for g in range(n_groups + 1)]

@@ -9,10 +9,12 @@ from numba import njit
 from qtha_lab.simulators.cpu_sweeps import (
     VERSION,
     add_scaled,
+    copy,
     fill,
     make_phase,
     make_turns,
     products,
+    shears,
     squares,
     total,
 )
@@ -59,8 +61,8 @@ def _turns(op, rows, turn_sums, turn_angles, shared, angles, size, lanes, state,
     """One pass of one or two turns over ψ; backward undone on ψ and λ, adding to `slopes`."""
     sampled, n_turns, start, first, planes = op[0] == TURN_SAMPLED, op[1], op[2], op[3], op[6]
     last = first + n_turns - 1
-    c0, s0 = shared[turn_sums[first], 0], shared[turn_sums[first], 1]
-    c1, s1 = shared[turn_sums[last], 0], shared[turn_sums[last], 1]
+    t0, s0 = shared[turn_sums[first], 2], shared[turn_sums[first], 3]
+    t1, s1 = shared[turn_sums[last], 2], shared[turn_sums[last], 3]
     a0, a1 = 2 * turn_angles[first] * lanes, 2 * turn_angles[last] * lanes
     b0, b1 = a0 + lanes, a1 + lanes
     dual = 2 * size * lanes
@@ -75,9 +77,9 @@ def _turns(op, rows, turn_sums, turn_angles, shared, angles, size, lanes, state,
                 elif sampled:
                     _SAMPLED_1(state, lanes, (p0, p1), (a0, b0), angles, dual, slopes)
                 elif backward:
-                    _BACK_SHARED_1(state, lanes, (p0, p1), (c0, s0), angles, dual, slopes)
+                    _BACK_SHARED_1(state, lanes, (p0, p1), (t0, s0), angles, dual, slopes)
                 else:
-                    _SHARED_1(state, lanes, (p0, p1), (c0, s0), angles, dual, slopes)
+                    _SHARED_1(state, lanes, (p0, p1), (t0, s0), angles, dual, slopes)
                 continue
             places = (p0, p1, base + rows[at + 2] * lanes, base + rows[at + 3] * lanes)
             if sampled and backward:
@@ -85,9 +87,9 @@ def _turns(op, rows, turn_sums, turn_angles, shared, angles, size, lanes, state,
             elif sampled:
                 _SAMPLED_2(state, lanes, places, (a0, b0, a1, b1), angles, dual, slopes)
             elif backward:
-                _BACK_SHARED_2(state, lanes, places, (c0, s0, c1, s1), angles, dual, slopes)
+                _BACK_SHARED_2(state, lanes, places, (t0, s0, t1, s1), angles, dual, slopes)
             else:
-                _SHARED_2(state, lanes, places, (c0, s0, c1, s1), angles, dual, slopes)
+                _SHARED_2(state, lanes, places, (t0, s0, t1, s1), angles, dual, slopes)
 
 
 @_inlined
@@ -120,15 +122,17 @@ def _make_walk(version: int):
 
     @_compiled
     def walk(
-        tables, n_qubits, lanes, batch, shared, phases, terms_at, first, last, backward, values,
+        tables, n_qubits, lanes, batch, shared, phases, terms_at, first, last, backward, values, kept,
         term_slopes, sum_slopes, phase_slopes, state, angles, slopes,
     ):  # fmt: skip
         """Take samples `first` to `last`, whole blocks, through the circuit; backward, also back again.
 
         Forward, `values` (readouts · batch) is filled with expectations. Backward it holds the output's
         slopes; `term_slopes` (terms · batch), zero before, and the float64 sums over samples
-        `sum_slopes` (sums,) and `phase_slopes` (layers, 2^n) are added to. `terms_at` (2 · terms · batch)
-        has the terms' cosines and sines; `state`, `angles` and `slopes` are room to work in.
+        `sum_slopes` (sums,) and `phase_slopes` (layers, 2^n) are added to. `kept`, if not empty, takes
+        ψ of every block from forward to backward. `shared` (sums, 4) has cosine, sine and shears of
+        every sum, `terms_at` (2 · terms · batch) the shears of every term; `state`, `angles` and
+        `slopes` are room to work in.
         """
         if version == 0:
             return  # never
@@ -150,9 +154,17 @@ def _make_walk(version: int):
                     _SAMPLED_1(
                         angles, lanes, (cos_at, sin_at), (at, sines + at), terms_at, 0, slopes
                     )
-            fill(state, 0, zero, dual)
-            fill(state, 0, one, lanes)
-            for step in range(steps + 1):
+                if angle_sums[j] >= 0:  # of a turn
+                    shears(angles, cos_at, sin_at, lanes)
+            at = start * 2 * size
+            first_step = 0
+            if backward and len(kept):
+                copy(state, 0, kept, at, dual)
+                first_step = len(ops)
+            else:
+                fill(state, 0, zero, dual)
+                fill(state, 0, one, lanes)
+            for step in range(first_step, steps + 1):
                 if step == len(ops):  # the end of the circuit: read it
                     for i in range(len(readout)):
                         if not backward:
@@ -174,6 +186,8 @@ def _make_walk(version: int):
                         if backward:
                             products(state, dual + real, real, slopes, lanes)
                             products(state, dual + imag, imag, slopes, lanes)
+                    if not backward and len(kept):
+                        copy(kept, at, state, 0, dual)
                 if step == steps:
                     break
                 back = step >= len(ops)

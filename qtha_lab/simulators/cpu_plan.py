@@ -6,6 +6,8 @@ Knows nothing of threads, tensors in motion or derivatives.
 import functools
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from qtha_lab.circuits import Circuit
 from qtha_lab.simulators import cpu_kernel as kernel
@@ -39,13 +41,18 @@ class Plan:
             else:
                 self._add_turns(numbered, is_first=number == 0)
         self.n_sums = len(self._sums)
-        self.offsets = np.array([total.offset for total in self._sums], np.float64)
+        self.offsets = np.array([*(total.offset for total in self._sums), 0.0])
         entries = [(j, i, s) for j, t in enumerate(self._sums) for i, s in t.params]
         self.entry_sums, self.entry_params = _integers([e[:2] for e in entries], 2).T
         self.entry_scales = np.array([e[2] for e in entries], np.float64)
         numbers: dict[tuple[int, float], int] = {}
         terms = [[numbers.setdefault(t, len(numbers)) for t in found] for _, found in self._angles]
         self.terms = list(numbers)  # (input, scale)
+        self.terms_are_inputs = self.terms == [(i, 1.0) for i in range(circuit.n_inputs)]
+        places = _integers(
+            [(i, m, j) for i, found in enumerate(self.phase_sums) for m, j in found], 3
+        )
+        self.phase_places, self.sums_of_phases = (places[:, 0], places[:, 1]), places[:, 2]
         turns = _integers(self._turns, 2)
         self.tables = (
             _integers(self._ops, 7),
@@ -57,6 +64,12 @@ class Plan:
             np.array([number for found in terms for number in found], np.int64),
             _integers(program.readout, 2),
         )
+
+    @functools.cached_property
+    def term_tensors(self) -> tuple[Tensor, Tensor]:
+        """Input, (terms,), and scale, (terms, 1), of every term."""
+        index = torch.tensor([i for i, _ in self.terms], dtype=torch.long)
+        return index, torch.tensor([s for _, s in self.terms], dtype=torch.float64).reshape(-1, 1)
 
     def _add_angle(self, j: int, with_shared: bool) -> int:
         self._angles.append((j if with_shared else -1, self._sums[j].inputs))
@@ -93,26 +106,28 @@ class Plan:
                 reached = [row for group in groups[: len(reached)] for row in group]
 
     def shared_angles(self, params: np.ndarray) -> np.ndarray:
-        """The part of every sum that the batch shares, (sums,)."""
+        """The part of every sum that the batch shares, and a zero, (sums + 1,)."""
         angles = self.offsets.copy()
         np.add.at(angles, self.entry_sums, self.entry_scales * params[self.entry_params])
         return angles
 
-    def phase_angles(self, sums: np.ndarray) -> np.ndarray:
-        """The phase of every row in every layer of shared phases, (layers, 2^n)."""
+    def shared_numbers(self, angles: np.ndarray) -> np.ndarray:
+        """Cosine and sine of half of every angle, and its shears, (sums + 1, 4)."""
+        cos, sin = np.cos(0.5 * angles), np.sin(0.5 * angles)
+        inner = np.where(cos < 0, -sin, sin)
+        return np.stack([cos, sin, -inner / (1.0 + np.abs(cos)), inner], -1)
+
+    def phase_numbers(self, angles: np.ndarray) -> np.ndarray:
+        """Cosine and sine of every row's phase, (layers of shared phases, 2, 2^n)."""
         phases = np.zeros((len(self.phase_sums), 2**self.n_qubits))
-        for layer, numbered in enumerate(self.phase_sums):
-            for mask, j in numbered:
-                phases[layer, mask] = sums[j]
+        phases[self.phase_places] = 0.5 * angles[self.sums_of_phases]
         kernel.walsh(phases)
-        return phases
+        return np.stack([np.cos(phases), np.sin(phases)], 1)
 
     def param_slopes(self, sums: np.ndarray, phases: np.ndarray, n_params: int) -> np.ndarray:
         """What is known of sums and of phases, collected for every parameter, (n_params,)."""
         kernel.walsh(phases)
-        for layer, numbered in enumerate(self.phase_sums):
-            for mask, j in numbered:
-                sums[j] = phases[layer, mask]
+        sums[self.sums_of_phases] = phases[self.phase_places]
         slopes = np.zeros(n_params)
         np.add.at(slopes, self.entry_params, self.entry_scales * sums[self.entry_sums])
         return slopes

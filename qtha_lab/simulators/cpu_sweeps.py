@@ -55,6 +55,11 @@ class _Lanes:
         return self.builder.call(reduce, [ir.Constant(scalar, 0.0), vector], fastmath=_FAST)
 
 
+def _plus_times(builder, a, b, c):
+    """a + b·c."""
+    return builder.fadd(a, builder.fmul(b, c, flags=_FAST), flags=_FAST)
+
+
 def _times_plus(builder, a, b, c, d, minus=False):
     """a·b + c·d, or a·b - c·d."""
     left = builder.fmul(a, b, flags=_FAST)
@@ -63,15 +68,16 @@ def _times_plus(builder, a, b, c, d, minus=False):
 
 
 def _turned(builder, rows, turns):
-    """Apply turns to 2^k row vectors; bit t of a row's number is its side of turn t."""
+    """Apply turns, each three shears, to 2^k row vectors; bit t of a row is its side of turn t."""
     rows = list(rows)
-    for bit, (cos, sin) in enumerate(turns):
+    for bit, (outer, inner) in enumerate(turns):
         for low in range(len(rows)):
             if not low >> bit & 1:
                 high = low | 1 << bit
                 a, b = rows[low], rows[high]
-                rows[low] = _times_plus(builder, cos, a, sin, b, minus=True)
-                rows[high] = _times_plus(builder, sin, a, cos, b)
+                a = _plus_times(builder, a, outer, b)
+                b = _plus_times(builder, b, inner, a)
+                rows[low], rows[high] = _plus_times(builder, a, outer, b), b
     return rows
 
 
@@ -95,8 +101,9 @@ def make_turns(n_turns: int, sampled: bool, backward: bool):
     """A sweep of `n_turns` turns over 2^n_turns rows of ψ.
 
     `f(state, lanes, positions, numbers, angles, offset, slopes)`: `positions` of the rows;
-    `numbers` are cosines and sines in turn, or if `sampled` their positions in `angles`. Backward,
-    the turns are undone on ψ and on λ, `offset` further on, and their slopes are added to `slopes`.
+    `numbers` are the shears -tan(a/4) and sin(a/2) of each turn (see `shears`), or if `sampled`
+    their positions in `angles`. Backward, the turns are undone on ψ and on λ, `offset` further on,
+    and their slopes are added to `slopes`.
     """
 
     @intrinsic
@@ -127,7 +134,7 @@ def make_turns(n_turns: int, sampled: bool, backward: bool):
                         place = here(builder.mul(args[1], args[1].type(bit)))
                         slope = _slope(builder, found.load(place), rows, duals, bit)
                         found.store(slope, place)
-                    turns = [(cos, builder.fneg(sin)) for cos, sin in turns]
+                    turns = [tuple(map(builder.fneg, turn)) for turn in turns]
                     for value, place in zip(_turned(builder, duals, turns), others, strict=True):
                         psi.store(value, place)
                 for value, place in zip(_turned(builder, rows, turns), places, strict=True):
@@ -142,7 +149,7 @@ def make_turns(n_turns: int, sampled: bool, backward: bool):
 def make_phase(sampled: bool, backward: bool):
     """A sweep that multiplies one row of ψ, at (real, imag), by cos - i·sign·sin.
 
-    Cosine and sine as in `make_turns`. Backward it is undone on ψ and λ; Im(λ* ψ) is added to
+    `numbers` are cosine and sine, or if `sampled` their positions in `angles`. Backward it is undone on ψ and λ; Im(λ* ψ) is added to
     `slopes` if `sampled`, else its sum over the lanes is returned.
     """
 
@@ -227,6 +234,21 @@ def add_scaled(typingctx, target, at, source, start, factor, lanes):
 
 
 @intrinsic
+def copy(typingctx, target, at, source, start, count):
+    """target[at + w] = source[start + w] for `count` numbers."""
+    signature = types.void(target, at, source, start, count)
+
+    def codegen(context, builder, signature, args):
+        goal = _Lanes(context, builder, signature.args[0], args[0])
+        given = _Lanes(context, builder, signature.args[2], args[2])
+        with _over_lanes(builder, args[4], goal.vector.count) as (w, _):
+            goal.store(given.load(builder.add(args[3], w)), builder.add(args[1], w))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
 def squares(typingctx, target, state, real, imag, lanes):
     """target[w] = state[real + w]² + state[imag + w]²."""
     signature = types.void(target, state, real, imag, lanes)
@@ -272,5 +294,31 @@ def total(typingctx, source, at, lanes):
             )
             builder.store(more, sum_)
         return given.total(builder.load(sum_))
+
+    return signature, codegen
+
+
+@intrinsic
+def shears(typingctx, angles, cos_at, sin_at, lanes):
+    """Turn cosine and sine of a/2 into the three shears of a rotation, -tan(a/4), sin(a/2), -tan(a/4).
+
+    Where the cosine is negative the angle is a full turn less, which changes the sign of the state
+    and nothing that can be read; so no tangent exceeds 1.
+    """
+    signature = types.void(angles, cos_at, sin_at, lanes)
+
+    def codegen(context, builder, signature, args):
+        table = _Lanes(context, builder, signature.args[0], args[0])
+        zero, one = (table.spread(ir.Constant(table.vector.element, v)) for v in (0.0, 1.0))
+        with _over_lanes(builder, args[3], table.vector.count) as (w, _):
+            places = [builder.add(place, w) for place in args[1:3]]
+            cos, sin = (table.load(place) for place in places)
+            negative = builder.fcmp_ordered("<", cos, zero)
+            cos = builder.select(negative, builder.fneg(cos), cos)
+            sin = builder.select(negative, builder.fneg(sin), sin)
+            tangent = builder.fdiv(sin, builder.fadd(one, cos, flags=_FAST), flags=_FAST)
+            table.store(builder.fneg(tangent), places[0])
+            table.store(sin, places[1])
+        return context.get_dummy_value()
 
     return signature, codegen
