@@ -1,5 +1,6 @@
 """Real workers on the bundled model, really stopped and really killed."""
 
+import itertools
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import pytest
 from qtha_lab import runs, slots
 from qtha_lab.events import EventLog
 from qtha_lab.experiment import Experiment
+from qtha_lab.finetune import fine_tune
 from qtha_lab.rundir import RunDir
 
 QTHA = "qtha(r=3,waist=8,n_layers=2,bond_dim=2,learning_rate=0.01)"
@@ -180,6 +182,29 @@ def test_a_resumed_run_repeats_an_uninterrupted_one_bit_for_bit(straight, broken
     assert {k: v for k, v in resumed[method].summary().items() if k not in volatile} == {
         k: v for k, v in straight[method].summary().items() if k not in volatile
     }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [LORA, QTHA])
+def test_a_stop_at_any_moment_changes_nothing_in_the_end(method, tmp_path):
+    # in this process: asked to stop at its n-th look at the stop request, then resumed
+    training = TRAINING | {"steps": 9, "train_rows": 14, "eval_every": 3, "checkpoint_every": 4}
+    described = Experiment(method=method, training=training, seed=3)
+
+    def story(*looks):
+        files = RunDir.create(described, tmp_path)
+        for most in (*looks, 10**9):
+            asked, log = itertools.count(), EventLog(files.events)
+            outcome = fine_tune(files, log, lambda asked=asked, most=most: next(asked) >= most, 1)
+            log.close()
+        assert outcome.state == "finished"
+        return measured(runs.Run(files.path))
+
+    straight = story()
+    # while loading, in the evaluations at 0 and 3, at a checkpoint, at an epoch's end, in the last evaluation, in the answers
+    for moment in (1, 5, 8, 10, 14, 17, 23, 27, 29):
+        assert story(moment) == straight, moment
+    assert story(6, 9, 12) == straight
 
 
 @pytest.mark.slow

@@ -1,0 +1,226 @@
+"""How long this machine takes for a training step, measured on the first blocks of a model.
+
+Their weights are random; nothing is loaded from disk or trained. What a step needs besides forward and
+backward (optimiser, rows) is small and left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from peft import PeftConfig
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import nn
+
+from qtha_lab import adapters
+from qtha_lab.adapters.attach import skeleton
+
+SMALL = 30_000_000  # parameters of a model that is tried as a whole
+LARGEST_TRIAL = 300_000_000  # parameters; beyond, matrix products stand for whole blocks
+ROUNDS = 6
+LONGEST_SITTING = 0.7  # seconds
+FORGET_SECONDS = 60.0
+_BASE: dict[tuple, tuple[float, float]] = {}  # of trials without adapters: seconds, when timed
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What goes through a model at once."""
+
+    rows: int
+    length: int
+    dtype: torch.dtype = torch.float32
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Compute with this many threads, as the worker will."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def fits(model: nn.Module) -> bool:
+    """Whether the first blocks of the model are small enough to be tried."""
+    return bool(_trial_sizes(model))
+
+
+def base_seconds(model: nn.Module, batch: Batch) -> float:
+    """Forward and backward through the frozen base; `model` may be on the meta device."""
+    sizes = _trial_sizes(model)
+    if not sizes:
+        return _by_products(model, batch)
+    few, more = _key(model, sizes[0]), _key(model, sizes[-1])
+    whole = _best(few, batch, True)
+    if few == more:
+        return whole
+    each = (_best(more, batch, False) - _best(few, batch, False)) / (sizes[-1] - sizes[0])
+    return whole + (model.config.num_hidden_layers - sizes[0]) * max(each, 0.0)
+
+
+def added_seconds(model: nn.Module, config: PeftConfig, batch: Batch) -> float:
+    """What adapters add to that; where only some blocks have them, in proportion.
+
+    With and without are timed in turns, so that a busy machine slows both.
+    """
+    n_blocks = model.config.num_hidden_layers
+    config, share = _on_every_block(config, n_blocks)
+    tried = _trial_sizes(model)[-1]
+    key = _key(model, tried)
+    adapted = _adapted(key, config, batch.dtype)
+    head = isinstance(adapted.get_base_model().get_output_embeddings(), BaseTunerLayer)
+    base = _step(_trial(key, batch.dtype), batch, head)
+    without, with_it = fastest(base, _step(adapted, batch, head))
+    return share * (1 if head else n_blocks / tried) * max(with_it - without, 0.0)
+
+
+def n_adapted(model: nn.Module, config: PeftConfig) -> int:
+    """How many layers get an adapter."""
+    adapted = adapters.add_adapter(skeleton(model), copy.deepcopy(config))
+    return sum(isinstance(module, BaseTunerLayer) for module in adapted.modules())
+
+
+def fastest(*works: Callable[[], None]) -> list[float]:
+    """Seconds of the fastest of some rounds of each, in turns, after one to warm up; long work gets fewer."""
+    taken: list[list[float]] = []
+    while len(taken) < 1 + ROUNDS and (len(taken) < 2 or sum(map(sum, taken)) < LONGEST_SITTING):
+        taken.append([_seconds(work) for work in works])
+    return [min(rounds[1:]) for rounds in zip(*taken, strict=True)]
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    work()
+    if _device().type != "cpu":
+        torch.accelerator.synchronize()
+    return time.perf_counter() - began
+
+
+class _Key:
+    """A model class and config that can be looked up: equal when their text is."""
+
+    def __init__(self, kind: type, config) -> None:
+        self.kind, self.config = kind, config
+        self.text = kind.__name__ + config.to_json_string()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+def _key(model: nn.Module, blocks: int) -> _Key:
+    return _Key(type(model), _with_blocks(model.config, blocks))
+
+
+def _with_blocks(config, blocks: int):
+    shorter = copy.deepcopy(config)
+    shorter.num_hidden_layers = blocks
+    if getattr(shorter, "layer_types", None):
+        shorter.layer_types = shorter.layer_types[:blocks]
+    return shorter
+
+
+def _trial_sizes(model: nn.Module) -> tuple[int, ...]:
+    """How many blocks to try: all of a small model, a few and some more of a larger one, none of a huge one."""
+    n_blocks = model.config.num_hidden_layers
+    if model.num_parameters() <= SMALL:
+        return (n_blocks,)
+    for few, more in ((1, 3), (1, 2)):
+        if more < n_blocks and _parameters_with(model, more) <= LARGEST_TRIAL:
+            return few, more
+    return ()
+
+
+def _parameters_with(model: nn.Module, blocks: int) -> int:
+    with torch.device("meta"):
+        return type(model)(_with_blocks(model.config, blocks)).num_parameters()
+
+
+def _best(key: _Key, batch: Batch, head: bool) -> float:
+    """Seconds of a trial without adapters: the fastest seen, timed again once that is a minute old."""
+    place = key, batch, head, torch.get_num_threads()
+    seconds, when = _BASE.get(place, (math.inf, -math.inf))
+    if time.monotonic() - when > FORGET_SECONDS:
+        (now,) = fastest(_step(_trial(key, batch.dtype), batch, head))
+        _BASE[place] = min(now, seconds), time.monotonic()
+    return _BASE[place][0]
+
+
+@functools.lru_cache(maxsize=4)
+def _trial(key: _Key, dtype: torch.dtype) -> nn.Module:
+    """A frozen model with random weights."""
+    with torch.random.fork_rng(devices=[]):
+        model = key.kind(key.config).requires_grad_(False).to(_device(), dtype).train()
+    model.enable_input_require_grads()  # so that the backward pass goes all the way
+    return model
+
+
+def _adapted(key: _Key, config: PeftConfig, dtype: torch.dtype) -> nn.Module:
+    """The same model, the very weights, with adapters."""
+    base = _trial(key, dtype)
+    shared = {id(tensor): tensor for tensor in [*base.parameters(), *base.buffers()]}
+    with torch.random.fork_rng(devices=[]):
+        return adapters.add_adapter(copy.deepcopy(base, shared), copy.deepcopy(config))
+
+
+def _step(model: nn.Module, batch: Batch, head: bool) -> Callable[[], None]:
+    """One forward and backward pass to be timed: with the head and loss, or through the blocks alone."""
+    ids = torch.ones(batch.rows, batch.length, dtype=torch.long, device=_device())
+    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
+    classifies = "Classification" in type(whole).__name__
+    labels = ids[:, 0] * 0 if classifies else ids
+    blocks = getattr(whole, whole.base_model_prefix)
+    mixed = torch.autocast(_device().type, batch.dtype, enabled=batch.dtype != torch.float32)
+
+    def step() -> None:
+        with mixed:
+            if head:
+                result = whole(input_ids=ids, attention_mask=ids, labels=labels).loss
+            else:
+                result = blocks(input_ids=ids, attention_mask=ids)[0].float().mean()
+        result.backward()
+
+    return step
+
+
+def _on_every_block(config: PeftConfig, n_blocks: int) -> tuple[PeftConfig, float]:
+    """The config without a choice of blocks, and the share of blocks that was chosen."""
+    chosen = getattr(config, "layers_to_transform", None)
+    if chosen is None:
+        return config, 1.0
+    config = copy.deepcopy(config)
+    config.layers_to_transform = config.layers_pattern = None
+    return config, (1 if isinstance(chosen, int) else len(chosen)) / n_blocks
+
+
+def _by_products(model: nn.Module, batch: Batch) -> float:
+    """Two operations a weight and token forward, two backward, at the speed of a square product."""
+    tokens = batch.rows * batch.length
+    speed = _speed(tokens, model.config.hidden_size, batch.dtype, torch.get_num_threads())
+    return 4 * model.num_parameters() * tokens / speed
+
+
+@functools.lru_cache(maxsize=64)
+def _speed(tokens: int, width: int, dtype: torch.dtype, n_threads: int) -> float:
+    """Operations a second of a (tokens × width) by (width × width) product."""
+    x = torch.randn(tokens, width, device=_device(), dtype=dtype)
+    weight = torch.randn(width, width, device=_device(), dtype=dtype)
+    return 2 * tokens * width**2 / fastest(lambda: x @ weight)[0]
+
+
+def _device() -> torch.device:
+    """Where a worker would train."""
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return found or torch.device("cpu")

@@ -1,0 +1,130 @@
+"""A preview counts exactly, times roughly, and loads and trains nothing."""
+
+import time
+
+import pytest
+import torch
+
+from qtha_lab import adapters, calibration, models, refusals, tasks
+from qtha_lab.experiment import Experiment, Training
+from qtha_lab.preview import mean_length, preview
+
+TRAINING = Training(threads=1)
+
+
+def real_model(experiment):
+    task = refusals.load_rows(experiment)
+    loaded = models.load_model(
+        experiment.model, head=refusals.HEADS[task.kind], n_labels=len(task.labels) or None
+    )
+    model = adapters.add_adapter(loaded.model, refusals.peft_config(experiment, task.kind))
+    return task, loaded.tokenizer, model
+
+
+def seconds_of_a_step(experiment):
+    """The fastest of some real steps."""
+    task, tokenizer, model = real_model(experiment)
+    rows = task.encode(task.train, tokenizer, experiment.training.max_length)
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
+    taken = []
+    for start in range(0, 80, 8):
+        batch = tasks.collate(tokenizer)(rows[start : start + 8])
+        began = time.perf_counter()
+        model(**batch).loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        taken.append(time.perf_counter() - began)
+    return sum(sorted(taken)[:5]) / 5
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        Experiment(method="lora", training=TRAINING),
+        Experiment(method="qtha(r=4,waist=16)", training=TRAINING),
+        Experiment(method="qtha(r=4,waist=16)", task="supersense", training=TRAINING),
+    ],
+    ids=lambda e: f"{e.method.label} {e.task}",
+)
+def test_parameters_are_counted_as_the_real_model_has_them(experiment):
+    found = preview(experiment)
+    _, _, model = real_model(experiment)
+    trained = {n: p.numel() for n, p in model.named_parameters() if p.requires_grad}
+    head = sum(count for name, count in trained.items() if "modules_to_save" in name)
+    assert found.trainable_parameters == sum(trained.values()) - head
+    whole = sum(p.numel() for p in model.get_base_model().parameters())
+    assert found.base_parameters == whole - sum(trained.values())
+
+
+def test_parts_sum_to_the_step_and_only_a_circuit_takes_circuit_time():
+    lora = preview(Experiment(method="lora", training=TRAINING))
+    qtha = preview(Experiment(method="qtha(r=6,waist=16)", training=TRAINING))
+    for found in (lora, qtha):
+        assert sum(found.parts.values()) == pytest.approx(found.seconds_per_step)
+        assert set(found.parts) == {"base", "adapter", "circuit"}
+        assert found.parts["base"] > 0
+    assert lora.parts["circuit"] == 0
+    assert qtha.parts["circuit"] >= 0
+    assert lora.circuit_text is None
+    assert "RY" in qtha.circuit_text
+
+
+def test_accumulation_and_recomputing_cost_what_they_repeat():
+    def base(**changes):
+        training = TRAINING.replace(**changes)
+        return preview(Experiment(method="lora", training=training)).parts["base"]
+
+    one = base()
+    assert base(gradient_accumulation=4) == pytest.approx(4 * one)
+    assert base(gradient_checkpointing=True) == pytest.approx(1.5 * one)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["lora", "qtha(r=4,waist=16)"])
+def test_the_predicted_step_is_within_a_factor_of_two_of_a_real_one(method):
+    experiment = Experiment(method=method, training=TRAINING)
+    ratios = []
+    for _ in range(5):  # a busy machine may disturb one of the two: try again
+        ratios.append(preview(experiment).seconds_per_step / seconds_of_a_step(experiment))
+        if 0.5 < ratios[-1] < 2:
+            return
+    raise AssertionError(f"predicted / real = {ratios}")
+
+
+def test_the_width_of_a_batch_is_that_of_real_rows():
+    experiment = Experiment(method="lora", training=Training(batch_size=8))
+    task = refusals.load_rows(experiment)
+    tokenizer = models.load_model("tiny").tokenizer
+    rows = task.encode(task.train[:64], tokenizer, 128)
+    widths = [
+        tasks.collate(tokenizer)(rows[i : i + 8])["input_ids"].shape[1] for i in range(0, 64, 8)
+    ]
+    assert mean_length(experiment, task) == -(-sum(widths) // len(widths))
+
+
+def test_a_method_larger_than_its_lora_is_warned_of():
+    found = preview(Experiment(method="qtha", training=TRAINING))
+    assert any("times the" in warning for warning in found.warnings)
+    assert preview(Experiment(method="lora", training=TRAINING)).warnings == []
+
+
+def test_what_cannot_run_is_refused_in_a_preview_too():
+    for fields in ({"method": "qhta"}, {"model": "tinny"}, {"method": "qtha(in_dims=[7,7])"}):
+        with pytest.raises(ValueError, match=r"did you mean|49"):
+            preview(Experiment(**fields))
+
+
+def test_a_preview_leaves_the_random_state_and_the_threads_alone():
+    torch.manual_seed(1)
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    preview(Experiment(method="qtha(r=2,waist=8)", training=TRAINING))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+
+
+def test_fewer_blocks_cost_less():
+    config = refusals.peft_config(Experiment(method="lora"), "lm")
+    config.layers_to_transform = [0, 1]
+    _, share = calibration._on_every_block(config, 6)
+    assert share == pytest.approx(2 / 6)
+    assert calibration._trial_sizes(models.empty_model("tiny")) == (6,)
