@@ -9,6 +9,7 @@ import concurrent.futures
 import functools
 import itertools
 import os
+import threading
 
 import numpy as np
 import torch
@@ -143,7 +144,7 @@ class _Call:
         flat_values, flat_slopes = values.numpy().reshape(-1), term_slopes.numpy().reshape(-1)
 
         def work(first: int, last: int, group: int) -> None:
-            room = [self.like.new_empty(count * self.lanes).numpy() for count in rooms]
+            room = _room([count * self.lanes for count in rooms], self.like)
             kernel.walk(
                 tables.tables, tables.n_qubits, self.lanes, self.padded, *self.angles,
                 first, last, backward, flat_values, self.kept,
@@ -153,6 +154,19 @@ class _Call:
         edges = [self.n_blocks * g // n_groups * self.lanes for g in range(n_groups + 1)]
         _share_out(work, [(*pair, g) for g, pair in enumerate(itertools.pairwise(edges))])
         return term_slopes, of_sums.sum(0), of_phases.sum(0)
+
+
+_own = threading.local()
+
+
+def _room(counts: list[int], like: Tensor) -> list[np.ndarray]:
+    """Arrays to work in, kept by every thread: fresh memory costs more than the work done in it."""
+    name = str(like.dtype)
+    room = getattr(_own, name, like)
+    if len(room) < sum(counts):
+        room = like.new_empty(sum(counts))
+        setattr(_own, name, room)
+    return [part.numpy() for part in room[: sum(counts)].split(counts)]
 
 
 def _share_out(work, jobs: list[tuple]) -> None:
@@ -181,7 +195,8 @@ def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
 
 
 def _lanes(n_qubits: int, batch: int, itemsize: int) -> int:
-    """Samples a block: whole vectors, 128 at most, ψ and λ within the cache of one core."""
+    """Samples a block: whole vectors, ψ and λ in the cache of one core, and blocks for all cores."""
     vector = VECTOR_BYTES // itemsize
     fitting = CACHE_BYTES // (4 * 2**n_qubits * VECTOR_BYTES)
-    return vector * max(1, min(fitting, 128 // vector, -(-batch // vector)))
+    most = (128 if n_qubits < 7 else 64) // vector
+    return vector * max(1, min(fitting, most, -(-batch // vector)))

@@ -83,11 +83,12 @@ class _OneByOne(torch.autograd.Function):
         grads = [torch.zeros_like(inputs), torch.zeros_like(params)]
         if not wanted:
             return (*grads, None, None)
-        jacobian = qml.jacobian(lambda x, p: qml.math.stack(node(x, p)), argnums=wanted)
+        slopes = qml.grad(lambda x, p, g: qml.math.dot(g, qml.math.stack(node(x, p))), wanted)
         for row, (x, g) in enumerate(zip(inputs.numpy(), grad.numpy(), strict=True)):
             arrays = [qml.numpy.array(a, requires_grad=True) for a in (x, params.numpy())]
-            for i, jac in zip(wanted, jacobian(*arrays), strict=True):
-                grads[i][row if i == 0 else ...] += torch.from_numpy(g @ np.asarray(jac))
+            found = slopes(*arrays, qml.numpy.array(g, requires_grad=False))
+            for i, slope in zip(wanted, found, strict=True):
+                grads[i][row if i == 0 else ...] += torch.from_numpy(np.array(slope))
         return (*grads, None, None)
 
 
