@@ -79,9 +79,9 @@ def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def table(summary: dict[str, Any]) -> list[tuple[str, ...]]:
-    """The same as `rows`, as a line of titles and a line a label."""
+    """The same turned on its side, for a terminal: a line of labels, then a line a measure."""
     made = rows(summary)
-    return [tuple(made[0]), *(tuple(row.values()) for row in made)] if made else []
+    return [(title, *(row[title] for row in made)) for title in made[0]] if made else []
 
 
 def _over(entries: list[dict[str, Any]], name: str) -> dict[str, float] | None:

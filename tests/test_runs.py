@@ -201,8 +201,8 @@ def test_a_stop_at_any_moment_changes_nothing_in_the_end(method, tmp_path):
         return measured(runs.Run(files.path))
 
     straight = story()
-    # while loading, in the evaluations at 0 and 3, at a checkpoint, at an epoch's end, in the last evaluation, in the answers
-    for moment in (1, 5, 8, 10, 14, 17, 23, 27, 29):
+    # in the evaluations at 0, 3 and 9 and in the answers, or near them
+    for moment in (5, 10, 17, 27):
         assert story(moment) == straight, moment
     assert story(6, 9, 12) == straight
 
