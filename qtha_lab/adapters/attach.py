@@ -122,6 +122,7 @@ def _in_one_sentence(peft_config: PeftConfig):
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="You are trying to modify a model with PEFT")
+            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # peft reads it
             yield
     except (TypeError, ValueError, NotImplementedError, KeyError) as problem:
         kind = getattr(peft_config.peft_type, "value", peft_config.peft_type)
@@ -151,6 +152,7 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
     name = kwargs.get("adapter_name", "default")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # peft reads it
         try:
             loaded = PeftModel.from_pretrained(model, str(folder), **kwargs)
         except (RuntimeError, KeyError, ValueError) as problem:
