@@ -18,6 +18,7 @@ class Declared(BaseModel):
     """An immutable description whose every field is checked when it is made.
 
     Example:
+        >>> from pydantic import Field
         >>> class Box(Declared):
         ...     width: int = Field(1, ge=1)
         >>> Box(width=0)
