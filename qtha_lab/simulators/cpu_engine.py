@@ -176,7 +176,8 @@ def _share_out(work, jobs: list[tuple]) -> None:
     helping = [_pool(os.getpid()).submit(_work_off, work, left) for _ in range(n_helpers)]
     _work_off(work, left)
     for helper in helping:
-        helper.result()
+        if not helper.cancel():  # one that has not begun finds nothing left to do
+            helper.result()
 
 
 def _work_off(work, jobs: collections.deque) -> None:
