@@ -13,9 +13,10 @@ import torch
 from torch import nn
 from transformers import AutoTokenizer
 
-from qtha_lab import adapters, calibration, refusals, simulators, slots
-from qtha_lab.experiment import Experiment
+from qtha_lab import adapters, calibration, simulators
+from qtha_lab.experiment import Experiment, refusals
 from qtha_lab.models.catalogue import locate
+from qtha_lab.rundir import slots
 from qtha_lab.tasks import Task
 
 SAMPLED_ROWS = 64

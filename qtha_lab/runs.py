@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qtha_lab import paths, slots
-from qtha_lab.events import EventLog, history, read_events, read_tail
+from qtha_lab import paths
 from qtha_lab.experiment import Experiment
-from qtha_lab.rundir import RunDir, read_json
+from qtha_lab.rundir import RunDir, read_json, slots
+from qtha_lab.rundir.events import EventLog, history, read_events, read_tail
 from qtha_lab.settings import nearest
 
 __all__ = ["Run", "Status", "attach", "history", "launch", "list_runs"]
@@ -101,7 +101,7 @@ class Run:
         return read_events(self.files.events, offset)
 
     def history(self) -> list[dict[str, Any]]:
-        """The events that still hold after any resume (see `qtha_lab.events.history`)."""
+        """The events that still hold after any resume (see `qtha_lab.rundir.events.history`)."""
         return history(self.events()[0])
 
     def summary(self) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """The process of one run: `python -m qtha_lab.worker RUN_DIR`.
 
 Holds the run's lock while it lives, waits for a slot, fine-tunes and tells its state as events.
-Imports torch only once it has a slot; the fine-tuning itself is in `qtha_lab.finetune`.
+Imports torch only once it has a slot; the fine-tuning itself is in `qtha_lab.training.finetune`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import time
 import traceback
 from pathlib import Path
 
-from qtha_lab import paths, slots
-from qtha_lab.events import EventLog, read_tail
-from qtha_lab.rundir import RunDir
+from qtha_lab import paths
+from qtha_lab.rundir import RunDir, slots
+from qtha_lab.rundir.events import EventLog, read_tail
 
 EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1, "diverged": 1}
 REFUSED = 2
@@ -75,7 +75,7 @@ def _work(run: RunDir, log: EventLog, stop: StopRequest) -> str:
         else:
             _use_threads(threads)
             log.append("status", state="loading", step=_last_step(run), message="libraries")
-            from qtha_lab.finetune import fine_tune
+            from qtha_lab.training.finetune import fine_tune
 
             state, step, message = fine_tune(run, log, stop, threads)
     except Exception as error:

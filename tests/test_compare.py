@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from qtha_lab import compare, findings, runs, slots
-from qtha_lab.comparison_table import aggregate, rows, table
+from qtha_lab import compare, runs
+from qtha_lab.compare import findings
+from qtha_lab.compare.table import aggregate, rows, table
 from qtha_lab.experiment import Comparison
+from qtha_lab.rundir import slots
 
 METHODS = "lora(r=2),qtha(r=2,waist=8,n_layers=1,bond_dim=2)"
 TRAINING = {

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from qtha_lab import slots
-from qtha_lab.events import EventLog, history, read_events, read_tail
+from qtha_lab.rundir import slots
+from qtha_lab.rundir.events import EventLog, history, read_events, read_tail
 
 
 def numbers(events):
@@ -134,7 +134,7 @@ def test_of_one_kind_and_step_the_last_line_counts():
 
 # ---- locks and slots ----
 
-HOLDER = "import sys; from qtha_lab import slots; slots.hold(__import__('pathlib').Path(sys.argv[1])); print(1, flush=True); sys.stdin.read()"
+HOLDER = "import sys; from qtha_lab.rundir import slots; slots.hold(__import__('pathlib').Path(sys.argv[1])); print(1, flush=True); sys.stdin.read()"
 
 
 @pytest.fixture

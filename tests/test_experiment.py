@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qtha_lab import calls, refusals
-from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
+from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training, calls, refusals
 from qtha_lab.settings import settings_of
 
 EXPERIMENTS = [

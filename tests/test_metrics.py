@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from qtha_lab import metrics
+from qtha_lab.training import metrics
 
 
 def test_exact_match_ignores_case_punctuation_and_spaces():

@@ -5,8 +5,8 @@ import time
 import pytest
 import torch
 
-from qtha_lab import adapters, calibration, models, refusals, tasks
-from qtha_lab.experiment import Experiment, Training
+from qtha_lab import adapters, calibration, models, tasks
+from qtha_lab.experiment import Experiment, Training, refusals
 from qtha_lab.preview import mean_length, preview
 
 TRAINING = Training(threads=1)

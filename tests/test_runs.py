@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from qtha_lab import runs, slots
-from qtha_lab.events import EventLog
+from qtha_lab import runs
 from qtha_lab.experiment import Experiment
-from qtha_lab.finetune import fine_tune
-from qtha_lab.rundir import RunDir
+from qtha_lab.rundir import RunDir, slots
+from qtha_lab.rundir.events import EventLog
+from qtha_lab.training.finetune import fine_tune
 
 QTHA = "qtha(r=3,waist=8,n_layers=2,bond_dim=2,learning_rate=0.01)"
 LORA = "lora(r=2,lora_dropout=0.2,learning_rate=0.01)"
@@ -135,7 +135,8 @@ def test_every_step_is_told_and_evaluations_come_when_due(straight):
 
 @pytest.mark.slow
 def test_both_methods_start_from_the_loss_of_the_base_model(straight):
-    from qtha_lab import evaluation, models, tasks
+    from qtha_lab import models, tasks
+    from qtha_lab.training import evaluation
 
     base = models.load_model("tiny")
     task = tasks.load_task("qa", seed=5, train_rows=50, eval_rows=9)
@@ -224,7 +225,8 @@ def test_no_base_weight_is_ever_written(straight):
 
 @pytest.mark.slow
 def test_the_adapter_can_be_loaded_and_gives_the_loss_it_was_left_with(straight):
-    from qtha_lab import adapters, evaluation, models, tasks
+    from qtha_lab import adapters, models, tasks
+    from qtha_lab.training import evaluation
 
     run = straight[QTHA]
     base = models.load_model("tiny")
@@ -267,7 +269,8 @@ def test_a_loss_or_gradient_that_is_no_number_ends_the_run_and_keeps_the_last_go
 @pytest.mark.slow
 def test_the_loss_told_is_the_mean_over_all_tokens_of_the_step(folder):
     # 6 rows make exactly one step of 2 batches of 3; the adapter's start changes nothing
-    from qtha_lab import evaluation, models, tasks
+    from qtha_lab import models, tasks
+    from qtha_lab.training import evaluation
 
     run = finished(
         runs.launch(

@@ -9,10 +9,10 @@ import pytest
 
 from qtha_lab import runs
 from qtha_lab.adapters import get_method, method_names
-from qtha_lab.events import EventLog, history
 from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
 from qtha_lab.figures import curves
 from qtha_lab.rundir import RunDir
+from qtha_lab.rundir.events import EventLog, history
 from qtha_lab.settings import Setting, settings_of
 from qtha_lab.tasks import task_names, task_settings
 from widgets.form import Form

@@ -12,6 +12,7 @@ from qtha_lab.figures import curves
 from widgets import look
 
 TICK_SECONDS = 0.5
+REMEMBER_TICKS = 10
 KINDS = tuple(curves.PANELS)
 MODEBAR = {
     "bgcolor": "rgba(0,0,0,0)",
@@ -38,7 +39,7 @@ class Track:
         return changed
 
     def _go_back(self, step: int) -> set[str]:
-        """A run that goes on from a checkpoint does the later steps again (as `qtha_lab.events.history`)."""
+        """A run that goes on from a checkpoint does the later steps again (as `qtha_lab.rundir.events.history`)."""
         changed = {kind for kind, points in self.points.items() if max(points, default=0) > step}
         for kind in changed:
             self.points[kind] = {s: v for s, v in self.points[kind].items() if s <= step}
@@ -73,7 +74,7 @@ class LivePlot:
 
     def show(self, runs: Iterable) -> None:
         """Draw these runs instead, from their beginning."""
-        self.runs = list(runs)
+        self.runs, self.ticks = list(runs), 0
         self.offsets = {run.id: 0 for run in self.runs}
         self.tracks = {
             run.id: Track(run.experiment.method.label, run.experiment.seed) for run in self.runs
@@ -86,6 +87,14 @@ class LivePlot:
         self.traces = dict(
             zip(((i, kind) for i in self.tracks for kind in KINDS), self.figure.data, strict=True)
         )
+        self.remember()
+
+    def remember(self) -> None:
+        """Put what is drawn into the widget's state, from which a reloaded page draws it again.
+
+        plotly sends changes to the page only; its display hook is what renews the state.
+        """
+        self.figure._repr_mimebundle_()
 
     def feed(self, news: dict[str, list[dict]]) -> None:
         """Append new events of each run id; only the curves they belong to are sent to the page."""
@@ -110,6 +119,9 @@ class LivePlot:
         if runs is self.runs:
             self.offsets = {run_id: offset for run_id, (_, offset) in news.items()}
             self.feed({run_id: events for run_id, (events, _) in news.items()})
+            self.ticks += 1
+            if self.ticks % REMEMBER_TICKS == 1:
+                self.remember()
 
     async def follow(self) -> None:
         """Draw at most twice a second, until every run has ended (see `Run.status`)."""
@@ -117,5 +129,5 @@ class LivePlot:
             statuses = [await asyncio.to_thread(run.status) for run in self.runs]
             await self.tick()
             if all(status.ended for status in statuses):
-                return
+                return self.remember()
             await asyncio.sleep(TICK_SECONDS)

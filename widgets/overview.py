@@ -3,8 +3,8 @@
 Shows what `qtha_lab.preview` found; computes nothing.
 """
 
-from qtha_lab import findings
 from qtha_lab.cli.output import duration
+from qtha_lab.compare import findings
 from qtha_lab.figures.theme import method_of
 from widgets import look
 
@@ -51,6 +51,6 @@ def _row(label: str, preview, steps: int) -> dict[str, str]:
 
 
 def _entry(label: str, preview) -> dict:
-    """What `qtha_lab.findings` wants to know of a method."""
+    """What `qtha_lab.compare.findings` wants to know of a method."""
     count = preview.trainable_parameters
     return {"label": label, "method": method_of(label), "trainable_parameters": count}

@@ -70,6 +70,7 @@ class Watch:
             self.list.update(statuses)
             before, ended = ended, sum(status.ended for status in statuses.values())
             if ended != before:
+                self.plot.remember()
                 await self.tell()
             if ended == len(statuses):
                 return

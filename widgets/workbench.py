@@ -97,13 +97,16 @@ class Workbench:
 
     async def _list_past(self) -> None:
         self.past = groups(await asyncio.to_thread(runs_.list_runs))
-        self.pick.options = [("show earlier runs …", None), *((g.title, g) for g in self.past)]
+        self.pick.options = self._choices()
+
+    def _choices(self) -> list[tuple[str, object]]:
+        return [("show earlier runs …", ""), *((group.title, group) for group in self.past)]
 
     def _picked(self, change) -> None:
-        if change["new"] is not None:
+        if isinstance(change["new"], Group):
             self.watch.show(change["new"].runs)
             self.say(f"Showing the runs of {change['new'].title}.")
-            self.pick.value = None
+            self.pick.value = ""
 
     def _laid_out(self) -> ipw.Widget:
         launch = ipw.Button(description="Launch", icon="rocket", button_style="primary")
@@ -112,8 +115,7 @@ class Workbench:
         stop.on_click(lambda _: self.watch.stop(self.watch.runs))
         resume = ipw.Button(description="Resume all", icon="play")
         resume.on_click(lambda _: self.watch.resume(self.watch.runs))
-        self.pick = ipw.Dropdown(options=[("show earlier runs …", None)], layout={"width": "320px"})
-        self.pick.options = [*self.pick.options, *((group.title, group) for group in self.past)]
+        self.pick = ipw.Dropdown(options=self._choices(), layout={"width": "320px"})
         self.pick.observe(self._picked, "value")
         code = ipw.Accordion(self.code, titles=tuple(CODE))
         left = look.column(self.setup.panel, flex="1 1 560px", min_width="0")

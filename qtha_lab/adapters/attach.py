@@ -122,7 +122,9 @@ def _in_one_sentence(peft_config: PeftConfig):
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="You are trying to modify a model with PEFT")
-            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # peft reads it
+            warnings.filterwarnings(
+                "ignore", message="`is_gradient_checkpointing`"
+            )  # peft reads it
             yield
     except (TypeError, ValueError, NotImplementedError, KeyError) as problem:
         kind = getattr(peft_config.peft_type, "value", peft_config.peft_type)

@@ -12,14 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from qtha_lab import runs, slots
-from qtha_lab.comparison_table import aggregate, rows, table
+from qtha_lab import runs
+from qtha_lab.compare.findings import notes
 from qtha_lab.experiment import Comparison, Experiment
-from qtha_lab.findings import notes
-from qtha_lab.rundir import write_json, write_whole
+from qtha_lab.rundir import slots, write_json, write_whole
 from qtha_lab.runs import Run, Status
-
-__all__ = ["aggregate", "rows", "run", "table"]
 
 Progress = Callable[[Run, Status], None]
 POLL_SECONDS = 0.3

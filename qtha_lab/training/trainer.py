@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from qtha_lab.evaluation import Interrupted, evaluating
-from qtha_lab.events import EventLog
 from qtha_lab.experiment import Experiment
+from qtha_lab.rundir.events import EventLog
+from qtha_lab.training.evaluation import Interrupted, evaluating
 
 COMPLETE = "complete"
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab import paths
-from qtha_lab.slots import n_cores
+from qtha_lab.rundir.slots import n_cores
 
 PACKAGES = ["qtha-lab", "torch", "transformers", "peft", "accelerate", "datasets", "safetensors"]
 PACKAGES += ["pennylane", "pennylane-lightning", "numba", "numpy", "sacrebleu", "rouge-score"]

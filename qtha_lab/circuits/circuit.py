@@ -7,9 +7,7 @@ import collections
 import dataclasses
 import functools
 
-from qtha_lab.gates import GATES, Angle, Gate, GateKind
-
-__all__ = ["GATES", "Angle", "Circuit", "Gate", "GateKind", "to_pennylane"]
+from qtha_lab.circuits.gates import Gate
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,7 +103,7 @@ class Circuit:
             width: Most characters a line; a wider circuit goes on below.
             max_rows: Most such continuations; the rest is counted, not drawn.
         """
-        from qtha_lab.drawing import draw
+        from qtha_lab.circuits.drawing import draw
 
         return draw(self, width, max_rows)
 

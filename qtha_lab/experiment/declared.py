@@ -23,7 +23,7 @@ class Declared(BaseModel):
         ...     width: int = Field(1, ge=1)
         >>> Box(width=0)
         Traceback (most recent call last):
-        qtha_lab.declared.FieldError: width must be at least 1, not 0
+        qtha_lab.experiment.declared.FieldError: width must be at least 1, not 0
         >>> Box(widht=2)
         Traceback (most recent call last):
         ValueError: unknown box setting 'widht': did you mean 'width'? Known: width

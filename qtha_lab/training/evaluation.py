@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from qtha_lab import metrics
+from qtha_lab.training import metrics
 
 
 class Interrupted(Exception):  # noqa: N818

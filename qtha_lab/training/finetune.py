@@ -13,13 +13,20 @@ from typing import NamedTuple
 import torch
 from transformers import PrinterCallback, Trainer, set_seed
 
-from qtha_lab import adapters, environment, evaluation, metrics, models, tasks
-from qtha_lab.evaluation import Interrupted
-from qtha_lab.events import EventLog, history, read_events
-from qtha_lab.refusals import HEADS, load_rows, peft_config
+from qtha_lab import adapters, models, tasks
+from qtha_lab.experiment.refusals import HEADS, load_rows, peft_config
 from qtha_lab.rundir import RunDir, write_json
-from qtha_lab.summary import summarise
-from qtha_lab.trainer import Watch, last_checkpoint, remove, remove_broken, training_arguments
+from qtha_lab.rundir.events import EventLog, history, read_events
+from qtha_lab.training import environment, evaluation, metrics
+from qtha_lab.training.evaluation import Interrupted
+from qtha_lab.training.summary import summarise
+from qtha_lab.training.trainer import (
+    Watch,
+    last_checkpoint,
+    remove,
+    remove_broken,
+    training_arguments,
+)
 
 
 class Outcome(NamedTuple):

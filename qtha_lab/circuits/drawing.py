@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qtha_lab.circuits import Circuit
-    from qtha_lab.gates import Gate
+    from qtha_lab.circuits.gates import Gate
 
 
 def draw(circuit: "Circuit", width: int, max_rows: int) -> str:

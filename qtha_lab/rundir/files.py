@@ -15,8 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from qtha_lab.events import finite
 from qtha_lab.experiment import Experiment
+from qtha_lab.rundir.events import finite
 
 
 @dataclass(frozen=True)

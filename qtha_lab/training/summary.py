@@ -13,8 +13,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from qtha_lab.events import history, read_events
 from qtha_lab.rundir import RunDir
+from qtha_lab.rundir.events import history, read_events
 
 LAST_STEPS = 10
 SCORES = ("perplexity", "token_accuracy", "accuracy", "macro_f1")
