@@ -6,7 +6,7 @@ import pytest
 
 from qtha_lab import compare, runs
 from qtha_lab.compare import findings
-from qtha_lab.compare.table import aggregate, rows, table
+from qtha_lab.compare.table import aggregate, rows, tables
 from qtha_lab.experiment import Comparison
 from qtha_lab.rundir import slots
 
@@ -66,10 +66,11 @@ def test_every_run_has_one_entry_with_what_the_table_needs(story):
     for entry in story["first"]["runs"]:
         for key in NEEDED:
             assert entry[key] is not None, key
-    made, turned = rows(story["first"]), table(story["first"])
+    made, (learnt, scores) = rows(story["first"]), tables(story["first"])
     assert len(made) == 2
-    assert [line[0] for line in turned] == list(made[0])
-    assert {len(line) for line in turned} == {1 + 2}
+    assert [*learnt[0], *scores[0][1:]] == list(made[0])
+    for row, first, second in zip(made, learnt[1:], scores[1:], strict=True):
+        assert [*first, *second[1:]] == list(row.values())
 
 
 @pytest.mark.slow
@@ -130,7 +131,7 @@ def test_a_cell_shows_the_spread_only_where_there_is_one():
 
 
 def test_an_empty_summary_has_an_empty_table():
-    assert table({"runs": []}) == []
+    assert tables({"runs": []}) == []
     assert findings.notes([], 0) == []
 
 

@@ -34,7 +34,8 @@ def compare(
     if json:
         print_json(summary)
         return
-    print_table(comparing.table(summary))
+    for part in comparing.tables(summary):
+        print_table(part)
     for note in summary["notes"]:
         print(f"- {note}")
     print(f"in {out / 'summary.json'}")

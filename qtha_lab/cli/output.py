@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]?\d+)?( ?[\w%×±/ ]{,12})?")
+NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]?\d+)?( ?[\w%×±/ ]{,12})?( \[[\d.,–-]+\])?")
 
 
 def print_json(value: Any) -> None:
@@ -24,7 +24,7 @@ def print_table(rows: Sequence[Sequence[str]], caption: str | None = None) -> No
     table = Table(caption=caption, caption_justify="left")
     for index, name in enumerate(heading):
         numeric = all(NUMBER.fullmatch(row[index]) for row in body if row[index])
-        table.add_column(name, justify="right" if numeric else "left")
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in body:
         table.add_row(*row)
     Console().print(table)

@@ -1,6 +1,6 @@
 """Several methods with several seeds: run them, lay them out in a table, say what it shows."""
 
 from qtha_lab.compare.comparing import run, summarise
-from qtha_lab.compare.table import aggregate, rows, table
+from qtha_lab.compare.table import aggregate, rows, tables
 
-__all__ = ["aggregate", "rows", "run", "summarise", "table"]
+__all__ = ["aggregate", "rows", "run", "summarise", "tables"]

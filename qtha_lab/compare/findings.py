@@ -66,7 +66,8 @@ def learning_rates(entries: list[dict[str, Any]]) -> str | None:
     rates = {entry["label"]: entry["learning_rate"] for entry in entries}
     if len(rates) < 2:
         return None
-    said = ", ".join(f"{label} {rate:g}" for label, rate in rates.items())
+    unsaid = {label: rate for label, rate in rates.items() if "learning_rate=" not in label}
+    said = ", ".join(f"{label} {rate:g}" for label, rate in unsaid.items()) or "as in the names"
     return (
         f"Peak learning rates: {said}. None of these runs tuned them: "
         "another learning rate may turn the order round."

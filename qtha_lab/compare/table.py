@@ -32,6 +32,8 @@ COLUMNS = (
     ("adapter KiB", "adapter_kib", "{:.0f}"),
 )
 
+LEARNT = ("method", "parameters", "seeds", "eval loss, start", "eval loss", "train loss")
+
 
 def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """One entry a label, in the order of the runs: mean, min and max of each measure over the seeds.
@@ -78,10 +80,18 @@ def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def table(summary: dict[str, Any]) -> list[tuple[str, ...]]:
-    """The same turned on its side, for a terminal: a line of labels, then a line a measure."""
+def tables(summary: dict[str, Any]) -> list[list[tuple[str, ...]]]:
+    """The same for a terminal, a line a label: first what was learnt, then scores and cost.
+
+    Each table begins with its titles, and the label is the first column of both.
+    """
     made = rows(summary)
-    return [(title, *(row[title] for row in made)) for title in made[0]] if made else []
+    if not made:
+        return []
+    titles = list(made[0])
+    first = [title for title in titles if title in LEARNT]
+    rest = ["method", *(title for title in titles if title not in LEARNT)]
+    return [[tuple(part), *(tuple(row[t] for t in part) for row in made)] for part in (first, rest)]
 
 
 def _over(entries: list[dict[str, Any]], name: str) -> dict[str, float] | None:
