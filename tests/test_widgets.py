@@ -22,6 +22,7 @@ from widgets.methods import MethodTabs, choice_settings
 from widgets.past import groups
 from widgets.run_list import RunList
 from widgets.setup import Setup
+from widgets.workbench import Workbench
 
 DECLARED = {
     **{f"method {name}": get_method(name).settings() for name in method_names()},
@@ -266,3 +267,66 @@ def test_work_handed_over_from_another_thread_runs_on_the_kernel_loop():
         await asyncio.wait_for(ran.wait(), timeout=5)
 
     asyncio.run(main())
+
+
+def in_a_kernel(work):
+    """Run a coroutine function given a workbench made inside a running loop, as a cell makes it."""
+
+    async def main():
+        bench = Workbench()
+        try:
+            return await work(bench)
+        finally:
+            bench.background.stop()
+
+    return asyncio.run(main())
+
+
+async def settled(bench):
+    while tasks := list(bench.background.tasks.values()):
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_a_bad_entry_stands_in_the_banner_and_nothing_launches():
+    async def work(bench):
+        bench.setup.methods.entries[0].options["r"].value = 0
+        bench.background.start("launch", bench.launch)
+        await settled(bench)
+        return bench.banner.value, bench.banner._dom_classes
+
+    said, classes = in_a_kernel(work)
+    assert said == "qtha: r must be at least 1, not 0"
+    assert "qtha-wrong" in classes
+    assert runs.list_runs() == []
+
+
+def test_the_preview_counts_warns_and_draws_before_anything_is_launched():
+    async def work(bench):
+        await settled(bench)
+        shown = bench.overview
+        return shown.table.value, shown.warnings.value, shown.circuits.value, bench.code[2].value
+
+    table, warnings, circuits, command = in_a_kernel(work)
+    assert "30,720" in table  # LoRA r=8 on q, v of 6 layers: 6 · 8 · ((192 + 192) + (192 + 64))
+    assert "QTHA trains" in warnings
+    assert "RY(x0)" in circuits
+    assert "qtha-lab compare" in command
+
+
+def test_a_new_workbench_shows_the_runs_of_an_earlier_one(tmp_path):
+    for method in ("lora(r=2)", "qtha(r=4)"):
+        run = run_folder(tmp_path / "runs", method, name="before", steps=9)
+        write(run, status("running", 0), train(1, 5.0), status("stopped", 1))
+
+    async def work(bench):
+        await bench.watch.follow()
+        start = bench.setup.comparison()
+        return [list(t.y) for t in bench.watch.plot.figure.data], start, bench.banner.value
+
+    drawn, start, said = in_a_kernel(work)
+    assert drawn[0] == drawn[2] == [5.0]
+    assert (start.training.steps, [m.label for m in start.methods]) == (
+        9,
+        ["lora(r=2)", "qtha(r=4)"],
+    )
+    assert "tiny/qa · lora(r=2), qtha(r=4) · 2 runs" in said
