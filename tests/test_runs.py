@@ -421,7 +421,7 @@ def test_a_run_id_reads_as_what_it_is():
     described = Experiment(
         model="./models/My Model", task="data/my.jsonl", method="qtha(r=4)", seed=3
     )
-    from qtha_lab.rundir import run_id
+    from qtha_lab.rundir.files import run_id
 
     date, clock, model, task, method, seed, tag = run_id(described).split("-")
     assert (len(date), len(clock), len(tag)) == (8, 6, 4)

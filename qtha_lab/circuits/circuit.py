@@ -7,7 +7,7 @@ import collections
 import dataclasses
 import functools
 
-from qtha_lab.circuits.gates import Gate
+from qtha_lab.circuits.gates import Angle, Gate
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
