@@ -69,7 +69,7 @@ def test_a_comparison_is_read_from_a_file_and_flags_win_over_it(tmp_path):
     ("words", "sentence"),
     [
         (["--method", "qhta"], "unknown method 'qhta': did you mean 'qtha'"),
-        (["--method", "qtha(r=1)"], "r"),
+        (["--method", "qtha(r=1)"], "r must be at least 2, not 1"),
         (["--model", "tinny"], "did you mean 'tiny'"),
         (["--task", "qaa"], "did you mean 'qa'"),
         (["--steps", "0"], "steps must be at least 1, not"),

@@ -264,7 +264,10 @@ def test_every_ansatz_can_be_inside(ansatz):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"r": 1}, "ansatz 'qtha' needs at least 2 qubits, not 1"),
+        (
+            {"r": 1},
+            "r must be at least 2, not 1: the circuit has r qubits, and ansatz 'qtha' needs 2",
+        ),
         ({"ansatz": "qhta"}, "ansatz must be one of .*: did you mean 'qtha'"),
         ({"engine": "gpu9"}, "unknown engine 'gpu9'"),
         ({"init": "zero"}, "init must be one of paper, balanced, not 'zero'"),

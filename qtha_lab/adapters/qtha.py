@@ -87,6 +87,12 @@ class QthaConfig(AdapterConfig):
                 "fusion 'hadamard' multiplies two branches: use_circuit and use_linear must be on"
             )
         if self.use_circuit:
+            least = ansatze.get(self.ansatz).min_qubits
+            if self.r < least:
+                raise ValueError(
+                    f"r must be at least {least}, not {self.r}: the circuit has r qubits, and "
+                    f"ansatz {self.ansatz!r} needs {least}"
+                )
             check_engine(self.engine, self.circuit())
 
     @property

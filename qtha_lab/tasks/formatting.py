@@ -32,7 +32,11 @@ def answer_spans(
     """The whole text and the character spans of its answers, each with its end-of-turn token.
 
     Example:
-        >>> text, spans = answer_spans([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}], tokenizer)
+        >>> from transformers import AutoTokenizer
+        >>> from qtha_lab.paths import data_dir
+        >>> tokenizer = AutoTokenizer.from_pretrained(data_dir() / "models" / "tiny")
+        >>> said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+        >>> text, spans = answer_spans(said, tokenizer)
         >>> [text[a:b] for a, b in spans]
         ['Hello<|im_end|>']
     """
