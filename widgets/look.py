@@ -1,6 +1,7 @@
 """The look of every panel: one style sheet that follows JupyterLab's light or dark theme, and small HTML pieces."""
 
 import html
+import re
 from collections.abc import Iterable
 
 import ipywidgets as ipw
@@ -22,12 +23,14 @@ CSS = """<style>
 .qtha-table th {font-weight: 600; vertical-align: bottom; line-height: 1.2;}
 .qtha-table td {white-space: nowrap;}
 .qtha-table th:first-child, .qtha-table td:first-child {text-align: left;}
+.qtha-table td:first-child {white-space: normal; min-width: 90px;}
 .qtha-table .widget-html-content {line-height: 1.4; overflow-x: auto;}
 .qtha-code pre {font-family: var(--jp-code-font-family); font-size: 12px; line-height: 1.35; margin: 0; padding: 6px;
   background: var(--jp-layout-color2); color: var(--jp-ui-font-color1); overflow-x: auto; white-space: pre;}
 .qtha-row {align-items: center; flex-flow: row wrap; column-gap: 8px;}
 .qtha-top {flex-flow: row wrap; gap: 8px 24px;}
 .qtha-stale {opacity: 0.5;}
+.qtha-run {min-width: 0; overflow: hidden;}
 .qtha-run .widget-html-content {overflow: hidden; text-overflow: ellipsis; white-space: nowrap;}
 .qtha-plot .main-svg text {fill: var(--jp-ui-font-color1) !important;}
 </style>"""
@@ -82,7 +85,12 @@ def table(rows: list[dict[str, str]]) -> str:
         return ""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in rows[0])
     body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row.values()) + "</tr>"
+        "<tr>" + "".join(f"<td>{_breakable(cell)}</td>" for cell in row.values()) + "</tr>"
         for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _breakable(cell: str) -> str:
+    """A label with many options may go on in the next line after any comma between them."""
+    return re.sub(r",(?=[a-z])", ",<wbr>", html.escape(cell))

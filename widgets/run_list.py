@@ -24,7 +24,7 @@ class RunRow:
         color = method_style(label)["color"]
         said = html.escape(f"{label} · seed {run.experiment.seed} · {run.path}")
         name = f'<b style="color:{color}">{html.escape(label)}</b> · seed {run.experiment.seed}'
-        self.name = look.text(f'<span title="{said}">{name}</span>', "qtha-run", flex="1 1 220px")
+        self.name = look.text(f'<span title="{said}">{name}</span>', "qtha-run", flex="0 0 390px")
         self.bar = ipw.IntProgress(layout={"flex": "2 1 140px", "width": "auto", "height": "20px"})
         self.said = look.text("", "qtha-said", flex="2 1 240px")
         self.said.add_class("qtha-state")

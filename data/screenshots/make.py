@@ -20,6 +20,7 @@ from widgets import Workbench
 
 Workbench(Comparison(methods="qtha(r=4,waist=16,bond_dim=3,learning_rate=0.02), lora(r=2,learning_rate=0.02)"))
 """
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 FINISHED = """() => {
     const states = [...document.querySelectorAll('.qtha-state')].map(one => one.innerText);
     return states.length === 2 && states.every(one => one.startsWith('finished'));
@@ -31,7 +32,8 @@ def make(picture: Path, width: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         notebook, home = Path(folder) / "workbench.ipynb", Path(folder) / "home"
         home.mkdir()
-        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)]), notebook)
+        page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=KERNEL)
+        nbformat.write(page, notebook)
         runs = str(Path(folder) / "runs")
         with open_lab(notebook, home, size=(width, 2400), QTHA_LAB_RUNS=runs) as lab:
             lab.page.keyboard.press("Control+b")  # fold the file browser away

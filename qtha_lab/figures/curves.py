@@ -75,7 +75,7 @@ def empty_curves(theme: str = "light") -> go.Figure:
     figure = go.Figure(layout={"template": look.template(theme), "height": 360})
     for panel, (x, y, title) in enumerate(PANELS.values()):
         number = x[1:]
-        domain = [0, 0.46] if panel == 0 else [0.54, 1]
+        domain = [0, 0.44] if panel == 0 else [0.56, 1]
         figure.layout[f"xaxis{number}"] = {"title": {"text": "step"}, "domain": domain, "anchor": y}
         figure.layout[f"yaxis{number}"] = {"title": {"text": title}, "anchor": x}
     return figure
