@@ -23,7 +23,7 @@ class RunRow:
         label = run.experiment.method.label
         color = method_style(label)["color"]
         said = html.escape(f"{label} · seed {run.experiment.seed} · {run.path}")
-        name = f'<b style="color:{color}">{html.escape(label)}</b> · seed {run.experiment.seed}'
+        name = f'seed {run.experiment.seed} · <b style="color:{color}">{html.escape(label)}</b>'
         self.name = look.text(f'<span title="{said}">{name}</span>', "qtha-run", flex="0 0 390px")
         self.bar = ipw.IntProgress(layout={"flex": "2 1 140px", "width": "auto", "height": "20px"})
         self.said = look.text("", "qtha-said", flex="2 1 240px")
