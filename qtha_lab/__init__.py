@@ -20,7 +20,6 @@ _HOME = {
     "launch": "runs",
     "attach": "runs",
     "list_runs": "runs",
-    "preview": "preview",
 }
 
 __all__ = ["__version__", *_HOME]

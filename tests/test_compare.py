@@ -124,8 +124,8 @@ def test_a_run_that_did_not_finish_is_counted_and_not_averaged():
 
 def test_a_cell_shows_the_spread_only_where_there_is_one():
     (row,) = rows({"runs": [entry("lora", 0, 1.0), entry("lora", 1, 2.0)]})
-    assert row["eval loss"] == "1.5000 [1.0000–2.0000]"
-    assert row["eval loss, start"] == "6.0000"
+    assert row["eval loss"] == "1.500 [1.000–2.000]"
+    assert row["eval loss, start"] == "6.000"
     assert row["parameters"] == "100"
     assert "accuracy" not in row
 

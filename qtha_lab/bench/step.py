@@ -13,6 +13,8 @@ from typing import Any
 from qtha_lab.bench.machine import forget_peak_memory, machine, peak_memory_bytes
 from qtha_lab.experiment import MethodChoice
 
+MEMORY_ROUNDS = 3
+
 
 def bench_step(
     model: str,
@@ -27,7 +29,8 @@ def bench_step(
 
     Args:
         methods: The first one is the reference of the ratios.
-        rounds: Counted turns of each method; one more goes before as a warm-up.
+        rounds: Counted turns of each method; one more goes before as a warm-up. Memory is measured in
+            turns of its own, since giving the heap back to the system slows the step after it.
 
     Returns:
         `machine`, `settings`, and under `methods` one entry each: `label`, `trainable_parameters`,
@@ -47,8 +50,11 @@ def bench_step(
     ids = torch.randint(10, base.config.vocab_size, (batch_size, tokens))
     for done in range(rounds + 1):
         for step in steps if done % 2 else reversed(steps):
-            step.take(ids)
+            step.time(ids)
         on_round(done, rounds)
+    for _ in range(MEMORY_ROUNDS):
+        for step in steps:
+            step.weigh(ids)
     reference = steps[0]
     return {
         "benchmark": "step",
@@ -81,20 +87,24 @@ class _Step:
         self.seconds: list[float] = []
         self.memory: list[int | None] = []
 
-    def take(self, ids) -> None:
-        forget_peak_memory()
+    def time(self, ids) -> None:
         start = time.perf_counter()
+        self._take(ids)
+        self.seconds.append(time.perf_counter() - start)
+
+    def weigh(self, ids) -> None:
+        forget_peak_memory()
+        self._take(ids)
+        self.memory.append(peak_memory_bytes())
+
+    def _take(self, ids) -> None:
         self.model(input_ids=ids, labels=ids).loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.seconds.append(time.perf_counter() - start)
-        self.memory.append(peak_memory_bytes())
 
     def result(self, reference: "_Step") -> dict[str, Any]:
         mine, theirs = self.seconds[1:], reference.seconds[1:]
-        memory = [bytes_ for bytes_ in self.memory[1:] if bytes_ is not None]
-        other = [bytes_ for bytes_ in reference.memory[1:] if bytes_ is not None]
-        peak = statistics.median(memory) if memory else None
+        peak, least = _median(self.memory), _median(reference.memory)
         return {
             "label": self.label,
             "trainable_parameters": sum(p.numel() for p in self.trained),
@@ -102,5 +112,10 @@ class _Step:
             "seconds_all": mine,
             "peak_memory_bytes": peak,
             "time_ratio": statistics.median(a / b for a, b in zip(mine, theirs, strict=True)),
-            "memory_ratio": peak / statistics.median(other) if memory else None,
+            "memory_ratio": peak / least if peak and least else None,
         }
+
+
+def _median(values: list[int | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None

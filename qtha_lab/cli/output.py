@@ -21,11 +21,16 @@ def print_json(value: Any) -> None:
 def print_table(rows: Sequence[Sequence[str]], caption: str | None = None) -> None:
     """Print rows of text, the first one being the heading; numbers are aligned to the right."""
     heading, *body = rows
-    table = Table(caption=caption, caption_justify="left")
+    table = Table(caption=caption, caption_justify="left", padding=(0, 0))
+    broken = [[cell.replace(" [", "\n[") for cell in row] for row in body]  # a range below its mean
     for index, name in enumerate(heading):
-        numeric = all(NUMBER.fullmatch(row[index]) for row in body if row[index])
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in body:
+        cells = [row[index] for row in body if row[index]]
+        numeric = all(map(NUMBER.fullmatch, cells))
+        lines = [line for row in broken for line in row[index].splitlines()]
+        width = max(map(len, [*name.split(), *(lines if numeric else [])]))
+        side = "right" if numeric else "left"
+        table.add_column(name, justify=side, min_width=width, overflow="fold")
+    for row in broken:
         table.add_row(*row)
     Console().print(table)
 

@@ -17,9 +17,9 @@ MEASURES += ["macro_f1", "exact_match", "bleu4", "rouge1", "rouge2", "rougeL"]
 MEASURES += ["seconds_per_step", "peak_memory_bytes", "adapter_bytes", "wall_seconds"]
 # column title, measure, how to write one value; the rest of the measures stay in aggregate()
 COLUMNS = (
-    ("eval loss, start", "eval_loss_start", "{:.4f}"),
-    ("eval loss", "eval_loss", "{:.4f}"),
-    ("train loss", "train_loss", "{:.4f}"),
+    ("eval loss, start", "eval_loss_start", "{:.3f}"),
+    ("eval loss", "eval_loss", "{:.3f}"),
+    ("train loss", "train_loss", "{:.3f}"),
     ("perplexity", "perplexity", "{:.1f}"),
     ("token accuracy", "token_accuracy", "{:.3f}"),
     ("accuracy", "accuracy", "{:.3f}"),
@@ -66,7 +66,10 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
-    """One row of ready-made text a label; only columns in which some label has a value."""
+    """One row of ready-made text a label; only columns in which some label has a value.
+
+    A number is the mean over the seeds; what was learnt has the smallest and the largest in brackets.
+    """
     groups = [_with_units(group) for group in aggregate(summary)]
     columns = [c for c in COLUMNS if any(c[1] in group for group in groups)]
     return [
@@ -74,7 +77,10 @@ def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
             "method": group["label"],
             "parameters": _count(group["trainable_parameters"]),
             "seeds": _seeds(group),
-            **{title: _cell(group.get(name), form) for title, name, form in columns},
+            **{
+                title: _cell(group.get(name), form, with_spread=title in LEARNT)
+                for title, name, form in columns
+            },
         }
         for group in groups
     ]
@@ -112,12 +118,12 @@ def _with_units(group: dict[str, Any]) -> dict[str, Any]:
     return scaled
 
 
-def _cell(over: dict[str, float] | None, form: str) -> str:
-    """One number, with the smallest and largest in brackets where they read differently."""
+def _cell(over: dict[str, float] | None, form: str, with_spread: bool) -> str:
+    """The mean, with the smallest and largest in brackets where asked and where they read differently."""
     if over is None:
         return "–"
     mean, low, high = (form.format(over[key]) for key in ("mean", "min", "max"))
-    return mean if low == high else f"{mean} [{low}–{high}]"
+    return f"{mean} [{low}–{high}]" if with_spread and low != high else mean
 
 
 def _count(count: int | None) -> str:

@@ -1,0 +1,52 @@
+"""The step benchmark measures what it says, on the toy model; no test here asserts a time."""
+
+import json
+import sys
+
+import pytest
+
+from qtha_lab.bench.machine import forget_peak_memory, machine, peak_memory_bytes
+from qtha_lab.bench.step import bench_step
+from qtha_lab.experiment import MethodChoice
+
+
+@pytest.fixture(scope="module")
+def measured():
+    methods = [MethodChoice.parse("lora(r=2)"), MethodChoice.parse("qtha(r=3,waist=16)")]
+    seen = []
+    result = bench_step(
+        "tiny", methods, batch_size=2, tokens=8, rounds=2, on_round=lambda *at: seen.append(at)
+    )
+    return result | {"seen": seen}
+
+
+def test_every_method_takes_the_same_number_of_turns(measured):
+    assert [len(entry["seconds_all"]) for entry in measured["methods"]] == [2, 2]
+    assert measured["seen"] == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_ratios_are_those_to_the_first_method(measured):
+    lora, qtha = measured["methods"]
+    assert (lora["time_ratio"], lora["memory_ratio"]) == (1, 1)
+    pairs = [a / b for a, b in zip(qtha["seconds_all"], lora["seconds_all"], strict=True)]
+    assert min(pairs) <= qtha["time_ratio"] <= max(pairs)
+
+
+def test_parameters_are_those_of_the_adapter_alone(measured):
+    # tiny: 6 layers, q 192 -> 192 and v 192 -> 64; LoRA r=2 trains r (in + out) a layer.
+    assert measured["methods"][0]["trainable_parameters"] == 6 * 2 * ((192 + 192) + (192 + 64))
+
+
+def test_the_result_names_its_machine_and_is_plain_json(measured):
+    assert json.loads(json.dumps(measured))["machine"]["processor"] == machine()["processor"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the high-water mark is reset by Linux alone")
+def test_the_high_water_mark_sees_a_block_that_was_freed_again():
+    forget_peak_memory()
+    before = peak_memory_bytes()
+    block = bytearray(200 * 2**20)
+    del block
+    assert peak_memory_bytes() - before > 150 * 2**20
+    forget_peak_memory()
+    assert peak_memory_bytes() - before < 50 * 2**20
