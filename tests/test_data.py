@@ -13,8 +13,12 @@ from qtha_lab.tasks.splits import in_pretraining_pool, normalised
 DATA = data_dir()
 README = (DATA / "README.md").read_text(encoding="utf-8")
 CARD = (DATA / "models" / "tiny" / "README.md").read_text(encoding="utf-8")
+# Texts and weights; the pictures in screenshots/ are drawn again by the script beside them.
 SHIPPED = sorted(
-    f for f in DATA.rglob("*") if f.is_file() and f.suffix not in {".py", ".pyc", ".md"}
+    f
+    for folder in ("models", "tasks")
+    for f in (DATA / folder).rglob("*")
+    if f.is_file() and f.suffix != ".md"
 )
 TASK_FILES = sorted((DATA / "tasks").glob("*.jsonl"))
 LOG = [
