@@ -21,7 +21,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 lab: install
-	$(BIN)/jupyter lab $(ROOT_FLAG) $(BROWSER_FLAG) --port $(PORT) notebooks/00_tour.ipynb
+	$(BIN)/jupyter lab $(ROOT_FLAG) $(BROWSER_FLAG) --port $(PORT) \
+		--ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb
 
 test: install
 	$(BIN)/python -m ruff check .
