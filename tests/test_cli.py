@@ -4,10 +4,12 @@ import json
 import shlex
 
 import pytest
+import typer
+from test_experiment import DESCRIBED
 from typer.testing import CliRunner
 
 from qtha_lab.cli import app, bench, compare, machine, run  # noqa: F401  (they add their commands)
-from qtha_lab.cli.flags import combine
+from qtha_lab.cli.flags import combine, with_flags
 from qtha_lab.experiment import Comparison, Experiment, Training
 from qtha_lab.settings import settings_of
 
@@ -53,6 +55,21 @@ def test_the_equivalent_command_makes_the_same_experiment(experiment):
     assert answer.exit_code == 0, answer.output + str(answer.exception)
     assert Experiment.from_yaml(answer.output) == experiment
     assert "trainable parameters" in answer.output
+
+
+@pytest.mark.parametrize("described", DESCRIBED)
+def test_the_flags_of_a_command_give_the_same_description(described):
+    read, kind = [], type(described)
+    own = typer.Typer()
+
+    @own.command()
+    @with_flags((kind, "own"), (Training, "training"))
+    def command(given: dict | None = None) -> None:
+        read.append(kind(**combine({}, given or {}, Training)))
+
+    words = shlex.split(described.to_command())[2:]
+    answer = CliRunner().invoke(own, words, catch_exceptions=False)
+    assert (answer.exit_code, read) == (0, [described]), answer.output
 
 
 def test_a_comparison_is_read_from_a_file_and_flags_win_over_it(tmp_path):

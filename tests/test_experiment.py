@@ -55,11 +55,6 @@ def test_yaml_read_back_is_the_same(described, tmp_path):
 
 
 @pytest.mark.parametrize("described", DESCRIBED)
-def test_command_read_back_is_the_same(described):
-    assert type(described).from_command(described.to_command()) == described
-
-
-@pytest.mark.parametrize("described", DESCRIBED)
 def test_python_run_gives_the_same(described):
     code, start = described.to_python().rstrip().rsplit("\n", 1)
     names = {}

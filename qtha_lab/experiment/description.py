@@ -131,13 +131,8 @@ class _Described(Declared):
         return equivalents.to_python(self)
 
     def to_command(self) -> str:
-        """The shell command that starts it; `from_command` reads it back."""
+        """The shell command that starts it; `qtha-lab` reads it back as the same description."""
         return equivalents.to_command(self)
-
-    @classmethod
-    def from_command(cls, command: str):
-        """Read what `to_command` wrote."""
-        return cls(**equivalents.from_command(command, cls))
 
 
 class Experiment(_Described):

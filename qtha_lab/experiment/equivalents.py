@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from qtha_lab.experiment.calls import parse_options, split_list, write_options, write_value
+from qtha_lab.experiment.calls import write_options, write_value
 
 COMMANDS = {"Experiment": "run", "Comparison": "compare"}
 
@@ -137,35 +137,3 @@ def _flag_text(name: str, value: Any) -> str:
     if isinstance(value, list):
         return ",".join(map(str, value))
     return write_value(value)
-
-
-def from_command(command: str, declared: type[BaseModel]) -> dict[str, Any]:
-    """The fields in a command that `to_command` wrote."""
-    words = shlex.split(command)
-    start = ["qtha-lab", COMMANDS[declared.__name__]]
-    if words[:2] != start:
-        raise ValueError(f"the command must begin with {' '.join(start)}, not {command!r:.60}")
-    own, training = declared.model_fields, declared.model_fields["training"].annotation.model_fields
-    fields: dict[str, Any] = {"training": {}}
-    words = words[2:]
-    while words:
-        flag = words.pop(0).removeprefix("--").replace("-", "_")
-        negated = flag.removeprefix("no_")
-        home = fields if flag in own else fields["training"]
-        if (training.get(flag) or training.get(negated) or own.get(flag)) is None:
-            raise ValueError(f"unknown flag --{flag.replace('_', '-')} in {command!r:.60}")
-        if training.get(negated) is not None and training[negated].annotation is bool:
-            home[negated] = flag == negated
-        elif not words:
-            raise ValueError(f"--{flag.replace('_', '-')} must be followed by a value")
-        else:
-            home[flag] = _flag_value(flag, words.pop(0))
-    return fields
-
-
-def _flag_value(name: str, text: str) -> Any:
-    if name == "task_options":
-        return parse_options(text)
-    if name == "seeds":
-        return split_list(text)
-    return None if text == "null" else text
