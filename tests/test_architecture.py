@@ -18,6 +18,7 @@ LAYERS = [
     "mpo",
     "adapters",
     "models tasks",
+    "analysis",
     "experiment",
     "rundir",
     "calibration preview training",
