@@ -81,12 +81,12 @@ def test_a_circuit_without_gates_reads_one(engine):
 
 
 @st.composite
-def circuits(draw):
+def circuits(draw, max_inputs=3):
     n_qubits = draw(st.integers(1, 4))
     angle = st.one_of(
         st.builds(
             Angle,
-            st.sampled_from(["input", "param"]),
+            st.sampled_from(["input", "param"] if max_inputs else ["param"]),
             st.integers(0, 2),
             st.sampled_from([1.0, 2.0, -0.5]),
             st.sampled_from([0.0, 0.3]),

@@ -6,16 +6,20 @@ Counting, drawing and exporting read this object; running it is `qtha_lab.simula
 import collections
 import dataclasses
 import functools
+from collections.abc import Iterable
 
 from qtha_lab.circuits.gates import Angle, Gate
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Circuit:
-    """Gates on `n_qubits` qubits that start in |0…0⟩; wire 0 is the most significant bit.
+    """Gates on `n_qubits` qubits; wire 0 is the most significant bit.
+
+    `start` is "zero", |0…0⟩, or "amplitudes": the 2^n inputs, real and normalised, are the first
+    state (amplitude embedding), and then no gate may read an input.
 
     Raises:
-        ValueError: If a gate acts on a wire the circuit does not have.
+        ValueError: If a gate acts on a wire the circuit does not have, or the start is no such.
 
     Example:
         >>> bell = Circuit(2, [Gate("RY", 0, Angle.input(0)), Gate("CNOT", (0, 1))])
@@ -28,6 +32,7 @@ class Circuit:
 
     n_qubits: int
     gates: tuple[Gate, ...]
+    start: str = "zero"
 
     def __post_init__(self):
         object.__setattr__(self, "gates", tuple(self.gates))
@@ -41,6 +46,13 @@ class Circuit:
                     f"gate {position}, {gate}, acts on wire {max(gate.wires)}, "
                     f"but the circuit has wires 0 to {self.n_qubits - 1}"
                 )
+        if self.start not in ("zero", "amplitudes"):
+            raise ValueError(f"a circuit starts in 'zero' or 'amplitudes', not {self.start!r}")
+        if self.start == "amplitudes" and self._highest("input") >= 0:
+            raise ValueError(
+                "the inputs of a circuit that starts in 'amplitudes' are its first state: "
+                "no gate may read one as its angle"
+            )
 
     # Equality and hash by value; the hash is kept, since engines look compiled programs up by it.
     def __eq__(self, other: object) -> bool:
@@ -55,8 +67,8 @@ class Circuit:
         return Circuit, self._key
 
     @property
-    def _key(self) -> tuple[int, tuple[Gate, ...]]:
-        return self.n_qubits, self.gates
+    def _key(self) -> tuple[int, tuple[Gate, ...], str]:
+        return self.n_qubits, self.gates, self.start
 
     @functools.cached_property
     def _hash(self) -> int:
@@ -64,7 +76,9 @@ class Circuit:
 
     @functools.cached_property
     def n_inputs(self) -> int:
-        """Data features a sample must have: the highest index read, plus one."""
+        """Data features a sample must have: the highest index read, plus one; or 2^n amplitudes."""
+        if self.start == "amplitudes":
+            return 2**self.n_qubits
         return self._highest("input") + 1
 
     @functools.cached_property
@@ -75,6 +89,11 @@ class Circuit:
     def _highest(self, source: str) -> int:
         read = (a.index for gate in self.gates for a in gate.angles if a.source == source)
         return max(read, default=-1)
+
+    def then(self, gates: Iterable[Gate]) -> "Circuit":
+        """This circuit with more gates at the end."""
+        more = tuple(gates)
+        return Circuit(self.n_qubits, self.gates + more, self.start) if more else self
 
     def counts(self) -> dict[str, int]:
         """Number of gates of each name, in order of first use."""
@@ -127,7 +146,10 @@ def to_pennylane(circuit: Circuit, inputs, params) -> list:
         return params.new_tensor(number) if isinstance(number, float) and is_torch else number
 
     is_torch = hasattr(params, "new_tensor")
-    return [
+    start = []
+    if circuit.start == "amplitudes":
+        start = [qml.AmplitudeEmbedding(inputs, range(circuit.n_qubits), normalize=True)]
+    return start + [
         getattr(qml, gate.name)(*map(value, gate.angles), wires=gate.wires)
         for gate in circuit.gates
     ]

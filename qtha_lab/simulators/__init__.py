@@ -6,6 +6,15 @@ engines are one file each.
 
 from qtha_lab.simulators.cost import Estimate, estimate
 from qtha_lab.simulators.engines import check_engine, engine_names
-from qtha_lab.simulators.expval import expval_z
+from qtha_lab.simulators.expval import expval, expval_z, probs, state
 
-__all__ = ["Estimate", "check_engine", "engine_names", "estimate", "expval_z"]
+__all__ = [
+    "Estimate",
+    "check_engine",
+    "engine_names",
+    "estimate",
+    "expval",
+    "expval_z",
+    "probs",
+    "state",
+]

@@ -9,7 +9,7 @@ import time
 
 import torch
 
-from qtha_lab.circuits import Circuit
+from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators.engines import choose, engine_module
 from qtha_lab.simulators.expval import expval_z
 
@@ -37,9 +37,10 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto") -> Estimate:
     Raises:
         ValueError: If the engine cannot run the circuit.
     """
-    chosen = choose(engine, circuit, on_cpu=True, transformed=False)
+    readout = Readout.z(circuit.n_qubits)
+    chosen = choose(engine, circuit, readout, "cpu", transformed=False)
     module = engine_module(chosen)
-    module.check(circuit, chosen)
+    module.check(circuit, readout, chosen)
     if batch == 0:
         return Estimate(chosen, 0, 0.0, 0)
     fixed, per_sample, kept = _calibrate(circuit, chosen, torch.get_num_threads())

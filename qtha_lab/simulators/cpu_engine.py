@@ -15,23 +15,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qtha_lab.circuits import Circuit
+from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators import cpu_kernel as kernel
 from qtha_lab.simulators.cpu_plan import Plan, plan
-from qtha_lab.simulators.engines import MAX_CPU_QUBITS
 
+MAX_QUBITS = 20
 GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
 CACHE_BYTES = 2**19  # of one core, for ψ and λ of a block
 KEEP_BYTES = 2**20  # of final states, kept from forward to backward if they are no more
 VECTOR_BYTES = 64
 
 
-def check(circuit: Circuit, name: str) -> None:
-    """Refuse circuits too large to be walked in cache."""
-    if circuit.n_qubits > MAX_CPU_QUBITS:
-        raise ValueError(
-            f"engine 'cpu' takes {MAX_CPU_QUBITS} qubits at most, not {circuit.n_qubits}"
-        )
+def check(circuit: Circuit, readout: Readout, name: str) -> None:
+    """Refuse circuits too large to be walked in cache, and starts and readouts it has no walk for."""
+    if circuit.n_qubits > MAX_QUBITS:
+        raise ValueError(f"engine 'cpu' takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits}")
+    if readout.kind != "strings":
+        raise ValueError(f"engine 'cpu' reads strings of Z, not {readout.kind}: use engine='torch'")
+    if circuit.start != "zero":
+        raise ValueError(f"engine 'cpu' starts in zero, not {circuit.start}: use engine='torch'")
 
 
 def broadcasts(name: str) -> bool:
@@ -51,23 +53,25 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
     )
 
 
-def run(circuit: Circuit, inputs: Tensor, params: Tensor, name: str = "cpu") -> Tensor:
-    """⟨Z⟩ of every qubit, (batch, n_qubits).
+def run(
+    circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str = "cpu"
+) -> Tensor:
+    """What is read, (batch, readout size).
 
     Raises:
         ValueError: If the tensors are not on the CPU.
     """
     if inputs.device.type != "cpu":
         raise ValueError(f"engine 'cpu' takes CPU tensors, not {inputs.device}: use engine='torch'")
-    return _Expval.apply(inputs, params, circuit)
+    return _Expval.apply(inputs, params, plan(circuit, readout))
 
 
 class _Expval(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, inputs: Tensor, params: Tensor, circuit: Circuit) -> Tensor:
+    def forward(ctx, inputs: Tensor, params: Tensor, tables: Plan) -> Tensor:
         ctx.save_for_backward(inputs, params)
-        ctx.call = _Call(plan(circuit), inputs, params, keep=any(ctx.needs_input_grad))
-        values = inputs.new_empty(circuit.n_qubits, ctx.call.padded)
+        ctx.call = _Call(tables, inputs, params, keep=any(ctx.needs_input_grad))
+        values = inputs.new_empty(tables.n_values, ctx.call.padded)
         ctx.call.walk(values)
         return values[:, : len(inputs)].T
 

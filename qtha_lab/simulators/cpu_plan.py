@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qtha_lab.circuits import Circuit
+from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators import cpu_kernel as kernel
 from qtha_lab.simulators.program import Phases, Sum, Turn, compile_circuit
 
@@ -24,8 +24,9 @@ class Plan:
     sum and angle of every turn, sum and terms of every angle that differs between samples, readout.
     """
 
-    def __init__(self, circuit: Circuit):
-        program = compile_circuit(circuit)
+    def __init__(self, circuit: Circuit, readout: Readout):
+        program = compile_circuit(circuit, readout)
+        self.n_values = readout.size(circuit.n_qubits)
         self.n_qubits = circuit.n_qubits
         self.phase_sums: list[list[tuple[int, int]]] = []  # of a layer: (mask, its sum)
         self._sums: list[Sum] = []
@@ -152,6 +153,6 @@ def _groups(turns: list[Turn], reached: list[int], n_qubits: int) -> list[list[i
 
 
 @functools.lru_cache(maxsize=64)
-def plan(circuit: Circuit) -> Plan:
-    """The tables of a circuit, made once."""
-    return Plan(circuit)
+def plan(circuit: Circuit, readout: Readout | None = None) -> Plan:
+    """The tables of a circuit and a readout (default: Z of every wire), made once."""
+    return Plan(circuit, readout or Readout.z(circuit.n_qubits))

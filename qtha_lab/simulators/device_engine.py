@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qtha_lab.circuits import Circuit, to_pennylane
+from qtha_lab.circuits import Circuit, Readout, to_pennylane
 from qtha_lab.settings import nearest
 
 _BROADCASTING = "default.qubit"
@@ -25,8 +25,10 @@ _SUGGESTED = {
 }
 
 
-def check(circuit: Circuit, name: str) -> None:
+def check(circuit: Circuit, readout: Readout, name: str) -> None:
     """Refuse a device that is not installed, or that does not start."""
+    if readout.kind == "state":
+        raise ValueError(f"engine {name!r} reads expectations and probabilities, not the state")
     _device(device_name(name), circuit.n_qubits)
 
 
@@ -46,16 +48,19 @@ def device_name(engine: str) -> str:
     return engine.partition(":")[2]
 
 
-def run(circuit: Circuit, inputs: Tensor, params: Tensor, name: str) -> Tensor:
-    """⟨Z⟩ of every qubit, (batch, n_qubits)."""
+def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str) -> Tensor:
+    """What is read, (batch, readout size)."""
     dtype, where = inputs.dtype, inputs.device
     inputs, params = inputs.to("cpu", torch.float64), params.to("cpu", torch.float64)
     device = device_name(name)
     if broadcasts(name):
-        node = _node(circuit, device, "torch", "backprop")
-        values = [torch.atleast_1d(v).expand(len(inputs)) for v in node(inputs, params)]
+        node = _node(circuit, readout, device, "torch", "backprop")
+        values = node(inputs, params)
+        if readout.kind == "probs":
+            return values[0].expand(len(inputs), -1).to(where, dtype)
+        values = [torch.atleast_1d(v).expand(len(inputs)) for v in values]
         return torch.stack(values, -1).to(where, dtype)
-    return _OneByOne.apply(inputs, params, circuit, device).to(where, dtype)
+    return _OneByOne.apply(inputs, params, circuit, readout, device).to(where, dtype)
 
 
 class _OneByOne(torch.autograd.Function):
@@ -65,11 +70,13 @@ class _OneByOne(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, inputs: Tensor, params: Tensor, circuit: Circuit, device: str) -> Tensor:
+    def forward(
+        ctx, inputs: Tensor, params: Tensor, circuit: Circuit, readout: Readout, device: str
+    ) -> Tensor:
         ctx.save_for_backward(inputs, params)
-        ctx.circuit, ctx.device = circuit, device
-        node = _node(circuit, device, "autograd", _method(device))
-        values = [np.stack(node(x, params.numpy())) for x in inputs.numpy()]
+        ctx.circuit, ctx.readout, ctx.device = circuit, readout, device
+        node = _node(circuit, readout, device, "autograd", _method(device))
+        values = [np.hstack(node(x, params.numpy())) for x in inputs.numpy()]
         return torch.from_numpy(np.stack(values)).to(torch.float64)
 
     @staticmethod
@@ -78,18 +85,18 @@ class _OneByOne(torch.autograd.Function):
         import pennylane as qml
 
         inputs, params = ctx.saved_tensors
-        node = _node(ctx.circuit, ctx.device, "autograd", _method(ctx.device))
+        node = _node(ctx.circuit, ctx.readout, ctx.device, "autograd", _method(ctx.device))
         wanted = [i for i, tensor in enumerate((inputs, params)) if tensor.shape[-1]]
         grads = [torch.zeros_like(inputs), torch.zeros_like(params)]
         if not wanted:
-            return (*grads, None, None)
-        slopes = qml.grad(lambda x, p, g: qml.math.dot(g, qml.math.stack(node(x, p))), wanted)
+            return (*grads, None, None, None)
+        slopes = qml.grad(lambda x, p, g: qml.math.dot(g, qml.math.hstack(node(x, p))), wanted)
         for row, (x, g) in enumerate(zip(inputs.numpy(), grad.numpy(), strict=True)):
             arrays = [qml.numpy.array(a, requires_grad=True) for a in (x, params.numpy())]
             found = slopes(*arrays, qml.numpy.array(g, requires_grad=False))
             for i, slope in zip(wanted, found, strict=True):
                 grads[i][row if i == 0 else ...] += torch.from_numpy(np.array(slope))
-        return (*grads, None, None)
+        return (*grads, None, None, None)
 
 
 def _method(device: str) -> str:
@@ -97,12 +104,17 @@ def _method(device: str) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _node(circuit: Circuit, device: str, interface: str, method: str):
+def _node(circuit: Circuit, readout: Readout, device: str, interface: str, method: str):
     import pennylane as qml
+
+    def z_string(wires: tuple[int, ...]):
+        return qml.prod(*map(qml.PauliZ, wires)) if wires else qml.Identity(0)
 
     def measured(inputs, params):
         to_pennylane(circuit, inputs, params)
-        return [qml.expval(qml.PauliZ(wire)) for wire in range(circuit.n_qubits)]
+        if readout.kind == "probs":
+            return [qml.probs(wires=range(circuit.n_qubits))]
+        return [qml.expval(z_string(wires)) for wires in readout.strings]
 
     made = _device(device, circuit.n_qubits)
     return qml.QNode(measured, made, interface=interface, diff_method=method)

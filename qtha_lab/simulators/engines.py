@@ -1,8 +1,9 @@
-"""Which engines there are, and which of them `"auto"` means.
+"""Which engines there are, and which of them `"auto"` means, and why.
 
 An engine is one module, imported when first used, with
-`check(circuit, name)`, which refuses in one sentence what the engine cannot do,
-`run(circuit, inputs, params, name)` for inputs (batch, n_inputs) of float32 or float64,
+`check(circuit, readout, name)`, which refuses in one sentence (ValueError) what the engine cannot do,
+`run(circuit, inputs, params, readout, name)` for inputs (batch, n_inputs) of float32 or float64
+(unit vectors if the circuit starts in amplitudes), giving (batch, readout size),
 `broadcasts(name)`, whether a batch goes through together, and
 `working_bytes(circuit, batch, name)`, what it needs beside what autograd keeps.
 """
@@ -12,11 +13,10 @@ import importlib
 import importlib.util
 from types import ModuleType
 
-from qtha_lab.circuits import Circuit
+from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.settings import unknown
 
 _MODULES = {"torch": "torch_engine", "cpu": "cpu_engine", "device": "device_engine"}
-MAX_CPU_QUBITS = 20
 _DEVICE_EXAMPLES = ("device:default.qubit", "device:lightning.qubit")
 
 
@@ -40,29 +40,40 @@ def engine_module(engine: str) -> ModuleType:
     return importlib.import_module(f"qtha_lab.simulators.{_MODULES[family]}")
 
 
-def check_engine(engine: str, circuit: Circuit) -> None:
+def check_engine(engine: str, circuit: Circuit, readout: Readout | None = None) -> None:
     """Refuse an engine that is unknown, not installed, or cannot run the circuit.
 
     Raises:
         ValueError: With one sentence.
     """
     if engine != "auto":
-        engine_module(engine).check(circuit, engine)
+        readout = readout or Readout.z(circuit.n_qubits)
+        engine_module(engine).check(circuit, readout, engine)
 
 
-def choose(engine: str, circuit: Circuit, on_cpu: bool, transformed: bool) -> str:
-    """What "auto" means: `cpu` for CPU tensors when numba is there, else `torch`.
+def choose(engine: str, circuit: Circuit, readout: Readout, device: str, transformed: bool) -> str:
+    """What "auto" means: `cpu` for CPU tensors where it can, else `torch`.
 
     Args:
         engine: As asked for; anything but "auto" is kept.
         circuit: What is to be run.
-        on_cpu: Whether the tensors are on the CPU.
+        readout: What is to be read.
+        device: The type of the tensors' device, such as "cpu" or "cuda".
         transformed: Whether torch.func is at work, which only `torch` supports.
     """
     if engine != "auto":
         return engine
-    fits = on_cpu and not transformed and circuit.n_qubits <= MAX_CPU_QUBITS
-    return "cpu" if fits and _has_numba() else "torch"
+    return "torch" if device != "cpu" or transformed or _refusal("cpu", circuit, readout) else "cpu"
+
+
+@functools.lru_cache(maxsize=256)
+def _refusal(engine: str, circuit: Circuit, readout: Readout) -> str:
+    """Why an engine cannot run a circuit, empty if it can."""
+    try:
+        check_engine(engine, circuit, readout)
+    except ValueError as reason:
+        return str(reason)
+    return ""
 
 
 @functools.cache

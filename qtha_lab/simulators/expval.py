@@ -1,12 +1,15 @@
-"""`expval_z`: checks shapes and types once, hands a flat batch to an engine, restores the shape.
+"""What a circuit gives for a batch of inputs: expectations, probabilities, states.
 
-Holds no mathematics.
+Checks shapes and types once, hands a flat batch to an engine, restores the shape. Holds no mathematics.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from qtha_lab.circuits import Circuit
+from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.circuits.readout import settings_of
 from qtha_lab.simulators.engines import choose, engine_module
 
 
@@ -14,10 +17,10 @@ def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "au
     """⟨Z⟩ of every qubit of a circuit for a batch of inputs.
 
     Args:
-        circuit: What to run on |0…0⟩.
-        inputs: Data, (..., n_inputs), in radians.
+        circuit: What to run.
+        inputs: Data, (..., n_inputs), in radians; amplitudes if the circuit starts in them.
         params: Trainable angles, (n_params,), shared by the batch.
-        engine: "auto", "torch", "cpu" or "device:NAME" for a PennyLane device.
+        engine: One of `engine_names()`, for instance "auto", "cpu" or "device:NAME".
 
     Returns:
         (..., n_qubits), of the dtype of `inputs`, differentiable in both. Types other than float32
@@ -33,23 +36,90 @@ def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "au
         tensor([[ 1.],
                 [-1.]])
     """
+    return _read(circuit, Readout.z(circuit.n_qubits), inputs, params, engine)
+
+
+def expval(
+    circuit: Circuit,
+    observables: Sequence[str],
+    inputs: Tensor,
+    params: Tensor,
+    engine: str = "auto",
+) -> Tensor:
+    """Expectations of Pauli strings such as "Z0", "Z0 Z1", "X0 Y2" or "I".
+
+    Strings that agree on the wires they share are read in one run of the circuit; `z_pairs(n)` of
+    `qtha_lab.circuits` lists all Z_i and Z_i Z_j, which need one run together.
+
+    Returns:
+        (..., number of observables); otherwise as `expval_z`.
+
+    Raises:
+        ValueError: As `expval_z`, or if an observable is not a Pauli string of the circuit.
+
+    Example:
+        >>> from qtha_lab.circuits import Circuit, Gate
+        >>> bell = Circuit(2, [Gate("Hadamard", 0), Gate("CNOT", (0, 1))])
+        >>> none = torch.empty(0)
+        >>> expval(bell, ["Z0", "Z0 Z1", "X0 X1", "Y0 Y1"], none, none, engine="torch").round()
+        tensor([ 0.,  1.,  1., -1.])
+    """
+    runs = settings_of(circuit, tuple(observables))
+    if not runs:
+        raise ValueError("observables must name at least one Pauli string, not none")
+    found = [_read(turned, readout, inputs, params, engine) for turned, readout, _ in runs]
+    if len(found) == 1:
+        return found[0]
+    order = [number for _, _, members in runs for number in members]
+    return torch.cat(found, -1)[..., torch.tensor(order, device=inputs.device).argsort()]
+
+
+def probs(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto") -> Tensor:
+    """The probability of every basis state, wire 0 the most significant bit.
+
+    Returns:
+        (..., 2^n_qubits); otherwise as `expval_z`.
+
+    Example:
+        >>> from qtha_lab.circuits import Circuit, Gate
+        >>> flipped = Circuit(2, [Gate("PauliX", 0)])
+        >>> probs(flipped, torch.empty(0), torch.empty(0), engine="torch")
+        tensor([0., 0., 1., 0.])
+    """
+    return _read(circuit, Readout.probs(), inputs, params, engine)
+
+
+def state(circuit: Circuit, inputs: Tensor, params: Tensor) -> Tensor:
+    """The amplitudes of the final state, up to a global phase, by engine `torch`.
+
+    Returns:
+        Complex, (..., 2^n_qubits), wire 0 the most significant bit; differentiable in both.
+    """
+    return _read(circuit, Readout.state(), inputs, params, "torch")
+
+
+def _read(
+    circuit: Circuit, readout: Readout, inputs: Tensor, params: Tensor, engine: str
+) -> Tensor:
     _check(circuit, inputs, params)
-    on_cpu = inputs.device.type == "cpu"
-    chosen = choose(engine, circuit, on_cpu, _is_transformed(inputs) or _is_transformed(params))
+    transformed = _is_transformed(inputs) or _is_transformed(params)
+    chosen = choose(engine, circuit, readout, inputs.device.type, transformed)
     module = engine_module(chosen)
-    module.check(circuit, chosen)
+    module.check(circuit, readout, chosen)
     with torch.autocast(inputs.device.type, enabled=False):
         dtype = _compute_dtype(inputs, params)
-        flat = inputs.to(dtype).reshape(-1, circuit.n_inputs) if circuit.n_inputs else None
-        if flat is None:
-            flat = inputs.to(dtype).new_empty((inputs.shape[:-1].numel(), 0))
-        values = flat.new_zeros(0, circuit.n_qubits)
+        lead = inputs.shape[:-1]
+        flat = inputs.to(dtype).reshape(lead.numel(), circuit.n_inputs)
+        if circuit.start == "amplitudes":
+            flat = flat / flat.norm(dim=-1, keepdim=True)
+        values = flat.new_zeros(0, readout.size(circuit.n_qubits))
         if len(flat):
-            values = module.run(circuit, flat, params.to(dtype), chosen)
+            values = module.run(circuit, flat, params.to(dtype), readout, chosen)
         wanted = torch.is_grad_enabled() and (inputs.requires_grad or params.requires_grad)
         if wanted and not values.requires_grad:  # nothing was read: slopes are zero, not missing
             values = values + 0.0 * (inputs.sum() + params.sum()).to(dtype)
-        return values.reshape(*inputs.shape[:-1], circuit.n_qubits).to(inputs.dtype)
+        values = values.reshape(*lead, -1) if len(flat) else values.reshape(*lead, values.shape[-1])
+        return values if values.is_complex() else values.to(inputs.dtype)
 
 
 def _compute_dtype(inputs: Tensor, params: Tensor) -> torch.dtype:
@@ -72,6 +142,13 @@ def _check(circuit: Circuit, inputs: Tensor, params: Tensor) -> None:
         raise ValueError(
             f"inputs and params must be on one device, not {inputs.device} and {params.device}"
         )
+    if circuit.start == "amplitudes" and not _is_transformed(inputs):
+        empty = (inputs == 0).all(-1)
+        if empty.any():
+            raise ValueError(
+                f"amplitudes must not all be zero, as they are in {int(empty.sum())} "
+                f"of {empty.numel()} samples"
+            )
 
 
 def _is_transformed(tensor: Tensor) -> bool:

@@ -8,7 +8,7 @@ Knows no tensors.
 import dataclasses
 import functools
 
-from qtha_lab.circuits import Angle, Circuit
+from qtha_lab.circuits import Angle, Circuit, Readout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,13 +102,30 @@ Layer = Turns | Phases
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """Layers to run on |0…0⟩, then strings of Z to read, each a (mask, sign)."""
+    """Layers to run on the start, then what to read.
+
+    `readout` has a (mask, sign) for every string of Z that is read. `wires` has the same for Z of
+    every wire: the rows lie in the frame, and bit `wire` of a row's basis state is the parity of
+    row & mask, turned over where the sign is -1.
+    """
 
     n_qubits: int
     n_inputs: int
     n_params: int
     layers: tuple[Layer, ...]
     readout: tuple[tuple[int, int], ...]
+    wires: tuple[tuple[int, int], ...]
+    start: str
+
+    def basis_states(self) -> list[int]:
+        """The basis state that each row holds, (2^n,)."""
+        return [
+            sum(
+                ((row & mask).bit_count() % 2 ^ (sign < 0)) << (self.n_qubits - 1 - wire)
+                for wire, (mask, sign) in enumerate(self.wires)
+            )
+            for row in range(2**self.n_qubits)
+        ]
 
 
 class _Frame:
@@ -136,12 +153,10 @@ class _Frame:
 
 
 @functools.lru_cache(maxsize=256)
-def compile_circuit(
-    circuit: Circuit, readout: tuple[tuple[int, ...], ...] | None = None
-) -> Program:
-    """Compile a circuit that ends in expectations of strings of Z (default: Z of every wire).
+def compile_circuit(circuit: Circuit, readout: Readout | None = None) -> Program:
+    """Compile a circuit and what is read at its end (default: Z of every wire).
 
-    Up to a global phase the layers equal the circuit; phases no readout can see are dropped.
+    Up to a global phase the layers equal the circuit; phases the readout cannot see are dropped.
 
     Example:
         >>> from qtha_lab.ansatze import build
@@ -149,6 +164,7 @@ def compile_circuit(
         >>> [type(layer).__name__[0] for layer in program.layers]
         ['T', 'P', 'T', 'P', 'T', 'P', 'T', 'P', 'T']
     """
+    readout = readout or Readout.z(circuit.n_qubits)
     frame = _Frame(circuit.n_qubits)
     layers: list[Layer] = []
     for gate in circuit.gates:
@@ -159,15 +175,15 @@ def compile_circuit(
                 frame.cnot(*wires)
             else:
                 op, sign = _in_frame(frame, kind, wires)
-                _place(layers, op, Sum.of(angle, sign))
-    if readout is None:
-        readout = tuple((wire,) for wire in range(circuit.n_qubits))
+                _place(layers, op, Sum.of(angle, sign), circuit.start)
     return Program(
         circuit.n_qubits,
         circuit.n_inputs,
         circuit.n_params,
-        tuple(_without_unseen(layers)),
-        tuple(frame.z_string(wires) for wires in readout),
+        tuple(layers if readout.kind == "state" else _without_unseen(layers)),
+        tuple(frame.z_string(wires) for wires in readout.strings),
+        tuple(frame.z_string((wire,)) for wire in range(circuit.n_qubits)),
+        circuit.start,
     )
 
 
@@ -178,7 +194,7 @@ def _in_frame(frame: _Frame, kind: str, wires: tuple[int, ...]) -> tuple[Turn | 
     return Turn(frame.flip[wire], frame.zmask[wire]), frame.sign[wire]
 
 
-def _place(layers: list[Layer], op: Turn | int, angle: Sum) -> None:
+def _place(layers: list[Layer], op: Turn | int, angle: Sum, start: str) -> None:
     """Add to the earliest layer that can be reached and takes it, else at the end."""
     found = None
     for position in range(len(layers) - 1, -1, -1):
@@ -187,7 +203,7 @@ def _place(layers: list[Layer], op: Turn | int, angle: Sum) -> None:
         if not layers[position].commutes_with(op):
             break
     else:
-        if not isinstance(op, Turn):
+        if not isinstance(op, Turn) and start == "zero":
             return  # reaches |0…0⟩, where it is a global phase
     if found is None:
         found = Turns() if isinstance(op, Turn) else Phases()

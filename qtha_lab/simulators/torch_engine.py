@@ -10,14 +10,14 @@ import itertools
 import torch
 from torch import Tensor
 
-from qtha_lab.circuits import Circuit
+from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators.program import Layer, Phases, Program, Turn, compile_circuit
 
 MAX_MATRIX_WIRES = 4  # shared turns on so many neighbouring wires become one matrix
 MAX_QUBITS = 24
 
 
-def check(circuit: Circuit, name: str) -> None:
+def check(circuit: Circuit, readout: Readout, name: str) -> None:
     """Refuse circuits whose state does not fit a machine."""
     if circuit.n_qubits > MAX_QUBITS:
         raise ValueError(
@@ -36,11 +36,26 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "torch") -> int:
     return 3 * 8 * 2**circuit.n_qubits * batch
 
 
-def run(circuit: Circuit, inputs: Tensor, params: Tensor, name: str = "torch") -> Tensor:
-    """⟨Z⟩ of every qubit, (batch, n_qubits)."""
-    tables = _tables(circuit, inputs.device, inputs.dtype)
+def run(
+    circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str = "torch"
+) -> Tensor:
+    """What is read, (batch, readout size); complex for the state."""
+    tables = _tables(circuit, readout, inputs.device, inputs.dtype)
+    state = _final_state(tables, inputs, params)
+    if readout.kind == "state":
+        return state[tables.rows_of_states].T
+    probs = state.real.square() + state.imag.square()
+    if readout.kind == "probs":
+        return probs[tables.rows_of_states].T
+    return _times(tables.readout, probs).T
+
+
+def _final_state(tables: "_Tables", inputs: Tensor, params: Tensor) -> Tensor:
+    """The amplitudes in the rows of the frame, (2^n, batch)."""
     shared, of_samples = tables.angles(inputs, params)
     state, start = None, 0
+    if tables.program.start == "amplitudes":
+        state = torch.complex(inputs.T, torch.zeros_like(inputs.T))
     for layer in tables.program.layers:
         of_layer = slice(start, start + len(layer.angles))
         start = of_layer.stop
@@ -53,16 +68,18 @@ def run(circuit: Circuit, inputs: Tensor, params: Tensor, name: str = "torch") -
             state = _first_turns(tables, list(layer.angles), half, inputs)
         else:
             state = _apply_turns(tables, state, list(layer.angles), half)
-    if state is None:
-        return tables.readout[:, 0].expand(len(inputs), -1)
-    return _times(tables.readout, state.real.square() + state.imag.square()).T
+    if state is None:  # no turns: still |0…0⟩
+        state = _first_turns(tables, [], [], inputs)
+    return state
 
 
 class _Tables:
     """What depends on the circuit alone, as tensors on one device."""
 
-    def __init__(self, circuit: Circuit, device: torch.device, dtype: torch.dtype):
-        self.program: Program = compile_circuit(circuit)
+    def __init__(
+        self, circuit: Circuit, readout: Readout, device: torch.device, dtype: torch.dtype
+    ):
+        self.program: Program = compile_circuit(circuit, readout)
         self.n_qubits = circuit.n_qubits
         self.options = {"device": device, "dtype": dtype}
         self.rows = torch.arange(2**circuit.n_qubits, device=device)
@@ -72,7 +89,7 @@ class _Tables:
         self.sampled = [number for number, total in enumerate(sums) if total.inputs]
         self.of_inputs = self._gather([sums[i].inputs for i in self.sampled], circuit.n_inputs)
         self.readout = torch.stack(
-            [sign * self.parity_sign(mask) for mask, sign in self.program.readout]
+            [sign * self.parity_sign(mask) for mask, sign in self.program.readout or [(0, 1)]]
         )
         self._signs: dict[int, Tensor] = {}
 
@@ -84,6 +101,11 @@ class _Tables:
         scale = torch.tensor([[s for _, s in t] for t in filled], **self.options)
         shape = (len(terms), most)
         return index.reshape(shape).to(self.rows.device), scale.reshape(shape)
+
+    @functools.cached_property
+    def rows_of_states(self) -> Tensor:
+        """The row that holds each basis state, (2^n,)."""
+        return torch.tensor(self.program.basis_states(), device=self.rows.device).argsort()
 
     def angles(self, inputs: Tensor, params: Tensor) -> tuple[list[Tensor], list[Tensor | None]]:
         """Of every angle the part shared by the batch, a scalar, and the rest, (batch,) or None."""
@@ -122,8 +144,10 @@ class _Tables:
 
 
 @functools.lru_cache(maxsize=64)
-def _tables(circuit: Circuit, device: torch.device, dtype: torch.dtype) -> _Tables:
-    return _Tables(circuit, device, dtype)
+def _tables(
+    circuit: Circuit, readout: Readout, device: torch.device, dtype: torch.dtype
+) -> _Tables:
+    return _Tables(circuit, readout, device, dtype)
 
 
 def _half(shared: Tensor, of_samples: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,133 @@
+"""What is read at the end of a circuit: strings of Z, probabilities or the state.
+
+Strings with X and Y become strings of Z after a change of basis, gates like any others.
+"""
+
+import dataclasses
+import functools
+import re
+from typing import Literal
+
+from qtha_lab.circuits.circuit import Circuit
+from qtha_lab.circuits.gates import PI, Gate
+
+Pauli = tuple[tuple[int, str], ...]  # (wire, letter), in order of wires
+
+
+@dataclasses.dataclass(frozen=True)
+class Readout:
+    """What an engine returns for a sample.
+
+    "strings": ⟨Z⊗…⊗Z⟩ of each tuple of wires, in order (no wires: the identity, 1);
+    "probs": the probability of every basis state, wire 0 the most significant bit;
+    "state": the amplitudes, up to a global phase.
+
+    Example:
+        >>> Readout.z(3).strings, Readout.probs().size(3)
+        (((0,), (1,), (2,)), 8)
+    """
+
+    kind: Literal["strings", "probs", "state"]
+    strings: tuple[tuple[int, ...], ...] = ()
+
+    @classmethod
+    def z(cls, n_qubits: int) -> "Readout":
+        """⟨Z_i⟩ of every qubit."""
+        return cls("strings", tuple((wire,) for wire in range(n_qubits)))
+
+    @classmethod
+    def probs(cls) -> "Readout":
+        """The probability of every basis state."""
+        return cls("probs")
+
+    @classmethod
+    def state(cls) -> "Readout":
+        """All amplitudes."""
+        return cls("state")
+
+    def size(self, n_qubits: int) -> int:
+        """Numbers a sample."""
+        return len(self.strings) if self.kind == "strings" else 2**n_qubits
+
+
+def parse_pauli(text: str, n_qubits: int) -> Pauli:
+    """A Pauli string from text: "Z0", "X0 Y2", "I".
+
+    Raises:
+        ValueError: If it is not one, or acts on a wire the circuit does not have.
+
+    Example:
+        >>> parse_pauli("Z2 X0", 3)
+        ((0, 'X'), (2, 'Z'))
+    """
+    found: dict[int, str] = {}
+    for word in () if text.strip() == "I" else text.split():
+        match = re.fullmatch(r"([XYZ])(\d+)", word)
+        if not match:
+            raise ValueError(
+                f"an observable is I or letters X, Y, Z with wires, as in 'X0 Z2', not {text!r}"
+            )
+        letter, wire = match[1], int(match[2])
+        if wire >= n_qubits:
+            raise ValueError(
+                f"observable {text!r} reads wire {wire}, but the circuit has wires 0 to {n_qubits - 1}"
+            )
+        if wire in found:
+            raise ValueError(f"observable {text!r} names wire {wire} twice")
+        found[wire] = letter
+    if not found and text.strip() != "I":
+        raise ValueError("an observable must not be empty; the identity is 'I'")
+    return tuple(sorted(found.items()))
+
+
+@functools.lru_cache(maxsize=256)
+def z_pairs(n_qubits: int) -> tuple[str, ...]:
+    """All Z_i, then all Z_i Z_j with i < j: n(n + 1)/2 observables.
+
+    Example:
+        >>> z_pairs(2)
+        ('Z0', 'Z1', 'Z0 Z1')
+    """
+    singles = tuple(f"Z{i}" for i in range(n_qubits))
+    return singles + tuple(f"Z{i} Z{j}" for i in range(n_qubits) for j in range(i + 1, n_qubits))
+
+
+@functools.lru_cache(maxsize=256)
+def settings_of(
+    circuit: Circuit, observables: tuple[str, ...]
+) -> tuple[tuple[Circuit, Readout, tuple[int, ...]], ...]:
+    """The runs that measure a list of Pauli strings.
+
+    Strings that ask for the same letter of every wire they share are read in one run.
+
+    Returns:
+        A circuit that ends in the basis of its strings, what to read, and which observables these are.
+    """
+    groups: list[tuple[dict[int, str], list[int]]] = []
+    parsed = [parse_pauli(text, circuit.n_qubits) for text in observables]
+    for number, pauli in enumerate(parsed):
+        for basis, members in groups:
+            if all(basis.get(wire, letter) == letter for wire, letter in pauli):
+                basis.update(pauli)
+                members.append(number)
+                break
+        else:
+            groups.append((dict(pauli), [number]))
+    return tuple(
+        (
+            circuit.then(_to_z(basis)),
+            Readout("strings", tuple(tuple(wire for wire, _ in parsed[m]) for m in members)),
+            tuple(members),
+        )
+        for basis, members in groups
+    )
+
+
+def _to_z(basis: dict[int, str]) -> list[Gate]:
+    """RY(-π/2) turns X into Z, RX(π/2) turns Y into Z."""
+    turns = {"X": ("RY", -PI / 2), "Y": ("RX", PI / 2)}
+    return [
+        Gate(turns[letter][0], wire, turns[letter][1])
+        for wire, letter in sorted(basis.items())
+        if letter != "Z"
+    ]
