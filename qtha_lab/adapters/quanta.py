@@ -1,0 +1,207 @@
+"""QuanTA: a change of full rank from small tensors that act on pairs of axes of the input.
+
+    x ∈ R^D reshaped to axes (d_1, …, d_N),  D = Π d_n
+    T_θ = the product over all axis pairs m < n of T^{(m,n)}, a (d_m d_n) × (d_m d_n) matrix each
+    Δy = T_θ x − T_θ₀ x
+
+θ₀ is a frozen copy of the random start, so the change is zero at the start, exactly. The authors
+subtract T_θ₀ from W₀ once; here it stays a second branch, so that W₀ is never rewritten and may be
+quantised. The change is a constant matrix, T_θ − T_θ₀, so it merges.
+
+Sizes: without `dims`, D is the least size from max(in, out) up that splits into balanced factors.
+Inputs are zero-padded or cropped to D, outputs cropped or zero-padded from D (as in the authors'
+code); with D below out_features the outputs beyond D get no change.
+
+Trainable parameters of a layer:
+
+    Σ_{m<n} (d_m d_n)²
+
+Source:
+    arXiv:2406.00132 and the authors' code: order of the pairs (last axes first), the start
+    (Kaiming uniform, no nonlinearity), no scaling. They take d_n = ⌈max(in, out)^{1/N}⌉ where no
+    factors are given; that ours tries divisors first is our choice [R].
+"""
+
+import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Mapping
+
+import opt_einsum
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab import mpo
+from qtha_lab.adapters.method import Change, Layer, TensorSpec
+from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.settings import setting
+
+
+@dataclasses.dataclass
+class QuantaConfig(AdapterConfig):
+    """Settings of QuanTA; 16-8-8-4 is the authors' recipe for 4096.
+
+    Example:
+        >>> QuantaConfig(dims=(16, 8, 8, 4)).n_parameters(4096, 4096)
+        43008
+    """
+
+    n_axes: int = setting(4, "Axes that a vector is reshaped to.", ge=2, le=8)
+    dims: tuple | None = setting(
+        None, "Sizes of the axes, largest first as a rule; None finds balanced ones."
+    )
+
+    def __post_init__(self):
+        self.dims = tuple(self.dims) if self.dims is not None else None
+        super().__post_init__()
+        if self.dims is None:
+            return
+        if len(self.dims) < 2 or any(not isinstance(d, int) or d < 2 for d in self.dims):
+            raise ValueError(f"dims must be two or more whole numbers above 1, not {self.dims}")
+
+    def dims_for(self, in_features: int, out_features: int) -> tuple[int, ...]:
+        """The axes of a layer."""
+        return self.dims or balanced_axes(max(in_features, out_features), self.n_axes)
+
+
+@functools.cache
+def balanced_axes(size: int, n_axes: int) -> tuple[int, ...]:
+    """Axes that hold `size` numbers: those of the least D ≥ size with no factor above twice D^{1/n}.
+
+    Example:
+        >>> balanced_axes(192, 4), balanced_axes(4096, 4), balanced_axes(13, 3)
+        ((4, 4, 4, 3), (8, 8, 8, 8), (4, 2, 2))
+    """
+    for padded in itertools.count(max(size, 4)):
+        dims = mpo.factorise(padded, n_axes)
+        if dims[0] <= 2 * padded ** (1 / n_axes):
+            return tuple(d for d in dims if d > 1)
+
+
+def pairs(n_axes: int) -> list[tuple[int, int]]:
+    """All pairs of axes in the authors' order, the last axes first.
+
+    Example:
+        >>> pairs(3)
+        [(1, 2), (0, 2), (0, 1)]
+    """
+    return [(n, m) for m, n in itertools.combinations(reversed(range(n_axes)), 2)]
+
+
+@method(
+    "quanta",
+    QuantaConfig,
+    summary="Small tensors on all pairs of axes of the reshaped input: full rank from few numbers.",
+    source="QuanTA, arXiv:2406.00132, and its authors' code",
+    default_learning_rate=3e-3,
+    examples={
+        "balanced": {"n_axes": 3},
+        "by-hand": {"dims": (8, 4, 3)},
+        "smaller-than-the-layer": {"dims": (4, 3, 2)},
+    },
+)
+class Quanta(Change):
+    """Tensors and formula of QuanTA at one layer."""
+
+    def __init__(self, config: QuantaConfig, layer: Layer):
+        super().__init__(config, layer)
+        self.dims = config.dims_for(layer.in_features, layer.out_features)
+        self.pairs = pairs(len(self.dims))
+
+    def n_parameters(self) -> int:
+        return sum((self.dims[m] * self.dims[n]) ** 2 for m, n in self.pairs)
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        sizes = {f"{m}_{n}": self.dims[m] * self.dims[n] for m, n in self.pairs}
+        trained = {f"T_{pair}": TensorSpec((d, d)) for pair, d in sizes.items()}
+        frozen = {f"start_{pair}": TensorSpec((d, d), False) for pair, d in sizes.items()}
+        return trained | frozen
+
+    def initialise(self, tensors: Mapping[str, Tensor]) -> None:
+        trained, frozen = _branches(tensors)
+        for tensor, start in zip(trained, frozen, strict=True):
+            _draw(tensor)
+            if self.config.init_weights:
+                start.copy_(tensor)
+            else:
+                _draw(start)
+
+    def delta(
+        self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
+    ) -> Float[Tensor, "*batch out_features"]:
+        tokens = x.numel() // x.shape[-1]
+        if takes_dense_route(self.dims, tokens):
+            return torch.nn.functional.linear(x, self.delta_weight(tensors))
+        axes = _resized(x, math.prod(self.dims)).reshape(tokens, *self.dims)
+        trained, frozen = (_apply(self.dims, axes, branch) for branch in _branches(tensors))
+        change = (trained - frozen).reshape(*x.shape[:-1], math.prod(self.dims))
+        return _resized(change, self.layer.out_features)
+
+    def delta_weight(
+        self, tensors: Mapping[str, Tensor]
+    ) -> Float[Tensor, "out_features in_features"]:
+        """T_θ − T_θ₀, cropped or padded to the layer."""
+        trained, frozen = (_apply(self.dims, None, branch) for branch in _branches(tensors))
+        size = math.prod(self.dims)
+        change = (trained - frozen).reshape(size, size)
+        wide = _resized(change, self.layer.in_features)
+        return _resized(wide.mT, self.layer.out_features).mT
+
+
+def _draw(tensor: Tensor) -> None:
+    torch.nn.init.kaiming_uniform_(tensor, a=math.sqrt(5), nonlinearity="linear")
+
+
+def _branches(tensors: Mapping[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """The tensors of T_θ and those of T_θ₀, in the order of `pairs`."""
+    trained = [t for name, t in tensors.items() if name.startswith("T_")]
+    frozen = [t for name, t in tensors.items() if name.startswith("start_")]
+    return trained, frozen
+
+
+def _resized(x: Float[Tensor, "*batch n"], size: int) -> Float[Tensor, "*batch size"]:
+    """Zero-padded at the end, or cropped."""
+    return x if x.shape[-1] == size else torch.nn.functional.pad(x, (0, size - x.shape[-1]))
+
+
+def _apply(dims: tuple[int, ...], axes: Tensor | None, branch: list[Tensor]) -> Tensor:
+    """T on inputs (tokens, *dims), or T itself, (*dims, *dims), where there are none."""
+    legs = [
+        tensor.reshape(dims[m], dims[n], dims[m], dims[n])
+        for tensor, (m, n) in zip(branch, pairs(len(dims)), strict=True)
+    ]
+    contract, _ = _expression(dims, None if axes is None else len(axes))
+    return contract(*legs) if axes is None else contract(axes, *legs)
+
+
+@functools.lru_cache(maxsize=1024)
+def takes_dense_route(dims: tuple[int, ...], tokens: int) -> bool:
+    """Whether making T_θ − T_θ₀ first is expected to be quicker, by the weights of `mpo.apply`."""
+    if tokens == 0:
+        return True
+    size = math.prod(dims)
+    dense = 2 * _expression(dims, None)[1] + mpo.PRODUCT_COST * 2 * tokens * size**2
+    return dense <= 2 * (_expression(dims, tokens)[1] + mpo.CHAIN_START)
+
+
+@functools.lru_cache(maxsize=1024)
+def _expression(dims: tuple[int, ...], tokens: int | None):
+    """The contraction of all pairs (with inputs, or alone) in the cheapest order, and its cost."""
+    symbols = map(opt_einsum.get_symbol, itertools.count())
+    token, ins = next(symbols), [next(symbols) for _ in dims]
+    current, terms, sizes = list(ins), [], []
+    for m, n in pairs(len(dims)):
+        before = current[m] + current[n]
+        current[m], current[n] = next(symbols), next(symbols)
+        terms.append(current[m] + current[n] + before)
+        sizes.append((dims[m], dims[n], dims[m], dims[n]))
+    result = "".join(current + ins)
+    if tokens is not None:
+        terms, sizes = [token + "".join(ins), *terms], [(tokens, *dims), *sizes]
+        result = token + "".join(current)
+    equation = f"{','.join(terms)}->{result}"
+    order = "optimal" if len(terms) <= 7 else "auto"
+    _, info = opt_einsum.contract_path(equation, *sizes, shapes=True, optimize=order)
+    return opt_einsum.contract_expression(equation, *sizes, optimize=order), float(info.opt_cost)
