@@ -104,6 +104,13 @@ class Change(ABC):
         identity = torch.eye(self.layer.in_features, dtype=some.dtype, device=some.device)
         return self.delta(tensors, identity).mT
 
+    def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...] | None:
+        """Thin matrices whose product is the part of the change that is linear in x, if it has such.
+
+        Optional: analyses read ranks off them without making the product or running a circuit.
+        """
+        return None
+
     @classmethod
     def circuit(cls, config: Any) -> Any | None:
         """The circuit that runs at every adapted layer, if there is one."""

@@ -216,17 +216,29 @@ class Qtha(Change):
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
     ) -> Float[Tensor, "*batch out_features"]:
         config = self.config
-        ins, outs = _cores(tensors, "in"), _cores(tensors, "out")
         if not self.bottleneck:
-            waist = mpo.apply(ins, self.down, x)
-            return mpo.apply(outs, self.up, waist * config.scale)
-        # A · M_A and M_B · B are made once a step, so that a token costs no more than in LoRA.
-        first, last = tensors["A"], tensors["B"].mT
-        if config.use_mpo:
-            first = mpo.apply_transposed(ins, self.down, first)
-            last = mpo.apply(outs, self.up, last)
+            waist = mpo.apply(_cores(tensors, "in"), self.down, x)
+            return mpo.apply(_cores(tensors, "out"), self.up, waist * config.scale)
+        first, last = self._outer(tensors)
         h = torch.nn.functional.linear(x, first)
         return (self._middle(tensors, h) * config.scale) @ last
+
+    def _outer(
+        self, tensors: Mapping[str, Tensor]
+    ) -> tuple[Float[Tensor, "r in_features"], Float[Tensor, "r out_features"]]:
+        """A · M_A and (M_B · B)ᵀ, made once a step, so that a token costs no more than in LoRA."""
+        first, last = tensors["A"], tensors["B"].mT
+        if self.config.use_mpo:
+            first = mpo.apply_transposed(_cores(tensors, "in"), self.down, first)
+            last = mpo.apply(_cores(tensors, "out"), self.up, last)
+        return first, last
+
+    def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...] | None:
+        """M_B · B, s · W_c and A · M_A: the W_c path, which is the whole change without a circuit."""
+        if not self.config.use_linear or self.config.fusion != "sum":
+            return None
+        first, last = self._outer(tensors)
+        return last.mT, self.config.scale * tensors["W_c"], first
 
     def _middle(
         self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]
