@@ -1,0 +1,151 @@
+"""Quantum-PEFT: a singular value decomposition whose two bases come from very few numbers.
+
+    ΔW = s · U Λ Vᵀ        U (out × r), V (in × r) first columns of orthogonal matrices, Λ diagonal
+
+Two maps give the columns, both on classical hardware:
+* "pauli": the circuit of RY and CZ gates called simplified two-design, on q = ⌈log₂ N⌉ qubits.
+  Where N is no power of two the 2^q rows are cropped to N, so the columns lose the rows dropped
+  and with them some length and orthogonality; `orthonormalise` mends that by Gram–Schmidt. The
+  paper's way for such sizes is a quantum Shannon decomposition, which is not done here [R].
+* "taylor": the exponential of a skew-symmetric matrix with r free columns, cut off after
+  `taylor_order`; any N. Orthonormal up to ‖A‖^(order+1) / (order+1)!.
+
+The change is one matrix, so it merges. It is zero at the start because Λ = 0 [R]; angles start
+uniform in (−π, π), the skew matrix normal of variance 1/N [R]; s = alpha / r, 1 by default [R].
+
+Trainable parameters of a layer, L = n_layers, K = r:
+
+    pauli:   (2L + 1)(⌈log₂ in⌉ + ⌈log₂ out⌉) − 4L + K
+    taylor:  (in + out) K − K²
+
+Source:
+    Quantum-PEFT, arXiv:2503.05431 (ICLR 2025), no code released: the maps and counts are published;
+    r, L, the order of the series and the start are not known to us.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab.adapters import orthogonal_maps as maps
+from qtha_lab.adapters.method import Change, Layer, TensorSpec
+from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.settings import setting
+
+
+@dataclasses.dataclass
+class QuantumPeftConfig(AdapterConfig):
+    """Settings of Quantum-PEFT.
+
+    Example:
+        >>> QuantumPeftConfig(r=1, n_layers=1).n_parameters(4096, 4096)
+        69
+    """
+
+    r: int = setting(8, "Singular values, and columns of the two bases.", ge=1, le=4096)
+    alpha: float | None = setting(None, "Scaling: the change is times alpha / r; None is r.", gt=0)
+    mapping: str = setting(
+        "pauli", "What gives the bases: a circuit, or a truncated exponential.",
+        choices=("pauli", "taylor"),
+    )  # fmt: skip
+    n_layers: int = setting(1, "Layers of the circuit (pauli).", ge=1, le=64)
+    taylor_order: int = setting(12, "Highest power in the exponential (taylor).", ge=1, le=40)
+    orthonormalise: bool = setting(
+        False, "Make cropped or truncated columns exactly orthonormal (ours)."
+    )
+
+    @property
+    def scale(self) -> float:
+        """The factor alpha / r."""
+        return 1.0 if self.alpha is None else self.alpha / self.r
+
+
+@method(
+    "quantum_peft",
+    QuantumPeftConfig,
+    summary="U Λ Vᵀ with both bases from a circuit or a matrix exponential of few numbers.",
+    source="Quantum-PEFT, arXiv:2503.05431",
+    default_learning_rate=1e-2,
+    examples={
+        "pauli": {"r": 4, "n_layers": 2},
+        "pauli-orthonormal": {"r": 3, "orthonormalise": True},
+        "taylor": {"r": 3, "mapping": "taylor"},
+    },
+)
+class QuantumPeft(Change):
+    """Tensors and formula of Quantum-PEFT at one layer."""
+
+    def __init__(self, config: QuantumPeftConfig, layer: Layer):
+        super().__init__(config, layer)
+        least = min(layer.in_features, layer.out_features)
+        if config.r > least:
+            raise ValueError(
+                f"r must be at most {least} for a layer of {layer.in_features} inputs and "
+                f"{layer.out_features} outputs, not {config.r}"
+            )
+
+    def n_parameters(self) -> int:
+        config, sides = self.config, (self.layer.in_features, self.layer.out_features)
+        if config.mapping == "taylor":
+            return sum(sides) * config.r - config.r**2
+        qubits = sum(map(maps.n_qubits_for, sides))
+        return (2 * config.n_layers + 1) * qubits - 4 * config.n_layers + config.r
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        sides = {"U": self.layer.out_features, "V": self.layer.in_features}
+        specs = {name: TensorSpec((self._n_numbers(size),)) for name, size in sides.items()}
+        return specs | {"values": TensorSpec((self.config.r,))}
+
+    def _n_numbers(self, size: int) -> int:
+        if self.config.mapping == "taylor":
+            return maps.n_skew_numbers(size, self.config.r)
+        return maps.n_two_design_angles(maps.n_qubits_for(size), self.config.n_layers)
+
+    def initialise(self, tensors: Mapping[str, Tensor]) -> None:
+        for name, size in (("U", self.layer.out_features), ("V", self.layer.in_features)):
+            if self.config.mapping == "taylor":
+                tensors[name].normal_(std=size**-0.5)
+            else:
+                tensors[name].uniform_(-math.pi, math.pi)
+        if self.config.init_weights:
+            tensors["values"].zero_()
+        else:
+            tensors["values"].normal_()
+
+    def bases(
+        self, tensors: Mapping[str, Tensor]
+    ) -> tuple[Float[Tensor, "out_features r"], Float[Tensor, "in_features r"]]:
+        """U and V."""
+        return (
+            self._columns(tensors["U"], self.layer.out_features),
+            self._columns(tensors["V"], self.layer.in_features),
+        )
+
+    def _columns(self, numbers: Tensor, size: int) -> Tensor:
+        config = self.config
+        if config.mapping == "taylor":
+            columns = maps.taylor_columns(numbers, size, config.r, config.taylor_order)
+        else:
+            qubits = maps.n_qubits_for(size)
+            columns = maps.two_design_columns(numbers, qubits, config.n_layers, config.r)[:size]
+        return maps.orthonormalised(columns) if config.orthonormalise else columns
+
+    def delta(
+        self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
+    ) -> Float[Tensor, "*batch out_features"]:
+        left, right = self._factors(tensors)
+        return (x @ right) @ left.mT
+
+    def delta_weight(
+        self, tensors: Mapping[str, Tensor]
+    ) -> Float[Tensor, "out_features in_features"]:
+        left, right = self._factors(tensors)
+        return left @ right.mT
+
+    def _factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """s U Λ and V, made once a step whatever the number of tokens."""
+        u, v = self.bases(tensors)
+        return u * (self.config.scale * tensors["values"]), v
