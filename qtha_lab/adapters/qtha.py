@@ -27,11 +27,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab import ansatze, mpo
+from qtha_lab.adapters.branches import READOUTS, STAND_INS, CircuitBranch, branch_of
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft_bridge import AdapterConfig, method
 from qtha_lab.circuits import Circuit
 from qtha_lab.settings import setting
-from qtha_lab.simulators import check_engine, expval_z
+from qtha_lab.simulators import check_engine
 
 
 @dataclasses.dataclass
@@ -56,17 +57,34 @@ class QthaConfig(AdapterConfig):
     n_sites: int = setting(4, "Cores of each tensor network.", ge=1, le=12)
     in_dims: tuple | None = setting(None, "Factors of in_features; None finds balanced ones.")
     out_dims: tuple | None = setting(None, "Factors of out_features; None finds balanced ones.")
-    use_circuit: bool = setting(True, "Use the quantum branch, W_q · ⟨Z⟩.")
+    use_circuit: bool = setting(True, "Use the quantum branch, W_q · ⟨Z⟩, or its stand-in.")
+    stand_in: str = setting(
+        "none", "Classical map in the circuit's place, as a control: SiLU layers, cosines, a phase.",
+        choices=tuple(STAND_INS),
+    )  # fmt: skip
+    stand_in_layers: int = setting(
+        2, "Layers of stand-in 'silu': 2, 3, 4 are the authors' BD, BE, BF.", ge=2, le=4
+    )
     ansatz: str = setting("qtha", "Circuit of the quantum branch.", choices=ansatze.names())
     n_layers: int | None = setting(None, "Layers of the circuit; None is r.", ge=1)
     reupload: bool = setting(True, "Encode the bottleneck in every layer of the circuit.")
     input_scale: float = setting(1.0, "Factor on the bottleneck before it becomes angles.")
+    readout: str = setting(
+        "z", "What is read: ⟨Z_i⟩ as published; ours, past rank r: all ⟨Z_i Z_j⟩ too, or 2^r probabilities.",
+        choices=READOUTS,
+    )  # fmt: skip
     engine: str = setting("auto", "What simulates the circuit.")
     train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
     use_linear: bool = setting(True, "Use the linear branch, W_c · h.")
     fusion: str = setting(
         "sum", "How the branches join: added (v2, code) or multiplied (v1).",
         choices=("sum", "hadamard"),
+    )  # fmt: skip
+    classical_layers: int = setting(
+        0, "Blocks of the model that get plain LoRA instead (layer mixing).", ge=0
+    )
+    classical_end: str = setting(
+        "first", "Which blocks these are.", choices=("first", "last")
     )  # fmt: skip
     init: str = setting(
         "paper", "Start: last core zero, or B zero and operators of singular values near 1.",
@@ -86,14 +104,24 @@ class QthaConfig(AdapterConfig):
             raise ValueError(
                 "fusion 'hadamard' multiplies two branches: use_circuit and use_linear must be on"
             )
-        if self.use_circuit:
+        if self.stand_in != "none" and self.readout != "z":
+            raise ValueError(
+                f"readout {self.readout!r} reads a circuit, and stand_in={self.stand_in!r} replaces it: "
+                "leave one of them out"
+            )
+        if self.runs_circuit:
             least = ansatze.get(self.ansatz).min_qubits
             if self.r < least:
                 raise ValueError(
                     f"r must be at least {least}, not {self.r}: the circuit has r qubits, and "
                     f"ansatz {self.ansatz!r} needs {least}"
                 )
-            check_engine(self.engine, self.circuit())
+            check_engine(self.engine, self.circuit(), CircuitBranch.readout_of(self))
+
+    @property
+    def runs_circuit(self) -> bool:
+        """Whether a circuit runs at every adapted layer."""
+        return self.use_circuit and self.stand_in == "none"
 
     @property
     def architecture(self) -> str:
@@ -118,6 +146,11 @@ class QthaConfig(AdapterConfig):
         """
         from qtha_lab.adapters.budget import for_budget
 
+        if request.get("classical_layers"):
+            raise ValueError(
+                "for_budget counts the same adapter at every block: classical_layers must be 0, "
+                f"not {request['classical_layers']}"
+            )
         return for_budget(cls, model, **request)
 
 
@@ -132,9 +165,16 @@ class QthaConfig(AdapterConfig):
         "ABC": {"r": 3, "waist": 12, "bond_dim": 2, "n_sites": 3, "n_layers": 2},
         "ABC-product": {"r": 2, "waist": 8, "bond_dim": 3, "n_sites": 2, "fusion": "hadamard"},
         "ABC-balanced": {"r": 2, "waist": 8, "bond_dim": 2, "init": "balanced", "input_scale": 2.0},
+        "ABC-pairs": {"r": 3, "waist": 12, "bond_dim": 2, "n_layers": 1, "readout": "z+zz"},
+        "ABC-probs": {"r": 2, "waist": 8, "bond_dim": 2, "n_layers": 1, "readout": "probs"},
+        "ABC-mixed": {"r": 2, "waist": 8, "bond_dim": 2, "n_layers": 1, "classical_layers": 1},
         "ABC-frozen-circuit": {"r": 2, "waist": 8, "bond_dim": 2, "train_circuit": False},
         "AB": {"r": 2, "waist": 8, "bond_dim": 2, "use_circuit": False},
         "A": {"waist": 8, "bond_dim": 2, "use_circuit": False, "use_linear": False},
+        "BD": {"r": 3, "use_mpo": False, "stand_in": "silu"},
+        "ABF": {"r": 3, "waist": 8, "bond_dim": 2, "stand_in": "silu", "stand_in_layers": 4},
+        "cosine": {"r": 3, "waist": 8, "bond_dim": 2, "n_layers": 1, "stand_in": "cosine"},
+        "hilbert": {"r": 4, "waist": 8, "bond_dim": 2, "stand_in": "hilbert"},
         "BC": {"r": 3, "n_layers": 1, "use_mpo": False},
         "B": {"r": 3, "use_mpo": False, "use_circuit": False},
         "C": {"r": 2, "n_layers": 2, "use_mpo": False, "use_linear": False},
@@ -145,10 +185,14 @@ class Qtha(Change):
 
     def __init__(self, config: QthaConfig, layer: Layer):
         super().__init__(config, layer)
-        self.bottleneck = config.use_linear or config.use_circuit
-        self.quantum = self.circuit(config)
+        self.plain = _is_plain(config, layer)
+        self.use_mpo = config.use_mpo and not self.plain
+        self.bottleneck = self.plain or config.use_linear or config.use_circuit
+        self.branch = branch_of(config) if config.use_circuit and not self.plain else None
+        self.wide = self.branch is not None and config.readout != "z"
+        self.z_size = self.branch.size if self.wide else config.r
         self.down = self.up = None
-        if config.use_mpo:
+        if self.use_mpo:
             self.down, self.up = _operators(config, layer)
 
     @classmethod
@@ -156,52 +200,61 @@ class Qtha(Change):
         return not config.use_circuit
 
     def n_parameters(self) -> int:
-        config, r, edge = (
-            self.config,
-            self.config.r,
-            (self.layer.in_features, self.layer.out_features),
-        )
-        cores = self.down.n_parameters + self.up.n_parameters if config.use_mpo else 0
+        config, r = self.config, self.config.r
+        edge = (self.layer.in_features, self.layer.out_features)
+        cores = self.down.n_parameters + self.up.n_parameters if self.use_mpo else 0
         if not self.bottleneck:
             return cores
-        maps = r * (2 * config.waist if config.use_mpo else sum(edge))
-        branches = config.use_linear + config.use_circuit
-        angles = self.quantum.n_params if self.quantum and config.train_circuit else 0
-        return cores + maps + branches * r**2 + angles
+        inner = (config.waist, config.waist) if self.use_mpo else edge
+        maps = r * inner[0] + self.z_size * inner[1]
+        if self.plain:
+            return maps
+        linear = r * self.z_size if config.use_linear else 0
+        if self.branch is None:
+            return cores + maps + linear
+        own = sum(math.prod(s.shape) for s in self.branch.tensors().values() if s.trainable)
+        return cores + maps + linear + own + (r**2 if self._has_w_q else 0)
+
+    @property
+    def _has_w_q(self) -> bool:
+        """Wide readouts go straight to B; the SiLU layers take W_q's place."""
+        return self.branch is not None and not self.wide and self.config.stand_in != "silu"
 
     def tensors(self) -> dict[str, TensorSpec]:
         config, r = self.config, self.config.r
-        inner = (config.waist, config.waist)
+        inner = (self.layer.in_features, self.layer.out_features)
         specs = {}
-        if config.use_mpo:
+        if self.use_mpo:
+            inner = (config.waist, config.waist)
             for side, shape in (("in", self.down), ("out", self.up)):
                 for k, core in enumerate(shape.core_shapes):
                     specs[f"mpo_{side}_{k}"] = TensorSpec(core)
-        else:
-            inner = (self.layer.in_features, self.layer.out_features)
         if self.bottleneck:
-            specs["A"], specs["B"] = TensorSpec((r, inner[0])), TensorSpec((inner[1], r))
-        if config.use_linear:
-            specs["W_c"] = TensorSpec((r, r))
-        if config.use_circuit:
+            specs["A"], specs["B"] = (
+                TensorSpec((r, inner[0])),
+                TensorSpec((inner[1], self.z_size)),
+            )
+        if config.use_linear and not self.plain:
+            specs["W_c"] = TensorSpec((self.z_size, r))
+        if self._has_w_q:
             specs["W_q"] = TensorSpec((r, r))
-            specs["params"] = TensorSpec((self.quantum.n_params,), config.train_circuit)
-        return specs
+        return specs | (self.branch.tensors() if self.branch else {})
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
         config = self.config
         for name in ("A", "B", "W_c", "W_q"):
             if name in tensors:
-                torch.nn.init.kaiming_uniform_(tensors[name], a=0)
-        if "params" in tensors:
-            tensors["params"].uniform_(-math.pi, math.pi)
-        if config.use_mpo:
+                # a plain layer starts as peft's LoRA does
+                torch.nn.init.kaiming_uniform_(tensors[name], a=math.sqrt(5) if self.plain else 0)
+        if self.branch:
+            self.branch.initialise(tensors)
+        if self.use_mpo:
             for side, shape in (("in", self.down), ("out", self.up)):
                 self._start_operator(_cores(tensors, side), shape)
-        else:
+        elif not self.plain:
             tensors["A"].mul_(config.init_scale)
         if config.init_weights:
-            last_core_zero = config.use_mpo and (config.init == "paper" or not self.bottleneck)
+            last_core_zero = self.use_mpo and (config.init == "paper" or not self.bottleneck)
             zeroed = _cores(tensors, "out")[-1] if last_core_zero else tensors["B"]
             zeroed.zero_()
 
@@ -228,13 +281,15 @@ class Qtha(Change):
     ) -> tuple[Float[Tensor, "r in_features"], Float[Tensor, "r out_features"]]:
         """A · M_A and (M_B · B)ᵀ, made once a step, so that a token costs no more than in LoRA."""
         first, last = tensors["A"], tensors["B"].mT
-        if self.config.use_mpo:
+        if self.use_mpo:
             first = mpo.apply_transposed(_cores(tensors, "in"), self.down, first)
             last = mpo.apply(_cores(tensors, "out"), self.up, last)
         return first, last
 
     def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...] | None:
         """M_B · B, s · W_c and A · M_A: the W_c path, which is the whole change without a circuit."""
+        if self.plain:
+            return tensors["B"], self.config.scale * tensors["A"]
         if not self.config.use_linear or self.config.fusion != "sum":
             return None
         first, last = self._outer(tensors)
@@ -242,30 +297,51 @@ class Qtha(Change):
 
     def _middle(
         self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]
-    ) -> Float[Tensor, "*batch r"]:
+    ) -> Float[Tensor, "*batch z"]:
         """z: the two branches over the bottleneck, joined."""
-        config = self.config
-        linear = torch.nn.functional.linear(h, tensors["W_c"]) if config.use_linear else None
-        if not config.use_circuit:
+        if self.plain:
+            return h
+        linear = None
+        if self.config.use_linear:
+            linear = torch.nn.functional.linear(h, tensors["W_c"])
+        if self.branch is None:
             return linear
-        angles = h if config.input_scale == 1 else h * config.input_scale
-        q = expval_z(self.quantum, angles, tensors["params"], config.engine)
-        quantum = torch.nn.functional.linear(q, tensors["W_q"])
+        q = self.branch.apply(tensors, h)
+        if self._has_w_q:
+            q = torch.nn.functional.linear(q, tensors["W_q"])
         if linear is None:
-            return quantum
-        return quantum * linear if config.fusion == "hadamard" else quantum + linear
+            return q
+        return q * linear if self.config.fusion == "hadamard" else q + linear
 
     @classmethod
     def circuit(cls, config: QthaConfig) -> Circuit | None:
-        return config.circuit() if config.use_circuit else None
+        return config.circuit() if config.runs_circuit else None
 
     @classmethod
     def not_mergeable(cls, config: QthaConfig) -> str:
+        what = "circuit" if config.stand_in == "none" else f"stand-in {config.stand_in!r}"
         return (
-            "the circuit makes QTHA's change depend on the input, so no weight equals it. Keep the "
+            f"the {what} makes QTHA's change depend on the input, so no weight equals it. Keep the "
             "adapter beside the model (save_pretrained), go back to the base model with unload(), or "
             "train with use_circuit=False, which is linear and merges"
         )
+
+
+def _is_plain(config: QthaConfig, layer: Layer) -> bool:
+    """Whether the layer lies in a block that is left to plain LoRA.
+
+    Raises:
+        ValueError: If that would be all of them.
+    """
+    count = config.classical_layers
+    if not count or layer.block is None:
+        return False
+    if layer.n_blocks and count >= layer.n_blocks:
+        raise ValueError(
+            f"classical_layers must be below the model's {layer.n_blocks} blocks, not {count}"
+        )
+    first = config.classical_end == "first"
+    return layer.block < count if first else layer.block >= (layer.n_blocks or 0) - count
 
 
 def _operators(config: QthaConfig, layer: Layer) -> tuple[mpo.MpoShape, mpo.MpoShape]:

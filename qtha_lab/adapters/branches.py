@@ -1,0 +1,161 @@
+"""What can stand in QTHA's bottleneck: the circuit, or a classical map in its place as a control.
+
+A branch maps h (…, r) to q (…, size) without being linear. Everything around it is `qtha`.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab.adapters.method import TensorSpec
+from qtha_lab.circuits import Circuit, Readout, z_pairs
+from qtha_lab.simulators import expval, expval_z, probs
+
+READOUTS = ("z", "z+zz", "probs")
+
+
+class Branch(ABC):
+    """A map of the bottleneck with its own tensors; `size` is the number of its outputs."""
+
+    def __init__(self, config: Any):
+        self.config = config
+        self.size = config.r
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        """Names and shapes of what it trains."""
+        return {}
+
+    def initialise(self, tensors: Mapping[str, Tensor]) -> None:  # noqa: B027  most have none
+        """Fill its tensors in place."""
+
+    @abstractmethod
+    def apply(
+        self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]
+    ) -> Float[Tensor, "*batch size"]:
+        """q of h."""
+
+
+class CircuitBranch(Branch):
+    """Expectations or probabilities of a circuit at the angles h; its angles start in ±π.
+
+    Readout "z" is the published one. "z+zz" and "probs" are ours: q then has r(r + 1)/2 or 2^r
+    entries, so that the change can leave r dimensions. Probabilities enter as 2^r p - 1, which is
+    of the order of 1 and zero for the uniform distribution.
+    """
+
+    def __init__(self, config: Any):
+        super().__init__(config)
+        self.circuit: Circuit = config.circuit()
+        self.size = len(self.readout_of(config).strings) or 2**config.r
+
+    @staticmethod
+    def readout_of(config: Any) -> Readout:
+        """What the engine is asked for."""
+        if config.readout == "probs":
+            return Readout.probs()
+        pairs = [(i, j) for i in range(config.r) for j in range(i + 1, config.r)]
+        singles = Readout.z(config.r).strings
+        return Readout("strings", (*singles, *pairs) if config.readout == "z+zz" else singles)
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        return {"params": TensorSpec((self.circuit.n_params,), self.config.train_circuit)}
+
+    def initialise(self, tensors: Mapping[str, Tensor]) -> None:
+        tensors["params"].uniform_(-math.pi, math.pi)
+
+    def apply(self, tensors, h):
+        config = self.config
+        angles = h if config.input_scale == 1 else h * config.input_scale
+        call = (angles, tensors["params"], config.engine)
+        if config.readout == "probs":
+            return 2**config.r * probs(self.circuit, *call) - 1
+        if config.readout == "z+zz":
+            return expval(self.circuit, z_pairs(config.r), *call)
+        return expval_z(self.circuit, *call)
+
+
+class SiluStack(Branch):
+    """`stand_in_layers` linear maps r → r with SiLU between them: the authors' BD, BE and BF.
+
+    They replace W_q · circuit together, so there is no W_q. The last one starts at zero, as in the
+    authors' code, where the linear branch is there to train the rest.
+    """
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        r = self.config.r
+        return {f"S_{k}": TensorSpec((r, r)) for k in range(self.config.stand_in_layers)}
+
+    def initialise(self, tensors: Mapping[str, Tensor]) -> None:
+        layers = [tensors[name] for name in self.tensors()]
+        for layer in layers:
+            torch.nn.init.kaiming_uniform_(layer, a=0)
+        if self.config.init_weights and self.config.use_linear:
+            layers[-1].zero_()
+
+    def apply(self, tensors, h):
+        for k in range(self.config.stand_in_layers):
+            h = torch.nn.functional.silu(h) if k else h
+            h = torch.nn.functional.linear(h, tensors[f"S_{k}"])
+        return h
+
+
+class Cosines(Branch):
+    """q_i = Σ_k a_ik cos(k h_i) + b_ik sin(k h_i), k = 1 … 2L: as many numbers as QTHA's angles [R].
+
+    A circuit that reads its input in L layers is a Fourier sum with frequencies up to L in each
+    input; this has such sums without any entanglement. Amplitudes start at a spread of 1/√(4L), so
+    that q is of the order of ⟨Z⟩.
+    """
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        return {"fourier": TensorSpec((self.config.r, self._frequencies, 2))}
+
+    @property
+    def _frequencies(self) -> int:
+        return 2 * (self.config.n_layers or self.config.r)
+
+    def initialise(self, tensors: Mapping[str, Tensor]) -> None:
+        tensors["fourier"].normal_(std=1 / math.sqrt(2 * self._frequencies))
+
+    def apply(self, tensors, h):
+        numbers = torch.arange(1, self._frequencies + 1, dtype=h.dtype, device=h.device)
+        turned = (h * self.config.input_scale).unsqueeze(-1) * numbers
+        a, b = tensors["fourier"].unbind(-1)
+        return (turned.cos() * a + turned.sin() * b).sum(-1)
+
+
+class HilbertPhase(Branch):
+    """q_i = h_i / |h + i·H(h)|_i, the cosine of the phase that the Hilbert transform H gives h.
+
+    Nothing is trained in it, and like ⟨Z⟩ it lies in [-1, 1].
+
+    Source:
+        After H-LoRA, arXiv:2603.02281, whose abstract states that it "applies the Hilbert transform
+        within the LoRA adapter" to keep "phase structure" and norm constraints; the formula is our
+        reconstruction [R].
+    """
+
+    def apply(self, tensors, h):
+        r = h.shape[-1]
+        # an analytic signal keeps frequency 0 (and the middle one) and doubles the positive ones
+        weights = torch.zeros(r, dtype=h.dtype, device=h.device)
+        weights[0] = 1
+        weights[1 : (r + 1) // 2] = 2
+        if r % 2 == 0:
+            weights[r // 2] = 1
+        imaginary = torch.fft.ifft(torch.fft.fft(h) * weights).imag
+        size = (h.square() + imaginary.square() + torch.finfo(h.dtype).tiny).sqrt()
+        return h / size
+
+
+STAND_INS = {"none": CircuitBranch, "silu": SiluStack, "cosine": Cosines, "hilbert": HilbertPhase}
+
+
+def branch_of(config: Any) -> Branch:
+    """The non-linear branch that a QTHA config describes."""
+    return STAND_INS[config.stand_in](config)
