@@ -111,6 +111,13 @@ class Change(ABC):
         """
         return None
 
+    def operators(self, tensors: Mapping[str, Tensor]) -> dict[str, tuple[list[Tensor], Any]]:
+        """The matrix product operators among the tensors: cores and `mpo.MpoShape` by name.
+
+        Optional: analyses read bond dimensions and entanglement off them.
+        """
+        return {}
+
     @classmethod
     def circuit(cls, config: Any) -> Any | None:
         """The circuit that runs at every adapted layer, if there is one."""

@@ -295,6 +295,17 @@ class Qtha(Change):
         first, last = self._outer(tensors)
         return last.mT, self.config.scale * tensors["W_c"], first
 
+    def operators(
+        self, tensors: Mapping[str, Tensor]
+    ) -> dict[str, tuple[list[Tensor], mpo.MpoShape]]:
+        """M_A and M_B."""
+        if not self.config.use_mpo:
+            return {}
+        return {
+            "M_A": (_cores(tensors, "in"), self.down),
+            "M_B": (_cores(tensors, "out"), self.up),
+        }
+
     def _middle(
         self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]
     ) -> Float[Tensor, "*batch z"]:
