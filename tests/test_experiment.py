@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training, calls, refusals
+from qtha_lab import calls
+from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training, refusals
 from qtha_lab.settings import settings_of
 
 EXPERIMENTS = [

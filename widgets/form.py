@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets as ipw
 
-from qtha_lab.experiment import calls
+from qtha_lab import calls
 from qtha_lab.settings import Setting
 from widgets import look
 from widgets.one_of import OneOf

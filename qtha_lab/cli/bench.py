@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from qtha_lab.calls import split_list
 from qtha_lab.cli import app
 from qtha_lab.cli.output import print_table, progress
-from qtha_lab.experiment.calls import split_list
 
 bench = typer.Typer(help="Measure; each table names its machine.", no_args_is_help=True)
 app.add_typer(bench, name="bench")

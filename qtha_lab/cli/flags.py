@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qtha_lab.experiment import calls
+from qtha_lab import calls
 from qtha_lab.settings import Setting, settings_of
 
 METAVAR = {int: "N", float: "NUMBER", str: "TEXT", dict: "NAME=VALUE,…", list: "LIST"}

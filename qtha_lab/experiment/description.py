@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from qtha_lab.experiment import calls, equivalents, refusals
+from qtha_lab import calls
+from qtha_lab.experiment import equivalents, refusals
 from qtha_lab.experiment.declared import Declared
 
 Scalar = bool | int | float | str | None

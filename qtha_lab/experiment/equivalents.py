@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from qtha_lab.experiment.calls import write_options, write_value
+from qtha_lab.calls import write_options, write_value
 
 COMMANDS = {"Experiment": "run", "Comparison": "compare"}
 
