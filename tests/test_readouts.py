@@ -13,7 +13,7 @@ from qtha_lab.circuits import Angle, Circuit, Gate, to_pennylane, z_pairs
 from qtha_lab.circuits.readout import settings_of
 from qtha_lab.simulators import expval, expval_z, probs, state
 
-ENGINES = ["torch", "auto", "device:default.qubit"]
+ENGINES = ["torch", "cpu", "auto", "device:default.qubit"]
 BELL = Circuit(2, [Gate("Hadamard", 0), Gate("CNOT", (0, 1))])
 NONE = torch.empty(0, dtype=torch.float64)
 

@@ -27,13 +27,11 @@ VECTOR_BYTES = 64
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse circuits too large to be walked in cache, and starts and readouts it has no walk for."""
+    """Refuse circuits too large to be walked in cache, and states, whose slopes are not real."""
     if circuit.n_qubits > MAX_QUBITS:
         raise ValueError(f"engine 'cpu' takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits}")
-    if readout.kind != "strings":
-        raise ValueError(f"engine 'cpu' reads strings of Z, not {readout.kind}: use engine='torch'")
-    if circuit.start != "zero":
-        raise ValueError(f"engine 'cpu' starts in zero, not {circuit.start}: use engine='torch'")
+    if readout.kind == "state":
+        raise ValueError("engine 'cpu' reads strings of Z and probabilities: use engine='torch'")
 
 
 def broadcasts(name: str) -> bool:
@@ -89,10 +87,10 @@ class _Slopes(torch.autograd.Function):
         batch, n_inputs = inputs.shape
         values = inputs.new_zeros(grad.shape[1], call.padded)
         values[:, :batch] = grad.T
-        term_slopes, of_sums, of_phases = call.walk(values, backward=True)
+        input_slopes, of_sums, of_phases = call.walk(values, backward=True)
         slopes = call.plan.param_slopes(of_sums, of_phases, len(params))
-        of_inputs = term_slopes[:, :batch]
-        if not call.plan.terms_are_inputs:
+        of_inputs = input_slopes[:, :batch]
+        if not call.plan.slopes_are_of_inputs:
             index, scales = call.plan.term_tensors
             scaled = of_inputs * scales.to(inputs.dtype)
             of_inputs = inputs.new_zeros(n_inputs, batch).index_add_(0, index, scaled)
@@ -117,8 +115,11 @@ class _Call:
         shared = tables.shared_angles(params.detach().numpy())
         terms = self.like.new_zeros(2, len(tables.terms), self.padded)
         inside = terms[:, :, : len(inputs)]
+        amplitudes = self.like.new_zeros(tables.n_amplitudes, self.padded)
         halves = inputs.detach().T
-        if not tables.terms_are_inputs:
+        if tables.n_amplitudes:
+            amplitudes[:, : len(inputs)] = halves
+        if not tables.slopes_are_of_inputs or tables.n_amplitudes:
             index, scales = tables.term_tensors
             halves = halves.index_select(0, index) * scales.to(inputs.dtype)
         halves = 0.5 * halves
@@ -131,6 +132,7 @@ class _Call:
             tables.shared_numbers(shared).astype(dtype),
             tables.phase_numbers(shared).astype(dtype),
             terms.numpy().reshape(-1),
+            amplitudes.numpy().reshape(-1),
         )
         states = 2 * 2**tables.n_qubits * self.padded
         kept = states if keep and states * inputs.element_size() <= KEEP_BYTES else 0
@@ -141,11 +143,12 @@ class _Call:
         tables = self.plan
         size = 2**tables.n_qubits
         n_groups = min(GROUPS, self.n_blocks)
-        term_slopes = self.like.new_zeros(len(tables.terms) * backward, self.padded)
+        n_slopes = (tables.n_amplitudes or len(tables.terms)) * backward
+        input_slopes = self.like.new_zeros(n_slopes, self.padded)
         of_sums = np.zeros((n_groups, tables.n_sums))
         of_phases = np.zeros((n_groups, *self.angles[1].shape[::2]))
-        rooms = ((4 if backward else 2) * size, 2 * len(tables.tables[4]), 2)
-        flat_values, flat_slopes = values.numpy().reshape(-1), term_slopes.numpy().reshape(-1)
+        rooms = ((4 if backward else 3) * size, 2 * len(tables.tables[4]), 2)
+        flat_values, flat_slopes = values.numpy().reshape(-1), input_slopes.numpy().reshape(-1)
 
         def work(first: int, last: int, group: int) -> None:
             room = _room([count * self.lanes for count in rooms], self.like)
@@ -157,7 +160,7 @@ class _Call:
 
         edges = [self.n_blocks * g // n_groups * self.lanes for g in range(n_groups + 1)]
         _share_out(work, [(*pair, g) for g, pair in enumerate(itertools.pairwise(edges))])
-        return term_slopes, of_sums.sum(0), of_phases.sum(0)
+        return input_slopes, of_sums.sum(0), of_phases.sum(0)
 
 
 _own = threading.local()

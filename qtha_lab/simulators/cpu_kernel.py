@@ -9,14 +9,15 @@ from numba import njit
 from qtha_lab.simulators.cpu_sweeps import (
     VERSION,
     add_scaled,
+    butterfly,
     copy,
     fill,
     make_phase,
     make_turns,
-    products,
     shears,
     squares,
     total,
+    weigh,
 )
 
 TURN_SHARED, TURN_SAMPLED, PHASE_SHARED, PHASE_SAMPLED = 0, 1, 2, 3
@@ -117,26 +118,69 @@ def _phases(op, phases, angles, size, lanes, state, backward, slopes, phase_slop
             _PHASE_LANES(state, lanes, places, turn_at, sign, angles, dual, slopes)
 
 
+@_inlined
+def _transform(state, at, size, lanes):
+    """Walsh-Hadamard transform of the rows from `at` on: Σ_m row_m·(-1)^{|k & m|}."""
+    step = 1
+    while step < size:
+        for k in range(size):
+            if not k & step:
+                butterfly(state, at + k * lanes, at + (k + step) * lanes, lanes)
+        step *= 2
+
+
+@_inlined
+def _read(readout, is_strings, size, lanes, batch, start, state, values):
+    """Fill `values` with what is read from ψ: rows of |ψ|², or of their transform."""
+    at = 2 * size * lanes
+    for k in range(size):
+        squares(state, k * lanes, (size + k) * lanes, at + k * lanes, lanes)
+    if is_strings:
+        _transform(state, at, size, lanes)
+    for i in range(len(readout)):
+        sign = state.dtype.type(readout[i, 1])
+        to = i * batch + start
+        fill(values, to, state.dtype.type(0.0), lanes)
+        add_scaled(values, to, state, at + readout[i, 0] * lanes, sign, lanes)
+
+
+@_inlined
+def _start_back(readout, is_strings, size, lanes, batch, start, state, values):
+    """λ = g ψ, where g_k is the slope of |ψ_k|², from the slopes in `values`."""
+    at = 2 * size * lanes
+    fill(state, at, state.dtype.type(0.0), size * lanes)
+    for i in range(len(readout)):
+        sign = state.dtype.type(readout[i, 1])
+        add_scaled(state, at + readout[i, 0] * lanes, values, i * batch + start, sign, lanes)
+    if is_strings:
+        _transform(state, at, size, lanes)
+    for k in range(size):
+        weigh(state, k * lanes, (size + k) * lanes, at, lanes)
+
+
 def _make_walk(version: int):
     """`walk`, compiled; numba's cache on disk sees this file only, and a new version by closure."""
 
     @_compiled
     def walk(
-        tables, n_qubits, lanes, batch, shared, phases, terms_at, first, last, backward, values, kept,
-        term_slopes, sum_slopes, phase_slopes, state, angles, slopes,
+        tables, n_qubits, lanes, batch, shared, phases, terms_at, amplitudes, first, last, backward,
+        values, kept, input_slopes, sum_slopes, phase_slopes, state, angles, slopes,
     ):  # fmt: skip
         """Take samples `first` to `last`, whole blocks, through the circuit; backward, also back again.
 
-        Forward, `values` (readouts · batch) is filled with expectations. Backward it holds the output's
-        slopes; `term_slopes` (terms · batch), zero before, and the float64 sums over samples
-        `sum_slopes` (sums,) and `phase_slopes` (layers, 2^n) are added to. `kept`, if not empty, takes
-        ψ of every block from forward to backward. `shared` (sums, 4) has cosine, sine and shears of
-        every sum, `terms_at` (2 · terms · batch) the shears of every term; `state`, `angles` and
-        `slopes` are room to work in.
+        Forward, `values` (readouts · batch) is filled with what is read. Backward it holds the output's
+        slopes; `input_slopes` (terms · batch, or 2^n · batch of amplitudes), zero before, and the
+        float64 sums over samples `sum_slopes` (sums,) and `phase_slopes` (layers, 2^n) are added to.
+        `kept`, if not empty, takes ψ of every block from forward to backward. `shared` (sums, 4) has
+        cosine, sine and shears of every sum, `terms_at` (2 · terms · batch) the shears of every term,
+        `amplitudes` (2^n · batch), if not empty, the first state; `state`, `angles` and `slopes` are
+        room to work in.
         """
         if version == 0:
             return  # never
-        ops, rows, turn_sums, turn_angles, angle_sums, term_starts, terms, readout = tables
+        ops, rows, turn_sums, turn_angles, angle_sums, term_starts, terms, readout, is_strings = (
+            tables
+        )
         size = 1 << n_qubits
         sines = len(terms_at) // 2
         dual = 2 * size * lanes
@@ -163,29 +207,16 @@ def _make_walk(version: int):
                 first_step = len(ops)
             else:
                 fill(state, 0, zero, dual)
-                fill(state, 0, one, lanes)
+                for k in range(len(amplitudes) // batch):
+                    copy(state, k * lanes, amplitudes, k * batch + start, lanes)
+                if not len(amplitudes):
+                    fill(state, 0, one, lanes)
             for step in range(first_step, steps + 1):
                 if step == len(ops):  # the end of the circuit: read it
-                    for i in range(len(readout)):
-                        if not backward:
-                            fill(values, i * batch + start, zero, lanes)
-                    for k in range(size):
-                        real, imag = k * lanes, (size + k) * lanes
-                        if backward:
-                            fill(slopes, 0, zero, lanes)
-                        else:
-                            squares(slopes, state, real, imag, lanes)
-                        for i in range(len(readout)):
-                            sign = one if readout[i, 1] > 0 else -one
-                            if _odd(k & readout[i, 0]):
-                                sign = -sign
-                            if backward:
-                                add_scaled(slopes, 0, values, i * batch + start, sign, lanes)
-                            else:
-                                add_scaled(values, i * batch + start, slopes, 0, sign, lanes)
-                        if backward:
-                            products(state, dual + real, real, slopes, lanes)
-                            products(state, dual + imag, imag, slopes, lanes)
+                    if backward:
+                        _start_back(readout, is_strings, size, lanes, batch, start, state, values)
+                    else:
+                        _read(readout, is_strings, size, lanes, batch, start, state, values)
                     if not backward and len(kept):
                         copy(kept, at, state, 0, dual)
                 if step == steps:
@@ -213,7 +244,11 @@ def _make_walk(version: int):
                     if op[0] != TURN_SHARED:
                         for position in range(term_starts[j], term_starts[j + 1]):
                             to = terms[position] * batch + start
-                            add_scaled(term_slopes, to, slopes, at, one, lanes)
+                            add_scaled(input_slopes, to, slopes, at, one, lanes)
+            if backward:
+                for k in range(len(amplitudes) // batch):
+                    to = k * batch + start
+                    add_scaled(input_slopes, to, state, dual + k * lanes, one + one, lanes)
 
     return walk
 

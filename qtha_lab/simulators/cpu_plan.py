@@ -11,7 +11,7 @@ from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators import cpu_kernel as kernel
-from qtha_lab.simulators.program import Phases, Sum, Turn, compile_circuit
+from qtha_lab.simulators.program import Phases, Program, Sum, Turn, compile_circuit
 
 TURNS_A_PASS = 2
 
@@ -21,13 +21,15 @@ class Plan:
 
     A sum is the angle of a turn or phase; a term is one scaled input, the same for all sums that
     read it. `tables` is what `kernel.walk` takes: ops (kind and six numbers), rows of every pass,
-    sum and angle of every turn, sum and terms of every angle that differs between samples, readout.
+    sum and angle of every turn, sum and terms of every angle that differs between samples, and row
+    and sign of every number read, from the probabilities or, for strings of Z, their transform.
     """
 
     def __init__(self, circuit: Circuit, readout: Readout):
         program = compile_circuit(circuit, readout)
         self.n_values = readout.size(circuit.n_qubits)
         self.n_qubits = circuit.n_qubits
+        self.n_amplitudes = 2**circuit.n_qubits if circuit.start == "amplitudes" else 0
         self.phase_sums: list[list[tuple[int, int]]] = []  # of a layer: (mask, its sum)
         self._sums: list[Sum] = []
         self._ops: list[tuple[int, ...]] = []
@@ -40,7 +42,7 @@ class Plan:
             if isinstance(layer, Phases):
                 self._add_phases(numbered)
             else:
-                self._add_turns(numbered, is_first=number == 0)
+                self._add_turns(numbered, number == 0, program.start)
         self.n_sums = len(self._sums)
         self.offsets = np.array([*(total.offset for total in self._sums), 0.0])
         entries = [(j, i, s) for j, t in enumerate(self._sums) for i, s in t.params]
@@ -49,7 +51,9 @@ class Plan:
         numbers: dict[tuple[int, float], int] = {}
         terms = [[numbers.setdefault(t, len(numbers)) for t in found] for _, found in self._angles]
         self.terms = list(numbers)  # (input, scale)
-        self.terms_are_inputs = self.terms == [(i, 1.0) for i in range(circuit.n_inputs)]
+        self.slopes_are_of_inputs = bool(self.n_amplitudes) or self.terms == [
+            (i, 1.0) for i in range(circuit.n_inputs)
+        ]
         places = _integers(
             [(i, m, j) for i, found in enumerate(self.phase_sums) for m, j in found], 3
         )
@@ -63,7 +67,8 @@ class Plan:
             np.array([j for j, _ in self._angles], np.int64),
             np.cumsum([0, *map(len, terms)], dtype=np.int64),
             np.array([number for found in terms for number in found], np.int64),
-            _integers(program.readout, 2),
+            _integers(_readout(program, readout), 2),
+            readout.kind == "strings",
         )
 
     @functools.cached_property
@@ -87,15 +92,16 @@ class Plan:
                 angle = self._add_angle(j, with_shared=False)
                 self._ops.append((kernel.PHASE_SAMPLED, 0, mask, angle, 0, 0, 0))
 
-    def _add_turns(self, numbered: dict[Turn, int], is_first: bool) -> None:
-        """Passes of two turns. The first layer meets |0…0⟩: a real state of few rows at first."""
+    def _add_turns(self, numbered: dict[Turn, int], is_first: bool, start: str) -> None:
+        """Passes of two turns. The first layer meets a real state, |0…0⟩ of few rows at first."""
+        from_zero = is_first and start == "zero"
         reached = [0]
         for sampled in (False, True):
             turns = [t for t, j in numbered.items() if bool(self._sums[j].inputs) == sampled]
             for at in range(0, len(turns), TURNS_A_PASS):
                 chosen = turns[at : at + TURNS_A_PASS]
                 groups = _groups(chosen, reached, self.n_qubits)
-                forward_groups = len(reached) if is_first else len(groups)
+                forward_groups = len(reached) if from_zero else len(groups)
                 kind = kernel.TURN_SAMPLED if sampled else kernel.TURN_SHARED
                 places = (len(chosen), len(self._rows), len(self._turns))
                 planes = 1 if is_first else 2
@@ -132,6 +138,14 @@ class Plan:
         slopes = np.zeros(n_params)
         np.add.at(slopes, self.entry_params, self.entry_scales * sums[self.entry_sums])
         return slopes
+
+
+def _readout(program: Program, readout: Readout) -> list[tuple[int, int]]:
+    """Row and sign of every number that is read."""
+    if readout.kind == "strings":
+        return list(program.readout)
+    row_of = {state: row for row, state in enumerate(program.basis_states())}
+    return [(row_of[state], 1) for state in range(len(row_of))]
 
 
 def _integers(rows, width: int) -> np.ndarray:

@@ -249,32 +249,51 @@ def copy(typingctx, target, at, source, start, count):
 
 
 @intrinsic
-def squares(typingctx, target, state, real, imag, lanes):
-    """target[w] = state[real + w]² + state[imag + w]²."""
-    signature = types.void(target, state, real, imag, lanes)
+def squares(typingctx, state, real, imag, to, lanes):
+    """state[to + w] = state[real + w]² + state[imag + w]²."""
+    signature = types.void(state, real, imag, to, lanes)
 
     def codegen(context, builder, signature, args):
-        goal = _Lanes(context, builder, signature.args[0], args[0])
-        psi = _Lanes(context, builder, signature.args[1], args[1])
-        with _over_lanes(builder, args[4], goal.vector.count) as (w, _):
-            a, b = (psi.load(builder.add(place, w)) for place in args[2:4])
-            goal.store(_times_plus(builder, a, a, b, b), w)
+        psi = _Lanes(context, builder, signature.args[0], args[0])
+        with _over_lanes(builder, args[4], psi.vector.count) as (w, _):
+            a, b = (psi.load(builder.add(place, w)) for place in args[1:3])
+            psi.store(_times_plus(builder, a, a, b, b), builder.add(args[3], w))
         return context.get_dummy_value()
 
     return signature, codegen
 
 
 @intrinsic
-def products(typingctx, state, to, start, weights, lanes):
-    """state[to + w] = state[start + w] · weights[w]."""
-    signature = types.void(state, to, start, weights, lanes)
+def butterfly(typingctx, state, low, high, lanes):
+    """Replace two rows by their sum and their difference."""
+    signature = types.void(state, low, high, lanes)
 
     def codegen(context, builder, signature, args):
-        psi = _Lanes(context, builder, signature.args[0], args[0])
-        given = _Lanes(context, builder, signature.args[3], args[3])
-        with _over_lanes(builder, args[4], psi.vector.count) as (w, _):
-            value = builder.fmul(psi.load(builder.add(args[2], w)), given.load(w), flags=_FAST)
-            psi.store(value, builder.add(args[1], w))
+        rows = _Lanes(context, builder, signature.args[0], args[0])
+        with _over_lanes(builder, args[3], rows.vector.count) as (w, _):
+            places = [builder.add(place, w) for place in args[1:3]]
+            a, b = (rows.load(place) for place in places)
+            rows.store(builder.fadd(a, b, flags=_FAST), places[0])
+            rows.store(builder.fsub(a, b, flags=_FAST), places[1])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def weigh(typingctx, state, real, imag, dual, lanes):
+    """λ = g ψ for one row, where g stands in λ's real row: λ is `dual` after ψ."""
+    signature = types.void(state, real, imag, dual, lanes)
+
+    def codegen(context, builder, signature, args):
+        rows = _Lanes(context, builder, signature.args[0], args[0])
+        _, real, imag, dual, lanes = args
+        with _over_lanes(builder, lanes, rows.vector.count) as (w, _):
+            real, imag = builder.add(real, w), builder.add(imag, w)
+            weight = rows.load(builder.add(real, dual))
+            for place in (real, imag):
+                value = builder.fmul(rows.load(place), weight, flags=_FAST)
+                rows.store(value, builder.add(place, dual))
         return context.get_dummy_value()
 
     return signature, codegen
