@@ -299,7 +299,7 @@ class Qtha(Change):
         self, tensors: Mapping[str, Tensor]
     ) -> dict[str, tuple[list[Tensor], mpo.MpoShape]]:
         """M_A and M_B."""
-        if not self.config.use_mpo:
+        if not self.use_mpo:
             return {}
         return {
             "M_A": (_cores(tensors, "in"), self.down),
