@@ -102,7 +102,7 @@ def test_a_name_can_be_picked_or_typed():
 
 
 def test_methods_can_be_added_twice_and_removed():
-    tabs = MethodTabs([MethodChoice(name="qtha")], lambda: None)
+    tabs = MethodTabs([MethodChoice(name="qtha")], lambda: None, lambda: "tiny")
     tabs.add.value = "lora"
     tabs.add.value = "lora"
     tabs.entries[2].options["r"].value = 2
@@ -112,6 +112,18 @@ def test_methods_can_be_added_twice_and_removed():
         entry.remove.click()
     with pytest.raises(ValueError, match="add at least one method"):
         tabs.choices()
+
+
+def test_controls_come_beside_the_method_as_it_is_set_up():
+    start = [MethodChoice.parse("qtha(r=4,waist=16,bond_dim=3)"), MethodChoice.parse("lora(r=4)")]
+    tabs = MethodTabs(start, lambda: None, lambda: "tiny")
+    tabs.add.value = "qtha with its controls"
+    labels = [choice.label for choice in tabs.choices()]
+    assert labels[:2] == [choice.label for choice in start]
+    assert "qtha(r=4,waist=16,bond_dim=3,ansatz=product)" in labels
+    assert labels[-1] == "lora(r=2)"  # 6,900 parameters; a LoRA of r=2 has 7,680
+    assert len(labels) == len(set(labels))
+    assert tabs.add.value == tabs.add.options[0]
 
 
 def test_the_setup_gives_back_the_comparison_it_started_with():

@@ -4,15 +4,20 @@ The same method may be added twice, with other options. Checks nothing that `Met
 """
 
 import dataclasses
+import textwrap
 from collections.abc import Callable, Iterable
 
 import ipywidgets as ipw
 
 from qtha_lab.adapters import get_method, method_names
+from qtha_lab.adapters.controls import CONTROLS
 from qtha_lab.experiment import MethodChoice
+from qtha_lab.experiment.families import told, with_controls
 from qtha_lab.settings import Setting, settings_of
 from widgets import look
 from widgets.form import Form
+
+CONTROLLED = {f"{name} with its controls": name for name in CONTROLS}
 
 
 def choice_settings(name: str) -> dict[str, Setting]:
@@ -30,6 +35,7 @@ class MethodTab:
 
     def __init__(self, choice: MethodChoice, on_remove: Callable[["MethodTab"], None]):
         self.name = choice.name
+        self.title = textwrap.shorten(choice.label.replace(",", ", "), 34, placeholder=" …")
         method = get_method(choice.name)
         self.common = Form(choice_settings(choice.name), choice.model_dump())
         self.options = Form(method.settings(), choice.options)
@@ -58,14 +64,22 @@ class MethodTab:
 
 
 class MethodTabs:
-    """Tabs of methods with a list to add from; `tabs.choices()` is what was picked."""
+    """Tabs of methods with a list to add from; `tabs.choices()` is what was picked.
 
-    def __init__(self, choices: Iterable[MethodChoice], changed: Callable[[], None]):
-        self.changed = changed
+    `model()` names the base model, on which LoRA of a method's size is found for its controls.
+    """
+
+    def __init__(
+        self,
+        choices: Iterable[MethodChoice],
+        changed: Callable[[], None],
+        model: Callable[[], str],
+    ):
+        self.changed, self.model = changed, model
         self.entries: list[MethodTab] = []
         self.tabs = ipw.Tab(layout={"width": "auto"})
         self.add = ipw.Dropdown(
-            options=["add a method …", *method_names()], layout={"width": "180px"}
+            options=["add a method …", *CONTROLLED, *method_names()], layout={"width": "220px"}
         )
         self.add.observe(self._picked, "value")
         self.panel = look.column(look.row(look.text("Methods", "qtha-head"), self.add), self.tabs)
@@ -89,11 +103,23 @@ class MethodTabs:
         self.entries.append(entry)
 
     def _picked(self, change) -> None:
-        if change["new"] in method_names():
-            self._append(MethodChoice(name=change["new"]))
+        picked = change["new"]
+        if picked in CONTROLLED or picked in method_names():
+            for choice in self._meant(picked):
+                self._append(choice)
             self.add.value = self.add.options[0]
             self._draw(len(self.entries) - 1)
             self.changed()
+
+    def _meant(self, picked: str) -> list[MethodChoice]:
+        """One method; or the controls of one, beside it if it is there already."""
+        name = CONTROLLED.get(picked)
+        if name is None:
+            return [MethodChoice(name=picked)]
+        there = [e.choice() for e in self.entries]
+        own = next((c for c in there if c.name == name), MethodChoice(name=name))
+        labels = {told(c).label for c in there}
+        return [c for c in with_controls(own, self.model()) if told(c).label not in labels]
 
     def _removed(self, entry: MethodTab) -> None:
         self.entries.remove(entry)
@@ -102,5 +128,5 @@ class MethodTabs:
 
     def _draw(self, selected: int = 0) -> None:
         self.tabs.children = [entry.panel for entry in self.entries]
-        self.tabs.titles = [entry.name for entry in self.entries]
+        self.tabs.titles = [entry.title for entry in self.entries]
         self.tabs.selected_index = selected if self.entries else None

@@ -28,7 +28,7 @@ class Setup:
         given = start.model_dump()
         self.what = Form(plain, given, {"model": model_names(), "task": task_names()})
         self.training = Form(settings_of(Training), given["training"])
-        self.methods = MethodTabs(start.methods, changed)
+        self.methods = MethodTabs(start.methods, changed, lambda: self.what["model"].value)
         self.task_box = look.column()
         self._draw_task_options(start.task_options)
         self.what["task"].control.observe(lambda _: self._draw_task_options({}), "value")

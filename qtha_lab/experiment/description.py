@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from qtha_lab import calls
-from qtha_lab.experiment import equivalents, refusals
+from qtha_lab.experiment import equivalents, families, refusals
 from qtha_lab.experiment.declared import Declared
 
 Scalar = bool | int | float | str | None
@@ -171,18 +171,25 @@ class Comparison(_Described):
     methods: list[MethodChoice] = Field(
         default_factory=lambda: [MethodChoice(name="lora"), MethodChoice(name="qtha")],
         min_length=1,
-        description="Fine-tuning methods.",
+        description=(
+            "Fine-tuning methods; 'all' is every one, 'qtha(r=4)+controls' one with its controls."
+        ),
     )
     seeds: list[int] = Field(default_factory=lambda: [0], min_length=1, description="Seeds.")
     training: Training = Field(default_factory=Training, description="The course of the training.")
 
-    @field_validator("methods", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _methods_from_text(cls, value: Any) -> Any:
-        values = calls.split_list(value) if isinstance(value, str) else value
+    def _methods_from_text(cls, given: Any) -> Any:
+        methods = given.get("methods") if isinstance(given, dict) else None
+        values = calls.split_list(methods) if isinstance(methods, str) else methods
         if not isinstance(values, list | tuple):
-            return values
-        return [MethodChoice.parse(v) if isinstance(v, str) else v for v in values]
+            return given
+        if any(isinstance(v, str) and families.is_family(v) for v in values):
+            model = given.get("model", cls.model_fields["model"].default)
+            values = families.write_out(list(values), model)
+        parsed = [MethodChoice.parse(v) if isinstance(v, str) else v for v in values]
+        return {**given, "methods": parsed}
 
     @field_validator("methods", "seeds")
     @classmethod

@@ -1,0 +1,89 @@
+"""Lists of methods by one word: `all`, and a method with its controls, `qtha(r=4)+controls`.
+
+Writes a list out in full; the description keeps what was written out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qtha_lab.experiment import MethodChoice
+
+SUFFIX = "+controls"
+
+
+def is_family(text: str) -> bool:
+    """Whether a text stands for more than one method.
+
+    Example:
+        >>> is_family("all"), is_family("qtha(r=4)+controls"), is_family("qtha")
+        (True, True, False)
+    """
+    return text.strip() == "all" or text.strip().endswith(SUFFIX)
+
+
+def write_out(texts: list[str | MethodChoice], model: str) -> list[MethodChoice]:
+    """The methods a list names, in order, each once.
+
+    Args:
+        texts: Methods, `all`, or a method with `+controls`.
+        model: Base model, on which LoRA of equal size is found.
+    """
+    from qtha_lab.adapters import method_names
+    from qtha_lab.experiment import MethodChoice
+
+    found: list[MethodChoice] = []
+    for text in texts:
+        if not isinstance(text, str) or not is_family(text):
+            found.append(MethodChoice.parse(text) if isinstance(text, str) else text)
+        elif text.strip() == "all":
+            for name in method_names():
+                found += with_controls(MethodChoice(name=name), model, lora=name == "qtha")
+        else:
+            found += with_controls(MethodChoice.parse(text.strip().removesuffix(SUFFIX)), model)
+    return list({told(choice).label: choice for choice in reversed(found)}.values())[::-1]
+
+
+def told(choice: MethodChoice) -> MethodChoice:
+    """A choice without the options at their defaults: two that say the same have the same label then."""
+    from qtha_lab.adapters import get_method
+
+    settings = get_method(choice.name).settings()
+    told = {k: v for k, v in choice.options.items() if v != settings[k].default}
+    return choice.replace(options=told)
+
+
+def with_controls(choice: MethodChoice, model: str, lora: bool = True) -> list[MethodChoice]:
+    """A method, its controls, and LoRA at the same r and at the same number of parameters.
+
+    Args:
+        choice: The method; its learning rate and layers are those of its own controls too.
+        model: Base model, on which parameters are counted.
+        lora: Whether to add the two LoRA.
+    """
+    from qtha_lab.adapters.controls import controls_of
+
+    own = [
+        choice.replace(name=control.method, options=dict(control.options))
+        for control in controls_of(choice.name, choice.options)
+    ]
+    return [choice, *own, *(_loras(choice, model) if lora else [])]
+
+
+def _loras(choice: MethodChoice, model: str) -> list[MethodChoice]:
+    from qtha_lab import adapters, models
+    from qtha_lab.adapters import get_method
+    from qtha_lab.experiment import MethodChoice
+
+    targets = choice.target_modules or models.default_target_modules(model)
+    empty = models.empty_model(model, head="causal-lm")
+    config = get_method(choice.name).make_config("CAUSAL_LM", targets, **choice.options)
+    one = get_method("lora").make_config("CAUSAL_LM", targets, r=1)
+    counts = [adapters.count_trainable(empty, each) for each in (config, one)]
+    equal = max(1, round(counts[0] / counts[1]))
+    ranks = dict.fromkeys([getattr(config, "r", None) or equal, equal])
+    return [
+        MethodChoice(name="lora", options={"r": r}, target_modules=choice.target_modules)
+        for r in ranks
+    ]
