@@ -2,14 +2,21 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pennylane as qml
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import expm
+from scipy.stats import unitary_group
 
 from qtha_lab.ansatze import build
-from qtha_lab.circuits import GATES, Angle, Circuit, Gate, to_pennylane
+from qtha_lab.circuits import GATES, Angle, Circuit, Gate, general_two_qubit, to_pennylane
+from qtha_lab.circuits.unitary import kak
 
 X0, P0 = Angle.input(0), Angle.param(0)
 
@@ -18,7 +25,20 @@ X0, P0 = Angle.input(0), Angle.param(0)
     ("make", "sentence"),
     [
         (lambda: Gate("crz", (0, 1), 1.0), "unknown gate 'crz': did you mean 'CRZ'?"),
-        (lambda: Gate("H", 0), "unknown gate 'H': did you mean 'Hadamard'?"),
+        (lambda: Gate("p", 0, 1.0), "unknown gate 'p': did you mean 'PhaseShift'?"),
+        (lambda: Gate("rzz", (0, 1), 1.0), "did you mean 'IsingZZ'?"),
+        (lambda: Gate("cphase", (0, 1), 1.0), "did you mean 'CPhase'?"),
+        (
+            lambda: Gate("Toffoli", (0, 1, 2)),
+            "gates act on one or two wires, and 'Toffoli' on more",
+        ),
+        (lambda: Gate("QubitUnitary", 0), r"use Gate.unitary\(matrix, wires\)"),
+        (lambda: Gate("RY", 0, 1.0, np.eye(2)), "a matrix belongs to QubitUnitary .* not 'RY'"),
+        (lambda: Gate.unitary([[1, 0], [0, 2]], 0), "largest entry of U†U - 1 is 3"),
+        (lambda: Gate.unitary(np.eye(8), (0, 1, 2)), r"must be 2×2 or 4×4, not of shape \(8, 8\)"),
+        (lambda: Gate.unitary(np.eye(4), 0), r"QubitUnitary acts on 2 wires, not \(0,\)"),
+        (lambda: Gate.unitary([[np.nan, 0], [0, 1]], 0), "must be finite"),
+        (lambda: general_two_qubit((0, 1), [0.1] * 14), "takes 15 angles, not 14"),
         (lambda: Gate("RY", (0, 1), 1.0), r"RY acts on 1 wire, not \(0, 1\)"),
         (lambda: Gate("CNOT", 0), r"CNOT acts on 2 wires, not \(0,\)"),
         (lambda: Gate("CNOT", (1, 1)), r"CNOT needs different wires, not \(1, 1\)"),
@@ -108,13 +128,24 @@ def test_parts_of_a_gate_multiply_to_pennylanes_matrix(name):
     kind = GATES[name]
     wires = tuple(range(kind.n_wires))[::-1]
     gate = Gate(name, wires, (0.7, -1.9, 2.6)[: kind.n_angles])
-    product = np.eye(2**kind.n_wires)
-    for part, on, angle in gate.parts():
-        product = _matrix_of_part(part, on, angle, kind.n_wires) @ product
     (expected,) = to_pennylane(Circuit(kind.n_wires, [gate]), np.empty(0), np.empty(0))
-    matrix = qml.matrix(expected, wire_order=range(kind.n_wires))
-    overlap = np.trace(matrix.conj().T @ product) / len(matrix)
-    assert abs(overlap) == pytest.approx(1.0, abs=1e-12)  # equal up to a phase
+    _assert_equal_up_to_phase(_product_of_parts(gate), _matrix(expected, kind.n_wires))
+
+
+def _assert_equal_up_to_phase(found, expected):
+    overlap = np.trace(expected.conj().T @ found)
+    np.testing.assert_allclose(found, expected * overlap / abs(overlap), atol=1e-12)
+
+
+def _product_of_parts(gate):
+    product = np.eye(2 ** len(gate.wires))
+    for part, on, angle in gate.parts():
+        product = _matrix_of_part(part, on, angle, len(gate.wires)) @ product
+    return product
+
+
+def _matrix(operator, n_wires):
+    return qml.matrix(operator, wire_order=range(n_wires))
 
 
 def _matrix_of_part(part, wires, angle, n_wires):
@@ -125,6 +156,97 @@ def _matrix_of_part(part, wires, angle, n_wires):
     else:
         operator = qml.MultiRZ(angle.offset, wires)
     return qml.matrix(operator, wire_order=range(n_wires))
+
+
+# unitaries given as a matrix
+
+
+def _cnots(gate):
+    """A string of two Zs is a turn between two CNOTs."""
+    return sum(2 if len(w) == 2 and k == "Z" else k == "CNOT" for k, w, _ in gate.parts())
+
+
+@pytest.mark.parametrize(
+    ("operator", "n_cnots"),
+    [(qml.SWAP([0, 1]), 3), (qml.ISWAP([0, 1]), 2), (qml.CRZ(1.2, [0, 1]), 2),
+     (qml.IsingXX(0.3, [0, 1]), 2), (qml.CNOT([0, 1]), 2), (qml.H(0) @ qml.S(1), 0)],
+)  # fmt: skip
+def test_known_gates_need_their_known_number_of_cnots(operator, n_cnots):
+    matrix = qml.matrix(operator, wire_order=[0, 1])
+    gate = Gate.unitary(matrix, (0, 1))
+    assert _cnots(gate) == n_cnots
+    _assert_equal_up_to_phase(_product_of_parts(gate), matrix)
+
+
+def test_the_interaction_of_known_gates():
+    # the corners of the Weyl chamber, in units of π/4: CNOT, iSWAP, SWAP
+    for operator, corner in [(qml.CNOT, (0, 0, 1)), (qml.ISWAP, (0, 1, 1)), (qml.SWAP, (1, 1, 1))]:
+        _, strengths, _ = kak(qml.matrix(operator([0, 1])))
+        np.testing.assert_allclose(sorted(strengths), np.array(corner) * np.pi / 4, atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([2, 4]), st.sampled_from([0, 1e-9, 1e-4, 1]))
+def test_any_unitary_is_the_product_of_its_parts(seed, size, distance):
+    # near a product of local gates eigenvalues almost meet, where decompositions get inaccurate
+    generator = np.random.default_rng(seed)
+    local = unitary_group.rvs(2, random_state=generator)
+    while len(local) < size:
+        local = np.kron(local, unitary_group.rvs(2, random_state=generator))
+    noise = generator.normal(size=(size, size)) + 1j * generator.normal(size=(size, size))
+    matrix = expm(1j * distance * (noise + noise.conj().T)) @ local
+    gate = Gate.unitary(matrix, range(size // 2))
+    _assert_equal_up_to_phase(_product_of_parts(gate), matrix)
+    assert _cnots(gate) <= 3
+
+
+def test_unitaries_compare_by_value_and_survive_copy_and_pickle():
+    one, two = (Gate.unitary(qml.matrix(qml.SWAP([0, 1])), (1, 0)) for _ in range(2))
+    assert one == two
+    assert hash(one) == hash(two)
+    assert pickle.loads(pickle.dumps(one)) == copy.deepcopy(one) == one
+    assert one != Gate.unitary(np.eye(4), (1, 0))
+    assert Gate.unitary(torch.eye(2), 0) == Gate.unitary(np.eye(2), 0)
+
+
+def test_a_float32_unitary_is_taken_for_the_nearest_exact_one():
+    matrix = unitary_group.rvs(4, random_state=0)
+    (kept,) = {Gate.unitary(matrix.astype(np.complex64), (0, 1)).matrix}
+    exact = np.array(kept)
+    np.testing.assert_allclose(exact.conj().T @ exact, np.eye(4), atol=1e-14)
+    np.testing.assert_allclose(exact, matrix, atol=1e-6)
+
+
+def test_short_names_are_the_same_gates():
+    assert Gate("H", 0) == Gate("Hadamard", 0)
+    assert [Gate(name, 0).name[-1] for name in "XYZ"] == ["X", "Y", "Z"]
+    assert Gate("CX", (0, 1)) == Gate("CNOT", (0, 1))
+    assert Gate("CPhase", (0, 1), P0) == Gate("ControlledPhaseShift", (0, 1), P0)
+
+
+def test_the_general_block_can_move_in_all_15_directions():
+    def block(angles):
+        gates = general_two_qubit((0, 1), angles)
+        return _matrix(lambda: to_pennylane(Circuit(2, gates), np.empty(0), np.empty(0)), 2)()
+
+    at = np.linspace(-1.3, 2.1, 15)
+    here, step = block(at).conj().T, 1e-6
+    slopes = [here @ (block(at + d) - block(at - d)) / (2 * step) for d in step * np.eye(15)]
+    flat = np.array([np.concatenate([s.real.ravel(), s.imag.ravel()]) for s in slopes])
+    assert np.linalg.matrix_rank(flat, tol=1e-4) == 15  # the dimension of SU(4)
+
+
+def test_importing_circuits_loads_neither_pennylane_nor_torch():
+    code = (
+        "import sys; from qtha_lab.circuits import Circuit, Gate;"
+        "Circuit(2, [Gate.unitary([[0, 1], [1, 0]], 1)]).gates[0].parts();"
+        "print([m for m in ('pennylane', 'torch') if m in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
+
+
+# to PennyLane
 
 
 def test_pennylane_reads_inputs_and_parameters():

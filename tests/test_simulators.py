@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import unitary_group
 from torch.utils.checkpoint import checkpoint
 
 from qtha_lab import ansatze
@@ -93,10 +94,17 @@ def circuits(draw, max_inputs=3):
         ),
         st.floats(-4, 4).map(Angle.const),
     )
+    kinds = [k for k in GATES.values() if k.n_wires <= n_qubits]
+    unitaries = [1, 2][:n_qubits]  # by their number of wires
     gates = []
     for _ in range(draw(st.integers(0, 16))):
-        kind = draw(st.sampled_from([k for k in GATES.values() if k.n_wires <= n_qubits]))
-        wires = draw(st.permutations(range(n_qubits)))[: kind.n_wires]
+        kind = draw(st.sampled_from(kinds + unitaries))
+        order = draw(st.permutations(range(n_qubits)))
+        if kind in unitaries:
+            matrix = unitary_group.rvs(2**kind, random_state=draw(st.integers(0, 2**32 - 1)))
+            gates.append(Gate.unitary(matrix, order[:kind]))
+            continue
+        wires = order[: kind.n_wires]
         gates.append(Gate(kind.name, wires, [draw(angle) for _ in range(kind.n_angles)]))
     return Circuit(n_qubits, gates)
 

@@ -1,7 +1,20 @@
 """Circuits as data: gates, circuits, their drawing and their export."""
 
-from qtha_lab.circuits.circuit import Circuit, to_pennylane
-from qtha_lab.circuits.gates import GATES, Angle, Gate, GateKind
+from qtha_lab.circuits.angle import Angle
+from qtha_lab.circuits.blocks import general_two_qubit
+from qtha_lab.circuits.circuit import Circuit
+from qtha_lab.circuits.gates import GATES, Gate, GateKind
+from qtha_lab.circuits.pennylane_export import to_pennylane
 from qtha_lab.circuits.readout import Readout, z_pairs
 
-__all__ = ["GATES", "Angle", "Circuit", "Gate", "GateKind", "Readout", "to_pennylane", "z_pairs"]
+__all__ = [
+    "GATES",
+    "Angle",
+    "Circuit",
+    "Gate",
+    "GateKind",
+    "Readout",
+    "general_two_qubit",
+    "to_pennylane",
+    "z_pairs",
+]

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 from collections.abc import Iterable
 
-from qtha_lab.circuits.gates import Angle, Gate
+from qtha_lab.circuits.gates import Gate
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,6 +22,7 @@ class Circuit:
         ValueError: If a gate acts on a wire the circuit does not have, or the start is no such.
 
     Example:
+        >>> from qtha_lab.circuits import Angle
         >>> bell = Circuit(2, [Gate("RY", 0, Angle.input(0)), Gate("CNOT", (0, 1))])
         >>> bell.n_inputs, bell.n_params, bell.depth(), bell.counts()
         (1, 0, 2, {'RY': 1, 'CNOT': 1})
@@ -128,28 +129,3 @@ class Circuit:
 
     def __str__(self) -> str:
         return self.draw()
-
-
-def to_pennylane(circuit: Circuit, inputs, params) -> list:
-    """The circuit's gates as PennyLane operations, queued where called inside a quantum function.
-
-    Args:
-        circuit: What to export.
-        inputs: Data, (n_inputs,) or a batch (batch, n_inputs), which PennyLane broadcasts.
-        params: Trainable angles, (n_params,).
-    """
-    import pennylane as qml
-
-    def value(angle: Angle):
-        number = angle.value(inputs, params)
-        # PennyLane's Rot cannot mix plain numbers with tensors
-        return params.new_tensor(number) if isinstance(number, float) and is_torch else number
-
-    is_torch = hasattr(params, "new_tensor")
-    start = []
-    if circuit.start == "amplitudes":
-        start = [qml.AmplitudeEmbedding(inputs, range(circuit.n_qubits), normalize=True)]
-    return start + [
-        getattr(qml, gate.name)(*map(value, gate.angles), wires=gate.wires)
-        for gate in circuit.gates
-    ]

@@ -2,90 +2,17 @@
 
 Simulates nothing. Every gate is a product of turns about Y, turns about strings of Z, and
 relabellings of basis states (X, CNOT); the engines know only these, so a gate is one entry here.
+Unitaries given as a matrix are taken apart in `unitary`.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable
-from typing import Literal
 
+from qtha_lab.circuits.angle import PI, Angle
 from qtha_lab.settings import nearest
 
-PI = math.pi
-Part = tuple[str, tuple[int, ...], "Angle | None"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Angle:
-    """Where a gate's angle comes from: `scale · source + offset`, in radians.
-
-    Example:
-        >>> str(Angle.input(0)), str(Angle.param(3, scale=2.0)), str(Angle.const(PI / 2))
-        ('x0', '2·p3', 'π/2')
-    """
-
-    source: Literal["input", "param", "const"]
-    index: int = 0
-    scale: float = 1.0
-    offset: float = 0.0
-
-    def __post_init__(self):
-        if self.source not in ("input", "param", "const"):
-            raise ValueError(f"an angle comes from input, param or const, not {self.source!r}")
-        if not isinstance(self.index, int) or self.index < 0:
-            raise ValueError(f"the index of an angle must be 0, 1, 2, …, not {self.index!r}")
-        if not (math.isfinite(self.scale) and math.isfinite(self.offset)):
-            raise ValueError(
-                f"an angle must be finite, not {self.scale}·{self.source}+{self.offset}"
-            )
-
-    @classmethod
-    def input(cls, index: int, scale: float = 1.0, offset: float = 0.0) -> "Angle":
-        """The angle of data feature `index`."""
-        return cls("input", index, float(scale), float(offset))
-
-    @classmethod
-    def param(cls, index: int, scale: float = 1.0, offset: float = 0.0) -> "Angle":
-        """The angle of trainable parameter `index`."""
-        return cls("param", index, float(scale), float(offset))
-
-    @classmethod
-    def const(cls, value: float) -> "Angle":
-        """An angle that never changes."""
-        return cls("const", 0, 0.0, float(value))
-
-    def times(self, factor: float) -> "Angle":
-        """The same angle, `factor` times as large."""
-        return dataclasses.replace(self, scale=self.scale * factor, offset=self.offset * factor)
-
-    def value(self, inputs, params):
-        """The angle in radians for data `inputs` (..., n_inputs) and `params` (n_params,)."""
-        if self.source == "const":
-            return self.offset
-        source = inputs if self.source == "input" else params
-        return self.scale * source[..., self.index] + self.offset
-
-    def __str__(self) -> str:
-        if self.source == "const":
-            return _number(self.offset)
-        name = f"{'x' if self.source == 'input' else 'p'}{self.index}"
-        if abs(self.scale) != 1.0:
-            name = f"{_number(self.scale)}·{name}"
-        elif self.scale < 0:
-            name = f"-{name}"
-        if self.offset == 0.0:
-            return name
-        return f"{name}{'+' if self.offset > 0 else '-'}{_number(abs(self.offset))}"
-
-
-def _number(value: float) -> str:
-    """`0.5`, `2`, `π/2`: as short as a drawing needs."""
-    for denominator in (1, 2, 3, 4, 6, 8):
-        times = value / PI * denominator
-        if value and abs(times - round(times)) < 1e-9 and abs(times) < 4 * denominator:
-            top = {1: "π", -1: "-π"}.get(round(times), f"{round(times)}π")
-            return top if denominator == 1 else f"{top}/{denominator}"
-    return f"{value:.3g}"
+Part = tuple[str, tuple[int, ...], Angle | None]
+Matrix = tuple[tuple[complex, ...], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,18 +106,35 @@ _KINDS = [
 GATES: dict[str, GateKind] = {kind.name: kind for kind in _KINDS}
 
 
+UNITARY = "QubitUnitary"
+_UNITARIES = {
+    n: GateKind(UNITARY, n, 0, ("U",) * n, lambda w, a: []) for n in (1, 2)
+}  # the parts are read from the matrix
+
+# The usual short names; gates carry the long one, as in PennyLane.
+ALIASES = {
+    "H": "Hadamard",
+    "X": "PauliX",
+    "Y": "PauliY",
+    "Z": "PauliZ",
+    "CX": "CNOT",
+    "CPhase": "ControlledPhaseShift",
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Gate:
     """One gate on given wires; a bare number is a constant angle.
 
     Example:
-        >>> str(Gate("CRZ", (0, 1), Angle.param(3))), str(Gate("RY", 0, 0.5))
-        ('CRZ(p3) on 0,1', 'RY(0.5) on 0')
+        >>> str(Gate("CRZ", (0, 1), Angle.param(3))), str(Gate("RY", 0, 0.5)), str(Gate("H", 1))
+        ('CRZ(p3) on 0,1', 'RY(0.5) on 0', 'Hadamard on 1')
     """
 
     name: str
     wires: tuple[int, ...]
     angles: tuple[Angle, ...] = ()
+    matrix: Matrix | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "wires", _as_tuple(self.wires))
@@ -198,7 +142,9 @@ class Gate:
             a if isinstance(a, Angle) else Angle.const(a) for a in _as_tuple(self.angles)
         )
         object.__setattr__(self, "angles", angles)
-        if self.name not in GATES:
+        object.__setattr__(self, "name", ALIASES.get(self.name, self.name))
+        self._check_matrix()
+        if self.name not in GATES and self.name != UNITARY:
             raise ValueError(_unknown_gate(self.name))
         kind = self.kind
         if len(self.wires) != kind.n_wires:
@@ -214,12 +160,47 @@ class Gate:
                 f"{self.name} takes {_count(kind.n_angles, 'angle')}, not {len(angles)}"
             )
 
+    def _check_matrix(self) -> None:
+        if (self.matrix is not None) != (self.name == UNITARY):
+            raise ValueError(
+                f"a matrix belongs to {UNITARY} and to no other gate: "
+                f"use Gate.unitary(matrix, wires), not {self.name!r}"
+            )
+        if self.matrix is not None:
+            from qtha_lab.circuits.unitary import checked
+
+            object.__setattr__(self, "matrix", checked(self.matrix))
+
+    @classmethod
+    def unitary(cls, matrix, wires: int | Iterable[int]) -> "Gate":
+        """Any constant gate on one or two wires, given by its matrix.
+
+        Args:
+            matrix: 2×2 or 4×4, array-like; the first of two wires is the more significant bit.
+            wires: Where it acts.
+
+        Raises:
+            ValueError: If the matrix is not unitary, or does not fit the wires.
+
+        Example:
+            >>> swap = Gate.unitary([[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], (0, 1))
+            >>> sum(kind == "CNOT" for kind, _, _ in swap.parts())
+            3
+        """
+        return cls(UNITARY, wires, matrix=matrix)
+
     @property
     def kind(self) -> GateKind:
+        if self.matrix is not None:
+            return _UNITARIES[len(self.matrix) // 2]
         return GATES[self.name]
 
     def parts(self) -> list[Part]:
         """What the gate is made of (see `GateKind`)."""
+        if self.matrix is not None:
+            from qtha_lab.circuits.unitary import parts_of
+
+            return list(parts_of(self.matrix, self.wires))
         return self.kind.parts(self.wires, self.angles)
 
     def __str__(self) -> str:
@@ -237,10 +218,33 @@ def _count(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
+_HINTS = {
+    "p": "PhaseShift",
+    "phase": "PhaseShift",
+    "cp": "CPhase",
+    "u": "Rot",
+    "u3": "Rot",
+    "unitary": "Gate.unitary(matrix, wires)",
+    "u1": "PhaseShift",
+    "xx": "IsingXX",
+    "yy": "IsingYY",
+    "zz": "IsingZZ",
+    "rxx": "IsingXX",
+    "ryy": "IsingYY",
+    "rzz": "IsingZZ",
+    "sdg": "PhaseShift",
+    "tdg": "PhaseShift",
+}
+
+
 def _unknown_gate(name: str) -> str:
-    by_lower = {known.lower(): known for known in GATES}
-    aliases = {"h": "Hadamard", "x": "PauliX", "y": "PauliY", "z": "PauliZ", "cx": "CNOT"}
+    if str(name).lower() in ("toffoli", "ccx", "ccz", "cswap", "multirz", "multicontrolledx"):
+        return (
+            f"gates act on one or two wires, and {name!r} on more: "
+            "Circuit.from_pennylane takes it apart"
+        )
+    by_lower = {known.lower(): known for known in [*GATES, *ALIASES]}
     lower = str(name).lower()
-    close = aliases.get(lower) or by_lower.get(nearest(lower, by_lower) or "")
+    close = _HINTS.get(lower) or by_lower.get(lower) or by_lower.get(nearest(lower, by_lower) or "")
     hint = f": did you mean {close!r}?" if close else "."
-    return f"unknown gate {name!r}{hint} Known: {', '.join(GATES)}"
+    return f"unknown gate {name!r}{hint} Known: {', '.join([*GATES, *ALIASES, UNITARY])}"

@@ -1,0 +1,83 @@
+"""Where the angle of a gate comes from: an input, a parameter or a constant.
+
+Knows no gates.
+"""
+
+import dataclasses
+import math
+from typing import Literal
+
+PI = math.pi
+
+
+@dataclasses.dataclass(frozen=True)
+class Angle:
+    """Where a gate's angle comes from: `scale · source + offset`, in radians.
+
+    Example:
+        >>> str(Angle.input(0)), str(Angle.param(3, scale=2.0)), str(Angle.const(PI / 2))
+        ('x0', '2·p3', 'π/2')
+    """
+
+    source: Literal["input", "param", "const"]
+    index: int = 0
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def __post_init__(self):
+        if self.source not in ("input", "param", "const"):
+            raise ValueError(f"an angle comes from input, param or const, not {self.source!r}")
+        if not isinstance(self.index, int) or self.index < 0:
+            raise ValueError(f"the index of an angle must be 0, 1, 2, …, not {self.index!r}")
+        if not (math.isfinite(self.scale) and math.isfinite(self.offset)):
+            raise ValueError(
+                f"an angle must be finite, not {self.scale}·{self.source}+{self.offset}"
+            )
+
+    @classmethod
+    def input(cls, index: int, scale: float = 1.0, offset: float = 0.0) -> "Angle":
+        """The angle of data feature `index`."""
+        return cls("input", index, float(scale), float(offset))
+
+    @classmethod
+    def param(cls, index: int, scale: float = 1.0, offset: float = 0.0) -> "Angle":
+        """The angle of trainable parameter `index`."""
+        return cls("param", index, float(scale), float(offset))
+
+    @classmethod
+    def const(cls, value: float) -> "Angle":
+        """An angle that never changes."""
+        return cls("const", 0, 0.0, float(value))
+
+    def times(self, factor: float) -> "Angle":
+        """The same angle, `factor` times as large."""
+        return dataclasses.replace(self, scale=self.scale * factor, offset=self.offset * factor)
+
+    def value(self, inputs, params):
+        """The angle in radians for data `inputs` (..., n_inputs) and `params` (n_params,)."""
+        if self.source == "const":
+            return self.offset
+        source = inputs if self.source == "input" else params
+        return self.scale * source[..., self.index] + self.offset
+
+    def __str__(self) -> str:
+        if self.source == "const":
+            return _number(self.offset)
+        name = f"{'x' if self.source == 'input' else 'p'}{self.index}"
+        if abs(self.scale) != 1.0:
+            name = f"{_number(self.scale)}·{name}"
+        elif self.scale < 0:
+            name = f"-{name}"
+        if self.offset == 0.0:
+            return name
+        return f"{name}{'+' if self.offset > 0 else '-'}{_number(abs(self.offset))}"
+
+
+def _number(value: float) -> str:
+    """`0.5`, `2`, `π/2`: as short as a drawing needs."""
+    for denominator in (1, 2, 3, 4, 6, 8):
+        times = value / PI * denominator
+        if value and abs(times - round(times)) < 1e-9 and abs(times) < 4 * denominator:
+            top = {1: "π", -1: "-π"}.get(round(times), f"{round(times)}π")
+            return top if denominator == 1 else f"{top}/{denominator}"
+    return f"{value:.3g}"

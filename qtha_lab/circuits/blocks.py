@@ -1,0 +1,42 @@
+"""Gates that belong together: a trainable block that reaches every two-qubit gate."""
+
+from collections.abc import Iterable, Sequence
+
+from qtha_lab.circuits.angle import Angle
+from qtha_lab.circuits.gates import Gate
+
+
+def general_two_qubit(wires: Sequence[int], angles: Iterable[Angle | float]) -> list[Gate]:
+    """Any two-qubit gate, up to a phase: Rot⊗Rot, then XX, YY, ZZ, then Rot⊗Rot.
+
+    Args:
+        wires: The two wires.
+        angles: 15 angles, in the order of the gates.
+
+    Raises:
+        ValueError: If there are not 15 angles.
+
+    Example:
+        >>> block = general_two_qubit((0, 1), map(Angle.param, range(15)))
+        >>> [gate.name for gate in block]
+        ['Rot', 'Rot', 'IsingXX', 'IsingYY', 'IsingZZ', 'Rot', 'Rot']
+
+    Source:
+        KAK decomposition, Khaneja and Glaser 2001, arXiv:quant-ph/0010100; 15 = 4² - 1 is the
+        dimension of SU(4), so no angle is left over.
+    """
+    given = tuple(angles)
+    if len(given) != 15:
+        raise ValueError(f"a general two-qubit block takes 15 angles, not {len(given)}")
+    first, second = wires
+    ising = [
+        Gate(f"Ising{letters}", (first, second), angle)
+        for letters, angle in zip(("XX", "YY", "ZZ"), given[6:9], strict=True)
+    ]
+    return [
+        Gate("Rot", first, given[0:3]),
+        Gate("Rot", second, given[3:6]),
+        *ising,
+        Gate("Rot", first, given[9:12]),
+        Gate("Rot", second, given[12:15]),
+    ]

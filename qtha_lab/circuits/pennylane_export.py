@@ -1,0 +1,35 @@
+"""A circuit as PennyLane operations.
+
+The way back is `pennylane_import`.
+"""
+
+from qtha_lab.circuits.circuit import Circuit
+from qtha_lab.circuits.gates import Angle, Gate
+
+
+def to_pennylane(circuit: Circuit, inputs, params) -> list:
+    """The circuit's gates as PennyLane operations, queued where called inside a quantum function.
+
+    Args:
+        circuit: What to export.
+        inputs: Data, (n_inputs,) or a batch (batch, n_inputs), which PennyLane broadcasts.
+        params: Trainable angles, (n_params,).
+    """
+    import numpy as np
+    import pennylane as qml
+
+    def value(angle: Angle):
+        number = angle.value(inputs, params)
+        # PennyLane's Rot cannot mix plain numbers with tensors
+        return params.new_tensor(number) if isinstance(number, float) and is_torch else number
+
+    def operation(gate: Gate):
+        if gate.matrix is not None:
+            return qml.QubitUnitary(np.array(gate.matrix), wires=gate.wires)
+        return getattr(qml, gate.name)(*map(value, gate.angles), wires=gate.wires)
+
+    is_torch = hasattr(params, "new_tensor")
+    start = []
+    if circuit.start == "amplitudes":
+        start = [qml.AmplitudeEmbedding(inputs, range(circuit.n_qubits), normalize=True)]
+    return start + [operation(gate) for gate in circuit.gates]

@@ -1,0 +1,206 @@
+"""Any unitary on one or two qubits as turns and CNOTs: ZYZ angles, and the KAK decomposition.
+
+Works on numbers only; what comes out are constant parts for `Gate.parts`. PennyLane's
+two_qubit_decomposition is not used: it leaves out CNOTs near the identity, where exp(i·0.001·H) of a
+random H came back wrong by 0.003.
+"""
+
+import cmath
+import functools
+import math
+
+import numpy as np
+
+from qtha_lab.circuits.angle import PI, Angle
+
+Matrix = tuple[tuple[complex, ...], ...]
+Part = tuple[str, tuple[int, ...], Angle | None]  # as in `gates`
+
+TOLERANCE = 1e-6  # |U†U - 1| that passes as rounding, as of a float32 matrix
+_ZERO = 1e-13  # an interaction below this is none
+
+# The magic basis: local gates become real there, and XX, YY, ZZ diagonal.
+_MAGIC = np.array([[1, 1j, 0, 0], [0, 0, 1j, 1], [0, 0, 1j, -1], [1, -1j, 0, 0]]) / math.sqrt(2)
+_X = np.array([[0, 1], [1, 0]], complex)
+_Y = np.array([[0, -1j], [1j, 0]])
+_Z = np.diag([1, -1]).astype(complex)
+_PAULIS = (_X, _Y, _Z)
+_DIAGONALS = np.array([np.diag(_MAGIC.conj().T @ np.kron(p, p) @ _MAGIC).real for p in _PAULIS])
+
+
+def checked(matrix) -> Matrix:
+    """A one- or two-qubit unitary as nested tuples, so that gates compare and hash by value.
+
+    Rounding within `TOLERANCE` is taken out: the nearest unitary is kept.
+
+    Raises:
+        ValueError: If the matrix is no 2×2 or 4×4 matrix, not finite or not unitary.
+
+    Example:
+        >>> checked([[0, 1], [1, 0]])
+        ((0j, (1+0j)), ((1+0j), 0j))
+    """
+    if hasattr(matrix, "detach"):
+        matrix = matrix.detach().cpu()
+    given = np.asarray(matrix, dtype=complex)
+    if given.shape not in ((2, 2), (4, 4)):
+        raise ValueError(f"a unitary gate's matrix must be 2×2 or 4×4, not of shape {given.shape}")
+    if not np.isfinite(given).all():
+        raise ValueError("a unitary gate's matrix must be finite, and has nan or infinite entries")
+    deviation = np.abs(given.conj().T @ given - np.eye(len(given))).max()
+    if deviation > TOLERANCE:
+        raise ValueError(
+            f"a unitary gate's matrix must be unitary: the largest entry of U†U - 1 is {deviation:.3g}"
+        )
+    if deviation > 1e-14:
+        left, _, right = np.linalg.svd(given)
+        given = left @ right
+    return tuple(tuple(row) for row in given.tolist())
+
+
+@functools.lru_cache(maxsize=1024)
+def parts_of(matrix: Matrix, wires: tuple[int, ...]) -> tuple[Part, ...]:
+    """A unitary as turns and at most three CNOTs, up to a global phase.
+
+    Source:
+        Khaneja and Glaser 2001, arXiv:quant-ph/0010100; the circuit is Vatan and Williams 2004,
+        arXiv:quant-ph/0308006, figure 6.
+    """
+    if len(matrix) == 2:
+        return tuple(_turns(np.array(matrix), wires[0]))
+    (left_a, left_b), strengths, (right_a, right_b) = kak(np.array(matrix))
+    a, b = wires
+    return (
+        *_turns(right_a, a),
+        *_turns(right_b, b),
+        *_interaction(strengths, a, b),
+        *_turns(left_a, a),
+        *_turns(left_b, b),
+    )
+
+
+def zyz(matrix: np.ndarray) -> tuple[float, float, float]:
+    """Angles (φ, θ, ω) with U = RZ(ω) RY(θ) RZ(φ) up to a phase; PennyLane's Rot(φ, θ, ω).
+
+    Example:
+        >>> [round(angle, 4) for angle in zyz(np.array([[1, -1], [1, 1]]) / 2**0.5)]
+        [0.0, 1.5708, 0.0]
+    """
+    special = matrix / cmath.sqrt(np.linalg.det(matrix))
+    theta = 2 * math.atan2(abs(special[1, 0]), abs(special[1, 1]))
+    total, difference = 2 * cmath.phase(special[1, 1]), 2 * cmath.phase(special[1, 0])
+    return (total - difference) / 2, theta, (total + difference) / 2
+
+
+def kak(matrix: np.ndarray):
+    """U = (A⊗B) exp(i(a XX + b YY + c ZZ)) (C⊗D) up to a phase, -π/4 < a, b, c ≤ π/4.
+
+    Returns:
+        (A, B), (a, b, c) and (C, D).
+    """
+    magic = _MAGIC.conj().T @ matrix @ _MAGIC
+    magic = magic / np.linalg.det(magic) ** 0.25
+    vectors, phases = _diagonalise(magic.T @ magic)
+    if np.linalg.det(vectors) < 0:
+        vectors[:, 0] = -vectors[:, 0]
+    turned = (magic @ vectors * np.exp(-1j * phases)).real
+    if np.linalg.det(turned) < 0:
+        phases[0] += PI
+        turned[:, 0] = -turned[:, 0]
+    strengths = _DIAGONALS @ phases / 4
+    left, right = (_MAGIC @ m @ _MAGIC.conj().T for m in (turned, vectors.T))
+    return _reduced(_factors(left), strengths, _factors(right))
+
+
+def _diagonalise(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Real orthogonal P and half phases φ with P diag(exp(2iφ)) Pᵀ = a symmetric unitary.
+
+    Real and imaginary part commute; of some mixtures of the two the best eigenvectors are taken,
+    since one mixture can have equal eigenvalues where the matrix has not.
+    """
+    best, found = math.inf, None
+    for angle in (0.3, 1.1, 1.9, 2.7, 0.7, 1.5, 2.3, 3.1):
+        _, vectors = np.linalg.eigh(
+            math.cos(angle) * symmetric.real + math.sin(angle) * symmetric.imag
+        )
+        diagonal = vectors.T @ symmetric @ vectors
+        error = np.abs(diagonal - np.diag(np.diag(diagonal))).max()
+        if error < best:
+            best, found = error, (vectors, np.angle(np.diag(diagonal)) / 2)
+    return found
+
+
+def _factors(local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A and B of A⊗B, each unitary."""
+    swapped = local.reshape(2, 2, 2, 2).transpose(0, 2, 1, 3).reshape(4, 4)
+    left, values, right = np.linalg.svd(swapped)
+    root = math.sqrt(values[0])
+    return root * left[:, 0].reshape(2, 2), root * right[0].reshape(2, 2)
+
+
+def _reduced(left, strengths: np.ndarray, right):
+    """Take multiples of π/2 out of the strengths: exp(i π/2 XX) = i X⊗X is local."""
+    a, b = left
+    times = np.ceil(strengths / (PI / 2) - 0.5 - _ZERO).astype(int)
+    for pauli, count in zip(_PAULIS, times, strict=True):
+        if count % 2:
+            a, b = a @ pauli, b @ pauli
+    return (a, b), tuple((strengths - times * PI / 2).tolist()), right
+
+
+def _turns(matrix: np.ndarray, wire: int) -> list[Part]:
+    phi, theta, omega = zyz(matrix)
+    turns = [("Z", phi), ("Y", theta), ("Z", omega)]
+    return [(kind, (wire,), Angle.const(angle)) for kind, angle in turns if abs(angle) > 1e-15]
+
+
+def _interaction(strengths: tuple[float, float, float], a: int, b: int) -> list[Part]:
+    """exp(i(x XX + y YY + z ZZ)) with as many CNOTs as it needs; ("Z", (a, b)) counts as two."""
+    x, y, z = strengths
+    match [abs(strength) > _ZERO for strength in strengths]:
+        case False, False, False:
+            return []
+        case False, False, True:
+            return _zz(z, a, b)
+        case True, False, False:  # a turn by π/2 about Y makes XX of ZZ
+            return _between("Y", PI / 2, _zz(x, a, b), a, b)
+        case False, True, False:  # a turn by π/2 about X makes YY of ZZ
+            return _around_x(_zz(y, a, b), a, b)
+        case True, False, True:
+            return _xx_zz(x, z, a, b)
+        case True, True, False:
+            return _around_x(_xx_zz(x, y, a, b), a, b)
+        case False, True, True:  # a turn by π/2 about Z makes YY of XX
+            return _between("Z", PI / 2, _xx_zz(y, z, a, b), a, b)
+    cnot: Part = ("CNOT", (b, a), None)
+    return [
+        _turn("Z", b, -PI / 2), cnot,
+        _turn("Z", a, PI / 2 - 2 * z), _turn("Y", b, 2 * x - PI / 2), ("CNOT", (a, b), None),
+        _turn("Y", b, PI / 2 - 2 * y), cnot, _turn("Z", a, PI / 2),
+    ]  # fmt: skip
+
+
+def _zz(z: float, a: int, b: int) -> list[Part]:
+    return [("Z", (a, b), Angle.const(-2 * z))]
+
+
+def _xx_zz(x: float, z: float, a: int, b: int) -> list[Part]:
+    """exp(i(x XX + z ZZ)): between two CNOTs XX is X on the control and ZZ is Z on the target."""
+    cnot: Part = ("CNOT", (a, b), None)
+    turns = [_turn("Z", a, PI / 2), _turn("Y", a, -2 * x), _turn("Z", a, -PI / 2)]
+    return [cnot, *turns, _turn("Z", b, -2 * z), cnot]
+
+
+def _between(kind: str, angle: float, parts: list[Part], a: int, b: int) -> list[Part]:
+    before, after = ([_turn(kind, wire, sign * angle) for wire in (a, b)] for sign in (-1, 1))
+    return [*before, *parts, *after]
+
+
+def _around_x(parts: list[Part], a: int, b: int) -> list[Part]:
+    """The parts between two turns by π/2 about X, which are turns about Y between turns about Z."""
+    about_y = _between("Y", PI / 2, _between("Z", PI / 2, parts, a, b), a, b)
+    return _between("Z", -PI / 2, about_y, a, b)
+
+
+def _turn(kind: str, wire: int, angle: float) -> Part:
+    return (kind, (wire,), Angle.const(angle))
