@@ -202,7 +202,7 @@ def test_linear_adapters_merge_and_others_say_what_to_do(name, example, base):
     model.merge_adapter(safe_merge=True)
     torch.testing.assert_close(logits(model), said, atol=1e-5, rtol=1e-4)
     model.unmerge_adapter()
-    torch.testing.assert_close(logits(model), said, atol=1e-5, rtol=1e-4)
+    assert torch.equal(logits(model), said)  # the weight is put back bit by bit
     merged = model.merge_and_unload()
     torch.testing.assert_close(logits(merged), said, atol=1e-5, rtol=1e-4)
     assert not our_layers(merged)

@@ -116,6 +116,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         self.dropouts: dict[str, float] = {}
         self._disable_adapters = False
         self.merged_adapters = []
+        self._weight_before: Tensor | None = None  # while adapters are merged
         self._active_adapter = adapter_name
         self.train(base_layer.training)
         self.update_layer(adapter_name, config, layer)
@@ -224,7 +225,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             )
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Add linear adapters into the base weight.
+        """Add linear adapters into the base weight, which is kept to be put back by `unmerge`.
 
         Raises:
             NotImplementedError: If an adapter's change is not one matrix; says what to do instead.
@@ -242,18 +243,20 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                     f"adapter {name!r} would make the weights of {self.changes[name].layer.name!r} "
                     "infinite or not a number, so it was not merged"
                 )
+            if not self.merged_adapters:
+                self._weight_before = weight  # a tensor of its own: merging makes a new one
             self.set_base_weight(merged)
             self.merged_adapters.append(name)
 
     def unmerge(self) -> None:
-        """Take merged adapters out of the base weight again."""
+        """Put the base weight back, bit by bit as it was before `merge`."""
         if not self.merged:
             warnings.warn("Already unmerged. Nothing to do.", stacklevel=2)
-        while self.merged_adapters:
-            name = self.merged_adapters.pop()
-            if name in self.changes:
-                weight = self.get_base_weight()
-                self.set_base_weight((weight - self.get_delta_weight(name)).to(weight.dtype))
+            return
+        weight = self.get_base_weight()
+        self.set_base_weight(self._weight_before.to(weight.device, weight.dtype))
+        self._weight_before = None
+        self.merged_adapters.clear()
 
     def __repr__(self) -> str:
         return self.prefix.rstrip("_") + "." + super().__repr__()
