@@ -15,16 +15,6 @@ from qtha_lab.circuits import Angle, Circuit, Gate
 MOST_WIRES = 4
 
 
-def n_qubits_for(size: int) -> int:
-    """Qubits of the smallest circuit with at least `size` basis states.
-
-    Example:
-        >>> n_qubits_for(1), n_qubits_for(192), n_qubits_for(256)
-        (1, 8, 8)
-    """
-    return max(1, (size - 1).bit_length())
-
-
 def n_two_design_angles(n_qubits: int, n_layers: int) -> int:
     """q + 2 L (q − 1), which is (2 L + 1) q − 2 L."""
     return n_qubits + 2 * n_layers * (n_qubits - 1)
@@ -112,8 +102,8 @@ def taylor_columns(
     orthogonal; cut off after `order`, the columns are so up to ‖A‖^(order+1) / (order+1)!.
 
     Example:
-        >>> taylor_columns(torch.tensor([torch.pi / 2]), 2, 1, order=12).flatten().round(decimals=4)
-        tensor([0., 1.])
+        >>> taylor_columns(torch.tensor([torch.pi / 6]), 2, 1, order=12).flatten()
+        tensor([0.8660, 0.5000])
     """
     rows, cols = _below_diagonal(size, n_columns, numbers.device)
     lower = numbers.new_zeros(size, n_columns).index_put((rows, cols), numbers)
@@ -138,7 +128,8 @@ def orthonormalised(columns: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
 
     Example:
         >>> orthonormalised(torch.tensor([[-2.0, 1.0], [0.0, 3.0]]))
-        tensor([[-1., 0.], [0., 1.]])
+        tensor([[-1.,  0.],
+                [ 0.,  1.]])
     """
     q, r = torch.linalg.qr(columns)
     signs = torch.where(r.diagonal() < 0, -1.0, 1.0)

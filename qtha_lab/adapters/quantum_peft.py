@@ -27,10 +27,12 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.adapters import orthogonal_maps as maps
+from qtha_lab.adapters.basis_states import n_qubits_for
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft_bridge import AdapterConfig, method
 from qtha_lab.settings import setting
@@ -91,7 +93,7 @@ class QuantumPeft(Change):
         config, sides = self.config, (self.layer.in_features, self.layer.out_features)
         if config.mapping == "taylor":
             return sum(sides) * config.r - config.r**2
-        qubits = sum(map(maps.n_qubits_for, sides))
+        qubits = sum(map(n_qubits_for, sides))
         return (2 * config.n_layers + 1) * qubits - 4 * config.n_layers + config.r
 
     def tensors(self) -> dict[str, TensorSpec]:
@@ -102,7 +104,7 @@ class QuantumPeft(Change):
     def _n_numbers(self, size: int) -> int:
         if self.config.mapping == "taylor":
             return maps.n_skew_numbers(size, self.config.r)
-        return maps.n_two_design_angles(maps.n_qubits_for(size), self.config.n_layers)
+        return maps.n_two_design_angles(n_qubits_for(size), self.config.n_layers)
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
         for name, size in (("U", self.layer.out_features), ("V", self.layer.in_features)):
@@ -129,23 +131,23 @@ class QuantumPeft(Change):
         if config.mapping == "taylor":
             columns = maps.taylor_columns(numbers, size, config.r, config.taylor_order)
         else:
-            qubits = maps.n_qubits_for(size)
+            qubits = n_qubits_for(size)
             columns = maps.two_design_columns(numbers, qubits, config.n_layers, config.r)[:size]
         return maps.orthonormalised(columns) if config.orthonormalise else columns
 
     def delta(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
     ) -> Float[Tensor, "*batch out_features"]:
-        left, right = self._factors(tensors)
-        return (x @ right) @ left.mT
+        left, right = self.linear_factors(tensors)
+        return torch.nn.functional.linear(x, right) @ left.mT
 
     def delta_weight(
         self, tensors: Mapping[str, Tensor]
     ) -> Float[Tensor, "out_features in_features"]:
-        left, right = self._factors(tensors)
-        return left @ right.mT
+        left, right = self.linear_factors(tensors)
+        return left @ right
 
-    def _factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """s U Λ and V, made once a step whatever the number of tokens."""
+    def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """s U Λ and Vᵀ, made once a step whatever the number of tokens."""
         u, v = self.bases(tensors)
-        return u * (self.config.scale * tensors["values"]), v
+        return u * (self.config.scale * tensors["values"]), v.mT

@@ -1,0 +1,134 @@
+"""A number for every basis state of a small circuit, from which weights are generated.
+
+Used by QPA and Quantum-Train. The circuit reads no data, so it runs once a step and layer; how the
+numbers become weights is `mapping` and `mps_mapping`.
+"""
+
+import functools
+import itertools
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from qtha_lab.circuits import Angle, Circuit, Gate
+from qtha_lab.simulators import probs
+
+# Below this a probability is taken as this, since small powers have infinite slope at zero [R].
+SMALLEST = 1e-12
+
+
+def n_qubits_for(count: int) -> int:
+    """Qubits of the smallest circuit with at least `count` basis states.
+
+    Example:
+        >>> n_qubits_for(1), n_qubits_for(192), n_qubits_for(256)
+        (1, 8, 8)
+    """
+    return max(1, (count - 1).bit_length())
+
+
+@functools.lru_cache(maxsize=256)
+def ry_chain(n_qubits: int, n_layers: int) -> Circuit:
+    """Blocks of RY on all qubits and an open chain of CNOTs; N · L angles, no data.
+
+    Example:
+        >>> print(ry_chain(2, 1))
+        0: ──RY(p0)─╭●─┤
+        1: ──RY(p1)─╰X─┤
+
+    Source:
+        QPA's code (methods.md 2.4).
+    """
+    angles = map(Angle.param, range(n_qubits * n_layers))
+    gates: list[Gate] = []
+    for _ in range(n_layers):
+        gates += [Gate("RY", wire, next(angles)) for wire in range(n_qubits)]
+        gates += [Gate("CNOT", (wire, wire + 1)) for wire in range(n_qubits - 1)]
+    return Circuit(n_qubits, gates)
+
+
+def block_sizes(n_qubits: int, n_blocks: int) -> list[int]:
+    """Qubits of each block, as equal as can be; never more blocks than qubits.
+
+    Example:
+        >>> block_sizes(7, 3), block_sizes(2, 5)
+        ([3, 2, 2], [1, 1])
+    """
+    n_blocks = min(n_blocks, n_qubits)
+    small, more = divmod(n_qubits, n_blocks)
+    return [small + (block < more) for block in range(n_blocks)]
+
+
+def circuit_probs(
+    params: Float[Tensor, "n_params"],
+    n_qubits: int,
+    n_layers: int,
+    n_blocks: int = 1,
+    engine: str = "auto",
+) -> Float[Tensor, "two_to_the_n_qubits"]:
+    """|⟨i|ψ⟩|² of `ry_chain`, or of unentangled blocks of it: p(i) = Π_k p_k(bits of block k)."""
+    joint = params.new_ones(1)
+    inputs, start = params.new_empty(0), 0
+    for size in block_sizes(n_qubits, n_blocks):
+        own = params[start : start + size * n_layers]
+        start += size * n_layers
+        joint = torch.outer(joint, probs(ry_chain(size, n_layers), inputs, own, engine)).flatten()
+    return joint
+
+
+def log_linear_probs(
+    params: Float[Tensor, "n_params"], n_qubits: int
+) -> Float[Tensor, "two_to_the_n_qubits"]:
+    """The classical control: softmax over basis states of weighted parities of their bits.
+
+    p(i) ∝ exp Σ_k w_k (−1)^{parity of the bits of i in mask k}, the masks of fewest bits first. As
+    many weights as the circuit has angles; beyond 2^n − 1 masks are used again. Ours, no paper's.
+
+    Example:
+        >>> log_linear_probs(torch.tensor([torch.log(torch.tensor(3.0)) / 2]), 1)
+        tensor([0.7500, 0.2500])
+    """
+    masks = _parity_masks(n_qubits, len(params), params.device)
+    weights = params.new_zeros(2**n_qubits).index_add(0, masks, params)
+    for wire in range(n_qubits):  # the fast Walsh–Hadamard transform
+        zero, one = weights.reshape(2**wire, 2, -1).unbind(1)
+        weights = torch.stack([zero + one, zero - one], 1).flatten()
+    return weights.softmax(0)
+
+
+@functools.lru_cache(maxsize=256)
+def _parity_masks(n_qubits: int, count: int, device: torch.device) -> Int[Tensor, "count"]:
+    masks = sorted(range(1, 2**n_qubits), key=lambda mask: (mask.bit_count(), -mask))
+    with torch.inference_mode(False):
+        return torch.tensor(list(itertools.islice(itertools.cycle(masks), count)), device=device)
+
+
+def signs_of_bits(
+    states: Int[Tensor, "count"], n_qubits: int, dtype: torch.dtype
+) -> Float[Tensor, "count n_qubits"]:
+    """The bits of basis states as −1 and +1, wire 0 (the most significant) first.
+
+    Example:
+        >>> signs_of_bits(torch.tensor([0, 2]), 2, torch.float32)
+        tensor([[-1., -1.],
+                [ 1., -1.]])
+    """
+    places = torch.arange(n_qubits - 1, -1, -1, device=states.device)
+    return (2 * (states.unsqueeze(1) >> places & 1) - 1).to(dtype)
+
+
+def postprocess(
+    p: Float[Tensor, "states"], n_qubits: int, *, beta: float, gamma: float, exponent: float
+) -> Float[Tensor, "states"]:
+    """(β tanh(γ 2^{n−1} p))^exponent, minus its mean.
+
+    A small exponent lifts small probabilities, and their rounding errors with them.
+
+    Source:
+        QPA's code has β = 0.60, γ = 0.1, exponent 0.15 (methods.md 2.4); a public Quantum-Train
+        code has 0.8, 0.1, 0.3.
+    """
+    lifted = beta * torch.tanh(gamma * 2 ** (n_qubits - 1) * p)
+    values = lifted.clamp_min(SMALLEST) ** exponent
+    return values - values.mean()

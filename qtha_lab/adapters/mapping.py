@@ -1,0 +1,72 @@
+"""The classical network that turns a basis state and its number into weights: a plain MLP.
+
+Tensors are named `map_0_weight`, `map_0_bias`, …; the last layer is apart from the others, since the
+weights of a large layer are made a slab at a time from what comes before it.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab.adapters.method import TensorSpec
+
+ACTIVATIONS = {
+    "none": lambda x: x,
+    "relu": torch.relu,
+    "silu": torch.nn.functional.silu,
+    "tanh": torch.tanh,
+}
+
+
+def tensors_of(sizes: Sequence[int]) -> dict[str, TensorSpec]:
+    """Weights and biases of a network with these layer sizes.
+
+    Example:
+        >>> {name: spec.shape for name, spec in tensors_of((3, 2)).items()}
+        {'map_0_weight': (2, 3), 'map_0_bias': (2,)}
+    """
+    specs = {}
+    for layer, (ins, outs) in enumerate(itertools.pairwise(sizes)):
+        specs[f"map_{layer}_weight"] = TensorSpec((outs, ins))
+        specs[f"map_{layer}_bias"] = TensorSpec((outs,))
+    return specs
+
+
+def n_parameters(sizes: Sequence[int]) -> int:
+    """Σ (ins + 1) · outs."""
+    return sum((ins + 1) * outs for ins, outs in itertools.pairwise(sizes))
+
+
+def start(tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
+    """Fill as torch's Linear does, uniform within 1/√fan_in; the last layer with zeros if asked."""
+    layers = _layers(tensors)
+    for weight, bias in layers:
+        bound = 1 / math.sqrt(weight.shape[1])
+        weight.uniform_(-bound, bound)
+        bias.uniform_(-bound, bound)
+    if last_zero:
+        for tensor in layers[-1]:
+            tensor.zero_()
+
+
+def hidden(
+    tensors: Mapping[str, Tensor], x: Float[Tensor, "states ins"], activation: str
+) -> Float[Tensor, "states width"]:
+    """All layers but the last."""
+    for weight, bias in _layers(tensors)[:-1]:
+        x = ACTIVATIONS[activation](torch.nn.functional.linear(x, weight, bias))
+    return x
+
+
+def last_layer(tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Weight and bias that give the weights of a chunk."""
+    return _layers(tensors)[-1]
+
+
+def _layers(tensors: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
+    named = [tensor for name, tensor in tensors.items() if name.startswith("map_")]
+    return list(zip(named[::2], named[1::2], strict=True))

@@ -1,0 +1,230 @@
+"""QPA: the two factors of LoRA generated from the probabilities of a small circuit.
+
+    m = r (out + in) numbers in ⌈m / c⌉ chunks of c, one a basis state of N = ⌈log₂ ⌈m / c⌉⌉ qubits
+    p̃_i = (β tanh(γ 2^{N−1} p_i))^exponent − mean,   p_i = |⟨i|ψ(params)⟩|²
+    chunk i = MLP(bits of i as ±1, p̃_i);  all m numbers, minus their mean, are A (out × r), B (r × in)
+    ΔW = s · A (B − B₀),   s = alpha / r
+
+The circuit is L blocks of RY and an open CNOT chain and reads no data. It and the MLP run once a
+step and layer, not once a token. The change is one matrix, so it merges; merge before generating
+text, since every new token generates the factors anew.
+
+B₀ is the B of the start, frozen, so that the change is zero at the start: exactly where it was
+drawn, up to rounding where another device or engine generates. This is ours: the paper's code starts
+with ΔW = s · A B, which is not zero (`start="paper"`).
+
+Trainable parameters of a layer, with the widths h of the MLP; 32 (N+1) + 38,368 + 33 c by default:
+
+    N L + Σ (h_k + 1) h_{k+1},   (h_0, …) = (N + 1, *hidden, c)
+
+The circuit holds N L of them, 56 of 106,264 in the paper's GPT-2 case. So the control
+`generator="classical"` is always worth running: a log-linear distribution over the same basis
+states with the same N L numbers in place of the circuit, all else equal.
+
+What the authors' code does and a reader might not expect, each an option:
+* no activation in the MLP, so a chunk is an affine function of N + 1 numbers (`activation="none"`);
+* bit strings drawn anew at every forward, so they do not label p_i (`bit_order="permuted"`); then no
+  two uses agree, so this needs `start="paper"` and does not merge. Fixed order is our default;
+* the mean of all generated numbers is removed (`remove_mean`).
+
+Source:
+    QPA, arXiv:2410.09846 (ICLR 2025) and its code: circuit, post-processing, widths, L = 8, r = 4,
+    alpha = 2 r, c = 2048 on GPT-2's output layer. There is one generator a layer here; the paper
+    adapts one layer. For layers with fewer than 16 · 2048 numbers c is m / 16 [R].
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab.adapters import basis_states, mapping
+from qtha_lab.adapters.method import Change, Layer, TensorSpec
+from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.settings import setting
+from qtha_lab.simulators import check_engine
+
+
+@dataclasses.dataclass
+class QpaConfig(AdapterConfig):
+    """Settings of QPA; the defaults are the authors' but for bit order and start.
+
+    Example:
+        >>> QpaConfig(r=4, chunk=2048).n_parameters(768, 50257)  # GPT-2's output layer
+        106264
+    """
+
+    r: int = setting(4, "Inner size of the generated factors.", ge=1, le=4096)
+    alpha: float | None = setting(
+        None, "Scaling: the change is times alpha / r; None is 2 r.", gt=0
+    )
+    chunk: int | None = setting(
+        None, "Numbers generated a basis state; None is 2048, or a 16th of all if less.", ge=1
+    )
+    n_layers: int = setting(8, "Blocks of RY and CNOT in the circuit.", ge=1, le=1024)
+    hidden: tuple = setting(
+        (32, 64, 128, 128, 64, 32, 32), "Widths of the MLP between bits and chunk."
+    )
+    activation: str = setting(
+        "none", "Between the layers of the MLP; the code has none.",
+        choices=tuple(mapping.ACTIVATIONS),
+    )  # fmt: skip
+    generator: str = setting(
+        "circuit", "What gives the probabilities: the circuit, or as many classical numbers.",
+        choices=("circuit", "classical"),
+    )  # fmt: skip
+    train_generator: bool = setting(
+        True, "Train the angles (or their classical stand-ins); off keeps their random start."
+    )
+    bit_order: str = setting(
+        "fixed", "Bit strings that label the chunks, or drawn anew each time (the code).",
+        choices=("fixed", "permuted"),
+    )  # fmt: skip
+    remove_mean: bool = setting(True, "Remove the mean of all generated numbers.")
+    beta: float = setting(0.6, "Factor on tanh in the post-processing.", gt=0)
+    gamma: float = setting(0.1, "Factor inside tanh in the post-processing.", gt=0)
+    exponent: float = setting(0.15, "Power in the post-processing; 1 leaves tanh alone.", gt=0)
+    start: str = setting(
+        "zero", "Start without change by subtracting the first B, or as in the paper's code.",
+        choices=("zero", "paper"),
+    )  # fmt: skip
+    engine: str = setting("auto", "What simulates the circuit.")
+
+    def __post_init__(self):
+        self.hidden = tuple(self.hidden)
+        super().__post_init__()
+        if not self.hidden or any(not isinstance(h, int) or h < 1 for h in self.hidden):
+            raise ValueError(f"hidden must be one or more whole numbers above 0, not {self.hidden}")
+        if self.bit_order == "permuted" and self.start == "zero":
+            raise ValueError(
+                "bit_order 'permuted' generates other factors at every use, so there is no start "
+                "to subtract: it needs start='paper'"
+            )
+        check_engine(self.engine, basis_states.ry_chain(1, 1))
+
+    @property
+    def scale(self) -> float:
+        """The factor alpha / r."""
+        return 2.0 if self.alpha is None else self.alpha / self.r
+
+
+@method(
+    "qpa",
+    QpaConfig,
+    summary="LoRA's factors generated from a small circuit's probabilities by a classical network.",
+    source="QPA, arXiv:2410.09846, and its authors' code",
+    default_learning_rate=1e-3,
+    examples={
+        "circuit": {"r": 2, "chunk": 20},
+        "tanh": {"r": 2, "hidden": (8, 8), "activation": "tanh", "n_layers": 2, "exponent": 1.0},
+        "classical": {"r": 2, "chunk": 20, "hidden": (8,), "generator": "classical"},
+        "frozen-circuit": {"r": 2, "hidden": (8,), "train_generator": False, "remove_mean": False},
+    },
+)
+class Qpa(Change):
+    """Tensors and formula of QPA at one layer."""
+
+    def __init__(self, config: QpaConfig, layer: Layer):
+        super().__init__(config, layer)
+        self.n_numbers = config.r * (layer.out_features + layer.in_features)
+        self.chunk = config.chunk or min(2048, math.ceil(self.n_numbers / 16))
+        self.n_chunks = math.ceil(self.n_numbers / self.chunk)
+        self.n_qubits = basis_states.n_qubits_for(self.n_chunks)
+        self.widths = (self.n_qubits + 1, *config.hidden, self.chunk)
+
+    @classmethod
+    def is_linear(cls, config: QpaConfig) -> bool:
+        return config.bit_order == "fixed"
+
+    @classmethod
+    def not_mergeable(cls, config: QpaConfig) -> str:
+        return (
+            "with bit_order='permuted' every use generates another change. Keep the adapter beside "
+            "the model (save_pretrained), go back to the base model with unload(), or train with "
+            "bit_order='fixed', which merges"
+        )
+
+    def n_parameters(self) -> int:
+        angles = self.n_qubits * self.config.n_layers * self.config.train_generator
+        return angles + mapping.n_parameters(self.widths)
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        config = self.config
+        n_angles = self.n_qubits * config.n_layers
+        specs = {"params": TensorSpec((n_angles,), config.train_generator)}
+        specs |= mapping.tensors_of(self.widths)
+        if config.start == "zero":
+            specs["start"] = TensorSpec((config.r, self.layer.in_features), trainable=False)
+        return specs
+
+    def initialise(self, tensors: Mapping[str, Tensor]) -> None:
+        config = self.config
+        if config.generator == "circuit":
+            tensors["params"].uniform_(-math.pi, math.pi)
+        else:  # logits of variance 1 [R]
+            tensors["params"].normal_(std=len(tensors["params"]) ** -0.5)
+        mapping.start(tensors)
+        if config.start == "zero":
+            tensors["start"].normal_(std=0.1)
+            if config.init_weights:
+                tensors["start"].copy_(self.generated(tensors)[1])
+
+    def generated(
+        self, tensors: Mapping[str, Tensor]
+    ) -> tuple[Float[Tensor, "out_features r"], Float[Tensor, "r in_features"]]:
+        """A and B, as the circuit and the MLP give them."""
+        features = torch.cat([self._bits(tensors["params"]), self._values(tensors)], 1)
+        last = mapping.hidden(tensors, features, self.config.activation)
+        numbers = torch.nn.functional.linear(last, *mapping.last_layer(tensors))
+        numbers = numbers.flatten()[: self.n_numbers]
+        if self.config.remove_mean:
+            numbers = numbers - numbers.mean()
+        cut = self.layer.out_features * self.config.r
+        return (
+            numbers[:cut].reshape(self.layer.out_features, self.config.r),
+            numbers[cut:].reshape(self.config.r, self.layer.in_features),
+        )
+
+    def _bits(self, like: Tensor) -> Float[Tensor, "n_chunks n_qubits"]:
+        states = torch.arange(self.n_chunks, device=like.device)
+        if self.config.bit_order == "permuted":
+            states = torch.randperm(2**self.n_qubits, device=like.device)[: self.n_chunks]
+        return basis_states.signs_of_bits(states, self.n_qubits, like.dtype)
+
+    def _values(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, "n_chunks 1"]:
+        """p̃ of the basis states that are used."""
+        config, params = self.config, tensors["params"]
+        if config.generator == "circuit":
+            p = basis_states.circuit_probs(
+                params, self.n_qubits, config.n_layers, engine=config.engine
+            )
+        else:
+            p = basis_states.log_linear_probs(params, self.n_qubits)
+        values = basis_states.postprocess(
+            p, self.n_qubits, beta=config.beta, gamma=config.gamma, exponent=config.exponent
+        )
+        return values[: self.n_chunks].unsqueeze(1)
+
+    def linear_factors(
+        self, tensors: Mapping[str, Tensor]
+    ) -> tuple[Float[Tensor, "out_features r"], Float[Tensor, "r in_features"]]:
+        """s A and B − B₀."""
+        left, right = self.generated(tensors)
+        if self.config.start == "zero":
+            right = right - tensors["start"]
+        return self.config.scale * left, right
+
+    def delta(
+        self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
+    ) -> Float[Tensor, "*batch out_features"]:
+        left, right = self.linear_factors(tensors)
+        return torch.nn.functional.linear(torch.nn.functional.linear(x, right), left)
+
+    def delta_weight(
+        self, tensors: Mapping[str, Tensor]
+    ) -> Float[Tensor, "out_features in_features"]:
+        left, right = self.linear_factors(tensors)
+        return left @ right
