@@ -1,0 +1,210 @@
+"""Singular values and the numbers that sum them up: four ranks, each answering another question.
+
+Takes a matrix, a product of factors, or rows that arrive block by block; where the values come from
+(a weight, an update, activations) is not its business. Large operators: `sketch`.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+# Below this share of the largest singular value, a value of a float32 computation is rounding.
+THRESHOLD = 1e-5
+
+
+@dataclasses.dataclass(frozen=True)
+class Spectrum:
+    """Singular values of a matrix, largest first, and its Frobenius norm.
+
+    Does not show directions: two matrices of one spectrum may have nothing in common.
+
+    Attributes:
+        values: Those that were computed; all of them where `missing` is 0.
+        shape: Of the matrix.
+        norm: Frobenius norm of the whole matrix.
+        missing: Estimated Frobenius norm of what `values` leave out.
+
+    Example:
+        >>> two = spectrum(torch.diag(torch.tensor([3.0, 3.0, 0.0])))
+        >>> round(two.effective_rank, 6), round(two.stable_rank, 6), two.numerical_rank()
+        (2.0, 2.0, 2)
+    """
+
+    values: Float[np.ndarray, " kept"]
+    shape: tuple[int, int]
+    norm: float
+    missing: float = 0.0
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing but rounding was left out."""
+        return self.missing <= THRESHOLD * self.norm
+
+    @property
+    def energy(self) -> Float[np.ndarray, " kept"]:
+        """Share of the squared norm that each value carries."""
+        return self.values**2 / self.norm**2 if self.norm > 0 else np.zeros_like(self.values)
+
+    @property
+    def effective_rank(self) -> float:
+        """exp of the entropy of σ / Σσ: how many directions share the nuclear norm.
+
+        Between 1 and the rank, and real. Does not show which directions matter to the loss, and
+        counts many tiny values more than the stable rank does. If values are missing it is that of the
+        part computed. 0 for a zero matrix.
+
+        Source:
+            Roy and Vetterli 2007, The effective rank, EUSIPCO, definition 1.
+        """
+        positive = self.values[self.values > 0]
+        if not len(positive):
+            return 0.0
+        shares = positive / positive.sum()
+        return float(np.exp(-(shares * np.log(shares)).sum()))
+
+    @property
+    def stable_rank(self) -> float:
+        """‖·‖_F² / σ₁²: blind to small values, and never above the rank. 0 for a zero matrix.
+
+        Does not show how many directions there are: one large value hides any number of others.
+
+        Source:
+            Rudelson and Vershynin 2007, J. ACM 54, 21.
+        """
+        return float(self.norm**2 / self.values[0] ** 2) if self.norm > 0 else 0.0
+
+    def numerical_rank(self, threshold: float = THRESHOLD) -> int:
+        """Values above `threshold` times the largest.
+
+        Does not show the gap: a value just above the threshold counts as one far above it.
+        """
+        if not 0 < threshold < 1:
+            raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
+        largest = self.values[0] if len(self.values) else 0.0
+        return int((self.values > threshold * largest).sum()) if largest > 0 else 0
+
+    def energy_rank(self, share: float = 0.9) -> int | None:
+        """Fewest values that carry this share of the squared norm; None if too few were computed.
+
+        Does not show the tail: what lies beyond the share may be rounding or may be learnt.
+        """
+        if not 0 < share <= 1:
+            raise ValueError(f"share must be above 0 and at most 1, not {share}")
+        if self.norm == 0:
+            return 0
+        reached = np.cumsum(self.energy) >= share * (1 - 1e-12)
+        return int(reached.argmax()) + 1 if reached.any() else None
+
+    def scaled(self, factor: float) -> "Spectrum":
+        """The spectrum of the matrix times a number."""
+        size = abs(factor)
+        return Spectrum(self.values * size, self.shape, self.norm * size, self.missing * size)
+
+    def summary(self, threshold: float = THRESHOLD, share: float = 0.9) -> dict:
+        """The numbers as plain data, for a table or a line of JSON."""
+        return {
+            "norm": self.norm,
+            "effective_rank": self.effective_rank,
+            "stable_rank": self.stable_rank,
+            "numerical_rank": self.numerical_rank(threshold),
+            "energy_rank": self.energy_rank(share),
+            "missing": self.missing,
+        }
+
+
+def spectrum(matrix: Float[Tensor, "rows cols"] | np.ndarray) -> Spectrum:
+    """All singular values of a matrix, in float64.
+
+    Its time grows with rows · cols · min(rows, cols); `sketch.randomised_svd` is for large matrices.
+
+    Example:
+        >>> spectrum(np.ones((2, 8))).values.round(6)
+        array([4., 0.])
+    """
+    matrix = as_matrix(matrix)
+    values = torch.linalg.svdvals(matrix).numpy()
+    return Spectrum(values, tuple(matrix.shape), float(np.linalg.norm(values)))
+
+
+def factored_spectrum(*factors: Float[Tensor, "rows cols"]) -> Spectrum:
+    """All singular values of a product, without forming it: those beyond the inner size are zero.
+
+    The outer factors are replaced by the small triangles of their QR decompositions, which leaves
+    the singular values as they are; only a matrix of the inner sizes is decomposed.
+
+    Example:
+        >>> up, down = torch.ones(1000, 1), torch.ones(1, 2000)
+        >>> factored_spectrum(up, down).values.round(3)  # √1000 · √2000
+        array([1414.214])
+    """
+    core, shape = _core(factors)
+    values = torch.linalg.svdvals(core).numpy()
+    return Spectrum(values, shape, float(np.linalg.norm(values)))
+
+
+def factored_svd(
+    *factors: Float[Tensor, "rows cols"],
+) -> tuple[Float[Tensor, "rows k"], Float[Tensor, " k"], Float[Tensor, "k cols"]]:
+    """Singular vectors and values of a product of factors, k being the smallest inner size.
+
+    Example:
+        >>> left, values, right = factored_svd(torch.eye(5)[:, :2], torch.eye(2, 4))
+        >>> left.shape, values.tolist(), right.shape
+        (torch.Size([5, 2]), [1.0, 1.0], torch.Size([2, 4]))
+    """
+    first, *_, last = [as_matrix(factor) for factor in factors]
+    core, _ = _core(factors)
+    left, right = torch.linalg.qr(first).Q, torch.linalg.qr(last.mT).Q
+    u, values, vh = torch.linalg.svd(core, full_matrices=False)
+    return left @ u, values, vh @ right.mT
+
+
+def _core(factors: tuple) -> tuple[Float[Tensor, "k k"], tuple[int, int]]:
+    """The triangle of the first factor, what lies between, and the triangle of the last."""
+    if len(factors) < 2:
+        raise ValueError(f"a product needs at least 2 factors, not {len(factors)}")
+    first, *middle, last = [as_matrix(factor) for factor in factors]
+    core = torch.linalg.qr(first, mode="r").R
+    for factor in middle:
+        core = core @ factor
+    return core @ torch.linalg.qr(last.mT, mode="r").R.mT, (first.shape[0], last.shape[1])
+
+
+def streamed_spectrum(blocks: Iterable[Float[Tensor, "some cols"]]) -> Spectrum:
+    """All singular values of a tall matrix whose rows arrive in blocks.
+
+    Each block is folded into a triangle of at most cols × cols, which is all that is kept; unlike
+    sums of squares (a Gram matrix) this loses no digits of small singular values.
+
+    Example:
+        >>> rows = torch.arange(12.0).reshape(6, 2)
+        >>> whole, parts = spectrum(rows), streamed_spectrum(rows.split(2))
+        >>> bool(np.allclose(whole.values, parts.values)), parts.shape
+        (True, (6, 2))
+    """
+    rows, triangle = 0, None
+    for block in blocks:
+        block = as_matrix(block)
+        rows += len(block)
+        stacked = block if triangle is None else torch.cat([triangle, block])
+        triangle = torch.linalg.qr(stacked, mode="r").R
+    if triangle is None:
+        raise ValueError("there must be at least one block of rows, not none")
+    values = torch.linalg.svdvals(triangle).numpy()
+    return Spectrum(values, (rows, triangle.shape[1]), float(np.linalg.norm(values)))
+
+
+def as_matrix(matrix) -> Float[Tensor, "rows cols"]:
+    """A finite matrix in float64 on the CPU, or a refusal."""
+    tensor = torch.as_tensor(matrix).detach().to("cpu", torch.float64)
+    if tensor.dim() != 2 or 0 in tensor.shape:
+        raise ValueError(f"a matrix has two sizes of at least 1, not shape {tuple(tensor.shape)}")
+    if not torch.isfinite(tensor).all():
+        raise ValueError(
+            "a matrix must be finite: it holds an infinity or a value that is no number"
+        )
+    return tensor
