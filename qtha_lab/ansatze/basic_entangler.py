@@ -1,5 +1,6 @@
 """Basic entangler layers: one RX a qubit and a ring of CNOTs."""
 
+from qtha_lab.ansatze.encoding import encoded
 from qtha_lab.ansatze.registry import ansatz
 from qtha_lab.circuits import Angle, Circuit, Gate
 
@@ -16,8 +17,7 @@ def basic_entangler(n_qubits: int, n_layers: int, reupload: bool = True) -> Circ
     angles = map(Angle.param, range(n_qubits * n_layers))
     links = n_qubits if n_qubits > 2 else n_qubits - 1
     for layer in range(n_layers):
-        if reupload or layer == 0:
-            gates += [Gate("RY", i, Angle.input(i)) for i in range(n_qubits)]
+        gates += encoded(n_qubits, layer, reupload)
         gates += [Gate("RX", i, next(angles)) for i in range(n_qubits)]
         gates += [Gate("CNOT", (i, (i + 1) % n_qubits)) for i in range(links)]
     return Circuit(n_qubits, gates)

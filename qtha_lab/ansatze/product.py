@@ -1,5 +1,6 @@
 """QTHA's circuit without entanglement: the control that tells what the rings are good for."""
 
+from qtha_lab.ansatze.encoding import encoded
 from qtha_lab.ansatze.registry import ansatz
 from qtha_lab.circuits import Angle, Circuit, Gate
 
@@ -18,8 +19,7 @@ def product(n_qubits: int, n_layers: int, reupload: bool = True) -> Circuit:
     gates: list[Gate] = []
     angles = map(Angle.param, range(4 * n_qubits * n_layers))
     for layer in range(n_layers):
-        if reupload or layer == 0:
-            gates += [Gate("RY", i, Angle.input(i)) for i in range(n_qubits)]
+        gates += encoded(n_qubits, layer, reupload)
         for name in ("RZ", "RY", "RZ", "RY"):
             gates += [Gate(name, i, next(angles)) for i in range(n_qubits)]
     return Circuit(n_qubits, gates)

@@ -1,5 +1,6 @@
 """The QTHA circuit: RY rotations between two rings of CRZ gates, the data in every layer."""
 
+from qtha_lab.ansatze.encoding import encoded
 from qtha_lab.ansatze.registry import ansatz
 from qtha_lab.circuits import Angle, Circuit, Gate
 
@@ -39,8 +40,7 @@ def qtha(n_qubits: int, n_layers: int, reupload: bool = True, order: str = ORDER
 
     gates: list[Gate] = []
     for layer in range(n_layers):
-        if reupload or layer == 0:
-            gates += [Gate("RY", i, Angle.input(i)) for i in qubits]
+        gates += encoded(n_qubits, layer, reupload)
         if order == ORDERS[0]:
             gates += ring(1) + rotations() + ring(-1) + rotations()
         else:

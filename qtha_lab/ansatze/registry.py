@@ -1,6 +1,7 @@
 """What an ansatz declares about itself, and how it is found and built.
 
-Holds no circuit: each lies in a file of its own beside this one.
+Holds no circuit: each lies in a file of its own beside this one. What any ansatz can be told is
+here: how data enter, and whether gates may entangle.
 """
 
 import dataclasses
@@ -11,20 +12,32 @@ import pkgutil
 from collections.abc import Callable
 
 from qtha_lab import ansatze
-from qtha_lab.circuits import Circuit
+from qtha_lab.circuits import Circuit, Gate
 from qtha_lab.settings import nearest, unknown
 
+EMBEDDINGS = ("angle", "amplitude")
 _FOUND: dict[str, "AnsatzInfo"] = {}
+
+# What stays of a trainable two-qubit gate, on its second wire, when nothing may entangle.
+_LOCAL = {
+    "CRX": "RX",
+    "CRY": "RY",
+    "CRZ": "RZ",
+    "ControlledPhaseShift": "PhaseShift",
+    "IsingXX": "RX",
+    "IsingYY": "RY",
+    "IsingZZ": "RZ",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class AnsatzInfo:
-    """An ansatz as declared; `n_params(n_qubits, n_layers)` is its stated count of angles."""
+    """An ansatz as declared; `n_params(n_qubits, n_layers, **options)` is its stated count of angles."""
 
     name: str
     summary: str
     source: str
-    n_params: Callable[[int, int], int]
+    n_params: Callable[..., int]
     min_qubits: int
     make: Callable[..., Circuit]
 
@@ -41,7 +54,7 @@ def ansatz(
     *,
     summary: str,
     source: str,
-    n_params: Callable[[int, int], int],
+    n_params: Callable[..., int],
     min_qubits: int = 1,
 ) -> Callable:
     """Register the function below as an ansatz: `(n_qubits, n_layers, reupload) -> Circuit`."""
@@ -76,7 +89,15 @@ def get(name: str) -> AnsatzInfo:
     return _FOUND[name]
 
 
-def build(name: str, n_qubits: int, n_layers: int, reupload: bool = True, **options) -> Circuit:
+def build(
+    name: str,
+    n_qubits: int,
+    n_layers: int,
+    reupload: bool = True,
+    embedding: str = "angle",
+    entangle: bool = True,
+    **options,
+) -> Circuit:
     """The circuit of an ansatz; equal requests give the same object.
 
     Args:
@@ -84,15 +105,22 @@ def build(name: str, n_qubits: int, n_layers: int, reupload: bool = True, **opti
         n_qubits: Qubits, and inputs: feature i turns qubit i.
         n_layers: Repeated blocks.
         reupload: Encode the data in every layer, or only once at the start.
+        embedding: "angle", one feature a qubit; or "amplitude": the 2^n_qubits inputs are the
+            first state, nothing is encoded later, so reupload must be off.
+        entangle: Off for a control with as many angles and no entanglement: of a trainable
+            two-qubit gate its turn stays, on the second wire; CNOT and CZ go.
         options: What else the ansatz takes (see `get(name).options`).
 
     Raises:
-        ValueError: If the name or an option is unknown, or there are too few qubits or layers.
+        ValueError: If the name or an option is unknown, there are too few qubits or layers, or
+            re-uploading is asked of amplitudes.
 
     Example:
         >>> circuit = build("qtha", n_qubits=3, n_layers=2)
         >>> circuit.n_inputs, circuit.n_params
         (3, 24)
+        >>> build("qtha", 3, 2, reupload=False, embedding="amplitude").n_inputs
+        8
     """
     info = get(name)
     for value, what, least in ((n_qubits, "qubits", info.min_qubits), (n_layers, "layers", 1)):
@@ -105,9 +133,41 @@ def build(name: str, n_qubits: int, n_layers: int, reupload: bool = True, **opti
             hint = f": did you mean {close!r}?" if close else "."
             known = ", ".join(info.options) or "none"
             raise ValueError(f"ansatz {name!r} has no option {option!r}{hint} Known: {known}")
-    return _build(name, n_qubits, n_layers, bool(reupload), tuple(sorted(options.items())))
+    if embedding not in EMBEDDINGS:
+        raise ValueError(f"embedding must be one of {', '.join(EMBEDDINGS)}, not {embedding!r}")
+    if embedding == "amplitude" and reupload:
+        raise ValueError(
+            "amplitudes are the first state and cannot be uploaded again: "
+            "embedding='amplitude' needs reupload=False, not True"
+        )
+    wanted = (bool(reupload), embedding, bool(entangle))
+    return _build(name, n_qubits, n_layers, *wanted, tuple(sorted(options.items())))
 
 
 @functools.lru_cache(maxsize=256)
-def _build(name: str, n_qubits: int, n_layers: int, reupload: bool, options: tuple) -> Circuit:
-    return get(name).make(n_qubits, n_layers, reupload, **dict(options))
+def _build(
+    name: str,
+    n_qubits: int,
+    n_layers: int,
+    reupload: bool,
+    embedding: str,
+    entangle: bool,
+    options: tuple,
+) -> Circuit:
+    circuit = get(name).make(n_qubits, n_layers, reupload, **dict(options))
+    if not entangle:
+        circuit = Circuit(n_qubits, _without_entanglers(circuit.gates))
+    if embedding == "amplitude":
+        kept = (g for g in circuit.gates if all(a.source != "input" for a in g.angles))
+        circuit = Circuit(n_qubits, tuple(kept), start="amplitudes")
+    return circuit
+
+
+def _without_entanglers(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
+    local = []
+    for gate in gates:
+        if len(gate.wires) == 1:
+            local.append(gate)
+        elif gate.name in _LOCAL:
+            local.append(Gate(_LOCAL[gate.name], gate.wires[1], gate.angles))
+    return tuple(local)

@@ -1,5 +1,6 @@
 """Strongly entangling layers: a general rotation on every qubit, then CNOTs of growing range."""
 
+from qtha_lab.ansatze.encoding import encoded
 from qtha_lab.ansatze.registry import ansatz
 from qtha_lab.circuits import Angle, Circuit, Gate
 
@@ -15,8 +16,7 @@ def strongly_entangling(n_qubits: int, n_layers: int, reupload: bool = True) -> 
     gates: list[Gate] = []
     angles = map(Angle.param, range(3 * n_qubits * n_layers))
     for layer in range(n_layers):
-        if reupload or layer == 0:
-            gates += [Gate("RY", i, Angle.input(i)) for i in range(n_qubits)]
+        gates += encoded(n_qubits, layer, reupload)
         gates += [
             Gate("Rot", i, (next(angles), next(angles), next(angles))) for i in range(n_qubits)
         ]
