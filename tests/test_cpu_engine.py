@@ -74,3 +74,19 @@ def test_only_states_are_left_to_engine_torch():
     check_engine("cpu", circuit, Readout.probs())
     with pytest.raises(ValueError, match="engine 'cpu' reads strings of Z and probabilities"):
         check_engine("cpu", circuit, Readout.state())
+
+
+def test_work_is_counted_by_hand():
+    from qtha_lab.circuits import Angle, Gate, Readout
+    from qtha_lab.simulators.cpu_roofline import sweep_peak, work
+
+    # one turn of |0⟩: 3 multiply-adds for the pair of real parts; |ψ|² is 3 operations a row, and
+    # the transform of two rows an addition and a subtraction
+    circuit = Circuit(1, [Gate("RY", 0, Angle.param(0))])
+    forward, backward = work(circuit)
+    assert forward.flops == 2 * 3 + 2 * 3 + 2
+    assert backward.flops == 2 * (3 + 3 + 2) + 2 * 3 + 2  # undone on ψ and λ, and its slope
+    assert work(circuit, Readout.probs())[0].flops == 2 * 3 + 2 * 3
+    peak = sweep_peak(2, threads=1)
+    assert min(peak) > 1e8  # any machine that runs this does more
+    assert backward.seconds(peak) == max(backward.flops / peak.flops, backward.bytes / peak.bytes)

@@ -42,7 +42,7 @@ def broadcasts(name: str) -> bool:
 def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
     """ψ, λ and angles of one block a thread, then terms, values and slopes of the batch."""
     tables = plan(circuit)
-    lanes = _lanes(circuit.n_qubits, batch, 4)
+    lanes = lanes_of(circuit.n_qubits, batch, 4)
     block = 4 * 2**circuit.n_qubits + 2 * len(tables.tables[4]) + 2
     threads = min(torch.get_num_threads(), -(-batch // lanes))
     sums = 8 * GROUPS * (tables.n_sums + len(tables.phase_sums) * 2**circuit.n_qubits)
@@ -109,7 +109,7 @@ class _Call:
     def __init__(self, tables: Plan, inputs: Tensor, params: Tensor, keep: bool):
         self.plan = tables
         self.like = inputs.new_empty(0)
-        self.lanes = _lanes(tables.n_qubits, len(inputs), inputs.element_size())
+        self.lanes = lanes_of(tables.n_qubits, len(inputs), inputs.element_size())
         self.n_blocks = -(-len(inputs) // self.lanes)
         self.padded = self.n_blocks * self.lanes
         shared = tables.shared_angles(params.detach().numpy())
@@ -202,7 +202,7 @@ def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
     return concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="qtha-cpu")
 
 
-def _lanes(n_qubits: int, batch: int, itemsize: int) -> int:
+def lanes_of(n_qubits: int, batch: int, itemsize: int) -> int:
     """Samples a block: whole vectors, ψ and λ in the cache of one core, and blocks for all cores."""
     vector = VECTOR_BYTES // itemsize
     fitting = CACHE_BYTES // (4 * 2**n_qubits * VECTOR_BYTES)

@@ -112,6 +112,26 @@ class Plan:
                     self._turns.append((j, angle))
                 reached = [row for group in groups[: len(reached)] for row in group]
 
+    def work(self, backward: bool, itemsize: int) -> tuple[float, float]:
+        """Operations, and bytes loaded and stored, of one sample; see `cpu_roofline`.
+
+        A turn is 3 multiply-adds for every pair of numbers of a state, a phase 2 for every number;
+        backward both are undone on two states, and their slopes cost 2 and 1 more.
+        """
+        size = 2**self.n_qubits
+        flops, moved = 3.0 * size, 3.0 * size  # |ψ|², or λ = g ψ
+        if self.tables[-1]:  # the transform, two wires a time at best
+            flops, moved = flops + self.n_qubits * size, moved + self.n_qubits * size
+        for kind, n_turns, *_, forward_groups, groups, planes in self._ops:
+            if kind >= kernel.PHASE_SHARED:
+                flops += (2 * 8 + 4 if backward else 8) * size
+                moved += (8 if backward else 4) * size
+                continue
+            numbers = planes * 2**n_turns * (groups if backward else forward_groups)
+            flops += (8 if backward else 3) * n_turns * numbers
+            moved += (4 if backward else 2) * numbers
+        return flops, moved * itemsize
+
     def shared_angles(self, params: np.ndarray) -> np.ndarray:
         """The part of every sum that the batch shares, and a zero, (sums + 1,)."""
         angles = self.offsets.copy()

@@ -18,7 +18,7 @@ BYTES = 64  # of one vector; LLVM splits it where the machine has shorter ones
 _FAST = ("fast",)
 
 
-class _Lanes:
+class Lanes:
     """Vectors of one array inside a sweep: load, store and arithmetic."""
 
     def __init__(self, context, builder, array_type, array):
@@ -46,6 +46,10 @@ class _Lanes:
         )
         return self.builder.shuffle_vector(one, none, lanes)
 
+    def constant(self, number):
+        """A number known now in every lane."""
+        return ir.Constant(self.vector, [number] * self.vector.count)
+
     def total(self, vector):
         """The sum over the lanes of one vector."""
         scalar = self.vector.element
@@ -55,12 +59,12 @@ class _Lanes:
         return self.builder.call(reduce, [ir.Constant(scalar, 0.0), vector], fastmath=_FAST)
 
 
-def _plus_times(builder, a, b, c):
+def plus_times(builder, a, b, c):
     """a + b·c."""
     return builder.fadd(a, builder.fmul(b, c, flags=_FAST), flags=_FAST)
 
 
-def _times_plus(builder, a, b, c, d, minus=False):
+def times_plus(builder, a, b, c, d, minus=False):
     """a·b + c·d, or a·b - c·d."""
     left = builder.fmul(a, b, flags=_FAST)
     right = builder.fmul(c, d, flags=_FAST)
@@ -75,9 +79,9 @@ def _turned(builder, rows, turns):
             if not low >> bit & 1:
                 high = low | 1 << bit
                 a, b = rows[low], rows[high]
-                a = _plus_times(builder, a, outer, b)
-                b = _plus_times(builder, b, inner, a)
-                rows[low], rows[high] = _plus_times(builder, a, outer, b), b
+                a = plus_times(builder, a, outer, b)
+                b = plus_times(builder, b, inner, a)
+                rows[low], rows[high] = plus_times(builder, a, outer, b), b
     return rows
 
 
@@ -86,12 +90,12 @@ def _slope(builder, slope, rows, duals, bit):
     for low in range(len(rows)):
         if not low >> bit & 1:
             high = low | 1 << bit
-            pair = _times_plus(builder, duals[high], rows[low], duals[low], rows[high], minus=True)
+            pair = times_plus(builder, duals[high], rows[low], duals[low], rows[high], minus=True)
             slope = builder.fadd(slope, pair, flags=_FAST)
     return slope
 
 
-def _over_lanes(builder, lanes, width):
+def over_lanes(builder, lanes, width):
     """A loop over the positions 0, width, 2·width, … below `lanes`."""
     kind = lanes.type
     return cgutils.for_range_slice(builder, kind(0), lanes, kind(width), kind, inc=True)
@@ -112,14 +116,14 @@ def make_turns(n_turns: int, sampled: bool, backward: bool):
 
         def codegen(context, builder, signature, args):
             kinds = signature.args
-            psi = _Lanes(context, builder, kinds[0], args[0])
+            psi = Lanes(context, builder, kinds[0], args[0])
             places = cgutils.unpack_tuple(builder, args[2], 2**n_turns)
             given = cgutils.unpack_tuple(builder, args[3], 2 * n_turns)
-            table = _Lanes(context, builder, kinds[4], args[4])
-            found = _Lanes(context, builder, kinds[6], args[6])
+            table = Lanes(context, builder, kinds[4], args[4])
+            found = Lanes(context, builder, kinds[6], args[6])
             if not sampled:
                 given = [psi.spread(number) for number in given]
-            with _over_lanes(builder, args[1], psi.vector.count) as (at, _):
+            with over_lanes(builder, args[1], psi.vector.count) as (at, _):
 
                 def here(position):
                     return builder.add(position, at)
@@ -159,16 +163,16 @@ def make_phase(sampled: bool, backward: bool):
 
         def codegen(context, builder, signature, args):
             kinds = signature.args
-            psi = _Lanes(context, builder, kinds[0], args[0])
-            table = _Lanes(context, builder, kinds[5], args[5])
-            found = _Lanes(context, builder, kinds[7], args[7])
+            psi = Lanes(context, builder, kinds[0], args[0])
+            table = Lanes(context, builder, kinds[5], args[5])
+            found = Lanes(context, builder, kinds[7], args[7])
             real_imag = cgutils.unpack_tuple(builder, args[2], 2)
             given = cgutils.unpack_tuple(builder, args[3], 2)
             if not sampled:
                 given = [psi.spread(number) for number in given]
             sign = psi.spread(args[4])
             total = cgutils.alloca_once_value(builder, ir.Constant(psi.vector, None))
-            with _over_lanes(builder, args[1], psi.vector.count) as (at, _):
+            with over_lanes(builder, args[1], psi.vector.count) as (at, _):
                 cos, sin = given
                 if sampled:
                     cos, sin = (table.load(builder.add(place, at)) for place in given)
@@ -178,7 +182,7 @@ def make_phase(sampled: bool, backward: bool):
                 if backward:
                     duals = [builder.add(place, args[6]) for place in places]
                     c, d = _phased(builder, psi, duals, cos, builder.fneg(sin))
-                    overlap = _times_plus(builder, c, b, d, a, minus=True)
+                    overlap = times_plus(builder, c, b, d, a, minus=True)
                     if sampled:
                         overlap = builder.fmul(overlap, sign, flags=_FAST)
                         found.store(builder.fadd(overlap, found.load(at), flags=_FAST), at)
@@ -195,8 +199,8 @@ def make_phase(sampled: bool, backward: bool):
 def _phased(builder, psi, places, cos, sin):
     """Multiply one vector of a row; what it was is returned."""
     a, b = (psi.load(place) for place in places)
-    psi.store(_times_plus(builder, a, cos, b, sin), places[0])
-    psi.store(_times_plus(builder, b, cos, a, sin, minus=True), places[1])
+    psi.store(times_plus(builder, a, cos, b, sin), places[0])
+    psi.store(times_plus(builder, b, cos, a, sin, minus=True), places[1])
     return a, b
 
 
@@ -206,9 +210,9 @@ def fill(typingctx, target, at, number, lanes):
     signature = types.void(target, at, target.dtype, lanes)
 
     def codegen(context, builder, signature, args):
-        goal = _Lanes(context, builder, signature.args[0], args[0])
+        goal = Lanes(context, builder, signature.args[0], args[0])
         value = goal.spread(args[2])
-        with _over_lanes(builder, args[3], goal.vector.count) as (w, _):
+        with over_lanes(builder, args[3], goal.vector.count) as (w, _):
             goal.store(value, builder.add(args[1], w))
         return context.get_dummy_value()
 
@@ -221,10 +225,10 @@ def add_scaled(typingctx, target, at, source, start, factor, lanes):
     signature = types.void(target, at, source, start, target.dtype, lanes)
 
     def codegen(context, builder, signature, args):
-        goal = _Lanes(context, builder, signature.args[0], args[0])
-        given = _Lanes(context, builder, signature.args[2], args[2])
+        goal = Lanes(context, builder, signature.args[0], args[0])
+        given = Lanes(context, builder, signature.args[2], args[2])
         factor = goal.spread(args[4])
-        with _over_lanes(builder, args[5], goal.vector.count) as (w, _):
+        with over_lanes(builder, args[5], goal.vector.count) as (w, _):
             place = builder.add(args[1], w)
             more = builder.fmul(given.load(builder.add(args[3], w)), factor, flags=_FAST)
             goal.store(builder.fadd(goal.load(place), more, flags=_FAST), place)
@@ -239,9 +243,9 @@ def copy(typingctx, target, at, source, start, count):
     signature = types.void(target, at, source, start, count)
 
     def codegen(context, builder, signature, args):
-        goal = _Lanes(context, builder, signature.args[0], args[0])
-        given = _Lanes(context, builder, signature.args[2], args[2])
-        with _over_lanes(builder, args[4], goal.vector.count) as (w, _):
+        goal = Lanes(context, builder, signature.args[0], args[0])
+        given = Lanes(context, builder, signature.args[2], args[2])
+        with over_lanes(builder, args[4], goal.vector.count) as (w, _):
             goal.store(given.load(builder.add(args[3], w)), builder.add(args[1], w))
         return context.get_dummy_value()
 
@@ -254,10 +258,10 @@ def squares(typingctx, state, real, imag, to, lanes):
     signature = types.void(state, real, imag, to, lanes)
 
     def codegen(context, builder, signature, args):
-        psi = _Lanes(context, builder, signature.args[0], args[0])
-        with _over_lanes(builder, args[4], psi.vector.count) as (w, _):
+        psi = Lanes(context, builder, signature.args[0], args[0])
+        with over_lanes(builder, args[4], psi.vector.count) as (w, _):
             a, b = (psi.load(builder.add(place, w)) for place in args[1:3])
-            psi.store(_times_plus(builder, a, a, b, b), builder.add(args[3], w))
+            psi.store(times_plus(builder, a, a, b, b), builder.add(args[3], w))
         return context.get_dummy_value()
 
     return signature, codegen
@@ -269,8 +273,8 @@ def butterfly(typingctx, state, low, high, lanes):
     signature = types.void(state, low, high, lanes)
 
     def codegen(context, builder, signature, args):
-        rows = _Lanes(context, builder, signature.args[0], args[0])
-        with _over_lanes(builder, args[3], rows.vector.count) as (w, _):
+        rows = Lanes(context, builder, signature.args[0], args[0])
+        with over_lanes(builder, args[3], rows.vector.count) as (w, _):
             places = [builder.add(place, w) for place in args[1:3]]
             a, b = (rows.load(place) for place in places)
             rows.store(builder.fadd(a, b, flags=_FAST), places[0])
@@ -286,9 +290,9 @@ def weigh(typingctx, state, real, imag, dual, lanes):
     signature = types.void(state, real, imag, dual, lanes)
 
     def codegen(context, builder, signature, args):
-        rows = _Lanes(context, builder, signature.args[0], args[0])
+        rows = Lanes(context, builder, signature.args[0], args[0])
         _, real, imag, dual, lanes = args
-        with _over_lanes(builder, lanes, rows.vector.count) as (w, _):
+        with over_lanes(builder, lanes, rows.vector.count) as (w, _):
             real, imag = builder.add(real, w), builder.add(imag, w)
             weight = rows.load(builder.add(real, dual))
             for place in (real, imag):
@@ -305,9 +309,9 @@ def total(typingctx, source, at, lanes):
     signature = source.dtype(source, at, lanes)
 
     def codegen(context, builder, signature, args):
-        given = _Lanes(context, builder, signature.args[0], args[0])
+        given = Lanes(context, builder, signature.args[0], args[0])
         sum_ = cgutils.alloca_once_value(builder, ir.Constant(given.vector, None))
-        with _over_lanes(builder, args[2], given.vector.count) as (w, _):
+        with over_lanes(builder, args[2], given.vector.count) as (w, _):
             more = builder.fadd(
                 builder.load(sum_), given.load(builder.add(args[1], w)), flags=_FAST
             )
@@ -327,9 +331,9 @@ def shears(typingctx, angles, cos_at, sin_at, lanes):
     signature = types.void(angles, cos_at, sin_at, lanes)
 
     def codegen(context, builder, signature, args):
-        table = _Lanes(context, builder, signature.args[0], args[0])
-        zero, one = (table.spread(ir.Constant(table.vector.element, v)) for v in (0.0, 1.0))
-        with _over_lanes(builder, args[3], table.vector.count) as (w, _):
+        table = Lanes(context, builder, signature.args[0], args[0])
+        zero, one = table.constant(0.0), table.constant(1.0)
+        with over_lanes(builder, args[3], table.vector.count) as (w, _):
             places = [builder.add(place, w) for place in args[1:3]]
             cos, sin = (table.load(place) for place in places)
             negative = builder.fcmp_ordered("<", cos, zero)
