@@ -155,6 +155,18 @@ def test_the_base_weight_is_never_rewritten_and_the_frozen_copy_is_saved(tmp_pat
     assert any(name.endswith("quanta_start_0_1") for name in names)
 
 
+def test_a_second_adapter_of_more_axes_keeps_the_order_of_its_own_pairs():
+    config = QuantaConfig(n_axes=2, target_modules=["q_proj"], init_weights=False)
+    model = add_adapter(make("llama"), config)
+    more = QuantaConfig(n_axes=4, target_modules=["q_proj"], init_weights=False)
+    model.add_adapter("more", more)
+    layer = model.get_base_model().model.layers[0].self_attn.q_proj
+    change, tensors = layer.changes["more"], layer.adapter_tensors("more")
+    ordered = {name: tensors[name] for name in change.tensors()}
+    assert list(ordered) != list(tensors)
+    torch.testing.assert_close(layer.delta_weight("more"), change.delta_weight(ordered))
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -1,11 +1,13 @@
 """A number for every basis state of a small circuit, from which weights are generated.
 
 Used by QPA and Quantum-Train. The circuit reads no data, so it runs once a step and layer; how the
-numbers become weights is `mapping` and `mps_mapping`.
+numbers become weights is `mlp_mapping` and `mps_mapping`.
 """
 
 import functools
 import itertools
+import math
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -132,3 +134,25 @@ def postprocess(
     lifted = beta * torch.tanh(gamma * 2 ** (n_qubits - 1) * p)
     values = lifted.clamp_min(SMALLEST) ** exponent
     return values - values.mean()
+
+
+def generated_values(
+    params: Float[Tensor, "n_params"], n_qubits: int, n_states: int, config: Any, n_blocks: int = 1
+) -> Float[Tensor, "n_states"]:
+    """p̃ of the first basis states, by what a config says of `generator` and post-processing."""
+    if config.generator == "circuit":
+        p = circuit_probs(params, n_qubits, config.n_layers, n_blocks, config.engine)
+    else:
+        p = log_linear_probs(params, n_qubits)
+    lifted = postprocess(
+        p, n_qubits, beta=config.beta, gamma=config.gamma, exponent=config.exponent
+    )
+    return lifted[:n_states]
+
+
+def start(params: Float[Tensor, "n_params"], config: Any) -> None:
+    """Angles uniform in (−π, π); weights of the classical control so that logits have variance 1 [R]."""
+    if config.generator == "circuit":
+        params.uniform_(-math.pi, math.pi)
+    else:
+        params.normal_(std=len(params) ** -0.5)

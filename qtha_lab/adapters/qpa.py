@@ -41,7 +41,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab.adapters import basis_states, mapping
+from qtha_lab.adapters import basis_states, mlp_mapping
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft_bridge import AdapterConfig, method
 from qtha_lab.settings import setting
@@ -70,7 +70,7 @@ class QpaConfig(AdapterConfig):
     )
     activation: str = setting(
         "none", "Between the layers of the MLP; the code has none.",
-        choices=tuple(mapping.ACTIVATIONS),
+        choices=tuple(mlp_mapping.ACTIVATIONS),
     )  # fmt: skip
     generator: str = setting(
         "circuit", "What gives the probabilities: the circuit, or as many classical numbers.",
@@ -149,24 +149,21 @@ class Qpa(Change):
 
     def n_parameters(self) -> int:
         angles = self.n_qubits * self.config.n_layers * self.config.train_generator
-        return angles + mapping.n_parameters(self.widths)
+        return angles + mlp_mapping.n_parameters(self.widths)
 
     def tensors(self) -> dict[str, TensorSpec]:
         config = self.config
         n_angles = self.n_qubits * config.n_layers
         specs = {"params": TensorSpec((n_angles,), config.train_generator)}
-        specs |= mapping.tensors_of(self.widths)
+        specs |= mlp_mapping.tensors_of(self.widths)
         if config.start == "zero":
             specs["start"] = TensorSpec((config.r, self.layer.in_features), trainable=False)
         return specs
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
         config = self.config
-        if config.generator == "circuit":
-            tensors["params"].uniform_(-math.pi, math.pi)
-        else:  # logits of variance 1 [R]
-            tensors["params"].normal_(std=len(tensors["params"]) ** -0.5)
-        mapping.start(tensors)
+        basis_states.start(tensors["params"], config)
+        mlp_mapping.start(tensors)
         if config.start == "zero":
             tensors["start"].normal_(std=0.1)
             if config.init_weights:
@@ -176,9 +173,11 @@ class Qpa(Change):
         self, tensors: Mapping[str, Tensor]
     ) -> tuple[Float[Tensor, "out_features r"], Float[Tensor, "r in_features"]]:
         """A and B, as the circuit and the MLP give them."""
-        features = torch.cat([self._bits(tensors["params"]), self._values(tensors)], 1)
-        last = mapping.hidden(tensors, features, self.config.activation)
-        numbers = torch.nn.functional.linear(last, *mapping.last_layer(tensors))
+        params = tensors["params"]
+        values = basis_states.generated_values(params, self.n_qubits, self.n_chunks, self.config)
+        features = torch.cat([self._bits(params), values.unsqueeze(1)], 1)
+        last = mlp_mapping.hidden(tensors, features, self.config.activation)
+        numbers = torch.nn.functional.linear(last, *mlp_mapping.last_layer(tensors))
         numbers = numbers.flatten()[: self.n_numbers]
         if self.config.remove_mean:
             numbers = numbers - numbers.mean()
@@ -193,20 +192,6 @@ class Qpa(Change):
         if self.config.bit_order == "permuted":
             states = torch.randperm(2**self.n_qubits, device=like.device)[: self.n_chunks]
         return basis_states.signs_of_bits(states, self.n_qubits, like.dtype)
-
-    def _values(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, "n_chunks 1"]:
-        """p̃ of the basis states that are used."""
-        config, params = self.config, tensors["params"]
-        if config.generator == "circuit":
-            p = basis_states.circuit_probs(
-                params, self.n_qubits, config.n_layers, engine=config.engine
-            )
-        else:
-            p = basis_states.log_linear_probs(params, self.n_qubits)
-        values = basis_states.postprocess(
-            p, self.n_qubits, beta=config.beta, gamma=config.gamma, exponent=config.exponent
-        )
-        return values[: self.n_chunks].unsqueeze(1)
 
     def linear_factors(
         self, tensors: Mapping[str, Tensor]

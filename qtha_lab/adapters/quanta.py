@@ -120,13 +120,18 @@ class Quanta(Change):
         return trained | frozen
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
-        trained, frozen = _branches(tensors)
+        trained, frozen = self._branches(tensors)
         for tensor, start in zip(trained, frozen, strict=True):
             _draw(tensor)
             if self.config.init_weights:
                 start.copy_(tensor)
             else:
                 _draw(start)
+
+    def _branches(self, tensors: Mapping[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """The tensors of T_θ and those of T_θ₀, in the order of `pairs`."""
+        names = [f"{m}_{n}" for m, n in self.pairs]
+        return [tensors[f"T_{n}"] for n in names], [tensors[f"start_{n}"] for n in names]
 
     def delta(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
@@ -135,7 +140,7 @@ class Quanta(Change):
         if takes_dense_route(self.dims, tokens):
             return torch.nn.functional.linear(x, self.delta_weight(tensors))
         axes = _resized(x, math.prod(self.dims)).reshape(tokens, *self.dims)
-        trained, frozen = (_apply(self.dims, axes, branch) for branch in _branches(tensors))
+        trained, frozen = (_apply(self.dims, axes, branch) for branch in self._branches(tensors))
         change = (trained - frozen).reshape(*x.shape[:-1], math.prod(self.dims))
         return _resized(change, self.layer.out_features)
 
@@ -143,7 +148,7 @@ class Quanta(Change):
         self, tensors: Mapping[str, Tensor]
     ) -> Float[Tensor, "out_features in_features"]:
         """T_θ − T_θ₀, cropped or padded to the layer."""
-        trained, frozen = (_apply(self.dims, None, branch) for branch in _branches(tensors))
+        trained, frozen = (_apply(self.dims, None, branch) for branch in self._branches(tensors))
         size = math.prod(self.dims)
         change = (trained - frozen).reshape(size, size)
         wide = _resized(change, self.layer.in_features)
@@ -152,13 +157,6 @@ class Quanta(Change):
 
 def _draw(tensor: Tensor) -> None:
     torch.nn.init.kaiming_uniform_(tensor, a=math.sqrt(5), nonlinearity="linear")
-
-
-def _branches(tensors: Mapping[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """The tensors of T_θ and those of T_θ₀, in the order of `pairs`."""
-    trained = [t for name, t in tensors.items() if name.startswith("T_")]
-    frozen = [t for name, t in tensors.items() if name.startswith("start_")]
-    return trained, frozen
 
 
 def _resized(x: Float[Tensor, "*batch n"], size: int) -> Float[Tensor, "*batch size"]:

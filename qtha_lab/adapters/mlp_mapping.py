@@ -68,5 +68,5 @@ def last_layer(tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def _layers(tensors: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
-    named = [tensor for name, tensor in tensors.items() if name.startswith("map_")]
-    return list(zip(named[::2], named[1::2], strict=True))
+    numbers = itertools.takewhile(lambda k: f"map_{k}_weight" in tensors, itertools.count())
+    return [(tensors[f"map_{k}_weight"], tensors[f"map_{k}_bias"]) for k in numbers]

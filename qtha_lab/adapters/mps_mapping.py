@@ -1,0 +1,60 @@
+"""A matrix product state that turns a basis state and its number into weights.
+
+    w_i = ℓ(b_1) M_2(b_2) … M_N(b_N) · (C_0 + p̃_i C_1)
+
+One 2-row tensor a qubit, whose row is chosen by the bit, and a last one that reads the number by
+(1, p̃) and has a leg for the weights of a chunk. The products of all 2^N states are made together,
+each prefix once.
+
+Source:
+    Quantum-Train with MPS mapping, arXiv:2409.06992: that an MPS replaces the network is published;
+    these feature maps and the place of the output leg are ours [R].
+"""
+
+import itertools
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab.adapters.method import TensorSpec
+
+
+def tensors_of(n_qubits: int, bond_dim: int, chunk: int) -> dict[str, TensorSpec]:
+    """Cores (2, left, right) of the qubits, and the last one as a matrix (chunk, 2 · bond).
+
+    Example:
+        >>> {name: spec.shape for name, spec in tensors_of(2, 3, 5).items()}
+        {'core_0': (2, 1, 3), 'core_1': (2, 3, 3), 'core_last': (5, 6)}
+    """
+    lefts = [1] + [bond_dim] * (n_qubits - 1)
+    cores = {f"core_{k}": TensorSpec((2, left, bond_dim)) for k, left in enumerate(lefts)}
+    return cores | {"core_last": TensorSpec((chunk, 2 * bond_dim))}
+
+
+def n_parameters(n_qubits: int, bond_dim: int, chunk: int) -> int:
+    """2 χ + 2 (N − 1) χ² + 2 χ c."""
+    return 2 * bond_dim + 2 * (n_qubits - 1) * bond_dim**2 + 2 * bond_dim * chunk
+
+
+def start(tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
+    """Fill with numbers of variance 1 / bond, so that products keep their size [R]."""
+    for name, tensor in tensors.items():
+        if name.startswith("core_"):
+            tensor.normal_(std=tensor.shape[1] ** -0.5)
+    if last_zero:
+        tensors["core_last"].zero_()
+
+
+def hidden(
+    tensors: Mapping[str, Tensor], values: Float[Tensor, "states"]
+) -> Float[Tensor, "states two_bonds"]:
+    """All cores but the last, and (1, p̃): what the last core multiplies."""
+    products = values.new_ones(1, 1)
+    for k in itertools.takewhile(lambda k: f"core_{k}" in tensors, itertools.count()):
+        core = tensors[f"core_{k}"]
+        grown = torch.einsum("sl,blr->sbr", products, core)
+        products = grown.reshape(-1, core.shape[-1])
+    products = products[: len(values)]
+    return torch.cat([products, values.unsqueeze(1) * products], 1)

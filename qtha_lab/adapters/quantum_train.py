@@ -1,0 +1,211 @@
+"""Quantum-Train: all weights of the change generated from the probabilities of a small circuit.
+
+    m = out · in weights in ⌈m / c⌉ chunks of c, one a basis state of N = ⌈log₂ ⌈m / c⌉⌉ qubits
+    ΔW = all chunks G(bits of i as ±1, p̃_i), minus their mean
+
+p_i = |⟨i|ψ(params)⟩|² of L blocks of RY and an open CNOT chain without data, lifted to
+p̃_i = (β tanh(γ 2^{N−1} p_i))^exponent − mean. With `n_blocks` = k the circuit is k unentangled ones
+on N/k qubits each, p(i) = Π_k p_k(bits of block k) [R]. G is a small MLP, or a matrix product state
+(`mps_mapping`). c = 1 is the original; c above 1 is batched generation.
+
+The circuit holds N L of the trainable parameters. The control `generator="classical"` has a log-linear
+distribution over the same basis states, of the same N L numbers, in place of the circuit.
+
+The change is zero at the start because the last layer (or core) of G is zero [R]: the papers train
+whole networks, not changes. It is one matrix, so it merges; merge before generating text, since
+every new token generates the matrix anew. Matrices above `SLAB` numbers are made and used some rows
+at a time, and once more in the backward pass, so that memory does not grow with the layer.
+
+Trainable parameters of a layer, N L for the circuit and
+
+    mlp:  Σ (h_k + 1) h_{k+1},  (h_0, …) = (N + 1, *hidden, c)
+    mps:  2 χ + 2 (N − 1) χ² + 2 χ c,  χ = bond_dim
+
+Source:
+    Quantum-Train, arXiv:2405.11304; MPS mapping and distributed circuits, arXiv:2409.06992; chunks,
+    as in Federated Quantum-Train and QPA (arXiv:2410.09846). Hidden widths 4-20-4 without activation,
+    the post-processing and the mean removal are those of a public Quantum-Train code, whose circuit
+    is of U3 and controlled U3 gates; N L angles are the papers'. L = 8, χ = 4 and
+    c = ⌈m / 1024⌉ (ten qubits at most) are ours [R].
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from qtha_lab.adapters import basis_states, mlp_mapping, mps_mapping
+from qtha_lab.adapters.method import Change, Layer, TensorSpec
+from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.settings import setting
+from qtha_lab.simulators import check_engine
+
+# Weights held at once where a matrix has more: 64 MiB of them in float32.
+SLAB = 2**24
+MOST_QUBITS = 20
+
+
+@dataclasses.dataclass
+class QuantumTrainConfig(AdapterConfig):
+    """Settings of Quantum-Train.
+
+    Example:
+        >>> config = QuantumTrainConfig(chunk=64)  # 64 chunks: 6 qubits, 7-4-20-4-64
+        >>> config.n_parameters(64, 64) == 6 * 8 + 32 + 100 + 84 + 5 * 64
+        True
+    """
+
+    chunk: int | None = setting(
+        None, "Weights generated a basis state; None is as many as keep to ten qubits.", ge=1
+    )
+    n_layers: int = setting(8, "Blocks of RY and CNOT in the circuit.", ge=1, le=1024)
+    n_blocks: int = setting(1, "Unentangled circuits that share the qubits.", ge=1, le=20)
+    mapping: str = setting(
+        "mlp", "What turns probabilities into weights: a network, or a matrix product state.",
+        choices=("mlp", "mps"),
+    )  # fmt: skip
+    hidden: tuple = setting((4, 20, 4), "Widths of the network between bits and chunk (mlp).")
+    activation: str = setting(
+        "none", "Between the layers of the network (mlp); the code has none.",
+        choices=tuple(mlp_mapping.ACTIVATIONS),
+    )  # fmt: skip
+    bond_dim: int = setting(4, "Bond dimension of the matrix product state (mps).", ge=1, le=256)
+    generator: str = setting(
+        "circuit", "What gives the probabilities: the circuit, or as many classical numbers.",
+        choices=("circuit", "classical"),
+    )  # fmt: skip
+    train_generator: bool = setting(
+        True, "Train the angles (or their classical stand-ins); off keeps their random start."
+    )
+    remove_mean: bool = setting(True, "Remove the mean of all generated weights.")
+    beta: float = setting(0.8, "Factor on tanh in the post-processing.", gt=0)
+    gamma: float = setting(0.1, "Factor inside tanh in the post-processing.", gt=0)
+    exponent: float = setting(0.3, "Power in the post-processing; 1 leaves tanh alone.", gt=0)
+    engine: str = setting("auto", "What simulates the circuit.")
+
+    def __post_init__(self):
+        self.hidden = tuple(self.hidden)
+        super().__post_init__()
+        if not self.hidden or any(not isinstance(h, int) or h < 1 for h in self.hidden):
+            raise ValueError(f"hidden must be one or more whole numbers above 0, not {self.hidden}")
+        check_engine(self.engine, basis_states.ry_chain(1, 1))
+
+
+@method(
+    "quantum_train",
+    QuantumTrainConfig,
+    summary="All weights of the change generated from a small circuit's probabilities.",
+    source="Quantum-Train, arXiv:2405.11304; MPS and blocks, arXiv:2409.06992",
+    default_learning_rate=3e-3,
+    examples={
+        "mlp": {"chunk": 40, "n_layers": 2},
+        "mlp-blocks": {"chunk": 40, "n_layers": 2, "n_blocks": 3, "activation": "tanh"},
+        "mps": {"chunk": 24, "n_layers": 2, "mapping": "mps", "bond_dim": 3, "n_blocks": 2},
+        "classical": {"chunk": 40, "n_layers": 2, "generator": "classical"},
+        "frozen-circuit": {"chunk": 40, "train_generator": False, "remove_mean": False},
+    },
+)
+class QuantumTrain(Change):
+    """Tensors and formula of Quantum-Train at one layer."""
+
+    def __init__(self, config: QuantumTrainConfig, layer: Layer):
+        super().__init__(config, layer)
+        self.n_weights = layer.out_features * layer.in_features
+        self.chunk = config.chunk or math.ceil(self.n_weights / 1024)
+        self.n_chunks = math.ceil(self.n_weights / self.chunk)
+        self.n_qubits = basis_states.n_qubits_for(self.n_chunks)
+        self.widths = (self.n_qubits + 1, *config.hidden, self.chunk)
+        if self.n_qubits > MOST_QUBITS:
+            least = math.ceil(self.n_weights / 2**MOST_QUBITS)
+            raise ValueError(
+                f"chunk must be at least {least} for a layer of {layer.in_features} inputs and "
+                f"{layer.out_features} outputs, not {self.chunk}: it would take {self.n_qubits} qubits"
+            )
+
+    def n_parameters(self) -> int:
+        config = self.config
+        angles = self.n_qubits * config.n_layers * config.train_generator
+        if config.mapping == "mps":
+            return angles + mps_mapping.n_parameters(self.n_qubits, config.bond_dim, self.chunk)
+        return angles + mlp_mapping.n_parameters(self.widths)
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        config = self.config
+        n_angles = self.n_qubits * config.n_layers
+        specs = {"params": TensorSpec((n_angles,), config.train_generator)}
+        if config.mapping == "mps":
+            return specs | mps_mapping.tensors_of(self.n_qubits, config.bond_dim, self.chunk)
+        return specs | mlp_mapping.tensors_of(self.widths)
+
+    def initialise(self, tensors: Mapping[str, Tensor]) -> None:
+        basis_states.start(tensors["params"], self.config)
+        fill = mps_mapping.start if self.config.mapping == "mps" else mlp_mapping.start
+        fill(tensors, last_zero=self.config.init_weights)
+
+    def generator(
+        self, tensors: Mapping[str, Tensor]
+    ) -> tuple[
+        Float[Tensor, "n_chunks width"], Float[Tensor, "chunk width"], Float[Tensor, "chunk"]
+    ]:
+        """H, W and b: chunk i of the weights is W H_i + b. Small, whatever the size of the layer."""
+        values = basis_states.generated_values(
+            tensors["params"], self.n_qubits, self.n_chunks, self.config, self.config.n_blocks
+        )
+        if self.config.mapping == "mps":
+            last, weight = mps_mapping.hidden(tensors, values), tensors["core_last"]
+            bias = weight.new_zeros(self.chunk)
+        else:
+            states = torch.arange(self.n_chunks, device=values.device)
+            bits = basis_states.signs_of_bits(states, self.n_qubits, values.dtype)
+            features = torch.cat([bits, values.unsqueeze(1)], 1)
+            last = mlp_mapping.hidden(tensors, features, self.config.activation)
+            weight, bias = mlp_mapping.last_layer(tensors)
+        if self.config.remove_mean:
+            bias = bias - self._mean(last, weight, bias)
+        return last, weight, bias
+
+    def _mean(self, last: Tensor, weight: Tensor, bias: Tensor) -> Float[Tensor, ""]:
+        """The mean of all weights, without making them: whole chunks, then what the last one gives."""
+        rest = self.n_weights - (self.n_chunks - 1) * self.chunk
+        whole = last[:-1].sum(0) @ weight.sum(0) + (self.n_chunks - 1) * bias.sum()
+        partial = weight[:rest].sum(0) @ last[-1] + bias[:rest].sum()
+        return (whole + partial) / self.n_weights
+
+    def delta(
+        self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
+    ) -> Float[Tensor, "*batch out_features"]:
+        made = self.generator(tensors)
+        rows = max(1, SLAB // self.layer.in_features)
+        if rows >= self.layer.out_features:
+            return self._slab(0, self.layer.out_features, x, *made)
+        slabs = [
+            checkpoint(
+                self._slab, first, min(first + rows, self.layer.out_features), x, *made,
+                use_reentrant=False, preserve_rng_state=False,
+            )
+            for first in range(0, self.layer.out_features, rows)
+        ]  # fmt: skip
+        return torch.cat(slabs, -1)
+
+    def _slab(self, first: int, stop: int, x: Tensor, *made: Tensor) -> Tensor:
+        """What some rows of ΔW give."""
+        return torch.nn.functional.linear(x, self._rows(first, stop, *made))
+
+    def _rows(
+        self, first: int, stop: int, last: Tensor, weight: Tensor, bias: Tensor
+    ) -> Float[Tensor, "rows in_features"]:
+        """Rows of ΔW, from the chunks they lie in."""
+        n = self.layer.in_features
+        begin, end = first * n // self.chunk, math.ceil(stop * n / self.chunk)
+        weights = torch.nn.functional.linear(last[begin:end], weight, bias).flatten()
+        offset = begin * self.chunk
+        return weights[first * n - offset : stop * n - offset].reshape(stop - first, n)
+
+    def delta_weight(
+        self, tensors: Mapping[str, Tensor]
+    ) -> Float[Tensor, "out_features in_features"]:
+        return self._rows(0, self.layer.out_features, *self.generator(tensors))
