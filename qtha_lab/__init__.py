@@ -13,6 +13,7 @@ _HOME = {
     "load_model": "models",
     "load_task": "tasks",
     "expval_z": "simulators",
+    "export_lora": "sharing",
     "Experiment": "experiment",
     "Comparison": "experiment",
     "MethodChoice": "experiment",

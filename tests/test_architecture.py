@@ -19,6 +19,7 @@ LAYERS = [
     "adapters",
     "models tasks",
     "analysis",
+    "sharing",
     "experiment",
     "rundir",
     "calibration preview training",

@@ -236,6 +236,9 @@ def test_the_adapter_can_be_loaded_and_gives_the_loss_it_was_left_with(straight)
     with evaluation.evaluating(model):
         scores = evaluation.evaluate_lm(model, rows, tasks.collate(base.tokenizer), 3, lambda: None)
     assert scores["loss"] == pytest.approx(run.summary()["eval_loss"], rel=1e-5)
+    card = (run.files.adapter / "README.md").read_text()
+    assert f"| eval loss | {run.summary()['eval_loss']:.4g} |" in card
+    assert 'load_adapter(load_model("tiny").model, FOLDER)' in card
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ Adds nothing to what an adapter computes; `peft_bridge` and the method files do.
 
 import contextlib
 import copy
+import dataclasses
 import json
 import re
 import warnings
@@ -20,6 +21,7 @@ from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from qtha_lab import __version__
 from qtha_lab.adapters.peft_bridge import AdapterConfig
 from qtha_lab.circuits import Circuit
 from qtha_lab.settings import nearest, unknown
@@ -148,9 +150,10 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
 
     Raises:
         FileNotFoundError: If there is no adapter in the folder.
-        ValueError: If its method is unknown, or tensors are missing, unexpected or of other sizes.
+        ValueError: If its method or a setting of it is unknown, or tensors are missing, unexpected or of
+            other sizes.
     """
-    _check_method(Path(folder))
+    _check_description(Path(folder))
     name = kwargs.get("adapter_name", "default")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")
@@ -172,14 +175,35 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
     return loaded
 
 
-def _check_method(folder: Path) -> None:
-    description = folder / "adapter_config.json"
-    if not description.is_file():
+def _check_description(folder: Path) -> None:
+    """Refuse a method or settings that this version cannot rebuild; missing settings take defaults."""
+    file = folder / "adapter_config.json"
+    if not file.is_file():
         raise FileNotFoundError(f"no adapter in {folder}: it has no adapter_config.json")
-    kind = json.loads(description.read_text()).get("peft_type")
+    saved = json.loads(file.read_text())
+    kind = saved.get("peft_type")
     if kind not in PEFT_TYPE_TO_CONFIG_MAPPING:
         raise unknown(
             "adapter method",
             str(kind).lower(),
             [t.value.lower() for t in PEFT_TYPE_TO_CONFIG_MAPPING],
         )
+    config_class = PEFT_TYPE_TO_CONFIG_MAPPING[kind]
+    if not issubclass(config_class, AdapterConfig):
+        return
+    fields = {field.name for field in dataclasses.fields(config_class)}
+    strange = {name: value for name, value in saved.items() if name not in fields}
+    if strange:
+        version = saved.get("qtha_lab_version") or "of unknown version"
+        told = ", ".join(f"{name}={value!r}" for name, value in strange.items())
+        raise ValueError(
+            f"the adapter in {folder} was saved by qtha-lab {version} with settings that {__version__} "
+            f"does not know: {told}; load it with that version"
+        )
+    try:
+        config_class.from_pretrained(str(folder))
+    except ValueError as problem:
+        raise ValueError(
+            f"the adapter in {folder} was saved with a setting that qtha-lab {__version__} does not "
+            f"take: {problem}"
+        ) from problem

@@ -31,6 +31,7 @@ PLACEMENT = (
     "peft_type",
     "auto_mapping",
     "peft_version",
+    "qtha_lab_version",
     "base_model_name_or_path",
     "revision",
     "inference_mode",

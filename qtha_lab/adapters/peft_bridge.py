@@ -36,6 +36,7 @@ from torch import Tensor, nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from transformers.pytorch_utils import Conv1D
 
+from qtha_lab import __version__
 from qtha_lab.adapters.method import PLACEMENT, Change, Layer, Method
 from qtha_lab.settings import Setting, setting, settings_of
 
@@ -61,6 +62,7 @@ class AdapterConfig(PeftConfig):
     init_weights: bool = setting(
         True, "Start with no change; False draws every tensor away from zero, for tests."
     )
+    qtha_lab_version: str | None = setting(None, "Version of qtha-lab that made the config.")
     dropout: float = setting(0.0, "Dropout on the adapter's input while training.", ge=0, le=0.95)
 
     method_name: ClassVar[str]
@@ -69,6 +71,7 @@ class AdapterConfig(PeftConfig):
     def __post_init__(self):
         super().__post_init__()
         self.peft_type = PeftType[self.method_name.upper()]
+        self.qtha_lab_version = self.qtha_lab_version or __version__
         for name, declared in _settings_of(type(self)).items():
             declared.check(getattr(self, name))
         only = f"{self.method_name}_only"

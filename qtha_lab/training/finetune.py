@@ -6,6 +6,7 @@ repeats an uninterrupted one bit for bit on CPU. Base weights are never written.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from typing import NamedTuple
@@ -17,9 +18,10 @@ from qtha_lab import adapters, models, tasks
 from qtha_lab.experiment.refusals import HEADS, load_rows, peft_config
 from qtha_lab.rundir import RunDir, write_json
 from qtha_lab.rundir.events import EventLog, history, read_events
+from qtha_lab.sharing import write_card
 from qtha_lab.training import environment, evaluation, metrics
 from qtha_lab.training.evaluation import Interrupted
-from qtha_lab.training.summary import summarise
+from qtha_lab.training.summary import ANSWERS, SCORES, summarise
 from qtha_lab.training.trainer import (
     Watch,
     last_checkpoint,
@@ -74,6 +76,7 @@ class _Job:
         self.answer()
         self.save_adapter()
         self.write_summary("finished")
+        self.write_card()
         return Outcome("finished", self.step)
 
     # ---- load ----
@@ -214,6 +217,23 @@ class _Job:
         counted["base_parameters"] = self.base_parameters
         facts = counted | {"learning_rate": self.learning_rate, "state": state}
         write_json(self.run.summary, summarise(self.run, facts))
+
+    def write_card(self) -> None:
+        """The model card of the adapter, from the summary."""
+        found = json.loads(self.run.summary.read_text())
+        made = ("steps", "seed", "learning_rate", "trainable_parameters", "head_parameters")
+        measured = ("train_loss", "eval_loss_start", "eval_loss", *SCORES, *ANSWERS)
+        write_card(
+            self.run.adapter,
+            self.config,
+            base_model=self.experiment.model,
+            n_labels=len(self.task.labels) or None,
+            task=self.experiment.task,
+            facts={name: found[name] for name in made if found.get(name) is not None},
+            metrics={name: found[name] for name in measured if found.get(name) is not None},
+            notes="Losses are in nats a token, of evaluation rows the adapter was not trained on; "
+            "`train_loss` is the mean of the last ten steps.",
+        )
 
     # ---- small things ----
 

@@ -1,0 +1,116 @@
+"""The model card beside an adapter: what it was trained on and how well it did, and how to load it.
+
+Writes `README.md` with the metadata that model hubs read. Measures nothing.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard, ModelCardData
+from peft import PeftConfig
+
+from qtha_lab.adapters import get_method
+from qtha_lab.adapters.registry import method_of
+
+PIPELINES = {"CAUSAL_LM": "text-generation", "SEQ_CLS": "text-classification"}
+
+
+def write_card(
+    folder: Path,
+    config: PeftConfig,
+    *,
+    base_model: str,
+    n_labels: int | None = None,
+    task: str = "",
+    facts: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    notes: str = "",
+) -> Path:
+    """Write the card of the adapter in a folder.
+
+    Args:
+        folder: Where `save_pretrained` wrote the adapter.
+        config: Its PEFT config.
+        base_model: What it goes on: a hub id, or a name that `qtha_lab.load_model` knows.
+        n_labels: Classes that a classification head tells apart.
+        task: What it was trained for.
+        facts: Rows of the table of how it was made.
+        metrics: Rows of the table of what was measured.
+        notes: Sentences to put below the tables.
+
+    Returns:
+        The card, `README.md` in the folder.
+    """
+    kind = getattr(config.task_type, "value", config.task_type)
+    method = method_of(config)
+    data = ModelCardData(
+        base_model=base_model,
+        library_name="peft",
+        tags=sorted({"peft", "qtha-lab", method.name if method else "adapter"}),
+        pipeline_tag=PIPELINES.get(kind),
+    )
+    ours = method is not None and method.ours
+    parts = [
+        f"# {method.name if method else 'Adapter'} adapter for {base_model}",
+        _what(method, task),
+        _loading(ours, kind, base_model, n_labels),
+        _table("How it was made", {"settings": _settings(config, method), **(facts or {})}),
+        _table("What was measured", metrics or {}),
+        notes,
+    ]
+    text = "\n\n".join(part for part in parts if part)
+    path = Path(folder) / "README.md"
+    ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n").save(path)
+    return path
+
+
+def _what(method, task: str) -> str:
+    said = f"{method.summary} Source of the method: {method.source}." if method else ""
+    return f"{said} Trained for the task `{task}`.".strip() if task else said
+
+
+def _loading(ours: bool, kind: str | None, base_model: str, n_labels: int | None) -> str:
+    if ours:
+        head = f', head="classification", n_labels={n_labels}' if kind == "SEQ_CLS" else ""
+        code = [
+            "from qtha_lab import load_adapter, load_model",
+            "",
+            f'model = load_adapter(load_model("{base_model}"{head}).model, FOLDER)',
+        ]
+        first = ["PEFT does not know this method by itself: `pip install qtha-lab` first.", ""]
+    else:
+        auto = f"AutoModelFor{'SequenceClassification' if kind == 'SEQ_CLS' else 'CausalLM'}"
+        code = [
+            "from peft import PeftModel",
+            f"from transformers import {auto}",
+            "",
+            f'base = {auto}.from_pretrained("{base_model}")',
+            "model = PeftModel.from_pretrained(base, FOLDER)",
+        ]
+        first = []
+    return "\n".join(["## Loading it", "", *first, "```python", *code, "```"])
+
+
+def _settings(config: PeftConfig, method) -> str:
+    """What differs from the method's defaults."""
+    if method is None:
+        return type(config).__name__
+    settings = method.settings()
+    told = {k: getattr(config, k) for k, s in settings.items() if getattr(config, k) != s.default}
+    listed = ", ".join(f"{name} = {value}" for name, value in told.items())
+    return f"{get_method(method.name).name} ({listed or 'defaults'})"
+
+
+def _table(title: str, rows: Mapping[str, Any]) -> str:
+    if not rows:
+        return ""
+    shown = {name: _shown(value) for name, value in rows.items() if value is not None}
+    lines = [f"| {name.replace('_', ' ')} | {value} |" for name, value in shown.items()]
+    return "\n".join([f"## {title}", "", "| | |", "|---|---|", *lines])
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value).replace("|", "\\|")
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
