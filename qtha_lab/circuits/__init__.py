@@ -5,6 +5,7 @@ from qtha_lab.circuits.blocks import general_two_qubit
 from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.gates import GATES, Gate, GateKind
 from qtha_lab.circuits.pennylane_export import to_pennylane
+from qtha_lab.circuits.pennylane_import import observables_from_pennylane
 from qtha_lab.circuits.readout import Readout, z_pairs
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "GateKind",
     "Readout",
     "general_two_qubit",
+    "observables_from_pennylane",
     "to_pennylane",
     "z_pairs",
 ]

@@ -91,6 +91,23 @@ class Circuit:
         read = (a.index for gate in self.gates for a in gate.angles if a.source == source)
         return max(read, default=-1)
 
+    @classmethod
+    def from_pennylane(cls, source, *args, inputs=None, wires=None, **kwargs) -> "Circuit":
+        """Read a QNode, quantum function, tape or list of operations.
+
+        See `qtha_lab.circuits.pennylane_import.from_pennylane` for what can be told.
+
+        Example:
+            >>> import pennylane as qml
+            >>> tape = qml.tape.QuantumScript([qml.RX(0.1, "a"), qml.MultiRZ(0.2, ["a", "b"])])
+            >>> print(Circuit.from_pennylane(tape, inputs=[0]).draw())
+            0: ──RX(x0)─╭X─RZ(p0)─╭X─┤
+            1: ─────────╰●────────╰●─┤
+        """
+        from qtha_lab.circuits.pennylane_import import from_pennylane
+
+        return from_pennylane(source, *args, inputs=inputs, wires=wires, **kwargs)
+
     def then(self, gates: Iterable[Gate]) -> "Circuit":
         """This circuit with more gates at the end."""
         more = tuple(gates)

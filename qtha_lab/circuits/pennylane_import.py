@@ -1,0 +1,166 @@
+"""A circuit from PennyLane: a quantum function, a QNode, a tape or a list of operations.
+
+Every angle is followed back, through PennyLane's own decompositions, to the one number it reads.
+Measurements are read by `observables_from_pennylane`; a circuit has none.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from qtha_lab.circuits.circuit import Circuit
+from qtha_lab.circuits.gates import UNITARY, Angle, Gate
+from qtha_lab.circuits.pennylane_tracing import (
+    STATES,
+    Native,
+    plain,
+    point_of,
+    script_of,
+    trace,
+    wire_labels,
+)
+
+_FIXED = "the gates must not depend on the values of inputs or params, and do"
+
+
+def from_pennylane(
+    source,
+    *args,
+    inputs: str | Sequence[int] | Mapping[int, int] | None = None,
+    wires: Iterable | None = None,
+    **kwargs,
+) -> Circuit:
+    """Read a circuit; operations that are not ours are taken apart by PennyLane.
+
+    Args:
+        source: A QNode or quantum function, called with `args` and `kwargs` as in PennyLane; or a
+            tape, or a list of operations.
+        args: Example arguments: their shapes count, not their values. Floats, arrays and tensors
+            become inputs and parameters, counted in order; whole numbers and texts stay.
+        inputs: Of a function: the name of the argument that holds the data ("inputs", as in
+            PennyLane's TorchLayer, if there is one). Of a tape: which of its parameters, in order of
+            use, are data; a mapping says which input each is. The trainable others become params.
+        wires: The labels of wire 0, 1, …; by default those of the QNode's device, else whole
+            numbers in order, else labels in order of use.
+        kwargs: Further arguments of the function.
+
+    Raises:
+        ValueError: If an operation cannot be expressed, or an angle is not scale · number + offset of
+            one input or parameter.
+
+    Example:
+        >>> import pennylane as qml
+        >>> def layer(inputs, weights):
+        ...     qml.AngleEmbedding(2 * inputs, wires=[0, 1])
+        ...     qml.BasicEntanglerLayers(weights, wires=[0, 1])
+        >>> print(from_pennylane(layer, [0.0, 0.0], [[0.0, 0.0]]).draw())
+        0: ──RX(2·x0)─RX(p0)─╭●─┤
+        1: ──RX(2·x1)─RX(p1)─╰X─┤
+    """
+    script = script_of(source, args, kwargs, inputs)
+    tapes = [script.at(point_of(len(script.leaves), which)) for which in (0, 1)]
+    if len({tuple((op.name, op.wires) for op in tape.operations) for tape in tapes}) > 1:
+        raise ValueError(_FIXED)
+    labels = wire_labels(source, tapes[0], wires)
+    first, second = (trace(script, which, labels) for which in (0, 1))
+    if [op.key for op in first] != [op.key for op in second]:
+        raise ValueError(_FIXED)
+    gates = [_gate(*pair, script.leaves) for pair in zip(first, second, strict=True)]
+    start = "zero"
+    if gates and gates[0] is None:
+        start = "amplitudes"
+        _check_state(first[0], len(labels))
+    if None in gates[1:]:
+        raise ValueError("amplitudes must be prepared first, before any gate")
+    return Circuit(len(labels), [gate for gate in gates if gate is not None], start)
+
+
+def observables_from_pennylane(
+    source, *args, wires: Iterable | None = None, **kwargs
+) -> tuple[str, ...]:
+    """The expectations that a tape or QNode measures, as Pauli strings for `simulators.expval`.
+
+    Raises:
+        ValueError: If it measures anything but expectations of single Pauli strings.
+
+    Example:
+        >>> import pennylane as qml
+        >>> tape = qml.tape.QuantumScript([], [qml.expval(qml.Z(0)), qml.expval(qml.X(0) @ qml.Y(2))])
+        >>> observables_from_pennylane(tape, wires=range(3))
+        ('Z0', 'X0 Y2')
+    """
+    script = script_of(source, args, kwargs, None)
+    tape = script.at(point_of(len(script.leaves), 0))
+    labels = wire_labels(source, tape, wires)
+    return tuple(_pauli_string(measured, labels) for measured in tape.measurements)
+
+
+def _pauli_string(measured, labels: list) -> str:
+    sentence = getattr(measured.obs, "pauli_rep", None)
+    is_expectation = type(measured).__name__ == "ExpectationMP"
+    if not is_expectation or sentence is None or list(sentence.values()) != [1.0]:
+        raise ValueError(f"only expectations of single Pauli strings can be read, not {measured}")
+    (word,) = sentence
+    letters = sorted((labels.index(label), letter) for label, letter in word.items())
+    return " ".join(f"{letter}{wire}" for wire, letter in letters) or "I"
+
+
+def _gate(one: Native, two: Native, leaves: list[tuple[str, int]]) -> Gate | None:
+    """The gate that fits both points; None for a state that is the inputs."""
+    if one.name in STATES:
+        _check_amplitudes(one, leaves)
+        return None
+    if one.name == UNITARY:
+        matrices = [plain(native.numbers[0]) for native in (one, two)]
+        if abs(matrices[0] - matrices[1]).max() > 1e-9:
+            raise ValueError(
+                f"a matrix must not depend on inputs or params, and one on {one.wires} does"
+            )
+        return Gate.unitary(matrices[0], one.wires)
+    return Gate(one.name, one.wires, [_angle(one, two, i, leaves) for i in range(len(one.numbers))])
+
+
+def _angle(one: Native, two: Native, which: int, leaves: list[tuple[str, int]]) -> Angle:
+    slope = one.slopes[which]
+    values = [float(plain(native.numbers[which])) for native in (one, two)]
+    read = [] if slope is None else slope.nonzero().flatten().tolist()
+    if len(read) == 1:
+        (leaf,) = read
+        source, index = leaves[leaf]
+        scale = _tidy(float(slope[leaf]))
+        angle = Angle(source, index, scale, _tidy(values[0] - scale * float(one.point[leaf])))
+        predicted = angle.scale * float(two.point[leaf]) + angle.offset
+    else:
+        angle, predicted = Angle.const(values[0]), values[0]
+    if len(read) > 1 or abs(predicted - values[1]) > 1e-9:
+        raise ValueError(
+            f"an angle must be scale · number + offset of one input or parameter; "
+            f"that of {one.name} on wires {list(one.wires)} is not"
+        )
+    return angle
+
+
+def _check_amplitudes(native: Native, leaves: list[tuple[str, int]]) -> None:
+    """Refuse a state that is not the inputs, normalised."""
+    state = plain(native.numbers[0])
+    inputs = [
+        (i, x)
+        for (source, i), x in zip(leaves, native.point.tolist(), strict=True)
+        if source == "input"
+    ]
+    expected = [x for _, x in sorted(dict(inputs).items())]
+    norm = sum(x * x for x in expected) ** 0.5
+    if len(state) != len(expected) or abs(state * norm - expected).max() > 1e-9:
+        raise ValueError("a state must be a constant or the inputs, normalised, and nothing else")
+
+
+def _check_state(native: Native, n_qubits: int) -> None:
+    if native.wires != tuple(range(n_qubits)):
+        raise ValueError(
+            f"amplitudes must be prepared on all wires in order, 0 to {n_qubits - 1}, "
+            f"not on {native.wires}"
+        )
+
+
+def _tidy(number: float) -> float:
+    """0.30000000000000004 is 0.3."""
+    rounded = round(number, 12)
+    return rounded if abs(rounded - number) < 1e-14 else number

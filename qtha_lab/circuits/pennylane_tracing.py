@@ -1,0 +1,236 @@
+"""What a quantum function or tape does, as PennyLane operations of ours whose numbers are followed.
+
+Says which number each angle reads and how steeply; `pennylane_import` makes gates of it.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from qtha_lab.circuits.gates import GATES, UNITARY
+
+STATES = ("AmplitudeEmbedding", "StatePrep")
+_NOTHING = ("GlobalPhase", "Identity", "Barrier", "WireCut", "Snapshot")
+_DEEPEST = 60  # decompositions inside decompositions
+
+
+@dataclasses.dataclass
+class Script:
+    """A tape as a function of its leaves, (source, index) each."""
+
+    leaves: list[tuple[str, int]]
+    at: Callable[[Any], Any]
+
+
+def script_of(source, args: tuple, kwargs: dict, inputs) -> Script:
+    """Read a QNode, quantum function, tape or list of operations (see `from_pennylane`)."""
+    import pennylane as qml
+
+    if isinstance(source, qml.tape.QuantumScript):
+        return _of_tape(source, inputs)
+    if isinstance(source, Iterable) and not isinstance(source, str):
+        operations = list(source)
+        for operation in operations:
+            if not isinstance(operation, qml.operation.Operator):
+                raise ValueError(f"a circuit is read from operations, not from {operation!r}")
+        return _of_tape(qml.tape.QuantumScript(operations), inputs)
+    if not callable(source):
+        raise ValueError(
+            "a circuit is read from a QNode, quantum function, tape or list of operations, "
+            f"not from {source!r}"
+        )
+    return _of_function(getattr(source, "func", source), args, kwargs, inputs)
+
+
+def _of_function(function: Callable, args: tuple, kwargs: dict, data: str | None) -> Script:
+    import pennylane as qml
+    import torch
+
+    bound = inspect.signature(function).bind(*args, **kwargs)
+    if data is not None and data not in bound.arguments:
+        raise ValueError(f"inputs must name an argument that is given, not {data!r}")
+    leaves: list[tuple[str, int]] = []
+    shapes: dict[str, torch.Size] = {}
+    counted = {"input": 0, "param": 0}
+    for name, value in bound.arguments.items():
+        shape = _shape_of_numbers(value)
+        kind = "input" if name == (data or "inputs") else "param"
+        if shape is None and kind == "input":
+            raise ValueError(f"the data in {name!r} must be floats, not {value!r}")
+        if shape is None:
+            continue
+        shapes[name] = shape
+        leaves += [(kind, counted[kind] + i) for i in range(shape.numel())]
+        counted[kind] += shape.numel()
+
+    def at(values: torch.Tensor):
+        chunks = values.split([shape.numel() for shape in shapes.values()])
+        given = {n: c.reshape(s) for (n, s), c in zip(shapes.items(), chunks, strict=True)}
+        bound.arguments.update(given)
+        return qml.tape.make_qscript(function)(*bound.args, **bound.kwargs)
+
+    return Script(leaves, at)
+
+
+def _shape_of_numbers(value):
+    """The shape of a float, array, tensor or nested list of floats; None for anything else."""
+    import numpy as np
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value.shape if value.is_floating_point() else None
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError):
+        return None
+    return torch.Size(array.shape) if array.dtype.kind == "f" else None
+
+
+def _of_tape(tape, inputs) -> Script:
+    import torch
+
+    data = _positions(inputs)
+    operations = tape.operations
+    info = [i for i in tape.par_info if i["op_idx"] < len(operations)]
+    if data and max(data) >= len(info):
+        raise ValueError(
+            f"inputs must be positions among the tape's {len(info)} parameters, not {max(data)}"
+        )
+    leaves: list[tuple[str, int]] = []
+    pieces: dict[int, torch.Size] = {}
+    n_params = 0
+    for position, at in enumerate(info):
+        operation = operations[at["op_idx"]]
+        shape = torch.Size(plain(operation.parameters[at["p_idx"]]).shape)
+        is_number = operation.name not in STATES and "Unitary" not in operation.name
+        if position in data:
+            leaves += [("input", data[position] + i) for i in range(shape.numel())]
+        elif position in tape.trainable_params and is_number:
+            leaves += [("param", n_params + i) for i in range(shape.numel())]
+            n_params += shape.numel()
+        else:
+            continue
+        pieces[position] = shape
+
+    def at_values(values: torch.Tensor):
+        chunks = values.split([shape.numel() for shape in pieces.values()])
+        given = [chunk.reshape(s) for chunk, s in zip(chunks, pieces.values(), strict=True)]
+        given = [
+            g / g.norm() if operations[info[p]["op_idx"]].name in STATES else g
+            for p, g in zip(pieces, given, strict=True)
+        ]
+        return tape.bind_new_parameters(given, list(pieces))
+
+    return Script(leaves, at_values)
+
+
+def _positions(inputs) -> dict[int, int]:
+    """Which input each position is."""
+    if inputs is None:
+        return {}
+    if isinstance(inputs, Mapping):
+        return dict(inputs)
+    if isinstance(inputs, str):
+        raise ValueError(f"the inputs of a tape are positions of its parameters, not {inputs!r}")
+    return {position: index for index, position in enumerate(inputs)}
+
+
+def wire_labels(source, tape, wires: Iterable | None) -> list:
+    """The labels of wire 0, 1, …: as asked, as on the device, or as used."""
+    used = list(tape.wires)
+    if wires is not None:
+        labels = list(wires)
+    else:
+        device = getattr(getattr(source, "device", None), "wires", None)
+        labels = list(device) if device else used
+        if not device and all(isinstance(label, int) for label in used):
+            labels = sorted(used)
+    missing = [label for label in used if label not in labels]
+    if missing:
+        raise ValueError(f"the circuit acts on wire {missing[0]!r}, which is not among {labels}")
+    return labels
+
+
+@dataclasses.dataclass
+class Native:
+    """An operation of ours: its name, wires, numbers, and the slopes of those by the leaves."""
+
+    name: str
+    wires: tuple[int, ...]
+    numbers: list
+    slopes: list
+    point: Any
+
+    @property
+    def key(self) -> tuple:
+        return self.name, self.wires
+
+
+def point_of(n_leaves: int, which: int):
+    """Two choices of values: multiples of 1/64, so that sums with them are hardly rounded."""
+    import torch
+
+    numbers = torch.arange(n_leaves, dtype=torch.float64)
+    return ((numbers * (37, 23)[which] + (11, 29)[which]) % 61 + 3) / 64
+
+
+def trace(script: Script, which: int, labels: list) -> list[Native]:
+    """Everything a script does at one choice of values, in our gates."""
+    point = point_of(len(script.leaves), which).requires_grad_()
+    found = []
+    for operation in script.at(point).operations:
+        if operation.batch_size:
+            raise ValueError(
+                f"{operation.name} has a batch of {operation.batch_size} angles; "
+                "a circuit is read for one sample"
+            )
+        for native in _native(operation):
+            wires = tuple(labels.index(wire) for wire in native.wires)
+            numbers = list(native.parameters)
+            slopes = [_slope(number, point) for number in numbers]
+            found.append(Native(native.name, wires, numbers, slopes, point.detach()))
+    return found
+
+
+def _native(operation, depth: int = 0) -> Iterator:
+    """The operations of ours that one of PennyLane's is made of."""
+    import pennylane as qml
+
+    name = operation.name
+    if name in _NOTHING:
+        return
+    fits = name == UNITARY and len(operation.wires) <= 2
+    if name in GATES or fits or (name in STATES and _reads(operation.parameters[0])):
+        yield operation
+    elif operation.has_decomposition and depth < _DEEPEST:
+        with qml.QueuingManager.stop_recording():
+            parts = operation.decomposition()
+        for part in parts:
+            yield from _native(part, depth + 1)
+    elif operation.has_matrix and len(operation.wires) <= 2 and not _reads(*operation.parameters):
+        yield qml.QubitUnitary(plain(operation.matrix()), wires=operation.wires)
+    else:
+        raise ValueError(
+            f"{name} on wires {list(operation.wires)} cannot be expressed in our gates"
+        )
+
+
+def _reads(*numbers) -> bool:
+    return any(getattr(number, "requires_grad", False) is True for number in numbers)
+
+
+def _slope(number, point):
+    import torch
+
+    if not (isinstance(number, torch.Tensor) and number.requires_grad) or number.dim():
+        return None
+    (slope,) = torch.autograd.grad(number, point, retain_graph=True, allow_unused=True)
+    return slope
+
+
+def plain(number):
+    """A number or array as NumPy's."""
+    import numpy as np
+
+    return np.asarray(number.detach().numpy() if hasattr(number, "detach") else number)
