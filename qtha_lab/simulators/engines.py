@@ -16,13 +16,21 @@ from types import ModuleType
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.settings import unknown
 
-_MODULES = {"torch": "torch_engine", "cpu": "cpu_engine", "device": "device_engine"}
+_MODULES = {
+    "torch": "torch_engine",
+    "cpu": "cpu_engine",
+    "lightning": "lightning_engine",
+    "lightning.qubit": "lightning_engine",
+    "lightning.kokkos": "lightning_engine",
+    "lightning.gpu": "lightning_engine",
+    "device": "device_engine",
+}
 _DEVICE_EXAMPLES = ("device:default.qubit", "device:lightning.qubit")
 
 
 def engine_names() -> list[str]:
     """Engines to choose from; any other PennyLane device can be named after `device:`."""
-    return ["auto", "torch", "cpu", *_DEVICE_EXAMPLES]
+    return ["auto", "torch", "cpu", "lightning", *_DEVICE_EXAMPLES]
 
 
 def engine_module(engine: str) -> ModuleType:

@@ -1,0 +1,141 @@
+"""Engines `lightning`, `lightning.kokkos`, `lightning.gpu`: the batch as a register of Lightning.
+
+2^m samples lie on m more qubits beside the data's n, so one run of Lightning serves them all. Goes
+through the batch in chunks, whatever its size. First derivatives only.
+
+Source:
+    The batch as a register: |Ψ⟩ = Σ_b |b⟩|ψ(x_b)⟩, on which a shared gate acts as 1 ⊗ U [R].
+    The way back: Jones and Gacon 2020, arXiv:2009.02823.
+"""
+
+import torch
+from torch import Tensor
+
+from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.simulators.lightning_plan import Plan, plan
+from qtha_lab.simulators.lightning_register import Register, load
+from qtha_lab.simulators.lightning_walk import Walk
+
+MAX_QUBITS = 20
+CHUNK_QUBITS = 16  # of ψ in a chunk: 2^16 amplitudes stay in the cache of one core
+KEEP_BYTES = 2**26  # of final states, kept from forward to backward if they are no more
+
+
+def check(circuit: Circuit, readout: Readout, name: str) -> None:
+    """Refuse a Lightning that is not installed, and circuits and readouts it does not take."""
+    if circuit.n_qubits > MAX_QUBITS:
+        raise ValueError(
+            f"engine {name!r} takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits} "
+            f"({8 * 2**circuit.n_qubits:,} bytes a sample)"
+        )
+    if readout.kind == "state":
+        raise ValueError(
+            f"engine {name!r} reads strings of Z and probabilities, not the state: "
+            "use engine='torch'"
+        )
+    load(name)
+
+
+def broadcasts(name: str) -> bool:
+    """The batch goes through together."""
+    return True
+
+
+def working_bytes(circuit: Circuit, batch: int, name: str = "lightning") -> int:
+    """Of a chunk: ψ and λ on the host and in Lightning, ψ again, phases and overlaps; and signs."""
+    amplitudes = 2 ** (circuit.n_qubits + _index_qubits(circuit.n_qubits, batch))
+    masks = 2 * circuit.n_qubits
+    return 8 * (2 * 2 + 2 + 2 + 2) * amplitudes + 4 * masks * 2**circuit.n_qubits
+
+
+def run(
+    circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str = "lightning"
+) -> Tensor:
+    """What is read, (batch, readout size), computed on the host, or by `lightning.gpu` on its card."""
+    batch, where = len(inputs), inputs.device
+    if circuit.n_inputs == 0:
+        inputs = inputs[:1]  # every sample is the same
+    values = _Read.apply(inputs.cpu(), params.cpu(), plan(circuit, readout), name)
+    return values.expand(batch, -1).to(where)
+
+
+class _Read(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, inputs: Tensor, params: Tensor, cut: Plan, engine: str) -> Tensor:
+        ctx.save_for_backward(inputs, params)
+        ctx.call = _Call(cut, inputs, engine, keep=any(ctx.needs_input_grad))
+        return ctx.call.forward(inputs, params)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        inputs, params = ctx.saved_tensors  # refused by torch if changed since
+        return (*_Slopes.apply(inputs, params, grad, ctx.call), None, None)
+
+
+class _Slopes(torch.autograd.Function):
+    """The backward pass, a function of its own so that a second derivative gets a sentence."""
+
+    @staticmethod
+    def forward(ctx, inputs: Tensor, params: Tensor, grad: Tensor, call: "_Call"):
+        ctx.engine = call.engine
+        return call.backward(inputs, params, grad)
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise RuntimeError(
+            f"engine {ctx.engine!r} has first derivatives only: use engine='torch' for second ones"
+        )
+
+
+class _Call:
+    """One evaluation in chunks, and if they are small the states it ends in."""
+
+    def __init__(self, cut: Plan, inputs: Tensor, engine: str, keep: bool):
+        self.plan, self.engine, self.like = cut, engine, inputs.new_empty(0)
+        self.index_qubits = _index_qubits(cut.n_qubits, len(inputs))
+        states = 2 * inputs.element_size() * 2**cut.n_qubits * len(inputs)
+        self.kept: list[Tensor] | None = [] if keep and states <= KEEP_BYTES else None
+
+    def forward(self, inputs: Tensor, params: Tensor) -> Tensor:
+        walk = Walk(self.plan, params)
+        register = self._register(0)
+        read = []
+        for chunk in self._chunks(inputs):
+            state = walk.forward(register, chunk)
+            read.append(walk.read(state))
+            if self.kept is not None:
+                self.kept.append(state.clone())
+        return torch.cat(read, 1)[:, : len(inputs)].T
+
+    def backward(self, inputs: Tensor, params: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+        walk = Walk(self.plan, params)
+        register, both = self._register(0), self._register(1)
+        of_sums, of_inputs = torch.zeros_like(walk.shared), []
+        for number, (chunk, of_read) in enumerate(
+            zip(self._chunks(inputs), self._chunks(grad), strict=True)
+        ):
+            kept = self.kept is not None
+            state = self.kept[number] if kept else walk.forward(register, chunk)
+            sums, slopes = walk.backward(both, state, chunk, of_read.T)
+            of_sums += sums
+            of_inputs.append(slopes)
+        of_params = (of_sums @ self.plan.of_params).to(params.dtype)
+        return torch.cat(of_inputs)[: len(inputs)], of_params
+
+    def _register(self, more: int) -> Register:
+        return Register(self.engine, self.plan.n_qubits + self.index_qubits + more, self.like.dtype)
+
+    def _chunks(self, rows: Tensor) -> list[Tensor]:
+        """Rows in chunks that fill the register, the last with zeros."""
+        samples = 2**self.index_qubits
+        chunks = list(rows.detach().split(samples))
+        missing = samples - len(chunks[-1])
+        if missing:
+            chunks[-1] = torch.cat([chunks[-1], rows.new_zeros(missing, rows.shape[1])])
+        return chunks
+
+
+def _index_qubits(n_qubits: int, batch: int) -> int:
+    """Qubits that number the samples of a chunk: as many as fit, fewer if that pads much less."""
+    most = min(max(CHUNK_QUBITS - n_qubits, 0), (batch - 1).bit_length())
+    return min(range(most, max(most - 3, -1), -1), key=lambda m: (-(-batch >> m) << m) * 8 // batch)

@@ -1,0 +1,182 @@
+"""A circuit cut for a register that holds the whole batch: what Lightning runs, what differs by sample.
+
+Layers of turns about Y, of phases and of flips (X, CNOT), in the order of time. Gates that commute are
+brought together and their angles added up. Flips stay gates: Lightning does them at memory speed.
+Knows no samples.
+"""
+
+import dataclasses
+import functools
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.circuits.gates import Part
+from qtha_lab.simulators.program import Sum
+
+Kind = Literal["turns", "phases", "flips"]
+_KINDS: dict[str, Kind] = {"Y": "turns", "Z": "phases", "X": "flips", "CNOT": "flips"}
+
+
+@dataclasses.dataclass
+class Layer:
+    """Gates that commute, or flips in their order.
+
+    `angles` has a `Sum` for every wire turned (as the mask of its bit) or string of Z (as the mask of
+    its bits); `flips` has Lightning's names with their wires. Set by `plan`: `sums`, the rows of the
+    layer among all sums, and `sampled`, its rows among those of layers that read inputs, None if it
+    reads none.
+    """
+
+    kind: Kind
+    angles: dict[int, Sum] = dataclasses.field(default_factory=dict)
+    flips: list[tuple[str, list[int]]] = dataclasses.field(default_factory=list)
+    moved: int = 0  # mask of the wires on which flips move something
+    held: int = 0  # mask of the wires that only control flips
+    sums: slice | None = None
+    sampled: slice | None = None
+
+    @property
+    def masks(self) -> tuple[int, ...]:
+        return tuple(self.angles)
+
+    def lets_pass(self, kind: Kind, mask: int) -> bool:
+        """Whether a gate on the wires of `mask` commutes with the whole layer."""
+        if kind == self.kind:
+            return kind != "flips"
+        touched = self.moved | (self.held if kind == "turns" else 0)
+        for own in self.angles:
+            touched |= own
+        return not touched & mask
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Layers, and how their angles come from parameters (float64) and inputs.
+
+    `of_params` (sums, n_params) and `offsets` (sums,) give every sum's part that the batch shares;
+    `of_inputs` (sampled sums, n_inputs) the rest, for the sums numbered in `sampled`.
+    `readout` has the mask of every string of Z that is read, None for probabilities.
+    """
+
+    n_qubits: int
+    layers: tuple[Layer, ...]
+    of_params: Tensor
+    offsets: Tensor
+    of_inputs: Tensor
+    sampled: Tensor
+    readout: tuple[int, ...] | None
+    start: str
+
+    def wires(self, mask: int) -> list[int]:
+        """The wires whose bits a mask has; wire 0 is the most significant."""
+        return [w for w in range(self.n_qubits) if mask & self.bit(w)]
+
+    def bit(self, wire: int) -> int:
+        """The mask of one wire."""
+        return 1 << (self.n_qubits - 1 - wire)
+
+
+@functools.lru_cache(maxsize=64)
+def plan(circuit: Circuit, readout: Readout) -> Plan:
+    """Cut a circuit into layers.
+
+    Example:
+        >>> from qtha_lab.ansatze import build
+        >>> cut = plan(build("qtha", n_qubits=3, n_layers=2), Readout.z(3))
+        >>> [(layer.kind, layer.sampled is not None) for layer in cut.layers][:5]
+        [('turns', True), ('phases', False), ('turns', False), ('phases', False), ('turns', True)]
+    """
+    layers: list[Layer] = []
+    for gate in circuit.gates:
+        for part in gate.parts():
+            _place(layers, part, circuit)
+    while layers and layers[-1].kind == "phases":  # neither Z nor probabilities see them
+        layers.pop()
+    sums = _number(layers)
+    sampled = [row for layer in layers if layer.sampled for row in range(*_ends(layer.sums))]
+    strings = readout.kind == "strings"
+    return Plan(
+        circuit.n_qubits,
+        tuple(layers),
+        _matrix([s.params for s in sums], circuit.n_params),
+        torch.tensor([s.offset for s in sums], dtype=torch.float64),
+        _matrix([sums[row].inputs for row in sampled], circuit.n_inputs),
+        torch.tensor(sampled, dtype=torch.long),
+        tuple(_mask(wires, circuit.n_qubits) for wires in readout.strings) if strings else None,
+        circuit.start,
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def signs(n_qubits: int, masks: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """±1 for every string of Z and basis state, (masks, 2^n).
+
+    Example:
+        >>> signs(2, (0b10, 0b11), torch.float32)
+        tensor([[ 1.,  1., -1., -1.],
+                [ 1., -1., -1.,  1.]])
+    """
+    rows = torch.arange(2**n_qubits)
+    found = torch.ones(len(masks), 2**n_qubits, dtype=dtype)
+    for line, mask in zip(found, masks, strict=True):
+        for place in range(n_qubits):
+            if mask >> place & 1:
+                line *= 1 - 2 * (rows >> place & 1)
+    return found
+
+
+def _place(layers: list[Layer], part: Part, circuit: Circuit) -> None:
+    """Add to the earliest layer that can be reached and is of its kind, else at the end."""
+    name, wires, angle = part
+    kind, mask = _KINDS[name], _mask(wires, circuit.n_qubits)
+    found = None
+    for layer in reversed(layers):
+        found = layer if layer.kind == kind else found
+        if not layer.lets_pass(kind, mask):
+            break
+    else:
+        if kind == "phases" and circuit.start == "zero":
+            return  # reaches |0…0⟩, where it is a global phase
+    if found is None:
+        found = Layer(kind)
+        layers.append(found)
+    if angle is not None:
+        found.angles[mask] = found.angles.get(mask, Sum()) + Sum.of(angle, 1)
+        return
+    target = _mask(wires[-1:], circuit.n_qubits)
+    found.flips.append(("PauliX" if name == "X" else name, list(wires)))
+    found.moved |= target
+    found.held |= mask & ~target
+
+
+def _number(layers: list[Layer]) -> list[Sum]:
+    """Give every layer its rows; all sums in that order."""
+    sums: list[Sum] = []
+    n_sampled = 0
+    for layer in layers:
+        own = list(layer.angles.values())
+        layer.sums = slice(len(sums), len(sums) + len(own))
+        if any(s.inputs for s in own):
+            layer.sampled = slice(n_sampled, n_sampled + len(own))
+            n_sampled += len(own)
+        sums += own
+    return sums
+
+
+def _ends(rows: slice) -> tuple[int, int]:
+    return rows.start, rows.stop
+
+
+def _matrix(terms: list[tuple[tuple[int, float], ...]], columns: int) -> Tensor:
+    matrix = torch.zeros(len(terms), columns, dtype=torch.float64)
+    for row, of_row in enumerate(terms):
+        for column, scale in of_row:
+            matrix[row, column] = scale
+    return matrix
+
+
+def _mask(wires: tuple[int, ...], n_qubits: int) -> int:
+    return sum(1 << (n_qubits - 1 - wire) for wire in wires)

@@ -1,0 +1,182 @@
+"""A chunk of samples through a plan and back, on a register that Lightning runs.
+
+A layer whose angles differ by sample is diagonal in a basis Lightning turns to, and is applied there as
+phases, outside; everything else runs in Lightning, once for all samples. The way back takes ψ and λ
+through the inverse gates side by side: one more wire says which of the two it is.
+"""
+
+import functools
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qtha_lab.simulators.lightning_plan import Layer, Plan, signs
+from qtha_lab.simulators.lightning_register import GateCall, Register
+
+QUARTER = math.pi / 2  # RX by this turns Y into Z
+_PHASES = {1: "PhaseShift", 2: "IsingZZ"}  # of strings of one and two wires, up to a global phase
+
+
+class Walk:
+    """A plan with its parameters; chunks of inputs are (samples, n_inputs) of one dtype."""
+
+    def __init__(self, plan: Plan, params: Tensor):
+        self.plan = plan
+        self.size = 2**plan.n_qubits
+        self.shared = plan.of_params @ params.double() + plan.offsets  # (sums,)
+        self.of_inputs = plan.of_inputs.to(params.dtype)
+        self.offsets = self.shared[plan.sampled].unsqueeze(-1).to(params.dtype)
+        angles = self.shared.tolist()
+        self.gates = [_gates(plan, layer, angles[layer.sums]) for layer in plan.layers]
+        self.to_phases = [_to_phases(plan, layer) for layer in plan.layers]
+
+    def forward(self, register: Register, inputs: Tensor) -> Tensor:
+        """ψ at the end, (2^n, samples), to be read before the register's next gate."""
+        shape = (self.size, len(inputs))
+        sampled = self._sampled(inputs)
+        layers = self.plan.layers
+        turned = self.plan.start == "zero" and bool(layers) and layers[0].sampled is not None
+        register.change(*shape).copy_(self._start(layers[0] if turned else None, inputs))
+        for position, layer in enumerate(layers):
+            if not layer.sampled:
+                register.apply(self.gates[position])
+                continue
+            if position or not turned:
+                register.apply(self.to_phases[position])
+            self._multiply(register.change(*shape).unsqueeze(1), layer, sampled)
+            register.apply(self.to_phases[position], inverse=True)
+        return register.look(*shape)
+
+    def backward(
+        self, register: Register, state: Tensor, inputs: Tensor, grad: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Slopes of a chunk, from ψ at the end.
+
+        Args:
+            register: Of one wire more than for `forward`.
+            state: ψ, (2^n, samples).
+            inputs: Of the chunk.
+            grad: Of what was read, (readout size, samples).
+
+        Returns:
+            Of every sum, over the chunk, (sums,) in float64; and of inputs, (samples, n_inputs).
+        """
+        shape = (self.size, 2, len(inputs))
+        sampled = self._sampled(inputs)
+        of_sums, of_sampled = torch.zeros_like(self.shared), torch.zeros_like(sampled)
+        both = register.change(*shape)
+        both[:, 0] = state
+        torch.mul(state, self._observable(grad), out=both[:, 1])
+        to_start = self.plan.start == "amplitudes"
+        for position, layer in reversed(list(enumerate(self.plan.layers))):
+            if layer.sampled:
+                register.apply(self.to_phases[position])
+                slopes = self._slopes_by_sample(register.look(*shape), layer)
+                of_sampled[layer.sampled] = slopes
+                of_sums[layer.sums] = slopes.double().sum(-1)
+            elif layer.angles:
+                of_sums[layer.sums] = self._slopes(register.look(*shape), layer)
+            if position == 0 and not to_start:
+                break
+            if layer.sampled:
+                self._multiply(register.change(*shape), layer, -sampled)
+                register.apply(self.to_phases[position], inverse=True)
+            else:
+                register.apply(self.gates[position], inverse=True)
+        if to_start:
+            return of_sums, 2 * register.look(*shape)[:, 1].real.T
+        return of_sums, of_sampled.T @ self.of_inputs
+
+    def read(self, state: Tensor) -> Tensor:
+        """What is read of ψ, (readout size, samples)."""
+        probs = state.real.square().add_(state.imag.square())
+        if self.plan.readout is None:
+            return probs
+        return signs(self.plan.n_qubits, self.plan.readout, probs.dtype) @ probs
+
+    def _observable(self, grad: Tensor) -> Tensor:
+        """The diagonal whose expectation has the loss's slope, (2^n, samples)."""
+        if self.plan.readout is None:
+            return grad
+        return signs(self.plan.n_qubits, self.plan.readout, grad.dtype).T @ grad
+
+    def _sampled(self, inputs: Tensor) -> Tensor:
+        """Angles that differ by sample, (sampled sums, samples)."""
+        return torch.addmm(self.offsets, self.of_inputs, inputs.T)
+
+    def _start(self, turned: Layer | None, inputs: Tensor) -> Tensor:
+        """The first state, for all samples; in the basis where the layer's turns are phases."""
+        if self.plan.start == "amplitudes":
+            return inputs.T
+        wires = sum(turned.masks) if turned and turned.kind == "turns" else 0
+        zero = torch.tensor([1.0, 0.0], dtype=torch.complex128)
+        minus = torch.tensor([1.0, -1.0j], dtype=torch.complex128) * math.sqrt(0.5)  # RX(π/2)|0⟩
+        columns = [minus if wires & self.plan.bit(w) else zero for w in range(self.plan.n_qubits)]
+        return functools.reduce(torch.kron, columns).unsqueeze(-1)
+
+    def _multiply(self, states: Tensor, layer: Layer, sampled: Tensor) -> None:
+        """By exp(-i/2 Σ ±angle) of every row and sample; states are (2^n, any, samples)."""
+        n_qubits, half = self.plan.n_qubits, 0.5 * sampled[layer.sampled]
+        if any(mask & (mask - 1) for mask in layer.masks):
+            phase = signs(n_qubits, layer.masks, half.dtype).T @ half
+            states.mul_(torch.complex(phase.cos(), -phase.sin()).unsqueeze(1))
+            return
+        phase = torch.complex(half.cos(), -half.sin())  # one bit each: a product over wires
+        pairs = dict(zip(layer.masks, torch.stack([phase, phase.conj()], 1), strict=True))
+        middle = n_qubits // 2
+        upper, lower = (
+            _product([pairs.get(self.plan.bit(w)) for w in wires], phase)
+            for wires in (range(middle), range(middle, n_qubits))
+        )
+        grouped = states.view(len(upper), len(lower), *states.shape[1:])
+        grouped.mul_(upper[:, None, None]).mul_(lower[:, None])
+
+    def _slopes(self, both: Tensor, layer: Layer) -> Tensor:
+        """Im⟨λ|Y|ψ⟩ or Im⟨λ|Z…Z|ψ⟩ summed over samples, (sums of the layer,)."""
+        if layer.kind == "turns":
+            rows = torch.view_as_real(both).flatten(2).numpy()
+            slopes = [_turn_slope(rows, mask) for mask in layer.masks]
+            return torch.tensor(slopes, dtype=torch.float64)
+        psi, lam = both.numpy().transpose(1, 0, 2)
+        overlaps = torch.from_numpy(np.vecdot(lam, psi).imag.copy())  # conjugates λ
+        return (signs(self.plan.n_qubits, layer.masks, overlaps.dtype) @ overlaps).double()
+
+    def _slopes_by_sample(self, both: Tensor, layer: Layer) -> Tensor:
+        """Im⟨λ|Z…Z|ψ⟩ of every sample, (sums of the layer, samples)."""
+        overlaps = torch.view_as_real(torch.conj_physical(both[:, 1]).mul_(both[:, 0])).flatten(1)
+        own = signs(self.plan.n_qubits, layer.masks, overlaps.dtype)
+        return (own @ overlaps)[:, 1::2]
+
+
+def _gates(plan: Plan, layer: Layer, angles: list[float]) -> list[GateCall]:
+    """A layer that the batch shares."""
+    found = [(name, wires, ()) for name, wires in layer.flips]
+    for mask, angle in zip(layer.masks, angles, strict=True):
+        wires = plan.wires(mask)
+        name = "RY" if layer.kind == "turns" else _PHASES.get(len(wires), "MultiRZ")
+        found.append((name, wires, (angle,)))
+    return found
+
+
+def _to_phases(plan: Plan, layer: Layer) -> list[GateCall]:
+    """To the basis in which the layer's turns are phases."""
+    masks = layer.masks if layer.kind == "turns" else ()
+    return [("RX", plan.wires(mask), (QUARTER,)) for mask in masks]
+
+
+def _product(pairs: list[Tensor | None], like: Tensor) -> Tensor:
+    """Tensor product over wires of (2, samples), ones where None: (2^wires, samples)."""
+    product = like.new_ones(1, like.shape[-1])
+    for pair in reversed(pairs):
+        both = product.expand(2, -1, -1) if pair is None else pair.unsqueeze(1) * product
+        product = both.flatten(0, 1)
+    return product
+
+
+def _turn_slope(rows: np.ndarray, mask: int) -> float:
+    """Im⟨λ|Y|ψ⟩ = Re(⟨λ₁|ψ₀⟩ - ⟨λ₀|ψ₁⟩) for the halves of a wire; rows are (2^n, ψ or λ, reals)."""
+    halves = rows.reshape(-1, 2, mask, *rows.shape[1:])
+    (psi_0, lam_0), (psi_1, lam_1) = (halves[:, bit].transpose(2, 0, 1, 3) for bit in (0, 1))
+    return float((np.vecdot(lam_1, psi_0) - np.vecdot(lam_0, psi_1)).sum(dtype=np.float64))
