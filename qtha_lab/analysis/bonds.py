@@ -69,11 +69,14 @@ def bonds(cores: Sequence[Tensor], shape: MpoShape) -> list[Bond]:
         >>> bonds(*mpo.from_matrix(cnot, (2, 2), (2, 2), cutoff=1e-6))[0].values.round(6)  # P₀⊗I + P₁⊗X
         array([1.414214, 1.414214])
     """
-    return _sweep(_canonical(_sites(cores, shape)), None, 0.0)[1]
+    return _sweep(_canonical(_sites(cores, shape)), [None] * (shape.n_sites - 1), 0.0)[1]
 
 
 def truncate(
-    cores: Sequence[Tensor], shape: MpoShape, max_bond: int | None = None, cutoff: float = 0.0
+    cores: Sequence[Tensor],
+    shape: MpoShape,
+    max_bond: int | Sequence[int] | None = None,
+    cutoff: float = 0.0,
 ) -> tuple[list[Tensor], MpoShape, list[Bond]]:
     """An operator near the given one with smaller bonds, and what was cut at each.
 
@@ -81,15 +84,22 @@ def truncate(
     times that of the best operator of these bonds, not the best itself.
 
     Args:
-        max_bond: Most values kept at a bond; None keeps all.
+        max_bond: Most values kept at every bond, or at each; None keeps all.
         cutoff: Drop values below this share of the largest at their bond.
 
     Source:
         Oseledets 2011, SIAM J. Sci. Comput. 33, 2295, algorithm 2 (rounding).
     """
-    if max_bond is not None and max_bond < 1:
-        raise ValueError(f"max_bond must be at least 1, not {max_bond}")
-    pieces, found = _sweep(_canonical(_sites(cores, shape)), max_bond, cutoff)
+    most = (
+        [max_bond] * (shape.n_sites - 1)
+        if max_bond is None or isinstance(max_bond, int)
+        else list(max_bond)
+    )
+    if len(most) != shape.n_sites - 1 or any(m is not None and m < 1 for m in most):
+        raise ValueError(
+            f"max_bond must be at least 1, for one bond or each of {shape.n_sites - 1}, not {max_bond}"
+        )
+    pieces, found = _sweep(_canonical(_sites(cores, shape)), most, cutoff)
     smaller = MpoShape(shape.in_dims, shape.out_dims, (1, *[p.shape[-1] for p in pieces]))
     made = [
         piece.permute(1, 3, 0, 2).reshape(size).to(core)
@@ -159,15 +169,16 @@ def _canonical(sites: Sites) -> Sites:
     return [*made, torch.tensordot(carry, sites[-1], dims=1)]
 
 
-def _sweep(sites: Sites, max_bond: int | None, cutoff: float) -> tuple[Sites, list[Bond]]:
+def _sweep(sites: Sites, most: list[int | None], cutoff: float) -> tuple[Sites, list[Bond]]:
     """Decompose from the right, keeping the largest values; the sites must be canonical."""
     made, found, carry = [], [], sites[-1]
     for position in range(len(sites) - 1, 0, -1):
         _, o, i, right = carry.shape
         u, values, vh = torch.linalg.svd(carry.reshape(len(carry), -1), full_matrices=False)
+        cap = most[position - 1]
         kept = int((values > cutoff * values[0]).sum()) if cutoff else len(values)
-        kept = max(1, min(kept, max_bond or kept))
-        dimension = kept if max_bond or cutoff else len(carry)
+        kept = max(1, min(kept, cap or kept))
+        dimension = kept if cap or cutoff else len(carry)
         cut = float(values[kept:].norm())
         found.append(Bond(position, dimension, values[:kept].numpy(), cut))
         made.append(vh[:kept].reshape(kept, o, i, right))

@@ -4,21 +4,24 @@ Decomposes with `mpo.from_matrix` (TT-SVD by tensornetwork), cuts with `bonds.tr
 operations. What the bonds carry is `bonds`.
 """
 
+import bisect
 import dataclasses
 import itertools
 import math
 from collections.abc import Collection, Iterator, Sequence
 
+import numpy as np
 import opt_einsum
 from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab import mpo
-from qtha_lab.analysis.bonds import truncate
+from qtha_lab.analysis.bonds import Bond, bonds, truncate
 from qtha_lab.analysis.spectrum import as_matrix
 from qtha_lab.mpo import MpoShape
 
 LARGEST = 2048  # smaller side of a matrix whose decomposition is made without a first cut
+MOST = 256  # bond of that first cut
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,8 +107,8 @@ def alternatives(
     """Other factors and orders of sites at one budget of parameters, the nearest to the matrix first.
 
     For each number of sites: the balanced factors, each way to order them along the index, and (with
-    `orders`) each order of the digits along the chain, mirror images left out. The bond is the largest that the
-    budget allows. Does not search further, and a difference of a few per cent may be chance:
+    `orders`) each order of the digits along the chain, mirror images left out. Bonds are as in
+    `factorise_in_order`. Does not search further, and a difference of a few per cent may be chance:
     look at several weights.
 
     Args:
@@ -123,9 +126,8 @@ def alternatives(
         candidates = list(_candidates(matrix.shape, sites, orders))
         step = max(1, math.ceil(len(candidates) / most))
         for out_dims, in_dims, order in candidates[::step]:
-            bond = largest_bond(out_dims, in_dims, n_parameters)
-            if bond:
-                found.append(factorise_in_order(matrix, out_dims, in_dims, order, bond))
+            if sum(o * i for o, i in zip(out_dims, in_dims, strict=True)) <= n_parameters:
+                found.append(factorise_in_order(matrix, out_dims, in_dims, order, n_parameters))
     if not found:
         raise ValueError(f"no factorisation has at most n_parameters={n_parameters}")
     return sorted(found, key=lambda point: point.relative_error)
@@ -149,22 +151,50 @@ def factorise_in_order(
     out_dims: Sequence[int],
     in_dims: Sequence[int],
     order: Sequence[int],
-    max_bond: int,
+    n_parameters: int,
 ) -> Factorised:
     """The matrix as an operator whose k-th site holds digit `order[k]` of row and column index.
 
+    Every bond keeps the singular values above one threshold, the lowest that the budget allows, so
+    that bonds are wide only where it is needed. Good, not proven best.
+
     Raises:
-        ValueError: If the order is not one of all digits.
+        ValueError: If the order is not one of all digits, or bonds of 1 are above the budget.
     """
     order = tuple(order)
     if sorted(order) != list(range(len(in_dims))):
         raise ValueError(f"order must hold each of 0 … {len(in_dims) - 1} once, not {order}")
     moved = permute_digits(as_matrix(matrix), out_dims, in_dims, order)
     outs, ins = ([dims[k] for k in order] for dims in (out_dims, in_dims))
-    cores, shape = mpo.from_matrix(moved, outs, ins, max_bond=max_bond)
+    first_cut = MOST if min(moved.shape) > LARGEST else None
+    cores, shape = mpo.from_matrix(moved, outs, ins, max_bond=first_cut)
     whole = float(moved.norm())
-    lost = float((moved - mpo.dense(cores, shape)).square().sum())
-    return _point((cores, shape, []), order, whole, lost)
+    lost = 0.0 if first_cut is None else whole**2 - float(mpo.norm(cores, shape)) ** 2
+    widths = bonds_within(bonds(cores, shape), shape, n_parameters)
+    return _point(truncate(cores, shape, widths), order, whole, max(lost, 0.0))
+
+
+def bonds_within(found: Sequence[Bond], shape: MpoShape, n_parameters: int) -> list[int]:
+    """How many values each bond keeps when all drop those below one threshold, the lowest affordable.
+
+    Raises:
+        ValueError: If one value a bond is above the budget.
+    """
+    thresholds = np.unique(np.concatenate([[np.inf], *[bond.values for bond in found]]))[::-1]
+
+    def widths(threshold: float) -> list[int]:
+        return [max(1, int((bond.values >= threshold).sum())) for bond in found]
+
+    def size(threshold: float) -> int:
+        whole = (1, *widths(threshold), 1)
+        return MpoShape(shape.in_dims, shape.out_dims, whole).n_parameters
+
+    if size(np.inf) > n_parameters:
+        raise ValueError(
+            f"bonds of 1 need {size(np.inf)} parameters, above n_parameters={n_parameters}"
+        )
+    above = bisect.bisect_right(thresholds, n_parameters, key=size)
+    return widths(thresholds[above - 1])
 
 
 def permute_digits(
@@ -185,34 +215,6 @@ def permute_digits(
     n = len(in_dims)
     legs = matrix.reshape(*out_dims, *in_dims).permute(*order, *(n + k for k in order))
     return legs.reshape(matrix.shape)
-
-
-def capped_bonds(out_dims: Sequence[int], in_dims: Sequence[int], max_bond: int) -> tuple[int, ...]:
-    """Bonds of at most `max_bond`, and none larger than either side of it can fill.
-
-    Example:
-        >>> capped_bonds((2, 2, 2), (2, 2, 2), 10)
-        (1, 4, 4, 1)
-    """
-    sizes = [o * i for o, i in zip(out_dims, in_dims, strict=True)]
-    inner = (
-        min(max_bond, math.prod(sizes[:cut]), math.prod(sizes[cut:]))
-        for cut in range(1, len(sizes))
-    )
-    return (1, *inner, 1)
-
-
-def largest_bond(out_dims: Sequence[int], in_dims: Sequence[int], n_parameters: int) -> int:
-    """The largest bond dimension whose cores have at most so many parameters; 0 if even 1 has more."""
-    best = 0
-    for bond in range(1, math.prod(out_dims) * math.prod(in_dims) + 1):
-        bonds = capped_bonds(out_dims, in_dims, bond)
-        if MpoShape(tuple(in_dims), tuple(out_dims), bonds).n_parameters > n_parameters:
-            break
-        best = bond
-        if max(bonds) < bond:  # no bond can grow further
-            break
-    return best
 
 
 def sweep_flops(shape: MpoShape, tokens: int = 1) -> int:
