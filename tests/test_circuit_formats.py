@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from test_simulators import circuits
 
 from qtha_lab import ansatze
-from qtha_lab.circuits import Angle, Circuit, Gate, observables_from_pennylane, to_pennylane
+from qtha_lab.circuits import (
+    Angle,
+    Circuit,
+    Gate,
+    observables_from_pennylane,
+    to_pennylane,
+    to_qasm,
+)
 from qtha_lab.simulators import expval
 
 EMPTY = np.empty(0)
@@ -86,7 +93,7 @@ def test_a_qnode_of_templates_keeps_its_inputs_parameters_and_readouts():
     observables = observables_from_pennylane(node, weights, inputs)
     assert observables == ("Z0", "Y0 X2")
     torch.testing.assert_close(
-        expval(circuit, observables, inputs, weights.flatten()),
+        expval(circuit, observables, inputs, weights.flatten(), engine="torch"),
         torch.stack(node(weights, inputs, layers=2)),
     )
 
@@ -191,3 +198,49 @@ def test_what_is_no_circuit_is_refused_with_a_sentence(source, args, options, se
 def test_other_measurements_are_refused(measured):
     with pytest.raises(ValueError, match="only expectations of single Pauli strings"):
         observables_from_pennylane(qml.tape.QuantumScript([], [measured]))
+
+
+# OpenQASM 3, read by PennyLane's reader on top of the reference parser
+
+
+def _read(text, n_qubits, **values):
+    """PennyLane knows the standard gates and does not read the file that has them."""
+    program = text.replace('include "stdgates.inc";\n', "")
+    tape = qml.tape.make_qscript(qml.from_qasm3(program))(**values)
+    return qml.matrix(tape, wire_order=[f"q[{wire}]" for wire in range(n_qubits)])
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@given(circuits())
+def test_any_circuit_acts_the_same_after_qasm(circuit):
+    inputs, params = np.linspace(-2, 1, circuit.n_inputs), np.linspace(0.4, 3, circuit.n_params)
+    wanted = _matrix(to_pennylane(circuit, inputs, params), circuit.n_qubits)
+    numbers = to_qasm(circuit, inputs, params)
+    _assert_same_up_to_phase(_read(numbers, circuit.n_qubits), wanted)
+    values = {f"x{i}": x for i, x in enumerate(inputs)} | {f"p{i}": p for i, p in enumerate(params)}
+    _assert_same_up_to_phase(_read(to_qasm(circuit), circuit.n_qubits, **values), wanted)
+
+
+def test_what_is_not_given_is_an_input_of_the_program():
+    circuit = ansatze.build("qtha", 2, 1)
+    lines = to_qasm(circuit, params=[0.25] * 8).splitlines()
+    assert lines[:5] == [
+        "OPENQASM 3.0;", 'include "stdgates.inc";',
+        "input float[64] x0;", "input float[64] x1;", "qubit[2] q;",
+    ]  # fmt: skip
+    assert lines[5:8] == ["ry(x0) q[0];", "ry(x1) q[1];", "crz(0.25) q[0], q[1];"]
+    half_turned = Circuit(1, [Gate("RZ", 0, Angle.param(3, -0.5, math.pi / 2))])
+    assert to_qasm(half_turned).splitlines()[-1] == "rz(-0.5*p3 + pi/2) q[0];"
+
+
+def test_amplitudes_are_prepared_where_they_are_given():
+    circuit = Circuit(2, [Gate("Hadamard", 1)], start="amplitudes")
+    amplitudes = np.array([1.0, -2.0, 0.5, 3.0])
+    found = _read(to_qasm(circuit, amplitudes), 2)[:, 0]
+    hadamard = np.kron(np.eye(2), np.array([[1, 1], [1, -1]]) / math.sqrt(2))
+    wanted = hadamard @ amplitudes / np.linalg.norm(amplitudes)
+    assert abs(np.vdot(found, wanted)) == pytest.approx(1.0, abs=1e-12)
+    with pytest.raises(ValueError, match="starts in amplitudes needs its inputs"):
+        to_qasm(circuit)
+    with pytest.raises(ValueError, match="inputs must be the circuit's 4, one sample, not 3"):
+        to_qasm(circuit, [1.0, 2.0, 3.0])

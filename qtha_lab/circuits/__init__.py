@@ -6,6 +6,7 @@ from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.gates import GATES, Gate, GateKind
 from qtha_lab.circuits.pennylane_export import to_pennylane
 from qtha_lab.circuits.pennylane_import import observables_from_pennylane
+from qtha_lab.circuits.qasm import to_qasm
 from qtha_lab.circuits.readout import Readout, z_pairs
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "general_two_qubit",
     "observables_from_pennylane",
     "to_pennylane",
+    "to_qasm",
     "z_pairs",
 ]

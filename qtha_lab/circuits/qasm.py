@@ -1,0 +1,144 @@
+"""A circuit as OpenQASM 3 text, for other simulators and for hardware.
+
+Uses gates of stdgates.inc only. Global phases are left out; nothing is measured.
+"""
+
+from collections.abc import Callable, Sequence
+
+from qtha_lab.circuits.circuit import Circuit
+from qtha_lab.circuits.gates import PI, Angle, Gate, Part
+
+_NAMES = {
+    "RX": "rx",
+    "RY": "ry",
+    "RZ": "rz",
+    "PhaseShift": "p",
+    "Hadamard": "h",
+    "PauliX": "x",
+    "PauliY": "y",
+    "PauliZ": "z",
+    "S": "s",
+    "T": "t",
+    "CNOT": "cx",
+    "CZ": "cz",
+    "SWAP": "swap",
+    "CRX": "crx",
+    "CRY": "cry",
+    "CRZ": "crz",
+    "ControlledPhaseShift": "cp",
+}
+Text = Callable[[Angle], str]
+
+
+def to_qasm(
+    circuit: Circuit,
+    inputs: Sequence[float] | None = None,
+    params: Sequence[float] | None = None,
+) -> str:
+    """Write a circuit as OpenQASM 3.
+
+    Args:
+        circuit: What to write.
+        inputs: One sample, (n_inputs,); left out, the program asks for them as `input float x0;`.
+        params: Trainable angles, (n_params,); left out, it asks for `p0`, `p1`, ….
+
+    Raises:
+        ValueError: If the numbers do not fit the circuit, or it starts in amplitudes not given.
+
+    Example:
+        >>> print(to_qasm(Circuit(2, [Gate("RY", 0, Angle.input(0, 2.0)), Gate("CNOT", (0, 1))])))
+        OPENQASM 3.0;
+        include "stdgates.inc";
+        input float[64] x0;
+        qubit[2] q;
+        ry(2.0*x0) q[0];
+        cx q[0], q[1];
+
+    Source:
+        OpenQASM 3.0 live specification, https://openqasm.com; Cross et al. 2022, arXiv:2104.14722.
+    """
+    given = {
+        "input": _numbers("inputs", inputs, circuit.n_inputs),
+        "param": _numbers("params", params, circuit.n_params),
+    }
+    if circuit.start == "amplitudes" and given["input"] is None:
+        raise ValueError(
+            "a circuit that starts in amplitudes needs its inputs to be written as QASM"
+        )
+    prepared = _preparation(circuit, given["input"]) if circuit.start == "amplitudes" else []
+    asked = [
+        f"input float[64] {letter}{index};"
+        for source, letter, count in (
+            ("input", "x", circuit.n_inputs),
+            ("param", "p", circuit.n_params),
+        )
+        if given[source] is None
+        for index in range(count)
+    ]
+    lines = ["OPENQASM 3.0;", 'include "stdgates.inc";', *asked, f"qubit[{circuit.n_qubits}] q;"]
+    for gate in (*prepared, *circuit.gates):
+        lines += _lines(gate, lambda angle: _expression(angle, given))
+    return "\n".join(lines)
+
+
+def _numbers(name: str, values, count: int) -> list[float] | None:
+    if values is None:
+        return None
+    if hasattr(values, "detach"):
+        values = values.detach()
+    numbers = [float(value) for value in values]
+    if len(numbers) != count:
+        raise ValueError(f"{name} must be the circuit's {count}, one sample, not {len(numbers)}")
+    return numbers
+
+
+def _preparation(circuit: Circuit, amplitudes: list[float]) -> tuple[Gate, ...]:
+    """Gates that prepare the amplitudes, taken apart by PennyLane (Möttönen et al. 2004)."""
+    import pennylane as qml
+
+    wires = range(circuit.n_qubits)
+    state = qml.AmplitudeEmbedding(amplitudes, wires=wires, normalize=True)
+    tape = qml.tape.QuantumScript([state])
+    tape.trainable_params = []
+    return Circuit.from_pennylane(tape, wires=wires).gates
+
+
+def _lines(gate: Gate, text: Text) -> list[str]:
+    if gate.name in _NAMES:
+        angles = f"({', '.join(map(text, gate.angles))})" if gate.angles else ""
+        return [f"{_NAMES[gate.name]}{angles} {_qubits(gate.wires)};"]
+    return [line for part in gate.parts() for line in _part(part, text)]
+
+
+def _part(part: Part, text: Text) -> list[str]:
+    kind, wires, angle = part
+    if kind == "Y":
+        return [f"ry({text(angle)}) {_qubits(wires)};"]
+    if kind in ("X", "CNOT"):
+        return [f"{'x' if kind == 'X' else 'cx'} {_qubits(wires)};"]
+    parity = [f"cx {_qubits((wire, wires[-1]))};" for wire in wires[:-1]]
+    return [*parity, f"rz({text(angle)}) {_qubits(wires[-1:])};", *reversed(parity)]
+
+
+def _qubits(wires: tuple[int, ...]) -> str:
+    return ", ".join(f"q[{wire}]" for wire in wires)
+
+
+def _expression(angle: Angle, given: dict[str, list[float] | None]) -> str:
+    """`-0.5*p3 + pi/2`, or a number where all is known."""
+    if angle.source == "const":
+        return _number(angle.offset)
+    numbers = given[angle.source]
+    if numbers is not None:
+        return _number(angle.scale * numbers[angle.index] + angle.offset)
+    name = f"{'x' if angle.source == 'input' else 'p'}{angle.index}"
+    scaled = {1.0: name, -1.0: f"-{name}"}.get(angle.scale, f"{_number(angle.scale)}*{name}")
+    return scaled if angle.offset == 0 else f"{scaled} + {_number(angle.offset)}"
+
+
+def _number(value: float) -> str:
+    for denominator in (1, 2, 4):
+        times = value * denominator / PI
+        if times in (1.0, -1.0):
+            return f"{'-' if times < 0 else ''}pi{f'/{denominator}' if denominator > 1 else ''}"
+    return repr(value)
