@@ -51,7 +51,7 @@ def test_every_colour_stands_out_from_the_paper(paper):
 
 def test_every_method_has_a_look_of_its_own():
     looks = {name: tuple(theme.method_style(name).values()) for name in method_names()}
-    assert len(set(looks.values())) == len(looks), looks
+    assert len(set(looks.values())) == len(looks), f"give one a place in theme.KNOWN: {looks}"
 
 
 def test_options_keep_the_colour_and_change_the_line():
@@ -59,6 +59,13 @@ def test_options_keep_the_colour_and_change_the_line():
     assert chosen["color"] == plain["color"]
     assert chosen["dash"] != plain["dash"]
     assert theme.method_style("qtha(r=4, waist=16)") == chosen
+
+
+def test_two_labels_never_look_the_same_in_one_figure():
+    labels = [f"qtha(r={r},waist={w})" for r in (2, 4) for w in (16, 32, 64)]
+    styles = theme.distinct_styles(["qtha", *labels, "lora"])
+    assert len({(s["color"], s["symbol"]) for s in styles.values()}) == len(styles)
+    assert styles["qtha"] == theme.method_style("qtha")
 
 
 def test_a_style_is_the_same_in_every_process():
@@ -79,7 +86,8 @@ def run_of(label, seed, end):
 
 @pytest.mark.parametrize("look", ["light", "dark", "page"])
 def test_seeds_become_a_mean_and_a_band_from_the_smallest_to_the_largest(look):
-    figure = curves.loss_curves([run_of("lora", s, end) for s, end in enumerate((5.0, 5.2))], look)
+    seeds = [run_of("lora", s, end) for s, end in enumerate((5.0, 5.2))]
+    figure = curves.loss_curves(seeds, look).plotly
     low, high, mean = figure.data
     assert (low.y[-1], high.y[-1], mean.y[-1]) == (5.0, 5.2, pytest.approx(5.1))
     assert high.fill == "tonexty"
@@ -89,18 +97,18 @@ def test_seeds_become_a_mean_and_a_band_from_the_smallest_to_the_largest(look):
 def test_each_label_stands_once_in_the_legend_by_the_curve_with_the_symbol():
     train = {**run_of("qtha", 0, 5.1), "kind": "train"}
     figure = curves.loss_curves([train, run_of("qtha", 0, 5.1), run_of("lora", 0, 5.0)])
-    named = [trace for trace in figure.data if trace.showlegend]
+    named = [trace for trace in figure.plotly.data if trace.showlegend]
     assert [trace.name for trace in named] == ["qtha", "lora"]
     assert all(trace.mode == "lines+markers" for trace in named)
 
 
 def test_axes_carry_units_and_the_alt_text_states_the_finding():
     figure = curves.loss_curves([run_of("lora", 0, 5.0), run_of("lora", 1, 5.2)])
-    assert figure.layout.yaxis2.title.text == "evaluation loss (nats)"
-    assert figure.layout.meta["alt"] == (
+    assert figure.plotly.layout.yaxis2.title.text == "evaluation loss (nats)"
+    assert figure.alt == (
         "Evaluation loss: lora falls from 6.000 to 5.100 (2 seeds, 5.000 to 5.200)."
     )
-    assert "does not show" in figure.layout.meta["caption"]
+    assert "does not show" in figure.caption
 
 
 def test_a_run_that_got_worse_is_not_said_to_fall():
@@ -108,7 +116,7 @@ def test_a_run_that_got_worse_is_not_said_to_fall():
 
 
 def test_nothing_yet_is_a_figure_too():
-    assert curves.loss_curves([]).layout.meta["alt"] == "Evaluation loss: nothing evaluated yet."
+    assert curves.loss_curves([]).alt == "Evaluation loss: nothing evaluated yet."
 
 
 def test_a_long_curve_is_thinned_without_losing_its_spike():

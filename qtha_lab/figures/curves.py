@@ -3,6 +3,7 @@
 A series is `{"label", "seed", "kind": "train" | "eval", "steps", "values"}`; nothing here reads a run.
 """
 
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import Literal, TypedDict
@@ -10,7 +11,11 @@ from typing import Literal, TypedDict
 import numpy as np
 import plotly.graph_objects as go
 
-from qtha_lab.figures import theme as look
+from qtha_lab.figures import theme as themes
+from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.look import Look
+from qtha_lab.figures.registry import figure_function
+from qtha_lab.figures.table import Table
 
 PANELS = {"train": ("x", "y", "train loss (nats)"), "eval": ("x2", "y2", "evaluation loss (nats)")}
 
@@ -42,25 +47,40 @@ def from_events(label: str, seed: int, events: Iterable[dict]) -> list[Series]:
     return found
 
 
-def loss_curves(series: Iterable[Series], theme: str = "light") -> go.Figure:
-    """Train loss on the left, evaluation loss on the right; several seeds become a mean and a band.
+def empty_curves(theme: str = "light") -> go.Figure:
+    """The two panels with their axes and no curve yet."""
+    return go.Figure(layout={"template": themes.template(theme), "height": 360, **_axes()})
 
-    `figure.layout.meta` has the caption and the alt text that states the finding.
 
-    Example:
-        >>> run = {"label": "lora", "seed": 0, "kind": "eval", "steps": [0, 50], "values": [6.3, 5.5]}
-        >>> loss_curves([run]).layout.meta["alt"]
-        'Evaluation loss: lora falls from 6.300 to 5.500 (1 seed).'
-    """
-    series = list(series)
-    figure = empty_curves(theme)
-    for label in dict.fromkeys(one["label"] for one in series):
-        for kind in PANELS:
-            seeds = [one for one in series if (one["label"], one["kind"]) == (label, kind)]
-            figure.add_traces(_seeds(seeds) if len(seeds) > 1 else [curve(one) for one in seeds])
-    name_once(figure.data)
-    figure.update_layout(meta={"caption": CAPTION, "alt": describe(series)})
-    return figure
+def _axes(stacked: bool = False) -> dict:
+    layout = {}
+    for panel, (x, y, title) in enumerate(PANELS.values()):
+        along = {"domain": [[0, 0.44], [0.56, 1]][panel]}
+        up = {"domain": [[0.55, 1], [0, 0.45]][panel]} if stacked else {}
+        step = {"text": "" if stacked and panel == 0 else "step"}
+        number = x[1:]
+        layout[f"xaxis{number}"] = {"title": step, "anchor": y, **({} if stacked else along)}
+        layout[f"yaxis{number}"] = {"title": {"text": title}, "anchor": x, **up}
+    return layout
+
+
+def _example() -> dict:
+    def runs(label: str, floor: float):
+        for seed, lift in enumerate((0.0, 0.06, -0.04)):
+            steps = np.arange(1, 101)
+            noise = 0.05 * np.sin(7.0 * steps + 3 * seed)
+            fall = floor + lift + (4.4 - floor) * np.exp(-steps / 30)
+            yield {
+                "label": label,
+                "seed": seed,
+                "kind": "train",
+                "steps": steps,
+                "values": fall + noise,
+            }
+            yield {"label": label, "seed": seed, "kind": "eval", "steps": [0, *steps[24::25]],
+                   "values": [4.4, *fall[24::25]]}  # fmt: skip
+
+    return {"series": [*runs("lora(r=2)", 3.9), *runs("qtha(r=4,waist=16,bond_dim=3)", 4.1)]}
 
 
 CAPTION = (
@@ -70,15 +90,48 @@ CAPTION = (
 )
 
 
-def empty_curves(theme: str = "light") -> go.Figure:
-    """The two panels with their axes and no curve yet."""
-    figure = go.Figure(layout={"template": look.template(theme), "height": 360})
-    for panel, (x, y, title) in enumerate(PANELS.values()):
-        number = x[1:]
-        domain = [0, 0.44] if panel == 0 else [0.56, 1]
-        figure.layout[f"xaxis{number}"] = {"title": {"text": "step"}, "domain": domain, "anchor": y}
-        figure.layout[f"yaxis{number}"] = {"title": {"text": title}, "anchor": x}
-    return figure
+@figure_function(example=_example)
+def loss_curves(series: Iterable[Series], theme: str = "light") -> Figure:
+    """Train loss on the left, evaluation loss on the right; several seeds become a mean and a band.
+
+    Example:
+        >>> run = {"label": "lora", "seed": 0, "kind": "eval", "steps": [0, 50], "values": [6.3, 5.5]}
+        >>> loss_curves([run]).alt
+        'Evaluation loss: lora falls from 6.300 to 5.500 (1 seed).'
+    """
+    series = list(series)
+    rows = [
+        (one["label"], one["seed"], one["kind"], step, value)
+        for one in series
+        for step, value in zip(one["steps"], one["values"], strict=True)
+    ]
+    table = Table(("method", "seed", "kind", "step", "loss"), rows)
+    draw = functools.partial(_draw, series)
+    return Figure("loss_curves", draw, CAPTION, describe(series), table, theme)
+
+
+def _draw(series: list[Series], look: Look) -> go.Figure:
+    labels = list(dict.fromkeys(one["label"] for one in series))
+    figure = go.Figure(layout=_panels(look))
+    for label in labels:
+        for kind in PANELS:
+            seeds = [one for one in series if (one["label"], one["kind"]) == (label, kind)]
+            figure.add_traces(_seeds(seeds) if len(seeds) > 1 else [curve(one) for one in seeds])
+    name_once(figure.data)
+    styles = themes.distinct_styles(labels)
+    for trace in figure.data:
+        trace.line.width *= look.line / 2
+        trace.marker.update(size=look.marker, symbol=styles[trace.legendgroup]["symbol"])
+        trace.name = look.wrap(trace.name, look.width - 6 * look.font)
+    return look.with_legend(figure, labels)
+
+
+def _panels(look: Look) -> dict:
+    """The layout of two panels: side by side, or one above the other where the page is narrow."""
+    layout = _axes(stacked=look.narrow)
+    if look.narrow:
+        layout["height"] = 1.1 * look.width
+    return layout
 
 
 def name_once(traces: Iterable[go.Scatter]) -> None:
@@ -94,7 +147,7 @@ def name_once(traces: Iterable[go.Scatter]) -> None:
 
 def curve(one: Series, said: str | None = None) -> go.Scatter:
     """One line; markers where it was evaluated. `said` replaces the seed in the hover text."""
-    style = look.method_style(one["label"])
+    style = themes.method_style(one["label"])
     x, y, _ = PANELS[one["kind"]]
     evaluated = one["kind"] == "eval"
     said = said or f"seed {one['seed']}"
@@ -124,7 +177,7 @@ def _seeds(seeds: list[Series]) -> list[go.Scatter]:
         curve({**one, "steps": common, "values": f(axis=0)}, f"{f.__name__} of {len(seeds)} seeds")
         for f in (table.min, table.max, table.mean)
     )
-    color = look.faint(look.method_style(one["label"])["color"])
+    color = themes.faint(themes.method_style(one["label"])["color"])
     for edge in (low, high):
         edge.update(mode="lines", line_width=0, hoverinfo="skip", hovertemplate=None)
     high.update(fill="tonexty", fillcolor=color)

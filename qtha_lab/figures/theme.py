@@ -5,6 +5,8 @@ Holds styles and templates only; what is drawn is decided by the figure function
 
 import functools
 import zlib
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 
@@ -29,6 +31,14 @@ KNOWN = {
     "oft": (GREY, "dash", "diamond"),
     "boft": (GREY, "longdashdot", "square"),
     "hra": (SKY, "dot", "star"),
+    "qpa": (PINK, "longdashdot", "x"),
+    "quanta": (GREEN, "solid", "square"),
+    "quantum_peft": (SKY, "dash", "diamond"),
+    "quantum_train": (GREEN, "dashdot", "triangle-up"),
+    "randlora": (VERMILLION, "dashdot", "x"),
+    "hira": (VERMILLION, "longdash", "pentagon"),
+    "delora": (VERMILLION, "longdashdot", "triangle-up"),
+    "waveft": (SKY, "solid", "x"),
 }
 
 
@@ -56,6 +66,23 @@ def method_style(label: str) -> dict[str, str]:
     return {"color": color, "dash": dash, "symbol": symbol}
 
 
+def distinct_styles(labels: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The style of each label; where two would look the same, the later one takes another symbol.
+
+    Example:
+        >>> styles = distinct_styles(["qtha", "lora"])
+        >>> styles["lora"] == method_style("lora")
+        True
+    """
+    found: dict[str, dict[str, str]] = {}
+    for label in dict.fromkeys(labels):
+        style = method_style(label)
+        taken = {one["symbol"] for one in found.values() if one["color"] == style["color"]}
+        free = [s for s in (style["symbol"], *SYMBOLS) if s not in taken]
+        found[label] = {**style, "symbol": free[0] if free else style["symbol"]}
+    return found
+
+
 def _from_name(text: str, avoid: tuple[str, ...] = ()) -> tuple[str, str, str]:
     """A style that depends on the spelling only, so it is the same in every process."""
     number = zlib.crc32(text.encode())
@@ -72,20 +99,50 @@ def faint(color: str, opacity: float = 0.2) -> str:
     return f"rgba({red},{green},{blue},{opacity})"
 
 
+def mix(color: str, paper: str, share: float) -> str:
+    """The colour on paper as if it were see-through, yet opaque: `share` of it, the rest paper.
+
+    Example:
+        >>> mix("#000000", "#ffffff", 0.2)
+        '#cccccc'
+    """
+    pairs = ((int(color[i : i + 2], 16), int(paper[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(share * a + (1 - share) * b):02x}" for a, b in pairs)
+
+
+class Inks(NamedTuple):
+    """The colours of text and axes, of grid lines, and of the paper."""
+
+    text: str
+    grid: str
+    paper: str
+
+
+INKS = {
+    "light": Inks("#1f2328", "#d9dde3", "#ffffff"),
+    "dark": Inks("#e6e8eb", "#3b4048", "#111111"),
+    "page": Inks(GREY, "rgba(128,128,128,0.25)", "rgba(0,0,0,0)"),
+}
+
+
+def inks(theme: str) -> Inks:
+    """The inks of a theme.
+
+    Raises:
+        ValueError: If there is no such theme.
+    """
+    if theme not in INKS:
+        raise ValueError(f"theme must be one of {', '.join(INKS)}, not {theme!r}")
+    return INKS[theme]
+
+
 def template(theme: str = "light") -> go.layout.Template:
     """The plotly template `"light"`, `"dark"`, or `"page"`: no background, ink readable on both.
 
     Raises:
         ValueError: If there is no such theme.
     """
-    inks = {
-        "light": ("#1f2328", "#d9dde3", "#ffffff"),
-        "dark": ("#e6e8eb", "#3b4048", "#111111"),
-        "page": (GREY, "rgba(128,128,128,0.25)", "rgba(0,0,0,0)"),
-    }
-    if theme not in inks:
-        raise ValueError(f"theme must be one of {', '.join(inks)}, not {theme!r}")
-    ink, grid, paper = inks[theme]
+    ink, grid, paper = inks(theme)
     axis = {
         "gridcolor": grid, "linecolor": ink, "showline": True, "zeroline": False, "ticks": "outside",
         "tickcolor": ink, "automargin": True, "title": {"standoff": 8},

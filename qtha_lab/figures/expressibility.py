@@ -1,0 +1,86 @@
+"""How near the states of an ansatz come to random ones (Haar), against its layers.
+
+Divergences come from elsewhere; a small one is no promise of a good fit, and hard to train.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import TypedDict
+
+import plotly.graph_objects as go
+
+from qtha_lab.figures import labels, ticks
+from qtha_lab.figures import theme as themes
+from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.look import Look
+from qtha_lab.figures.registry import figure_function
+from qtha_lab.figures.table import Table
+
+
+class Expressed(TypedDict):
+    """The divergence of an ansatz's fidelities from those of Haar-random states."""
+
+    ansatz: str
+    n_layers: int
+    kl: float
+
+
+def _example() -> dict:
+    told = {"qtha": (0.31, 0.06, 0.02, 0.012), "strongly_entangling": (0.24, 0.03, 0.011, 0.009),
+            "product": (0.62, 0.55, 0.53, 0.52)}  # fmt: skip
+    points = [
+        {"ansatz": name, "n_layers": layers, "kl": kl}
+        for name, values in told.items()
+        for layers, kl in enumerate(values, start=1)
+    ]
+    return {"points": points, "n_qubits": 4}
+
+
+@figure_function(example=_example)
+def expressibility(
+    points: Sequence[Expressed], n_qubits: int | None = None, theme: str = "light"
+) -> Figure:
+    """Divergence from Haar-random states against layers, one line an ansatz; lower is more expressive.
+
+    Example:
+        >>> expressibility([{"ansatz": "qtha", "n_layers": 1, "kl": 0.3}]).alt
+        'Divergence from random states (smaller is more expressive): qtha 0.3 at 1 layer.'
+
+    Source:
+        Sim, Johnson and Aspuru-Guzik 2019, arXiv:1905.10876, equation 8.
+    """
+    lines: dict[str, list[Expressed]] = {}
+    for point in sorted(points, key=lambda p: p["n_layers"]):
+        lines.setdefault(point["ansatz"], []).append(point)
+    said = "; ".join(f"{name} {_told(line)}" for name, line in lines.items()) or "none measured"
+    of = f" of {n_qubits} qubits" if n_qubits else ""
+    alt = f"Divergence from random states{of} (smaller is more expressive): {said}."
+    caption = (
+        f"Kullback–Leibler divergence of the fidelities between states{of} at random angles from those of "
+        "Haar-random states, against the layers. It depends on the number of samples and bins, and does "
+        "not say whether the circuit can be trained."
+    )
+    table = Table.of(
+        [{"expressibility" if k == "kl" else k: v for k, v in p.items()} for p in points]
+    )
+    return Figure("expressibility", functools.partial(_draw, lines), caption, alt, table, theme)
+
+
+def _told(line: list[Expressed]) -> str:
+    first, last = line[0], line[-1]
+    end = f"{last['kl']:.3g} at {last['n_layers']} layer{'s' if last['n_layers'] > 1 else ''}"
+    return end if first is last else f"goes from {first['kl']:.3g} at {first['n_layers']} to {end}"
+
+
+def _draw(lines: dict[str, list[Expressed]], look: Look) -> go.Figure:
+    styles = themes.distinct_styles(lines)
+    figure = go.Figure()
+    for name, line in lines.items():
+        x, y = [p["n_layers"] for p in line], [p["kl"] for p in line]
+        said = f"{name}<br>%{{x}} layers: %{{y:.3g}}<extra></extra>"
+        figure.add_trace(look.line_of(name, styles[name], x=x, y=y, hovertemplate=said))
+    shown = [p["kl"] for line in lines.values() for p in line]
+    few = max((p["n_layers"] for line in lines.values() for p in line), default=1) <= 12
+    figure.update_xaxes(title_text=labels.axis("n_layers"), **({"dtick": 1} if few else {}))
+    figure.update_yaxes(title_text=labels.axis("expressibility"), **ticks.log_axis(shown))
+    return look.with_legend(figure, list(lines))

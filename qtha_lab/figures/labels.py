@@ -1,0 +1,98 @@
+"""What quantities are called on axes and in tables, with units, and the same for LaTeX.
+
+A name that is not listed is shown as it is, so that a new measure needs no entry to be drawn.
+"""
+
+from typing import NamedTuple
+
+
+class Label(NamedTuple):
+    """The words of a quantity, its unit and its symbol in LaTeX's mathematics."""
+
+    words: str
+    unit: str = ""
+    symbol: str = ""
+
+
+LABELS = {
+    "step": Label("step"),
+    "seed": Label("seed"),
+    "method": Label("method"),
+    "layer": Label("layer"),
+    "seeds": Label("seeds"),
+    "loss": Label("loss", "nats", r"\mathcal{L}"),
+    "train_loss": Label("train loss", "nats", r"\mathcal{L}_\mathrm{train}"),
+    "eval_loss": Label("evaluation loss", "nats", r"\mathcal{L}_\mathrm{eval}"),
+    "eval_loss_start": Label("evaluation loss at the start", "nats"),
+    "perplexity": Label("perplexity"),
+    "token_accuracy": Label("token accuracy"),
+    "accuracy": Label("accuracy"),
+    "macro_f1": Label("macro F1"),
+    "exact_match": Label("exact match"),
+    "bleu4": Label("BLEU-4"),
+    "rougeL": Label("ROUGE-L"),
+    "trainable_parameters": Label("trainable parameters", "", "P"),
+    "seconds_per_step": Label("time a step", "s"),
+    "wall_seconds": Label("wall time", "s"),
+    "peak_memory_mib": Label("peak memory", "MiB"),
+    "adapter_kib": Label("adapter size", "KiB"),
+    "n_qubits": Label("qubits", "", "n"),
+    "n_layers": Label("circuit layers", "", "L"),
+    "gradient_variance": Label("variance of the gradient", "", r"\mathrm{Var}[\partial_k C]"),
+    "expressibility": Label("KL from Haar", "nats", r"D_\mathrm{KL}"),
+    "singular_value": Label("singular value σ", "", r"\sigma_i"),
+    "index": Label("index i", "", "i"),
+    "bond": Label("bond"),
+    "bond_dim": Label("bond dimension", "", r"\chi"),
+    "max_bond": Label("largest useful bond dimension"),
+    "entropy_bits": Label("entanglement entropy", "bits", "S"),
+    "value": Label("value", "rad", r"\theta"),
+    "gradient": Label("gradient", "1/rad", r"\partial_\theta"),
+}
+
+
+def label_of(name: str) -> Label:
+    """The label of a quantity by its name in our data."""
+    return LABELS.get(name) or Label(name.replace("_", " "))
+
+
+def axis(name: str) -> str:
+    """An axis title with its unit.
+
+    Example:
+        >>> axis("eval_loss"), axis("n_qubits"), axis("hub_score")
+        ('evaluation loss (nats)', 'qubits', 'hub score')
+    """
+    words, unit, _ = label_of(name)
+    return f"{words} ({unit})" if unit else words
+
+
+def latex(name: str) -> str:
+    r"""The same for LaTeX, with the symbol in front of the unit.
+
+    Example:
+        >>> print(latex("eval_loss"))
+        evaluation loss $\mathcal{L}_\mathrm{eval}$ (nats)
+    """
+    words, unit, symbol = label_of(name)
+    parts = [escape(words), f"${symbol}$" if symbol else "", f"({escape(unit)})" if unit else ""]
+    return " ".join(part for part in parts if part)
+
+
+SPECIAL = {c: "\\" + c for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "–": "--", "×": r"$\times$", "±": r"$\pm$", "≥": r"$\geq$", "≤": r"$\leq$", "→": r"$\to$",
+    "⟨": r"$\langle$", "⟩": r"$\rangle$", "·": r"$\cdot$", "π": r"$\pi$", "σ": r"$\sigma$",
+    "Δ": r"$\Delta$", "ϕ": r"$\phi$", "θ": r"$\theta$", "χ": r"$\chi$", "µ": r"$\mu$", "…": r"\dots{}",
+    "−": "$-$", "²": r"$^2$", "∂": r"$\partial$",
+}  # fmt: skip
+
+
+def escape(text: str) -> str:
+    r"""Text as LaTeX sets it, with every engine: specials escaped, our symbols as mathematics.
+
+    Example:
+        >>> print(escape("qtha(init=balanced_2) 5 % ± 1"))
+        qtha(init=balanced\_2) 5 \% $\pm$ 1
+    """
+    return "".join(SPECIAL.get(character, character) for character in text)

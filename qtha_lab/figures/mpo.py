@@ -1,0 +1,146 @@
+"""A matrix product operator as a diagram: cores in a row, bonds as thick as they are wide.
+
+Takes sizes; decomposes nothing.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from qtha_lab.figures import theme as themes
+from qtha_lab.figures.canvas import Canvas
+from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.look import Look
+from qtha_lab.figures.registry import figure_function
+from qtha_lab.figures.table import Table
+
+
+def _example() -> dict:
+    return {"in_dims": (6, 4, 4, 2), "out_dims": (4, 2, 2, 1), "bonds": (3, 8, 2),
+            "entropies": (0.92, 1.71, 0.33)}  # fmt: skip
+
+
+@figure_function(example=_example)
+def mpo_diagram(
+    in_dims: Sequence[int],
+    out_dims: Sequence[int],
+    bonds: Sequence[int],
+    entropies: Sequence[float] | None = None,
+    theme: str = "light",
+) -> Figure:
+    """Cores with their output legs up, input legs down, and a bond between each two.
+
+    Args:
+        in_dims: Input factor of each core.
+        out_dims: Output factor of each core.
+        bonds: Bond dimension between each two neighbours.
+        entropies: Entanglement entropy in bits of each bond, where known.
+
+    Raises:
+        ValueError: If the lengths do not belong together.
+
+    Example:
+        >>> mpo_diagram((2, 2), (2, 2), (2,)).alt
+        'MPO of 2 cores for a 4 × 4 matrix: bonds 2 (largest useful: 4), 16 parameters against 16 dense.'
+    """
+    n = len(in_dims)
+    if len(out_dims) != n or len(bonds) != n - 1:
+        raise ValueError(
+            f"{n} in_dims need {n} out_dims and {n - 1} bonds, not {len(out_dims)} and {len(bonds)}"
+        )
+    if entropies is not None and len(entropies) != len(bonds):
+        raise ValueError(f"{len(bonds)} bonds need {len(bonds)} entropies, not {len(entropies)}")
+    useful = largest_bonds(in_dims, out_dims)
+    rows, columns = math.prod(out_dims), math.prod(in_dims)
+    alt = (
+        f"MPO of {n} cores for a {rows:,} × {columns:,} matrix: bonds {_list(bonds)} "
+        f"(largest useful: {_list(useful)}), {n_parameters(in_dims, out_dims, bonds):,} parameters "
+        f"against {rows * columns:,} dense."
+    )
+    caption = (
+        "A circle is a core; the numbers are sizes: legs up carry the output, legs down the input, lines "
+        "between cores the bonds, thicker with the logarithm of their dimension. Sizes say what an "
+        "operator can hold, not what it does hold."
+    )
+    table = Table(
+        ("bond", "bond_dim", "max_bond", "entropy_bits"),
+        [
+            (k + 1, bonds[k], useful[k], entropies[k] if entropies is not None else None)
+            for k in range(n - 1)
+        ],
+    )
+    draw = functools.partial(_draw, in_dims, out_dims, bonds, entropies)
+    return Figure("mpo", draw, caption, alt, table, theme, "Matrix product operator")
+
+
+def largest_bonds(in_dims: Sequence[int], out_dims: Sequence[int]) -> list[int]:
+    """The bond dimensions that suffice for any matrix: the smaller side of each cut.
+
+    Example:
+        >>> largest_bonds((2, 2, 2), (2, 2, 2))
+        [4, 4]
+    """
+    sizes = [i * o for i, o in zip(in_dims, out_dims, strict=True)]
+    cuts = range(1, len(sizes))
+    return [min(math.prod(sizes[:k]), math.prod(sizes[k:])) for k in cuts]
+
+
+def n_parameters(in_dims: Sequence[int], out_dims: Sequence[int], bonds: Sequence[int]) -> int:
+    """The entries of all cores, the sum of R_k · i_k · o_k · R_{k+1}."""
+    edges = [1, *bonds, 1]
+    return sum(
+        edges[k] * i * o * edges[k + 1]
+        for k, (i, o) in enumerate(zip(in_dims, out_dims, strict=True))
+    )
+
+
+def _list(numbers: Sequence[int]) -> str:
+    return ", ".join(f"{number:,}" for number in numbers) or "none"
+
+
+def _draw(
+    in_dims: Sequence[int], out_dims: Sequence[int], bonds: Sequence[int],
+    entropies: Sequence[float] | None, look: Look,
+) -> go.Figure:  # fmt: skip
+    canvas = Canvas(look)
+    gap = min(look.width / len(in_dims), 12 * look.font)
+    left = (look.width - gap * (len(in_dims) - 1)) / 2
+    size, leg = 2.6 * look.font, 2.6 * look.font
+    middle = leg + 1.8 * look.font
+    xs = [left + gap * k for k in range(len(in_dims))]
+    for k, x in enumerate(xs):
+        for sign, dim in ((-1, out_dims[k]), (1, in_dims[k])):
+            canvas.stroke((x, middle), (x, middle + sign * leg))
+            canvas.text((x, middle + sign * (leg + 0.8 * look.font)), str(dim))
+        canvas.box((x, middle), (size, size), _fill(look), radius=True)
+        canvas.text((x, middle), f"{k + 1}")
+        canvas.spot((x, middle), f"core {k + 1}<br>in {in_dims[k]}, out {out_dims[k]}")
+    for k, bond in enumerate(bonds):
+        _draw_bond(
+            canvas,
+            (xs[k], middle),
+            (xs[k + 1], middle),
+            bond,
+            entropies[k] if entropies is not None else None,
+        )
+    return canvas.figure(2 * middle)
+
+
+def _draw_bond(canvas: Canvas, start: tuple, end: tuple, bond: int, entropy: float | None) -> None:
+    look = canvas.look
+    thick = 0.6 + 1.1 * math.log2(max(bond, 1))
+    canvas.stroke(start, end, thick)
+    x, y = (start[0] + end[0]) / 2, start[1]
+    away = 0.75 * look.font + thick * look.line / 2
+    canvas.text((x, y - away), str(bond))
+    said = f"bond of {bond}"
+    if entropy is not None:
+        canvas.text((x, y + away), f"{entropy:.2f} bits", look.small)
+        said += f"<br>entropy {entropy:.3f} bits"
+    canvas.spot((x, y), said)
+
+
+def _fill(look: Look) -> str:
+    return themes.mix(themes.BLUE, look.inks.paper if look.theme != "page" else "#ffffff", 0.25)

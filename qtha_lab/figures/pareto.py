@@ -1,0 +1,127 @@
+"""Quality against cost, one point a method: who is beaten by nobody.
+
+Cost may be parameters, time or memory. A front over a few runs says nothing of methods not tried.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
+
+import plotly.graph_objects as go
+
+from qtha_lab.figures import labels, ticks
+from qtha_lab.figures import theme as themes
+from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.look import Look
+from qtha_lab.figures.registry import figure_function
+from qtha_lab.figures.table import Table, written
+
+
+class Point(TypedDict):
+    """A method's cost and quality: means over the seeds, and the smallest and largest where known."""
+
+    label: str
+    cost: float
+    quality: float
+    quality_low: NotRequired[float]
+    quality_high: NotRequired[float]
+
+
+def _example() -> dict:
+    told = [
+        ("lora(r=8)", 30720, 4.122, 4.084, 4.146), ("lora(r=2)", 7680, 4.152, 4.124, 4.179),
+        ("qtha(r=4,waist=16,bond_dim=3)", 6900, 4.236, 4.197, 4.264),
+        ("qtha(r=4,waist=16,bond_dim=3,init=balanced)", 6900, 4.204, 4.165, 4.235),
+        ("ia3", 1152, 4.301, 4.280, 4.322),
+    ]  # fmt: skip
+    names = ("label", "cost", "quality", "quality_low", "quality_high")
+    return {"points": [dict(zip(names, row, strict=True)) for row in told]}
+
+
+@figure_function(example=_example)
+def pareto(
+    points: Sequence[Point],
+    cost: str = "trainable_parameters",
+    quality: str = "eval_loss",
+    lower_is_better: bool = True,
+    theme: str = "light",
+) -> Figure:
+    """Quality against cost with the front of those that no other beats in both.
+
+    Args:
+        points: One a method; bars run from `quality_low` to `quality_high`.
+        cost: What the cost is, as in `labels`; less is better.
+        quality: What the quality is, as in `labels`.
+        lower_is_better: Whether a small quality is the good one, as of a loss.
+
+    Example:
+        >>> few, many = {"label": "a", "cost": 10, "quality": 3.0}, {"label": "b", "cost": 99, "quality": 3.5}
+        >>> pareto([few, many]).alt
+        'Of 2 methods 1 is not beaten in both evaluation loss and trainable parameters: a (10, 3).'
+    """
+    points = list(points)
+    best = front(points, lower_is_better)
+    said = "; ".join(f"{p['label']} ({written(p['cost'])}, {written(p['quality'])})" for p in best)
+    good, dear = labels.label_of(quality).words, labels.label_of(cost).words
+    title = f"{_capital(good)} against {dear}"
+    verb = "is" if len(best) == 1 else "are"
+    alt = (
+        f"Of {len(points)} methods {len(best)} {verb} not beaten in both {good} and {dear}: {said}."
+    )
+    caption = (
+        f"{_capital(labels.axis(quality))} against {labels.axis(cost)}, means over the seeds with bars from "
+        "the smallest to the largest. The dotted line joins the methods that no other beats in both; bars "
+        "that overlap leave the order open."
+    )
+    names = {"label": "method", "cost": cost, "quality": quality}
+    records = [{names.get(k, k): v for k, v in p.items()} for p in points]
+    draw = functools.partial(_draw, points, best, cost, quality)
+    return Figure(f"pareto_{quality}_{cost}", draw, caption, alt, Table.of(records), theme, title)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def front(points: Sequence[Point], lower_is_better: bool = True) -> list[Point]:
+    """The points that no other is at least as good as in both and better in one, cheapest first."""
+    sign = 1 if lower_is_better else -1
+
+    def beats(one: Point, other: Point) -> bool:
+        a, b = (one["cost"], sign * one["quality"]), (other["cost"], sign * other["quality"])
+        return a[0] <= b[0] and a[1] <= b[1] and a != b
+
+    kept = [p for p in points if not any(beats(other, p) for other in points)]
+    return sorted(kept, key=lambda p: p["cost"])
+
+
+def _draw(points: list[Point], best: list[Point], cost: str, quality: str, look: Look) -> go.Figure:
+    figure = go.Figure()
+    along, up = [p["cost"] for p in best], [p["quality"] for p in best]
+    line = {"dash": "dot", "width": 0.7 * look.line, "color": look.inks.text}
+    figure.add_scatter(x=along, y=up, mode="lines", line=line, showlegend=False, hoverinfo="skip")
+    styles = themes.distinct_styles(p["label"] for p in points)
+    for point in points:
+        figure.add_trace(_marker(point, styles[point["label"]], look))
+    figure.update_xaxes(title_text=labels.axis(cost), **_cost_axis([p["cost"] for p in points]))
+    figure.update_yaxes(title_text=labels.axis(quality))
+    return look.with_legend(figure, [p["label"] for p in points])
+
+
+def _cost_axis(costs: list[float]) -> dict:
+    """Logarithmic where the costs are far apart, else from zero."""
+    if costs and min(costs) > 0 and max(costs) > 4 * min(costs):
+        return ticks.log_axis(costs, ticks.thousands)
+    return {"rangemode": "tozero", "nticks": 6}
+
+
+def _marker(point: Point, style: dict[str, str], look: Look) -> go.Scatter:
+    label, value = point["label"], point["quality"]
+    bar = {
+        "type": "data", "symmetric": False, "thickness": 0.7 * look.line, "width": 0.6 * look.marker,
+        "array": [point.get("quality_high", value) - value],
+        "arrayminus": [value - point.get("quality_low", value)],
+    }  # fmt: skip
+    said = f"{label}<br>%{{x:,.4g}}, %{{y:.4g}}<extra></extra>"
+    marked = look.line_of(label, style, x=[point["cost"]], y=[value], hovertemplate=said)
+    return marked.update(error_y=bar, mode="markers", marker_size=1.5 * look.marker)

@@ -1,0 +1,73 @@
+"""Where a figure comes from, as plain words that fit into every format: runs, commit, versions.
+
+Holds no time, so that the same figure written twice is the same file.
+"""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from qtha_lab import paths
+
+PACKAGES = ("qtha-lab", "plotly", "kaleido")
+
+
+def versions() -> dict[str, str]:
+    """The versions of what draws."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The runs behind a figure, the commits they ran at, and the versions that drew it.
+
+    Example:
+        >>> origin = Origin(runs=["r1", "r2"], commits=["abc"], versions={"plotly": "7.1.0"})
+        >>> origin.words()
+        {'runs': 'r1, r2', 'commit': 'abc', 'versions': 'plotly 7.1.0'}
+    """
+
+    runs: Iterable[str] = ()
+    commits: Iterable[str] = ()
+    versions: dict[str, str] = field(default_factory=versions)
+
+    def words(self) -> dict[str, str]:
+        """What is known, as text by name."""
+        told = {
+            "runs": ", ".join(self.runs),
+            "commit": ", ".join(dict.fromkeys(self.commits)),
+            "versions": ", ".join(f"{name} {version}" for name, version in self.versions.items()),
+        }
+        return {name: text for name, text in told.items() if text}
+
+
+def this_checkout() -> list[str]:
+    """The commit of the code that draws, where it lies in a git checkout."""
+    if not (paths.CHECKOUT / ".git").exists():
+        return []
+    words = ["git", "-C", str(paths.CHECKOUT), "rev-parse", "HEAD"]
+    try:
+        said = subprocess.run(words, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [said.stdout.strip()] if said.returncode == 0 else []
+
+
+def build_date(form: str) -> str | None:
+    """The time that `SOURCE_DATE_EPOCH` gives, in UTC; None where it is not set.
+
+    Source:
+        https://reproducible-builds.org/specs/source-date-epoch/
+    """
+    said = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return time.strftime(form, time.gmtime(int(said))) if said.isdigit() else None

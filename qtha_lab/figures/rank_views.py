@@ -1,0 +1,154 @@
+"""A measure of rank for every adapted layer: bars for a few layers, a heat map for many.
+
+Which view of the update was measured is named by the caller; a rank is no measure of quality.
+"""
+
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+
+from qtha_lab.figures import theme as themes
+from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.look import Look
+from qtha_lab.figures.registry import figure_function
+from qtha_lab.figures.table import Table
+
+PATTERNS = ("", "/", "x", "\\", ".", "+", "-", "|")
+
+
+def _example() -> dict:
+    layers = [f"model.layers.{n}.self_attn.{p}_proj" for n in range(4) for p in "qv"]
+    ranks = {
+        "lora": dict(zip(layers, (6.1, 6.8, 5.9, 6.2, 5.5, 6.6, 5.8, 7.1), strict=True)),
+        "qtha": dict(zip(layers, (2.2, 2.9, 2.1, 2.7, 1.9, 2.6, 2.3, 3.0), strict=True)),
+    }
+    return {"ranks": ranks, "limit": 8}
+
+
+@figure_function(example=_example)
+def rank_by_layer(
+    ranks: Mapping[str, Mapping[str, float]],
+    measure: str = "effective rank",
+    limit: float | None = None,
+    theme: str = "light",
+) -> Figure:
+    """A rank of each layer's update by method.
+
+    Args:
+        ranks: By label, then by layer name.
+        measure: Which rank of which view, for the axis.
+        limit: The rank that none can exceed, drawn as a line.
+
+    Example:
+        >>> rank_by_layer({"lora": {"0.q": 4.0, "0.v": 6.0}}).alt
+        'Effective rank by layer: lora 4 to 6, mean 5, over 2 layers.'
+    """
+    layers = list(dict.fromkeys(layer for one in ranks.values() for layer in one))
+    grid = np.array([[one.get(layer, np.nan) for layer in layers] for one in ranks.values()])
+    said = "; ".join(_told(label, one) for label, one in ranks.items()) or "nothing measured"
+    bound = f"; no update can exceed {limit:g}" if limit is not None else ""
+    caption = (
+        f"{_capital(measure)} of the update of each adapted layer{bound}. A high rank is not a better "
+        "fine-tune: it says over how many directions the change is spread."
+    )
+    rows = [(label, k, v) for label, one in ranks.items() for k, v in one.items()]
+    table = Table(("method", "layer", measure), rows)
+    draw = functools.partial(_draw, list(ranks), short(layers), grid, measure, limit)
+    alt = f"{_capital(measure)} by layer: {said}."
+    return Figure("rank_by_layer", draw, caption, alt, table, theme)
+
+
+def short(layers: list[str]) -> list[str]:
+    """Layer names without the dotted parts that all share.
+
+    Example:
+        >>> short(["model.layers.0.attn.q", "model.layers.1.attn.q"])
+        ['0', '1']
+    """
+    parts = [layer.split(".") for layer in layers]
+    if len(layers) < 2 or len({len(p) for p in parts}) > 1:
+        return layers
+    told = [i for i, column in enumerate(zip(*parts, strict=True)) if len(set(column)) > 1]
+    return [" ".join(p[i] for i in told) for p in parts] if told else layers
+
+
+def _told(label: str, one: Mapping[str, float]) -> str:
+    values = list(one.values())
+    if not values:
+        return f"{label} without layers"
+    span = f"{min(values):.3g} to {max(values):.3g}, mean {np.mean(values):.3g}"
+    return f"{label} {span}, over {len(values)} layer{'s' if len(values) > 1 else ''}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _draw(
+    names: list[str],
+    layers: list[str],
+    grid: np.ndarray,
+    measure: str,
+    limit: float | None,
+    look: Look,
+) -> go.Figure:
+    bar_width = (look.width - 5 * look.font) / max(1, grid.size + len(layers))
+    if bar_width < 0.35 * look.font:
+        return _heat_map(names, layers, grid, measure, limit, look)
+    figure = go.Figure()
+    for number, (name, values) in enumerate(zip(names, grid, strict=True)):
+        pattern = {
+            "shape": PATTERNS[number % len(PATTERNS)],
+            "size": 0.5 * look.font,
+            "solidity": 0.25,
+        }
+        color = themes.method_style(name)["color"]
+        said = f"{name}<br>%{{x}}: %{{y:.3g}}<extra></extra>"
+        wrapped = look.wrap(name, look.width - 6 * look.font)
+        marker = {
+            "color": color,
+            "pattern": {**pattern, "fgcolor": look.inks.paper, "bgcolor": color},
+        }
+        figure.add_bar(x=layers, y=values, name=wrapped, marker=marker, hovertemplate=said)
+    if limit is not None:
+        line = {"dash": "dot", "width": 0.8 * look.line, "color": look.inks.text}
+        figure.add_hline(limit, line=line)
+        note = {"text": f"limit {limit:g}", "font": {"size": look.small}, "showarrow": False}
+        figure.add_annotation(x=1, xref="paper", xanchor="right", y=limit, yanchor="bottom", **note)
+    slanted = look.text_width(max(layers, key=len, default="")) * len(layers) > 0.8 * look.width
+    figure.update_xaxes(type="category", tickangle=-90 if slanted else 0, showgrid=False)
+    top_of = max(np.nanmax(grid, initial=0), limit or 0)
+    figure.update_yaxes(title_text=measure, range=[0, 1.12 * top_of or 1])
+    figure.layout.bargap = 0.25
+    return look.with_legend(figure, names)
+
+
+def _heat_map(
+    names: list[str],
+    layers: list[str],
+    grid: np.ndarray,
+    measure: str,
+    limit: float | None,
+    look: Look,
+) -> go.Figure:
+    bar = {
+        "title": {"text": ""},
+        "thickness": look.font,
+        "tickfont": {"size": look.small},
+        "outlinewidth": 0,
+    }
+    wrapped = [look.wrap(name, 0.3 * look.width) for name in names]
+    said = "%{y}<br>layer %{x}: %{z:.3g}<extra></extra>"
+    heat = go.Heatmap(
+        x=layers, y=wrapped, z=grid, colorscale="Cividis", colorbar=bar, hovertemplate=said,
+        zmin=0, zmax=limit,
+    )  # fmt: skip
+    figure = go.Figure(heat)
+    title = {"text": measure, "font": {"size": look.font}, "x": 0.99, "xanchor": "right"}
+    title |= {"yref": "container", "y": 0.98, "yanchor": "top"}
+    figure.update_xaxes(type="category", title_text="layer", showgrid=False, nticks=12)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    height = (7 + 3 * len(names)) * look.font
+    return figure.update_layout(title=title, margin_t=2 * look.font, height=height)

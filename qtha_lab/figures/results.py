@@ -1,0 +1,122 @@
+"""The results of a comparison as a table, drawn with the rules of a printed one.
+
+Takes rows of ready text (as `qtha_lab.compare.rows` makes them); computes no mean.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from qtha_lab.figures.canvas import Canvas
+from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.look import Look
+from qtha_lab.figures.registry import figure_function
+from qtha_lab.figures.table import Table
+
+CAPTION = (
+    "Means over the seeds, with the smallest and largest value in brackets, which is no confidence "
+    "interval. Each method ran at the learning rate given to it."
+)
+
+
+def _example() -> dict:
+    rows = [
+        ("lora(r=8)", "30,720", "3", "4.410", "4.122 [4.084–4.146]", "3.895 [3.844–3.946]", "0.099"),
+        ("qtha(r=4,waist=16,bond_dim=3)", "6,900", "3", "4.410", "4.236 [4.197–4.264]",
+         "4.145 [4.085–4.244]", "0.163"),
+    ]  # fmt: skip
+    titles = (
+        "method",
+        "parameters",
+        "seeds",
+        "eval loss, start",
+        "eval loss",
+        "train loss",
+        "s a step",
+    )
+    return {"rows": [dict(zip(titles, row, strict=True)) for row in rows]}
+
+
+@figure_function(example=_example)
+def results_table(
+    rows: Sequence[Mapping[str, str]],
+    caption: str = CAPTION,
+    best: str = "eval loss",
+    theme: str = "light",
+) -> Figure:
+    """A line a method under printed rules; columns that do not fit the page go on below.
+
+    Args:
+        rows: Titles and ready text, the first column being the method.
+        caption: What the numbers are.
+        best: The column whose smallest number the alt text names.
+
+    Example:
+        >>> rows = [{"method": "lora", "eval loss": "3.1"}, {"method": "qtha", "eval loss": "3.4"}]
+        >>> results_table(rows).alt
+        'Table of 2 methods: the smallest eval loss is 3.1 of lora.'
+    """
+    table = Table.of([dict(row) for row in rows])
+    name = table.columns[0] if table.columns else "method"
+    told = [row for row in rows if _number(row.get(best)) is not None]
+    alt = f"Table of {len(rows)} methods."
+    if told:
+        first = min(told, key=lambda row: _number(row[best]))
+        alt = f"{alt[:-1]}: the smallest {best} is {first[best]} of {first[name]}."
+    return Figure("results", functools.partial(_draw, table), caption, alt, table, theme)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float((text or "").split()[0].replace(",", ""))
+    except (ValueError, IndexError):
+        return None
+
+
+def _draw(table: Table, look: Look) -> go.Figure:
+    canvas = Canvas(look)
+    widest = 0.42 * look.width
+    columns = [
+        [look.wrap(title, 7 * look.font), *(look.wrap(cell, widest).replace(" [", "<br>[") for cell in cells)]
+        for title, cells in zip(table.columns, zip(*table.cells(), strict=True) if table.rows else
+                                [()] * len(table.columns), strict=True)
+    ]  # fmt: skip
+    y = 0.6 * look.font
+    for block in _blocks([max(map(look.text_width, column)) for column in columns], look):
+        y = _draw_block(canvas, [columns[i] for i in block], [table.numeric()[i] for i in block], y)
+    return canvas.figure(y)
+
+
+def _blocks(widths: list[float], look: Look) -> list[list[int]]:
+    """Column numbers, cut into blocks that fit the page; each begins with the first column."""
+    blocks: list[list[int]] = [[0]] if widths else []
+    used = first = widths[0] + look.font if widths else 0.0
+    for number, width in enumerate(widths[1:], start=1):
+        if used + width + look.font > look.width and len(blocks[-1]) > 1:
+            blocks.append([0])
+            used = first
+        blocks[-1].append(number)
+        used += width + look.font
+    return blocks
+
+
+def _draw_block(canvas: Canvas, columns: list[list[str]], numeric: list[bool], y: float) -> float:
+    """Draw some columns from a height downward; the height below them."""
+    look = canvas.look
+    widths = [max(map(look.text_width, column)) for column in columns]
+    spare = max(0.0, look.width - look.font - sum(widths)) / max(1, len(columns) - 1)
+    gap = min(spare, 3 * look.font)
+    right = 0.5 * look.font + sum(widths) + gap * (len(columns) - 1)
+    for number, cells in enumerate(zip(*columns, strict=True)):
+        tall = (1.25 * max(cell.count("<br>") + 1 for cell in cells) + 0.4) * look.font
+        if number < 2:
+            canvas.stroke((0.5 * look.font, y), (right, y), 1.0 if number == 0 else 0.6)
+        x = 0.5 * look.font
+        for cell, width, is_number in zip(cells, widths, numeric, strict=True):
+            at, side = (x + width, "middle left") if is_number else (x, "middle right")
+            canvas.text((at, y + tall / 2), cell, side=side)
+            x += width + gap
+        y += tall
+    canvas.stroke((0.5 * look.font, y), (right, y), 1.0)
+    return y + 1.2 * look.font

@@ -1,0 +1,125 @@
+"""How the gradient of a circuit shrinks with its size (barren plateaus).
+
+Variances come from elsewhere; one variance is of one cost function and one distribution of angles.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import TypedDict
+
+import numpy as np
+import plotly.graph_objects as go
+
+from qtha_lab.figures import labels, ticks
+from qtha_lab.figures import theme as themes
+from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.look import Look
+from qtha_lab.figures.registry import figure_function
+from qtha_lab.figures.table import Table
+
+
+class Variance(TypedDict):
+    """The variance of a gradient entry at random angles for one circuit size."""
+
+    ansatz: str
+    n_qubits: int
+    n_layers: int
+    variance: float
+
+
+def _example() -> dict:
+    points = [
+        {"ansatz": name, "n_qubits": n, "n_layers": layers, "variance": 0.4 * rate**-n + floor}
+        for name, layers, rate, floor in (
+            ("two_design", 8, 2.0, 0), ("qtha", 1, 1.2, 0.02), ("qtha", 4, 1.6, 0.001)
+        )
+        for n in (2, 4, 6, 8, 10)
+    ]  # fmt: skip
+    return {"points": points}
+
+
+@figure_function(example=_example)
+def gradient_variance(points: Sequence[Variance], theme: str = "light") -> Figure:
+    """Variance of the gradient against qubits, one line an ansatz and number of layers.
+
+    Example:
+        >>> sizes = [{"ansatz": "a", "n_qubits": n, "n_layers": 1, "variance": 2.0**-n} for n in (2, 4)]
+        >>> gradient_variance(sizes).alt
+        'Variance of the gradient from 2 to 4 qubits: a, 1 layer: falls 2 times a qubit.'
+    """
+    points = list(points)
+    lines = group(points)
+    sizes = [p["n_qubits"] for p in points]
+    told = "; ".join(f"{label}: {_told(line)}" for label, line in lines.items()) or "none measured"
+    reach = f" from {min(sizes)} to {max(sizes)} qubits" if sizes else ""
+    caption = (
+        "Variance of the gradient over random angles against the number of qubits. The thin dotted line falls "
+        "as 2⁻ⁿ, the law of a two-design. A variance at random angles says nothing of the gradient at a "
+        "chosen start, nor after training."
+    )
+    table = Table.of(
+        [{"gradient_variance" if k == "variance" else k: v for k, v in p.items()} for p in points]
+    )
+    draw = functools.partial(_draw, lines)
+    alt = f"Variance of the gradient{reach}: {told}."
+    return Figure("gradient_variance", draw, caption, alt, table, theme)
+
+
+def group(points: Sequence[Variance]) -> dict[str, list[Variance]]:
+    """The points of each line, by its label, from few qubits to many."""
+    lines: dict[str, list[Variance]] = {}
+    for point in sorted(points, key=lambda p: p["n_qubits"]):
+        layers = point["n_layers"]
+        label = f"{point['ansatz']}, {layers} layer{'s' if layers > 1 else ''}"
+        lines.setdefault(label, []).append(point)
+    return lines
+
+
+def fall(line: Sequence[Variance]) -> float | None:
+    """How many times smaller the variance becomes a qubit, by a straight fit of its logarithm."""
+    kept = [(p["n_qubits"], np.log2(p["variance"])) for p in line if p["variance"] > 0]
+    if len({n for n, _ in kept}) < 2:
+        return None
+    return float(2 ** -np.polyfit(*np.array(kept).T, deg=1)[0])
+
+
+def _told(line: Sequence[Variance]) -> str:
+    rate = fall(line)
+    if rate is None:
+        return "one size only"
+    return f"falls {rate:.3g} times a qubit" if rate > 1.02 else "does not fall"
+
+
+def _draw(lines: dict[str, list[Variance]], look: Look) -> go.Figure:
+    figure = go.Figure()
+    seen: dict[str, int] = {}
+    for label, line in lines.items():
+        ansatz = line[0]["ansatz"]
+        number = seen[ansatz] = seen.get(ansatz, -1) + 1
+        x, y = [p["n_qubits"] for p in line], [p["variance"] for p in line]
+        said = f"{label}<br>%{{x}} qubits: %{{y:.3g}}<extra></extra>"
+        trace = look.line_of(ansatz, x=x, y=y, hovertemplate=said).update(name=label)
+        figure.add_trace(vary(trace, number))
+    law = "∝ 2⁻ⁿ"
+    if lines:
+        figure.add_trace(_law(lines, look).update(name=law))
+    shown = [v for trace in figure.data for v in trace.y]
+    figure.update_xaxes(title_text=labels.axis("n_qubits"), dtick=2 if look.narrow else 1)
+    figure.update_yaxes(title_text=labels.axis("gradient_variance"), **ticks.log_axis(shown))
+    return look.with_legend(figure, [*lines, law])
+
+
+def vary(trace: go.Scatter, number: int) -> go.Scatter:
+    """The same colour with another dash and symbol, for the second, third … line of one ansatz."""
+    if number:
+        trace.line.dash = themes.DASHES[number % len(themes.DASHES)]
+        trace.marker.symbol = themes.SYMBOLS[number % len(themes.SYMBOLS)]
+    return trace
+
+
+def _law(lines: dict[str, list[Variance]], look: Look) -> go.Scatter:
+    points = [p for line in lines.values() for p in line]
+    n = np.array(sorted({p["n_qubits"] for p in points}))
+    start = max(p["variance"] for p in points if p["n_qubits"] == n[0])
+    line = {"dash": "dot", "width": 0.7 * look.line, "color": look.inks.text}
+    return go.Scatter(x=n, y=start * 2.0 ** (n[0] - n), mode="lines", line=line, hoverinfo="skip")
