@@ -64,8 +64,8 @@ class Walk:
             Of every sum, over the chunk, (sums,) in float64; and of inputs, (samples, n_inputs).
         """
         shape = (self.size, 2, len(inputs))
-        sampled = self._sampled(inputs)
-        of_sums, of_sampled = torch.zeros_like(self.shared), torch.zeros_like(sampled)
+        sampled = self._sampled(inputs, sign=-1.0)
+        of_sums, of_sampled = torch.zeros_like(self.shared), torch.zeros_like(sampled[0])
         both = register.change(*shape)
         both[:, 0] = state
         torch.mul(state, self._observable(grad), out=both[:, 1])
@@ -81,7 +81,7 @@ class Walk:
             if position == 0 and not to_start:
                 break
             if layer.sampled:
-                self._multiply(register.change(*shape), layer, -sampled)
+                self._multiply(register.change(*shape), layer, sampled)
                 register.apply(self.to_phases[position], inverse=True)
             else:
                 register.apply(self.gates[position], inverse=True)
@@ -102,9 +102,11 @@ class Walk:
             return grad
         return signs(self.plan.n_qubits, self.plan.readout, grad.dtype).T @ grad
 
-    def _sampled(self, inputs: Tensor) -> Tensor:
-        """Angles that differ by sample, (sampled sums, samples)."""
-        return torch.addmm(self.offsets, self.of_inputs, inputs.T)
+    def _sampled(self, inputs: Tensor, sign: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Half of the angles that differ by sample, and exp(∓i half): (sums, samples), (sums, 2, samples)."""
+        half = torch.addmm(self.offsets, self.of_inputs, inputs.T).mul_(0.5 * sign)
+        phase = torch.complex(half.cos(), -half.sin())
+        return half, torch.stack([phase, phase.conj()], 1)
 
     def _start(self, turned: Layer | None, inputs: Tensor) -> Tensor:
         """The first state, for all samples; in the basis where the layer's turns are phases."""
@@ -116,18 +118,17 @@ class Walk:
         columns = [minus if wires & self.plan.bit(w) else zero for w in range(self.plan.n_qubits)]
         return functools.reduce(torch.kron, columns).unsqueeze(-1)
 
-    def _multiply(self, states: Tensor, layer: Layer, sampled: Tensor) -> None:
+    def _multiply(self, states: Tensor, layer: Layer, sampled: tuple[Tensor, Tensor]) -> None:
         """By exp(-i/2 Σ ±angle) of every row and sample; states are (2^n, any, samples)."""
-        n_qubits, half = self.plan.n_qubits, 0.5 * sampled[layer.sampled]
+        n_qubits, (half, pairs) = self.plan.n_qubits, (rows[layer.sampled] for rows in sampled)
         if any(mask & (mask - 1) for mask in layer.masks):
             phase = signs(n_qubits, layer.masks, half.dtype).T @ half
             states.mul_(torch.complex(phase.cos(), -phase.sin()).unsqueeze(1))
             return
-        phase = torch.complex(half.cos(), -half.sin())  # one bit each: a product over wires
-        pairs = dict(zip(layer.masks, torch.stack([phase, phase.conj()], 1), strict=True))
+        pair_of = dict(zip(layer.masks, pairs, strict=True))  # one bit each: a product over wires
         middle = n_qubits // 2
         upper, lower = (
-            _product([pairs.get(self.plan.bit(w)) for w in wires], phase)
+            _product([pair_of.get(self.plan.bit(w)) for w in wires], pairs)
             for wires in (range(middle), range(middle, n_qubits))
         )
         grouped = states.view(len(upper), len(lower), *states.shape[1:])
@@ -136,8 +137,8 @@ class Walk:
     def _slopes(self, both: Tensor, layer: Layer) -> Tensor:
         """Im⟨λ|Y|ψ⟩ or Im⟨λ|Z…Z|ψ⟩ summed over samples, (sums of the layer,)."""
         if layer.kind == "turns":
-            rows = torch.view_as_real(both).flatten(2).numpy()
-            slopes = [_turn_slope(rows, mask) for mask in layer.masks]
+            psi, lam = torch.view_as_real(both).flatten(2).numpy().transpose(1, 0, 2)
+            slopes = [_turn_slope(psi, lam, mask) for mask in layer.masks]
             return torch.tensor(slopes, dtype=torch.float64)
         psi, lam = both.numpy().transpose(1, 0, 2)
         overlaps = torch.from_numpy(np.vecdot(lam, psi).imag.copy())  # conjugates λ
@@ -168,15 +169,15 @@ def _to_phases(plan: Plan, layer: Layer) -> list[GateCall]:
 
 def _product(pairs: list[Tensor | None], like: Tensor) -> Tensor:
     """Tensor product over wires of (2, samples), ones where None: (2^wires, samples)."""
-    product = like.new_ones(1, like.shape[-1])
+    product = None
     for pair in reversed(pairs):
-        both = product.expand(2, -1, -1) if pair is None else pair.unsqueeze(1) * product
-        product = both.flatten(0, 1)
-    return product
+        pair = like.new_ones(2, like.shape[-1]) if pair is None else pair
+        product = pair if product is None else (pair.unsqueeze(1) * product).flatten(0, 1)
+    return like.new_ones(1, like.shape[-1]) if product is None else product
 
 
-def _turn_slope(rows: np.ndarray, mask: int) -> float:
-    """Im⟨λ|Y|ψ⟩ = Re(⟨λ₁|ψ₀⟩ - ⟨λ₀|ψ₁⟩) for the halves of a wire; rows are (2^n, ψ or λ, reals)."""
-    halves = rows.reshape(-1, 2, mask, *rows.shape[1:])
-    (psi_0, lam_0), (psi_1, lam_1) = (halves[:, bit].transpose(2, 0, 1, 3) for bit in (0, 1))
-    return float((np.vecdot(lam_1, psi_0) - np.vecdot(lam_0, psi_1)).sum(dtype=np.float64))
+def _turn_slope(psi: np.ndarray, lam: np.ndarray, mask: int) -> float:
+    """Im⟨λ|Y|ψ⟩ = Re(⟨λ₁|ψ₀⟩ - ⟨λ₀|ψ₁⟩), where 0 and 1 are the halves of a wire; both (2^n, reals)."""
+    psi, lam = (rows.reshape(-1, 2, mask, rows.shape[-1]) for rows in (psi, lam))
+    crossed = np.vecdot(lam[:, ::-1], psi)
+    return float((crossed[:, 0] - crossed[:, 1]).sum(dtype=np.float64))
