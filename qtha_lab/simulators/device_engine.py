@@ -1,110 +1,173 @@
-"""Engine `device:NAME`: any PennyLane device by name, with the device's own gradients.
+"""Engine `device:NAME(option=value, …)`: any PennyLane device by name, with shots and noise.
 
-The slow and independent way, kept to check the others. One circuit a sample, except on
-`default.qubit`, which takes a batch. Computes in float64 whatever comes in.
+The slow and independent way: it checks the others, samples, and runs on hardware. `default.qubit`
+without shots takes a batch and differentiates through it; others get one list of circuits, and their
+slopes by the device's adjoint walk or by parameter-shift. Computes in float64 whatever comes in.
 """
 
 import functools
-import importlib.metadata
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout, to_pennylane
-from qtha_lab.settings import nearest
-
-_BROADCASTING = "default.qubit"
-_SUGGESTED = {
-    "lightning.gpu": "pennylane-lightning-gpu",
-    "lightning.kokkos": "pennylane-lightning-kokkos",
-    "lightning.tensor": "pennylane-lightning-tensor",
-    "qiskit.aer": "pennylane-qiskit",
-    "cirq.simulator": "pennylane-cirq",
-    "braket.local.qubit": "amazon-braket-pennylane-plugin",
-}
+from qtha_lab.simulators import device_jobs, device_plugins, device_slopes
+from qtha_lab.simulators.device_options import Spec, parse
+from qtha_lab.simulators.device_tapes import Tapes
+from qtha_lab.simulators.memory import check_memory
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse a device that is not installed, or that does not start."""
+    """Refuse unknown devices and options, what they cannot do, and what does not fit."""
     if readout.kind == "state":
         raise ValueError(f"engine {name!r} reads expectations and probabilities, not the state")
-    _device(device_name(name), circuit.n_qubits)
+    spec = parse(name)
+    if device_plugins.is_local(spec.device):
+        needed = working_bytes(circuit, 1, name)
+        check_memory(name, circuit.n_qubits, 1, needed)
+    _check_options(circuit, spec)
+
+
+def _check_options(circuit: Circuit, spec: Spec) -> None:
+    options = spec.options
+    if options.basis and circuit.start == "amplitudes":
+        raise ValueError(
+            f"basis {options.basis!r} has no gate that starts in amplitudes: "
+            "give the noise as numbers, or start in zero"
+        )
+    if options.seed is not None and not device_plugins.takes_seed(spec.device):
+        raise ValueError(f"PennyLane device {spec.device!r} takes no seed")
+    device_jobs.device(spec, circuit.n_qubits)
+    if options.is_noisy and not _has_channels(spec.device):
+        raise ValueError(
+            f"noise needs a device that simulates it, as device:default.mixed does, "
+            f"not {spec.device!r}"
+        )
 
 
 def broadcasts(name: str) -> bool:
     """Whether the device takes a batch; others run one circuit a sample."""
-    return device_name(name) == _BROADCASTING
+    return _is_plain(parse(name))
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
     """Three complex double states, of the batch where it is broadcast, else of one sample."""
-    samples = batch if broadcasts(name) else 1
-    return 3 * 16 * 2**circuit.n_qubits * samples
+    spec = parse(name)
+    amplitudes = 4**circuit.n_qubits if ".mixed" in spec.device else 2**circuit.n_qubits
+    return 3 * 16 * amplitudes * (batch if _is_plain(spec) else 1)
 
 
-def device_name(engine: str) -> str:
-    """The PennyLane device in an engine's name."""
-    return engine.partition(":")[2]
+def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
+    """Circuits run for one sample: forward, and backward with slopes of inputs and params.
+
+    Example:
+        >>> from qtha_lab.ansatze import build
+        >>> ring = build("qtha", n_qubits=3, n_layers=1)  # 9 turns, 6 controlled ones
+        >>> circuits(ring, Readout.z(3), "device:default.qubit(shots=100)")
+        (1, 42)
+    """
+    spec = parse(name)
+    if _is_plain(spec):
+        return 1, 1
+    tapes = _tapes(circuit, readout, spec)
+    shifts = 1 if _adjoint(tapes) else device_slopes.n_shifts(tapes, tapes.slots)
+    of_start = 2 * circuit.n_inputs if circuit.start == "amplitudes" else 0
+    return 1, shifts + of_start
 
 
 def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str) -> Tensor:
     """What is read, (batch, readout size)."""
     dtype, where = inputs.dtype, inputs.device
     inputs, params = inputs.to("cpu", torch.float64), params.to("cpu", torch.float64)
-    device = device_name(name)
-    if broadcasts(name):
-        node = _node(circuit, readout, device, "torch", "backprop")
-        values = node(inputs, params)
-        if readout.kind == "probs":
-            return values[0].expand(len(inputs), -1).to(where, dtype)
-        values = [torch.atleast_1d(v).expand(len(inputs)) for v in values]
-        return torch.stack(values, -1).to(where, dtype)
-    return _OneByOne.apply(inputs, params, circuit, readout, device).to(where, dtype)
+    spec = parse(name)
+    if _is_plain(spec):
+        values = _broadcast(circuit, inputs, params, readout, spec)
+    else:
+        values = _OneByOne.apply(inputs, params, _tapes(circuit, readout, spec))
+    return values.to(where, dtype)
+
+
+def _is_plain(spec: Spec) -> bool:
+    """Whether PennyLane's own simulator is asked for nothing but the exact answer."""
+    options = spec.options
+    return (
+        spec.device == "default.qubit"
+        and options.shots is None
+        and not (options.is_noisy or options.basis or spec.is_cached or spec.own)
+    )
 
 
 class _OneByOne(torch.autograd.Function):
-    """One circuit a sample through PennyLane's NumPy interface.
-
-    Its torch interface would round to torch's default dtype, float32.
-    """
+    """One circuit a sample, and one list of circuits a batch."""
 
     @staticmethod
-    def forward(
-        ctx, inputs: Tensor, params: Tensor, circuit: Circuit, readout: Readout, device: str
-    ) -> Tensor:
+    def forward(ctx, inputs: Tensor, params: Tensor, tapes: Tapes) -> Tensor:
         ctx.save_for_backward(inputs, params)
-        ctx.circuit, ctx.readout, ctx.device = circuit, readout, device
-        node = _node(circuit, readout, device, "autograd", _method(device))
-        values = [np.hstack(node(x, params.numpy())) for x in inputs.numpy()]
-        return torch.from_numpy(np.stack(values)).to(torch.float64)
+        ctx.tapes = tapes
+        angles = params.numpy()
+        finished = (tapes.finish(tapes.ops(x, angles)) for x in inputs.numpy())
+        if not tapes.read:
+            return inputs.new_ones(len(inputs), tapes.n_values)
+        rows = device_jobs.run_tapes(tapes.spec, tapes.circuit.n_qubits, finished, len(inputs))
+        return torch.from_numpy(tapes.values(rows))
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
-        import pennylane as qml
-
-        inputs, params = ctx.saved_tensors
-        node = _node(ctx.circuit, ctx.readout, ctx.device, "autograd", _method(ctx.device))
-        wanted = [i for i, tensor in enumerate((inputs, params)) if tensor.shape[-1]]
-        grads = [torch.zeros_like(inputs), torch.zeros_like(params)]
-        if not wanted:
-            return (*grads, None, None, None)
-        slopes = qml.grad(lambda x, p, g: qml.math.dot(g, qml.math.hstack(node(x, p))), wanted)
-        for row, (x, g) in enumerate(zip(inputs.numpy(), grad.numpy(), strict=True)):
-            arrays = [qml.numpy.array(a, requires_grad=True) for a in (x, params.numpy())]
-            found = slopes(*arrays, qml.numpy.array(g, requires_grad=False))
-            for i, slope in zip(wanted, found, strict=True):
-                grads[i][row if i == 0 else ...] += torch.from_numpy(np.array(slope))
-        return (*grads, None, None, None)
+        inputs, params = (t.numpy() for t in ctx.saved_tensors)
+        found = _slopes(ctx.tapes, inputs, params, grad.numpy(), ctx.needs_input_grad)
+        return (*map(torch.from_numpy, found), None)
 
 
-def _method(device: str) -> str:
-    return "adjoint" if device.startswith("lightning.") else "best"
+def _slopes(tapes: Tapes, inputs, params, grad, wanted):
+    """Slopes of inputs and params, by the cheapest way the device has."""
+    names = [n for n, is_wanted in zip(("input", "param"), wanted, strict=False) if is_wanted]
+    slots = [slot for slot in tapes.slots if slot.angle.source in names] if tapes.read else []
+    slopes = inputs[:, :0]
+    if slots and _adjoint(tapes):
+        slots, slopes = tapes.slots, device_slopes.adjoint_slopes(tapes, inputs, params, grad)
+    elif slots:
+        slopes = device_slopes.shift_slopes(tapes, inputs, params, grad, slots)
+    found = device_slopes.by_source(slots, slopes, inputs.shape[1], len(params))
+    if tapes.circuit.start == "amplitudes" and "input" in names and tapes.read:
+        return device_slopes.amplitude_slopes(tapes, inputs, params, grad), found[1]
+    return found
 
 
 @functools.lru_cache(maxsize=64)
-def _node(circuit: Circuit, readout: Readout, device: str, interface: str, method: str):
+def _tapes(circuit: Circuit, readout: Readout, spec: Spec) -> Tapes:
+    return Tapes(circuit, readout, spec)
+
+
+@functools.lru_cache(maxsize=64)
+def _adjoint(tapes: Tapes) -> bool:
+    return device_slopes.has_adjoint(tapes)
+
+
+@functools.lru_cache(maxsize=64)
+def _has_channels(device: str) -> bool:
+    import pennylane as qml
+
+    started = device_plugins.start(device, 1, ())
+    flip = qml.tape.QuantumScript([qml.QubitChannel([qml.math.eye(2)], 0)], [qml.expval(qml.Z(0))])
+    try:
+        started.preprocess_transforms(started.setup_execution_config(None, flip))([flip])
+    except Exception:
+        return False
+    return True
+
+
+def _broadcast(
+    circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, spec: Spec
+) -> Tensor:
+    values = _node(circuit, readout, spec)(inputs, params)
+    if readout.kind == "probs":
+        return values[0].expand(len(inputs), -1)
+    return torch.stack([torch.atleast_1d(v).expand(len(inputs)) for v in values], -1)
+
+
+@functools.lru_cache(maxsize=64)
+def _node(circuit: Circuit, readout: Readout, spec: Spec):
     import pennylane as qml
 
     def z_string(wires: tuple[int, ...]):
@@ -116,23 +179,5 @@ def _node(circuit: Circuit, readout: Readout, device: str, interface: str, metho
             return [qml.probs(wires=range(circuit.n_qubits))]
         return [qml.expval(z_string(wires)) for wires in readout.strings]
 
-    made = _device(device, circuit.n_qubits)
-    return qml.QNode(measured, made, interface=interface, diff_method=method)
-
-
-@functools.lru_cache(maxsize=64)
-def _device(device: str, n_qubits: int):
-    import pennylane as qml
-
-    installed = set(importlib.metadata.entry_points(group="pennylane.plugins").names)
-    if device not in installed:
-        close = nearest(device, installed)
-        hint = f": did you mean {close!r}?" if close else "."
-        package = f" pip install {_SUGGESTED[device]}" if device in _SUGGESTED else ""
-        raise ValueError(
-            f"no PennyLane device {device!r} is installed{(package and ';' + package) or hint}"
-        )
-    try:
-        return qml.device(device, wires=n_qubits)
-    except Exception as reason:  # plugins raise whatever they like
-        raise ValueError(f"PennyLane device {device!r} does not start: {reason}") from reason
+    made = device_jobs.device(spec, circuit.n_qubits)
+    return qml.QNode(measured, made, interface="torch", diff_method="backprop")

@@ -1,0 +1,72 @@
+"""Results of circuits that cost something, on disk: an interrupted evaluation repeats nothing.
+
+One SQLite file in the cache folder, `circuits.sqlite`; names are hashes of circuit, angles, device and
+options (`device_tapes`). Holds numbers only, and may be deleted at any time.
+
+Source:
+    The QTHA authors' code keeps hardware results by circuit text with angles of four digits.
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from qtha_lab.paths import cache_dir
+
+_AT_ONCE = 500  # names in one question, below SQLite's limit
+
+
+def cache_file() -> Path:
+    """Where results are kept."""
+    return cache_dir() / "circuits.sqlite"
+
+
+def look_up(keys: Iterable[str]) -> dict[str, np.ndarray]:
+    """The results that are there.
+
+    Raises:
+        ValueError: If the file cannot be opened.
+    """
+    wanted = list(dict.fromkeys(keys))
+    found: dict[str, np.ndarray] = {}
+    with _opened() as store:
+        for first in range(0, len(wanted), _AT_ONCE):
+            some = wanted[first : first + _AT_ONCE]
+            marks = ",".join("?" * len(some))
+            rows = store.execute(f"SELECT key, numbers FROM circuits WHERE key IN ({marks})", some)
+            found |= {key: np.frombuffer(numbers, "<f8") for key, numbers in rows}
+    return found
+
+
+def keep(results: dict[str, np.ndarray], device: str) -> None:
+    """Write results, all or none."""
+    rows = [
+        (key, device, time.time(), np.asarray(numbers, "<f8").tobytes())
+        for key, numbers in results.items()
+    ]
+    with _opened() as store, store:
+        store.executemany("INSERT OR REPLACE INTO circuits VALUES (?, ?, ?, ?)", rows)
+
+
+@contextlib.contextmanager
+def _opened():
+    path = cache_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        store = sqlite3.connect(path, timeout=60)
+        store.execute(
+            "CREATE TABLE IF NOT EXISTS circuits "
+            "(key TEXT PRIMARY KEY, device TEXT, written REAL, numbers BLOB) WITHOUT ROWID"
+        )
+    except (OSError, sqlite3.Error) as reason:
+        raise ValueError(
+            f"the circuit cache {os.fspath(path)!r} cannot be opened ({reason}): "
+            "set QTHA_LAB_CACHE to another folder, or cache=false"
+        ) from reason
+    with contextlib.closing(store):
+        yield store

@@ -1,0 +1,90 @@
+"""PennyLane devices by name: which are installed, what options they take, how they start.
+
+Runs no circuit.
+"""
+
+import functools
+import importlib.metadata
+import inspect
+from typing import Any
+
+from qtha_lab.settings import nearest
+
+_PACKAGES = {  # by the beginning of a device's name
+    "lightning.gpu": "pennylane-lightning-gpu",
+    "lightning.kokkos": "pennylane-lightning-kokkos",
+    "lightning.tensor": "pennylane-lightning-tensor",
+    "lightning.amdgpu": "pennylane-lightning-amdgpu",
+    "qiskit.": "pennylane-qiskit",
+    "cirq.": "pennylane-cirq",
+    "braket.": "amazon-braket-pennylane-plugin",
+    "ionq.": "pennylane-ionq",
+    "aqt.": "pennylane-aqt",
+    "rigetti.": "pennylane-rigetti",
+    "qulacs.": "pennylane-qulacs",
+    "qrack.": "pennylane-qrack",
+}
+_LOCAL = ("pennylane.", "pennylane_lightning.")
+
+
+def start(device: str, n_qubits: int, own: tuple[tuple[str, Any], ...], seed: int | None = None):
+    """A new PennyLane device.
+
+    Raises:
+        ValueError: If it is not installed, or does not start, with the plugin's own words.
+    """
+    import pennylane as qml
+
+    _entry(device)
+    given = dict(own) if seed is None else {**dict(own), "seed": seed}
+    try:
+        return qml.device(device, wires=n_qubits, **given)
+    except Exception as reason:  # plugins raise whatever they like
+        words = " ".join(str(reason).split())
+        raise ValueError(f"PennyLane device {device!r} does not start: {words}") from reason
+
+
+def is_local(device: str) -> bool:
+    """Whether the device is a simulator of PennyLane or Lightning, not a plugin of others."""
+    return _entry(device).value.startswith(_LOCAL)
+
+
+@functools.lru_cache(maxsize=64)
+def own_options(device: str) -> frozenset[str] | None:
+    """Names of the options the device's class takes, or None if it takes any.
+
+    Example:
+        >>> sorted(own_options("default.mixed"))
+        ['readout_prob']
+    """
+    parameters = inspect.signature(_class(device).__init__).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    named = {p.name for p in parameters if p.kind is not p.VAR_POSITIONAL}
+    return frozenset(named - {"self", "wires", "shots", "seed"})
+
+
+def takes_seed(device: str) -> bool:
+    """Whether the device's samples can be fixed by a seed."""
+    return "seed" in inspect.signature(_class(device).__init__).parameters
+
+
+def _class(device: str) -> type:
+    try:
+        return _entry(device).load()
+    except Exception as reason:
+        words = " ".join(str(reason).split())
+        raise ValueError(f"PennyLane device {device!r} does not load: {words}") from reason
+
+
+def _entry(device: str) -> importlib.metadata.EntryPoint:
+    installed = importlib.metadata.entry_points(group="pennylane.plugins")
+    if device in installed.names:
+        return installed[device]
+    package = next((p for prefix, p in _PACKAGES.items() if device.startswith(prefix)), None)
+    if package:
+        raise ValueError(f"no PennyLane device {device!r} is installed; pip install {package}")
+    close = nearest(device, installed.names)
+    hint = f": did you mean {close!r}?" if close else "."
+    known = ", ".join(sorted(installed.names))
+    raise ValueError(f"no PennyLane device {device!r} is installed{hint} Installed: {known}")

@@ -1,0 +1,40 @@
+"""Whether an evaluation fits into memory, asked before it starts."""
+
+import torch
+
+_SMALL = 2**26  # bytes that nobody needs to ask for
+
+
+def check_memory(
+    engine: str, n_qubits: int, batch: int, needed: int, device: torch.device | str = "cpu"
+) -> None:
+    """Refuse what needs more bytes than are free.
+
+    Raises:
+        ValueError: With both numbers.
+
+    Example:
+        >>> check_memory("torch", 60, 1, 3 * 8 * 2**60)
+        Traceback (most recent call last):
+        ValueError: engine 'torch' needs 27,670,116,110,564,327,424 bytes for 60 qubits and 1 sample, …
+    """
+    if needed < _SMALL:
+        return
+    free = free_bytes(torch.device(device))
+    if needed > free:
+        samples = f"{batch:,} sample{'' if batch == 1 else 's'}"
+        raise ValueError(
+            f"engine {engine!r} needs {needed:,} bytes for {n_qubits} qubits and {samples}, "
+            f"and {free:,} are free"
+        )
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that can be had now; unlimited where that is not known."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "cpu":
+        import psutil
+
+        return psutil.virtual_memory().available
+    return 2**63
