@@ -95,7 +95,7 @@ def pairs(n_axes: int) -> list[tuple[int, int]]:
     QuantaConfig,
     summary="Small tensors on all pairs of axes of the reshaped input: full rank from few numbers.",
     source="QuanTA, arXiv:2406.00132, and its authors' code",
-    default_learning_rate=3e-3,
+    default_learning_rate=5e-3,
     examples={
         "balanced": {"n_axes": 3},
         "by-hand": {"dims": (8, 4, 3)},

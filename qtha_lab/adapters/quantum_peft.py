@@ -70,7 +70,7 @@ class QuantumPeftConfig(AdapterConfig):
     QuantumPeftConfig,
     summary="U Λ Vᵀ with both bases from a circuit or a matrix exponential of few numbers.",
     source="Quantum-PEFT, arXiv:2503.05431",
-    default_learning_rate=1e-2,
+    default_learning_rate=5e-2,
     examples={
         "pauli": {"r": 4, "n_layers": 2},
         "pauli-orthonormal": {"r": 3, "orthonormalise": True},

@@ -100,7 +100,7 @@ class QuantumTrainConfig(AdapterConfig):
     QuantumTrainConfig,
     summary="All weights of the change generated from a small circuit's probabilities.",
     source="Quantum-Train, arXiv:2405.11304; MPS and blocks, arXiv:2409.06992",
-    default_learning_rate=3e-3,
+    default_learning_rate=1e-2,
     examples={
         "mlp": {"chunk": 40, "n_layers": 2},
         "mlp-blocks": {"chunk": 40, "n_layers": 2, "n_blocks": 3, "activation": "tanh"},
