@@ -4,8 +4,10 @@ from qtha_lab.circuits.angle import Angle
 from qtha_lab.circuits.blocks import general_two_qubit
 from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.gates import GATES, Gate, GateKind
+from qtha_lab.circuits.hardware import HardwareCost, compile_for, hardware_cost
 from qtha_lab.circuits.pennylane_export import to_pennylane
 from qtha_lab.circuits.pennylane_import import observables_from_pennylane
+from qtha_lab.circuits.preparation import preparation
 from qtha_lab.circuits.qasm import to_qasm
 from qtha_lab.circuits.readout import Readout, z_pairs
 
@@ -15,9 +17,13 @@ __all__ = [
     "Circuit",
     "Gate",
     "GateKind",
+    "HardwareCost",
     "Readout",
+    "compile_for",
     "general_two_qubit",
+    "hardware_cost",
     "observables_from_pennylane",
+    "preparation",
     "to_pennylane",
     "to_qasm",
     "z_pairs",

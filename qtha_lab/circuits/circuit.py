@@ -117,21 +117,21 @@ class Circuit:
         """Number of gates of each name, in order of first use."""
         return dict(collections.Counter(gate.name for gate in self.gates))
 
-    def depth(self) -> int:
-        """Steps when gates on different wires run at once."""
-        return self._depth(1)
+    def depth(self, commuting: bool = False) -> int:
+        """Steps when gates on different wires run at once.
 
-    def two_qubit_depth(self) -> int:
+        Args:
+            commuting: Let commuting gates change places first, as those of a ring of CRZ may.
+        """
+        from qtha_lab.circuits.schedule import depth
+
+        return depth(self.gates, commuting)
+
+    def two_qubit_depth(self, commuting: bool = False) -> int:
         """Steps when only gates on two wires take time."""
-        return self._depth(2)
+        from qtha_lab.circuits.schedule import depth
 
-    def _depth(self, least_wires: int) -> int:
-        level = [0] * self.n_qubits
-        for gate in self.gates:
-            step = max(level[w] for w in gate.wires) + (len(gate.wires) >= least_wires)
-            for wire in gate.wires:
-                level[wire] = step
-        return max(level)
+        return depth(self.gates, commuting, least_wires=2)
 
     def draw(self, width: int = 100, max_rows: int = 6) -> str:
         """The circuit as text; x0 is input 0, p3 is parameter 3.

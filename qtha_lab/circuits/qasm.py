@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.gates import PI, Angle, Gate, Part
+from qtha_lab.circuits.preparation import preparation
 
 _NAMES = {
     "RX": "rx",
@@ -65,7 +66,9 @@ def to_qasm(
         raise ValueError(
             "a circuit that starts in amplitudes needs its inputs to be written as QASM"
         )
-    prepared = _preparation(circuit, given["input"]) if circuit.start == "amplitudes" else []
+    prepared = ()
+    if circuit.start == "amplitudes":
+        prepared = preparation(circuit.n_qubits, given["input"])
     asked = [
         f"input float[64] {letter}{index};"
         for source, letter, count in (
@@ -90,17 +93,6 @@ def _numbers(name: str, values, count: int) -> list[float] | None:
     if len(numbers) != count:
         raise ValueError(f"{name} must be the circuit's {count}, one sample, not {len(numbers)}")
     return numbers
-
-
-def _preparation(circuit: Circuit, amplitudes: list[float]) -> tuple[Gate, ...]:
-    """Gates that prepare the amplitudes, taken apart by PennyLane (Möttönen et al. 2004)."""
-    import pennylane as qml
-
-    wires = range(circuit.n_qubits)
-    state = qml.AmplitudeEmbedding(amplitudes, wires=wires, normalize=True)
-    tape = qml.tape.QuantumScript([state])
-    tape.trainable_params = []
-    return Circuit.from_pennylane(tape, wires=wires).gates
 
 
 def _lines(gate: Gate, text: Text) -> list[str]:

@@ -1,0 +1,24 @@
+"""Gates that prepare given amplitudes, for programs and chips; engines start in them at once."""
+
+from collections.abc import Sequence
+
+from qtha_lab.circuits.circuit import Circuit
+from qtha_lab.circuits.gates import Gate
+
+
+def preparation(n_qubits: int, amplitudes: Sequence[float]) -> tuple[Gate, ...]:
+    """RY and CNOT gates that take |0…0⟩ to real amplitudes, (2^n_qubits,), normalised.
+
+    Example:
+        >>> [gate.name for gate in preparation(2, [1.0, 2.0, 3.0, 4.0])]
+        ['RY', 'RY', 'CNOT', 'RY', 'CNOT']
+
+    Source:
+        Möttönen, Vartiainen, Bergholm and Salomaa 2004, arXiv:quant-ph/0407010, as in PennyLane.
+    """
+    import pennylane as qml
+
+    wires = range(n_qubits)
+    tape = qml.tape.QuantumScript([qml.AmplitudeEmbedding(amplitudes, wires, normalize=True)])
+    tape.trainable_params = []
+    return Circuit.from_pennylane(tape, wires=wires).gates

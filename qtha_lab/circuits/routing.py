@@ -1,0 +1,79 @@
+"""A circuit moved onto a chip: SWAPs bring the qubits of every two-qubit gate together.
+
+A greedy router that looks some gates ahead; it keeps the order of the gates and is not optimal.
+"""
+
+import dataclasses
+
+from qtha_lab.circuits.circuit import Circuit
+from qtha_lab.circuits.gates import Gate
+from qtha_lab.circuits.topology import Topology
+
+LOOK_AHEAD = 12  # two-qubit gates
+_FADE = 0.7  # how much less each next one counts
+
+
+@dataclasses.dataclass(frozen=True)
+class Routed:
+    """A circuit on the chip's qubits; `first` and `last` say where each of the circuit's qubits is."""
+
+    circuit: Circuit
+    first: tuple[int, ...]
+    last: tuple[int, ...]
+    swaps: int
+
+
+def route(circuit: Circuit, topology: Topology) -> Routed:
+    """The circuit with SWAPs, from the layout that needs fewest of them.
+
+    Example:
+        >>> triangle = Circuit(3, [Gate("CZ", wires) for wires in ((0, 1), (1, 2), (0, 2))])
+        >>> routed = route(triangle, Topology.named("line", 3))
+        >>> routed.swaps, routed.first, routed.last
+        (1, (0, 1, 2), (1, 0, 2))
+    """
+    tried = [_from_layout(circuit, topology, first) for first in topology.layouts(circuit.n_qubits)]
+    return min(tried, key=lambda routed: (routed.swaps, routed.circuit.two_qubit_depth()))
+
+
+def _from_layout(circuit: Circuit, topology: Topology, first: tuple[int, ...]) -> Routed:
+    place = list(first)
+    gates: list[Gate] = []
+    swaps = 0
+    pairs = [gate.wires for gate in circuit.gates if len(gate.wires) == 2]
+    met = 0
+    for gate in circuit.gates:
+        if len(gate.wires) == 2:
+            while topology.distances[place[gate.wires[0]]][place[gate.wires[1]]] > 1:
+                swap = _best_swap(topology, place, pairs[met : met + LOOK_AHEAD])
+                gates.append(Gate("SWAP", swap))
+                place = _swapped(place, swap)
+                swaps += 1
+            met += 1
+        gates.append(dataclasses.replace(gate, wires=tuple(place[wire] for wire in gate.wires)))
+    moved = Circuit(topology.n_qubits, gates)
+    return Routed(moved, tuple(first), tuple(place), swaps)
+
+
+def _best_swap(topology: Topology, place: list[int], pairs: list[tuple[int, ...]]):
+    """The swap that brings the first pair nearer and, among those, the next pairs too."""
+    ends = [place[wire] for wire in pairs[0]]
+    nearer = [
+        (here, there)
+        for here, other in (ends, ends[::-1])
+        for there in topology.neighbours[here]
+        if topology.distances[there][other] < topology.distances[here][other]
+    ]
+    return min(nearer, key=lambda swap: _distance(topology, _swapped(place, swap), pairs))
+
+
+def _distance(topology: Topology, place: list[int], pairs: list[tuple[int, ...]]) -> float:
+    return sum(
+        _FADE**number * topology.distances[place[a]][place[b]]
+        for number, (a, b) in enumerate(pairs)
+    )
+
+
+def _swapped(place: list[int], swap: tuple[int, int]) -> list[int]:
+    other = {swap[0]: swap[1], swap[1]: swap[0]}
+    return [other.get(qubit, qubit) for qubit in place]

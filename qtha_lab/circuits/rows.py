@@ -1,0 +1,47 @@
+"""A circuit as plain rows, one a gate: what figures and tables take instead of our objects."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from qtha_lab.circuits.circuit import Circuit
+
+
+def gate_rows(
+    circuit: Circuit,
+    inputs: Sequence[float] | None = None,
+    params: Sequence[float] | None = None,
+    gradients: Sequence[float] | None = None,
+) -> list[dict[str, Any]]:
+    """Name, wires and angles of every gate, in the order of time.
+
+    Args:
+        circuit: What to read.
+        inputs: One sample, (n_inputs,); without it the angles of inputs have no value.
+        params: Trainable angles, (n_params,).
+        gradients: Of anything with respect to `params`, (n_params,), told beside each angle that reads one.
+
+    Example:
+        >>> from qtha_lab.circuits import Angle, Gate
+        >>> turn = Gate("RY", 0, Angle.param(0))
+        >>> gate_rows(Circuit(1, [turn]), params=[0.5])
+        [{'name': 'RY', 'wires': [0], 'angles': [{'source': 'p0', 'value': 0.5, 'gradient': None}]}]
+    """
+    known = {"input": inputs, "param": params, "const": ()}
+
+    def row(angle) -> dict[str, Any]:
+        numbers = known[angle.source]
+        offset = angle.offset
+        value = offset if angle.source == "const" else None
+        if angle.source != "const" and numbers is not None:
+            value = angle.scale * float(numbers[angle.index]) + offset
+        told = angle.source == "param" and gradients is not None
+        return {
+            "source": str(angle),
+            "value": value,
+            "gradient": float(gradients[angle.index]) if told else None,
+        }
+
+    return [
+        {"name": gate.name, "wires": list(gate.wires), "angles": [row(a) for a in gate.angles]}
+        for gate in circuit.gates
+    ]

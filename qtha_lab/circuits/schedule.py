@@ -1,0 +1,88 @@
+"""When each gate runs: as written, or with commuting gates free to change places.
+
+A ring of CRZ gates is diagonal, so on an even number of qubits it takes two steps, not n.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from qtha_lab.circuits.circuit import Circuit
+from qtha_lab.circuits.gates import Gate
+
+# The Pauli that a gate leaves alone, on each of its wires: two gates commute if these agree on all
+# wires they share. Gates that are not here leave none alone.
+_KEPT = {
+    "RX": "X", "RY": "Y", "RZ": "Z", "PhaseShift": "Z", "PauliX": "X", "PauliY": "Y", "PauliZ": "Z",
+    "S": "Z", "T": "Z", "CNOT": "ZX", "CZ": "ZZ", "CRX": "ZX", "CRY": "ZY", "CRZ": "ZZ",
+    "ControlledPhaseShift": "ZZ", "IsingXX": "XX", "IsingYY": "YY", "IsingZZ": "ZZ",
+}  # fmt: skip
+
+
+def start_times(
+    gates: Sequence[Gate], commuting: bool, seconds: Callable[[Gate], int]
+) -> list[int]:
+    """When each gate begins, as early as it can; a gate lasts `seconds(gate)` steps, 0 or 1.
+
+    Sorted by start, ties as written, the gates are the same circuit.
+    """
+    before: dict[int, list[tuple[Gate, int]]] = {}  # on each wire: gates and when they end
+    busy: dict[int, set[int]] = {}
+    starts = []
+    for gate in gates:
+        start = 0
+        for wire in gate.wires:
+            for other, end in before.get(wire, ()):
+                if end > start and not (commuting and commute(gate, other)):
+                    start = end
+        lasts = seconds(gate)
+        if lasts:
+            while any(start in busy.get(wire, ()) for wire in gate.wires):
+                start += 1
+        for wire in gate.wires:
+            known = before.setdefault(wire, [])
+            if not commuting:
+                known.clear()  # the last one ends last
+            known.append((gate, start + lasts))
+            if lasts:
+                busy.setdefault(wire, set()).add(start)
+        starts.append(start)
+    return starts
+
+
+def commute(one: Gate, other: Gate) -> bool:
+    """Whether two gates are known to commute; a sufficient rule, not a necessary one.
+
+    Example:
+        >>> commute(Gate("CRZ", (0, 1), 0.1), Gate("CRZ", (1, 2), 0.2))
+        True
+        >>> commute(Gate("CNOT", (0, 1)), Gate("CNOT", (1, 2)))
+        False
+    """
+    kept = [dict(zip(g.wires, _KEPT.get(g.name, "??"), strict=False)) for g in (one, other)]
+    return all(kept[0][wire] == kept[1][wire] != "?" for wire in kept[0].keys() & kept[1].keys())
+
+
+def depth(gates: Iterable[Gate], commuting: bool = False, least_wires: int = 1) -> int:
+    """Steps of the gates on at least so many wires; the others take no time."""
+    gates = list(gates)
+
+    def seconds(gate: Gate) -> int:
+        return int(len(gate.wires) >= least_wires)
+
+    def steps(moved: bool) -> int:
+        starts = start_times(gates, moved, seconds)
+        return max((s + seconds(g) for s, g in zip(starts, gates, strict=True)), default=0)
+
+    return min(steps(False), steps(True)) if commuting else steps(False)
+
+
+def reordered(circuit: Circuit) -> Circuit:
+    """The same circuit with commuting gates moved so that its two-qubit gates take few steps.
+
+    Example:
+        >>> ring = [Gate("CZ", (i, (i + 1) % 4)) for i in range(4)]
+        >>> [gate.wires for gate in reordered(Circuit(4, ring)).gates]
+        [(0, 1), (2, 3), (1, 2), (3, 0)]
+    """
+    starts = start_times(circuit.gates, True, lambda gate: len(gate.wires) - 1)
+    order = sorted(range(len(starts)), key=lambda number: (starts[number], number))
+    return Circuit(circuit.n_qubits, [circuit.gates[i] for i in order], circuit.start)
