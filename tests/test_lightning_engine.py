@@ -170,9 +170,11 @@ def test_backward_twice_gives_the_same_slopes():
 
 def test_working_memory_does_not_grow_with_the_batch():
     circuit = ansatze.build("qtha", 8, 4)
-    assert working_bytes(circuit, 2048) == working_bytes(circuit, 10**6)
-    # ψ and λ of 2^16 amplitudes of 8 bytes each, on the host and in Lightning, are 2 MiB of it
-    assert 2**21 < working_bytes(circuit, 2048) < 2**23
+    assert working_bytes(circuit, 10**6) == working_bytes(circuit, 10**7)
+    # 2^16 amplitudes of 8 bytes, eight times, and 2^8 signs of 4 bytes for 8 wires
+    assert working_bytes(circuit, 10**6) == 8 * 2**19 + 8 * 2**10
+    # 2048 final states of 2^8 amplitudes are kept besides
+    assert working_bytes(circuit, 2048) == 8 * 2**19 + 8 * 2**10 + 2048 * 2**11
     assert estimate(circuit, 64, "lightning").engine == "lightning"
 
 

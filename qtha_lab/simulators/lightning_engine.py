@@ -42,10 +42,13 @@ def broadcasts(name: str) -> bool:
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str = "lightning") -> int:
-    """Of a chunk: ψ and λ on the host and in Lightning, ψ again, phases and overlaps; and signs."""
-    amplitudes = 2 ** (circuit.n_qubits + _index_qubits(circuit.n_qubits, batch))
-    masks = 2 * circuit.n_qubits
-    return 8 * (2 * 2 + 2 + 2 + 2) * amplitudes + 4 * masks * 2**circuit.n_qubits
+    """Of a chunk ψ, then ψ and λ, each on the host and in Lightning, ψ at the end and overlaps.
+
+    Beside it signs, and the states kept from forward to backward.
+    """
+    n_qubits = circuit.n_qubits
+    chunk = 8 * 2 ** (n_qubits + _index_qubits(n_qubits, batch))
+    return (2 + 4 + 2) * chunk + 4 * n_qubits * 2**n_qubits + _kept_bytes(n_qubits, batch, 4)
 
 
 def run(
@@ -93,8 +96,8 @@ class _Call:
     def __init__(self, cut: Plan, inputs: Tensor, engine: str, keep: bool):
         self.plan, self.engine, self.like = cut, engine, inputs.new_empty(0)
         self.index_qubits = _index_qubits(cut.n_qubits, len(inputs))
-        states = 2 * inputs.element_size() * 2**cut.n_qubits * len(inputs)
-        self.kept: list[Tensor] | None = [] if keep and states <= KEEP_BYTES else None
+        keeps = keep and _kept_bytes(cut.n_qubits, len(inputs), inputs.element_size()) > 0
+        self.kept: list[Tensor] | None = [] if keeps else None
 
     def forward(self, inputs: Tensor, params: Tensor) -> Tensor:
         walk = Walk(self.plan, params)
@@ -139,3 +142,9 @@ def _index_qubits(n_qubits: int, batch: int) -> int:
     """Qubits that number the samples of a chunk: as many as fit, fewer if that pads much less."""
     most = min(max(CHUNK_QUBITS - n_qubits, 0), (batch - 1).bit_length())
     return min(range(most, max(most - 3, -1), -1), key=lambda m: (-(-batch >> m) << m) * 8 // batch)
+
+
+def _kept_bytes(n_qubits: int, batch: int, itemsize: int) -> int:
+    """Of the final states, none if they would be too many."""
+    states = 2 * itemsize * 2**n_qubits * batch
+    return states if states <= KEEP_BYTES else 0

@@ -17,6 +17,7 @@ from qtha_lab.circuits.gates import Part
 from qtha_lab.simulators.program import Sum
 
 Kind = Literal["turns", "phases", "flips"]
+SMALL_QUBITS = 12  # whose tables of signs are kept
 _KINDS: dict[str, Kind] = {"Y": "turns", "Z": "phases", "X": "flips", "CNOT": "flips"}
 
 
@@ -110,15 +111,19 @@ def plan(circuit: Circuit, readout: Readout) -> Plan:
     )
 
 
-@functools.lru_cache(maxsize=8)
 def signs(n_qubits: int, masks: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """±1 for every string of Z and basis state, (masks, 2^n).
+    """±1 for every string of Z and basis state, (masks, 2^n); kept if it is small.
 
     Example:
         >>> signs(2, (0b10, 0b11), torch.float32)
         tensor([[ 1.,  1., -1., -1.],
                 [ 1., -1., -1.,  1.]])
     """
+    make = _small_signs if n_qubits <= SMALL_QUBITS else _signs
+    return make(n_qubits, masks, dtype)
+
+
+def _signs(n_qubits: int, masks: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     rows = torch.arange(2**n_qubits)
     found = torch.ones(len(masks), 2**n_qubits, dtype=dtype)
     for line, mask in zip(found, masks, strict=True):
@@ -126,6 +131,9 @@ def signs(n_qubits: int, masks: tuple[int, ...], dtype: torch.dtype) -> Tensor:
             if mask >> place & 1:
                 line *= 1 - 2 * (rows >> place & 1)
     return found
+
+
+_small_signs = functools.lru_cache(maxsize=64)(_signs)
 
 
 def _place(layers: list[Layer], part: Part, circuit: Circuit) -> None:
