@@ -10,7 +10,7 @@ from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.circuits.readout import settings_of
-from qtha_lab.simulators.engines import choose, engine_module
+from qtha_lab.simulators.engines import check_call, choose, engine_module
 
 
 def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto") -> Tensor:
@@ -102,10 +102,10 @@ def _read(
     circuit: Circuit, readout: Readout, inputs: Tensor, params: Tensor, engine: str
 ) -> Tensor:
     _check(circuit, inputs, params)
-    transformed = _is_transformed(inputs) or _is_transformed(params)
-    chosen = choose(engine, circuit, readout, inputs.device.type, transformed)
-    module = engine_module(chosen)
-    module.check(circuit, readout, chosen)
+    transformed = is_transformed(inputs) or is_transformed(params)
+    situation = circuit, readout, inputs.device.type, transformed, inputs.shape[:-1].numel()
+    chosen = choose(engine, *situation)
+    check_call(chosen, *situation)
     with torch.autocast(inputs.device.type, enabled=False):
         dtype = _compute_dtype(inputs, params)
         lead = inputs.shape[:-1]
@@ -114,7 +114,7 @@ def _read(
             flat = flat / flat.norm(dim=-1, keepdim=True)
         values = flat.new_zeros(0, readout.size(circuit.n_qubits))
         if len(flat):
-            values = module.run(circuit, flat, params.to(dtype), readout, chosen)
+            values = engine_module(chosen).run(circuit, flat, params.to(dtype), readout, chosen)
         wanted = torch.is_grad_enabled() and (inputs.requires_grad or params.requires_grad)
         if wanted and not values.requires_grad:  # nothing was read: slopes are zero, not missing
             values = values + 0.0 * (inputs.sum() + params.sum()).to(dtype)
@@ -142,7 +142,7 @@ def _check(circuit: Circuit, inputs: Tensor, params: Tensor) -> None:
         raise ValueError(
             f"inputs and params must be on one device, not {inputs.device} and {params.device}"
         )
-    if circuit.start == "amplitudes" and not _is_transformed(inputs):
+    if circuit.start == "amplitudes" and not is_transformed(inputs):
         empty = (inputs == 0).all(-1)
         if empty.any():
             raise ValueError(
@@ -151,6 +151,6 @@ def _check(circuit: Circuit, inputs: Tensor, params: Tensor) -> None:
             )
 
 
-def _is_transformed(tensor: Tensor) -> bool:
+def is_transformed(tensor: Tensor) -> bool:
     """Whether vmap, grad or another torch.func transform is wrapped around the tensor."""
     return torch._C._functorch.is_functorch_wrapped_tensor(tensor)

@@ -1,0 +1,101 @@
+"""Which engine would run a batch, and why not the others."""
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.simulators.engines import choose, engine_module, engine_names, refusal
+from qtha_lab.simulators.expval import is_transformed
+
+_GOOD_AT = {
+    "cpu": "the fastest on CPU tensors",
+    "torch": "any device, torch.func, derivatives of any order",
+    "lightning": "a whole batch in one run of Lightning",
+    "device": "PennyLane itself, for checks, shots, noise and hardware",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """The engine that would run ("" if none can), and a line for every engine; prints as text."""
+
+    asked: str
+    batch: str
+    engine: str
+    reasons: dict[str, str]
+
+    def __str__(self) -> str:
+        width = max(map(len, self.reasons))
+        lines = [f"{name:<{width}}  {reason}" for name, reason in self.reasons.items()]
+        return "\n".join([f"engine={self.asked!r} for {self.batch}:", *lines])
+
+
+def explain(
+    circuit: Circuit,
+    inputs: Tensor | int = 1,
+    engine: str = "auto",
+    readout: Readout | None = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Explanation:
+    """Say which engine would run a batch, and of every other why it is passed over.
+
+    Args:
+        circuit: What is to be run.
+        inputs: The batch itself, or its number of samples.
+        engine: As for `expval_z`.
+        readout: What is to be read; by default Z of every qubit.
+        device: Where the batch is, if only its size is given.
+        dtype: Its type, if only its size is given.
+
+    Raises:
+        ValueError: If there is no such engine.
+
+    Example:
+        >>> from qtha_lab.ansatze import build
+        >>> why = explain(build("qtha", n_qubits=4, n_layers=1), 64, engine="torch")
+        >>> print(why.batch, "→", why.engine, "·", why.reasons["cpu"])
+        64 samples of 4 qubits, float32 on cpu → torch · passed over: not asked for
+    """
+    samples, transformed = inputs, False
+    if isinstance(inputs, Tensor):
+        samples, transformed = inputs.shape[:-1].numel(), is_transformed(inputs)
+        device, dtype = inputs.device, inputs.dtype
+    readout = readout or Readout.z(circuit.n_qubits)
+    kind = torch.device(device).type
+    situation = circuit, readout, kind, transformed, samples
+    chosen = choose(engine, *situation)
+    engine_module(chosen)
+    names = list(dict.fromkeys([*engine_names()[1:], chosen]))
+    refusals = {name: refusal(name, *situation) for name in names}
+    reasons = {n: _line(n, chosen, engine, kind, refusals[n]) for n in names}
+    if not refusals[chosen] and chosen.startswith("device:"):
+        reasons[chosen] += _cost(chosen, circuit, readout)
+    batch = f"{samples:,} sample{'' if samples == 1 else 's'} of {circuit.n_qubits} qubits, "
+    batch += f"{_dtype(dtype)} on {kind}"
+    return Explanation(engine, batch, "" if refusals[chosen] else chosen, reasons)
+
+
+def _line(name: str, chosen: str, asked: str, kind: str, refused: str) -> str:
+    good_at = _GOOD_AT[name.partition(":")[0].partition(".")[0]]
+    if refused:
+        return f"{'refused' if name == asked else 'passed over'}: {refused}"
+    if name == chosen:
+        return f"chosen: {'asked for; ' if name == asked else ''}{good_at}"
+    if asked != "auto":
+        return "passed over: not asked for"
+    if name == "torch" and kind == "cpu":
+        return f"passed over: slower than {chosen} on CPU tensors; {good_at}"
+    return f"passed over: runs only when named; {good_at}"
+
+
+def _cost(name: str, circuit: Circuit, readout: Readout) -> str:
+    forward, backward = engine_module(name).circuits(circuit, readout, name)
+    return f"; {forward} circuit a sample, {backward} more for its slopes"
+
+
+def _dtype(dtype: torch.dtype) -> str:
+    name = str(dtype).removeprefix("torch.")
+    return name if name in ("float32", "float64") else f"{name} (computed in float32)"
