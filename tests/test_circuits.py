@@ -109,6 +109,16 @@ def test_drawing_shows_where_every_angle_comes_from():
     ]
 
 
+def test_drawing_shows_unitaries_and_a_start_in_amplitudes():
+    gates = [Gate.unitary(np.eye(4), (2, 0)), Gate.unitary(np.eye(2), 1)]
+    assert Circuit(3, gates, start="amplitudes").draw().splitlines() == [
+        "0: ──╭|x⟩─╭U₂───┤",
+        "1: ──├|x⟩─│───U─┤",
+        "2: ──╰|x⟩─╰U₁───┤",
+    ]
+    assert Circuit(1, [], start="amplitudes").draw() == "0: ──|x⟩─┤"
+
+
 def test_wide_drawings_wrap_and_long_ones_are_cut():
     circuit = build("qtha", n_qubits=8, n_layers=8)
     lines = circuit.draw(width=80, max_rows=2).splitlines()

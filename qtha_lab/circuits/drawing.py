@@ -14,6 +14,9 @@ def draw(circuit: "Circuit", width: int, max_rows: int) -> str:
     """Draw a circuit, wrapped at `width` characters, `max_rows` continuations at most."""
     columns = _columns(circuit)
     texts = [_column_text(column, circuit.n_qubits) for column in columns]
+    if circuit.start == "amplitudes":
+        columns.insert(0, [])
+        texts.insert(0, _amplitudes(circuit.n_qubits))
     labels = [
         f"{wire}: ".rjust(len(str(circuit.n_qubits - 1)) + 2) for wire in range(circuit.n_qubits)
     ]
@@ -60,6 +63,13 @@ def _column_text(column: list["Gate"], n_qubits: int) -> list[str]:
             cells[wire] = text if len(gate.wires) > 1 or not linked else f"─{text}"
     widest = max(map(len, cells))
     return [cell.ljust(widest, "─") for cell in cells]
+
+
+def _amplitudes(n_qubits: int) -> list[str]:
+    """The inputs x as the first state of all wires."""
+    if n_qubits == 1:
+        return ["|x⟩"]
+    return ["╭|x⟩", *["├|x⟩"] * (n_qubits - 2), "╰|x⟩"]
 
 
 def _cells(gate: "Gate") -> dict[int, str]:

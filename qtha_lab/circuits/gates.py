@@ -107,9 +107,11 @@ GATES: dict[str, GateKind] = {kind.name: kind for kind in _KINDS}
 
 
 UNITARY = "QubitUnitary"
+# The parts are read from the matrix; of two wires the first is the more significant bit.
 _UNITARIES = {
-    n: GateKind(UNITARY, n, 0, ("U",) * n, lambda w, a: []) for n in (1, 2)
-}  # the parts are read from the matrix
+    n: GateKind(UNITARY, n, 0, labels, lambda w, a: [])
+    for n, labels in ((1, ("U",)), (2, ("U₁", "U₂")))
+}
 
 # The usual short names; gates carry the long one, as in PennyLane.
 ALIASES = {
@@ -134,7 +136,7 @@ class Gate:
     name: str
     wires: tuple[int, ...]
     angles: tuple[Angle, ...] = ()
-    matrix: Matrix | None = None
+    matrix: Matrix | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self):
         object.__setattr__(self, "wires", _as_tuple(self.wires))
