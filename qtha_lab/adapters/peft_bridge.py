@@ -227,6 +227,16 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                 f"adapter {adapter!r} cannot be merged: {change.not_mergeable(change.config)}"
             )
 
+    def _refuse_if_quantised(self) -> None:
+        base = self.get_base_layer()
+        kind = quantised_kind(base)
+        if kind is not None:
+            raise NotImplementedError(
+                f"the base weight is quantised ({kind}), and a sum would be rounded to it again, so "
+                "merging would not be exact. Keep the adapter beside the model (save_pretrained), or "
+                "load the base without quantisation, put the adapter on it and merge there"
+            )
+
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Add linear adapters into the base weight, which is kept to be put back by `unmerge`.
 
@@ -238,6 +248,8 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         wanted = [name for name in wanted if name in self.changes]
         for name in wanted:
             self._refuse_unless_linear(name)
+        if wanted:
+            self._refuse_if_quantised()
         for name in wanted:
             weight = self.get_base_weight()
             merged = (weight + self.get_delta_weight(name)).to(weight.dtype)
@@ -327,6 +339,15 @@ def layer_sizes(module: nn.Module, name: str = "") -> tuple[int, int]:
             "only linear layers (nn.Linear, Conv1D) can be adapted"
         )
     return _get_in_out_features(module)
+
+
+def quantised_kind(layer: nn.Module) -> str | None:
+    """The name of the format a layer's weight is kept in, None for plain numbers."""
+    weight = getattr(layer, "weight", None)
+    if not isinstance(weight, Tensor):
+        return type(layer).__name__
+    plain = type(weight) in (nn.Parameter, Tensor) and weight.is_floating_point()
+    return None if plain else type(weight).__name__
 
 
 def block_of(name: str) -> int | None:

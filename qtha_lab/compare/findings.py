@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Any
 
 
@@ -16,6 +17,7 @@ def notes(entries: list[dict[str, Any]], expected: int) -> list[str]:
     found = [
         *_missing(entries, expected),
         same_start(whole),
+        quantization(whole),
         *sizes(whole),
         learning_rates(whole),
         seeds(whole),
@@ -42,6 +44,24 @@ def same_start(entries: list[dict[str, Any]]) -> str | None:
         )
     return (
         f"The methods did not start from the same evaluation loss: they differ by up to {gap:.4g}."
+    )
+
+
+def quantization(entries: list[dict[str, Any]]) -> str | None:
+    """What quantising the base cost, beside what each method won back."""
+    losses: dict[str, list[float]] = {}
+    costs = []
+    for entry in entries:
+        if None in (whole := entry.get("eval_loss_whole_base"), entry.get("eval_loss_start")):
+            continue
+        costs.append(entry["eval_loss_start"] - whole)
+        losses.setdefault(entry["label"], []).append(entry["eval_loss_start"] - entry["eval_loss"])
+    if not costs:
+        return None
+    gains = ", ".join(f"{label} {statistics.fmean(found):.3f}" for label, found in losses.items())
+    return (
+        f"Quantising the base to {entries[0]['quantization']} raised the evaluation loss by "
+        f"{statistics.fmean(costs):.3f} before any training; the adapters lowered it by: {gains}."
     )
 
 

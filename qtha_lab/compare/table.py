@@ -6,6 +6,7 @@ import statistics
 from typing import Any
 
 MEASURES = [
+    "eval_loss_whole_base",
     "eval_loss_start",
     "eval_loss",
     "train_loss",
@@ -17,6 +18,7 @@ MEASURES += ["macro_f1", "exact_match", "bleu4", "rouge1", "rouge2", "rougeL"]
 MEASURES += ["seconds_per_step", "peak_memory_bytes", "adapter_bytes", "wall_seconds"]
 # column title, measure, how to write one value; the rest of the measures stay in aggregate()
 COLUMNS = (
+    ("eval loss, whole base", "eval_loss_whole_base", "{:.3f}"),
     ("eval loss, start", "eval_loss_start", "{:.3f}"),
     ("eval loss", "eval_loss", "{:.3f}"),
     ("train loss", "train_loss", "{:.3f}"),
@@ -32,7 +34,15 @@ COLUMNS = (
     ("adapter KiB", "adapter_kib", "{:.0f}"),
 )
 
-LEARNT = ("method", "parameters", "seeds", "eval loss, start", "eval loss", "train loss")
+LEARNT = (
+    "method",
+    "parameters",
+    "seeds",
+    "eval loss, whole base",
+    "eval loss, start",
+    "eval loss",
+    "train loss",
+)
 
 
 def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:

@@ -107,6 +107,9 @@ class _Described(Declared):
     model: str = Field(
         "tiny", min_length=1, description="Base model: a name, a folder or a hub id."
     )
+    quantization: Literal["none", "int8", "int4"] = Field(
+        "none", description="Number format of the frozen base's weights, adapters on top."
+    )
     task: str = Field(
         "qa", min_length=1, description="Task: a name, a .jsonl file or a data set id."
     )
@@ -202,7 +205,8 @@ class Comparison(_Described):
 
     def experiments(self) -> list[Experiment]:
         """One experiment a method and seed, all methods of a seed together."""
-        shared = {"model": self.model, "task": self.task, "task_options": self.task_options}
+        names = ("model", "quantization", "task", "task_options")
+        shared = {name: getattr(self, name) for name in names}
         return [
             Experiment(**shared, method=method, training=self.training, seed=seed)
             for seed in self.seeds

@@ -51,11 +51,13 @@ def check_names(experiment: Experiment) -> None:
     """Refuse an unknown model, task or method, and options out of their limits."""
     from qtha_lab.adapters import get_method
     from qtha_lab.models import check_model
+    from qtha_lab.models.quantized import check_quantization
     from qtha_lab.tasks import check_task
 
     get_method(experiment.method.name).check(experiment.method.options)
     check_task(experiment.task, **experiment.task_options)
     check_model(experiment.model)
+    check_quantization(experiment.quantization)
 
 
 def load_rows(experiment: Experiment) -> Task:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtha_lab.models.catalogue import KNOWN, Head, check_model, is_hub_id, locate
+from qtha_lab.models.quantized import quantization_config
 from qtha_lab.settings import unknown
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def load_model(
     head: Head = "causal-lm",
     n_labels: int | None = None,
     dtype: str = "float32",
+    quantization: str = "none",
     head_seed: int = 0,
 ) -> LoadedModel:
     """Load a base model and its tokenizer from this machine.
@@ -46,6 +48,7 @@ def load_model(
         head: What the model ends in.
         n_labels: How many classes a classification head tells apart.
         dtype: "float32" or "bfloat16".
+        quantization: Weights in "int8" or "int4" (see `quantized`), or "none".
         head_seed: Start of a new classification head; the global random state is left as it was.
 
     Example:
@@ -59,6 +62,7 @@ def load_model(
     _check_labels(head, n_labels)
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
+    quantized = quantization_config(quantization)
     folder = locate(name)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     _set_padding(tokenizer)
@@ -67,7 +71,11 @@ def load_model(
     with torch.random.fork_rng(devices=[]), _quietly():
         torch.manual_seed(head_seed)
         model = _auto(head).from_pretrained(
-            folder, config=config, dtype=getattr(torch, dtype), trust_remote_code=False
+            folder,
+            config=config,
+            dtype=getattr(torch, dtype),
+            quantization_config=quantized,
+            trust_remote_code=False,
         )
     if getattr(model, "generation_config", None) is not None:
         model.generation_config.pad_token_id = tokenizer.pad_token_id

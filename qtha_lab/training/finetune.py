@@ -87,14 +87,13 @@ class _Job:
         self.poll()
         self.tell("loading", f"model {self.experiment.model}")
         set_seed(self.experiment.seed)
-        self.base = models.load_model(
-            self.experiment.model,
-            head=HEADS[self.task.kind],
-            n_labels=len(self.task.labels) or None,
-            dtype=self.training.precision,
-            head_seed=self.experiment.seed,
-        )
-        self.tokenizer = self.base.tokenizer
+        if self.experiment.quantization != "none" and not self.done("whole_base", 0):
+            self.measure_whole_base()
+        self.base = self.load_base(self.experiment.quantization)
+        self.read_rows(self.base.tokenizer)
+        self.train_rows = self.encode(self.task.train)
+        # transformers refuses to train over torchao's 4 bits; only the adapters on top are trained
+        self.base.model.is_quantized = False
         self.base_parameters = self.base.model.num_parameters()
         self.poll()
         self.tell("loading", f"adapter {self.experiment.method.label}")
@@ -106,10 +105,29 @@ class _Job:
         for parameter in self.model.parameters():
             if parameter.requires_grad:  # PEFT leaves a new head in the base's bfloat16
                 parameter.data = parameter.data.float()
-        self.collate = tasks.collate(self.tokenizer)
-        self.train_rows = self.encode(self.task.train)
-        self.eval_rows = self.encode(self.task.eval)
         self.poll()
+
+    def load_base(self, quantization: str) -> models.LoadedModel:
+        return models.load_model(
+            self.experiment.model,
+            head=HEADS[self.task.kind],
+            n_labels=len(self.task.labels) or None,
+            dtype=self.training.precision,
+            quantization=quantization,
+            head_seed=self.experiment.seed,
+        )
+
+    def measure_whole_base(self) -> None:
+        """The score of the base before it is quantised, so that the loss by that can be told."""
+        base = self.load_base("none")
+        self.read_rows(base.tokenizer)
+        self.model = base.model
+        self.log.append("whole_base", step=0, **self.evaluate())
+
+    def read_rows(self, tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.collate = tasks.collate(tokenizer)
+        self.eval_rows = self.encode(self.task.eval)
 
     def encode(self, rows: list) -> list[dict]:
         return self.task.encode(rows, self.tokenizer, self.training.max_length)
@@ -221,8 +239,22 @@ class _Job:
     def write_card(self) -> None:
         """The model card of the adapter, from the summary."""
         found = json.loads(self.run.summary.read_text())
-        made = ("steps", "seed", "learning_rate", "trainable_parameters", "head_parameters")
-        measured = ("train_loss", "eval_loss_start", "eval_loss", *SCORES, *ANSWERS)
+        made = (
+            "quantization",
+            "steps",
+            "seed",
+            "learning_rate",
+            "trainable_parameters",
+            "head_parameters",
+        )
+        measured = (
+            "train_loss",
+            "eval_loss_whole_base",
+            "eval_loss_start",
+            "eval_loss",
+            *SCORES,
+            *ANSWERS,
+        )
         write_card(
             self.run.adapter,
             self.config,

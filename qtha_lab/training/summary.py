@@ -33,6 +33,7 @@ def summarise(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
         "label": experiment.method.label,
         "seed": experiment.seed,
         "options": experiment.method.options,
+        "quantization": experiment.quantization,
         **facts,
         **measured(history(events)),
         "wall_seconds": wall_seconds(events),
@@ -44,7 +45,12 @@ def summarise(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
 
 def measured(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Losses, scores and step time in events that still hold (see `events.history`)."""
-    kinds: dict[str, list[dict[str, Any]]] = {"train": [], "eval": [], "generation": []}
+    kinds: dict[str, list[dict[str, Any]]] = {
+        "train": [],
+        "eval": [],
+        "generation": [],
+        "whole_base": [],
+    }
     for event in events:
         kinds.get(event["kind"], []).append(event)
     train, evals = kinds["train"], sorted(kinds["eval"], key=lambda event: event["step"])
@@ -56,6 +62,9 @@ def measured(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         "train_loss": None if None in losses or not losses else statistics.fmean(losses),
         "eval_loss_start": evals[0]["loss"] if evals and evals[0]["step"] == 0 else None,
         "eval_loss": last.get("loss"),
+        **(
+            {"eval_loss_whole_base": kinds["whole_base"][-1]["loss"]} if kinds["whole_base"] else {}
+        ),
         **{name: last[name] for name in SCORES if name in last},
         **{name: answers[name] for name in ANSWERS if name in answers},
         "seconds_per_step": statistics.median(e["seconds"] for e in train) if train else None,

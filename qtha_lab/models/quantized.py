@@ -1,0 +1,58 @@
+"""Base models with 8-bit or 4-bit weights: which library makes them on which machine.
+
+torchao on the CPU, bitsandbytes on CUDA. Only weights are quantised; heads and embeddings stay whole.
+"""
+
+import importlib.util
+
+QUANTIZATIONS = ("none", "int8", "int4")
+GROUP = 32  # weights that share a scale at 4 bits on the CPU
+
+
+def check_quantization(quantization: str) -> None:
+    """Refuse a kind that is unknown, or whose library is not installed.
+
+    Raises:
+        ValueError: With the package to install.
+    """
+    if quantization not in QUANTIZATIONS:
+        raise ValueError(
+            f"quantization must be one of {', '.join(QUANTIZATIONS)}, not {quantization!r}"
+        )
+    library = _library()
+    if quantization != "none" and importlib.util.find_spec(library) is None:
+        where = "on CUDA" if library == "bitsandbytes" else "on the CPU"
+        raise ValueError(
+            f"quantization {quantization!r} {where} needs {library}, which is not installed: "
+            f"pip install {library}"
+        )
+
+
+def quantization_config(quantization: str):
+    """What `from_pretrained` takes for a kind of quantisation; None for "none"."""
+    check_quantization(quantization)
+    if quantization == "none":
+        return None
+    if _library() == "bitsandbytes":
+        from transformers import BitsAndBytesConfig
+
+        return BitsAndBytesConfig(
+            load_in_8bit=quantization == "int8",
+            load_in_4bit=quantization == "int4",
+            bnb_4bit_quant_type="nf4",
+        )
+    import torch
+    from torchao.quantization import Int8WeightOnlyConfig, IntxWeightOnlyConfig
+    from torchao.quantization.granularity import PerGroup
+    from transformers import TorchAoConfig
+
+    made = Int8WeightOnlyConfig()
+    if quantization == "int4":
+        made = IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=PerGroup(GROUP))
+    return TorchAoConfig(made, modules_to_not_convert=["lm_head", "score", "classifier"])
+
+
+def _library() -> str:
+    import torch
+
+    return "bitsandbytes" if torch.cuda.is_available() else "torchao"
