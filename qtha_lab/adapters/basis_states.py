@@ -62,6 +62,13 @@ def block_sizes(n_qubits: int, n_blocks: int) -> list[int]:
     return [small + (block < more) for block in range(n_blocks)]
 
 
+def generator_circuits(n_qubits: int, config: Any, n_blocks: int = 1) -> list[Circuit]:
+    """The circuits behind `generated_values`, one a block; none for the classical control."""
+    if config.generator != "circuit":
+        return []
+    return [ry_chain(size, config.n_layers) for size in block_sizes(n_qubits, n_blocks)]
+
+
 def circuit_probs(
     params: Float[Tensor, "n_params"],
     n_qubits: int,

@@ -124,6 +124,11 @@ class Change(ABC):
         """The circuit that runs at every adapted layer, if there is one."""
         return None
 
+    def circuits(self) -> list[Any]:
+        """All circuits of this one layer; they run once a token where they read data, else once a step."""
+        circuit = self.circuit(self.config)
+        return [] if circuit is None else [circuit]
+
     @classmethod
     def not_mergeable(cls, config: Any) -> str:
         """Why this cannot be merged and what can be done instead, for the error message."""

@@ -44,6 +44,7 @@ from torch import Tensor
 from qtha_lab.adapters import basis_states, mlp_mapping
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.circuits import Circuit
 from qtha_lab.settings import setting
 from qtha_lab.simulators import check_engine
 
@@ -146,6 +147,9 @@ class Qpa(Change):
             "the model (save_pretrained), go back to the base model with unload(), or train with "
             "bit_order='fixed', which merges"
         )
+
+    def circuits(self) -> list[Circuit]:
+        return basis_states.generator_circuits(self.n_qubits, self.config)
 
     def n_parameters(self) -> int:
         angles = self.n_qubits * self.config.n_layers * self.config.train_generator

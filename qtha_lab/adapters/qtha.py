@@ -328,6 +328,9 @@ class Qtha(Change):
     def circuit(cls, config: QthaConfig) -> Circuit | None:
         return config.circuit() if config.runs_circuit else None
 
+    def circuits(self) -> list[Circuit]:
+        return [] if self.plain else super().circuits()
+
     @classmethod
     def not_mergeable(cls, config: QthaConfig) -> str:
         what = "circuit" if config.stand_in == "none" else f"stand-in {config.stand_in!r}"

@@ -41,6 +41,7 @@ from torch.utils.checkpoint import checkpoint
 from qtha_lab.adapters import basis_states, mlp_mapping, mps_mapping
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.circuits import Circuit
 from qtha_lab.settings import setting
 from qtha_lab.simulators import check_engine
 
@@ -125,6 +126,9 @@ class QuantumTrain(Change):
                 f"chunk must be at least {least} for a layer of {layer.in_features} inputs and "
                 f"{layer.out_features} outputs, not {self.chunk}: it would take {self.n_qubits} qubits"
             )
+
+    def circuits(self) -> list[Circuit]:
+        return basis_states.generator_circuits(self.n_qubits, self.config, self.config.n_blocks)
 
     def n_parameters(self) -> int:
         config = self.config
