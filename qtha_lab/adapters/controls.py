@@ -22,6 +22,21 @@ def _without_circuit(title: str, shows: str, **changed: Any) -> Control:
     return Control(title, "qtha", changed, shows)
 
 
+def _of_generators(method: str, generated: str) -> tuple[Control, ...]:
+    """Of methods that generate numbers from a circuit's probabilities."""
+    return (
+        Control(
+            "classical hypernetwork",
+            method,
+            {"generator": "classical"},
+            f"what the circuit adds to generated {generated}",
+        ),
+        Control(
+            "frozen angles", method, {"train_generator": False}, "what training the circuit adds"
+        ),
+    )
+
+
 CONTROLS: dict[str, tuple[Control, ...]] = {
     "qtha": (
         _without_circuit(
@@ -51,14 +66,8 @@ CONTROLS: dict[str, tuple[Control, ...]] = {
         _without_circuit("cosines", "circuit or its cosines without qubits", stand_in="cosine"),
         _without_circuit("Hilbert phase", "circuit or a classical phase", stand_in="hilbert"),
     ),
-    "qpa": (
-        Control(
-            "classical hypernetwork",
-            "qpa",
-            {"generator": "classical"},
-            "what the circuit adds to generated factors",
-        ),
-    ),
+    "qpa": _of_generators("qpa", "factors"),
+    "quantum_train": _of_generators("quantum_train", "weights"),
 }
 
 # Settings that only the circuit reads: a control without one does not carry them along.
