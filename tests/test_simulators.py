@@ -13,31 +13,45 @@ from scipy.stats import unitary_group
 from torch.utils.checkpoint import checkpoint
 
 from qtha_lab import ansatze
-from qtha_lab.circuits import GATES, Angle, Circuit, Gate
-from qtha_lab.simulators import check_engine, engine_names, estimate, expval_z
+from qtha_lab.circuits import GATES, Angle, Circuit, Gate, z_pairs
+from qtha_lab.simulators import (
+    check_engine,
+    engine_names,
+    estimate,
+    explain,
+    expval,
+    expval_z,
+    probs,
+)
 
 ENGINES = [name for name in engine_names() if name != "auto"]
-FAST = ["torch", "cpu"]
+FAST = [name for name in ENGINES if not name.startswith("device:")]
 NONE = torch.empty(0, dtype=torch.float64)
 
 
-def _with_gradients(circuit, engine, dtype, inputs, params, weights):
+def _strings(circuit, inputs, params, engine):
+    """All Z_i and Z_i Z_j, and one string in another basis, so two runs."""
+    return expval(circuit, [*z_pairs(circuit.n_qubits), "X0"], inputs, params, engine)
+
+
+def _with_gradients(read, circuit, engine, dtype, inputs, params):
     inputs, params = (t.to(dtype, copy=True).requires_grad_() for t in (inputs, params))
-    values = expval_z(circuit, inputs, params, engine=engine)
-    (values * weights.to(dtype)).sum().backward()
+    values = read(circuit, inputs, params, engine)
+    weights = torch.linspace(-1, 2, values.numel(), dtype=dtype).reshape(values.shape)
+    (values * weights).sum().backward()
     zeros = [torch.zeros_like(t) if t.grad is None else t.grad for t in (inputs, params)]
     return [values.detach().double(), *(t.double() for t in zeros)]
 
 
-def _assert_agree(circuit, engines, batch=3, seed=0):
+def _assert_agree(circuit, engines, batch=3, read=expval_z):
     """Values and both gradients: 1e-10 in float64; 1e-5 in float32, relative to the largest."""
-    generator = torch.Generator().manual_seed(seed)
-    shapes = [(batch, circuit.n_inputs), (circuit.n_params,), (batch, circuit.n_qubits)]
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(batch, circuit.n_inputs), (circuit.n_params,)]
     given_ = [torch.randn(s, dtype=torch.float64, generator=generator) for s in shapes]
-    truth = _with_gradients(circuit, "device:default.qubit", torch.float64, *given_)
+    truth = _with_gradients(read, circuit, "device:default.qubit", torch.float64, *given_)
     for engine in engines:
         for dtype, bound in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
-            found = _with_gradients(circuit, engine, dtype, *given_)
+            found = _with_gradients(read, circuit, engine, dtype, *given_)
             for a, b in zip(found, truth, strict=True):
                 scale = max(1.0, b.abs().max().item()) if b.numel() else 1.0
                 torch.testing.assert_close(a, b, atol=bound * scale, rtol=0)
@@ -109,16 +123,25 @@ def circuits(draw, max_inputs=3):
     return Circuit(n_qubits, gates)
 
 
+READS = st.sampled_from([expval_z, _strings, probs])
+
+
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
-@given(circuits())
-def test_fast_engines_equal_pennylane_on_any_circuit(circuit):
-    _assert_agree(circuit, FAST)
+@given(circuits(), READS)
+def test_fast_engines_equal_pennylane_on_any_circuit(circuit, read):
+    _assert_agree(circuit, FAST, read=read)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True, database=None)
+@given(circuits(max_inputs=0), READS)
+def test_fast_engines_equal_pennylane_on_any_circuit_that_starts_in_amplitudes(circuit, read):
+    _assert_agree(Circuit(circuit.n_qubits, circuit.gates, "amplitudes"), FAST, read=read)
 
 
 @settings(max_examples=6, deadline=None, derandomize=True, database=None)
-@given(circuits())
-def test_lightning_equals_pennylane_on_any_circuit(circuit):
-    _assert_agree(circuit, ["device:lightning.qubit"], batch=2)
+@given(circuits(), READS)
+def test_pennylanes_lightning_equals_pennylane_on_any_circuit(circuit, read):
+    _assert_agree(circuit, ["device:lightning.qubit"], batch=2, read=read)
 
 
 @pytest.mark.parametrize("name", ansatze.names())
@@ -266,6 +289,8 @@ def test_results_do_not_depend_on_threads_or_on_who_calls():
         (torch.rand(2, 2), torch.rand(7), "torch", r"params must have shape \(8,\), not \(7,\)"),
         (torch.ones(2, 2).long(), torch.rand(8), "torch", "inputs must be real floating-point"),
         ([[0.1, 0.2]], torch.rand(8), "torch", "inputs must be a tensor, not list"),
+        (torch.rand(2, 2).to(torch.complex64), torch.rand(8), "lightning", "inputs must be real floating-point numbers, not torch.complex64"),
+        (torch.rand(2, 2), torch.rand(8).to(torch.complex64), "device:lightning.qubit", "params must be real floating-point"),
         (torch.rand(2, 2, device="meta"), torch.rand(8), "auto", "on one device, not meta and cpu"),
         (torch.rand(2, 2), torch.rand(8), "torhc", "unknown engine 'torhc': did you mean 'torch'?"),
         (torch.rand(2, 2), torch.rand(8), "device", "unknown engine 'device'"),
@@ -286,6 +311,22 @@ def test_engines_say_how_many_qubits_they_take():
         expval_z(wide, torch.rand(2, 1), torch.empty(0))
 
 
+def test_a_batch_that_does_not_fit_is_refused_with_its_bytes():
+    circuit = ansatze.build("qtha", 16, 1)
+    inputs, params = torch.empty(1, 16).expand(10**9, 16), torch.empty(circuit.n_params)
+    # three complex float32 states of 2^16 amplitudes for each of 10^9 samples
+    sentence = "engine 'torch' needs 1,572,864,000,000,000 bytes for 16 qubits and 1,000,000,000 samples, and"
+    with pytest.raises(ValueError, match=sentence):
+        expval_z(circuit, inputs, params, engine="torch")
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "torch"])
+def test_torch_func_is_refused_where_it_does_not_work(engine):
+    circuit = ansatze.build("qtha", 2, 1)
+    with pytest.raises(ValueError, match=r"does not work under torch\.func: use engine='torch'"):
+        torch.func.vmap(lambda x: expval_z(circuit, x, torch.ones(8), engine))(torch.rand(3, 2))
+
+
 @pytest.mark.parametrize("engine", engine_names())
 def test_named_engines_pass_their_own_check(engine):
     check_engine(engine, ansatze.build("qtha", 3, 1))
@@ -298,6 +339,49 @@ def test_numba_and_pennylane_load_when_first_used():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# which engine, and why
+
+
+def test_explain_names_what_would_run_and_gives_every_engine_a_reason():
+    circuit = ansatze.build("qtha", 4, 1)
+    why = explain(circuit, torch.rand(3, 5, 4).bfloat16())
+    assert why.engine == "cpu"
+    assert set(why.reasons) == set(ENGINES)
+    assert str(why).startswith(
+        "engine='auto' for 15 samples of 4 qubits, bfloat16 (computed in float32) on cpu:"
+    )
+    assert [r.startswith("chosen: ") for r in why.reasons.values()].count(True) == 1
+    assert all(r.startswith(("chosen: ", "passed over: ")) for r in why.reasons.values())
+
+
+@pytest.mark.parametrize(
+    ("n_qubits", "options", "engine", "passed_over", "reason"),
+    [
+        (4, {"device": "cuda"}, "torch", "cpu", "takes CPU tensors, not cuda"),
+        (21, {}, "torch", "cpu", "takes 20 qubits at most, not 21"),
+        (16, {"inputs": 10**7}, "cpu", "torch", "needs 15,728,640,000,000 bytes"),
+        (4, {"engine": "torch"}, "torch", "cpu", "not asked for"),
+        (4, {}, "cpu", "torch", "slower than cpu on CPU tensors"),
+        (30, {}, "", "torch", "takes 24 qubits at most, not 30"),
+    ],
+)
+def test_auto_chooses_by_size_batch_and_device(n_qubits, options, engine, passed_over, reason):
+    circuit = Circuit(n_qubits, [Gate("RY", n_qubits - 1, Angle.input(0))])
+    why = explain(circuit, **options)
+    assert why.engine == engine
+    assert reason in why.reasons[passed_over]
+
+
+def test_explain_counts_the_circuits_of_a_device():
+    circuit = ansatze.build("qtha", 3, 1)
+    why = explain(circuit, 5, "device:default.qubit(shots=100)")
+    # by parameter-shift two circuits for each of 9 turns, four for each of 6 controlled ones
+    line = why.reasons["device:default.qubit(shots=100)"]
+    assert line.endswith("1 circuit a sample, 42 more for its slopes")
+    with pytest.raises(ValueError, match=r"unknown engine 'torhc': did you mean 'torch'\?"):
+        explain(circuit, 5, "torhc")
 
 
 # cost
