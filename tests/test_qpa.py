@@ -5,6 +5,7 @@ import math
 import pennylane as qml
 import pytest
 import torch
+from peft import convert_to_lora, get_peft_model, set_peft_model_state_dict
 from small_models import TARGETS, logits, make
 
 from qtha_lab.adapters import add_adapter, basis_states, get_method
@@ -199,6 +200,17 @@ def test_the_papers_start_changes_the_model_and_stores_no_first_factor():
     model = add_adapter(make("llama"), config)
     assert not torch.equal(logits(model), logits(make("llama")))
     assert not any("qpa_start" in name for name, _ in model.named_parameters())
+
+
+def test_peft_turns_it_into_a_plain_lora_of_rank_r_without_loss():
+    config = QpaConfig(r=3, hidden=(8,), init_weights=False, target_modules=TARGETS["llama"])
+    torch.manual_seed(0)
+    model = add_adapter(make("llama"), config).eval()
+    lora_config, tensors = convert_to_lora(model, rank=3)
+    lora = get_peft_model(make("llama"), lora_config).eval()
+    set_peft_model_state_dict(lora, tensors)
+    torch.testing.assert_close(logits(lora), logits(model), atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(logits(model), logits(make("llama")))
 
 
 def test_the_update_stays_within_rank_r():

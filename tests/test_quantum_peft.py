@@ -7,7 +7,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from small_models import TARGETS, make
+from peft import convert_to_lora, get_peft_model, set_peft_model_state_dict
+from small_models import TARGETS, logits, make
 
 from qtha_lab.adapters import add_adapter, get_method
 from qtha_lab.adapters import orthogonal_maps as maps
@@ -182,6 +183,17 @@ def test_a_first_use_under_inference_mode_does_not_stop_later_training():
     with torch.inference_mode():
         model(input_ids=torch.tensor([[1, 2]]))
     model(input_ids=torch.tensor([[1, 2]])).logits.sum().backward()
+
+
+def test_peft_turns_it_into_a_plain_lora_of_rank_r_without_loss():
+    config = QuantumPeftConfig(r=3, init_weights=False, target_modules=TARGETS["llama"])
+    torch.manual_seed(0)
+    model = add_adapter(make("llama"), config).eval()
+    lora_config, tensors = convert_to_lora(model, rank=3)
+    lora = get_peft_model(make("llama"), lora_config).eval()
+    set_peft_model_state_dict(lora, tensors)
+    torch.testing.assert_close(logits(lora), logits(model), atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(logits(model), logits(make("llama")))
 
 
 def test_more_columns_than_the_layer_has_are_refused_with_its_sizes():

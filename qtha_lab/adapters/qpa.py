@@ -29,8 +29,8 @@ What the authors' code does and a reader might not expect, each an option:
 
 Source:
     QPA, arXiv:2410.09846 (ICLR 2025) and its code: circuit, post-processing, widths, L = 8, r = 4,
-    alpha = 2 r, c = 2048 on GPT-2's output layer. There is one generator a layer here; the paper
-    adapts one layer. For layers with fewer than 16 · 2048 numbers c is m / 16 [R].
+    alpha = 2 r, dropout 0.05, c = 2048 on GPT-2's output layer. There is one generator a layer here;
+    the paper adapts one layer. For layers with fewer than 16 · 2048 numbers c is m / 16 [R].
 """
 
 import dataclasses
@@ -120,11 +120,13 @@ class QpaConfig(AdapterConfig):
     default_learning_rate=1e-3,
     examples={
         "circuit": {"r": 2, "chunk": 20},
-        "tanh": {"r": 2, "hidden": (8, 8), "activation": "tanh", "n_layers": 2, "exponent": 1.0},
         "classical": {"r": 2, "chunk": 20, "hidden": (8,), "generator": "classical"},
-        "frozen-circuit": {"r": 2, "hidden": (8,), "train_generator": False, "remove_mean": False},
+        "frozen-circuit": {
+            "r": 2, "hidden": (8, 8), "activation": "tanh", "train_generator": False,
+            "remove_mean": False,
+        },
     },
-)
+)  # fmt: skip
 class Qpa(Change):
     """Tensors and formula of QPA at one layer."""
 

@@ -104,9 +104,8 @@ class QuantumTrainConfig(AdapterConfig):
     default_learning_rate=1e-2,
     examples={
         "mlp": {"chunk": 40, "n_layers": 2},
-        "mlp-blocks": {"chunk": 40, "n_layers": 2, "n_blocks": 3, "activation": "tanh"},
-        "mps": {"chunk": 24, "n_layers": 2, "mapping": "mps", "bond_dim": 3, "n_blocks": 2},
-        "classical": {"chunk": 40, "n_layers": 2, "generator": "classical"},
+        "mps-blocks": {"chunk": 24, "n_layers": 2, "mapping": "mps", "bond_dim": 3, "n_blocks": 2},
+        "classical": {"chunk": 40, "n_layers": 2, "generator": "classical", "activation": "tanh"},
         "frozen-circuit": {"chunk": 40, "train_generator": False, "remove_mean": False},
     },
 )
