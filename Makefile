@@ -1,5 +1,7 @@
 # make lab    set up and open the workbench      make lab PORT=8890 OPEN=0 on a server
 # make test   set up and run every test
+# make peers  environments of other simulators, for the benchmark
+# make bench  all simulators, ours and others, on the QTHA circuit (some ten minutes)
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -9,7 +11,7 @@ STAMP  := $(VENV)/.installed
 BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
 ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test install lint format constraints clean
+.PHONY: lab test install lint format constraints peers bench clean
 
 install: $(STAMP)
 
@@ -40,5 +42,26 @@ constraints: install
 	$(BIN)/python -m pip freeze --exclude-editable | grep -viE '^(torch|torchvision|triton|nvidia|cuda|setuptools|pip)' > $(VENV)/freeze.txt
 	{ sed -n '/^#/p' constraints.txt; sort -f $(VENV)/freeze.txt; } > $(VENV)/constraints.new && mv $(VENV)/constraints.new constraints.txt
 
+# Two environments, since TorchQuantum wants an old qiskit and NumPy; its own list of requirements holds
+# much that a simulation does not use (TensorFlow, PySCF), so what it does use is named here.
+peers: .venv-peers/.installed .venv-torchquantum/.installed
+
+.venv-peers/.installed:
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet torch deepquantum==4.5.0 tensorcircuit-ng==1.10.0 jax==0.10.2
+	@touch $@
+
+.venv-torchquantum/.installed:
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet torch torchvision 'numpy<2' 'setuptools<81' qiskit==0.46.3 \
+		'qiskit-ibm-runtime<0.21' 'qiskit-aer<0.14' pathos torchdiffeq nlopt opt_einsum tensorboard \
+		multimethod loguru toml pyyaml matplotlib tqdm
+	$(@D)/bin/python -m pip install --quiet --no-deps torchquantum==0.1.8 torchpack==0.3.1
+	@touch $@
+
+bench: install peers
+	$(BIN)/qtha-lab bench simulators --json out/simulators.json
+	$(BIN)/qtha-lab bench simulators --table out/simulators.json
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-peers .venv-torchquantum

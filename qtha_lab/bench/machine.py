@@ -1,11 +1,16 @@
 """What a figure was measured on, and how much memory the process peaked at."""
 
+import contextlib
 import ctypes
+import importlib.metadata
 import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from qtha_lab import paths
 
 
 def machine() -> dict[str, Any]:
@@ -34,17 +39,52 @@ def processor_name() -> str:
         return platform.processor() or platform.machine()
 
 
-def forget_peak_memory() -> None:
-    """Start a new high-water mark of resident memory (Linux), heap given back first."""
+def package_versions() -> dict[str, str]:
+    """Versions of what the simulators are built on, where installed."""
+    names = ("qtha-lab", "torch", "numba", "numpy", "pennylane", "pennylane_lightning")
+    found = {}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def commit() -> str | None:
+    """The checkout's commit, with "+" if tracked files differ from it; None outside of one."""
+    at, changed = (_git("rev-parse", "HEAD"), _git("status", "--porcelain", "-uno"))
+    return at and at + "+" * bool(changed)
+
+
+def _git(*words: str) -> str | None:
+    try:
+        said = subprocess.run(
+            ["git", "-C", paths.CHECKOUT, *words], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return said.stdout.strip() if said.returncode == 0 else None
+
+
+def forget_peak_memory(process: int | str = "self") -> None:
+    """Start a new high-water mark of resident memory (Linux), our own heap given back first."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")
+        if process == "self":
+            ctypes.CDLL(None).malloc_trim(0)
+        Path(f"/proc/{process}/clear_refs").write_text("5")
 
 
-def peak_memory_bytes() -> int | None:
+def peak_memory_bytes(process: int | str = "self") -> int | None:
     """The high-water mark of resident memory since `forget_peak_memory`, None where unknown."""
+    return _status(process, "VmHWM")
+
+
+def memory_bytes(process: int | str = "self") -> int | None:
+    """Resident memory now, None where unknown."""
+    return _status(process, "VmRSS")
+
+
+def _status(process: int | str, field: str) -> int | None:
     if sys.platform != "linux":
         return None
-    status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) * 1024

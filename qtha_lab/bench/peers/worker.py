@@ -1,0 +1,124 @@
+"""Runs one peer for the benchmark: `python worker.py NAME THREADS`, a JSON line in and one out.
+
+Stands alone: torch, numpy and the peer are all it needs. Orders are {"do": "start" | "prepare" | "time" |
+"check", …}; an answer holds "error" if something went wrong. Arrays go through .npy files.
+"""
+
+import functools
+import importlib.metadata
+import importlib.util
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+ARRAYS = ("inputs", "params", "grads", "sparse_grads")
+
+
+class TorchRun:
+    """A torch function with what the benchmark times: values alone, or values and both gradients."""
+
+    def __init__(self, run):
+        self.run = run
+
+    def tensor(self, array):
+        import torch
+
+        return torch.from_numpy(array)
+
+    def forward(self, inputs, params):
+        """Values, (batch, n_qubits)."""
+        import torch
+
+        with torch.no_grad():
+            return self.run(inputs, params)
+
+    def backward(self, inputs, params, grads):
+        """Values and the gradients of Σ grads · values with respect to inputs and params."""
+        import torch
+
+        inputs, params = (t.detach().requires_grad_() for t in (inputs, params))
+        values = self.run(inputs, params)
+        return (values.detach(), *torch.autograd.grad(values, (inputs, params), grads))
+
+
+class Worker:
+    """One peer, and the case it was last prepared for; `name` may end in an option, as in "jax:unrolled"."""
+
+    def __init__(self, name: str, threads: int):
+        name, _, option = name.partition(":")
+        path = Path(__file__).parent / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(f"peer_{path.stem}", path)
+        self.peer = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.peer)
+        self.options = {option: True} if option else {}
+        self.threads = threads
+        self.build = functools.lru_cache(maxsize=1)(self._build)
+
+    def _build(self, *case):
+        built = self.peer.build(*case, **self.options)
+        return built if hasattr(built, "backward") else TorchRun(built)
+
+    def start(self) -> dict:
+        """Import the peer; which versions these are, and whether it takes a batch."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+        self.build(2, 1, "float32")
+        return {
+            "versions": {name: importlib.metadata.version(name) for name in self.peer.PACKAGES},
+            "batched": not getattr(self.peer, "ONE_BY_ONE", False),
+        }
+
+    def prepare(self, n_qubits: int, n_layers: int, dtype: str, folder: str) -> dict:
+        """Build the circuit and read the arrays of a case."""
+        import numpy as np
+
+        self.case = self.build(n_qubits, n_layers, dtype)
+        loaded = {name: np.load(Path(folder, f"{name}.npy")) for name in ARRAYS}
+        self.arrays = {name: self.case.tensor(array) for name, array in loaded.items()}
+        return {}
+
+    def time(self, kind: str) -> dict:
+        """Seconds of one "forward" or "backward" (values and both gradients)."""
+        names = ("inputs", "params", "grads") if kind == "backward" else ("inputs", "params")
+        given = [self.arrays[name] for name in names]
+        began = time.perf_counter()
+        getattr(self.case, kind)(*given)
+        return {"seconds": time.perf_counter() - began}
+
+    def check(self, folder: str) -> dict:
+        """Write values and both gradients, for `sparse_grads`, as found-N.npy; how long they took."""
+        import numpy as np
+
+        given = [self.arrays[name] for name in ("inputs", "params", "sparse_grads")]
+        began = time.perf_counter()
+        found = self.case.backward(*given)
+        seconds = time.perf_counter() - began
+        for number, array in enumerate(found):
+            np.save(Path(folder, f"found-{number}.npy"), np.asarray(array))
+        return {"seconds": seconds}
+
+
+def main() -> None:
+    """Answer orders until there are no more; whatever libraries print goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    sys.path.pop(0)  # a peer's file must not stand before the library it is named after
+    threads = int(sys.argv[2])
+    if hasattr(os, "sched_setaffinity"):  # XLA counts the processors it may run on
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    worker = Worker(sys.argv[1], threads)
+    for line in sys.stdin:
+        order = json.loads(line)
+        try:
+            answer = getattr(worker, order.pop("do"))(**order)
+        except Exception as wrong:
+            said = (str(wrong).splitlines() or [""])[0]
+            answer = {"error": f"{type(wrong).__name__}: {said}"[:200]}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""Tables of a simulator benchmark, for the terminal and for the README; measures nothing."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Result = dict[str, Any]
+
+
+def tables(result: Result) -> list[tuple[str, list[tuple[str, ...]]]]:
+    """A caption and rows of text for every number of layers and batch: µs a sample."""
+    return [
+        (f"{layers} layers, batch {batch:,}", _table(result, layers, batch))
+        for layers in result["settings"]["layers"]
+        for batch in result["settings"]["batches"]
+    ]
+
+
+def _table(result: Result, layers: int, batch: int) -> list[tuple[str, ...]]:
+    rows = _rows(result, layers, batch)
+    qubits = result["settings"]["qubits"]
+    heading = ("values / with gradients", *(f"n={n}" for n in qubits))
+    body = [
+        (contender["name"], *(_both(rows.get((contender["name"], n))) for n in qubits))
+        for contender in result["contenders"]
+    ]
+    return [heading, *body]
+
+
+def markdown(result: Result, layers: int = 4, batch: int = 2048) -> str:
+    """The README's tables: one case of every contender, then the fastest peer over `cpu` everywhere.
+
+    Args:
+        result: What `bench_simulators` gave, or its JSON.
+        layers: Of the first table.
+        batch: Of the first table.
+
+    Raises:
+        ValueError: If that case was not measured.
+    """
+    rows, qubits = _rows(result, layers, batch), result["settings"]["qubits"]
+    if not rows:
+        raise ValueError(f"{layers} layers with a batch of {batch} were not measured")
+    body = [
+        (_title(contender), *(_cell(rows.get((contender["name"], n))) for n in qubits))
+        for contender in result["contenders"]
+    ]
+    ratios = [_ratio(rows, n, result) for n in qubits]
+    shares = [_share(result, layers, batch, n) for n in qubits]
+    body += [("fastest peer ÷ `cpu`", *ratios), ("`cpu`, share of the roofline", *shares)]
+    heading = ("", *(f"n = {n}" for n in qubits))
+    parts = [_introduction(result, layers, batch), _pipes([heading, *body])]
+    parts += _notes(result, rows.values())
+    others = [
+        (f"L = {n_layers}, batch {size:,}", *(_ratio(_rows(result, n_layers, size), n, result) for n in qubits))
+        for n_layers in result["settings"]["layers"]
+        for size in result["settings"]["batches"]
+    ]  # fmt: skip
+    title = "The fastest peer's time over that of `cpu`, in every case where a peer was timed:"
+    return "\n\n".join([*parts, title, _pipes([heading, *others])]) + "\n"
+
+
+def _introduction(result: Result, layers: int, batch: int) -> str:
+    machine, settings = result["machine"], result["settings"]
+    return (
+        f"QTHA circuit, L = {layers}, batch {batch:,}, {settings['dtype']}: µs a sample for values and both "
+        f"gradients, the median of up to {settings['rounds']} turns, and in brackets the median for "
+        f"values alone ({machine['processor']}, {machine['torch_threads']} threads)"
+    )
+
+
+def left_out(result: Result) -> list[str]:
+    """Who was not timed in which cases, and why, in sentences."""
+    cases: dict[tuple[str, str], list[str]] = {}
+    for row in result["rows"]:
+        if row["left_out"]:
+            case = f"n={row['n_qubits']} L={row['n_layers']} batch {row['batch']:,}"
+            cases.setdefault((row["contender"], row["left_out"]), []).append(case)
+    said = [f"{name} left out at {'; '.join(where)}: {why}" for (name, why), where in cases.items()]
+    missing = [f"{name} was not measured: {why}" for name, why in result["missing"].items()]
+    return said + missing
+
+
+def _notes(result: Result, rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Below the table: what was timed on fewer samples, what is missing, how far turns spread."""
+    rows, notes = list(rows), []
+    fewer = [row for row in rows if row["backward"] and row["samples"] < row["batch"]]
+    if fewer:
+        least, most = (f(row["samples"] for row in fewer) for f in (min, max))
+        notes.append(f"† timed on fewer samples ({least:,} to {most:,}) to stay within the budget.")
+    spread = [max(row["backward"]) / min(row["backward"]) for row in rows if row["backward"]]
+    if spread:
+        notes.append(f"The slowest turn took at most {max(spread):.2f} times the fastest.")
+    reasons = {f"{row['contender']}: {row['left_out']}" for row in rows if row["left_out"]}
+    notes += [f"Left out: {reason}." for reason in sorted(reasons)]
+    notes += [f"Not installed: {name}: {why}." for name, why in result["missing"].items()]
+    return [" ".join(notes)] if notes else []
+
+
+def _title(contender: dict[str, Any]) -> str:
+    versions = contender["versions"]
+    version = next(iter(versions.values()), "")
+    name = (
+        f"`{contender['name']}`" if contender["name"] == contender["title"] else contender["title"]
+    )
+    return f"{name} {version}".strip()
+
+
+def _rows(result: Result, layers: int, batch: int) -> dict[tuple[str, int], dict[str, Any]]:
+    return {
+        (row["contender"], row["n_qubits"]): row
+        for row in result["rows"]
+        if (row["n_layers"], row["batch"]) == (layers, batch)
+    }
+
+
+def _cell(row: dict[str, Any] | None) -> str:
+    if row is None or not row["backward"]:
+        return "–"
+    mark = "†" if row["samples"] < row["batch"] else ""
+    return f"{_digits(row['backward_us'])}{mark} ({_digits(row['forward_us'])})"
+
+
+def _both(row: dict[str, Any] | None) -> str:
+    if row is None or not row["backward"]:
+        return "–"
+    mark = "†" if row["samples"] < row["batch"] else ""
+    return f"{_digits(row['forward_us'])} / {_digits(row['backward_us'])}{mark}"
+
+
+def _digits(value: float) -> str:
+    """Two significant digits below ten, whole numbers from there.
+
+    Example:
+        >>> _digits(0.2734), _digits(7.82), _digits(1072.3)
+        ('0.27', '7.8', '1,072')
+    """
+    return (
+        f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.995 else f"{value:.2f}"
+    )
+
+
+def _ratio(rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result) -> str:
+    """How many times as long as `cpu` the fastest peer takes."""
+    peers = [c["name"] for c in result["contenders"] if c["name"] != c["title"]]
+    timed = [rows[name, n]["backward_us"] for name in peers if (name, n) in rows]
+    timed = [value for value in timed if value]
+    cpu = rows.get(("cpu", n), {}).get("backward_us")
+    return f"{min(timed) / cpu:,.0f} ×" if timed and cpu else "–"
+
+
+def _share(result: Result, layers: int, batch: int, n: int) -> str:
+    wanted = (layers, batch, n)
+    for line in result["roofline"]:
+        if (line["n_layers"], line["batch"], line["n_qubits"]) == wanted:
+            return f"{line['share']:.0%}"
+    return "–"
+
+
+def roofline_rows(result: Result) -> list[tuple[str, ...]]:
+    """Rows of text: what `cpu` achieves, and what plain sweeps of that size do."""
+    heading = ("cpu against plain sweeps", "GFLOP/s", "of", "GB/s", "of", "roofline")
+    body = [
+        (
+            f"n={line['n_qubits']}, L={line['n_layers']}, batch {line['batch']:,}",
+            *(f"{line[k] / 1e9:,.1f}" for k in ("flops", "peak_flops", "bytes", "peak_bytes")),
+            f"{line['share']:.0%}",
+        )
+        for line in result["roofline"]
+    ]
+    return [heading, *body]
+
+
+def _pipes(rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|---|" + "---:|" * (len(rows[0]) - 1), *lines[1:]])

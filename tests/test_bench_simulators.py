@@ -1,0 +1,259 @@
+"""The simulator benchmark checks before it times, says what it leaves out, and names its machine."""
+
+import ast
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from qtha_lab.ansatze import build
+from qtha_lab.bench import contenders, simulators_table
+from qtha_lab.bench.contenders import PEERS, WORKER, EngineContender, Peer
+from qtha_lab.bench.problem import TOLERANCE, Problem, checked_rows
+from qtha_lab.bench.simulators import Grid, bench_simulators
+from qtha_lab.cli import app, bench  # noqa: F401  (it adds its commands)
+from qtha_lab.simulators import expval_z
+
+SMALL = Grid(qubits=(2, 3), layers=(1,), batches=(4, 70), rounds=2, seconds=0.2)
+STANDARD = {"functools", "importlib", "json", "os", "sys", "time", "pathlib"}
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return bench_simulators(SMALL, ["cpu", "torch"], ["default.qubit"])
+
+
+# agreement
+
+
+def test_the_right_answer_is_that_of_another_engine_in_float64(tmp_path):
+    problem = Problem(3, 2, tmp_path)
+    arrays = (problem.inputs, problem.params.reshape(-1), problem.grads)
+    inputs, params, grads = (torch.from_numpy(array).double() for array in arrays)
+    inputs.requires_grad_(), params.requires_grad_()
+    values = expval_z(build("qtha", n_qubits=3, n_layers=2), inputs, params, engine="torch")
+    slopes = torch.autograd.grad(values, (inputs, params), grads)
+    for found, right in zip((values, *slopes), problem.right, strict=True):
+        np.testing.assert_allclose(found.detach().reshape(right.shape), right, atol=1e-12)
+
+
+@pytest.mark.parametrize("samples", [4, 5, 300])
+def test_the_whole_batch_has_the_parameter_gradients_of_the_checked_samples(tmp_path, samples):
+    problem, contender = Problem(3, 1, tmp_path), EngineContender("torch")
+    contender.prepare(problem.case(samples))
+    found = contender.check()
+    assert found[0].shape == (samples, 3)
+    assert max(problem.differences(found, samples).values()) < 1e-5
+    found[2][0, 3, 1] += 0.01
+    wrong = problem.differences(found, samples)
+    scale = max(1.0, abs(problem.right[2]).max())
+    assert wrong["parameter gradients"] == pytest.approx(0.01 / scale, rel=0.01)
+    assert wrong["values"] < TOLERANCE
+
+
+def test_checked_samples_are_spread_from_first_to_last():
+    assert checked_rows(4).tolist() == [0, 1, 2, 3]
+    assert checked_rows(301).tolist() == [0, 100, 200, 300]
+
+
+# a run
+
+
+def test_every_contender_has_a_row_in_every_case(measured):
+    cases = {(r["contender"], r["n_qubits"], r["n_layers"], r["batch"]) for r in measured["rows"]}
+    assert len(cases) == len(measured["rows"]) == 3 * 2 * 1 * 2
+    for row in measured["rows"]:
+        assert not row["left_out"]
+        assert 4 <= row["samples"] <= row["batch"]
+        assert len(row["forward"]) == len(row["backward"]) == 2
+        assert max(row["differences"].values()) < TOLERANCE
+
+
+def test_medians_are_given_a_sample(measured):
+    row = measured["rows"][0]
+    middle = (row["backward"][0] + row["backward"][1]) / 2
+    assert row["backward_us"] == pytest.approx(middle / row["samples"] * 1e6)
+
+
+def test_the_result_is_plain_json_with_machine_versions_and_commit(measured):
+    again = json.loads(json.dumps(measured))
+    assert again["machine"]["processor"] == measured["machine"]["processor"]
+    assert again["versions"]["torch"] == torch.__version__
+    assert {"commit", "settings", "missing", "seconds"} <= again.keys()
+    assert again["contenders"][2]["versions"]["pennylane"]
+
+
+def test_the_roofline_is_that_of_the_work_over_the_time(measured):
+    from qtha_lab.simulators.cpu_roofline import work
+
+    rows = [row for row in measured["rows"] if row["contender"] == "cpu"]
+    assert len(measured["roofline"]) == len(rows)
+    for line, row in zip(measured["roofline"], rows, strict=True):
+        passes = work(build("qtha", row["n_qubits"], row["n_layers"]))
+        assert line["flops"] * row["backward_us"] / 1e6 == pytest.approx(
+            sum(p.flops for p in passes)
+        )
+        assert line["share"] <= max(line["flops"] / line["peak_flops"], 1.0) * 2
+
+
+# peers
+
+WRONG = """
+PACKAGES = ("torch",)
+def build(n_qubits, n_layers, dtype):
+    import os
+    def run(inputs, params):
+        if n_qubits == 3:
+            print("out of luck", file=__import__("sys").stderr, flush=True)
+            os._exit(1)
+        return inputs + params.sum()
+    return run
+"""
+
+
+def test_a_peer_that_disagrees_or_ends_is_left_out_with_the_reason(tmp_path, monkeypatch):
+    (tmp_path / "wrong.py").write_text(WRONG)
+    monkeypatch.setitem(PEERS, "wrong", Peer(str(tmp_path / "wrong"), None, "always wrong"))
+    grid = Grid(qubits=(2, 3), layers=(1,), batches=(4,), rounds=1, seconds=0.1)
+    two, three = bench_simulators(grid, [], ["wrong"])["rows"]
+    assert two["left_out"].startswith("disagrees: values by ")
+    assert "parameter gradients" in two["left_out"]
+    assert three["left_out"] == "its process ended: out of luck"
+    assert two["backward"] == three["backward"] == []
+
+
+def test_a_peer_whose_environment_is_missing_is_said_to_be(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(contenders.paths, "CHECKOUT", tmp_path)
+    opened, missing = contenders.open_peers(["deepquantum"], 1, {})
+    assert (opened, missing) == ([], {"deepquantum": "no environment: `make peers` builds it"})
+    opened, missing = contenders.open_peers(
+        ["deepquantum"], 1, {"deepquantum": Path(sys.executable)}
+    )
+    assert opened == []
+    assert missing["deepquantum"] == "ModuleNotFoundError: No module named 'deepquantum'"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(PEERS))
+def test_every_installed_peer_agrees(name):
+    if contenders.peer_python(name, {}) is None:
+        pytest.skip("`make peers` builds its environment")
+    grid = Grid(qubits=(3,), layers=(2,), batches=(70,), rounds=1, seconds=0.5)
+    (row,) = bench_simulators(grid, [], [name])["rows"]
+    assert not row["left_out"]
+    assert row["backward_us"] > 0
+
+
+@pytest.mark.parametrize("file", sorted(WORKER.parent.glob("*.py")), ids=lambda path: path.stem)
+def test_peers_stand_alone_and_import_their_library_only_when_asked(file):
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module]
+        for name in names:
+            head = name.split(".")[0]
+            assert head not in ("qtha_lab", "widgets")
+            assert node not in tree.body or head in STANDARD
+
+
+# sizes, tables, the command
+
+
+@pytest.mark.parametrize(
+    ("sizes", "sentence"),
+    [
+        ({"qubits": (1, 4)}, "qubits must be 2 or more, not 1, 4"),
+        ({"layers": ()}, "layers must be 1 or more, not none"),
+        ({"batches": (3,)}, "batches must be 4 or more, not 3"),
+        ({"rounds": 0}, "rounds and seconds must be positive, not 0 and 2.0"),
+    ],
+)
+def test_sizes_that_cannot_be_measured_are_refused(sizes, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        Grid(**sizes)
+
+
+def test_an_unknown_peer_is_refused_with_the_nearest():
+    with pytest.raises(ValueError, match="unknown peer 'torchquantm': did you mean 'torchquantum'"):
+        bench_simulators(SMALL, [], ["torchquantm"])
+
+
+def made_row(contender, backward, samples=2048, left_out=""):
+    return {
+        "contender": contender, "n_qubits": 8, "n_layers": 4, "batch": 2048, "samples": samples,
+        "forward": backward, "backward": backward, "left_out": left_out,
+        "forward_us": 1.0 if backward else None,
+        "backward_us": sum(backward) / len(backward) / samples * 1e6 if backward else None,
+    }  # fmt: skip
+
+
+def made_result():
+    names = {"cpu": "cpu", "torchquantum": "TorchQuantum", "deepquantum": "DeepQuantum"}
+    return {
+        "machine": {"processor": "a processor", "torch_threads": 2},
+        "settings": {"qubits": [8], "layers": [4], "batches": [2048], "rounds": 3, "dtype": "float32"},
+        "contenders": [{"name": n, "title": t, "versions": {}} for n, t in names.items()],
+        "rows": [
+            made_row("cpu", [0.014, 0.016, 0.018]),
+            made_row("torchquantum", [0.1, 0.12, 0.14], samples=1024),
+            made_row("deepquantum", [], samples=0, left_out="disagrees: values by 0.1"),
+        ],
+        "roofline": [{"n_qubits": 8, "n_layers": 4, "batch": 2048, "share": 0.43}],
+        "missing": {},
+    }  # fmt: skip
+
+
+def test_the_readme_table_has_times_ratio_roofline_and_what_was_left_out():
+    # cpu: 0.016 s / 2048 = 7.8 µs; the peer 0.12 s / 1024 = 117 µs, 15 times as long.
+    text = simulators_table.markdown(made_result())
+    assert "| `cpu` | 7.8 (1.0) |" in text
+    assert "| TorchQuantum | 117† (1.0) |" in text
+    assert "| DeepQuantum | – |" in text
+    assert "| fastest peer ÷ `cpu` | 15 × |" in text
+    assert "| `cpu`, share of the roofline | 43% |" in text
+    assert "deepquantum: disagrees: values by 0.1" in text
+    assert "at most 1.40 times" in text
+
+
+def test_tables_of_a_real_run_are_complete(measured):
+    tables = simulators_table.tables(measured)
+    assert [caption for caption, _ in tables] == ["1 layers, batch 4", "1 layers, batch 70"]
+    for _, rows in tables:
+        assert [len(row) for row in rows] == [3] * 4
+        assert not any("–" in cell for row in rows for cell in row)
+    assert "n = 3" in simulators_table.markdown(measured, layers=1, batch=70)
+    with pytest.raises(ValueError, match="4 layers with a batch of 2048 were not measured"):
+        simulators_table.markdown(measured)
+
+
+def test_the_command_measures_writes_and_prints_again(tmp_path):
+    file = tmp_path / "out" / "simulators.json"
+    words = "bench simulators --qubits 2 --layers 4 --batches 2048 --engines cpu --peers none"
+    words += f" --rounds 1 --seconds-per-case 0.1 --json {file}"
+    said = CliRunner().invoke(app, words.split(), env={"COLUMNS": "200"})
+    assert said.exit_code == 0, said.output + str(said.exception)
+    assert "roofline" in said.output
+    again = CliRunner().invoke(app, ["bench", "simulators", "--table", str(file)])
+    assert again.output == simulators_table.markdown(json.loads(file.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--qubits four", "qubits must be whole numbers such as 4,6,8, not 'four'"),
+        ("--peer-python torchquantum", "peer-python is NAME=PATH, not 'torchquantum'"),
+        ("--engines cpuu --peers none", "unknown engine 'cpuu'"),
+    ],
+)
+def test_the_command_refuses_in_a_sentence(words, sentence):
+    said = CliRunner().invoke(app, ["bench", "simulators", *words.split()])
+    assert said.exit_code != 0
+    assert sentence in str(said.exception or "") + said.output
