@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from test_simulators import circuits
+from unitaries import assert_same_up_to_phase, matrix_of, matrix_of_operations, numbers_for
 
 from qtha_lab import ansatze
 from qtha_lab.circuits import (
@@ -21,15 +22,6 @@ from qtha_lab.circuits import (
 from qtha_lab.simulators import expval
 
 EMPTY = np.empty(0)
-
-
-def _matrix(operations, n_qubits):
-    return qml.matrix(qml.tape.QuantumScript(list(operations)), wire_order=range(n_qubits))
-
-
-def _assert_same_up_to_phase(one, two):
-    overlap = np.trace(one.conj().T @ two)
-    np.testing.assert_allclose(one * overlap / abs(overlap), two, atol=1e-9)
 
 
 # from PennyLane
@@ -112,8 +104,8 @@ def test_a_qnode_of_templates_keeps_its_inputs_parameters_and_readouts():
 def test_foreign_operations_are_taken_apart(operation):
     circuit = Circuit.from_pennylane([operation], wires=range(3))
     params = np.array([p for p in operation.parameters if np.ndim(p) == 0], dtype=float)
-    found = _matrix(to_pennylane(circuit, EMPTY, params), 3)
-    _assert_same_up_to_phase(found, _matrix([operation], 3))
+    found = matrix_of_operations(to_pennylane(circuit, EMPTY, params), 3)
+    assert_same_up_to_phase(found, matrix_of_operations([operation], 3))
 
 
 def test_wires_are_numbered_in_order():
@@ -192,6 +184,16 @@ def test_what_is_no_circuit_is_refused_with_a_sentence(source, args, options, se
         Circuit.from_pennylane(source, *args, **options)
 
 
+def test_a_qnodes_transforms_are_part_of_it():
+    node = qml.QNode(_one_turn, qml.device("default.mixed", wires=1))
+    noisy = qml.noise.add_noise(
+        node, qml.NoiseModel({qml.noise.op_eq(qml.RX): qml.noise.partial_wires(qml.BitFlip, 0.1)})
+    )
+    assert Circuit.from_pennylane(node, ONE).counts() == {"RX": 1}
+    with pytest.raises(ValueError, match=r"BitFlip on wires \[0\] cannot be expressed"):
+        Circuit.from_pennylane(noisy, ONE)
+
+
 @pytest.mark.parametrize(
     "measured", [qml.probs(wires=[0]), qml.expval(2.0 * qml.Z(0)), qml.expval(qml.Hadamard(0))]
 )
@@ -213,12 +215,20 @@ def _read(text, n_qubits, **values):
 @settings(max_examples=25, deadline=None, derandomize=True, database=None)
 @given(circuits())
 def test_any_circuit_acts_the_same_after_qasm(circuit):
-    inputs, params = np.linspace(-2, 1, circuit.n_inputs), np.linspace(0.4, 3, circuit.n_params)
-    wanted = _matrix(to_pennylane(circuit, inputs, params), circuit.n_qubits)
+    inputs, params = numbers_for(circuit)
+    wanted = matrix_of(circuit)
     numbers = to_qasm(circuit, inputs, params)
-    _assert_same_up_to_phase(_read(numbers, circuit.n_qubits), wanted)
+    assert_same_up_to_phase(_read(numbers, circuit.n_qubits), wanted)
     values = {f"x{i}": x for i, x in enumerate(inputs)} | {f"p{i}": p for i, p in enumerate(params)}
-    _assert_same_up_to_phase(_read(to_qasm(circuit), circuit.n_qubits, **values), wanted)
+    assert_same_up_to_phase(_read(to_qasm(circuit), circuit.n_qubits, **values), wanted)
+
+
+def test_qasm_comes_back_as_a_circuit_through_pennylane():
+    circuit = ansatze.build("qtha", 3, 2)
+    inputs, params = np.ones(3), np.linspace(0, 2, circuit.n_params)
+    text = to_qasm(circuit, inputs, params).replace('include "stdgates.inc";', "")
+    found = Circuit.from_pennylane(qml.from_qasm3(text), wires=[f"q[{i}]" for i in range(3)])
+    assert [(g.name, g.wires) for g in found.gates] == [(g.name, g.wires) for g in circuit.gates]
 
 
 def test_what_is_not_given_is_an_input_of_the_program():

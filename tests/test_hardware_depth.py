@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_simulators import circuits
+from unitaries import assert_same_up_to_phase, matrix_of
 
 from qtha_lab import ansatze
 from qtha_lab.circuits import (
@@ -26,17 +27,6 @@ from qtha_lab.circuits.schedule import commute, reordered
 from qtha_lab.circuits.topology import Topology
 
 CHIPS = ["line", "ring", "grid:2x3", "all-to-all"]
-
-
-def _matrix(circuit):
-    inputs, params = np.linspace(-2, 1, circuit.n_inputs), np.linspace(0.4, 3, circuit.n_params)
-    tape = qml.tape.QuantumScript(to_pennylane(circuit, inputs, params))
-    return qml.matrix(tape, wire_order=range(circuit.n_qubits))
-
-
-def _assert_same_up_to_phase(one, two):
-    overlap = np.trace(one.conj().T @ two)
-    np.testing.assert_allclose(one * overlap / abs(overlap), two, atol=1e-9)
 
 
 # schedules
@@ -70,7 +60,7 @@ def test_letting_gates_change_places_never_takes_longer(name):
 def test_reordered_circuits_do_the_same(circuit):
     moved = reordered(circuit)
     assert sorted(map(str, moved.gates)) == sorted(map(str, circuit.gates))
-    _assert_same_up_to_phase(_matrix(moved), _matrix(circuit))
+    assert_same_up_to_phase(matrix_of(moved), matrix_of(circuit))
 
 
 @pytest.mark.parametrize("name", GATES)
@@ -81,7 +71,7 @@ def test_gates_that_are_said_to_commute_do(name):
         for wires in [(0,), (1,)] if kind.n_wires == 1 else [(0, 1), (1, 0), (1, 2), (2, 0)]:
             other = Gate(kind.name, wires, angles[: kind.n_angles])
             if commute(one, other):
-                a, b = (_matrix(Circuit(3, [gate])) for gate in (one, other))
+                a, b = (matrix_of(Circuit(3, [gate])) for gate in (one, other))
                 np.testing.assert_allclose(a @ b, b @ a, atol=1e-12, err_msg=f"{one}, {other}")
 
 
@@ -94,7 +84,7 @@ def test_native_gates_do_the_same(circuit):
     steps = native_steps(circuit)
     gates = [gate for step in steps for gate in step.gates]
     assert {gate.name for gate in gates if len(gate.wires) == 2} <= {"CZ"}
-    _assert_same_up_to_phase(_matrix(Circuit(circuit.n_qubits, gates)), _matrix(circuit))
+    assert_same_up_to_phase(matrix_of(Circuit(circuit.n_qubits, gates)), matrix_of(circuit))
     for number, step in enumerate(steps):  # no two U3 in a row on one wire
         later = next((s for s in steps[number + 1 :] if set(s.wires) & set(step.wires)), None)
         assert later is None or len(step.wires) == 2 or len(later.wires) == 2
@@ -142,8 +132,8 @@ def test_compiled_circuits_do_the_same_and_use_only_neighbours(circuit, chip, re
     before, after = (
         _embedding(where, compiled.circuit.n_qubits) for where in (compiled.first, compiled.last)
     )
-    found = after.T @ _matrix(compiled.circuit) @ before
-    _assert_same_up_to_phase(found, _matrix(circuit))
+    found = after.T @ matrix_of(compiled.circuit) @ before
+    assert_same_up_to_phase(found, matrix_of(circuit))
 
 
 def _embedding(where, n_chip):
@@ -214,7 +204,7 @@ def test_amplitudes_cost_their_preparation():
         cost = hardware_cost(Circuit(n_qubits, [], start="amplitudes"), "all-to-all")
         assert cost.two_qubit_gates == 2**n_qubits - 2
     amplitudes = np.array([1.0, -2.0, 0.0, 3.0])
-    made = _matrix(Circuit(2, preparation(2, amplitudes)))[:, 0]
+    made = matrix_of(Circuit(2, preparation(2, amplitudes)))[:, 0]
     assert abs(made @ amplitudes) == pytest.approx(np.linalg.norm(amplitudes))
 
 

@@ -36,6 +36,8 @@ class Circuit:
     start: str = "zero"
 
     def __post_init__(self):
+        if not isinstance(self.gates, Iterable):
+            raise ValueError(f"the gates of a circuit must be a list of Gate, not {self.gates!r}")
         object.__setattr__(self, "gates", tuple(self.gates))
         if not isinstance(self.n_qubits, int) or self.n_qubits < 1:
             raise ValueError(f"a circuit needs at least 1 qubit, not {self.n_qubits!r}")

@@ -6,6 +6,7 @@ Unitaries given as a matrix are taken apart in `unitary`.
 """
 
 import dataclasses
+import operator
 from collections.abc import Callable, Iterable
 
 from qtha_lab.circuits.angle import PI, Angle
@@ -139,10 +140,8 @@ class Gate:
     matrix: Matrix | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self):
-        object.__setattr__(self, "wires", _as_tuple(self.wires))
-        angles = tuple(
-            a if isinstance(a, Angle) else Angle.const(a) for a in _as_tuple(self.angles)
-        )
+        object.__setattr__(self, "wires", tuple(map(_as_index, _as_tuple(self.wires))))
+        angles = tuple(map(_as_angle, _as_tuple(self.angles)))
         object.__setattr__(self, "angles", angles)
         object.__setattr__(self, "name", ALIASES.get(self.name, self.name))
         self._check_matrix()
@@ -214,6 +213,23 @@ def _as_tuple(value) -> tuple:
     if isinstance(value, Iterable) and not isinstance(value, str):
         return tuple(value)
     return (value,)
+
+
+def _as_index(wire):
+    """NumPy's whole numbers become Python's; what is none is refused later, with all wires."""
+    return operator.index(wire) if hasattr(wire, "__index__") else wire
+
+
+def _as_angle(angle) -> Angle:
+    if isinstance(angle, Angle):
+        return angle
+    try:
+        number = float(angle)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"an angle is a number or an Angle, as in Angle.input(0), not {angle!r}"
+        ) from None
+    return Angle.const(number)
 
 
 def _count(number: int, noun: str) -> str:

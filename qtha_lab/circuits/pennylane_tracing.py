@@ -40,14 +40,21 @@ def script_of(source, args: tuple, kwargs: dict, inputs) -> Script:
             "a circuit is read from a QNode, quantum function, tape or list of operations, "
             f"not from {source!r}"
         )
-    return _of_function(getattr(source, "func", source), args, kwargs, inputs)
+    return _of_function(source, args, kwargs, inputs)
 
 
 def _of_function(function: Callable, args: tuple, kwargs: dict, data: str | None) -> Script:
     import pennylane as qml
     import torch
 
-    bound = inspect.signature(function).bind(*args, **kwargs)
+    is_node = isinstance(function, qml.QNode)
+    bound = inspect.signature(function.func if is_node else function).bind(*args, **kwargs)
+    # a QNode's transforms are part of it: dropping, say, its noise would be another circuit
+    taped = (
+        qml.workflow.construct_tape(function, level="user")
+        if is_node
+        else qml.tape.make_qscript(function)
+    )
     if data is not None and data not in bound.arguments:
         raise ValueError(f"inputs must name an argument that is given, not {data!r}")
     leaves: list[tuple[str, int]] = []
@@ -68,7 +75,7 @@ def _of_function(function: Callable, args: tuple, kwargs: dict, data: str | None
         chunks = values.split([shape.numel() for shape in shapes.values()])
         given = {n: c.reshape(s) for (n, s), c in zip(shapes.items(), chunks, strict=True)}
         bound.arguments.update(given)
-        return qml.tape.make_qscript(function)(*bound.args, **bound.kwargs)
+        return taped(*bound.args, **bound.kwargs)
 
     return Script(leaves, at)
 
