@@ -139,6 +139,12 @@ def test_chunks_do_not_show(monkeypatch, keep_bytes):
     _assert_agree(circuit, _reads(circuit, "z"), "lightning", 11)
 
 
+def test_rounding_does_not_add_up_over_a_deep_circuit():
+    # 16 layers of 24 gates; without dividing by the norm the slopes are off by more than 1e-5
+    circuit = ansatze.build("qtha", 6, 16)
+    _assert_agree(circuit, _reads(circuit, "z"), "lightning", 8, oracle="torch")
+
+
 # derivatives
 
 

@@ -2,7 +2,8 @@
 
 A layer whose angles differ by sample is diagonal in a basis Lightning turns to, and is applied there as
 phases, outside; everything else runs in Lightning, once for all samples. The way back takes ψ and λ
-through the inverse gates side by side: one more wire says which of the two it is.
+through the inverse gates side by side: one more wire says which of the two it is. Rounded gates are not
+quite unitary, and hundreds of them add up in float32: what is read is divided by the norm at that point.
 """
 
 import functools
@@ -66,18 +67,21 @@ class Walk:
         shape = (self.size, 2, len(inputs))
         sampled = self._sampled(inputs, sign=-1.0)
         of_sums, of_sampled = torch.zeros_like(self.shared), torch.zeros_like(sampled[0])
-        both = register.change(*shape)
+        both, (_, norms) = register.change(*shape), _probs(state)
         both[:, 0] = state
-        torch.mul(state, self._observable(grad), out=both[:, 1])
+        torch.mul(state, self._observable(grad / norms), out=both[:, 1])
+        norm = norms.sum().double()
         to_start = self.plan.start == "amplitudes"
         for position, layer in reversed(list(enumerate(self.plan.layers))):
             if layer.sampled:
                 register.apply(self.to_phases[position])
-                slopes = self._slopes_by_sample(register.look(*shape), layer)
+                both = register.look(*shape)
+                slopes = self._slopes_by_sample(both, layer).mul_(norm / _norm(both))
                 of_sampled[layer.sampled] = slopes
                 of_sums[layer.sums] = slopes.double().sum(-1)
             elif layer.angles:
-                of_sums[layer.sums] = self._slopes(register.look(*shape), layer)
+                both = register.look(*shape)
+                of_sums[layer.sums] = self._slopes(both, layer) * (norm / _norm(both))
             if position == 0 and not to_start:
                 break
             if layer.sampled:
@@ -86,15 +90,16 @@ class Walk:
             else:
                 register.apply(self.gates[position], inverse=True)
         if to_start:
-            return of_sums, 2 * register.look(*shape)[:, 1].real.T
+            both = register.look(*shape)
+            return of_sums, 2 * both[:, 1].real.T * (norm / _norm(both)).sqrt()
         return of_sums, of_sampled.T @ self.of_inputs
 
     def read(self, state: Tensor) -> Tensor:
         """What is read of ψ, (readout size, samples)."""
-        probs = state.real.square().add_(state.imag.square())
+        probs, norms = _probs(state)
         if self.plan.readout is None:
-            return probs
-        return signs(self.plan.n_qubits, self.plan.readout, probs.dtype) @ probs
+            return probs / norms
+        return signs(self.plan.n_qubits, self.plan.readout, probs.dtype) @ probs / norms
 
     def _observable(self, grad: Tensor) -> Tensor:
         """The diagonal whose expectation has the loss's slope, (2^n, samples)."""
@@ -165,6 +170,18 @@ def _to_phases(plan: Plan, layer: Layer) -> list[GateCall]:
     """To the basis in which the layer's turns are phases."""
     masks = layer.masks if layer.kind == "turns" else ()
     return [("RX", plan.wires(mask), (QUARTER,)) for mask in masks]
+
+
+def _probs(state: Tensor) -> tuple[Tensor, Tensor]:
+    """Squares of (2^n, samples) and their sums, which rounding moves away from 1."""
+    probs = state.real.square().add_(state.imag.square())
+    return probs, probs.sum(0).clamp_min_(torch.finfo(probs.dtype).tiny)
+
+
+def _norm(both: Tensor) -> Tensor:
+    """⟨ψ|ψ⟩ summed over samples. λ grows as ψ does, so a slope over this is rid of the growth."""
+    psi = torch.view_as_real(both[:, 0]).flatten(1).numpy()
+    return torch.tensor(np.vecdot(psi, psi).sum(dtype=np.float64))
 
 
 def _product(pairs: list[Tensor | None], like: Tensor) -> Tensor:
