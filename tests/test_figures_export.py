@@ -53,10 +53,13 @@ def test_another_process_writes_the_same_pdf_and_page(tmp_path):
         assert path.read_bytes() == (tmp_path / f"b.{form}").read_bytes()
 
 
-def test_a_pdf_has_the_size_of_the_column_and_vector_text(tmp_path):
-    _, data = written(tmp_path, "pdf")
+@pytest.mark.parametrize(
+    ("target", "inches"), [("one-column", 3.5), ("two-column", 7.16), ("poster", 14)]
+)
+def test_a_pdf_has_the_size_of_the_target_and_vector_text(tmp_path, target, inches):
+    _, data = written(tmp_path, "pdf", target=target)
     width = float(re.search(rb"/MediaBox \[0 0 ([\d.]+)", data)[1])
-    assert width == pytest.approx(3.5 * 72, abs=0.5)
+    assert width == pytest.approx(72 * inches, abs=1)
     assert b"/Font" in data
     assert b"/Subtype /Image" not in data
 

@@ -98,8 +98,8 @@ def _bytes(
         if plotlyjs == "directory":
             _put_script(path.parent)
         return _html(figure, look.theme, words, plotlyjs).encode()
-    scale = embed.DOTS_PER_INCH / PIXELS_PER_INCH if form == "png" else 1.0
-    return EMBEDDERS[form](render(figure.at(look), form, scale), words)
+    dots = embed.DOTS_PER_INCH / PIXELS_PER_INCH if form == "png" else 1.0
+    return EMBEDDERS[form](render(figure.at(look), form, dots * look.zoom), words)
 
 
 def _put_script(folder: Path) -> None:

@@ -18,13 +18,17 @@ LETTER = 0.56  # the mean width of a letter over the font size, in Helvetica and
 
 
 class Target(NamedTuple):
-    """A place for a figure: its width, height over width, and sizes of text, lines and markers."""
+    """A place for a figure: its width, height over width, and sizes of text, lines and markers.
+
+    It is drawn smaller by `zoom` and enlarged when written, since plotly's legend keys have one size.
+    """
 
     width_inches: float
     ratio: float
     font_points: float
     line_points: float
     marker_points: float
+    zoom: float = 1.0
 
 
 # Source: the two column widths are those of IEEE journals; a beamer slide (16:9) is 6.3 in wide.
@@ -33,7 +37,7 @@ TARGETS = {
     "one-column": Target(3.5, 0.7, 8.0, 1.1, 4.0),
     "two-column": Target(7.16, 0.4, 8.0, 1.2, 4.5),
     "beamer": Target(5.6, 0.52, 10.0, 1.6, 5.5),
-    "poster": Target(14.0, 0.55, 26.0, 4.0, 13.0),
+    "poster": Target(14.0, 0.52, 26.0, 4.0, 13.0, zoom=2.5),
 }
 
 
@@ -70,13 +74,16 @@ class Look:
         """Whether two panels side by side would be too small to read."""
         return self.width / self.font < 42
 
-    width = property(lambda self: TARGETS[self.target].width_inches * PIXELS_PER_INCH)
+    zoom = property(lambda self: TARGETS[self.target].zoom)
+    width = property(lambda self: self._pixels(72 * TARGETS[self.target].width_inches))
     height = property(lambda self: round(self.width * TARGETS[self.target].ratio))
-    font = property(lambda self: TARGETS[self.target].font_points * PIXELS_PER_POINT)
-    line = property(lambda self: TARGETS[self.target].line_points * PIXELS_PER_POINT)
-    marker = property(lambda self: TARGETS[self.target].marker_points * PIXELS_PER_POINT)
+    font = property(lambda self: self._pixels(TARGETS[self.target].font_points))
+    line = property(lambda self: self._pixels(TARGETS[self.target].line_points))
+    marker = property(lambda self: self._pixels(TARGETS[self.target].marker_points))
     small = property(lambda self: 0.86 * self.font)
-    row = property(lambda self: 1.5 * self.font)
+
+    def _pixels(self, points: float) -> float:
+        return points * PIXELS_PER_POINT / self.zoom
 
     def text_width(self, text: str, font: float | None = None) -> float:
         """About how wide a text is; the longest of its lines."""
@@ -89,7 +96,7 @@ class Look:
             if lines[-1] and self.text_width(lines[-1] + piece) > width:
                 lines.append("")
             lines[-1] += piece
-        return "<br>".join(lines)
+        return "<br>".join(line.rstrip() for line in lines)
 
     def template(self) -> go.layout.Template:
         """The theme's template with this target's sizes."""

@@ -109,11 +109,12 @@ def written(value: Any) -> str:
     """A value as a reader sees it.
 
     Example:
-        >>> written(30720), written(0.0123456), written(1e-9), written(None)
-        ('30,720', '0.01235', '1e-09', '–')
+        >>> written(30720), written(6900.0), written(0.0123456), written(1e-9), written(None)
+        ('30,720', '6,900', '0.01235', '1e-09', '–')
     """
     if value is None:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    whole = isinstance(value, int) or (value.is_integer() and 1000 <= abs(value) < 1e15)
+    return f"{int(value):,}" if whole else f"{value:.4g}"

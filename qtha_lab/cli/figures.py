@@ -1,0 +1,146 @@
+"""`qtha-lab figures`: the whole set of figures of some runs, fit for a paper, a slide or a poster."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qtha_lab.cli import app
+from qtha_lab.cli.output import print_json
+
+Places = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN…", help="Runs, folders of runs, or comparisons' folders."),
+]
+COSTS = ("trainable_parameters", "seconds_per_step", "peak_memory_mib")
+
+
+@app.command()
+def figures(
+    places: Places,
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("out/figures"),
+    formats: Annotated[
+        str, typer.Option(help="Any of pdf, svg, png, html, csv, tex.")
+    ] = "pdf,svg,html,csv,tex",
+    target: Annotated[
+        str, typer.Option(help="one-column, two-column, beamer or poster.")
+    ] = "one-column",
+    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write the figures of a comparison: curves, Pareto plots, table, circuits, spectra where recorded."""
+    from qtha_lab.compare import reading
+    from qtha_lab.figures.export import FORMATS, export_all
+    from qtha_lab.figures.look import Look
+    from qtha_lab.figures.provenance import Origin
+
+    asked = [form.strip() for form in formats.split(",") if form.strip()]
+    if unknown := [form for form in asked if form not in FORMATS]:
+        raise ValueError(f"formats must be of {', '.join(FORMATS)}, not {', '.join(unknown)}")
+    Look(theme, target)
+    found = reading.find_runs(places)
+    origin = Origin(runs=[run.id for run in found], commits=reading.commits(found))
+    drawn = list(figure_set(found))
+    written, said = export_all(drawn, out, asked, target=target, theme=theme, origin=origin)
+    if json:
+        print_json({"files": [str(path) for path in written], "pictures_missing": said or None})
+        return
+    for figure in drawn:
+        print(f"{figure.name}: {figure.alt}")
+    if said:
+        print(f"no pictures: {said}")
+    print(f"{len(written)} files in {out}")
+
+
+def figure_set(found: list) -> Iterator[Any]:
+    """The figures of some runs, those left out for which nothing was recorded."""
+    from qtha_lab import compare
+    from qtha_lab.compare import reading
+    from qtha_lab.figures.curves import from_events, loss_curves
+    from qtha_lab.figures.pareto import pareto
+    from qtha_lab.figures.results import results_table
+    from qtha_lab.figures.seeds import seed_spread
+
+    entries = reading.entries(found)
+    events = {run.id: run.history() for run in found}
+    labels = {entry["run_id"]: (entry["label"], entry["seed"]) for entry in entries}
+    yield loss_curves(one for run in found for one in from_events(*labels[run.id], events[run.id]))
+    whole = [entry for entry in entries if entry["state"] == "finished"]
+    ends: dict[str, list[float]] = {}
+    for entry in whole:
+        if entry.get("eval_loss") is not None:
+            ends.setdefault(entry["label"], []).append(entry["eval_loss"])
+    yield seed_spread(ends)
+    for cost in COSTS:
+        points = reading.points(entries, cost, "eval_loss")
+        if len(points) > 1:
+            yield pareto(points, cost=cost)
+    if rows := compare.rows({"runs": entries}):
+        yield results_table(rows)
+    yield from circuits({entry["label"]: run for run, entry in zip(found, entries, strict=True)})
+    yield from update_spectra({run.id: reading.spectra(events[run.id]) for run in found}, labels)
+
+
+def circuits(by_label: dict[str, Any]) -> Iterator[Any]:
+    """The circuit of each method that has one."""
+    from qtha_lab.adapters import get_method
+    from qtha_lab.circuits.rows import gate_rows
+    from qtha_lab.figures.circuit import circuit_diagram
+
+    for label, run in by_label.items():
+        chosen = run.experiment.method
+        config_class = get_method(chosen.name).config_class
+        config = config_class(**chosen.options) if hasattr(config_class, "circuit") else None
+        if config is not None and getattr(config, "use_circuit", True):
+            circuit = config.circuit()
+            drawn = circuit_diagram(circuit.n_qubits, gate_rows(circuit))
+            yield _named(drawn, f"circuit_{label}", f"Circuit of {label}")
+
+
+def update_spectra(by_run: dict[str, dict], labels: dict[str, tuple[str, int]]) -> Iterator[Any]:
+    """Of each label's first recorded run: one layer over training; of all labels: that layer's end, and ranks."""
+    from qtha_lab.figures.rank_views import rank_by_layer
+    from qtha_lab.figures.spectra import singular_values, spectrum_over_training
+
+    first: dict[str, dict] = {}
+    for run_id, recorded in by_run.items():
+        if recorded:
+            first.setdefault(labels[run_id][0], recorded)
+    if not first:
+        return
+    layer = _most_changed(first)
+    shown = {label: recorded[layer] for label, recorded in first.items() if layer in recorded}
+    for label, one in shown.items():
+        of = f"the update of {layer}, {label}"
+        drawn = spectrum_over_training(one.steps, one.values, of=of)
+        yield _named(drawn, f"spectrum_{label}", f"Singular values over training, {label}")
+    yield singular_values(
+        {label: one.values[-1] for label, one in shown.items()}, of=f"the update of {layer}"
+    )
+    ranks = {
+        label: {
+            name: one.effective_rank
+            for name, one in recorded.items()
+            if one.effective_rank is not None
+        }
+        for label, recorded in first.items()
+    }
+    if any(ranks.values()):
+        yield rank_by_layer({label: told for label, told in ranks.items() if told})
+
+
+def _most_changed(first: dict[str, dict]) -> str:
+    """The layer with the largest singular value at the end, among those that most labels recorded."""
+    ends = [
+        (layer, one.values[-1][0]) for recorded in first.values() for layer, one in recorded.items()
+    ]
+    counts = {layer: sum(name == layer for name, _ in ends) for layer, _ in ends}
+    return max(ends, key=lambda end: (counts[end[0]], end[1]))[0]
+
+
+def _named(figure: Any, name: str, title: str) -> Any:
+    """The figure under a file name made of letters, digits and single underscores."""
+    slug = "".join(c if c.isalnum() or c in ".-" else "_" for c in name)
+    return replace(figure, name="_".join(filter(None, slug.split("_"))), title=title)

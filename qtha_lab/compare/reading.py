@@ -1,0 +1,147 @@
+"""Runs read back as plain numbers for figures and tables: their entries, spectra and origins.
+
+Reads run directories, also recorded ones without checkpoints; draws nothing and starts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from qtha_lab import runs
+from qtha_lab.rundir import RunDir, read_json
+from qtha_lab.runs import Run
+
+
+def find_runs(places: Iterable[str | Path]) -> list[Run]:
+    """The runs that are named: by id, by directory, or as a folder of runs or a comparison's.
+
+    Raises:
+        ValueError: If a place holds no run.
+    """
+    found: dict[Path, Run] = {}
+    for place in places:
+        here = [
+            run for folder in (Path(place), Path(place) / "runs") for run in runs.list_runs(folder)
+        ]
+        is_folder = here and not RunDir(Path(place)).exists
+        for run in sorted(here, key=lambda run: run.id) if is_folder else [_one(place)]:
+            found.setdefault(run.path, run)
+    return list(found.values())
+
+
+def _one(place: str | Path) -> Run:
+    if Path(place).is_dir() and not RunDir(Path(place)).exists:
+        raise ValueError(
+            f"{place} holds no run: give a run, a folder of runs or a comparison's folder"
+        )
+    return runs.attach(place)
+
+
+def entries(found: Iterable[Run]) -> list[dict[str, Any]]:
+    """One entry a run as in a comparison's `summary.json`, with memory and size in MiB and KiB too."""
+    return [_with_units(_entry(run)) for run in found]
+
+
+def _entry(run: Run) -> dict[str, Any]:
+    experiment, status = run.experiment, run.status()
+    plain = {"run_id": run.id, "model": experiment.model, "task": experiment.task, "seed": experiment.seed,
+             "method": experiment.method.name, "label": experiment.method.label}  # fmt: skip
+    done = (run.summary() or {}) if status.state in ("finished", "diverged") else {}
+    return plain | done | {"state": status.state, "message": status.message}
+
+
+def _with_units(entry: dict[str, Any]) -> dict[str, Any]:
+    for name, source, unit in (
+        ("peak_memory_mib", "peak_memory_bytes", 2**20),
+        ("adapter_kib", "adapter_bytes", 2**10),
+    ):
+        if entry.get(source) is not None:
+            entry[name] = entry[source] / unit
+    return entry
+
+
+def points(found: list[dict[str, Any]], cost: str, quality: str) -> list[dict[str, Any]]:
+    """One point a label for a Pareto plot: means over the seeds of the runs that finished.
+
+    Args:
+        found: As `entries` gives them.
+        cost: Which measure is the cost.
+        quality: Which measure is the quality.
+
+    Example:
+        >>> two = [{"label": "a", "state": "finished", "cost": 2, "loss": x} for x in (3.0, 4.0)]
+        >>> points(two, "cost", "loss")
+        [{'label': 'a', 'cost': 2.0, 'quality': 3.5, 'quality_low': 3.0, 'quality_high': 4.0}]
+    """
+    made = []
+    for label in dict.fromkeys(entry["label"] for entry in found):
+        kept = [e for e in found if e["label"] == label and e["state"] == "finished"]
+        pairs = [(e[cost], e[quality]) for e in kept if None not in (e.get(cost), e.get(quality))]
+        if pairs:
+            costs, values = zip(*pairs, strict=True)
+            mean = sum(values) / len(values)
+            made.append({"label": label, "cost": sum(costs) / len(costs), "quality": mean,
+                         "quality_low": min(values), "quality_high": max(values)})  # fmt: skip
+    return made
+
+
+class Spectrum(NamedTuple):
+    """The singular values of one layer's update over the training of one run."""
+
+    layer: str
+    steps: list[int]
+    values: list[list[float]]
+    effective_rank: float | None
+
+
+def spectra(events: Iterable[Mapping[str, Any]]) -> dict[str, Spectrum]:
+    """What the `spectrum` events of a run recorded, by layer; of one step the last record counts.
+
+    A record is `{"kind": "spectrum", "step": …, "layers": {layer: {"singular_values": […], …}}}`; a bare
+    list of values in the place of the inner mapping is understood too.
+
+    Example:
+        >>> event = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}
+        >>> spectra([event])["0.q"].values
+        [[2.0, 1.0]]
+    """
+    read: dict[str, dict[int, tuple[list[float], float | None]]] = {}
+    for step, layer, values, rank in _records(events):
+        read.setdefault(layer, {})[step] = (values, rank)
+    made = {}
+    for layer, by_step in read.items():
+        steps = sorted(by_step)
+        width = max(len(by_step[step][0]) for step in steps)
+        values = [by_step[step][0] + [0.0] * (width - len(by_step[step][0])) for step in steps]
+        made[layer] = Spectrum(layer, steps, values, by_step[steps[-1]][1])
+    return made
+
+
+def _records(
+    events: Iterable[Mapping[str, Any]],
+) -> Iterator[tuple[int, str, list[float], float | None]]:
+    for event in events:
+        if event.get("kind") != "spectrum" or not isinstance(event.get("layers"), Mapping):
+            continue
+        for layer, told in event["layers"].items():
+            told = told if isinstance(told, Mapping) else {"singular_values": told}
+            values = [v for v in told.get("singular_values") or [] if v is not None]
+            if values:
+                yield (
+                    event.get("step", 0),
+                    layer,
+                    sorted(values, reverse=True),
+                    told.get("effective_rank"),
+                )
+
+
+def commits(found: Iterable[Run]) -> list[str]:
+    """The commits that the runs were made at, each once; marked where tracked files differed from it."""
+    told = []
+    for run in found:
+        git = (read_json(run.files.environment) or {}).get("git") or {}
+        if git.get("commit"):
+            told.append(git["commit"] + (" with changes" if git.get("dirty") else ""))
+    return list(dict.fromkeys(told))

@@ -1,0 +1,98 @@
+"""Where every seed of every method ended: a dot a run, a stroke for the mean.
+
+Shows how far seeds lie apart, which a mean hides; tests nothing.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from qtha_lab.figures import labels
+from qtha_lab.figures import theme as themes
+from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.look import Look
+from qtha_lab.figures.registry import figure_function
+from qtha_lab.figures.table import Table, written
+
+
+def _example() -> dict:
+    return {
+        "values": {
+            "lora(r=8)": [4.084, 4.136, 4.146],
+            "lora(r=2)": [4.124, 4.153, 4.179],
+            "qtha(r=4,waist=16,bond_dim=3,init=balanced)": [4.165, 4.212, 4.235],
+        }
+    }
+
+
+@figure_function(example=_example)
+def seed_spread(
+    values: Mapping[str, Sequence[float]], measure: str = "eval_loss", theme: str = "light"
+) -> Figure:
+    """Every run's value as a dot, one line a method.
+
+    Args:
+        values: By label, one value a seed.
+        measure: What it is, as in `labels`.
+
+    Example:
+        >>> seed_spread({"lora": [4.0, 4.2], "qtha": [4.4]}).alt
+        'Evaluation loss of every seed: lora 4 to 4.2, mean 4.1 (2 seeds); qtha 4.4 (1 seed).'
+    """
+    kept = {label: [float(v) for v in told] for label, told in values.items() if len(told)}
+    words = labels.label_of(measure).words
+    said = "; ".join(f"{label} {_told(told)}" for label, told in kept.items()) or "no run has ended"
+    alt = f"{words[:1].upper()}{words[1:]} of every seed: {said}."
+    caption = (
+        f"{labels.axis(measure)} of every run: a symbol is a seed, the upright stroke the mean. So few "
+        "seeds show how far runs lie apart; they do not prove an order."
+    )
+    rows = [(label, n, v) for label, told in kept.items() for n, v in enumerate(told, start=1)]
+    table = Table(("method", "run", measure), rows)
+    draw = functools.partial(_draw, kept, measure)
+    title = f"{words[:1].upper()}{words[1:]} by seed"
+    return Figure(
+        f"seeds_{measure}", draw, caption[:1].upper() + caption[1:], alt, table, theme, title
+    )
+
+
+def _told(values: list[float]) -> str:
+    count = f"({len(values)} seed{'s' if len(values) > 1 else ''})"
+    if len(values) == 1:
+        return f"{written(values[0])} {count}"
+    return f"{min(values):.4g} to {max(values):.4g}, mean {np.mean(values):.4g} {count}"
+
+
+def _draw(values: dict[str, list[float]], measure: str, look: Look) -> go.Figure:
+    figure = go.Figure()
+    styles = themes.distinct_styles(values)
+    room = look.width - 3 * look.font
+    for number, (label, told) in enumerate(values.items()):
+        figure.add_traces(_row(label, told, number, styles[label], look))
+        name = {"text": look.wrap(label, room), "font": {"size": look.font}, "showarrow": False}
+        name["bgcolor"] = look.inks.paper
+        place = {"xref": "paper", "x": 0, "xanchor": "left", "y": number, "yanchor": "bottom"}
+        figure.add_annotation(**name, **place, yshift=0.7 * look.font)
+    figure.update_xaxes(title_text=labels.axis(measure), nticks=6)
+    end = len(values) - 0.4
+    figure.update_yaxes(
+        range=[end, -0.8], showticklabels=False, ticks="", showgrid=False, showline=False
+    )
+    height = (4.2 + 3.4 * (len(values) + 0.4)) * look.font
+    margin = {"l": look.font, "t": 0.5 * look.font}
+    return figure.update_layout(height=height, margin=margin, showlegend=False)
+
+
+def _row(
+    label: str, values: list[float], at: int, style: dict[str, str], look: Look
+) -> list[go.Scatter]:
+    mean = float(np.mean(values))
+    said = f"{label}<br>%{{x:.5g}}<extra></extra>"
+    dots = look.line_of(label, style, x=values, y=[at] * len(values), hovertemplate=said)
+    dots.update(mode="markers", marker_size=1.4 * look.marker)
+    marker = {"symbol": "line-ns", "size": 2.4 * look.marker}
+    marker["line"] = {"width": look.line, "color": look.inks.text}
+    stroke = f"{label}<br>mean %{{x:.5g}}<extra></extra>"
+    return [dots, go.Scatter(x=[mean], y=[at], mode="markers", marker=marker, hovertemplate=stroke)]

@@ -1,0 +1,144 @@
+"""`qtha-lab figures` and what it reads: recorded runs become the whole set, and say where they come from."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from qtha_lab.cli import app, figures, machine  # noqa: F401  (a second command, as in the whole)
+from qtha_lab.compare import reading
+from qtha_lab.rundir import RunDir, write_json, write_whole
+
+LABELS = {"lora": "lora(r=2)", "qtha": "qtha(r=2,n_layers=1)"}
+METHODS = {
+    "lora": "{name: lora, options: {r: 2}}",
+    "qtha": "{name: qtha, options: {r: 2, n_layers: 1}}",
+}
+
+
+def call(*words):
+    return CliRunner().invoke(app, ["figures", *map(str, words)], env={"COLUMNS": "200"})
+
+
+def record(folder, method, seed, loss, layers=None):
+    """A finished run as it would be recorded: its description, events and summary."""
+    run = RunDir(folder / f"2026-tiny-qa-{method}-s{seed}")
+    run.path.mkdir(parents=True)
+    write_whole(
+        run.experiment_file, f"model: tiny\ntask: qa\nseed: {seed}\nmethod: {METHODS[method]}\n"
+    )
+    events = [
+        {"kind": "status", "state": "running", "step": 0, "message": ""},
+        {"kind": "eval", "step": 0, "loss": 4.4}, {"kind": "train", "step": 1, "loss": 4.3},
+        {"kind": "spectrum", "step": 0, "layers": layers or {}},
+        {"kind": "train", "step": 2, "loss": 4.2}, {"kind": "eval", "step": 2, "loss": loss},
+        {"kind": "spectrum", "step": 2, "layers": layers or {}},
+        {"kind": "status", "state": "finished", "step": 2, "message": ""},
+    ]  # fmt: skip
+    write_whole(run.events, "".join(json.dumps({"t": 1.0, **event}) + "\n" for event in events))
+    write_json(run.environment, {"git": {"commit": "0123abc", "dirty": seed == 1}})
+    write_json(run.summary, {
+        "run_id": run.path.name, "model": "tiny", "task": "qa", "method": method, "label": LABELS[method],
+        "seed": seed, "trainable_parameters": 7680 if method == "lora" else 6900, "learning_rate": 0.01,
+        "eval_loss_start": 4.4, "eval_loss": loss, "train_loss": 4.2, "seconds_per_step": 0.1,
+        "peak_memory_bytes": 2**29 * (1 if method == "lora" else 2),
+    })  # fmt: skip
+
+
+@pytest.fixture
+def comparison(tmp_path):
+    spectrum = {"singular_values": [2.0, 1.0], "effective_rank": 1.9}
+    for seed, loss in enumerate((4.1, 4.3)):
+        record(
+            tmp_path / "runs",
+            "lora",
+            seed,
+            loss,
+            {"0.q": spectrum, "1.q": {**spectrum, "effective_rank": 1.5}},
+        )
+        record(tmp_path / "runs", "qtha", seed, loss + 0.1, {"0.q": spectrum})
+    return tmp_path
+
+
+def test_the_whole_set_is_written_for_a_comparison(comparison, tmp_path):
+    answer = call(comparison, "--out", tmp_path / "out", "--formats", "csv,tex,html", "--json")
+    assert answer.exit_code == 0, answer.output
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    names = {
+        "loss_curves", "seeds_eval_loss", "pareto_eval_loss_trainable_parameters",
+        "pareto_eval_loss_seconds_per_step", "pareto_eval_loss_peak_memory_mib", "results",
+        "circuit_qtha_r_2_n_layers_1", "spectrum_lora_r_2", "spectrum_qtha_r_2_n_layers_1",
+        "singular_values", "rank_by_layer",
+    }  # fmt: skip
+    assert files == {f"{n}.{form}" for n in names for form in ("csv", "tex", "html")} | {
+        "plotly.min.js"
+    }
+    said = json.loads(answer.output)
+    assert len(said["files"]) == 3 * len(names)
+    assert said["pictures_missing"] is None
+
+
+def test_every_page_and_fragment_names_its_runs_and_commits(comparison, tmp_path):
+    call(comparison, "--out", tmp_path / "out", "--formats", "tex,html")
+    written = list((tmp_path / "out").glob("*.[th]*"))
+    assert len(written) == 22
+    for path in written:
+        text = path.read_text()
+        assert "2026-tiny-qa-lora-s0" in text, path
+        assert "0123abc, 0123abc with changes" in text, path
+
+
+def test_runs_are_named_by_folder_directory_or_id_and_counted_once(comparison, monkeypatch):
+    runs = comparison / "runs"
+    one = "2026-tiny-qa-lora-s0"
+    assert len(reading.find_runs([comparison])) == len(reading.find_runs([runs])) == 4
+    assert [run.id for run in reading.find_runs([runs / one, runs / one])] == [one]
+    monkeypatch.setenv("QTHA_LAB_RUNS", str(runs))
+    assert [run.id for run in reading.find_runs([one])] == [one]
+
+
+def test_a_folder_without_runs_and_unknown_words_are_refused_in_a_sentence(comparison, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for words, said in (
+        ((tmp_path / "empty",), "holds no run"),
+        (
+            (comparison, "--formats", "docx"),
+            "formats must be of pdf, svg, png, html, csv, tex, not docx",
+        ),
+        ((comparison, "--target", "stamp"), "target must be one of"),
+    ):
+        refused = call(*words, "--out", tmp_path / "out").exception
+        assert isinstance(refused, ValueError)
+        assert said in str(refused)
+    assert not (tmp_path / "out").exists()
+
+
+def test_points_are_means_over_the_seeds_with_their_range(comparison):
+    entries = reading.entries(reading.find_runs([comparison]))
+    lora = reading.points(entries, "peak_memory_mib", "eval_loss")[0]
+    assert lora["cost"] == 512  # 2^29 bytes
+    assert (lora["quality"], lora["quality_low"], lora["quality_high"]) == pytest.approx(
+        (4.2, 4.1, 4.3)
+    )
+    entries[0]["state"] = "diverged"
+    assert reading.points(entries, "peak_memory_mib", "eval_loss")[0]["quality"] == pytest.approx(
+        4.3
+    )
+
+
+def test_the_last_record_of_a_step_counts_and_short_ones_are_filled_up():
+    def event(step, values):
+        return {"kind": "spectrum", "step": step, "layers": {"0.q": values}}
+
+    read = reading.spectra(
+        [event(0, [1.0]), event(5, [1.0, 3.0]), event(0, [2.0]), {"kind": "train"}]
+    )
+    assert read["0.q"].steps == [0, 5]
+    assert read["0.q"].values == [[2.0, 0.0], [3.0, 1.0]]
+    assert reading.spectra([{"kind": "spectrum", "step": 1}]) == {}
+
+
+def test_runs_without_spectra_or_circuits_have_the_rest(tmp_path):
+    record(tmp_path, "lora", 0, 4.1)
+    names = [figure.name for figure in figures.figure_set(reading.find_runs([tmp_path]))]
+    assert names == ["loss_curves", "seeds_eval_loss", "results"]
