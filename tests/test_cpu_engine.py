@@ -80,13 +80,14 @@ def test_work_is_counted_by_hand():
     from qtha_lab.circuits import Angle, Gate, Readout
     from qtha_lab.simulators.cpu_roofline import sweep_peak, work
 
-    # one turn of |0⟩: 3 multiply-adds for the pair of real parts; |ψ|² is 3 operations a row, and
-    # the transform of two rows an addition and a subtraction
-    circuit = Circuit(1, [Gate("RY", 0, Angle.param(0))])
+    # two turns of |00⟩, of two real pairs each, 3 multiply-adds a pair; |ψ|² is 3 operations a row;
+    # the transform of four rows has two times two additions and subtractions
+    circuit = Circuit(2, [Gate("RY", wire, Angle.param(wire)) for wire in (0, 1)])
     forward, backward = work(circuit)
-    assert forward.flops == 2 * 3 + 2 * 3 + 2
-    assert backward.flops == 2 * (3 + 3 + 2) + 2 * 3 + 2  # undone on ψ and λ, and its slope
-    assert work(circuit, Readout.probs())[0].flops == 2 * 3 + 2 * 3
+    assert forward.flops == 2 * 2 * 2 * 3 + 4 * 3 + 2 * 4
+    # undone on ψ and λ, and two multiply-adds a pair for the slope
+    assert backward.flops == 2 * 2 * 2 * (3 + 3 + 2) + 4 * 3 + 2 * 4
+    assert work(circuit, Readout.probs())[0].flops == 2 * 2 * 2 * 3 + 4 * 3
     peak = sweep_peak(2, threads=1)
     assert min(peak) > 1e8  # any machine that runs this does more
     assert backward.seconds(peak) == max(backward.flops / peak.flops, backward.bytes / peak.bytes)

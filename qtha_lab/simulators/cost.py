@@ -56,10 +56,12 @@ def _calibrate(circuit: Circuit, engine: str, threads: int) -> tuple[float, floa
     together = engine_module(engine).broadcasts(engine)
     taken: list[tuple[int, float]] = []
     spent = 0.0
-    for samples in (1, 64, 512, 2048) if together else (1, 4):
+    for samples in (1, 64, 512, 2048, 16384) if together else (1, 4):
         if spent > CALIBRATION_SECONDS / 3 and len(taken) >= 1 + together:
             break
-        seconds, kept = min(_measure(circuit, engine, samples) for _ in range(1 + (spent < 0.02)))
+        seconds, kept = min(
+            _measure(circuit, engine, samples) for _ in range(4 if spent < 0.02 else 1)
+        )
         spent += seconds
         taken.append((samples, seconds))
     (few, short), (many, long) = taken[0], taken[-1]

@@ -7,7 +7,6 @@ memory does not grow with the batch. First derivatives only.
 import collections
 import concurrent.futures
 import functools
-import itertools
 import os
 import threading
 
@@ -16,13 +15,15 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.simulators import cpu_angles as angles
 from qtha_lab.simulators import cpu_kernel as kernel
 from qtha_lab.simulators.cpu_plan import Plan, plan
 
 MAX_QUBITS = 20
 GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
 CACHE_BYTES = 2**19  # of one core, for ψ and λ of a block
-KEEP_BYTES = 2**20  # of final states, kept from forward to backward if they are no more
+KEEP_BYTES = 2**24  # of final states, kept from forward to backward; the others are made again
+SPARE_BYTES = 2**26  # for such states, held between calls
 VECTOR_BYTES = 64
 
 
@@ -40,15 +41,14 @@ def broadcasts(name: str) -> bool:
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
-    """ψ, λ and angles of one block a thread, then terms, values and slopes of the batch."""
+    """Room of every thread, states that are kept, then terms, values and slopes of the batch."""
     tables = plan(circuit)
-    lanes = lanes_of(circuit.n_qubits, batch, 4)
-    block = 4 * 2**circuit.n_qubits + 2 * len(tables.tables[4]) + 2
+    lanes = lanes_of(tables.n_qubits, batch, 4)
     threads = min(torch.get_num_threads(), -(-batch // lanes))
-    sums = 8 * GROUPS * (tables.n_sums + len(tables.phase_sums) * 2**circuit.n_qubits)
-    return (
-        4 * block * lanes * threads + 4 * batch * (4 * len(tables.terms) + circuit.n_qubits) + sums
-    )
+    kept = min(KEEP_BYTES, 4 * 2 * 2**tables.n_qubits * (batch + lanes))
+    of_batch = 4 * batch * (4 * len(tables.terms) + 2 * tables.n_amplitudes + tables.n_values)
+    sums = 8 * GROUPS * (tables.n_sums + tables.n_layers * 2**tables.n_qubits)
+    return 4 * tables.room(lanes, VECTOR_BYTES) * threads + kept + of_batch + sums
 
 
 def run(
@@ -85,13 +85,16 @@ class _Slopes(torch.autograd.Function):
     @staticmethod
     def forward(ctx, inputs: Tensor, params: Tensor, grad: Tensor, call: "_Call"):
         batch, n_inputs = inputs.shape
-        values = inputs.new_zeros(grad.shape[1], call.padded)
-        values[:, :batch] = grad.T
+        tables = call.plan
+        values = call.padded_like(grad.T)
         input_slopes, of_sums, of_phases = call.walk(values, backward=True)
-        slopes = call.plan.param_slopes(of_sums, of_phases, len(params))
+        slopes = np.zeros(len(params))
+        angles.param_slopes(
+            of_sums, of_phases, tables.entries, tables.scales, tables.places, slopes
+        )
         of_inputs = input_slopes[:, :batch]
-        if not call.plan.slopes_are_of_inputs:
-            index, scales = call.plan.term_tensors
+        if not (tables.terms_are_inputs or tables.n_amplitudes):
+            index, scales = tables.term_tensors
             scaled = of_inputs * scales.to(inputs.dtype)
             of_inputs = inputs.new_zeros(n_inputs, batch).index_add_(0, index, scaled)
         return of_inputs.T, torch.from_numpy(slopes).to(params.dtype)
@@ -104,96 +107,127 @@ class _Slopes(torch.autograd.Function):
 
 
 class _Call:
-    """One evaluation: its angles, its blocks, and if they are small the states it ends in."""
+    """One evaluation: its angles, its blocks, and the states that some of them end in."""
 
     def __init__(self, tables: Plan, inputs: Tensor, params: Tensor, keep: bool):
-        self.plan = tables
+        self.plan, self.batch = tables, len(inputs)
         self.like = inputs.new_empty(0)
-        self.lanes = lanes_of(tables.n_qubits, len(inputs), inputs.element_size())
-        self.n_blocks = -(-len(inputs) // self.lanes)
+        self.lanes = lanes_of(tables.n_qubits, self.batch, inputs.element_size())
+        self.n_blocks = -(-self.batch // self.lanes)
+        self.n_groups = min(GROUPS, self.n_blocks)
         self.padded = self.n_blocks * self.lanes
-        shared = tables.shared_angles(params.detach().numpy())
-        terms = self.like.new_zeros(2, len(tables.terms), self.padded)
-        inside = terms[:, :, : len(inputs)]
-        amplitudes = self.like.new_zeros(tables.n_amplitudes, self.padded)
-        halves = inputs.detach().T
-        if tables.n_amplitudes:
-            amplitudes[:, : len(inputs)] = halves
-        if not tables.slopes_are_of_inputs or tables.n_amplitudes:
-            index, scales = tables.term_tensors
-            halves = halves.index_select(0, index) * scales.to(inputs.dtype)
-        halves = 0.5 * halves
-        cos, sin = halves.cos(), halves.sin()
-        torch.copysign(sin, sin * cos, out=inside[1])  # a full turn less where cos < 0
-        torch.div(inside[1], -1.0 - cos.abs(), out=inside[0])
-        # the sums' and the phases' numbers are few, and made in float64
-        dtype = terms.numpy().dtype
-        self.angles = (
-            tables.shared_numbers(shared).astype(dtype),
-            tables.phase_numbers(shared).astype(dtype),
-            terms.numpy().reshape(-1),
-            amplitudes.numpy().reshape(-1),
+        columns = inputs.detach().T
+        self.numbers = (
+            *self._shared_numbers(params),
+            self._cosines(columns).numpy().reshape(-1),
+            self.padded_like(columns[: tables.n_amplitudes]).numpy().reshape(-1),
         )
-        states = 2 * 2**tables.n_qubits * self.padded
-        kept = states if keep and states * inputs.element_size() <= KEEP_BYTES else 0
-        self.kept = self.like.new_empty(kept).numpy()
+        most = KEEP_BYTES // (2 * 2**tables.n_qubits * self.lanes * self.like.element_size())
+        kept = min(most, self.n_blocks) * keep * self.lanes
+        self.kept = _take(2 * 2**tables.n_qubits * kept, self.like)
+
+    def __del__(self):
+        _give_back(self.kept)
+
+    def _shared_numbers(self, params: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Cosines, sines and shears of every sum; cosines and sines of every layer of phases."""
+        tables = self.plan
+        shape = (tables.n_layers, 2**tables.n_qubits)
+        dtype = self.like.numpy().dtype
+        shared = np.empty((tables.n_sums + 1, 4), dtype)
+        phases = np.empty((shape[0], 2, shape[1]), dtype)
+        angles.shared_numbers(
+            params.detach().contiguous().numpy(), tables.offsets, tables.entries, tables.scales,
+            tables.places, np.empty_like(tables.offsets), shared, np.empty(shape), phases,
+        )  # fmt: skip
+        return shared, phases.reshape(-1)
+
+    def _cosines(self, columns: Tensor) -> Tensor:
+        """Cosine and sine of half of every term, (2, terms, padded), zero beyond the batch."""
+        tables = self.plan
+        cosines = self.like.new_empty(2, len(tables.terms), self.padded)
+        if not len(tables.terms):
+            return cosines
+        if tables.terms_are_inputs:
+            halves = 0.5 * columns
+        else:
+            index, scales = tables.term_tensors
+            halves = columns.index_select(0, index) * (0.5 * scales).to(columns.dtype)
+        torch.cos(halves, out=cosines[0, :, : self.batch])
+        torch.sin(halves, out=cosines[1, :, : self.batch])
+        cosines[:, :, self.batch :] = 0.0
+        return cosines
+
+    def padded_like(self, columns: Tensor) -> Tensor:
+        """The columns, with zeros up to whole blocks."""
+        wide = self.like.new_empty(len(columns), self.padded)
+        wide[:, : self.batch] = columns
+        wide[:, self.batch :] = 0.0
+        return wide
 
     def walk(self, values: Tensor, backward: bool = False) -> tuple[Tensor, np.ndarray, np.ndarray]:
         """Run every block, on torch's threads; see `cpu_kernel.walk` for `values` and the result."""
         tables = self.plan
-        size = 2**tables.n_qubits
-        n_groups = min(GROUPS, self.n_blocks)
         n_slopes = (tables.n_amplitudes or len(tables.terms)) * backward
         input_slopes = self.like.new_zeros(n_slopes, self.padded)
-        of_sums = np.zeros((n_groups, tables.n_sums))
-        of_phases = np.zeros((n_groups, *self.angles[1].shape[::2]))
-        rooms = ((4 if backward else 3) * size, 2 * len(tables.tables[4]), 2)
-        flat_values, flat_slopes = values.numpy().reshape(-1), input_slopes.numpy().reshape(-1)
+        groups = self.n_groups * backward
+        of_sums = np.zeros((groups, tables.n_sums + 1))
+        of_phases = np.zeros((groups, tables.n_layers, 2**tables.n_qubits))
+        given = (
+            tables.tables, tables.n_qubits, self.lanes, self.n_blocks, self.n_groups,
+            np.zeros(1, np.int64), *self.numbers, backward, values.numpy().reshape(-1), self.kept.numpy(),
+            input_slopes.numpy().reshape(-1), of_sums, of_phases.reshape(-1),
+        )  # fmt: skip
 
-        def work(first: int, last: int, group: int) -> None:
-            room = _room([count * self.lanes for count in rooms], self.like)
-            kernel.walk(
-                tables.tables, tables.n_qubits, self.lanes, self.padded, *self.angles,
-                first, last, backward, flat_values, self.kept,
-                flat_slopes, of_sums[group], of_phases[group], *room,
-            )  # fmt: skip
+        def work() -> None:
+            kernel.walk(*given, _room(tables.room(self.lanes, VECTOR_BYTES), self.like))
 
-        edges = [self.n_blocks * g // n_groups * self.lanes for g in range(n_groups + 1)]
-        _share_out(work, [(*pair, g) for g, pair in enumerate(itertools.pairwise(edges))])
-        return input_slopes, of_sums.sum(0), of_phases.sum(0)
+        _share_out(work, min(torch.get_num_threads(), self.n_groups))
+        return input_slopes, of_sums, of_phases
+
+
+_spare: collections.deque[Tensor] = collections.deque()
+
+
+def _take(count: int, like: Tensor) -> Tensor:
+    """Memory for so many numbers, used before if there is any: the first touch is as dear as the use."""
+    for _ in range(len(_spare)):
+        try:
+            found = _spare.popleft()
+        except IndexError:  # another thread was quicker
+            break
+        if found.dtype == like.dtype and len(found) >= count:
+            return found[:count]
+        _give_back(found)
+    return like.new_empty(count)
+
+
+def _give_back(memory: Tensor) -> None:
+    whole = memory._base if memory._base is not None else memory
+    if sum(spare.nbytes for spare in list(_spare)) + whole.nbytes <= SPARE_BYTES:
+        _spare.append(whole)
 
 
 _own = threading.local()
 
 
-def _room(counts: list[int], like: Tensor) -> list[np.ndarray]:
-    """Arrays to work in, kept by every thread: fresh memory costs more than the work done in it."""
+def _room(count: int, like: Tensor) -> np.ndarray:
+    """Numbers to work in, kept by every thread: fresh memory costs more than the work done in it."""
     name = str(like.dtype)
-    room = getattr(_own, name, like)
-    if len(room) < sum(counts):
-        room = like.new_empty(sum(counts))
+    room = getattr(_own, name, None)
+    if room is None or len(room) < count:
+        room = like.new_empty(count).numpy()
         setattr(_own, name, room)
-    return [part.numpy() for part in room[: sum(counts)].split(counts)]
+    return room
 
 
-def _share_out(work, jobs: list[tuple]) -> None:
-    """Do every job, on as many threads as torch may use, this one included."""
-    left = collections.deque(jobs)
-    n_helpers = min(torch.get_num_threads(), len(jobs)) - 1
-    helping = [_pool(os.getpid()).submit(_work_off, work, left) for _ in range(n_helpers)]
-    _work_off(work, left)
+def _share_out(work, n_threads: int) -> None:
+    """Have so many threads do the work together, this one included."""
+    helping = [_pool(os.getpid()).submit(work) for _ in range(n_threads - 1)]
+    work()
     for helper in helping:
-        if not helper.cancel():  # one that has not begun finds nothing left to do
+        if not helper.cancel():  # one that has not begun would find nothing left to do
             helper.result()
-
-
-def _work_off(work, jobs: collections.deque) -> None:
-    while True:
-        try:
-            job = jobs.popleft()
-        except IndexError:
-            return
-        work(*job)
 
 
 @functools.lru_cache(maxsize=1)

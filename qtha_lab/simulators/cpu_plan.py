@@ -11,60 +11,53 @@ from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators import cpu_kernel as kernel
-from qtha_lab.simulators.program import Phases, Program, Sum, Turn, compile_circuit
+from qtha_lab.simulators.program import Phases, Program, Sum, Turn, Turns, compile_circuit
 
-TURNS_A_PASS = 2
+Pair = tuple[Turn, Turn]
 
 
 class Plan:
     """The tables of one circuit.
 
     A sum is the angle of a turn or phase; a term is one scaled input, the same for all sums that
-    read it. `tables` is what `kernel.walk` takes: ops (kind and six numbers), rows of every pass,
-    sum and angle of every turn, sum and terms of every angle that differs between samples, and row
-    and sign of every number read, from the probabilities or, for strings of Z, their transform.
+    read it. `tables` is what `kernel.walk` takes:
+
+    * passes (kind, where its rows are, groups of four rows, layer of phases, four turns);
+    * the rows of every pass;
+    * turns (sum, number of the angle that differs between samples or -1);
+    * such angles (sum whose shared part it has, whether of a turn), where their terms are, the terms;
+    * row and sign of every number read, from the probabilities or, for strings of Z, their transform.
     """
 
     def __init__(self, circuit: Circuit, readout: Readout):
         program = compile_circuit(circuit, readout)
         self.n_values = readout.size(circuit.n_qubits)
-        self.n_qubits = circuit.n_qubits
+        self.n_qubits = max(2, circuit.n_qubits)  # a pass takes four rows
         self.n_amplitudes = 2**circuit.n_qubits if circuit.start == "amplitudes" else 0
-        self.phase_sums: list[list[tuple[int, int]]] = []  # of a layer: (mask, its sum)
         self._sums: list[Sum] = []
-        self._ops: list[tuple[int, ...]] = []
+        self._phases: list[tuple[int, int, int]] = []  # (layer, mask, sum)
+        self._passes: list[tuple[int, ...]] = []
         self._rows: list[int] = []
-        self._turns: list[tuple[int, int]] = []  # (sum, angle)
-        self._angles: list[tuple[int, tuple]] = []  # (sum whose shared part it has or -1, terms)
-        for number, layer in enumerate(program.layers):
-            numbered = {op: len(self._sums) + i for i, op in enumerate(layer.angles)}
-            self._sums += layer.angles.values()
-            if isinstance(layer, Phases):
-                self._add_phases(numbered)
-            else:
-                self._add_turns(numbered, number == 0, program.start)
+        self._angles: list[tuple[int, int, tuple]] = []  # (sum, whether of a turn, terms)
+        # the first is no turn at all: it fills up a pass, and its sum is the sum of nothing
+        self._turns: list[tuple[int, int]] = [(sum(len(x.angles) for x in program.layers), -1)]
+        self._add_layers(program)
+        self.n_layers = 1 + max((layer for layer, *_ in self._phases), default=-1)
         self.n_sums = len(self._sums)
         self.offsets = np.array([*(total.offset for total in self._sums), 0.0])
         entries = [(j, i, s) for j, t in enumerate(self._sums) for i, s in t.params]
-        self.entry_sums, self.entry_params = _integers([e[:2] for e in entries], 2).T
-        self.entry_scales = np.array([e[2] for e in entries], np.float64)
+        self.entries = _integers([e[:2] for e in entries], 2)
+        self.scales = np.array([e[2] for e in entries], np.float64)
+        self.places = _integers(self._phases, 3)
         numbers: dict[tuple[int, float], int] = {}
-        terms = [[numbers.setdefault(t, len(numbers)) for t in found] for _, found in self._angles]
+        terms = [[numbers.setdefault(t, len(numbers)) for t in found] for *_, found in self._angles]
         self.terms = list(numbers)  # (input, scale)
-        self.slopes_are_of_inputs = bool(self.n_amplitudes) or self.terms == [
-            (i, 1.0) for i in range(circuit.n_inputs)
-        ]
-        places = _integers(
-            [(i, m, j) for i, found in enumerate(self.phase_sums) for m, j in found], 3
-        )
-        self.phase_places, self.sums_of_phases = (places[:, 0], places[:, 1]), places[:, 2]
-        turns = _integers(self._turns, 2)
+        self.terms_are_inputs = self.terms == [(i, 1.0) for i in range(circuit.n_inputs)]
         self.tables = (
-            _integers(self._ops, 7),
+            _integers(self._passes, 8),
             np.array(self._rows, np.int64),
-            turns[:, 0].copy(),
-            turns[:, 1].copy(),
-            np.array([j for j, _ in self._angles], np.int64),
+            _integers(self._turns, 2),
+            _integers([angle[:2] for angle in self._angles], 2),
             np.cumsum([0, *map(len, terms)], dtype=np.int64),
             np.array([number for found in terms for number in found], np.int64),
             _integers(_readout(program, readout), 2),
@@ -77,40 +70,108 @@ class Plan:
         index = torch.tensor([i for i, _ in self.terms], dtype=torch.long)
         return index, torch.tensor([s for _, s in self.terms], dtype=torch.float64).reshape(-1, 1)
 
-    def _add_angle(self, j: int, with_shared: bool) -> int:
-        self._angles.append((j if with_shared else -1, self._sums[j].inputs))
-        return len(self._angles) - 1
+    def _add_layers(self, program: Program) -> None:
+        """Turns in twos. Phases go with two turns after them, and with the same two before them."""
+        layers = [(layer, self._numbered(layer)) for layer in program.layers]
+        phases: int | None = None  # a layer of shared phases that is still to be done
+        before: list[Turn] = []  # turns that are still to be done, together with it
+        before_numbers: dict[Turn, int] = {}
+        for position, (layer, numbers) in enumerate(layers):
+            if isinstance(layer, Phases):
+                phases = self._add_phases(numbers)
+                continue
+            left = list(layer.angles)
+            if position == 0:
+                self._add_real_turns(left, numbers, program.start)
+                continue
+            if phases is not None:
+                after = before or left[:2]
+                self._add_pass(before, phases, after, before_numbers, numbers)
+                left = [turn for turn in left if turn not in after]
+            next_turns = self._next_turns(layers, position)
+            before = [turn for turn in left if turn in next_turns][-2:]
+            phases, before_numbers = None, numbers
+            left = [turn for turn in left if turn not in before]
+            for at in range(0, len(left), 2):
+                self._add_pass(left[at : at + 2], None, [], numbers, {})
 
-    def _add_phases(self, numbered: dict[int, int]) -> None:
-        sums = self._sums
-        shared = [(m, j) for m, j in numbered.items() if sums[j].params or sums[j].offset]
-        if shared:
-            self._ops.append((kernel.PHASE_SHARED, len(self.phase_sums), 0, 0, 0, 0, 0))
-            self.phase_sums.append(shared)
-        for mask, j in numbered.items():
-            if sums[j].inputs:
-                angle = self._add_angle(j, with_shared=False)
-                self._ops.append((kernel.PHASE_SAMPLED, 0, mask, angle, 0, 0, 0))
+    def _next_turns(self, layers: list, position: int) -> list[Turn]:
+        """Turns of the next layer if only shared phases are in between."""
+        if position + 2 >= len(layers):
+            return []
+        (between, numbers), (after, _) = layers[position + 1 : position + 3]
+        if isinstance(between, Turns) or not any(self._is_shared(j) for j in numbers.values()):
+            return []
+        sampled = any(self._sums[j].inputs for j in numbers.values())
+        return [] if sampled else list(after.angles)
 
-    def _add_turns(self, numbered: dict[Turn, int], is_first: bool, start: str) -> None:
-        """Passes of two turns. The first layer meets a real state, |0…0⟩ of few rows at first."""
-        from_zero = is_first and start == "zero"
-        reached = [0]
-        for sampled in (False, True):
-            turns = [t for t, j in numbered.items() if bool(self._sums[j].inputs) == sampled]
-            for at in range(0, len(turns), TURNS_A_PASS):
-                chosen = turns[at : at + TURNS_A_PASS]
-                groups = _groups(chosen, reached, self.n_qubits)
-                forward_groups = len(reached) if from_zero else len(groups)
-                kind = kernel.TURN_SAMPLED if sampled else kernel.TURN_SHARED
-                places = (len(chosen), len(self._rows), len(self._turns))
-                planes = 1 if is_first else 2
-                self._ops.append((kind, *places, forward_groups, len(groups), planes))
-                self._rows += [row for group in groups for row in group]
-                for j in (numbered[turn] for turn in chosen):
-                    angle = self._add_angle(j, with_shared=True) if sampled else 0
-                    self._turns.append((j, angle))
-                reached = [row for group in groups[: len(reached)] for row in group]
+    def _numbered(self, layer) -> dict:
+        """The number of the sum of every turn or phase of a layer."""
+        first = len(self._sums)
+        self._sums += layer.angles.values()
+        return {op: first + i for i, op in enumerate(layer.angles)}
+
+    def _is_shared(self, j: int) -> bool:
+        return bool(self._sums[j].params or self._sums[j].offset)
+
+    def _add_phases(self, numbers: dict[int, int]) -> int | None:
+        """Phases that differ between samples, now; the layer of the others, which are still to do."""
+        for mask, j in numbers.items():
+            if self._sums[j].inputs:
+                nothing = self._turns[0][0]
+                self._angles.append((nothing, 0, self._sums[j].inputs))
+                op = (kernel.PHASE_SAMPLED, mask, len(self._angles) - 1)
+                self._passes.append((*op, 0, 0, 0, 0, 0))
+        shared = [(mask, j) for mask, j in numbers.items() if self._is_shared(j)]
+        if not shared:
+            return None
+        layer = 1 + max((layer for layer, *_ in self._phases), default=-1)
+        self._phases += [(layer, mask, j) for mask, j in shared]
+        return layer
+
+    def _add_pass(
+        self, before: list[Turn], phases: int | None, after: list[Turn], first: dict, second: dict
+    ) -> None:
+        """Turns, a layer of phases, turns; the sums of the turns are in `first` and `second`."""
+        kind = kernel.TURNS
+        if phases is not None:
+            kind = kernel.TURNS_PHASES_TURNS if before else kernel.PHASES_TURNS
+        groups = _groups(_filled(before or after, self.n_qubits), [], self.n_qubits)
+        turns = self._add_turns(before, first) + self._add_turns(after, second)
+        self._append(kind, groups, phases or 0, turns)
+
+    def _add_real_turns(self, turns: list[Turn], numbers: dict, start: str) -> None:
+        """The first turns meet a real state; from |0…0⟩ few rows are reached at first."""
+        reached, at = [0], 0
+        while at < len(turns):
+            chosen = turns[at : at + 2 - (len(turns) - at) % 2]  # one alone, if any, at the start
+            groups = _groups(_filled(chosen, self.n_qubits), reached, self.n_qubits)
+            if start == "zero":
+                groups = groups[: len(reached)]
+            self._append(kernel.TURNS_REAL, groups, 0, self._add_turns(chosen, numbers))
+            reached = [row for group in groups for row in group[: 2 ** len(chosen)]]
+            at += len(chosen)
+
+    def _add_turns(self, turns: list[Turn], numbers: dict[Turn, int]) -> list[int]:
+        for turn in turns:
+            j, angle = numbers[turn], -1
+            if self._sums[j].inputs:
+                angle = len(self._angles)
+                self._angles.append((j, 1, self._sums[j].inputs))
+            self._turns.append((j, angle))
+        added = range(len(self._turns) - len(turns), len(self._turns))
+        return [*added, *[0] * (len(turns) % 2)]
+
+    def _append(self, kind: int, groups: list, layer: int, turns: list[int]) -> None:
+        turns = turns + [0] * (4 - len(turns))
+        self._passes.append((kind, len(self._rows), len(groups), layer, *turns))
+        self._rows += [row for group in groups for row in group]
+
+    def room(self, lanes: int, vector_bytes: int) -> int:
+        """Numbers that one thread works in, of 4 bytes or more: see `cpu_kernel`."""
+        planes = 4 * (2**self.n_qubits + 1) * lanes
+        shears = 2 * (len(self._turns) * vector_bytes // 4 + len(self._angles) * lanes)
+        return planes + shears + 4 * lanes
 
     def work(self, backward: bool, itemsize: int) -> tuple[float, float]:
         """Operations, and bytes loaded and stored, of one sample; see `cpu_roofline`.
@@ -120,44 +181,17 @@ class Plan:
         """
         size = 2**self.n_qubits
         flops, moved = 3.0 * size, 3.0 * size  # |ψ|², or λ = g ψ
-        if self.tables[-1]:  # the transform, two wires a time at best
+        if self.tables[-1]:
             flops, moved = flops + self.n_qubits * size, moved + self.n_qubits * size
-        for kind, n_turns, *_, forward_groups, groups, planes in self._ops:
-            if kind >= kernel.PHASE_SHARED:
-                flops += (2 * 8 + 4 if backward else 8) * size
-                moved += (8 if backward else 4) * size
-                continue
-            numbers = planes * 2**n_turns * (groups if backward else forward_groups)
-            flops += (8 if backward else 3) * n_turns * numbers
-            moved += (4 if backward else 2) * numbers
+        for kind, _, groups, _, *turns in self._passes:
+            planes = 1 if kind == kernel.TURNS_REAL else 2
+            rows = size if kind == kernel.PHASE_SAMPLED else 4 * groups
+            n_turns = 0 if kind == kernel.PHASE_SAMPLED else sum(map(bool, turns))
+            flops += planes * (8 if backward else 3) * n_turns * rows
+            if kind in (kernel.PHASES_TURNS, kernel.TURNS_PHASES_TURNS, kernel.PHASE_SAMPLED):
+                flops += (2 * 8 + 4 if backward else 8) * rows
+            moved += planes * (4 if backward else 2) * rows
         return flops, moved * itemsize
-
-    def shared_angles(self, params: np.ndarray) -> np.ndarray:
-        """The part of every sum that the batch shares, and a zero, (sums + 1,)."""
-        angles = self.offsets.copy()
-        np.add.at(angles, self.entry_sums, self.entry_scales * params[self.entry_params])
-        return angles
-
-    def shared_numbers(self, angles: np.ndarray) -> np.ndarray:
-        """Cosine and sine of half of every angle, and its shears, (sums + 1, 4)."""
-        cos, sin = np.cos(0.5 * angles), np.sin(0.5 * angles)
-        inner = np.where(cos < 0, -sin, sin)
-        return np.stack([cos, sin, -inner / (1.0 + np.abs(cos)), inner], -1)
-
-    def phase_numbers(self, angles: np.ndarray) -> np.ndarray:
-        """Cosine and sine of every row's phase, (layers of shared phases, 2, 2^n)."""
-        phases = np.zeros((len(self.phase_sums), 2**self.n_qubits))
-        phases[self.phase_places] = 0.5 * angles[self.sums_of_phases]
-        kernel.walsh(phases)
-        return np.stack([np.cos(phases), np.sin(phases)], 1)
-
-    def param_slopes(self, sums: np.ndarray, phases: np.ndarray, n_params: int) -> np.ndarray:
-        """What is known of sums and of phases, collected for every parameter, (n_params,)."""
-        kernel.walsh(phases)
-        sums[self.sums_of_phases] = phases[self.phase_places]
-        slopes = np.zeros(n_params)
-        np.add.at(slopes, self.entry_params, self.entry_scales * sums[self.entry_sums])
-        return slopes
 
 
 def _readout(program: Program, readout: Readout) -> list[tuple[int, int]]:
@@ -170,6 +204,18 @@ def _readout(program: Program, readout: Readout) -> list[tuple[int, int]]:
 
 def _integers(rows, width: int) -> np.ndarray:
     return np.array(rows, np.int64).reshape(-1, width)
+
+
+def _filled(turns: list[Turn], n_qubits: int) -> list[Turn]:
+    """Two turns: if there is but one, any other that acts as on another wire."""
+    if len(turns) == 2:
+        return turns
+    (turn,) = turns
+    others = (Turn(f, z) for f in range(1, 2**n_qubits) for z in range(1, 2**n_qubits))
+    return [
+        turn,
+        next(o for o in others if o.is_independent_of(turn) and (o.flip & o.zmask).bit_count() % 2),
+    ]
 
 
 def _groups(turns: list[Turn], reached: list[int], n_qubits: int) -> list[list[int]]:

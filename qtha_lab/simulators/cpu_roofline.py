@@ -15,7 +15,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.simulators import cpu_sweeps as sweeps
+from qtha_lab.simulators import cpu_vectors as vectors
 from qtha_lab.simulators.cpu_engine import lanes_of
 from qtha_lab.simulators.cpu_plan import plan
 
@@ -105,25 +105,25 @@ def _make_sweep(multiply_adds: int):
     """x = half·x + half for every number, so often between one load and one store."""
 
     @intrinsic
-    def vectors(typingctx, state, count, half):
+    def sweep(typingctx, state, count, half):
         signature = types.void(state, count, half)
 
         def codegen(context, builder, signature, args):
-            rows = sweeps.Lanes(context, builder, signature.args[0], args[0])
+            rows = vectors.Lanes(context, builder, signature.args[0], args[0])
             half = rows.spread(args[2])  # a constant would let the compiler do it all at once
             width = rows.vector.count
-            with sweeps.over_lanes(builder, args[1], ROWS * width) as (at, _):
+            with vectors.over_lanes(builder, args[1], ROWS * width) as (at, _):
                 places = [builder.add(at, at.type(row * width)) for row in range(ROWS)]
                 values = [rows.load(place) for place in places]
                 for _ in range(multiply_adds):
-                    values = [sweeps.plus_times(builder, half, value, half) for value in values]
+                    values = [vectors.plus_times(builder, half, value, half) for value in values]
                 for value, place in zip(values, places, strict=True):
                     rows.store(value, place)
             return context.get_dummy_value()
 
         return signature, codegen
 
-    return vectors
+    return sweep
 
 
 _OFTEN, _ONCE = _make_sweep(MULTIPLY_ADDS), _make_sweep(1)
