@@ -221,8 +221,9 @@ def test_the_update_stays_within_rank_r():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"hidden": ()}, r"hidden must be one or more whole numbers above 0, not \(\)"),
-        ({"hidden": (8, 0)}, r"above 0, not \(8, 0\)"),
+        ({"hidden": ()}, r"hidden must be a list of whole numbers above 0.*not \(\)"),
+        ({"hidden": (8, 0)}, r"such as \[32, 16\], not \(8, 0\)"),
+        ({"hidden": "(8,)"}, r"such as \[32, 16\], not '\(8,\)'"),
         ({"engine": "gpu"}, "unknown engine 'gpu'"),
         ({"generator": "quantum"}, "generator must be one of circuit, classical, not 'quantum'"),
     ],

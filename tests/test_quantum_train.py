@@ -205,7 +205,7 @@ def test_more_qubits_than_a_machine_holds_are_refused_with_the_chunk_that_fits()
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"hidden": ()}, r"hidden must be one or more whole numbers above 0, not \(\)"),
+        ({"hidden": ()}, r"hidden must be a list of whole numbers above 0.*not \(\)"),
         ({"mapping": "tree"}, "mapping must be one of mlp, mps, not 'tree'"),
         ({"engine": "gpu"}, "unknown engine 'gpu'"),
     ],

@@ -22,6 +22,20 @@ ACTIVATIONS = {
 }
 
 
+def checked_widths(hidden: Sequence[int]) -> tuple[int, ...]:
+    """The widths of the layers between, as a tuple.
+
+    Raises:
+        ValueError: If they are anything but one or more whole numbers above 0.
+    """
+    listed = isinstance(hidden, (list, tuple)) and len(hidden) > 0
+    if not listed or any(not isinstance(width, int) or width < 1 for width in hidden):
+        raise ValueError(
+            f"hidden must be a list of whole numbers above 0, such as [32, 16], not {hidden!r}"
+        )
+    return tuple(hidden)
+
+
 def tensors_of(sizes: Sequence[int]) -> dict[str, TensorSpec]:
     """Weights and biases of a network with these layer sizes.
 

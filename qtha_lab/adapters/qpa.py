@@ -95,10 +95,8 @@ class QpaConfig(AdapterConfig):
     engine: str = setting("auto", "What simulates the circuit.")
 
     def __post_init__(self):
-        self.hidden = tuple(self.hidden)
+        self.hidden = mlp_mapping.checked_widths(self.hidden)
         super().__post_init__()
-        if not self.hidden or any(not isinstance(h, int) or h < 1 for h in self.hidden):
-            raise ValueError(f"hidden must be one or more whole numbers above 0, not {self.hidden}")
         if self.bit_order == "permuted" and self.start == "zero":
             raise ValueError(
                 "bit_order 'permuted' generates other factors at every use, so there is no start "
@@ -116,6 +114,7 @@ class QpaConfig(AdapterConfig):
     "qpa",
     QpaConfig,
     summary="LoRA's factors generated from a small circuit's probabilities by a classical network.",
+    equation="ΔW = s·A (B − B₀), (A, B) = MLP(bits, p)",
     source="QPA, arXiv:2410.09846, and its authors' code",
     default_learning_rate=1e-3,
     examples={

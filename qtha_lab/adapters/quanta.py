@@ -54,12 +54,16 @@ class QuantaConfig(AdapterConfig):
     )
 
     def __post_init__(self):
-        self.dims = tuple(self.dims) if self.dims is not None else None
         super().__post_init__()
         if self.dims is None:
             return
-        if len(self.dims) < 2 or any(not isinstance(d, int) or d < 2 for d in self.dims):
-            raise ValueError(f"dims must be two or more whole numbers above 1, not {self.dims}")
+        listed = isinstance(self.dims, (list, tuple)) and len(self.dims) > 1
+        if not listed or any(not isinstance(d, int) or d < 2 for d in self.dims):
+            raise ValueError(
+                "dims must be a list of two or more whole numbers above 1, such as [16, 8, 4], "
+                f"not {self.dims!r}"
+            )
+        self.dims = tuple(self.dims)
 
     def dims_for(self, in_features: int, out_features: int) -> tuple[int, ...]:
         """The axes of a layer."""
@@ -94,6 +98,7 @@ def pairs(n_axes: int) -> list[tuple[int, int]]:
     "quanta",
     QuantaConfig,
     summary="Small tensors on all pairs of axes of the reshaped input: full rank from few numbers.",
+    equation="ΔW = T(θ) − T(θ₀), T = Π T⁽ᵐⁿ⁾ on pairs of axes",
     source="QuanTA, arXiv:2406.00132, and its authors' code",
     default_learning_rate=5e-3,
     examples={

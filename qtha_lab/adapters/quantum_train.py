@@ -89,10 +89,8 @@ class QuantumTrainConfig(AdapterConfig):
     engine: str = setting("auto", "What simulates the circuit.")
 
     def __post_init__(self):
-        self.hidden = tuple(self.hidden)
+        self.hidden = mlp_mapping.checked_widths(self.hidden)
         super().__post_init__()
-        if not self.hidden or any(not isinstance(h, int) or h < 1 for h in self.hidden):
-            raise ValueError(f"hidden must be one or more whole numbers above 0, not {self.hidden}")
         check_engine(self.engine, basis_states.ry_chain(1, 1))
 
 
@@ -100,6 +98,7 @@ class QuantumTrainConfig(AdapterConfig):
     "quantum_train",
     QuantumTrainConfig,
     summary="All weights of the change generated from a small circuit's probabilities.",
+    equation="ΔW = G(bits, p) for every weight",
     source="Quantum-Train, arXiv:2405.11304; MPS and blocks, arXiv:2409.06992",
     default_learning_rate=1e-2,
     examples={
