@@ -71,7 +71,7 @@ def _reads(circuit, kind):
 # PennyLane as oracle
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
 @given(circuits(), st.sampled_from(["z", "pairs", "paulis", "probs"]), st.sampled_from([1, 3]))
 def test_equals_pennylane_on_any_circuit_and_readout(circuit, kind, batch):
     _assert_agree(circuit, _reads(circuit, kind), "lightning", batch)

@@ -66,8 +66,8 @@ class _Read(torch.autograd.Function):
     @staticmethod
     def forward(ctx, inputs: Tensor, params: Tensor, cut: Plan, engine: str) -> Tensor:
         ctx.save_for_backward(inputs, params)
-        ctx.call = _Call(cut, inputs, engine, keep=any(ctx.needs_input_grad))
-        return ctx.call.forward(inputs, params)
+        ctx.call = _Call(cut, inputs, params, engine, keep=any(ctx.needs_input_grad))
+        return ctx.call.forward(inputs)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
@@ -81,7 +81,8 @@ class _Slopes(torch.autograd.Function):
     @staticmethod
     def forward(ctx, inputs: Tensor, params: Tensor, grad: Tensor, call: "_Call"):
         ctx.engine = call.engine
-        return call.backward(inputs, params, grad)
+        of_inputs, of_params = call.backward(inputs, grad)
+        return of_inputs, of_params.to(params.dtype)
 
     @staticmethod
     def backward(ctx, *grads):
@@ -93,40 +94,37 @@ class _Slopes(torch.autograd.Function):
 class _Call:
     """One evaluation in chunks, and if they are small the states it ends in."""
 
-    def __init__(self, cut: Plan, inputs: Tensor, engine: str, keep: bool):
-        self.plan, self.engine, self.like = cut, engine, inputs.new_empty(0)
+    def __init__(self, cut: Plan, inputs: Tensor, params: Tensor, engine: str, keep: bool):
+        self.plan, self.engine, self.dtype = cut, engine, inputs.dtype
+        self.walk = Walk(cut, params)
         self.index_qubits = _index_qubits(cut.n_qubits, len(inputs))
         keeps = keep and _kept_bytes(cut.n_qubits, len(inputs), inputs.element_size()) > 0
         self.kept: list[Tensor] | None = [] if keeps else None
 
-    def forward(self, inputs: Tensor, params: Tensor) -> Tensor:
-        walk = Walk(self.plan, params)
-        register = self._register(0)
-        read = []
+    def forward(self, inputs: Tensor) -> Tensor:
+        register, read = self._register(0), []
         for chunk in self._chunks(inputs):
-            state = walk.forward(register, chunk)
-            read.append(walk.read(state))
+            state = self.walk.forward(register, chunk)
+            read.append(self.walk.read(state))
             if self.kept is not None:
                 self.kept.append(state.clone())
         return torch.cat(read, 1)[:, : len(inputs)].T
 
-    def backward(self, inputs: Tensor, params: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
-        walk = Walk(self.plan, params)
+    def backward(self, inputs: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
         register, both = self._register(0), self._register(1)
-        of_sums, of_inputs = torch.zeros_like(walk.shared), []
+        of_sums, of_inputs = torch.zeros_like(self.walk.shared), []
         for number, (chunk, of_read) in enumerate(
             zip(self._chunks(inputs), self._chunks(grad), strict=True)
         ):
             kept = self.kept is not None
-            state = self.kept[number] if kept else walk.forward(register, chunk)
-            sums, slopes = walk.backward(both, state, chunk, of_read.T)
+            state = self.kept[number] if kept else self.walk.forward(register, chunk)
+            sums, slopes = self.walk.backward(both, state, chunk, of_read.T)
             of_sums += sums
             of_inputs.append(slopes)
-        of_params = (of_sums @ self.plan.of_params).to(params.dtype)
-        return torch.cat(of_inputs)[: len(inputs)], of_params
+        return torch.cat(of_inputs)[: len(inputs)], of_sums @ self.plan.of_params
 
     def _register(self, more: int) -> Register:
-        return Register(self.engine, self.plan.n_qubits + self.index_qubits + more, self.like.dtype)
+        return Register(self.engine, self.plan.n_qubits + self.index_qubits + more, self.dtype)
 
     def _chunks(self, rows: Tensor) -> list[Tensor]:
         """Rows in chunks that fill the register, the last with zeros."""

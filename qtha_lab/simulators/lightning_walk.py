@@ -67,32 +67,41 @@ class Walk:
         shape = (self.size, 2, len(inputs))
         sampled = self._sampled(inputs, sign=-1.0)
         of_sums, of_sampled = torch.zeros_like(self.shared), torch.zeros_like(sampled[0])
-        both, (_, norms) = register.change(*shape), _probs(state)
-        both[:, 0] = state
-        torch.mul(state, self._observable(grad / norms), out=both[:, 1])
-        norm = norms.sum().double()
+        norm = self._begin_backward(register.change(*shape), state, grad)
         to_start = self.plan.start == "amplitudes"
         for position, layer in reversed(list(enumerate(self.plan.layers))):
             if layer.sampled:
                 register.apply(self.to_phases[position])
+            if layer.angles:
                 both = register.look(*shape)
-                slopes = self._slopes_by_sample(both, layer).mul_(norm / _norm(both))
-                of_sampled[layer.sampled] = slopes
+                slopes = self._slopes(both, layer).mul_(norm / _norm(both))
                 of_sums[layer.sums] = slopes.double().sum(-1)
-            elif layer.angles:
-                both = register.look(*shape)
-                of_sums[layer.sums] = self._slopes(both, layer) * (norm / _norm(both))
-            if position == 0 and not to_start:
-                break
-            if layer.sampled:
-                self._multiply(register.change(*shape), layer, sampled)
-                register.apply(self.to_phases[position], inverse=True)
-            else:
-                register.apply(self.gates[position], inverse=True)
+                if layer.sampled:
+                    of_sampled[layer.sampled] = slopes
+            if position or to_start:
+                self._undo(register, shape, position, sampled)
         if to_start:
             both = register.look(*shape)
             return of_sums, 2 * both[:, 1].real.T * (norm / _norm(both)).sqrt()
         return of_sums, of_sampled.T @ self.of_inputs
+
+    def _begin_backward(self, both: Tensor, state: Tensor, grad: Tensor) -> Tensor:
+        """Set ψ and λ, the observable's action on it; returns ⟨ψ|ψ⟩ summed over samples."""
+        _, norms = _probs(state)
+        both[:, 0] = state
+        torch.mul(state, self._observable(grad / norms), out=both[:, 1])
+        return norms.sum().double()
+
+    def _undo(
+        self, register: Register, shape: tuple, position: int, sampled: tuple[Tensor, Tensor]
+    ) -> None:
+        """Take ψ and λ to before a layer; one that differs by sample lies where it is phases."""
+        layer = self.plan.layers[position]
+        if layer.sampled:
+            self._multiply(register.change(*shape), layer, sampled)
+            register.apply(self.to_phases[position], inverse=True)
+        else:
+            register.apply(self.gates[position], inverse=True)
 
     def read(self, state: Tensor) -> Tensor:
         """What is read of ψ, (readout size, samples)."""
@@ -140,20 +149,18 @@ class Walk:
         grouped.mul_(upper[:, None, None]).mul_(lower[:, None])
 
     def _slopes(self, both: Tensor, layer: Layer) -> Tensor:
-        """Im⟨λ|Y|ψ⟩ or Im⟨λ|Z…Z|ψ⟩ summed over samples, (sums of the layer,)."""
+        """Im⟨λ|P|ψ⟩ for every P the layer turns about: (sums, samples), or (sums, 1) of them all."""
+        if layer.sampled:  # turns lie where they are phases
+            overlaps = torch.conj_physical(both[:, 1]).mul_(both[:, 0])
+            reals = torch.view_as_real(overlaps).flatten(1)
+            return (signs(self.plan.n_qubits, layer.masks, reals.dtype) @ reals)[:, 1::2]
         if layer.kind == "turns":
             psi, lam = torch.view_as_real(both).flatten(2).numpy().transpose(1, 0, 2)
-            slopes = [_turn_slope(psi, lam, mask) for mask in layer.masks]
+            slopes = [[_turn_slope(psi, lam, mask)] for mask in layer.masks]
             return torch.tensor(slopes, dtype=torch.float64)
         psi, lam = both.numpy().transpose(1, 0, 2)
         overlaps = torch.from_numpy(np.vecdot(lam, psi).imag.copy())  # conjugates λ
-        return (signs(self.plan.n_qubits, layer.masks, overlaps.dtype) @ overlaps).double()
-
-    def _slopes_by_sample(self, both: Tensor, layer: Layer) -> Tensor:
-        """Im⟨λ|Z…Z|ψ⟩ of every sample, (sums of the layer, samples)."""
-        overlaps = torch.view_as_real(torch.conj_physical(both[:, 1]).mul_(both[:, 0])).flatten(1)
-        own = signs(self.plan.n_qubits, layer.masks, overlaps.dtype)
-        return (own @ overlaps)[:, 1::2]
+        return signs(self.plan.n_qubits, layer.masks, overlaps.dtype) @ overlaps.unsqueeze(-1)
 
 
 def _gates(plan: Plan, layer: Layer, angles: list[float]) -> list[GateCall]:
