@@ -1,10 +1,13 @@
 """Methods by one word: every one of them, and a method beside its classical controls."""
 
+from pathlib import Path
+
 import pytest
 
 from qtha_lab import adapters, models
-from qtha_lab.adapters import get_method, method_names
+from qtha_lab.adapters import QthaConfig, get_method, listing, method_names
 from qtha_lab.adapters.controls import CONTROLS, controls_of
+from qtha_lab.cli import main
 from qtha_lab.experiment import Comparison, MethodChoice
 
 
@@ -52,3 +55,34 @@ def test_all_is_every_method_and_every_control_once():
     loras = [choice.options for choice in compared if choice.name == "lora"]
     assert {"r": 8} in loras
     assert {} not in loras  # r = 8 is the default: said once
+
+
+# the table of all methods
+
+
+def test_the_readme_shows_the_table_of_the_registry():
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    assert listing.markdown(listing.methods_table()) in readme
+    assert listing.markdown(listing.controls_table()) in readme
+
+
+def test_the_table_counts_what_the_formulas_say():
+    heading, *rows = listing.methods_table(4096, 512)
+    assert heading[2] == "parameters, 4096 → 512"
+    counts = {row[0]: int(row[2].replace(",", "")) for row in rows}
+    assert counts["lora"] == 8 * (4096 + 512)
+    assert counts["qtha"] == QthaConfig().n_parameters(4096, 512)
+    assert len(counts) == len(method_names())
+    for row in rows:
+        method = get_method(row[0])
+        assert row[1] == method.equation != ""
+        assert row[4].endswith("peft's own") is not method.ours
+
+
+def test_sizes_of_the_table_are_refused_in_a_sentence(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["qtha-lab", "methods", "--sizes", "4096"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert (
+        "sizes must read IN,OUT, two whole numbers above 0, not '4096'" in capsys.readouterr().err
+    )

@@ -140,6 +140,7 @@ class Method(ABC):
 
     name: str
     summary: str
+    equation: str
     source: str
     ours: bool
     mergeable: bool

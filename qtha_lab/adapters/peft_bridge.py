@@ -363,6 +363,7 @@ class OurMethod(Method):
     name: str
     config_class: type[AdapterConfig]
     summary: str
+    equation: str
     source: str
     default_learning_rate: float
     mergeable: bool
@@ -395,6 +396,7 @@ def method(
     config_class: type[AdapterConfig],
     *,
     summary: str,
+    equation: str,
     source: str,
     default_learning_rate: float,
     mergeable: bool = True,
@@ -406,6 +408,7 @@ def method(
         name: Lower case; also the name of the PEFT type and the prefix of its tensors.
         config_class: Its settings.
         summary: One sentence for lists.
+        equation: What is added to the output of a layer, or to its weight, in one line.
         source: Paper or code it is from.
         default_learning_rate: Where to start when nothing is known.
         mergeable: Whether every config of it is linear in the layer's input.
@@ -419,6 +422,7 @@ def method(
             name,
             config_class,
             summary,
+            equation,
             source,
             default_learning_rate,
             mergeable,

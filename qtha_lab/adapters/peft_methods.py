@@ -28,6 +28,7 @@ class PeftMethod(Method):
     name: str
     peft_type: str
     summary: str
+    equation: str
     source: str
     default_learning_rate: float
     shown: Mapping[str, Mapping[str, Any]]
@@ -81,57 +82,68 @@ _LORA = {"r": _RANK, "lora_alpha": _POSITIVE, "lora_dropout": _DROPOUT, "use_rsl
 _LISTED = [
     PeftMethod(
         "lora", "LORA", "Low-rank update B·A beside the weight.",
+        "ΔW = s·B A",
         "Hu et al. 2021, arXiv:2106.09685", 3e-3,
         _LORA, {"r": 8, "lora_alpha": 16}, {"use_dora": False},
     ),
     PeftMethod(
         "dora", "LORA", "LoRA on the direction of the weight, its magnitude trained apart.",
+        "W′ = m (W + s·B A) / ‖W + s·B A‖",
         "Liu et al. 2024, arXiv:2402.09353", 3e-3,
         _LORA, {"r": 8, "lora_alpha": 16}, {"use_dora": True},
     ),
     PeftMethod(
         "vera", "VERA", "Frozen random low-rank matrices shared by all layers, trained scalings.",
+        "ΔW = diag(b) B diag(d) A, A and B frozen",
         "Kopiczko et al. 2023, arXiv:2310.11454", 1e-2,
         {"r": _RANK, "vera_dropout": _DROPOUT, "d_initial": _POSITIVE},
         {}, {"save_projection": True},
     ),
     PeftMethod(
         "randlora", "RANDLORA", "A full-rank sum of frozen random low-rank bases, trained scalings.",
+        "ΔW = s·Σ B_i Λ_i A Γ_i, A and B frozen",
         "Albert et al. 2025, arXiv:2502.00987", 3e-3,
         {"r": _RANK, "randlora_alpha": _POSITIVE, "randlora_dropout": _DROPOUT},
     ),
     PeftMethod(
         "loha", "LOHA", "Element-wise product of two low-rank updates.",
+        "ΔW = s·(B₁ A₁) ⊙ (B₂ A₂)",
         "FedPara, Hyeon-Woo et al. 2021, arXiv:2108.06098", 3e-3,
         {"r": _RANK, "alpha": _POSITIVE, "module_dropout": _DROPOUT}, {"alpha": 16},
     ),
     PeftMethod(
         "lokr", "LOKR", "Kronecker product of a small and a low-rank matrix.",
+        "ΔW = s·C ⊗ (B A)",
         "LyCORIS, Yeh et al. 2023, arXiv:2309.14859", 3e-3,
         {"r": _RANK, "alpha": _POSITIVE, "module_dropout": _DROPOUT}, {"alpha": 16},
     ),
     PeftMethod(
         "hira", "HIRA", "Low-rank update multiplied into the frozen weight element by element.",
+        "ΔW = W ⊙ (B A)",
         "Huang et al., ICLR 2025", 3e-3,
         {"r": _RANK, "hira_dropout": _DROPOUT}, {"r": 8},
     ),
     PeftMethod(
         "delora", "DELORA", "Normalised low-rank update with a trained strength.",
+        "ΔW = (λ‖W‖/r) B Ξ A, columns normalised",
         "Bini et al. 2025, arXiv:2503.18225", 3e-3,
         {"r": _RANK, "delora_lambda": _POSITIVE, "module_dropout": _DROPOUT},
     ),
     PeftMethod(
         "fourierft", "FOURIERFT", "A few trained coefficients of the update's Fourier transform.",
+        "ΔW = s·Re IDFT(F), F with n entries",
         "Gao et al. 2024, arXiv:2405.03003", 1e-2,
         {"n_frequency": _RANK, "scaling": _POSITIVE}, {"n_frequency": 1000},
     ),
     PeftMethod(
         "waveft", "WAVEFT", "A few trained coefficients of the update's wavelet transform.",
+        "ΔW = s·IDWT(F), F with n entries",
         "Bilican et al. 2025, arXiv:2505.12532", 1e-2,
         {"n_frequency": _RANK, "scaling": _POSITIVE}, {"n_frequency": 1000},
     ),
     PeftMethod(
         "ia3", "IA3", "One trained factor a feature.",
+        "y′ = l ⊙ y (or x′ = l ⊙ x)",
         "Liu et al. 2022, arXiv:2205.05638", 1e-2,
         {},
     ),

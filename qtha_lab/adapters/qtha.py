@@ -158,6 +158,7 @@ class QthaConfig(AdapterConfig):
     "qtha",
     QthaConfig,
     summary="Tensor-network maps around a small quantum circuit and a linear branch.",
+    equation="Δy = s·M_B B (W_q ⟨Z⟩(h) + W_c h), h = A M_A x",
     source="arXiv:2503.12790 and its authors' code",
     default_learning_rate=3e-3,
     mergeable=False,

@@ -69,6 +69,7 @@ class QuantumPeftConfig(AdapterConfig):
     "quantum_peft",
     QuantumPeftConfig,
     summary="U Λ Vᵀ with both bases from a circuit or a matrix exponential of few numbers.",
+    equation="ΔW = s·U Λ Vᵀ, U and V from RY/CZ circuits",
     source="Quantum-PEFT, arXiv:2503.05431",
     default_learning_rate=5e-2,
     examples={

@@ -1,0 +1,64 @@
+"""All methods side by side, as rows of a table: equation, size, whether they merge, where they are from.
+
+Read from the registry, counted on one layer without weights.
+"""
+
+import functools
+
+import torch
+from torch import nn
+
+from qtha_lab.adapters.attach import count_trainable
+from qtha_lab.adapters.controls import CONTROLS, controls_of
+from qtha_lab.adapters.registry import get_method, method_names
+
+REFERENCE = (4096, 4096)  # in and out features, the query projection of an 8B Llama
+HEADING = ("method", "change", "parameters, {} → {}", "merges", "source")
+
+
+def methods_table(in_features: int = REFERENCE[0], out_features: int = REFERENCE[1]) -> list[tuple]:
+    """A heading and one row a method, with its default settings, for a layer of this size.
+
+    Example:
+        >>> heading, *rows = methods_table(64, 32)
+        >>> next(row for row in rows if row[0] == "lora")[:4]
+        ('lora', 'ΔW = s·B A', '768', 'yes')
+    """
+    heading = tuple(title.format(in_features, out_features) for title in HEADING)
+    rows = [heading]
+    for name in method_names():
+        method = get_method(name)
+        count = parameters(name, in_features, out_features)
+        merges = "yes" if method.is_mergeable(method.make_config(None, ["layer"])) else "no"
+        owner = "" if method.ours else "; peft's own"
+        rows.append((name, method.equation, f"{count:,}", merges, method.source + owner))
+    return rows
+
+
+def controls_table() -> list[tuple]:
+    """A heading and one row for every classical control."""
+    rows = [("control", "as a method", "what a difference to it shows")]
+    for name in CONTROLS:
+        for control in controls_of(name, {}):
+            told = ",".join(f"{k}={_text(v)}" for k, v in control.options.items())
+            rows.append((f"{name}: {control.title}", f"{control.method}({told})", control.shows))
+    return rows
+
+
+@functools.cache
+def parameters(name: str, in_features: int, out_features: int) -> int:
+    """Trainable parameters of a method with its defaults at one layer."""
+    with torch.device("meta"):
+        model = nn.ModuleDict({"layer": nn.Linear(in_features, out_features, bias=False)})
+    return count_trainable(model, get_method(name).make_config(None, ["layer"]))
+
+
+def markdown(rows: list[tuple]) -> str:
+    """The rows as a Markdown table."""
+    heading, *body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    lines = [heading, ["---"] * len(heading), *body]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

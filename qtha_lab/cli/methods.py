@@ -1,0 +1,31 @@
+"""`qtha-lab methods`: every method and every control side by side, read from the registry."""
+
+from typing import Annotated
+
+import typer
+
+from qtha_lab.cli import app
+from qtha_lab.cli.output import print_json, print_table
+
+
+@app.command()
+def methods(
+    sizes: Annotated[
+        str, typer.Option(metavar="IN,OUT", help="Layer on which parameters are counted.")
+    ] = "4096,4096",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List all methods and their classical controls."""
+    from qtha_lab.adapters import listing
+
+    parts = sizes.split(",")
+    if len(parts) != 2 or not all(part.strip().isdigit() and int(part) for part in parts):
+        raise ValueError(f"sizes must read IN,OUT, two whole numbers above 0, not {sizes!r}")
+    tables = [listing.methods_table(*map(int, parts)), listing.controls_table()]
+    if json:
+        named = [[dict(zip(t[0], row, strict=True)) for row in t[1:]] for t in tables]
+        print_json({"methods": named[0], "controls": named[1]})
+        return
+    for table in tables:
+        print(listing.markdown(table) + "\n") if markdown else print_table(table)
