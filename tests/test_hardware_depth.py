@@ -17,6 +17,7 @@ from qtha_lab.circuits import (
     Circuit,
     Gate,
     compile_for,
+    general_two_qubit,
     hardware_cost,
     preparation,
     to_pennylane,
@@ -104,11 +105,32 @@ def test_native_gates_do_the_same(circuit):
         ([Gate("CRZ", (0, 1), Angle.param(0))], 3, 2),  # H, CZ, H RZ H, CZ, H, all on the target
         ([Gate("IsingZZ", (0, 1), math.pi / 2)], 2, 1),  # a CZ up to quarter turns
         ([Gate("H", 0), Gate("H", 0), Gate("X", 1)], 1, 0),
+        ([Gate("CZ", (0, 1)), Gate("CZ", (1, 0))], 0, 0),
+        ([Gate("CPhase", (0, 1), math.pi)], 0, 1),
     ],
 )
 def test_known_counts(gates, one_qubit, two_qubit):
     cost = hardware_cost(Circuit(2, gates), "all-to-all")
     assert (cost.one_qubit_gates, cost.two_qubit_gates) == (one_qubit, two_qubit)
+
+
+@pytest.mark.parametrize(
+    ("gates", "two_qubit"),
+    [
+        # the entangling part of all of these is a sum of XX, YY and ZZ, three CZ at most
+        ([Gate("CRZ", (0, 1), Angle.param(0)), Gate("SWAP", (0, 1))], 3),
+        ([Gate("SWAP", (1, 0)), Gate("CRZ", (0, 1), Angle.param(0))], 3),
+        ([Gate("CZ", (0, 1)), Gate("RY", 0, Angle.input(0)), Gate("SWAP", (0, 1))], 2),  # iSWAP
+        ([Gate("CZ", (0, 1)), Gate("RY", 0, Angle.input(0)), Gate("CZ", (0, 1))], 2),
+        ([Gate("CPhase", (0, 1), 0.3), Gate("IsingZZ", (1, 0), Angle.param(0))], 2),
+        (general_two_qubit((0, 1), map(Angle.param, range(15))), 3),
+        (2 * general_two_qubit((0, 1), map(Angle.param, range(15))), 6),  # not seen as one block
+    ],
+)
+def test_neighbours_on_a_pair_are_added_up(gates, two_qubit):
+    circuit = Circuit(2, gates)
+    assert hardware_cost(circuit, "line").two_qubit_gates == two_qubit
+    assert_same_up_to_phase(matrix_of(compile_for(circuit, "line").circuit), matrix_of(circuit))
 
 
 def test_any_unitary_takes_three_cz_at_most():

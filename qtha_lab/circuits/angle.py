@@ -53,6 +53,21 @@ class Angle:
         """The same angle, `factor` times as large."""
         return dataclasses.replace(self, scale=self.scale * factor, offset=self.offset * factor)
 
+    def plus(self, other: "Angle") -> "Angle | None":
+        """The sum, where it is one angle; None for a sum of two different sources.
+
+        Example:
+            >>> str(Angle.input(0).plus(Angle.const(PI))), Angle.input(0).plus(Angle.param(0))
+            ('x0+π', None)
+        """
+        if "const" not in (self.source, other.source):
+            if (self.source, self.index) != (other.source, other.index):
+                return None
+            scale = self.scale + other.scale
+            return dataclasses.replace(self, scale=scale, offset=self.offset + other.offset)
+        read = other if self.source == "const" else self
+        return dataclasses.replace(read, offset=self.offset + other.offset)
+
     def value(self, inputs, params):
         """The angle in radians for data `inputs` (..., n_inputs) and `params` (n_params,)."""
         if self.source == "const":

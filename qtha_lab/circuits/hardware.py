@@ -4,6 +4,7 @@ Counts, not times or errors. Measurement is not counted.
 """
 
 import dataclasses
+import functools
 
 from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.native import Step, native_steps
@@ -58,6 +59,7 @@ def compile_for(circuit: Circuit, topology: str = "grid", reorder: bool = True) 
     return Compiled(placed, tuple(steps), routed.first, routed.last, routed.swaps)
 
 
+@functools.lru_cache(maxsize=256)
 def hardware_cost(circuit: Circuit, topology: str = "grid", reorder: bool = True) -> HardwareCost:
     """Count the gates and steps of a circuit on a chip (see `compile_for`).
 

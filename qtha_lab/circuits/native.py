@@ -1,16 +1,22 @@
 """A circuit in the gates of a chip: U3 on one qubit, CZ on two.
 
-Neighbouring gates on one qubit become one U3; CZ gates that meet themselves, and turns that come
-to nothing, are taken out. Two-qubit gates in a row on one pair are not merged further.
+Neighbouring gates on one qubit become one U3. Of neighbouring gates on one pair the entangling parts
+are added up where they are turns about XX, YY and ZZ: a SWAP after a CRZ takes three CZ, not five.
 """
 
 import cmath
 import dataclasses
-import itertools
 import math
 
+from qtha_lab.circuits.angle import PI, Angle
 from qtha_lab.circuits.circuit import Circuit
-from qtha_lab.circuits.gates import PI, Angle, Gate, Part
+from qtha_lab.circuits.gates import Gate, Part
+from qtha_lab.circuits.interaction import Terms, interaction
+
+_AXES = ("IsingXX", "IsingYY", "IsingZZ")
+_DIAGONAL = ("RZ", "PhaseShift", "PauliZ", "S", "T")
+_CZ: Terms = (None, None, Angle.const(-PI / 2))  # with a quarter turn about Z on both wires
+_SWAP: Terms = (Angle.const(-PI / 2),) * 3
 
 
 @dataclasses.dataclass(eq=False)
@@ -21,53 +27,190 @@ class Step:
     gates: list[Gate]
 
 
+@dataclasses.dataclass(eq=False)
+class _Meeting:
+    """Turns about XX, YY and ZZ of two wires."""
+
+    wires: tuple[int, ...]
+    terms: Terms
+
+
 def native_steps(circuit: Circuit) -> list[Step]:
     """The circuit as U3 and CZ.
 
     Example:
         >>> steps = native_steps(Circuit(2, [Gate("CNOT", (0, 1))]))
-        >>> [(step.wires, [gate.name for gate in step.gates]) for step in steps]
-        [((1,), ['Hadamard']), ((0, 1), ['CZ']), ((1,), ['Hadamard'])]
+        >>> [(step.wires, len(step.gates)) for step in steps]
+        [((1,), 1), ((0, 1), 1), ((1,), 1)]
     """
-    steps: list[Step] = []
-    on_wire: list[list[Step]] = [[] for _ in range(circuit.n_qubits)]
-
-    def settle(wire: int) -> None:
-        """Take out a U3 that does nothing."""
-        last = on_wire[wire][-1] if on_wire[wire] else None
-        if last and len(last.wires) == 1 and _is_nothing(last.gates):
-            steps.remove(on_wire[wire].pop())
-
-    for gate in itertools.chain.from_iterable(map(_small, circuit.gates)):
-        stacks = [on_wire[wire] for wire in gate.wires]
-        if len(gate.wires) == 1:
-            if stacks[0] and len(stacks[0][-1].wires) == 1:
-                stacks[0][-1].gates.append(gate)
-                continue
+    met = _Builder(circuit.n_qubits)
+    for gate in circuit.gates:
+        _add(met, gate)
+    lowered = _Builder(circuit.n_qubits)
+    for item in met.finished():
+        if isinstance(item, Step):
+            lowered.turns(item.gates)
         else:
-            for wire in gate.wires:
-                settle(wire)
-            if all(stacks) and stacks[0][-1] is stacks[1][-1]:
-                steps.remove(stacks[0].pop())
-                stacks[1].pop()
-                continue
-        step = Step(gate.wires, [gate])
-        steps.append(step)
-        for stack in stacks:
-            stack.append(step)
-    for wire in range(circuit.n_qubits):
-        settle(wire)
-    return steps
+            for gate in _of_meeting(item):
+                lowered.turns([gate]) if len(gate.wires) == 1 else lowered.cz(gate)
+    return lowered.finished()
 
 
-def _small(gate: Gate) -> list[Gate]:
-    """Turns, Hadamards, X and CZ that make the gate, up to a phase."""
-    if gate.name == "CZ" or (len(gate.wires) == 1 and gate.matrix is None):
-        return [gate]
-    return [small for part in gate.parts() for small in _of_part(part)]
+class _Builder:
+    """Steps in order, and those of each wire as a stack whose top is the latest."""
+
+    def __init__(self, n_qubits: int):
+        self.items: list[Step | _Meeting] = []
+        self.stacks: list[list[Step | _Meeting]] = [[] for _ in range(n_qubits)]
+
+    def turns(self, gates: list[Gate]) -> None:
+        """Gates on one wire, into its open U3 or a new one."""
+        for gate in gates:
+            top = self._open(gate.wires[0])
+            if top is None:
+                self._push(Step(gate.wires, [gate]))
+            elif _is_nothing([top.gates[-1], gate]):
+                top.gates.pop()
+                if not top.gates:
+                    self._remove(top)
+            else:
+                top.gates.append(gate)
+
+    def cz(self, gate: Gate) -> None:
+        self._settle(gate.wires)
+        self._push(Step(gate.wires, [gate]))
+
+    def meet(self, terms: Terms, wires: tuple[int, ...]) -> None:
+        """Turns of two wires, into those just before them if only gates that can wait are between."""
+        self._settle(wires)
+        waiting = self._waiting(terms, wires)
+        under = self._under(wires, waiting)
+        total = _sum(under.terms, terms) if under else None
+        if total is None:
+            self._push(_Meeting(wires, terms))
+            return
+        for step in waiting:
+            self._remove(step)
+        under.terms, paulis = _reduced(total, under.wires)
+        if under.terms == (None, None, None):
+            self._remove(under)
+        self.turns(paulis)
+        exchange = dict(zip(wires, wires[::-1], strict=True)) if terms == _SWAP else {}
+        for step in waiting:
+            self.turns([_on(g, exchange.get(g.wires[0], g.wires[0])) for g in step.gates])
+
+    def finished(self) -> list:
+        self._settle(range(len(self.stacks)))
+        return self.items
+
+    def _open(self, wire: int) -> Step | None:
+        top = self.stacks[wire][-1] if self.stacks[wire] else None
+        return top if top and len(top.wires) == 1 else None
+
+    def _waiting(self, terms: Terms, wires: tuple[int, ...]) -> list[Step]:
+        """The open U3 that may as well come after: all for a SWAP, diagonal ones for ZZ alone."""
+        tops = [top for wire in wires if (top := self._open(wire))]
+        if terms == _SWAP:
+            return tops
+        only_z = terms[:2] == (None, None)
+        return [t for t in tops if only_z and all(g.name in _DIAGONAL for g in t.gates)]
+
+    def _under(self, wires: tuple[int, ...], waiting: list[Step]) -> _Meeting | None:
+        """What both wires did last, the waiting left out, if that was one meeting."""
+        tops = []
+        for wire in wires:
+            stack = self.stacks[wire]
+            below = stack[:-1] if stack and any(stack[-1] is step for step in waiting) else stack
+            tops.append(below[-1] if below else None)
+        return tops[0] if tops[0] is tops[1] and isinstance(tops[0], _Meeting) else None
+
+    def _settle(self, wires) -> None:
+        """Take out each open U3 that does nothing."""
+        for wire in wires:
+            top = self._open(wire)
+            if top and _is_nothing(top.gates):
+                self._remove(top)
+
+    def _push(self, item: Step | _Meeting) -> None:
+        self.items.append(item)
+        for wire in item.wires:
+            self.stacks[wire].append(item)
+
+    def _remove(self, item: Step | _Meeting) -> None:
+        """Of the top of its stacks."""
+        self.items.remove(item)
+        for wire in item.wires:
+            self.stacks[wire].pop()
+
+
+def _add(builder: _Builder, gate: Gate) -> None:
+    if gate.name in _AXES:
+        terms = tuple(gate.angles[0] if gate.name == axis else None for axis in _AXES)
+        builder.meet(terms, gate.wires)
+    elif gate.name == "SWAP":
+        builder.meet(_SWAP, gate.wires)
+    elif gate.name == "CZ":
+        _add_cz(builder, gate.wires)
+    elif len(gate.wires) == 1 and gate.matrix is None:
+        builder.turns([gate])
+    else:
+        parts = gate.parts()
+        if all(kind == "Z" for kind, _, _ in parts):  # then in any order: two wires first
+            parts.sort(key=lambda part: -len(part[1]))
+        for part in parts:
+            _add_part(builder, part)
+
+
+def _add_part(builder: _Builder, part: Part) -> None:
+    kind, wires, angle = part
+    if kind == "CNOT":
+        builder.turns([Gate("Hadamard", wires[1])])
+        _add_cz(builder, wires)
+        builder.turns([Gate("Hadamard", wires[1])])
+    elif len(wires) == 2:
+        builder.meet((None, None, angle), wires)
+    else:
+        builder.turns(_of_part(part))
+
+
+def _add_cz(builder: _Builder, wires: tuple[int, ...]) -> None:
+    builder.meet(_CZ, wires)
+    builder.turns([Gate("RZ", wire, PI / 2) for wire in wires])
+
+
+def _sum(one: Terms, other: Terms) -> Terms | None:
+    """Both turns together; None where two parameters would have to be added."""
+    total = []
+    for a, b in zip(one, other, strict=True):
+        both = (a or b) if a is None or b is None else a.plus(b)
+        if both is None and a is not None:
+            return None
+        total.append(both)
+    return tuple(total)
+
+
+def _reduced(terms: Terms, wires: tuple[int, ...]) -> tuple[Terms, list[Gate]]:
+    """Take constant multiples of π out: a turn by π about ZZ is Z⊗Z, up to a phase."""
+    kept, paulis = [], []
+    for term, pauli in zip(terms, ("PauliX", "PauliY", "PauliZ"), strict=True):
+        if term is not None and term.source == "const":
+            times = round(term.offset / PI)
+            paulis += [Gate(pauli, wire) for wire in wires] * (times % 2)
+            left = term.offset - times * PI
+            term = None if abs(left) < 1e-12 else Angle.const(left)
+        kept.append(term)
+    return tuple(kept), paulis
+
+
+def _of_meeting(item: _Meeting) -> list[Gate]:
+    parts = interaction(item.terms, *item.wires)
+    if item.terms == _SWAP:  # has fewer turns as three CNOTs
+        parts = Gate("SWAP", item.wires).parts()
+    return [gate for part in parts for gate in _of_part(part)]
 
 
 def _of_part(part: Part) -> list[Gate]:
+    """Turns, Hadamards, X and CZ that make a part, up to a phase."""
     kind, wires, angle = part
     if kind == "CNOT":
         return [Gate("Hadamard", wires[1]), Gate("CZ", wires), Gate("Hadamard", wires[1])]
@@ -78,6 +221,10 @@ def _of_part(part: Part) -> list[Gate]:
         return [Gate("CZ", wires), *(Gate("RZ", wire, angle) for wire in wires)]
     flip = _of_part(("CNOT", wires, None))
     return [*flip, Gate("RZ", wires[1], angle), *flip]
+
+
+def _on(gate: Gate, wire: int) -> Gate:
+    return dataclasses.replace(gate, wires=(wire,))
 
 
 def _is_nothing(gates: list[Gate]) -> bool:

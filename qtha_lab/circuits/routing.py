@@ -1,15 +1,20 @@
 """A circuit moved onto a chip: SWAPs bring the qubits of every two-qubit gate together.
 
-A greedy router that looks some gates ahead; it keeps the order of the gates and is not optimal.
+A greedy router that looks some gates ahead, from several layouts, each improved by going back and
+forth. It keeps the order of the gates and is not optimal.
 """
 
 import dataclasses
+import random
+from collections.abc import Iterator
 
 from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.gates import Gate
 from qtha_lab.circuits.topology import Topology
 
 LOOK_AHEAD = 12  # two-qubit gates
+ROUNDS = 3  # there and back from a layout
+SHUFFLES = 8
 _FADE = 0.7  # how much less each next one counts
 
 
@@ -24,16 +29,45 @@ class Routed:
 
 
 def route(circuit: Circuit, topology: Topology) -> Routed:
-    """The circuit with SWAPs, from the layout that needs fewest of them.
+    """The circuit with SWAPs, from the layout that was seen to need fewest of them.
 
     Example:
         >>> triangle = Circuit(3, [Gate("CZ", wires) for wires in ((0, 1), (1, 2), (0, 2))])
         >>> routed = route(triangle, Topology.named("line", 3))
         >>> routed.swaps, routed.first, routed.last
         (1, (0, 1, 2), (1, 0, 2))
+
+    Source:
+        Going back and forth for a layout: SABRE, Li, Ding and Xie 2019, arXiv:1809.02573; the
+        choice of swaps is simpler than there [R].
     """
-    tried = [_from_layout(circuit, topology, first) for first in topology.layouts(circuit.n_qubits)]
-    return min(tried, key=lambda routed: (routed.swaps, routed.circuit.two_qubit_depth()))
+    backwards = Circuit(circuit.n_qubits, circuit.gates[::-1], circuit.start)
+    best = None
+    for first in _starts(topology, circuit.n_qubits):
+        for _ in range(ROUNDS):
+            routed = _from_layout(circuit, topology, first)
+            if best is None or _cost(routed) < _cost(best):
+                best = routed
+            if best.swaps == 0:
+                return best
+            # where the circuit, run backwards from the end of this try, would like to begin
+            first = _from_layout(backwards, topology, routed.last).last
+    return best
+
+
+def _starts(topology: Topology, n_qubits: int) -> Iterator[tuple[int, ...]]:
+    """The chip's own layouts, then shuffled ones, always the same."""
+    given = list(topology.layouts(n_qubits))
+    yield from given
+    shuffled = random.Random(0)
+    for number in range(SHUFFLES):
+        places = list(given[number % len(given)])
+        shuffled.shuffle(places)
+        yield tuple(places)
+
+
+def _cost(routed: Routed) -> tuple[int, int]:
+    return routed.swaps, routed.circuit.two_qubit_depth()
 
 
 def _from_layout(circuit: Circuit, topology: Topology, first: tuple[int, ...]) -> Routed:

@@ -12,9 +12,8 @@ import math
 import numpy as np
 
 from qtha_lab.circuits.angle import PI, Angle
-
-Matrix = tuple[tuple[complex, ...], ...]
-Part = tuple[str, tuple[int, ...], Angle | None]  # as in `gates`
+from qtha_lab.circuits.gates import Matrix, Part
+from qtha_lab.circuits.interaction import interaction
 
 TOLERANCE = 1e-6  # |U†U - 1| that passes as rounding, as of a float32 matrix
 _ZERO = 1e-13  # an interaction below this is none
@@ -63,17 +62,17 @@ def parts_of(matrix: Matrix, wires: tuple[int, ...]) -> tuple[Part, ...]:
     """A unitary as turns and at most three CNOTs, up to a global phase.
 
     Source:
-        Khaneja and Glaser 2001, arXiv:quant-ph/0010100; the circuit is Vatan and Williams 2004,
-        arXiv:quant-ph/0308006, figure 6.
+        Khaneja and Glaser 2001, arXiv:quant-ph/0010100.
     """
     if len(matrix) == 2:
         return tuple(_turns(np.array(matrix), wires[0]))
     (left_a, left_b), strengths, (right_a, right_b) = kak(np.array(matrix))
     a, b = wires
+    terms = tuple(Angle.const(-2 * s) if abs(s) > _ZERO else None for s in strengths)
     return (
         *_turns(right_a, a),
         *_turns(right_b, b),
-        *_interaction(strengths, a, b),
+        *interaction(terms, a, b),
         *_turns(left_a, a),
         *_turns(left_b, b),
     )
@@ -152,55 +151,3 @@ def _turns(matrix: np.ndarray, wire: int) -> list[Part]:
     phi, theta, omega = zyz(matrix)
     turns = [("Z", phi), ("Y", theta), ("Z", omega)]
     return [(kind, (wire,), Angle.const(angle)) for kind, angle in turns if abs(angle) > 1e-15]
-
-
-def _interaction(strengths: tuple[float, float, float], a: int, b: int) -> list[Part]:
-    """exp(i(x XX + y YY + z ZZ)) with as many CNOTs as it needs; ("Z", (a, b)) counts as two."""
-    x, y, z = strengths
-    match [abs(strength) > _ZERO for strength in strengths]:
-        case False, False, False:
-            return []
-        case False, False, True:
-            return _zz(z, a, b)
-        case True, False, False:  # a turn by π/2 about Y makes XX of ZZ
-            return _between("Y", PI / 2, _zz(x, a, b), a, b)
-        case False, True, False:  # a turn by π/2 about X makes YY of ZZ
-            return _around_x(_zz(y, a, b), a, b)
-        case True, False, True:
-            return _xx_zz(x, z, a, b)
-        case True, True, False:
-            return _around_x(_xx_zz(x, y, a, b), a, b)
-        case False, True, True:  # a turn by π/2 about Z makes YY of XX
-            return _between("Z", PI / 2, _xx_zz(y, z, a, b), a, b)
-    cnot: Part = ("CNOT", (b, a), None)
-    return [
-        _turn("Z", b, -PI / 2), cnot,
-        _turn("Z", a, PI / 2 - 2 * z), _turn("Y", b, 2 * x - PI / 2), ("CNOT", (a, b), None),
-        _turn("Y", b, PI / 2 - 2 * y), cnot, _turn("Z", a, PI / 2),
-    ]  # fmt: skip
-
-
-def _zz(z: float, a: int, b: int) -> list[Part]:
-    return [("Z", (a, b), Angle.const(-2 * z))]
-
-
-def _xx_zz(x: float, z: float, a: int, b: int) -> list[Part]:
-    """exp(i(x XX + z ZZ)): between two CNOTs XX is X on the control and ZZ is Z on the target."""
-    cnot: Part = ("CNOT", (a, b), None)
-    turns = [_turn("Z", a, PI / 2), _turn("Y", a, -2 * x), _turn("Z", a, -PI / 2)]
-    return [cnot, *turns, _turn("Z", b, -2 * z), cnot]
-
-
-def _between(kind: str, angle: float, parts: list[Part], a: int, b: int) -> list[Part]:
-    before, after = ([_turn(kind, wire, sign * angle) for wire in (a, b)] for sign in (-1, 1))
-    return [*before, *parts, *after]
-
-
-def _around_x(parts: list[Part], a: int, b: int) -> list[Part]:
-    """The parts between two turns by π/2 about X, which are turns about Y between turns about Z."""
-    about_y = _between("Y", PI / 2, _between("Z", PI / 2, parts, a, b), a, b)
-    return _between("Z", -PI / 2, about_y, a, b)
-
-
-def _turn(kind: str, wire: int, angle: float) -> Part:
-    return (kind, (wire,), Angle.const(angle))
