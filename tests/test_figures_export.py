@@ -3,6 +3,7 @@
 Needs a Chromium; where there is none, only what needs none is tested (see the contract).
 """
 
+import itertools
 import re
 import struct
 import subprocess
@@ -12,12 +13,20 @@ from xml.etree import ElementTree
 
 import pytest
 
+from qtha_lab.ansatze import build
+from qtha_lab.circuits.rows import gate_rows
 from qtha_lab.figures import embed
 from qtha_lab.figures.browser import find_browser, render
+from qtha_lab.figures.circuit import circuit_diagram
+from qtha_lab.figures.curves import loss_curves
 from qtha_lab.figures.export import export
 from qtha_lab.figures.look import Look
+from qtha_lab.figures.mpo import mpo_diagram
+from qtha_lab.figures.pareto import pareto
 from qtha_lab.figures.provenance import Origin
+from qtha_lab.figures.rank_views import rank_by_layer
 from qtha_lab.figures.registry import figure_functions
+from qtha_lab.figures.seeds import seed_spread
 
 pytestmark = [
     pytest.mark.browser,
@@ -130,8 +139,8 @@ MEASURE = """() => {
     const all = q => [...document.querySelectorAll(q)];
     const texts = all('svg text').filter(e => e.textContent.trim()).map(e => [e.textContent, box(e)]);
     return {page: box(document.querySelector('svg')), texts,
-            legends: all('svg g.legend').map(box), plots: all('svg g.gridlayer').map(box).filter(b => b[3] > b[1]),
-            entries: all('svg g.legend text').map(box), ticks: all('svg g.xtick text').map(box)};
+            plots: all('svg g.gridlayer').map(box).filter(b => b[3] > b[1]),
+            entries: all('svg g.legend text').map(box)};
 }"""
 
 
@@ -152,20 +161,41 @@ def page():
         browser.close()
 
 
+LONG = [
+    f"qtha(r={r},waist=64,bond_dim=4,n_layers=2,init=balanced,use_circuit=false)" for r in (2, 4, 8)
+]
+LAYERS = [f"model.layers.{n}.self_attn.{p}_proj" for n in range(30) for p in "qv"]
+FIGURES = {name: one.example() for name, one in FUNCTIONS.items()} | {
+    "many layers": rank_by_layer({label: dict.fromkeys(LAYERS, 3.0) for label in LONG}),
+    "long names": pareto(
+        [{"label": n, "cost": 7000 + k, "quality": 4.0 + k} for k, n in enumerate(LONG)]
+    ),
+    "long names in curves": loss_curves(
+        {"label": n, "seed": 0, "kind": "eval", "steps": [0, 5], "values": [4.0, 3.0]} for n in LONG
+    ),
+    "long names in seeds": seed_spread({label: [4.0, 4.1] for label in LONG}),
+    "ten qubits": circuit_diagram(10, gate_rows(build("qtha", n_qubits=10, n_layers=1))),
+    "turns of three angles": circuit_diagram(3, gate_rows(build("strongly_entangling", 3, 2))),
+    "eight cores": mpo_diagram((8,) * 8, (4,) * 8, (128,) * 7, (1.25,) * 7),
+    "large numbers": pareto(
+        [{"label": "a", "cost": 1e6, "quality": 4.0}, {"label": "b", "cost": 7e10, "quality": 3.0}]
+    ),
+}
+
+
 @pytest.mark.parametrize("target", ["one-column", "two-column"])
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_no_label_is_cut_off_and_no_legend_covers_a_plot(page, name, target):
-    drawn = FUNCTIONS[name].example().at(Look("light", target))
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_label_is_cut_off_or_covered_and_no_legend_covers_a_plot(page, name, target):
+    drawn = FIGURES[name].at(Look("light", target))
     page.set_content(f"<body style='margin:0'>{render(drawn, 'svg').decode()}</body>")
     seen = page.evaluate(MEASURE)
     left, top, right, bottom = seen["page"]
+    assert seen["texts"]
     for text, (x0, y0, x1, y1) in seen["texts"]:
         inside = x0 >= left - 1 and y0 >= top - 1 and x1 <= right + 1 and y1 <= bottom + 1
         assert inside, f"{text!r} leaves the page"
-    assert seen["texts"]
+    for (one, here), (other, there) in itertools.combinations(seen["texts"], 2):
+        assert overlap(here, there) < 3, f"{one!r} and {other!r} lie on each other"
     assert seen["plots"] or not seen["entries"]
-    for entry in seen["entries"]:
-        assert all(overlap(entry, plot) < 1 for plot in seen["plots"])
-    for group in (seen["entries"], seen["ticks"]):
-        for number, one in enumerate(group):
-            assert all(overlap(one, other) < 1 for other in group[number + 1 :])
+    for entry, plot in itertools.product(seen["entries"], seen["plots"]):
+        assert overlap(entry, plot) < 1

@@ -112,7 +112,10 @@ def loss_curves(series: Iterable[Series], theme: str = "light") -> Figure:
 
 def _draw(series: list[Series], look: Look) -> go.Figure:
     labels = list(dict.fromkeys(one["label"] for one in series))
-    figure = go.Figure(layout=_panels(look))
+    shown = [
+        kind for kind in PANELS if any(one["kind"] == kind and len(one["steps"]) for one in series)
+    ]
+    figure = go.Figure(layout=_panels(look, shown))
     for label in labels:
         for kind in PANELS:
             seeds = [one for one in series if (one["label"], one["kind"]) == (label, kind)]
@@ -126,11 +129,18 @@ def _draw(series: list[Series], look: Look) -> go.Figure:
     return look.with_legend(figure, labels)
 
 
-def _panels(look: Look) -> dict:
-    """The layout of two panels: side by side, or one above the other where the page is narrow."""
-    layout = _axes(stacked=look.narrow)
-    if look.narrow:
-        layout["height"] = 1.1 * look.width
+def _panels(look: Look, shown: list[str]) -> dict:
+    """The layout of two panels: side by side, or one above the other where the page is narrow.
+
+    Where one kind of loss was recorded only, its panel has the page to itself.
+    """
+    if len(shown) != 1:
+        return _axes(look.narrow) | ({"height": 1.1 * look.width} if look.narrow else {})
+    layout = _axes()
+    for kind, (x, y, _) in PANELS.items():
+        along, up = layout[f"xaxis{x[1:]}"], layout[f"yaxis{y[1:]}"]
+        along["domain"] = [0, 1]
+        along["visible"] = up["visible"] = kind in shown
     return layout
 
 

@@ -1,12 +1,13 @@
 """A figure: something that can be drawn in any look, with its caption, alt text and numbers.
 
-Every figure function returns one; `qtha_lab.figures.export.export` writes it to a file.
+Every figure function returns one.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
+from pathlib import Path
 
 import plotly.graph_objects as go
 
@@ -59,6 +60,12 @@ class Figure:
             made.layout.width = round(look.width)
         made.layout.height = round(made.layout.height or look.height)
         return made
+
+    def export(self, path: Path | str, **options) -> Path:
+        """Write it to a file, the format by the ending (see `qtha_lab.figures.export.export`)."""
+        from qtha_lab.figures.export import export
+
+        return export(self, path, **options)
 
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display

@@ -59,9 +59,10 @@ def mpo_diagram(
         f"(largest useful: {_list(useful)}), {n_parameters(in_dims, out_dims, bonds):,} parameters "
         f"against {rows * columns:,} dense."
     )
+    below = "; below each, its entanglement entropy in bits" if entropies is not None else ""
     caption = (
         "A circle is a core; the numbers are sizes: legs up carry the output, legs down the input, lines "
-        "between cores the bonds, thicker with the logarithm of their dimension. Sizes say what an "
+        f"between cores the bonds, thicker with the logarithm of their dimension{below}. Sizes say what an "
         "operator can hold, not what it does hold."
     )
     table = Table(
@@ -107,7 +108,7 @@ def _draw(
     canvas = Canvas(look)
     gap = min(look.width / len(in_dims), 12 * look.font)
     left = (look.width - gap * (len(in_dims) - 1)) / 2
-    size, leg = 2.6 * look.font, 2.6 * look.font
+    size, leg = min(2.6 * look.font, 0.45 * gap), 2.6 * look.font
     middle = leg + 1.8 * look.font
     xs = [left + gap * k for k in range(len(in_dims))]
     for k, x in enumerate(xs):
@@ -137,7 +138,8 @@ def _draw_bond(canvas: Canvas, start: tuple, end: tuple, bond: int, entropy: flo
     canvas.text((x, y - away), str(bond))
     said = f"bond of {bond}"
     if entropy is not None:
-        canvas.text((x, y + away), f"{entropy:.2f} bits", look.small)
+        fits = look.text_width("0.00 bits", look.small) < 0.5 * (end[0] - start[0])
+        canvas.text((x, y + away), f"{entropy:.2f}{' bits' if fits else ''}", look.small)
         said += f"<br>entropy {entropy:.3f} bits"
     canvas.spot((x, y), said)
 

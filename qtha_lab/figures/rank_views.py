@@ -133,22 +133,29 @@ def _heat_map(
     limit: float | None,
     look: Look,
 ) -> go.Figure:
-    bar = {
-        "title": {"text": ""},
-        "thickness": look.font,
-        "tickfont": {"size": look.small},
-        "outlinewidth": 0,
-    }
-    wrapped = [look.wrap(name, 0.3 * look.width) for name in names]
-    said = "%{y}<br>layer %{x}: %{z:.3g}<extra></extra>"
+    """A strip a method, its name above it; the strips between are left empty for the names."""
+    names = [look.wrap(name, look.width - 2 * look.font) for name in names]
+    period = 2 + max(name.count("<br>") for name in names)
+    strips = np.full((period * len(names), len(layers)), np.nan)
+    strips[period - 1 :: period] = grid
+    said = np.repeat([[name] for name in names], period, axis=0)
+    bar = look.colorbar("", {"nticks": 5})
     heat = go.Heatmap(
-        x=layers, y=wrapped, z=grid, colorscale="Cividis", colorbar=bar, hovertemplate=said,
-        zmin=0, zmax=limit,
+        x=layers, z=strips, colorscale="Cividis", colorbar=bar, zmin=0, zmax=limit or np.nanmax(grid, initial=1), hoverongaps=False,
+        customdata=np.broadcast_to(said, strips.shape),
+        hovertemplate="%{customdata}<br>%{x}: %{z:.3g}<extra></extra>",
     )  # fmt: skip
     figure = go.Figure(heat)
+    for number, name in enumerate(names):
+        text = {"text": name, "font": {"size": look.font}, "showarrow": False, "align": "left"}
+        place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "middle"}
+        place["y"] = period * number + (period - 2) / 2
+        figure.add_annotation(**text, **place)
     title = {"text": measure, "font": {"size": look.font}, "x": 0.99, "xanchor": "right"}
-    title |= {"yref": "container", "y": 0.98, "yanchor": "top"}
-    figure.update_xaxes(type="category", title_text="layer", showgrid=False, nticks=12)
-    figure.update_yaxes(autorange="reversed", showgrid=False)
-    height = (7 + 3 * len(names)) * look.font
-    return figure.update_layout(title=title, margin_t=2 * look.font, height=height)
+    title |= {"yref": "container", "y": 0.985, "yanchor": "top"}
+    figure.update_xaxes(type="category", showgrid=False, nticks=12, tickangle=-90)
+    hidden = {"showgrid": False, "showticklabels": False, "ticks": "", "showline": False}
+    figure.update_yaxes(range=[len(strips) - 0.5, -0.5], **hidden)
+    margin = {"l": look.font, "t": 2 * look.font, "b": 5 * look.font}
+    height = (7 + 1.4 * len(strips)) * look.font
+    return figure.update_layout(title=title, margin=margin, height=height)

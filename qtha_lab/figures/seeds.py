@@ -68,25 +68,30 @@ def _told(values: list[float]) -> str:
 def _draw(values: dict[str, list[float]], measure: str, look: Look) -> go.Figure:
     figure = go.Figure()
     styles = themes.distinct_styles(values)
-    room = look.width - 3 * look.font
-    for number, (label, told) in enumerate(values.items()):
-        figure.add_traces(_row(label, told, number, styles[label], look))
-        name = {"text": look.wrap(label, room), "font": {"size": look.font}, "showarrow": False}
-        name["bgcolor"] = look.inks.paper
-        place = {"xref": "paper", "x": 0, "xanchor": "left", "y": number, "yanchor": "bottom"}
-        figure.add_annotation(**name, **place, yshift=0.7 * look.font)
+    y = 0.0  # in letters' heights, downward
+    for label, told in values.items():
+        name = look.wrap(label, look.width - 3 * look.font)
+        figure.add_annotation(**_name(name, look), y=y)
+        y += 1.3 * (name.count("<br>") + 1) + 0.9
+        figure.add_traces(_row(label, told, y, styles[label], look))
+        y += 1.1
     figure.update_xaxes(title_text=labels.axis(measure), nticks=6)
-    end = len(values) - 0.4
-    figure.update_yaxes(
-        range=[end, -0.8], showticklabels=False, ticks="", showgrid=False, showline=False
-    )
-    height = (4.2 + 3.4 * (len(values) + 0.4)) * look.font
+    hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
+    figure.update_yaxes(range=[y, -0.3], **hidden)
     margin = {"l": look.font, "t": 0.5 * look.font}
+    height = (y + 0.3 + 3.5) * look.font
     return figure.update_layout(height=height, margin=margin, showlegend=False)
 
 
+def _name(name: str, look: Look) -> dict:
+    """A method's name at the left edge, hanging from its place, on paper that hides the grid."""
+    text = {"text": name, "font": {"size": look.font}, "align": "left", "bgcolor": look.inks.paper}
+    place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "top", "borderpad": 0}
+    return {**text, **place, "showarrow": False}
+
+
 def _row(
-    label: str, values: list[float], at: int, style: dict[str, str], look: Look
+    label: str, values: list[float], at: float, style: dict[str, str], look: Look
 ) -> list[go.Scatter]:
     mean = float(np.mean(values))
     said = f"{label}<br>%{{x:.5g}}<extra></extra>"
