@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tensorly.decomposition import tensor_train
 
 from qtha_lab import mpo
-from qtha_lab.analysis.bonds import bonds, state_bonds, truncate
+from qtha_lab.analysis.bonds import bonds_of, state_bonds, truncate
 from qtha_lab.analysis.factorisation import (
     alternatives,
     bonds_within,
@@ -51,7 +51,7 @@ def random_matrix(rows, cols, seed=0):
     ids=["kronecker", "cnot", "swap"],
 )
 def test_bonds_of_textbook_gates(gate, values):
-    (bond,) = bonds(*operator(gate, (2, 2), (2, 2)))
+    (bond,) = bonds_of(*operator(gate, (2, 2), (2, 2)))
     expected = 1 if values is None else len(values)
     assert bond.schmidt_rank() == expected
     assert bond.entropy_bits == pytest.approx(math.log2(expected), abs=1e-9)
@@ -75,7 +75,7 @@ def test_entanglement_of_textbook_states():
 
 
 def test_a_zero_operator_has_no_entanglement():
-    (bond,) = bonds(*operator(torch.zeros(4, 4), (2, 2), (2, 2)))
+    (bond,) = bonds_of(*operator(torch.zeros(4, 4), (2, 2), (2, 2)))
     assert bond.entropy_bits == 0
     assert bond.schmidt_rank() == 0
 
@@ -89,7 +89,7 @@ def test_values_are_those_of_the_unfolded_matrix_in_any_gauge(seed):
     shape = mpo.MpoShape((3, 2, 4), (2, 3, 2), (1, 4, 3, 1))
     cores = [random_matrix(*size, seed + k) for k, size in enumerate(shape.core_shapes)]
     legs = mpo.dense(cores, shape).reshape(2, 3, 2, 3, 2, 4)
-    first, second = bonds(cores, shape)
+    first, second = bonds_of(cores, shape)
     by_hand = torch.linalg.svdvals(legs.permute(0, 3, 1, 4, 2, 5).reshape(6, -1)).numpy()
     np.testing.assert_allclose(first.values, by_hand[: len(first.values)], atol=1e-9 * by_hand[0])
     by_hand = torch.linalg.svdvals(legs.permute(0, 3, 1, 4, 2, 5).reshape(-1, 8)).numpy()
@@ -99,7 +99,7 @@ def test_values_are_those_of_the_unfolded_matrix_in_any_gauge(seed):
 
 def test_bonds_agree_with_quimb():
     matrix = random_matrix(24, 36)
-    found = bonds(*operator(matrix, (4, 3, 2), (3, 4, 3)))
+    found = bonds_of(*operator(matrix, (4, 3, 2), (3, 4, 3)))
     legs = matrix.reshape(4, 3, 2, 3, 4, 3).permute(0, 3, 1, 4, 2, 5).reshape(-1)
     state = qtn.MatrixProductState.from_dense((legs / legs.norm()).numpy(), dims=[12, 12, 6])
     for bond in found:
@@ -210,7 +210,7 @@ def test_alternatives_keep_to_the_budget_and_are_sorted_by_error():
 @pytest.mark.parametrize("budget", [35, 100, 500, 10**6])
 def test_bonds_of_a_budget_are_the_widest_for_one_threshold(budget):
     cores, shape = operator(random_matrix(24, 36), (4, 3, 2), (3, 4, 3))  # 12, 12 and 6 a site
-    found = bonds(cores, shape)
+    found = bonds_of(cores, shape)
     widths = bonds_within(found, shape, budget)
     assert mpo.MpoShape(shape.in_dims, shape.out_dims, (1, *widths, 1)).n_parameters <= budget
     kept = min(bond.values[w - 1] for bond, w in zip(found, widths, strict=True))

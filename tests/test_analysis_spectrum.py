@@ -15,7 +15,7 @@ from qtha_lab.analysis.spectrum import (
     Spectrum,
     factored_spectrum,
     factored_svd,
-    spectrum,
+    spectrum_of,
     streamed_spectrum,
 )
 
@@ -40,7 +40,7 @@ def with_values(values, rows, cols, seed=0):
 
 
 def test_the_four_ranks_of_known_singular_values():
-    found = spectrum(np.diag([4.0, 2.0, 2.0, 0.0]))
+    found = spectrum_of(np.diag([4.0, 2.0, 2.0, 0.0]))
     # shares ½, ¼, ¼: entropy ½·ln 2 + 2·¼·ln 4 = 1.5 ln 2
     assert found.effective_rank == pytest.approx(2**1.5)
     assert found.stable_rank == pytest.approx((16 + 4 + 4) / 16)
@@ -50,14 +50,14 @@ def test_the_four_ranks_of_known_singular_values():
 
 
 def test_equal_singular_values_give_their_number_in_every_rank():
-    found = spectrum(torch.eye(7) * 3)
+    found = spectrum_of(torch.eye(7) * 3)
     assert found.effective_rank == pytest.approx(7)
     assert found.stable_rank == pytest.approx(7)
     assert found.numerical_rank() == found.energy_rank(1.0) == 7
 
 
 def test_a_zero_matrix_has_rank_zero_in_every_sense():
-    found = spectrum(torch.zeros(4, 3))
+    found = spectrum_of(torch.zeros(4, 3))
     numbers = found.summary()
     assert numbers == dict.fromkeys(numbers, 0)
 
@@ -66,7 +66,7 @@ def test_a_zero_matrix_has_rank_zero_in_every_sense():
 @settings(max_examples=25, deadline=None)
 def test_a_random_rank_k_update_has_numerical_rank_k(rank, seed, dtype):
     matrix = low_rank(40, 25, rank, seed, getattr(torch, f"float{dtype}"))
-    assert spectrum(matrix).numerical_rank() == rank
+    assert spectrum_of(matrix).numerical_rank() == rank
     assert randomised_svd(matrix, seed=seed).spectrum.numerical_rank() == rank
 
 
@@ -87,17 +87,17 @@ def test_ranks_are_ordered_and_blind_to_scale(values, factor):
 
 
 def test_the_numerical_rank_falls_with_the_threshold():
-    found = spectrum(np.diag([1.0, 1e-2, 1e-4]))
+    found = spectrum_of(np.diag([1.0, 1e-2, 1e-4]))
     assert [found.numerical_rank(t) for t in (0.5, 1e-3, 1e-5)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
-        (lambda: spectrum(torch.ones(3)), r"two sizes of at least 1, not shape \(3,\)"),
-        (lambda: spectrum(torch.full((2, 2), math.nan)), "finite"),
-        (lambda: spectrum(torch.eye(2)).numerical_rank(2.0), "between 0 and 1, not 2.0"),
-        (lambda: spectrum(torch.eye(2)).energy_rank(0.0), "above 0 and at most 1, not 0.0"),
+        (lambda: spectrum_of(torch.ones(3)), r"two sizes of at least 1, not shape \(3,\)"),
+        (lambda: spectrum_of(torch.full((2, 2), math.nan)), "finite"),
+        (lambda: spectrum_of(torch.eye(2)).numerical_rank(2.0), "between 0 and 1, not 2.0"),
+        (lambda: spectrum_of(torch.eye(2)).energy_rank(0.0), "above 0 and at most 1, not 0.0"),
         (lambda: randomised_svd(torch.eye(3), 0), "max_rank must be at least 1, not 0"),
         (lambda: factored_spectrum(torch.eye(3)), "at least 2 factors, not 1"),
         (lambda: streamed_spectrum([]), "at least one block"),
@@ -131,7 +131,7 @@ def test_rows_in_blocks_give_the_spectrum_of_all_rows(cuts):
     torch.manual_seed(0)
     rows = torch.randn(20, 7)
     found = streamed_spectrum(rows.split(cuts))
-    np.testing.assert_allclose(found.values, spectrum(rows).values, rtol=1e-10)
+    np.testing.assert_allclose(found.values, spectrum_of(rows).values, rtol=1e-10)
     assert found.shape == (20, 7)
 
 
@@ -147,7 +147,7 @@ def test_streaming_keeps_small_values_that_a_gram_matrix_would_lose():
 def test_a_sketch_finds_a_low_rank_matrix_whole_and_says_that_nothing_is_missing():
     matrix = low_rank(300, 200, 5)
     sketch = randomised_svd(matrix)
-    np.testing.assert_allclose(sketch.spectrum.values[:5], spectrum(matrix).values[:5])
+    np.testing.assert_allclose(sketch.spectrum.values[:5], spectrum_of(matrix).values[:5])
     assert sketch.spectrum.exact
     assert sketch.spectrum.norm == pytest.approx(float(matrix.norm()))
     torch.testing.assert_close(matrix @ sketch.right.mT @ sketch.right, matrix)
@@ -173,7 +173,7 @@ def test_more_values_are_looked_for_until_little_is_missing():
     sketch = randomised_svd(low_rank(300, 300, 70), max_rank=None)
     assert sketch.spectrum.numerical_rank() == 70
     full = torch.randn(40, 30, dtype=torch.float64)
-    np.testing.assert_allclose(randomised_svd(full).spectrum.values, spectrum(full).values)
+    np.testing.assert_allclose(randomised_svd(full).spectrum.values, spectrum_of(full).values)
 
 
 def test_an_operator_is_read_block_by_block_from_a_file(tmp_path):
@@ -181,7 +181,9 @@ def test_an_operator_is_read_block_by_block_from_a_file(tmp_path):
     np.save(tmp_path / "weight.npy", matrix)
     mapped = np.load(tmp_path / "weight.npy", mmap_mode="c")
     sketch = randomised_svd(Dense(mapped, block=16))
-    np.testing.assert_allclose(sketch.spectrum.values[:3], spectrum(matrix).values[:3], rtol=1e-5)
+    np.testing.assert_allclose(
+        sketch.spectrum.values[:3], spectrum_of(matrix).values[:3], rtol=1e-5
+    )
 
 
 def test_the_same_seed_gives_the_same_sketch_and_the_global_generator_is_left_alone():

@@ -17,11 +17,11 @@ from qtha_lab.analysis import (
     capture_inputs,
     compare_subspaces,
     intruder_dimensions,
-    jacobians,
-    nonlinearity,
+    jacobians_of,
+    linear_fit,
     overlap,
     snapshot,
-    updates,
+    updates_of,
     view_updates,
 )
 from qtha_lab.analysis.subspaces import chance_overlap, principal_angles, update_vectors
@@ -68,7 +68,7 @@ def assert_update_is_what_the_layer_adds(model):
     inputs = activations(model, max_tokens=9)
     layers = adapted_layers(model)
     seen = 0
-    for update in updates(model):
+    for update in updates_of(model):
         x = inputs[update.name].float()
         layer = layers[update.name]
         with torch.no_grad():
@@ -104,7 +104,7 @@ def test_other_kinds_of_layers_are_read_alike(name, base):
 
 def test_pefts_methods_here_are_all_recognised_as_linear():
     for name in PEFTS:
-        assert all(u.is_linear for u in updates(with_adapter(name, **small(name)))), name
+        assert all(u.is_linear for u in updates_of(with_adapter(name, **small(name)))), name
 
 
 def test_a_second_adapter_is_looked_at_by_name_and_leaves_the_first_active():
@@ -114,9 +114,9 @@ def test_a_second_adapter_is_looked_at_by_name_and_leaves_the_first_active():
     )
     shaken_other = next(iter(adapted_layers(model).values())).lora_B["other"].weight
     torch.nn.init.normal_(shaken_other)
-    first = next(iter(updates(model, "other")))
+    first = next(iter(updates_of(model, "other")))
     assert first.factors[0].shape[1] == 5
-    assert next(iter(updates(model))).factors[0].shape[1] == 2
+    assert next(iter(updates_of(model))).factors[0].shape[1] == 2
     assert model.active_adapters == ["default"]
 
 
@@ -167,8 +167,8 @@ def test_lora_does_not_exceed_r_in_any_view():
 def test_lora_does_not_exceed_r_by_the_general_road_either():
     model = with_adapter("lora", r=3)
     inputs = activations(model, max_tokens=30)
-    for update in updates(model):
-        found = jacobians(update.delta, inputs[update.name])
+    for update in updates_of(model):
+        found = jacobians_of(update.delta, inputs[update.name])
         by_factors = torch.linalg.svdvals(update.linear_path())[:3].numpy()
         np.testing.assert_allclose(found.mean_spectrum().values[:3], by_factors, rtol=1e-6)
         stacked = found.stacked_spectrum()
@@ -184,8 +184,8 @@ def test_qtha_as_published_does_not_exceed_r_in_any_view(fusion):
     found = ranks_by_view(model, inputs)
     assert set(found) == set(VIEWS) - ({"linear_path"} if fusion == "hadamard" else set())
     assert all(ranks == {3} for ranks in found.values())
-    for update in updates(model):
-        slopes = jacobians(update.delta, inputs[update.name])
+    for update in updates_of(model):
+        slopes = jacobians_of(update.delta, inputs[update.name])
         assert slopes.stacked_spectrum("columns").numerical_rank() == 3
         assert slopes.token_dependence > 0.01
 
@@ -197,8 +197,8 @@ def test_a_wide_readout_reaches_more_output_directions_than_r_but_reads_only_r()
     found = ranks_by_view(model, inputs)
     assert found["realised_change"] == {6}
     assert found["linear_path"] == found["stacked_jacobians"] == {3}
-    for update in updates(model):
-        slopes = jacobians(update.delta, inputs[update.name])
+    for update in updates_of(model):
+        slopes = jacobians_of(update.delta, inputs[update.name])
         assert slopes.stacked_spectrum("columns").numerical_rank() == 6
 
 
@@ -228,10 +228,10 @@ def test_rows_of_the_table_are_plain_data():
 
 def test_jacobians_agree_with_torch_func():
     model = with_adapter("qtha", **PUBLISHED, engine="torch")
-    update = next(iter(updates(model)))
+    update = next(iter(updates_of(model)))
     x = activations(model, max_tokens=5)[update.name].double()
     slopes = torch.func.vmap(torch.func.jacrev(lambda v: update.delta(v[None])[0]))(x)
-    found = jacobians(update.delta, x)
+    found = jacobians_of(update.delta, x)
     torch.testing.assert_close(found.left @ found.cores @ found.right, slopes, atol=1e-7, rtol=1e-6)
     torch.testing.assert_close(found.mean, slopes.mean(0), atol=1e-7, rtol=1e-6)
     by_hand = torch.linalg.svdvals(slopes.reshape(-1, slopes.shape[2])).numpy()
@@ -242,7 +242,7 @@ def test_the_slopes_of_squares_are_known():
     # J = 2 diag(x): at x = (1, 3) and (3, 1) the mean is 4·I, Σ‖J_t‖² = 2 (4 + 36) = 80,
     # Σ‖J_t - J̄‖² = 2 · (4 + 4) = 16, and each column of the stack has length √(4 + 36)
     x = torch.tensor([[1.0, 3.0], [3.0, 1.0]], dtype=torch.float64)
-    found = jacobians(lambda x: x**2, x)
+    found = jacobians_of(lambda x: x**2, x)
     np.testing.assert_allclose(found.mean_spectrum().values, [4, 4])
     np.testing.assert_allclose(found.stacked_spectrum().values, [math.sqrt(40)] * 2)
     assert found.token_dependence == pytest.approx(16 / 80)
@@ -253,7 +253,7 @@ def test_a_frame_that_is_too_small_says_what_it_misses():
     torch.manual_seed(0)
     x = torch.randn(6, 60, dtype=torch.float64)
     matrix = torch.linalg.qr(torch.randn(60, 60, dtype=torch.float64)).Q
-    found = jacobians(lambda x: x @ matrix.mT, x, max_rank=4)
+    found = jacobians_of(lambda x: x @ matrix.mT, x, max_rank=4)
     assert found.cores.shape[1:] == (12, 12)  # 4 and 8 more
     whole = math.sqrt(6 * 60)  # six orthogonal matrices of norm √60
     # the columns of Q's frame hold 12 of 60 dimensions, P's likewise
@@ -306,10 +306,10 @@ def test_the_linear_share_of_a_cube_and_a_square_is_known():
     # x² has no linear part at all, and about its mean 1 it varies by E[x⁴] - 1 = 2 of 3
     torch.manual_seed(0)
     x = torch.randn(20_000, 2, dtype=torch.float64)
-    cube = nonlinearity(lambda x: x**3, x, ranks=())
+    cube = linear_fit(lambda x: x**3, x, ranks=())
     assert cube.share == pytest.approx(0.4, abs=0.02)
     assert cube.in_sample_share <= cube.share + 1e-9
-    square = nonlinearity(lambda x: x**2, x, ranks=())
+    square = linear_fit(lambda x: x**2, x, ranks=())
     assert square.share == pytest.approx(1, abs=0.01)
     assert square.affine_share == pytest.approx(2 / 3, abs=0.02)
     assert cube.floor < 1e-12
@@ -318,7 +318,7 @@ def test_the_linear_share_of_a_cube_and_a_square_is_known():
 def test_the_best_map_of_low_rank_leaves_the_smaller_singular_values():
     torch.manual_seed(0)
     x = torch.randn(5_000, 3, dtype=torch.float64)
-    fit = nonlinearity(lambda x: x * torch.tensor([2.0, 1.0, 0.0]), x, ranks=(1, 2))
+    fit = linear_fit(lambda x: x * torch.tensor([2.0, 1.0, 0.0]), x, ranks=(1, 2))
     assert fit.by_rank[1] == pytest.approx(1 / 5, abs=0.02)  # 1² of 2² + 1²
     assert fit.by_rank[2] == pytest.approx(0, abs=1e-12)
 
@@ -326,19 +326,19 @@ def test_the_best_map_of_low_rank_leaves_the_smaller_singular_values():
 def test_too_few_tokens_show_in_the_floor_and_not_as_nonlinearity():
     torch.manual_seed(0)
     x, matrix = torch.randn(40, 100, dtype=torch.float64), torch.randn(100, 100).double()
-    fit = nonlinearity(lambda x: x @ matrix, x, ranks=())
+    fit = linear_fit(lambda x: x @ matrix, x, ranks=())
     assert fit.share > 0.3
     assert fit.floor > 0.9 * fit.share
     with pytest.raises(ValueError, match="at least 16 tokens, not 7"):
-        nonlinearity(lambda x: x, torch.randn(7, 2))
+        linear_fit(lambda x: x, torch.randn(7, 2))
 
 
 def test_lora_is_linear_and_qtha_is_not():
     for name, options, low, high in (("lora", {"r": 3}, 0, 1e-12), ("qtha", PUBLISHED, 1e-3, 2)):
         model = with_adapter(name, **options)
-        update = next(iter(updates(model)))
+        update = next(iter(updates_of(model)))
         x = activations(model)[update.name]
-        fit = nonlinearity(update.delta, x, ranks=(3,))
+        fit = linear_fit(update.delta, x, ranks=(3,))
         assert low <= fit.share <= high
         # Δy lies in 3 dimensions, so rank 3 loses nothing more
         assert fit.by_rank[3] == pytest.approx(fit.share, abs=1e-9)
@@ -367,7 +367,7 @@ def test_random_subspaces_overlap_by_chance_as_stated():
 
 def test_an_update_shares_its_subspace_with_itself_and_with_a_weight_made_of_it():
     model = with_adapter("lora", r=2)
-    update = next(iter(updates(model)))
+    update = next(iter(updates_of(model)))
     vectors = update_vectors(update, 5)
     assert vectors[0].shape[1] == 2  # no direction beyond its rank
     same = compare_subspaces(vectors, vectors)
@@ -380,19 +380,19 @@ def test_an_update_shares_its_subspace_with_itself_and_with_a_weight_made_of_it(
 
 def test_vectors_of_an_update_without_linear_path_come_from_its_mean_slope():
     model = with_adapter("qtha", **{**PUBLISHED, "fusion": "hadamard"})
-    update = next(iter(updates(model)))
+    update = next(iter(updates_of(model)))
     with pytest.raises(ValueError, match="no linear path: give tokens"):
         update_vectors(update, 3)
     x = activations(model)[update.name].double()
     left, values, right = update_vectors(update, 3, x)
-    torch.testing.assert_close(left * values @ right, jacobians(update.delta, x).mean)
+    torch.testing.assert_close(left * values @ right, jacobians_of(update.delta, x).mean)
 
 
 def test_intruder_dimensions_are_those_that_peft_reports():
     model = with_adapter("lora", r=3)
     heard = []
     ours = {}
-    for update in updates(model):
+    for update in updates_of(model):
         weight = base_weight(adapted_layers(model)[update.name])
         ours[update.name] = intruder_dimensions(weight, update.linear_path()).indices
     reduce_intruder_dimension(model, top_k=10, threshold_epsilon=0.5, logging_sink=heard.append)
@@ -432,12 +432,12 @@ def test_an_adapters_own_bonds_are_listed_by_layer_and_network():
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
-        (lambda m: list(updates(make("llama"))), "carries no adapter"),
-        (lambda m: list(updates(m, "nobody")), "adapter 'nobody' is not on model.layers.0"),
+        (lambda m: list(updates_of(make("llama"))), "carries no adapter"),
+        (lambda m: list(updates_of(m, "nobody")), "adapter 'nobody' is not on model.layers.0"),
         (lambda m: snapshot(m, layers=["head"]), "no adapted layer 'head'"),
         (lambda m: view_updates(m, views=["spectra"]), "no view 'spectra'; there are linear_path"),
         (lambda m: capture_inputs(m, {"input_ids": TOKENS}, max_tokens=0), "at most 0"),
-        (lambda m: jacobians(lambda x: x, torch.eye(2), max_rank=0), "at least 1, not 0"),
+        (lambda m: jacobians_of(lambda x: x, torch.eye(2), max_rank=0), "at least 1, not 0"),
         (lambda m: overlap(torch.eye(2), torch.eye(3)), "not in 2 and 3 dimensions"),
         (lambda m: intruder_dimensions(torch.eye(2), torch.eye(2), threshold=0), "not 0"),
     ],
@@ -451,4 +451,4 @@ def test_a_merged_adapter_is_refused():
     model = with_adapter("lora", r=2)
     model.merge_adapter()
     with pytest.raises(ValueError, match="is merged into model"):
-        list(updates(model))
+        list(updates_of(model))

@@ -1,44 +1,52 @@
-"""What a run's numbers hide: spectra and subspaces of updates, non-linearity, tensor networks, cost.
+"""What a run's numbers hide: spectra of updates, non-linearity, tensor networks, cost.
 
 Computes from models, adapters and plain matrices; trains nothing and draws nothing. Every number's
 docstring says what it does not show.
 
 `view_updates` (ranks of an update in four named views) needs the activations of `capture_inputs`;
-`snapshot` takes the part that needs none, while a model trains.
+`snapshot` takes the part that needs none, while a model trains. `cost_table` needs no model at all.
 """
 
 from qtha_lab.analysis.activations import capture_inputs
-from qtha_lab.analysis.bonds import adapter_bonds, bonds, state_bonds, truncate
+from qtha_lab.analysis.bonds import adapter_bonds, bonds_of, state_bonds, truncate
+from qtha_lab.analysis.cost import Workload, cost_of, cost_table
 from qtha_lab.analysis.factorisation import alternatives, truncation_curve
-from qtha_lab.analysis.jacobians import jacobians
-from qtha_lab.analysis.nonlinearity import nonlinearity
+from qtha_lab.analysis.jacobians import jacobians_of
+from qtha_lab.analysis.live import snapshot
+from qtha_lab.analysis.nonlinearity import linear_fit
+from qtha_lab.analysis.shapes import SHAPES, get_shape, shape_of
 from qtha_lab.analysis.sketch import randomised_svd
-from qtha_lab.analysis.snapshot import snapshot
-from qtha_lab.analysis.spectrum import Spectrum, factored_spectrum, spectrum, streamed_spectrum
+from qtha_lab.analysis.spectrum import Spectrum, factored_spectrum, spectrum_of, streamed_spectrum
 from qtha_lab.analysis.subspaces import compare_subspaces, intruder_dimensions, overlap
-from qtha_lab.analysis.updates import updates
+from qtha_lab.analysis.updates import updates_of
 from qtha_lab.analysis.views import VIEWS, view_updates
 
 __all__ = [
+    "SHAPES",
     "VIEWS",
     "Spectrum",
+    "Workload",
     "adapter_bonds",
     "alternatives",
-    "bonds",
+    "bonds_of",
     "capture_inputs",
     "compare_subspaces",
+    "cost_of",
+    "cost_table",
     "factored_spectrum",
+    "get_shape",
     "intruder_dimensions",
-    "jacobians",
-    "nonlinearity",
+    "jacobians_of",
+    "linear_fit",
     "overlap",
     "randomised_svd",
+    "shape_of",
     "snapshot",
-    "spectrum",
+    "spectrum_of",
     "state_bonds",
     "streamed_spectrum",
     "truncate",
     "truncation_curve",
-    "updates",
+    "updates_of",
     "view_updates",
 ]

@@ -25,8 +25,9 @@ Sites = list[Float[Tensor, "left out in right"]]
 class Bond:
     """One bond of an operator or state.
 
-    Entanglement here is a fact of linear algebra about a matrix cut in two; it does not show that a quantum
-    computer is needed or helps, and it changes with the factorisation and the order of the sites.
+    Entanglement here is a fact of linear algebra about a matrix cut in two; it does not show that a
+    quantum computer is needed or helps, and it changes with the factorisation and the order of the
+    sites.
 
     Attributes:
         position: Number of sites to its left.
@@ -60,13 +61,13 @@ class Bond:
         return int((self.values > threshold * self.values[0]).sum())
 
 
-def bonds(cores: Sequence[Tensor], shape: MpoShape) -> list[Bond]:
+def bonds_of(cores: Sequence[Tensor], shape: MpoShape) -> list[Bond]:
     """Every bond of an operator, from left to right.
 
     Example:
         >>> from qtha_lab import mpo
         >>> cnot = torch.eye(4)[[0, 1, 3, 2]]
-        >>> bonds(*mpo.from_matrix(cnot, (2, 2), (2, 2), cutoff=1e-6))[0].values.round(6)  # P₀⊗I + P₁⊗X
+        >>> bonds_of(*mpo.from_matrix(cnot, (2, 2), (2, 2), cutoff=1e-6))[0].values.round(6)  # P₀⊗I + P₁⊗X
         array([1.414214, 1.414214])
     """
     return _sweep(_canonical(_sites(cores, shape)), [None] * (shape.n_sites - 1), 0.0)[1]
@@ -119,7 +120,7 @@ def state_bonds(state: Float[Tensor, " size"], dims: Sequence[int]) -> list[Bond
     from qtha_lab import mpo
 
     vector = torch.as_tensor(state).double().reshape(-1, 1)
-    return bonds(*mpo.from_matrix(vector, tuple(dims), (1,) * len(dims)))
+    return bonds_of(*mpo.from_matrix(vector, tuple(dims), (1,) * len(dims)))
 
 
 def adapter_bonds(
@@ -136,7 +137,7 @@ def adapter_bonds(
         chosen = adapter_name(module, adapter, name)
         operators = module.changes[chosen].operators(module.adapter_tensors(chosen))
         for operator, (cores, shape) in operators.items():
-            rows += [_row(name, operator, bond) for bond in bonds(cores, shape)]
+            rows += [_row(name, operator, bond) for bond in bonds_of(cores, shape)]
     return rows
 
 

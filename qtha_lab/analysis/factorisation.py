@@ -1,4 +1,4 @@
-"""Any matrix as a matrix product operator: error against parameters, and the choice of factors and order.
+"""Any matrix as a matrix product operator: error against parameters, factors and order.
 
 Decomposes with `mpo.from_matrix` (TT-SVD by tensornetwork), cuts with `bonds.truncate`, counts
 operations. What the bonds carry is `bonds`.
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab import mpo
-from qtha_lab.analysis.bonds import Bond, bonds, truncate
+from qtha_lab.analysis.bonds import Bond, bonds_of, truncate
 from qtha_lab.analysis.spectrum import as_matrix
 from qtha_lab.mpo import MpoShape
 
@@ -104,12 +104,12 @@ def alternatives(
     orders: bool = True,
     most: int = 24,
 ) -> list[Factorised]:
-    """Other factors and orders of sites at one budget of parameters, the nearest to the matrix first.
+    """Other factors and orders of sites within a budget, the nearest to the matrix first.
 
-    For each number of sites: the balanced factors, each way to order them along the index, and (with
-    `orders`) each order of the digits along the chain, mirror images left out. Bonds are as in
-    `factorise_in_order`. Does not search further, and a difference of a few per cent may be chance:
-    look at several weights.
+    For each number of sites: the balanced factors, each way to order them along the index, and
+    (with `orders`) each order of the digits along the chain, mirror images left out. Bonds are as
+    in `factorise_in_order`. Does not search further, and a difference of a few per cent may be
+    chance: look at several weights.
 
     Args:
         n_parameters: No alternative has more.
@@ -170,12 +170,12 @@ def factorise_in_order(
     cores, shape = mpo.from_matrix(moved, outs, ins, max_bond=first_cut)
     whole = float(moved.norm())
     lost = 0.0 if first_cut is None else whole**2 - float(mpo.norm(cores, shape)) ** 2
-    widths = bonds_within(bonds(cores, shape), shape, n_parameters)
+    widths = bonds_within(bonds_of(cores, shape), shape, n_parameters)
     return _point(truncate(cores, shape, widths), order, whole, max(lost, 0.0))
 
 
 def bonds_within(found: Sequence[Bond], shape: MpoShape, n_parameters: int) -> list[int]:
-    """How many values each bond keeps when all drop those below one threshold, the lowest affordable.
+    """Values that each bond keeps above one common threshold, the lowest affordable.
 
     Raises:
         ValueError: If one value a bond is above the budget.
@@ -218,9 +218,10 @@ def permute_digits(
 
 
 def sweep_flops(shape: MpoShape, tokens: int = 1) -> int:
-    """Operations of contracting the sites with a batch of vectors one after the other, as the authors do.
+    """Operations of contracting a batch of vectors site by site, as the authors do.
 
-    Site k: 2 · tokens · o_1…o_{k-1} · i_{k+1}…i_n · (o_k R_{k+1} R_k i_k), each multiply-add counted as two.
+    Site k: 2 · tokens · o_1…o_{k-1} · i_{k+1}…i_n · (o_k R_{k+1} R_k i_k), each multiply-add
+    counted as two.
     """
     total = 0
     for k, site in enumerate(shape.sites):
@@ -230,7 +231,7 @@ def sweep_flops(shape: MpoShape, tokens: int = 1) -> int:
 
 
 def contraction_flops(shape: MpoShape, tokens: int = 1) -> int:
-    """Operations of the cheapest order of contraction, or of the dense product if that is cheaper still.
+    """Operations of the cheapest order of contraction, or of the dense product if cheaper.
 
     Joining the cores first is counted in. Does not show time: small contractions run far below a
     machine's peak (see `mpo.takes_dense_route`).

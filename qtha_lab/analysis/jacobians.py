@@ -62,7 +62,7 @@ class Jacobians:
         return self.left @ u, values, vh @ self.right
 
     def stacked_spectrum(self, by: str = "rows") -> Spectrum:
-        """Singular values of all Jacobians on top of each other ("rows") or side by side ("columns").
+        """Singular values of all Jacobians, stacked by "rows" or side by side ("columns").
 
         By rows its rank counts the input directions that matter anywhere, by columns the output
         directions that are reached anywhere. It grows as √tokens. Does not show how many directions
@@ -99,7 +99,7 @@ class Jacobians:
         return Spectrum(values, shape, math.hypot(float(np.linalg.norm(values)), missing), missing)
 
 
-def jacobians(
+def jacobians_of(
     delta: Delta,
     x: Float[Tensor, "tokens in_features"],
     *,
@@ -121,7 +121,7 @@ def jacobians(
 
     Example:
         >>> W = torch.diag(torch.tensor([2.0, 1.0, 0.0], dtype=torch.float64))
-        >>> found = jacobians(lambda x: x @ W.mT, torch.randn(7, 3, dtype=torch.float64))
+        >>> found = jacobians_of(lambda x: x @ W.mT, torch.randn(7, 3, dtype=torch.float64))
         >>> found.mean_spectrum().values.round(6), round(found.token_dependence, 6)
         (array([2., 1., 0.]), 0.0)
     """

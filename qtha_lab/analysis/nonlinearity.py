@@ -1,4 +1,4 @@
-"""How much of an update no linear map could do: 1 - R² of the best one, on tokens it was not fitted to.
+"""How much of an update no linear map could do: 1 - R² of the best one, on held-out tokens.
 
 Works on pairs of activations and changes; which update they come from is not its business.
 """
@@ -21,11 +21,12 @@ PENALTIES = tuple(10.0**-power for power in (14, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)
 class LinearFit:
     """Shares of Σ‖Δy‖² over held-out tokens that the best linear maps leave unexplained.
 
-    The share for endlessly many tokens of the kind lies between `in_sample_share`, which flatters, and `share`,
-    which the scarcity of tokens inflates. `floor` is that inflation where nothing is non-linear: what
-    the same fit leaves of a linear update on the same tokens. With fewer tokens than in_features the
-    floor reaches the share, and nothing has been shown. Does not show use: a non-linear share of
-    1 may do nothing for the loss. Held-out tokens come from the same texts as the fit's; other texts may give more.
+    The share for endlessly many tokens of the kind lies between `in_sample_share`, which flatters,
+    and `share`, which the scarcity of tokens inflates. `floor` is that inflation where nothing is
+    non-linear: what the same fit leaves of a linear update on the same tokens. With fewer tokens
+    than in_features the floor reaches the share, and nothing has been shown. Does not show use: a
+    non-linear share of 1 may do nothing for the loss. Held-out tokens come from the same texts as
+    the fit's; other texts may give more.
 
     Attributes:
         share: Of the best map x ↦ W x; may exceed 1 where the fit misleads.
@@ -44,7 +45,7 @@ class LinearFit:
     in_features: int
 
 
-def nonlinearity(
+def linear_fit(
     delta: Delta,
     x: Float[Tensor, "tokens in_features"],
     ranks: Collection[int] = (1, 2, 4, 8),
@@ -53,9 +54,10 @@ def nonlinearity(
 ) -> LinearFit:
     """Fit linear maps to x ↦ Δy by ridge regression with `FOLDS`-fold cross-validation.
 
-    In each fold the penalty is chosen on a quarter of the tokens of the fit and the fit then repeated with all
-    of them; the fold's own tokens are only scored. A rank-r map is the full one followed by a
-    projection on the r leading directions of its fitted values (reduced-rank regression).
+    In each fold the penalty is chosen on a quarter of the tokens of the fit and the fit then
+    repeated with all of them; the fold's own tokens are only scored. A rank-r map is the full one
+    followed by a projection on the r leading directions of its fitted values (reduced-rank
+    regression).
 
     Args:
         delta: The update, of each token alone.
@@ -68,12 +70,13 @@ def nonlinearity(
 
     Example:
         >>> x = torch.randn(200, 6, dtype=torch.float64)
-        >>> fit = nonlinearity(lambda x: x**2, x, ranks=())
-        >>> nonlinearity(lambda x: 3 * x, x, ranks=()).share < 1e-12, fit.share > 0.9
+        >>> fit = linear_fit(lambda x: x**2, x, ranks=())
+        >>> linear_fit(lambda x: 3 * x, x, ranks=()).share < 1e-12, fit.share > 0.9
         (True, True)
 
     Source:
-        Izenman 1975, J. Multivar. Anal. 5, 248 (reduced rank); with the ridge it is our combination [R].
+        Izenman 1975, J. Multivar. Anal. 5, 248 (reduced rank); with the ridge it is our combination
+        [R].
     """
     if len(x) < 4 * FOLDS:
         raise ValueError(f"a fit needs at least {4 * FOLDS} tokens, not {len(x)}")
@@ -101,7 +104,7 @@ def nonlinearity(
 def best_linear_map(
     x: Float[Tensor, "tokens in_features"], y: Float[Tensor, "tokens out_features"], rank: int
 ) -> tuple[Float[Tensor, "rank in_features"], Float[Tensor, "out_features rank"]]:
-    """A and B of the rank-r map y ≈ B A x that fits best, by the regression of `nonlinearity`.
+    """A and B of the rank-r map y ≈ B A x that fits best, by the regression of `linear_fit`.
 
     Example:
         >>> x = torch.randn(100, 5, dtype=torch.float64)

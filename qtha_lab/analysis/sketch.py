@@ -80,8 +80,9 @@ def randomised_svd(
     """The leading singular values of an operator, few at first and more until little is missing.
 
     Memory is some cols × k numbers and one block of rows × k. A matrix of rank k is found whole. Of
-    others the values found are never too large, but may be too small, most where they hardly fall: of a
-    4096 × 4096 Gaussian matrix the 64 leading ones came out 3 to 7 % low (2 power iterations: 8 to 13 %).
+    others the values found are never too large, but may be too small, most where they hardly fall:
+    of a 4096 × 4096 Gaussian matrix the 64 leading ones came out 3 to 7 % low (2 power iterations:
+    8 to 13 %).
 
     Args:
         operator: A matrix or an `Operator`.
@@ -149,7 +150,7 @@ def _project(operator: Operator, basis: Tensor, rank: int, random) -> Sketch:
 def leading_svd(
     matrix: Float[Tensor, "rows cols"], k: int, seed: int = 0
 ) -> tuple[Float[Tensor, "rows k"], Float[Tensor, " k"], Float[Tensor, "k cols"]]:
-    """The k leading singular vectors and values of a stored matrix: exact if it is small, else sketched.
+    """The k leading singular vectors and values of a stored matrix, sketched if it is large.
 
     Does not show how sure the last vectors are: where two values are near, their vectors mix.
 

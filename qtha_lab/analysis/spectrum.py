@@ -29,7 +29,7 @@ class Spectrum:
         missing: Estimated Frobenius norm of what `values` leave out.
 
     Example:
-        >>> two = spectrum(torch.diag(torch.tensor([3.0, 3.0, 0.0])))
+        >>> two = spectrum_of(torch.diag(torch.tensor([3.0, 3.0, 0.0])))
         >>> round(two.effective_rank, 6), round(two.stable_rank, 6), two.numerical_rank()
         (2.0, 2.0, 2)
     """
@@ -54,8 +54,8 @@ class Spectrum:
         """exp of the entropy of σ / Σσ: how many directions share the nuclear norm.
 
         Between 1 and the rank, and real. Does not show which directions matter to the loss, and
-        counts many tiny values more than the stable rank does. If values are missing it is that of the
-        part computed. 0 for a zero matrix.
+        counts many tiny values more than the stable rank does. If values are missing it is that of
+        the part computed. 0 for a zero matrix.
 
         Source:
             Roy and Vetterli 2007, The effective rank, EUSIPCO, definition 1.
@@ -116,13 +116,14 @@ class Spectrum:
         }
 
 
-def spectrum(matrix: Float[Tensor, "rows cols"] | np.ndarray) -> Spectrum:
+def spectrum_of(matrix: Float[Tensor, "rows cols"] | np.ndarray) -> Spectrum:
     """All singular values of a matrix, in float64.
 
-    Its time grows with rows · cols · min(rows, cols); `sketch.randomised_svd` is for large matrices.
+    Its time grows with rows · cols · min(rows, cols); `sketch.randomised_svd` is for large
+    matrices.
 
     Example:
-        >>> spectrum(np.ones((2, 8))).values.round(6)
+        >>> spectrum_of(np.ones((2, 8))).values.round(6)
         array([4., 0.])
     """
     matrix = as_matrix(matrix)
@@ -182,7 +183,7 @@ def streamed_spectrum(blocks: Iterable[Float[Tensor, "some cols"]]) -> Spectrum:
 
     Example:
         >>> rows = torch.arange(12.0).reshape(6, 2)
-        >>> whole, parts = spectrum(rows), streamed_spectrum(rows.split(2))
+        >>> whole, parts = spectrum_of(rows), streamed_spectrum(rows.split(2))
         >>> bool(np.allclose(whole.values, parts.values)), parts.shape
         (True, (6, 2))
     """

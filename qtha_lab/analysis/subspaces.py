@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab.analysis.jacobians import jacobians
+from qtha_lab.analysis.jacobians import jacobians_of
 from qtha_lab.analysis.sketch import leading_svd
 from qtha_lab.analysis.spectrum import THRESHOLD, as_matrix, factored_svd
 from qtha_lab.analysis.updates import Update
@@ -19,10 +19,10 @@ Vectors = tuple[Float[Tensor, "out k"], Float[Tensor, " k"], Float[Tensor, "k in
 
 
 def overlap(first: Float[Tensor, "size k"], second: Float[Tensor, "size m"]) -> float:
-    """‖UᵀV‖_F² / min(k, m) of the spans of two sets of columns: 1 if one holds the other, 0 if orthogonal.
+    """‖UᵀV‖_F² / min(k, m) of two spans of columns: 1 if one holds the other, 0 if orthogonal.
 
-    Does not show significance: compare with `chance_overlap`, and beware of vectors whose singular values
-    are near each other, which are not well determined.
+    Does not show significance: compare with `chance_overlap`, and beware of vectors whose singular
+    values are near each other, which are not well determined.
 
     Example:
         >>> e = torch.eye(4)
@@ -82,7 +82,7 @@ def update_vectors(update: Update, k: int, x: Tensor | None = None) -> Vectors:
     elif update.is_linear:
         found = leading_svd(update.linear_path(), k)
     elif x is not None:
-        found = jacobians(update.delta, x).mean_svd()
+        found = jacobians_of(update.delta, x).mean_svd()
     else:
         raise ValueError(f"the update of {update.name} has no linear path: give tokens x")
     left, values, right = found
@@ -103,7 +103,7 @@ class Overlaps:
 
 
 def compare_subspaces(first: Vectors, second: Vectors) -> Overlaps | None:
-    """Overlaps on the output side (left vectors) and the input side (right); None if one has no direction."""
+    """Overlaps on the output and on the input side; None if one of the two has no direction."""
     (left, _, right), (other_left, _, other_right) = first, second
     k, m = left.shape[1], other_left.shape[1]
     if 0 in (k, m):
@@ -121,13 +121,14 @@ def compare_subspaces(first: Vectors, second: Vectors) -> Overlaps | None:
 class Intruders:
     """The leading singular vectors of a tuned weight that resemble none of the base weight.
 
-    Does not show harm: that intruders go with forgetting is the paper's finding for LoRA against full
-    fine-tuning, not a property of this count. The threshold is a choice, and where singular values of the base
-    lie close together its vectors are mixed by small changes and similarities fall without any intruder.
+    Does not show harm: that intruders go with forgetting is the paper's finding for LoRA against
+    full fine-tuning, not a property of this count. The threshold is a choice, and where singular
+    values of the base lie close together its vectors are mixed by small changes and similarities
+    fall without any intruder.
 
     Attributes:
-        similarities: For each leading left singular vector of the tuned weight, its largest |cosine|
-            with any of the base weight.
+        similarities: For each leading left singular vector of the tuned weight, its largest
+            |cosine| with any of the base weight.
         indices: Those below the threshold; 0 is the leading one.
     """
 
@@ -160,8 +161,8 @@ def intruder_dimensions(
         (0,)
 
     Source:
-        Shuttleworth et al. 2024, arXiv:2410.21228, and the authors' code: left singular vectors, the
-        10 leading ones. The default threshold is that of PEFT's `reduce_intruder_dimension`.
+        Shuttleworth et al. 2024, arXiv:2410.21228, and the authors' code: left singular vectors,
+        the 10 leading ones. The default threshold is that of PEFT's `reduce_intruder_dimension`.
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")

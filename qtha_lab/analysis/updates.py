@@ -1,7 +1,7 @@
 """An adapter's update at every adapted layer of a live model: x ↦ Δy on its own, in float64.
 
-One way in for our methods and for peft's. Ranks and spectra of it are `views`; what it is applied to
-is `activations`.
+One way in for our methods and for peft's. Ranks and spectra of it are `views`; what it is applied
+to is `activations`.
 """
 
 import copy
@@ -31,7 +31,8 @@ class Update:
     Attributes:
         name: Of the layer, as in the base model.
         block: Index of its transformer block, if it is in one.
-        delta: x (tokens, in_features) ↦ Δy (tokens, out_features), differentiable in x, float64, on the CPU.
+        delta: x (tokens, in_features) ↦ Δy (tokens, out_features), differentiable in x, float64, on
+            the CPU.
         is_linear: Whether Δy is one constant matrix times x.
         factors: Thin matrices whose product is the linear path, where the method has such.
     """
@@ -97,7 +98,7 @@ def adapted_layers(model: nn.Module) -> dict[str, BaseTunerLayer]:
     return found
 
 
-def updates(
+def updates_of(
     model: nn.Module, adapter: str | None = None, layers: Collection[str] | None = None
 ) -> Iterator[Update]:
     """The update of an adapter at each layer, one after the other (a copy in float64 each).
@@ -177,7 +178,7 @@ def lora_factors(module: BaseTunerLayer, adapter: str) -> tuple[Tensor, Tensor] 
 
 
 def difference(module: BaseTunerLayer, adapter: str) -> Delta:
-    """Output with the adapter less output without: true of any method, in a float64 copy of the layer."""
+    """Output with the adapter less output without, in a float64 copy: true of any method."""
     twin = copy.deepcopy(module).to("cpu", torch.float64).eval()
     twin.set_adapter([adapter])
     twin.enable_adapters(True)

@@ -19,10 +19,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from qtha_lab.analysis.jacobians import jacobians
+from qtha_lab.analysis.jacobians import jacobians_of
 from qtha_lab.analysis.sketch import randomised_svd
 from qtha_lab.analysis.spectrum import THRESHOLD, Spectrum, factored_spectrum, streamed_spectrum
-from qtha_lab.analysis.updates import Update, updates
+from qtha_lab.analysis.updates import Update, updates_of
 
 VIEWS = ("linear_path", "mean_jacobian", "stacked_jacobians", "realised_change")
 TOKENS_AT_ONCE = 256
@@ -72,7 +72,8 @@ def view_updates(
 
     Args:
         model: With the adapter on it.
-        inputs: What the layers are fed, from `capture_inputs`; without it only the linear path is seen.
+        inputs: What the layers are fed, from `capture_inputs`; without it only the linear path is
+            seen.
         adapter: Its name; None is the active one.
         views: Which of `VIEWS`.
         layers: Names of layers; None is all that inputs were given for.
@@ -95,7 +96,7 @@ def view_updates(
     inputs = inputs or {}
     wanted = layers if layers is not None else (list(inputs) or None)
     found = []
-    for update in updates(model, adapter, wanted):
+    for update in updates_of(model, adapter, wanted):
         found += _views_of(update, inputs.get(update.name), views, max_rank)
     return found
 
@@ -143,5 +144,5 @@ def _slopes(update: Update, x: Tensor, linear: Spectrum | None, max_rank: int) -
         tokens, (outs, ins) = len(x), linear.shape
         stacked = dataclasses.replace(linear.scaled(math.sqrt(tokens)), shape=(tokens * outs, ins))
         return {"mean_jacobian": linear, "stacked_jacobians": stacked}
-    found = jacobians(update.delta, x, max_rank=max_rank)
+    found = jacobians_of(update.delta, x, max_rank=max_rank)
     return {"mean_jacobian": found.mean_spectrum(), "stacked_jacobians": found.stacked_spectrum()}

@@ -1,4 +1,4 @@
-"""The linear paths' spectra from the trained factors alone: quick enough to be taken while training.
+"""Spectra of linear paths from the trained factors alone: quick enough while training.
 
 Uses no activation and runs no circuit; what depends on tokens is `views`.
 """
@@ -28,7 +28,8 @@ def snapshot(
     """Spectra of every layer's linear path now, as plain data for a line of JSON.
 
     Does not show what a circuit does, nor how often a direction is used. Layers whose method has no
-    thin factors are only counted in "left_out", unless `sketch` asks for their `MOST_VALUES` leading values.
+    thin factors are only counted in "left_out", unless `sketch` asks for their `MOST_VALUES`
+    leading values.
 
     Args:
         model: In training or not; nothing of it is changed.

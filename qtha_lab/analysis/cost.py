@@ -1,0 +1,339 @@
+"""What a method costs on a model: parameters, operations, bytes, circuits, seconds.
+
+From configs alone, no weight is made, up to any size. Times are predictions on the machines of
+`hardware`, not measurements: `qtha_lab.preview` measures on this one.
+"""
+
+import collections
+import copy
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+
+import torch
+from peft import PeftConfig, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from qtha_lab.adapters.peft_bridge import AdapterConfig, AdapterLayer
+from qtha_lab.analysis.circuit_cost import BACKWARD, CircuitCost, count_circuit
+from qtha_lab.analysis.hardware import (
+    Processor,
+    QuantumProcessor,
+    get_processor,
+    get_quantum_processor,
+)
+from qtha_lab.analysis.shapes import ModelShape, get_shape
+
+WEIGHT_BYTES = 2  # the frozen base in bfloat16
+TRAINED_BYTES = 16  # float32 weight, gradient and the two moments of AdamW
+# Bytes a token and block that the backward pass needs, times the hidden size, at 16 bits and without
+# stored attention scores. Source: Korthikanti et al. 2022, arXiv:2205.05198, section 4.1.
+ACTIVATION_BYTES = 34
+PROBED_TOKENS = (64, 128)
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """One optimiser step: how many tokens, and shots of each circuit on a quantum processor."""
+
+    rows: int = 8
+    length: int = 512
+    shots: int = 1000
+
+    def __post_init__(self):
+        for name, value in dataclasses.asdict(self).items():
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+
+    @property
+    def tokens(self) -> int:
+        return self.rows * self.length
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """One training step of one method on one model.
+
+    Does not show quality, communication between devices, the optimiser's time, or the input
+    pipeline; operations are those of matrix products (element-wise work is left out) and of
+    circuits on a state-vector simulator.
+
+    Attributes:
+        base_flops: Forward and backward of the frozen base.
+        adapter_flops: Forward and backward of the adapters' matrix products, counted by torch; None
+            where a method cannot be run without weights.
+        simulator_flops: Forward and backward of all circuits.
+        memory_bytes: Weights, trained tensors with optimiser, and activations without
+            checkpointing.
+        devices: Processors whose memory holds that.
+        seconds: Of the step with circuits simulated on the same processor.
+        circuits: Runs for one forward pass; `gradient_circuits` more for the slopes on hardware.
+        quantum_forward_seconds: Those forward runs on a quantum processor, shots and jobs included;
+            None without circuit.
+        quantum_step_seconds: With the gradient's runs.
+    """
+
+    model: str
+    method: str
+    trainable_parameters: int
+    base_parameters: int
+    base_flops: int
+    adapter_flops: int | None
+    simulator_flops: int
+    memory_bytes: dict[str, int]
+    processor: str
+    devices: int
+    seconds: float
+    circuit: CircuitCost | None
+    circuits: int
+    gradient_circuits: int
+    shots: int
+    quantum_processor: str
+    quantum_forward_seconds: float | None
+    quantum_step_seconds: float | None
+
+    def row(self) -> dict:
+        """As plain data, one level deep."""
+        row = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        memory, circuit = row.pop("memory_bytes"), row.pop("circuit")
+        row |= {f"{name}_bytes": size for name, size in memory.items()}
+        for name in ("qubits", "two_qubit_depth", "native_two_qubit_depth"):
+            row[name] = getattr(circuit, name) if circuit else 0
+        return row
+
+
+def cost_of(
+    config: PeftConfig,
+    shape: ModelShape | str,
+    workload: Workload | None = None,
+    *,
+    processor: Processor | str = "h100-sxm",
+    quantum_processor: QuantumProcessor | str = "superconducting",
+    method: str = "",
+) -> Cost:
+    """The cost of one training step.
+
+    Args:
+        config: A PEFT config, of ours or of peft's.
+        shape: Or its name, see `shapes.SHAPES`; `shapes.shape_of` makes one of a transformers
+            config.
+        workload: Tokens and shots.
+        processor: Where the model trains.
+        quantum_processor: Where circuits would run.
+        method: What to call it; default its PEFT type.
+
+    Raises:
+        ValueError: If the method cannot adapt the model, or a name is unknown.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> found = cost_of(LoraConfig(r=8, target_modules=["q_proj", "v_proj"]), "llama-3-8b")
+        >>> found.trainable_parameters  # 32 blocks · 106,496
+        3407872
+    """
+    shape = get_shape(shape) if isinstance(shape, str) else shape
+    processor = get_processor(processor) if isinstance(processor, str) else processor
+    if isinstance(quantum_processor, str):
+        quantum_processor = get_quantum_processor(quantum_processor)
+    workload = workload or Workload()
+    layers, trained = adapted_layers_of(config, shape)
+    runs = circuit_runs(layers, workload.tokens)
+    operations = {
+        "base": base_flops(shape, workload),
+        "adapter": adapter_flops(config, layers, workload.tokens),
+        "simulator": (1 + BACKWARD) * sum(n * each.simulator_flops for each, n in runs.items()),
+    }
+    memory = {
+        "weight": WEIGHT_BYTES * shape.n_parameters,
+        "trained": TRAINED_BYTES * trained,
+        "activation": ACTIVATION_BYTES * workload.tokens * shape.hidden * shape.n_blocks,
+    }
+    devices = math.ceil(sum(memory.values()) / processor.memory.value)
+    slopes = {each: n * each.gradient_circuits for each, n in runs.items()}
+    with_slopes = {each: n + slopes[each] for each, n in runs.items()}
+    quantum = functools.partial(quantum_seconds, workload.shots, quantum_processor)
+    return Cost(
+        model=shape.name,
+        method=method or str(getattr(config.peft_type, "value", config.peft_type)).lower(),
+        trainable_parameters=trained,
+        base_parameters=shape.n_parameters,
+        base_flops=operations["base"],
+        adapter_flops=operations["adapter"],
+        simulator_flops=operations["simulator"],
+        memory_bytes=memory,
+        processor=processor.name,
+        devices=devices,
+        seconds=_seconds(operations, memory, processor, devices),
+        circuit=max(runs, key=lambda each: each.qubits, default=None),
+        circuits=sum(runs.values()),
+        gradient_circuits=sum(slopes.values()),
+        shots=sum(runs.values()) * workload.shots,
+        quantum_processor=quantum_processor.name,
+        quantum_forward_seconds=quantum(runs),
+        quantum_step_seconds=quantum(with_slopes),
+    )
+
+
+def cost_table(
+    configs: Mapping[str, PeftConfig], shapes: Mapping[str, ModelShape] | list[str], **options
+) -> list[dict]:
+    """A row for each model and method, side by side; options as for `cost_of`.
+
+    "relative_parameters" compares with the first method on the same model.
+    """
+    named = {name: get_shape(name) for name in shapes} if isinstance(shapes, list) else shapes
+    rows = []
+    for shape in named.values():
+        costs = [cost_of(config, shape, method=name, **options) for name, config in configs.items()]
+        first = costs[0].trainable_parameters
+        rows += [
+            {**found.row(), "relative_parameters": found.trainable_parameters / first}
+            for found in costs
+        ]
+    return rows
+
+
+def adapted_layers_of(config: PeftConfig, shape: ModelShape) -> tuple[list[nn.Module], int]:
+    """The shape's adapted layers on the meta device, and how many parameters they train.
+
+    One block of peft's methods stands for all, which are alike; a method of ours may treat blocks
+    differently.
+    """
+    ours = isinstance(config, AdapterConfig) or getattr(config, "layers_to_transform", None)
+    tried = shape if ours else dataclasses.replace(shape, n_blocks=1)
+    times = 1 if ours else shape.n_blocks
+    config = copy.deepcopy(config)
+    config.task_type = None  # the skeleton has no head
+    config.target_modules = set(shape.targets(config.target_modules))
+    try:
+        skeleton = tried.skeleton(config.target_modules)
+        model = get_peft_model(skeleton, config, low_cpu_mem_usage=True)
+    except (TypeError, ValueError, NotImplementedError) as problem:
+        raise ValueError(f"this method cannot adapt {shape.name}: {problem}") from problem
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return [m for m in model.modules() if isinstance(m, BaseTunerLayer)] * times, trained * times
+
+
+def base_flops(shape: ModelShape, workload: Workload) -> int:
+    """Forward and backward of the frozen base, with causal attention.
+
+    A weight costs 2 operations a token forward and 2 backward, since it has no gradient itself;
+    attention's two products cost twice as much backward, since both of their factors have one.
+
+    Source:
+        Kaplan et al. 2020, arXiv:2001.08361, table 1, forward; backward with frozen weights is ours
+        [R].
+    """
+    weights = shape.block_parameters + shape.head_parameters
+    # scores, and values summed by them: 2 · 2 · width for each of length / 2 earlier tokens
+    attention = shape.n_blocks * 2 * shape.attention_width * workload.length
+    return workload.tokens * (4 * weights + 3 * attention)
+
+
+def circuit_runs(layers: list[nn.Module], tokens: int) -> dict[CircuitCost, int]:
+    """How often each circuit runs in a forward pass over all layers.
+
+    Once a token where it reads data, once a layer where it only makes weights.
+    """
+    runs: dict[CircuitCost, int] = collections.Counter()
+    for layer in layers:
+        for change in getattr(layer, "changes", {}).values():
+            for circuit in change.circuits():
+                runs[_count_circuit(circuit)] += tokens if circuit.n_inputs else 1
+    return runs
+
+
+_count_circuit = functools.lru_cache(maxsize=256)(count_circuit)
+
+
+def adapter_flops(config: PeftConfig, layers: list[nn.Module], tokens: int) -> int | None:
+    """Forward and backward of all adapters' matrix products for so many tokens.
+
+    Counted by torch while one layer of each size runs on few tokens, and drawn out in a straight
+    line.
+    """
+    total = 0.0
+    for layer in layers:
+        first = next(iter(layer.changes.values())) if isinstance(layer, AdapterLayer) else None
+        plain = getattr(first, "plain", False)
+        key = (config.to_dict().__repr__(), layer.in_features, layer.out_features, plain)
+        counted = _counted(_Held(key, config, layer))
+        if counted is None:
+            return None
+        few, many = counted
+        slope = (many - few) / (PROBED_TOKENS[1] - PROBED_TOKENS[0])
+        total += few + slope * (tokens - PROBED_TOKENS[0])
+    return round(total)
+
+
+class _Held:
+    """A layer to count on, looked up by what decides the count."""
+
+    def __init__(self, key: tuple, config: PeftConfig, layer: nn.Module):
+        self.key, self.config, self.layer = key, config, layer
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@functools.lru_cache(maxsize=256)
+def _counted(held: _Held) -> tuple[int, int] | None:
+    """Operations at each number of `PROBED_TOKENS`."""
+    ours = isinstance(held.layer, AdapterLayer)
+    run = _run_ours if ours else _run_pefts
+    try:
+        few, many = (run(held, tokens) for tokens in PROBED_TOKENS)
+    except NotImplementedError:  # an operation that torch cannot run without numbers
+        return None
+    return few, many
+
+
+def _run_ours(held: _Held, tokens: int) -> int:
+    """On real tensors, since circuits need numbers; there is no base weight among them."""
+    change = next(iter(held.layer.changes.values()))
+    with torch.random.fork_rng(devices=[]):
+        tensors = {name: torch.zeros(s.shape) for name, s in change.tensors().items()}
+        change.initialise(tensors)
+    for name, spec in change.tensors().items():
+        tensors[name].requires_grad_(spec.trainable)
+    x = torch.zeros(tokens, change.layer.in_features, requires_grad=True)
+    return _matrix_flops(lambda: change.delta(tensors, x))
+
+
+def _run_pefts(held: _Held, tokens: int) -> int:
+    """On the meta device, less the frozen layer's own products."""
+    layer = held.layer
+    x = torch.empty(tokens, layer.in_features, device="meta", requires_grad=True)
+    return _matrix_flops(lambda: layer(x)) - 4 * tokens * layer.in_features * layer.out_features
+
+
+def _matrix_flops(forward) -> int:
+    with FlopCounterMode(display=False) as counter, torch.enable_grad():
+        forward().sum().backward()
+    return counter.get_total_flops()
+
+
+def _seconds(operations: dict, memory: dict, processor: Processor, devices: int) -> float:
+    """The longer of computing and of moving what a step moves; then its circuits."""
+    products = operations["base"] + (operations["adapter"] or 0)
+    compute = products / (processor.flops.value * processor.efficiency.value)
+    moved = 2 * memory["weight"] + memory["trained"] + 2 * memory["activation"]
+    circuits = operations["simulator"] / processor.simulation.value
+    return (max(compute, moved / processor.bandwidth.value) + circuits) / devices
+
+
+def quantum_seconds(
+    shots: int, qpu: QuantumProcessor, runs: Mapping[CircuitCost, int]
+) -> float | None:
+    """Shots one after another and their jobs' overhead; other people's queues are left out."""
+    if not runs:
+        return None
+    jobs = math.ceil(sum(runs.values()) / qpu.circuits_per_job.value)
+    taken = sum(n * shots * circuit.shot_seconds(qpu) for circuit, n in runs.items())
+    return taken + jobs * qpu.job_overhead.value
