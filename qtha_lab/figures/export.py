@@ -141,7 +141,7 @@ details {{ margin-top: 1rem; overflow-x: auto; }}
 <figcaption>{escape(figure.caption)}</figcaption>
 </figure>
 <details><summary>The numbers</summary>
-{figure.table.html()}
+{figure.table.html(ink=look.inks.text, paper=look.inks.paper)}
 </details>
 </body>
 </html>

@@ -74,6 +74,7 @@ def pareto(
         "that overlap leave the order open."
     )
     names = {"label": "method", "cost": cost, "quality": quality}
+    names |= {"quality_low": "smallest", "quality_high": "largest"}
     records = [{names.get(k, k): v for k, v in p.items()} for p in points]
     draw = functools.partial(_draw, points, best, cost, quality)
     return Figure(f"pareto_{quality}_{cost}", draw, caption, alt, Table.of(records), theme, title)

@@ -64,11 +64,13 @@ class Table:
         writer.writerows(self.rows)
         return file.getvalue()
 
-    def html(self, title: str | None = None) -> str:
-        """An HTML fragment made by great_tables."""
+    def html(self, title: str | None = None, ink: str = "#333333", paper: str | None = None) -> str:
+        """An HTML fragment made by great_tables, in the colours of a page."""
         head = [labels.axis(name) for name in self.columns]
         made = self._laid_out(head, self.cells(), title)
-        return made.tab_options(table_font_names=["Helvetica", "Arial"]).as_raw_html()
+        paper = paper or "transparent"
+        made = made.tab_options(table_font_names=["Helvetica", "Arial"], table_font_color=ink)
+        return made.tab_options(table_background_color=paper).as_raw_html()
 
     def latex(self, caption: str | None = None) -> str:
         """A LaTeX `table` with booktabs rules, laid out by great_tables."""
@@ -97,7 +99,7 @@ class Table:
         return made.tab_header(title=title) if title else made
 
     def _repr_html_(self) -> str:
-        return self.html()
+        return self.html(paper="#ffffff")
 
 
 def plain(value: Any) -> Any:
