@@ -1,5 +1,6 @@
 """PennyLane devices by name: shots, noise, slopes, the cache, failing plugins, refusals."""
 
+import concurrent.futures
 import functools
 import math
 import time
@@ -162,7 +163,7 @@ def test_a_circuit_in_u3_and_cz_is_the_same_circuit(circuit, seed):
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randn(circuit.n_inputs, dtype=torch.float64, generator=generator)
     params = torch.randn(circuit.n_params, dtype=torch.float64, generator=generator)
-    found = probs(circuit, inputs, params, "device:reference.qubit(basis=u3_cz,cache=false)")
+    found = probs(circuit, inputs, params, "device:reference.qubit(basis=u3_cz)")
     torch.testing.assert_close(found, probs(circuit, inputs, params, "torch"))
 
 
@@ -190,6 +191,13 @@ def test_strings_are_read_from_the_same_shots():
     z0, z1, both, identity = expval(bell, ["Z0", "Z1", "Z0 Z1", "I"], NONE, NONE, engine)
     assert z0 == z1  # each shot finds both halves alike
     assert both == identity == 1
+
+
+def test_equal_circuits_have_samples_of_their_own_unless_they_are_kept():
+    inputs = torch.full((20, 1), 1.5, dtype=torch.float64)
+    engine = "device:default.qubit(shots=50,seed=1,cache=false)"
+    assert len(expval_z(TURN, inputs, NONE, engine).unique()) > 3
+    assert len(expval_z(TURN, inputs, NONE, "device:default.qubit(shots=50)").unique()) == 1
 
 
 # slopes
@@ -229,7 +237,8 @@ def test_slopes_from_shots_are_unbiased():
 
 
 @pytest.mark.parametrize(
-    "device", ["lightning.qubit", "default.mixed", "reference.qubit(cache=false)"]
+    "device",
+    ["lightning.qubit", "default.mixed", "reference.qubit", "default.qubit(cache=true,digits=15)"],
 )
 def test_exact_devices_give_exact_slopes_also_of_probabilities(device):
     inputs = torch.tensor([[0.4, -1.1]], dtype=torch.float64)
@@ -368,6 +377,19 @@ def test_a_job_that_hangs_is_left_after_the_time_limit(flaky):
         expval_z(TURN, BATCH, NONE, "device:qtha.flaky(time_limit=0.05,retries=0)")
     found = expval_z(TURN, BATCH, NONE, "device:qtha.flaky(time_limit=60)")
     torch.testing.assert_close(found, BATCH.cos(), atol=1e-4, rtol=0)
+
+
+def test_many_workers_keep_results_in_one_file(flaky):
+    def run(i):
+        return expval_z(TURN, BATCH[i : i + 3], NONE, "device:qtha.flaky")
+
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        found = list(pool.map(run, range(5)))
+    for i, values in enumerate(found):
+        torch.testing.assert_close(values, BATCH[i : i + 3].cos(), atol=1e-4, rtol=0)
+    before = flaky.jobs
+    expval_z(TURN, BATCH, NONE, "device:qtha.flaky")
+    assert flaky.jobs == before
 
 
 def test_equal_circuits_are_run_once_and_plugins_have_slopes_of_the_counted_cost(flaky):

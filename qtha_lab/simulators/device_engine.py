@@ -73,7 +73,7 @@ def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
     if _is_plain(spec):
         return 1, 1
     tapes = _tapes(circuit, readout, spec)
-    shifts = 1 if _adjoint(tapes) else device_slopes.n_shifts(tapes, tapes.slots)
+    shifts = 1 if _adjoint(tapes) else device_slopes.n_shifts(tapes.slots)
     of_start = 2 * circuit.n_inputs if circuit.start == "amplitudes" else 0
     return 1, shifts + of_start
 
@@ -107,12 +107,11 @@ class _OneByOne(torch.autograd.Function):
     def forward(ctx, inputs: Tensor, params: Tensor, tapes: Tapes) -> Tensor:
         ctx.save_for_backward(inputs, params)
         ctx.tapes = tapes
-        angles = params.numpy()
-        finished = (tapes.finish(tapes.ops(x, angles)) for x in inputs.numpy())
         if not tapes.read:
             return inputs.new_ones(len(inputs), tapes.n_values)
-        rows = device_jobs.run_tapes(tapes.spec, tapes.circuit.n_qubits, finished, len(inputs))
-        return torch.from_numpy(tapes.values(rows))
+        batch = tapes.rows(inputs.numpy(), params.numpy())
+        measured = device_jobs.run_rows(tapes, [batch], len(batch))
+        return torch.from_numpy(tapes.values(measured))
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -124,16 +123,16 @@ class _OneByOne(torch.autograd.Function):
 
 def _slopes(tapes: Tapes, inputs, params, grad, wanted):
     """Slopes of inputs and params, by the cheapest way the device has."""
-    names = [n for n, is_wanted in zip(("input", "param"), wanted, strict=False) if is_wanted]
-    slots = [slot for slot in tapes.slots if slot.angle.source in names] if tapes.read else []
-    slopes = inputs[:, :0]
+    sources = [n for n, is_wanted in zip(("input", "param"), wanted, strict=False) if is_wanted]
+    slots = [slot for slot in tapes.slots if slot.angle.source in sources] if tapes.read else []
+    batch, slopes = tapes.rows(inputs, params), inputs[:, :0]
     if slots and _adjoint(tapes):
-        slots, slopes = tapes.slots, device_slopes.adjoint_slopes(tapes, inputs, params, grad)
+        slots, slopes = tapes.slots, device_slopes.adjoint_slopes(tapes, batch, grad)
     elif slots:
-        slopes = device_slopes.shift_slopes(tapes, inputs, params, grad, slots)
+        slopes = device_slopes.shift_slopes(tapes, batch, grad, slots)
     found = device_slopes.by_source(slots, slopes, inputs.shape[1], len(params))
-    if tapes.circuit.start == "amplitudes" and "input" in names and tapes.read:
-        return device_slopes.amplitude_slopes(tapes, inputs, params, grad), found[1]
+    if tapes.circuit.start == "amplitudes" and "input" in sources and tapes.read:
+        return device_slopes.amplitude_slopes(tapes, batch, grad), found[1]
     return found
 
 

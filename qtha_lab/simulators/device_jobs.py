@@ -5,6 +5,7 @@ What a job brings home is in the cache before the next one starts.
 
 import functools
 import hashlib
+import itertools
 import queue
 import threading
 import time
@@ -14,75 +15,73 @@ import numpy as np
 
 from qtha_lab.simulators import device_cache, device_plugins
 from qtha_lab.simulators.device_options import Spec
+from qtha_lab.simulators.device_tapes import Rows, Tapes
 
 
-def run_tapes(
-    spec: Spec, n_qubits: int, finished: Iterable[tuple[str, object]], total: int
-) -> np.ndarray:
-    """Run finished tapes (see `Tapes.finish`).
+def run_rows(tapes: Tapes, blocks: Iterable[Rows], total: int) -> np.ndarray:
+    """Run circuits.
 
     Args:
-        spec: Where and how.
-        n_qubits: Qubits of the device.
-        finished: Names and tapes, made as they are needed.
-        total: How many there are.
+        tapes: What to run, where and how.
+        blocks: Their numbers, made as they are needed.
+        total: How many circuits there are.
 
     Returns:
-        What was measured, (tapes, numbers a tape).
+        What was measured, (circuits, numbers a circuit).
 
     Raises:
         RuntimeError: If a job fails for good, with how much is done.
     """
-    work = _Work(spec, n_qubits, total)
-    for number, (key, tape) in enumerate(finished):
-        work.add(key if spec.is_cached else f"{key} {number}", tape)
-    work.submit()
-    return np.stack([work.results[key] for key in work.order])
+    work = _Work(tapes, total)
+    size = tapes.spec.options.batch_size
+    for block in blocks:
+        for first in range(0, len(block), size):
+            work.add(tapes.finish(block.take(slice(first, first + size))))
+    work.submit(least=1)
+    return np.stack([work.results[name] for name in work.order])
 
 
 class _Work:
-    """One call's tapes: which wait, and what is known."""
+    """One call's circuits: which wait, and what is known."""
 
-    def __init__(self, spec: Spec, n_qubits: int, total: int):
-        self.spec, self.n_qubits, self.total = spec, n_qubits, total
+    def __init__(self, tapes: Tapes, total: int):
+        self.tapes, self.spec, self.total = tapes, tapes.spec, total
         self.order: list[str] = []
         self.results: dict[str, np.ndarray] = {}
-        self.seen: dict[str, object] = {}  # not yet looked up
-        self.waiting: dict[str, object] = {}  # looked up in vain
+        self.waiting: dict[str, Rows] = {}
 
-    def add(self, key: str, tape) -> None:
-        self.order.append(key)
-        if key not in self.results and key not in self.waiting:
-            self.seen[key] = tape
-        if len(self.seen) >= self.spec.options.batch_size:
-            self.look_up()
-        while len(self.waiting) >= self.spec.options.batch_size:
-            self.submit_some()
-
-    def submit(self) -> None:
-        self.look_up()
-        while self.waiting:
-            self.submit_some()
-
-    def look_up(self) -> None:
+    def add(self, rows: Rows) -> None:
+        """Look the rows up, let the others wait, and run what fills a job."""
         if self.spec.is_cached:
-            self.results |= device_cache.look_up(self.seen)
-        self.waiting |= {key: t for key, t in self.seen.items() if key not in self.results}
-        self.seen.clear()
+            names = self.tapes.names(rows)
+            self.results |= device_cache.look_up(set(names) - self.results.keys())
+        else:  # equal circuits are run apart, each with shots of its own
+            names = [str(len(self.order) + i) for i in range(len(rows))]
+        self.order += names
+        for i, name in enumerate(names):
+            if name not in self.results and name not in self.waiting:
+                self.waiting[name] = rows.take([i])
+        self.submit(least=self.spec.options.batch_size)
 
-    def submit_some(self) -> None:
+    def submit(self, least: int) -> None:
+        """Run jobs while at least so many circuits wait."""
+        while len(self.waiting) >= least:
+            self._submit_job()
+
+    def _submit_job(self) -> None:
         """Run one job, and keep what it brings."""
-        keys = list(self.waiting)[: self.spec.options.batch_size]
+        names = list(itertools.islice(self.waiting, self.spec.options.batch_size))
+        rows = joined([self.waiting[name] for name in names])
         try:
-            rows = _tried(self.spec, self.n_qubits, [self.waiting[key] for key in keys], keys)
+            measured = _tried(self.tapes, rows)
         except Exception as reason:
             raise RuntimeError(self._failure(reason)) from reason
-        brought = dict(zip(keys, rows, strict=True))
+        brought = dict(zip(names, measured, strict=True))
         if self.spec.is_cached:
             device_cache.keep(brought, self.spec.device)
         self.results |= brought
-        for key in keys:
-            del self.waiting[key]
+        for name in names:
+            del self.waiting[name]
 
     def _failure(self, reason: Exception) -> str:
         done = sum(key in self.results for key in self.order)
@@ -98,32 +97,26 @@ class _Work:
         )
 
 
-def _tried(spec: Spec, n_qubits: int, tapes: list, keys: list[str]) -> list[np.ndarray]:
+def _tried(tapes: Tapes, rows: Rows) -> np.ndarray:
     """Run one job, again after a growing wait if it fails; simulators here fail only once."""
-    tries = 1 if device_plugins.is_local(spec.device) else 1 + spec.options.retries
-    for attempt in range(tries):
+    options, local = tapes.spec.options, device_plugins.is_local(tapes.spec.device)
+    tries = 1 if local else 1 + options.retries
+    for attempt in itertools.count(1):
         try:
-            device = _device_for(spec, n_qubits, keys, fresh=attempt > 0)
-            return _in_time(spec.options.time_limit, lambda: _run_job(device, tapes))  # noqa: B023
+            made = _device_for(tapes, rows, fresh=attempt > 1)
+            return _in_time(options.time_limit, functools.partial(_run_job, tapes, rows, made))
         except Exception:
-            if attempt == tries - 1:
+            if attempt == tries:
                 raise
-            time.sleep(spec.options.backoff * 2**attempt)
-    raise AssertionError
+            time.sleep(options.backoff * 2 ** (attempt - 1))
+    raise AssertionError("the count has no end")
 
 
-def _run_job(device, tapes: list) -> list[np.ndarray]:
+def _run_job(tapes: Tapes, rows: Rows, made) -> np.ndarray:
     """One list of tapes, which a plugin sends as one job."""
     import pennylane as qml
 
-    found = qml.execute(tapes, device, diff_method=None, cache=False)
-    return [flat(row) for row in found]
-
-
-def flat(found) -> np.ndarray:
-    """The numbers of one tape, which PennyLane gives as a number, an array or a tuple of them."""
-    parts = found if isinstance(found, tuple) else (found,)
-    return np.concatenate([np.atleast_1d(part) for part in parts]).astype(np.float64)
+    return tapes.measured(qml.execute(tapes.tapes(rows), made, diff_method=None, cache=False))
 
 
 def _in_time(limit: float | None, work):
@@ -148,11 +141,11 @@ def _in_time(limit: float | None, work):
     return found
 
 
-def _device_for(spec: Spec, n_qubits: int, keys: list[str], fresh: bool):
+def _device_for(tapes: Tapes, rows: Rows, fresh: bool):
     """The device of a job; with a seed a new one, whose samples depend on seed and circuits."""
-    seed = spec.options.seed
-    if seed is not None:
-        text = "\n".join([str(seed), *keys])
+    spec, n_qubits = tapes.spec, tapes.circuit.n_qubits
+    if spec.options.seed is not None:
+        text = "\n".join(tapes.names(rows))  # the seed is in every name
         drawn = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
         return device_plugins.start(spec.device, n_qubits, spec.own, drawn)
     if fresh:
@@ -164,3 +157,10 @@ def _device_for(spec: Spec, n_qubits: int, keys: list[str], fresh: bool):
 def device(spec: Spec, n_qubits: int):
     """A started device, kept for further calls."""
     return device_plugins.start(spec.device, n_qubits, spec.own)
+
+
+def joined(parts: list[Rows]) -> Rows:
+    """Rows below each other."""
+    starts = [part.starts for part in parts if part.starts is not None]
+    numbers = np.concatenate([part.numbers for part in parts])
+    return Rows(numbers, np.concatenate(starts) if starts else None)

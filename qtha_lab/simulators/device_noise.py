@@ -4,6 +4,7 @@ Every channel acts the same way whatever the angles are, so parameter-shift stay
 not placed on a grid and no SWAPs are added: a CZ may join any two of them.
 """
 
+import dataclasses
 import functools
 import itertools
 
@@ -43,56 +44,85 @@ def _pieces(kind: str, wires: tuple[int, ...], angle: Angle | None) -> list[Gate
     return [*itertools.chain(*ladder), turn, *itertools.chain(*ladder[::-1])]
 
 
-def merged(ops: list) -> list:
-    """One-qubit PennyLane operations between two CZ as one U3, up to a global phase."""
-    import pennylane as qml
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """An operation of PennyLane without its numbers."""
 
+    name: str
+    wires: tuple[int, ...]
+    n_numbers: int = 0
+    matrix: tuple | None = None
+
+    def operation(self, *numbers):
+        """The operation with its numbers, which may each be an array (rows,)."""
+        import pennylane as qml
+
+        if self.matrix is not None:
+            numbers = (np.array(self.matrix),)
+        return getattr(qml, self.name)(*numbers, wires=self.wires)
+
+
+def pieces_of(circuit: Circuit) -> list[Piece]:
+    """The gates of a circuit as they are."""
+    return [Piece(g.name, g.wires, len(g.angles), g.matrix) for g in circuit.gates]
+
+
+def merged(pieces: list[Piece], numbers: np.ndarray) -> tuple[list[Piece], np.ndarray]:
+    """One-qubit gates between two CZ as one U3, up to a global phase.
+
+    Which gates come out does not depend on the numbers (rows, numbers of all pieces): a turn by
+    nothing is a gate on a machine too.
+    """
     waiting: dict[int, np.ndarray] = {}
-    found = []
+    found: list[Piece] = []
+    columns: list[np.ndarray] = []
 
     def flush(wires) -> None:
-        found.extend(qml.U3(*_u3(waiting.pop(w)), wires=w) for w in wires if w in waiting)
+        for wire in wires:
+            if wire in waiting:
+                found.append(Piece("U3", (wire,), 3))
+                columns.extend(_u3(waiting.pop(wire)))
 
-    for op in ops:
-        if len(op.wires) == 1:
-            before = waiting.get(op.wires[0], np.eye(2))
-            waiting[op.wires[0]] = op.matrix() @ before
+    at = 0
+    for piece in pieces:
+        own = numbers[:, at : at + piece.n_numbers].T
+        at += piece.n_numbers
+        if len(piece.wires) == 1:
+            before = waiting.get(piece.wires[0], np.eye(2))
+            waiting[piece.wires[0]] = piece.operation(*own).matrix() @ before
         else:
-            flush(op.wires)
-            found.append(op)
+            flush(piece.wires)
+            found.append(piece)
     flush(sorted(waiting))
-    return found
+    filled = [np.broadcast_to(column, len(numbers)) for column in columns]
+    return found, np.stack(filled, 1) if filled else numbers[:, :0]
 
 
-def _u3(matrix: np.ndarray) -> tuple[float, float, float]:
-    """The angles θ, φ, λ of a 2×2 unitary, up to a global phase."""
-    (a, b), (c, d) = matrix
+def _u3(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The angles θ, φ, λ of 2×2 unitaries, (..., 2, 2), up to a global phase."""
+    a, b, c, d = (matrix[..., i, j] for i in (0, 1) for j in (0, 1))
     theta = 2 * np.arctan2(abs(c), abs(a))
-    if abs(a) < 1e-9:
-        return np.pi, float(np.angle(-c / b)), 0.0
-    if abs(c) < 1e-9:
-        return 0.0, float(np.angle(d / a)), 0.0
-    return float(theta), float(np.angle(c / a)), float(np.angle(-b / a))
+    flips, keeps = abs(a) < 1e-9, abs(c) < 1e-9  # only φ - λ, only φ + λ is there to be known
+    phi = np.where(flips, np.angle(-c * b.conj()), np.angle(c * a.conj()))
+    phi = np.where(keeps, np.angle(d * a.conj()), phi)
+    return theta, phi, np.where(flips | keeps, 0.0, np.angle(-b * a.conj()))
 
 
-def with_channels(ops: list, n_qubits: int, options) -> list:
-    """Depolarizing after every gate, and before the end what makes a 0 read as 1 and back."""
-    import pennylane as qml
-
-    chances = {1: options.depolarizing_1q, 2: options.depolarizing_2q}
-    found = []
-    for op in ops:
-        found.append(op)
-        chance = 0.0 if isinstance(op, qml.operation.StatePrepBase) else chances[len(op.wires)]
-        if chance:
-            found.append(_channel(_depolarizing(chance, len(op.wires)), op.wires))
-    if options.readout_0to1 or options.readout_1to0:
-        confused = _readout(options.readout_0to1, options.readout_1to0)
-        found += [_channel(confused, wire) for wire in range(n_qubits)]
-    return found
+def channel_after(wires: tuple[int, ...], options):
+    """What depolarizes the qubits of a gate, None if nothing does."""
+    chance = options.depolarizing_1q if len(wires) == 1 else options.depolarizing_2q
+    return _channel(_depolarizing(chance, len(wires)), wires) if chance else None
 
 
-def _channel(kraus: tuple[np.ndarray, ...], wires):
+def channels_at_end(n_qubits: int, options) -> list:
+    """What makes a 0 read as 1, and back."""
+    if not (options.readout_0to1 or options.readout_1to0):
+        return []
+    confused = _readout(options.readout_0to1, options.readout_1to0)
+    return [_channel(confused, (wire,)) for wire in range(n_qubits)]
+
+
+def _channel(kraus: tuple[np.ndarray, ...], wires: tuple[int, ...]):
     import pennylane as qml
 
     return qml.QubitChannel(list(kraus), wires=wires)

@@ -8,13 +8,11 @@ import functools
 
 import numpy as np
 
-from qtha_lab.simulators.device_jobs import device, flat, run_tapes
-from qtha_lab.simulators.device_tapes import Slot, Tapes
+from qtha_lab.simulators.device_jobs import device, run_rows
+from qtha_lab.simulators.device_tapes import Rows, Slot, Tapes
 
 
-def shift_slopes(
-    tapes: Tapes, inputs: np.ndarray, params: np.ndarray, grad: np.ndarray, slots: list[Slot]
-) -> np.ndarray:
+def shift_slopes(tapes: Tapes, batch: Rows, grad: np.ndarray, slots: list[Slot]) -> np.ndarray:
     """Slopes by parameter-shift, (batch, slots): two circuits an angle, four of a controlled turn.
 
     Exact for sampled and noisy devices too: gates move one at a time, and no channel moves with them.
@@ -23,53 +21,46 @@ def shift_slopes(
         Mitarai et al. 2018, arXiv:1803.00745; Schuld et al. 2019, arXiv:1811.11184; for controlled
         turns Anselmetti et al. 2021, arXiv:2104.05695. The rules are PennyLane's.
     """
-    rules = _rules(tapes, slots)
-
-    def finished():
-        for x in inputs:
-            ops = tapes.ops(x, params)
-            for slot, rule in zip(slots, rules, strict=True):
-                yield from (tapes.finish(tapes.shifted(ops, slot, s)) for _, s in rule)
-
-    n_terms = sum(map(len, rules))
-    rows = run_tapes(tapes.spec, tapes.circuit.n_qubits, finished(), len(inputs) * n_terms)
-    rows = rows.reshape(len(inputs), n_terms, -1)
-    terms = np.einsum("btm,bm->bt", rows, grad[:, tapes.read])
-    weighted = terms * np.array([weight for rule in rules for weight, _ in rule])
-    starts = np.cumsum([0, *map(len, rules)])[:-1]
+    terms = [(slot.column, *term) for slot in slots for term in _rule(slot.frequencies)]
+    columns, weights, amounts = (np.array(part) for part in zip(*terms, strict=True))
+    shifts = np.zeros((len(terms), batch.numbers.shape[1]))
+    shifts[np.arange(len(terms)), columns] = amounts
+    blocks = (_spread(batch.take([i]), shifts) for i in range(len(batch)))
+    measured = run_rows(tapes, blocks, len(batch) * len(terms))
+    measured = measured.reshape(len(batch), len(terms), -1)
+    weighted = np.einsum("btm,bm->bt", measured, grad[:, tapes.read]) * weights
+    starts = np.cumsum([0] + [len(_rule(slot.frequencies)) for slot in slots])[:-1]
     return np.add.reduceat(weighted, starts, axis=1)
 
 
-def n_shifts(tapes: Tapes, slots: list[Slot]) -> int:
+def _spread(row: Rows, shifts: np.ndarray) -> Rows:
+    """One row for every shift."""
+    starts = None if row.starts is None else row.starts.repeat(len(shifts), 0)
+    return Rows(row.numbers + shifts, starts)
+
+
+def n_shifts(slots: list[Slot]) -> int:
     """Circuits that parameter-shift runs for one sample."""
-    return sum(map(len, _rules(tapes, slots)))
-
-
-def _rules(tapes: Tapes, slots: list[Slot]) -> list[tuple[tuple[float, float], ...]]:
-    """For each slot the weights and shifts whose weighted sum is the slope."""
-    circuit = tapes.circuit
-    ops = tapes.ops(np.ones(circuit.n_inputs), np.ones(circuit.n_params))
-    return [_rule(tuple(ops[s.op].parameter_frequencies[s.place])) for s in slots]
+    return sum(len(_rule(slot.frequencies)) for slot in slots)
 
 
 @functools.cache
 def _rule(frequencies: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
+    """The weights and shifts whose weighted sum is the slope."""
     from pennylane.gradients import generate_shift_rule
 
     return tuple((float(w), float(s)) for w, s in generate_shift_rule(frequencies))
 
 
-def adjoint_slopes(
-    tapes: Tapes, inputs: np.ndarray, params: np.ndarray, grad: np.ndarray
-) -> np.ndarray:
+def adjoint_slopes(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarray:
     """Slopes by the device's own adjoint walk, (batch, slots)."""
     started = device(tapes.spec, tapes.circuit.n_qubits)
-    scripts = [_with_slots(tapes, tapes.ops(x, params)) for x in inputs]
+    scripts = _with_slots(tapes, batch)
     config = started.setup_execution_config(_adjoint(), scripts[0])
     ready, _ = started.preprocess_transforms(config)(scripts)
     back = [tuple(row) if len(row) > 1 else row[0] for row in grad[:, tapes.read]]
     found = started.compute_vjp(ready, back, config)
-    return np.stack([flat(row) for row in found]).reshape(len(inputs), len(tapes.slots))
+    return np.array(found, dtype=np.float64).reshape(len(batch), len(tapes.slots))
 
 
 def has_adjoint(tapes: Tapes) -> bool:
@@ -78,10 +69,10 @@ def has_adjoint(tapes: Tapes) -> bool:
     exact = options.shots is None and not options.is_noisy and not options.basis
     if not exact or tapes.readout.kind != "strings":
         return False
-    ops = tapes.ops(np.ones(circuit.n_inputs), np.ones(circuit.n_params))
+    batch = tapes.rows(np.ones((1, circuit.n_inputs)), np.ones(circuit.n_params))
     started = device(tapes.spec, circuit.n_qubits)
     try:
-        return bool(started.supports_derivatives(_adjoint(), _with_slots(tapes, ops)))
+        return bool(started.supports_derivatives(_adjoint(), _with_slots(tapes, batch)[0]))
     except Exception:  # a device's refusal takes many forms
         return False
 
@@ -94,30 +85,36 @@ def _adjoint():
     )
 
 
-def _with_slots(tapes: Tapes, ops: list):
-    _, script = tapes.finish(ops)
-    before = np.cumsum([0, *(len(op.data) for op in script.operations)])
-    script.trainable_params = [int(before[slot.op]) + slot.place for slot in tapes.slots]
-    return script
+def _with_slots(tapes: Tapes, batch: Rows) -> list:
+    """A tape for each row, whose trainable numbers are the slots."""
+    scripts = tapes.tapes(tapes.finish(batch), together=False)
+    places, at = [], int(batch.starts is not None)
+    for piece in tapes.final_pieces:
+        places += range(at, at + piece.n_numbers)
+        at += piece.n_numbers or int(piece.matrix is not None)
+    for script in scripts:
+        script.trainable_params = [places[slot.column] for slot in tapes.slots]
+    return scripts
 
 
-def amplitude_slopes(
-    tapes: Tapes, inputs: np.ndarray, params: np.ndarray, grad: np.ndarray
-) -> np.ndarray:
+def amplitude_slopes(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarray:
     """Slopes by the amplitudes a circuit starts in, (batch, 2^n), by 2 · 2^n circuits a sample.
 
     What is read is a quadratic form f(x) = xᵀMx of a real start, also behind channels, so
     ∂f/∂x_k = (f(x + e_k) - f(x - e_k)) / 2, each f measured on the unit vector and scaled back.
     """
-    batch, size = inputs.shape
-    moved = inputs[:, None, None, :] + np.eye(size)[:, None, :] * np.array([1.0, -1.0])[:, None]
+    count, size = batch.starts.shape
+    signed = np.stack([np.eye(size), -np.eye(size)], 1)  # (k, sign, size)
+    moved = batch.starts[:, None, None, :] + signed
     squared = np.square(moved).sum(-1)
-    moved[squared < 1e-12] = np.eye(size)[0]  # f(0) = 0: what is measured there counts nothing
-    squared[squared < 1e-12] = 0.0
-    starts = (moved / np.linalg.norm(moved, axis=-1, keepdims=True)).reshape(-1, size)
-    finished = (tapes.finish(tapes.ops(x, params)) for x in starts)
-    rows = run_tapes(tapes.spec, tapes.circuit.n_qubits, finished, len(starts))
-    terms = np.einsum("bksm,bm->bks", rows.reshape(batch, size, 2, -1), grad[:, tapes.read])
+    none = squared < 1e-12
+    moved[none], squared[none] = np.eye(size)[0], 0.0  # f(0) = 0, whatever is measured there
+    blocks = (
+        Rows(np.tile(batch.numbers[i], (2 * size, 1)), moved[i].reshape(-1, size))
+        for i in range(count)
+    )
+    measured = run_rows(tapes, blocks, count * 2 * size).reshape(count, size, 2, -1)
+    terms = np.einsum("bksm,bm->bks", measured, grad[:, tapes.read])
     return (terms * squared * np.array([0.5, -0.5])).sum(-1)
 
 

@@ -1,7 +1,7 @@
-"""A circuit as tapes: PennyLane's form of one circuit with numbers for its angles.
+"""A circuit as tapes, PennyLane's form of one circuit: a list of operations and rows of numbers.
 
-A tape is made for a sample, shifted where parameter-shift asks for it, and finished: rewritten in
-the machine's basis, rounded, given its noise and its measurements. Runs nothing.
+Rows differ in their numbers only, those of one sample or one shift each; they are rewritten in the
+machine's basis and rounded here, named for the cache, and made into tapes. Runs nothing.
 """
 
 import dataclasses
@@ -11,71 +11,154 @@ import json
 
 import numpy as np
 
-from qtha_lab.circuits import Angle, Circuit, Gate, Readout, to_pennylane
-from qtha_lab.simulators.device_noise import in_turns_and_cz, merged, with_channels
+from qtha_lab.circuits import Angle, Circuit, Gate, Readout
+from qtha_lab.simulators.device_noise import (
+    Piece,
+    channel_after,
+    channels_at_end,
+    in_turns_and_cz,
+    merged,
+    pieces_of,
+)
 from qtha_lab.simulators.device_options import DeviceOptions, Spec
 
-_EXACT_DIGITS = 12  # of the entries of matrices and states, which are never rounded
+_START_DIGITS = 12  # of amplitudes in a name; they are run as they are
+_TOGETHER_AMPLITUDES = 2**22  # of a tape that takes many rows at once: 64 MB
 
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-    """An angle that is not constant: number `place` of operation `op` of a tape."""
+    """An angle that is not constant, and the frequencies its turn brings into expectations."""
 
-    op: int
-    place: int
+    column: int
     angle: Angle
+    frequencies: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Circuits that differ in numbers only: angles (rows, n) and, if any, starts (rows, 2^n_qubits)."""
+
+    numbers: np.ndarray
+    starts: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, which) -> "Rows":
+        """Some of the rows."""
+        return Rows(self.numbers[which], None if self.starts is None else self.starts[which])
 
 
 class Tapes:
     """Makes the tapes of a circuit for one device."""
 
     def __init__(self, circuit: Circuit, readout: Readout, spec: Spec):
-        self.spec = spec
+        self.spec, self.readout = spec, readout
         self.circuit = _written_for(circuit, spec.options)
-        self.readout = readout
-        self.n_first = int(circuit.start == "amplitudes")  # operations before the first gate
-        self.slots = [
-            Slot(self.n_first + number, place, angle)
-            for number, gate in enumerate(self.circuit.gates)
-            for place, angle in enumerate(gate.angles)
-            if angle.source != "const"
-        ]
+        self.pieces = pieces_of(self.circuit)
+        self.angles = [angle for gate in self.circuit.gates for angle in gate.angles]
         self.n_values = readout.size(circuit.n_qubits)
         strings = readout.strings if readout.kind == "strings" else [()] * self.n_values
         self.read = [i for i, s in enumerate(strings) if s or readout.kind == "probs"]
 
-    def ops(self, x: np.ndarray, params: np.ndarray) -> list:
-        """The operations for one sample, x (n_inputs,)."""
-        return to_pennylane(self.circuit, x, params)
-
-    def shifted(self, ops: list, slot: Slot, amount: float) -> list:
-        """The operations with one angle moved; all others are shared."""
-        op = ops[slot.op]
-        numbers = list(op.data)
-        numbers[slot.place] = numbers[slot.place] + amount
-        return [*ops[: slot.op], type(op)(*numbers, wires=op.wires), *ops[slot.op + 1 :]]
-
-    def finish(self, ops: list) -> tuple[str, "object"]:
-        """A tape ready to be run, and the name its result is kept under ("" if it is not kept)."""
-        from pennylane.tape import QuantumScript
-
-        options, key = self.spec.options, ""
-        if options.basis:
-            ops = merged(ops)
-        if self.spec.is_cached:
-            ops = [_rounded(op, options.digits) for op in ops]
-        if self.spec.is_cached or options.seed is not None:
-            key = self._key(ops)
-        if options.is_noisy:
-            ops = with_channels(ops, self.circuit.n_qubits, options)
-        return key, QuantumScript(ops, self._measurements, shots=options.shots)
-
-    def values(self, rows: np.ndarray) -> np.ndarray:
-        """What is read, (tapes, n_values), from what was measured: the identity reads 1."""
-        found = np.ones((len(rows), self.n_values))
-        found[:, self.read] = rows
+    @functools.cached_property
+    def slots(self) -> list[Slot]:
+        """Every angle that reads an input or a parameter."""
+        found, column = [], 0
+        for piece, gate in zip(self.pieces, self.circuit.gates, strict=True):
+            if any(angle.source != "const" for angle in gate.angles):
+                frequencies = piece.operation(*[1.0] * piece.n_numbers).parameter_frequencies
+                found += [
+                    Slot(column + place, angle, tuple(frequencies[place]))
+                    for place, angle in enumerate(gate.angles)
+                    if angle.source != "const"
+                ]
+            column += piece.n_numbers
         return found
+
+    def rows(self, inputs: np.ndarray, params: np.ndarray) -> Rows:
+        """The angles, and the starts, of a batch, inputs (batch, n_inputs)."""
+        numbers = np.empty((len(inputs), len(self.angles)))
+        for column, angle in enumerate(self.angles):
+            numbers[:, column] = angle.value(inputs, params)
+        return Rows(numbers, inputs if self.circuit.start == "amplitudes" else None)
+
+    def finish(self, rows: Rows) -> Rows:
+        """The rows as they are run: of U3 and CZ if that is the basis, rounded if they are kept."""
+        numbers = rows.numbers
+        if self.spec.options.basis:
+            numbers = merged(self.pieces, numbers)[1]
+        if self.spec.is_cached:
+            numbers = numbers.round(self.spec.options.digits) + 0.0  # not -0.0
+        return Rows(numbers, rows.starts)
+
+    def names(self, rows: Rows) -> list[str]:
+        """A name for each finished row, which every number that can change its result goes into."""
+        text = self._text
+        parts = [rows.numbers]
+        if rows.starts is not None:
+            parts.append(rows.starts.round(_START_DIGITS) + 0.0)
+        whole = np.concatenate(parts, 1).astype("<f8")
+        return [hashlib.sha256(text + row.tobytes()).hexdigest() for row in whole]
+
+    def tapes(self, rows: Rows, together: bool = True) -> list:
+        """Finished rows as tapes; where the device takes many rows a tape, as few as memory allows."""
+        takes_many = self.spec.device in ("default.qubit", "default.mixed") and together
+        if not takes_many or (not rows.numbers.shape[1] and rows.starts is None):
+            return [self._tape(rows.take([i])) for i in range(len(rows))]
+        amplitudes = (4 if ".mixed" in self.spec.device else 2) ** self.circuit.n_qubits
+        most = max(1, _TOGETHER_AMPLITUDES // amplitudes)
+        return [self._tape(rows.take(slice(i, i + most))) for i in range(0, len(rows), most)]
+
+    def measured(self, results: list) -> np.ndarray:
+        """What tapes gave, as (rows, numbers a row)."""
+        found = []
+        for of_tape in results:
+            parts = of_tape if isinstance(of_tape, tuple) else (of_tape,)
+            if self.readout.kind == "probs":
+                found.append(np.reshape(parts[0], (-1, self.n_values)))
+            else:
+                found.append(np.stack([np.atleast_1d(part) for part in parts], 1))
+        return np.concatenate(found).astype(np.float64)
+
+    def values(self, measured: np.ndarray) -> np.ndarray:
+        """What is read, (rows, n_values), from what was measured: the identity reads 1."""
+        found = np.ones((len(measured), self.n_values))
+        found[:, self.read] = measured
+        return found
+
+    def _tape(self, rows: Rows):
+        import pennylane as qml
+
+        columns = rows.numbers.T if len(rows) > 1 else rows.numbers[0]
+        wires, ops, at = range(self.circuit.n_qubits), [], 0
+        if rows.starts is not None:
+            start = rows.starts if len(rows) > 1 else rows.starts[0]
+            ops.append(qml.AmplitudeEmbedding(start, wires, normalize=True))
+        for piece, fixed, channel in self._parts:
+            numbers = columns[at : at + piece.n_numbers]
+            ops.append(piece.operation(*numbers) if piece.n_numbers else fixed)
+            at += piece.n_numbers
+            ops += [] if channel is None else [channel]
+        ops += channels_at_end(self.circuit.n_qubits, self.spec.options)
+        return qml.tape.QuantumScript(ops, self._measurements, shots=self.spec.options.shots)
+
+    @functools.cached_property
+    def final_pieces(self) -> list[Piece]:
+        """The operations of a finished row."""
+        if not self.spec.options.basis:
+            return self.pieces
+        return merged(self.pieces, np.zeros((1, len(self.angles))))[0]
+
+    @functools.cached_property
+    def _parts(self) -> list[tuple]:
+        """Every piece, its operation if it has no numbers, and the channel after it."""
+        options = self.spec.options
+        return [
+            (p, None if p.n_numbers else p.operation(), channel_after(p.wires, options))
+            for p in self.final_pieces
+        ]
 
     @functools.cached_property
     def _measurements(self) -> list:
@@ -86,26 +169,19 @@ class Tapes:
         strings = [self.readout.strings[i] for i in self.read]
         return [qml.expval(qml.prod(*map(qml.PauliZ, wires))) for wires in strings]
 
-    def _key(self, ops: list) -> str:
-        text = [[op.name, list(op.wires), *map(_numbers, op.data)] for op in ops]
+    @functools.cached_property
+    def _text(self) -> bytes:
+        """All of a circuit but its numbers, the device and its options."""
+        pieces = [(p.name, p.wires, _entries(p.matrix)) for p in self.final_pieces]
         whole = [
-            self.spec.meaning, self.circuit.n_qubits, self.readout.kind, self.readout.strings, text,
+            self.spec.meaning, self.circuit.n_qubits, self.readout.kind, self.readout.strings,
+            self.circuit.start, pieces,
         ]  # fmt: skip
-        return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
+        return json.dumps(whole).encode()
 
 
-def _rounded(op, digits: int):
-    if not op.data or any(np.ndim(number) for number in op.data):
-        return op
-    return type(op)(*(round(float(number), digits) for number in op.data), wires=op.wires)
-
-
-def _numbers(number) -> object:
-    """An angle as it is run, or the entries of a matrix or state."""
-    if np.ndim(number) == 0:
-        return float(number) + 0.0  # not -0.0
-    rounded = np.round(np.asarray(number, dtype=complex), _EXACT_DIGITS) + 0.0
-    return [rounded.real.tolist(), rounded.imag.tolist()]
+def _entries(matrix: tuple | None) -> list | None:
+    return None if matrix is None else [[(e.real, e.imag) for e in row] for row in matrix]
 
 
 def _written_for(circuit: Circuit, options: DeviceOptions) -> Circuit:
