@@ -8,7 +8,8 @@ import pytest
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.circuits.rows import gate_rows
 from qtha_lab.figures import labels, ticks
-from qtha_lab.figures.circuit import circuit_diagram, depth, hover
+from qtha_lab.figures.circuit import circuit_diagram, depth
+from qtha_lab.figures.circuit_page import hover
 from qtha_lab.figures.look import Look
 from qtha_lab.figures.mpo import largest_bonds, mpo_diagram, n_parameters
 from qtha_lab.figures.pareto import front, pareto
