@@ -1,0 +1,160 @@
+"""Where the gates of a circuit stand on a page, and the strokes, boxes and texts that show them.
+
+Draws rows of plain gates as `qtha_lab.figures.circuit` takes them; says nothing about them.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from qtha_lab.figures import theme as themes
+from qtha_lab.figures.canvas import Canvas
+from qtha_lab.figures.look import Look
+
+SHORT = {"Hadamard": "H", "PauliX": "X", "PauliY": "Y", "PauliZ": "Z", "PhaseShift": "Rϕ"}
+CONTROLLED = {
+    "CNOT": "X",
+    "CZ": "Z",
+    "CRX": "RX",
+    "CRY": "RY",
+    "CRZ": "RZ",
+    "ControlledPhaseShift": "Rϕ",
+}
+
+Gate = Mapping  # a GateRow of `circuit`
+
+
+def columns_of(n_qubits: int, gates: Sequence[Gate]) -> list[list[Gate]]:
+    """Gates that can stand one above the other, each as far left as it goes."""
+    free_from = [0] * n_qubits
+    columns: list[list[Gate]] = []
+    for gate in gates:
+        covered = range(min(gate["wires"]), max(gate["wires"]) + 1)
+        at = max(free_from[wire] for wire in covered)
+        columns.extend([] for _ in range(at + 1 - len(columns)))
+        columns[at].append(gate)
+        for wire in covered:
+            free_from[wire] = at + 1
+    return columns
+
+
+def _labels(gate: Gate) -> list[str]:
+    """What stands on each wire; an empty text is a control."""
+    name = gate["name"]
+    if name in CONTROLLED:
+        return ["", CONTROLLED[name]]
+    return [SHORT.get(name, name.removeprefix("Ising"))] * len(gate["wires"])
+
+
+def _sources(gate: Gate) -> str:
+    return "<br>".join(angle["source"] for angle in gate.get("angles") or [])
+
+
+def draw(n_qubits: int, columns: list[list[Gate]], max_rows: int, look: Look) -> go.Figure:
+    canvas = Canvas(look)
+    lines = max((len(g.get("angles") or []) for column in columns for g in column), default=1)
+    tall = 1.5 * look.font + 1.15 * look.small * lines
+    step = tall + 0.5 * look.font
+    left = 1.2 * look.font + look.text_width(str(n_qubits - 1))
+    rows = _rows([_width(column, look) for column in columns], look.width - left - look.font, look)
+    y = 0.75 * look.font
+    for row in rows[:max_rows]:
+        _draw_row(canvas, n_qubits, [columns[i] for i in row], left, y, tall, step)
+        y += n_qubits * step + 0.8 * look.font
+    if left_out := sum(len(columns[i]) for row in rows[max_rows:] for i in row):
+        canvas.text((left, y), f"… {left_out} more gates", side="middle right")
+        y += 1.2 * look.font
+    return canvas.figure(y)
+
+
+def _width(column: list[Gate], look: Look) -> float:
+    texts = [look.text_width(label) for gate in column for label in _labels(gate)]
+    texts += [look.text_width(_sources(gate), look.small) for gate in column]
+    return max(texts) + 0.8 * look.font
+
+
+def _rows(widths: list[float], room: float, look: Look) -> list[list[int]]:
+    """Column numbers, cut into rows that fit the page."""
+    rows: list[list[int]] = [[]]
+    used = 0.0
+    for number, width in enumerate(widths):
+        needed = width + 0.5 * look.font
+        if rows[-1] and used + needed > room:
+            rows.append([])
+            used = 0.0
+        rows[-1].append(number)
+        used += needed
+    return rows
+
+
+def _draw_row(
+    canvas: Canvas,
+    n_qubits: int,
+    columns: list[list[Gate]],
+    left: float,
+    top: float,
+    tall: float,
+    step: float,
+) -> None:
+    look = canvas.look
+    gap = 0.5 * look.font
+    ys = [top + (wire + 0.5) * step for wire in range(n_qubits)]
+    x = left + gap
+    for column in columns:
+        width = _width(column, look)
+        for gate in column:
+            _draw_gate(canvas, gate, x + width / 2, ys, (width, tall))
+        x += width + gap
+    for wire, y in enumerate(ys):
+        canvas.text((left - 0.3 * look.font, y), str(wire), side="middle left")
+        canvas.stroke((left, y), (x, y), 0.6)
+
+
+def _draw_gate(
+    canvas: Canvas, gate: Gate, x: float, ys: list[float], size: tuple[float, float]
+) -> None:
+    look, wires = canvas.look, gate["wires"]
+    if len(wires) > 1:
+        canvas.stroke((x, ys[min(wires)]), (x, ys[max(wires)]), 1.0)
+    for wire, label in zip(wires, _labels(gate), strict=True):
+        at = (x, ys[wire])
+        canvas.spot(at, hover(gate))
+        if not label:
+            canvas.dot(at)
+            continue
+        sources = _sources(gate)
+        canvas.box(at, size, _fill(gate, look))
+        n_lines = sources.count("<br>") + 1 if sources else 0
+        canvas.text((x, at[1] - 0.57 * look.small * n_lines), label)
+        if sources:
+            canvas.text((x, at[1] + 0.6 * look.font), sources, look.small)
+
+
+def _fill(gate: Gate, look: Look) -> str:
+    """Paper, or a shade of it where an angle is trained; opaque, since a wire runs behind."""
+    trained = any(
+        a["source"].lstrip("-0123456789./π·").startswith("p") for a in gate.get("angles") or []
+    )
+    solid = look.inks.paper if look.theme != "page" else "#ffffff"
+    return themes.mix(themes.SKY, solid, 0.3) if trained else solid
+
+
+def hover(gate: Gate) -> str:
+    """What a gate says under the mouse.
+
+    Example:
+        >>> hover({"name": "RY", "wires": [1], "angles": [{"source": "p0", "value": 0.5, "gradient": -0.1}]})
+        'RY on wire 1<br>angle p0 = 0.5 rad, gradient -0.1'
+    """
+    wires: Sequence[int] = gate["wires"]
+    on = f"wire{'s' if len(wires) > 1 else ''} {', '.join(map(str, wires))}"
+    return "<br>".join([f"{gate['name']} on {on}", *map(_angle, gate.get("angles") or [])])
+
+
+def _angle(angle: Gate) -> str:
+    said = f"angle {angle['source']}"
+    if angle.get("value") is not None:
+        said += f" = {angle['value']:.4g} rad"
+    if angle.get("gradient") is not None:
+        said += f", gradient {angle['gradient']:.3g}"
+    return said
