@@ -1,90 +1,205 @@
-"""What an evaluation will cost before it is started: seconds, bytes, circuits.
+"""What an evaluation will cost before it is started: circuits, shots, seconds, bytes.
 
-Measured on a few samples of the very circuit, then scaled; nothing is stored on disk.
+Measured on a few samples of the very circuit, growing until a second is spent; nothing is sent to a
+machine elsewhere, and nothing is stored.
 """
 
+import bisect
 import dataclasses
 import functools
+import itertools
+import math
 import time
 
 import torch
 
 from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.simulators import device_engine, device_plugins
+from qtha_lab.simulators.device_options import parse
 from qtha_lab.simulators.engines import choose, engine_module
 from qtha_lab.simulators.expval import expval_z
 
-CALIBRATION_SECONDS = 0.3
+CALIBRATION_SECONDS = 1.0
+SIZES = tuple(4**k for k in range(12))  # samples, tried in this order
+REPEATS = ((0.02, 4), (0.2, 2))  # passes of up to so many seconds are repeated; the fastest counts
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """Of one forward and backward pass on the CPU in float32: seconds, bytes, and circuits run."""
+    """Of values and both gradients of a batch.
+
+    Attributes:
+        engine: Which runs it; never "auto".
+        circuits: Circuits run: one a sample, and on devices without gradients of their own those of
+            parameter-shift.
+        seconds: None where it is not known.
+        bytes: At the peak, beside inputs and params.
+        shots: Samples drawn in all; None if the answer is exact.
+        note: Why something is not known, else empty.
+    """
 
     engine: str
     circuits: int
-    seconds: float
+    seconds: float | None
     bytes: int
+    shots: int | None = None
+    note: str = ""
 
 
-def estimate(circuit: Circuit, batch: int, engine: str = "auto") -> Estimate:
-    """Predict the cost of `expval_z` and its gradients for a batch.
+def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "cpu") -> Estimate:
+    """Predict the cost of `expval_z` and its gradients for a batch, in float32.
+
+    Takes about a second for a circuit that was not asked about before.
 
     Args:
         circuit: What is to be run.
-        batch: Samples, that is circuits.
+        batch: Samples.
         engine: As for `expval_z`.
+        device: Where the tensors lie, such as "cpu" or "cuda".
 
     Raises:
-        ValueError: If the engine cannot run the circuit.
+        ValueError: If the batch is negative, or the engine cannot run the circuit.
+
+    Example:
+        >>> from qtha_lab.circuits import Angle, Gate
+        >>> turn = Circuit(1, [Gate("RY", 0, Angle.input(0)), Gate("RY", 0, Angle.param(0))])
+        >>> cost = estimate(turn, batch=10, engine="device:default.qubit(shots=100)")
+        >>> cost.circuits, cost.shots  # a sample: its value, and two shifts of each of two angles
+        (50, 5000)
     """
+    if batch < 0:
+        raise ValueError(f"batch must be 0 or more, not {batch}")
     readout = Readout.z(circuit.n_qubits)
-    chosen = choose(engine, circuit, readout, "cpu", transformed=False)
+    chosen = choose(engine, circuit, readout, device, batch=batch)
     module = engine_module(chosen)
     module.check(circuit, readout, chosen)
+    each, shots = _runs(circuit, readout, chosen)
+    drawn = None if shots is None else shots * each * batch
     if batch == 0:
-        return Estimate(chosen, 0, 0.0, 0)
-    fixed, per_sample, kept = _calibrate(circuit, chosen, torch.get_num_threads())
-    seconds = fixed + per_sample * batch
-    memory = module.working_bytes(circuit, batch, chosen) + kept * batch
-    return Estimate(chosen, batch, seconds, int(memory))
+        return Estimate(chosen, 0, 0.0, 0, drawn)
+    working = module.working_bytes(circuit, batch, chosen)
+    if where := _elsewhere(chosen):
+        note = (
+            f"{where!r} is not a simulator of PennyLane's own: "
+            "its time, and a queue before it, are not known"
+        )
+        return Estimate(chosen, each * batch, None, int(working), drawn, note)
+    curve = _curve(circuit, chosen, device, torch.get_num_threads())
+    seconds = curve.seconds(batch)
+    whole = int(working + curve.kept(batch))
+    return Estimate(chosen, each * batch, seconds, whole, drawn)
+
+
+def _runs(circuit: Circuit, readout: Readout, engine: str) -> tuple[int, int | None]:
+    """Circuits a sample, and shots a circuit; a walk back is no circuit of its own."""
+    if not engine.startswith("device:"):
+        return 1, None
+    forward, backward = device_engine.circuits(circuit, readout, engine)
+    shifts = backward if backward > 1 else 0
+    return forward + shifts, parse(engine).options.shots
+
+
+def _elsewhere(engine: str) -> str:
+    """The device's name if it may be a machine elsewhere, else empty."""
+    if not engine.startswith("device:"):
+        return ""
+    device = parse(engine).device
+    return "" if device_plugins.is_local(device) else device
 
 
 @functools.lru_cache(maxsize=256)
-def _calibrate(circuit: Circuit, engine: str, threads: int) -> tuple[float, float, float]:
-    """Seconds a call, seconds a sample, and bytes a sample that autograd keeps."""
-    _measure(circuit, engine, 1)  # imports, compiles, fills tables
-    together = engine_module(engine).broadcasts(engine)
-    taken: list[tuple[int, float]] = []
-    spent = 0.0
-    for samples in (1, 64, 512, 2048, 16384) if together else (1, 4):
-        if spent > CALIBRATION_SECONDS / 3 and len(taken) >= 1 + together:
-            break
-        seconds, kept = min(
-            _measure(circuit, engine, samples) for _ in range(4 if spent < 0.02 else 1)
+def _curve(circuit: Circuit, engine: str, device: str, threads: int) -> "_Curve":
+    readout = Readout.z(circuit.n_qubits)
+    return _Curve(circuit, engine, device, _runs(circuit, readout, engine)[0])
+
+
+class _Curve:
+    """Seconds and kept bytes against the batch, measured at more sizes as larger ones are asked for."""
+
+    def __init__(self, circuit: Circuit, engine: str, device: str, runs: int):
+        self.circuit, self.engine, self.device = circuit, engine, device
+        self.shifts = runs - 1  # circuits a sample for its slopes; then values alone are timed
+        self.points: dict[int, tuple[float, float]] = {}  # by samples: seconds, bytes kept
+        self.spent = 0.0
+
+    def seconds(self, batch: int) -> float:
+        """Of that very batch if there is time to measure it, else on lines through other sizes."""
+        self._reach(max(self.shifts, 1) * batch)
+        of_values = self._on_lines(batch)
+        return of_values + self._on_lines(self.shifts * batch) if self.shifts else of_values
+
+    def kept(self, batch: int) -> float:
+        """Bytes that autograd keeps from forward to backward."""
+        samples = max(self.points)
+        return self.points[samples][1] / samples * batch
+
+    def _reach(self, batch: int) -> None:
+        """Measure larger and larger sizes up to the batch, until the time is spent."""
+        if not self.points:
+            self._measure(1)  # imports, compiles, fills tables
+        for samples in (*(size for size in SIZES if size < batch), batch):
+            if samples in self.points:
+                continue
+            known = len(self.points) > 1  # two sizes are always taken
+            if known and self.spent + self._on_lines(samples) > CALIBRATION_SECONDS:
+                return
+            self.points[samples] = self._best(samples)
+
+    def _on_lines(self, batch: int) -> float:
+        """Between sizes on a straight line; beyond the last on the line through the last two."""
+        if batch in self.points or len(self.points) == 1:
+            samples = batch if batch in self.points else max(self.points)
+            return self.points[samples][0] * batch / samples
+        sizes = sorted(self.points)
+        below = min(bisect.bisect(sizes, batch), len(sizes) - 1)
+        (few, short), (many, long) = ((n, self.points[n][0]) for n in sizes[below - 1 : below + 1])
+        slope = (long - short) / (many - few)
+        if batch > many:  # a disturbed measurement must not grow with the batch
+            slope = min(max(slope, 0.5 * long / many), 1.5 * long / many)
+        return long + slope * (batch - many)
+
+    def _best(self, samples: int) -> tuple[float, float]:
+        """The fastest of some passes: seconds, and bytes kept."""
+        taken = [self._measure(samples)]
+        repeats = next((times for longest, times in REPEATS if taken[0][0] < longest), 1)
+        taken += [self._measure(samples) for _ in range(repeats - 1)]
+        self.spent += sum(seconds for seconds, _ in taken)
+        seconds, kept = min(taken)
+        return seconds, kept
+
+    def _measure(self, samples: int) -> tuple[float, float]:
+        """Seconds of values with gradients, or of values alone where slopes are circuits of their own.
+
+        Angles differ from call to call, since devices may keep results by their angles.
+        """
+        slopes = not self.shifts
+        inputs, params = (
+            _random(shape, self.device).requires_grad_(slopes)
+            for shape in ((samples, self.circuit.n_inputs), (self.circuit.n_params,))
         )
-        spent += seconds
-        taken.append((samples, seconds))
-    (few, short), (many, long) = taken[0], taken[-1]
-    if many == few:
-        return 0.0, long / many, kept / many
-    per_sample = max((long - short) / (many - few), 0.0)
-    return max(long - many * per_sample, 0.0), per_sample, kept / many
+        kept: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        start = time.perf_counter()
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+            values = expval_z(self.circuit, inputs, params, self.engine)
+        if slopes:
+            torch.autograd.grad(values.sum(), (inputs, params), allow_unused=True)
+        if self.device != "cpu":
+            torch.accelerator.synchronize()
+        seconds = time.perf_counter() - start
+        given = [tensor.untyped_storage().data_ptr() for tensor in (inputs, params)]
+        return seconds, float(sum(size for place, size in kept.items() if place not in given))
 
 
-def _measure(circuit: Circuit, engine: str, samples: int) -> tuple[float, float]:
-    """Seconds of forward and backward, and bytes autograd kept in between."""
-    generator = torch.Generator().manual_seed(0)
-    inputs = torch.rand(samples, circuit.n_inputs, generator=generator).requires_grad_()
-    params = torch.rand(circuit.n_params, generator=generator).requires_grad_()
-    kept: dict[int, int] = {}
+_seeds = itertools.count()
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
 
-    start = time.perf_counter()
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-        values = expval_z(circuit, inputs, params, engine)
-    torch.autograd.grad(values.sum(), (inputs, params), allow_unused=True)
-    return time.perf_counter() - start, float(sum(kept.values()))
+def _random(shape: tuple[int, ...], device: str) -> torch.Tensor:
+    """Angles in (0, π), from a generator of their own."""
+    generator = torch.Generator().manual_seed(time.time_ns() + next(_seeds))
+    return (math.pi * torch.rand(shape, generator=generator)).to(device)
