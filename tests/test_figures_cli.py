@@ -1,12 +1,14 @@
 """`qtha-lab figures` and what it reads: recorded runs become the whole set, and say where they come from."""
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
 
 from qtha_lab.cli import app, figures, machine  # noqa: F401  (a second command, as in the whole)
 from qtha_lab.compare import reading
+from qtha_lab.paths import data_dir
 from qtha_lab.rundir import RunDir, write_json, write_whole
 
 LABELS = {"lora": "lora(r=2)", "qtha": "qtha(r=2,n_layers=1)"}
@@ -142,3 +144,45 @@ def test_runs_without_spectra_or_circuits_have_the_rest(tmp_path):
     record(tmp_path, "lora", 0, 4.1)
     names = [figure.name for figure in figures.figure_set(reading.find_runs([tmp_path]))]
     assert names == ["loss_curves", "seeds_eval_loss", "results"]
+
+
+# the recorded runs of data/ ------------------------------------------------------------------------
+
+RECORDED = data_dir() / "runs"
+KEPT = {"experiment.yaml", "events.jsonl", "summary.json", "environment.json"}
+
+
+def test_recorded_runs_are_small_whole_and_name_no_machine():
+    files = [path for path in RECORDED.rglob("*") if path.is_file()]
+    assert {path.name for path in files} == KEPT
+    assert sum(path.stat().st_size for path in files) < 300_000
+    for path in files:
+        assert not re.search(r"/(tmp|home|root|Users|work)\b|run_dir", path.read_text()), path
+
+
+def test_recorded_runs_are_of_clean_checkouts_and_finished():
+    found = reading.find_runs([RECORDED])
+    assert all(entry["state"] == "finished" for entry in reading.entries(found))
+    assert not any("with changes" in commit for commit in reading.commits(found))
+    assert len({run.experiment.seed for run in found}) == 3
+
+
+def test_the_readme_of_the_data_gives_the_losses_of_the_recorded_runs():
+    readme = (data_dir() / "README.md").read_text()
+    entries = reading.entries(reading.find_runs([RECORDED]))
+    starts = reading.points(entries, "trainable_parameters", "eval_loss_start")
+    for start, end in zip(
+        starts, reading.points(entries, "trainable_parameters", "eval_loss"), strict=True
+    ):
+        spread = f"{end['quality']:.3f} [{end['quality_low']:.3f}–{end['quality_high']:.3f}]"
+        assert f"| `{end['label']}` | 0, 1, 2 | {start['quality']:.3f} → {spread} |" in readme
+
+
+def test_make_figures_draws_the_recorded_runs_the_same_twice(tmp_path):
+    makefile = (data_dir().parent / "Makefile").read_text()
+    assert "RUNS   ?= data/runs" in makefile
+    for place in ("one", "two"):
+        assert call(RECORDED, "--out", tmp_path / place, "--formats", "html,csv,tex").exit_code == 0
+    one, two = (sorted((tmp_path / place).iterdir()) for place in ("one", "two"))
+    assert [path.name for path in one] == [path.name for path in two]
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(one, two, strict=True))
