@@ -1,0 +1,29 @@
+"""Draw the figures of README.md from the recorded runs:
+
+python data/screenshots/figures.py        # needs Chromium; writes three SVGs beside this file
+"""
+
+from pathlib import Path
+
+from qtha_lab.cli.figures import figure_set
+from qtha_lab.compare import reading
+from qtha_lab.figures.export import export
+from qtha_lab.figures.provenance import Origin
+
+HERE = Path(__file__).resolve().parent
+SHOWN = {"loss_curves": "loss_curves", "seeds_eval_loss": "seeds", "circuit_qtha": "circuit"}
+
+
+def main() -> None:
+    """Write each figure under its short name."""
+    found = reading.find_runs([HERE.parent / "runs"])
+    origin = Origin(runs=[run.id for run in found], commits=reading.commits(found))
+    for figure in figure_set(found):
+        for start, name in SHOWN.items():
+            if figure.name.startswith(start):
+                print(export(figure, HERE / f"{name}.svg", target="two-column", origin=origin))
+                print(f"  {figure.alt}")
+
+
+if __name__ == "__main__":
+    main()
