@@ -290,6 +290,21 @@ def test_a_snapshot_changes_nothing():
     assert all(p.grad is None for p in model.parameters())
 
 
+def test_a_snapshot_follows_the_bonds_of_tensor_networks():
+    model = with_adapter("qtha", **PUBLISHED)
+    taken = snapshot(model)["layers"]
+    for row in adapter_bonds(model):
+        entropies = taken[row["layer"]]["bond_entropy_bits"][row["operator"]]
+        assert entropies[row["bond"] - 1] == pytest.approx(row["entropy_bits"], abs=1e-5)
+
+
+def test_a_snapshot_of_a_diverged_run_leaves_out_what_is_not_finite():
+    model = with_adapter("lora", r=2)
+    with torch.no_grad():
+        next(iter(adapted_layers(model).values())).lora_B["default"].weight.fill_(math.nan)
+    assert snapshot(model)["left_out"] == 1
+
+
 def test_a_sketched_snapshot_finds_the_leading_values():
     model = with_adapter("loha", r=2)
     taken = snapshot(model, sketch=True)["layers"]

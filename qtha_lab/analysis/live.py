@@ -11,6 +11,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 from qtha_lab.adapters.peft_bridge import AdapterLayer
+from qtha_lab.analysis.bonds import bonds_of
 from qtha_lab.analysis.sketch import randomised_svd
 from qtha_lab.analysis.spectrum import Spectrum, factored_spectrum
 from qtha_lab.analysis.updates import LinearMap, adapter_name, chosen_layers, lora_factors
@@ -29,7 +30,8 @@ def snapshot(
 
     Does not show what a circuit does, nor how often a direction is used. Layers whose method has no
     thin factors are only counted in "left_out", unless `sketch` asks for their `MOST_VALUES`
-    leading values.
+    leading values; so are layers whose weights are no longer finite. Tensor networks among the
+    tensors add the entropy of each of their bonds, in bits.
 
     Args:
         model: In training or not; nothing of it is changed.
@@ -46,17 +48,50 @@ def snapshot(
         [0.0, 0.0]
     """
     began = time.process_time()
-    taken, left_out = {}, 0
-    for name, module in chosen_layers(model, layers).items():
-        spectrum = _linear_path(module, adapter_name(module, adapter, name), sketch)
-        if spectrum is None:
-            left_out += 1
-            continue
-        taken[name] = {
-            **spectrum.summary(),
-            "singular_values": [float(f"{value:.6g}") for value in spectrum.values],
-        }
-    return {"layers": taken, "left_out": left_out, "cpu_seconds": time.process_time() - began}
+    found = {
+        name: _of_layer(module, adapter_name(module, adapter, name), sketch)
+        for name, module in chosen_layers(model, layers).items()
+    }
+    taken = {name: row for name, row in found.items() if row is not None}
+    return {
+        "layers": taken,
+        "left_out": len(found) - len(taken),
+        "cpu_seconds": time.process_time() - began,
+    }
+
+
+def _of_layer(module: BaseTunerLayer, adapter: str, sketch: bool) -> dict | None:
+    tensors = _tensors(module, adapter)
+    if not all(torch.isfinite(tensor).all() for tensor in tensors):
+        return None
+    spectrum = _linear_path(module, adapter, sketch)
+    if spectrum is None:
+        return None
+    values = [float(f"{value:.6g}") for value in spectrum.values]
+    return {**spectrum.summary(), "singular_values": values, **_bonds(module, adapter)}
+
+
+def _tensors(module: BaseTunerLayer, adapter: str) -> list[Tensor]:
+    """All tensors of an adapter at a layer, whatever holds them."""
+    held = (getattr(module, name) for name in module.adapter_layer_names)
+    of_adapter = (group[adapter] for group in held if hasattr(group, "keys") and adapter in group)
+    return [
+        tensor
+        for one in of_adapter
+        for tensor in (one.parameters() if isinstance(one, nn.Module) else [one])
+    ]
+
+
+def _bonds(module: BaseTunerLayer, adapter: str) -> dict:
+    """Entropies of the bonds of the layer's tensor networks, if it has any."""
+    if not isinstance(module, AdapterLayer):
+        return {}
+    operators = module.changes[adapter].operators(module.adapter_tensors(adapter))
+    entropies = {
+        name: [round(bond.entropy_bits, 5) for bond in bonds_of(cores, shape)]
+        for name, (cores, shape) in operators.items()
+    }
+    return {"bond_entropy_bits": entropies} if entropies else {}
 
 
 @torch.no_grad()
