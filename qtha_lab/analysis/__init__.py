@@ -18,6 +18,7 @@ from qtha_lab.analysis.shapes import SHAPES, get_shape, shape_of
 from qtha_lab.analysis.sketch import randomised_svd
 from qtha_lab.analysis.spectrum import Spectrum, factored_spectrum, spectrum_of, streamed_spectrum
 from qtha_lab.analysis.subspaces import compare_subspaces, intruder_dimensions, overlap
+from qtha_lab.analysis.tables import nonlinearity_table, subspace_table
 from qtha_lab.analysis.updates import updates_of
 from qtha_lab.analysis.views import VIEWS, view_updates
 
@@ -38,6 +39,7 @@ __all__ = [
     "intruder_dimensions",
     "jacobians_of",
     "linear_fit",
+    "nonlinearity_table",
     "overlap",
     "randomised_svd",
     "shape_of",
@@ -45,6 +47,7 @@ __all__ = [
     "spectrum_of",
     "state_bonds",
     "streamed_spectrum",
+    "subspace_table",
     "truncate",
     "truncation_curve",
     "updates_of",
