@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qtha_lab.simulators.lightning_plan import Layer, Plan, signs
+from qtha_lab.simulators.lightning_plan import SMALL_QUBITS, Layer, Plan, signs
 from qtha_lab.simulators.lightning_register import GateCall, Register
 
 QUARTER = math.pi / 2  # RX by this turns Y into Z
+MANY_PHASES = 6  # cost Lightning as much as a multiplication outside and the way back in (CPU time)
 _PHASES = {1: "PhaseShift", 2: "IsingZZ"}  # of strings of one and two wires, up to a global phase
 
 
@@ -32,6 +33,7 @@ class Walk:
         angles = self.shared.tolist()
         self.gates = [_gates(plan, layer, angles[layer.sums]) for layer in plan.layers]
         self.to_phases = [_to_phases(plan, layer) for layer in plan.layers]
+        self.inverse = [_inverse_phases(plan, layer, self.shared) for layer in plan.layers]
 
     def forward(self, register: Register, inputs: Tensor) -> Tensor:
         """ψ at the end, (2^n, samples), to be read before the register's next gate."""
@@ -100,6 +102,9 @@ class Walk:
         if layer.sampled:
             self._multiply(register.change(*shape), layer, sampled)
             register.apply(self.to_phases[position], inverse=True)
+        elif self.inverse[position] is not None:
+            both = register.change(*shape)
+            both.mul_(self.inverse[position].to(both.dtype))
         else:
             register.apply(self.gates[position], inverse=True)
 
@@ -171,6 +176,15 @@ def _gates(plan: Plan, layer: Layer, angles: list[float]) -> list[GateCall]:
         name = "RY" if layer.kind == "turns" else _PHASES.get(len(wires), "MultiRZ")
         found.append((name, wires, (angle,)))
     return found
+
+
+def _inverse_phases(plan: Plan, layer: Layer, shared: Tensor) -> Tensor | None:
+    """What undoes many phases where ψ and λ lie outside for their slopes, (2^n, 1, 1)."""
+    many = layer.kind == "phases" and not layer.sampled and len(layer.angles) >= MANY_PHASES
+    if not many or plan.n_qubits > SMALL_QUBITS:
+        return None
+    half = 0.5 * signs(plan.n_qubits, layer.masks, shared.dtype).T @ shared[layer.sums]
+    return torch.polar(torch.ones_like(half), half)[:, None, None]
 
 
 def _to_phases(plan: Plan, layer: Layer) -> list[GateCall]:
