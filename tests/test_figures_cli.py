@@ -58,7 +58,8 @@ def comparison(tmp_path):
             loss,
             {"0.q": spectrum, "1.q": {**spectrum, "effective_rank": 1.5}},
         )
-        record(tmp_path / "runs", "qtha", seed, loss + 0.1, {"0.q": spectrum})
+        bonds = {"bond_entropy_bits": {"down": [0.5, 0.25]}}
+        record(tmp_path / "runs", "qtha", seed, loss + 0.1, {"0.q": {**spectrum, **bonds}})
     return tmp_path
 
 
@@ -69,7 +70,7 @@ def test_the_whole_set_is_written_for_a_comparison(comparison, tmp_path):
     names = {
         "loss_curves", "seeds_eval_loss", "pareto_eval_loss_trainable_parameters",
         "pareto_eval_loss_seconds_per_step", "pareto_eval_loss_peak_memory_mib", "results",
-        "circuit_qtha_r_2_n_layers_1", "spectrum_lora_r_2", "spectrum_qtha_r_2_n_layers_1",
+        "circuit_qtha_r_2_n_layers_1", "spectrum_lora_r_2", "spectrum_qtha_r_2_n_layers_1", "bonds_qtha_r_2_n_layers_1",
         "singular_values", "rank_by_layer",
     }  # fmt: skip
     assert files == {f"{n}.{form}" for n in names for form in ("csv", "tex", "html")} | {
@@ -83,7 +84,7 @@ def test_the_whole_set_is_written_for_a_comparison(comparison, tmp_path):
 def test_every_page_and_fragment_names_its_runs_and_commits(comparison, tmp_path):
     call(comparison, "--out", tmp_path / "out", "--formats", "tex,html")
     written = list((tmp_path / "out").glob("*.[th]*"))
-    assert len(written) == 22
+    assert len(written) == 24
     for path in written:
         text = path.read_text()
         assert "2026-tiny-qa-lora-s0" in text, path
@@ -137,7 +138,23 @@ def test_the_last_record_of_a_step_counts_and_short_ones_are_filled_up():
     )
     assert read["0.q"].steps == [0, 5]
     assert read["0.q"].values == [[2.0, 0.0], [3.0, 1.0]]
+    assert read["0.q"].bonds == {}
     assert reading.spectra([{"kind": "spectrum", "step": 1}]) == {}
+
+
+def test_what_a_snapshot_of_a_model_gives_is_what_is_read(tmp_path):
+    from peft import get_peft_model
+
+    from qtha_lab import QthaConfig, load_model
+    from qtha_lab.analysis import snapshot
+
+    config = QthaConfig(r=2, waist=8, bond_dim=2, n_layers=1, target_modules=["q_proj"])
+    taken = snapshot(get_peft_model(load_model("tiny").model, config))
+    read = reading.spectra([{"kind": "spectrum", "step": step, **taken} for step in (0, 5)])
+    layer = next(iter(taken["layers"]))
+    assert read[layer].values[1] == taken["layers"][layer]["singular_values"]
+    assert read[layer].effective_rank == taken["layers"][layer]["effective_rank"]
+    assert [len(rows) for rows in read[layer].bonds.values()] == [2, 2]  # two networks, two steps
 
 
 def test_runs_without_spectra_or_circuits_have_the_rest(tmp_path):

@@ -101,6 +101,7 @@ def circuits(by_label: dict[str, Any]) -> Iterator[Any]:
 
 def update_spectra(by_run: dict[str, dict], labels: dict[str, tuple[str, int]]) -> Iterator[Any]:
     """Of each label's first recorded run: one layer over training; of all labels: that layer's end, and ranks."""
+    from qtha_lab.figures.bond_history import bond_history
     from qtha_lab.figures.rank_views import rank_by_layer
     from qtha_lab.figures.spectra import singular_values, spectrum_over_training
 
@@ -116,6 +117,9 @@ def update_spectra(by_run: dict[str, dict], labels: dict[str, tuple[str, int]]) 
         of = f"the update of {layer}, {label}"
         drawn = spectrum_over_training(one.steps, one.values, of=of)
         yield _named(drawn, f"spectrum_{label}", f"Singular values over training, {label}")
+        if one.bonds:
+            drawn = bond_history(one.steps, one.bonds, of=f"{layer}, {label}")
+            yield _named(drawn, f"bonds_{label}", f"Bonds over training, {label}")
     yield singular_values(
         {label: one.values[-1] for label, one in shown.items()}, of=f"the update of {layer}"
     )

@@ -5,7 +5,7 @@ Reads run directories, also recorded ones without checkpoints; draws nothing and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,53 +88,55 @@ def points(found: list[dict[str, Any]], cost: str, quality: str) -> list[dict[st
 
 
 class Spectrum(NamedTuple):
-    """The singular values of one layer's update over the training of one run."""
+    """What was recorded of one layer's update over the training of one run.
+
+    `values` are the singular values at each step; `bonds` the entropies (bits) of the bonds of each
+    tensor network, (steps, bonds), where all steps have them.
+    """
 
     layer: str
     steps: list[int]
     values: list[list[float]]
     effective_rank: float | None
+    bonds: dict[str, list[list[float]]]
 
 
 def spectra(events: Iterable[Mapping[str, Any]]) -> dict[str, Spectrum]:
     """What the `spectrum` events of a run recorded, by layer; of one step the last record counts.
 
-    A record is `{"kind": "spectrum", "step": …, "layers": {layer: {"singular_values": […], …}}}`; a bare
-    list of values in the place of the inner mapping is understood too.
+    A record is `{"kind": "spectrum", "step": …}` with what `qtha_lab.analysis.snapshot` gives:
+    `"layers": {layer: {"singular_values": […], "effective_rank": …, "bond_entropy_bits": {…}}}`. A bare list of
+    values in the place of the inner mapping is understood too.
 
     Example:
         >>> event = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}
         >>> spectra([event])["0.q"].values
         [[2.0, 1.0]]
     """
-    read: dict[str, dict[int, tuple[list[float], float | None]]] = {}
-    for step, layer, values, rank in _records(events):
-        read.setdefault(layer, {})[step] = (values, rank)
-    made = {}
-    for layer, by_step in read.items():
-        steps = sorted(by_step)
-        width = max(len(by_step[step][0]) for step in steps)
-        values = [by_step[step][0] + [0.0] * (width - len(by_step[step][0])) for step in steps]
-        made[layer] = Spectrum(layer, steps, values, by_step[steps[-1]][1])
-    return made
-
-
-def _records(
-    events: Iterable[Mapping[str, Any]],
-) -> Iterator[tuple[int, str, list[float], float | None]]:
+    read: dict[str, dict[int, Mapping[str, Any]]] = {}
     for event in events:
-        if event.get("kind") != "spectrum" or not isinstance(event.get("layers"), Mapping):
-            continue
-        for layer, told in event["layers"].items():
+        layers = event.get("layers") if event.get("kind") == "spectrum" else None
+        for layer, told in layers.items() if isinstance(layers, Mapping) else ():
             told = told if isinstance(told, Mapping) else {"singular_values": told}
-            values = [v for v in told.get("singular_values") or [] if v is not None]
-            if values:
-                yield (
-                    event.get("step", 0),
-                    layer,
-                    sorted(values, reverse=True),
-                    told.get("effective_rank"),
-                )
+            if told.get("singular_values"):
+                read.setdefault(layer, {})[event.get("step", 0)] = told
+    return {layer: _spectrum(layer, by_step) for layer, by_step in read.items()}
+
+
+def _spectrum(layer: str, by_step: dict[int, Mapping[str, Any]]) -> Spectrum:
+    """The records of a layer in the order of the steps; short lists of values are filled with zeros."""
+    steps = sorted(by_step)
+    rows = [sorted((v or 0.0 for v in by_step[s]["singular_values"]), reverse=True) for s in steps]
+    width = max(map(len, rows))
+    values = [row + [0.0] * (width - len(row)) for row in rows]
+    told = [by_step[step].get("bond_entropy_bits") or {} for step in steps]
+    names = [
+        name
+        for name in told[0]
+        if all(len(one.get(name, ())) == len(told[0][name]) for one in told)
+    ]
+    bonds = {name: [one[name] for one in told] for name in names}
+    return Spectrum(layer, steps, values, by_step[steps[-1]].get("effective_rank"), bonds)
 
 
 def commits(found: Iterable[Run]) -> list[str]:

@@ -1,0 +1,93 @@
+"""The entanglement entropy of an adapter's tensor networks over training, a line a bond.
+
+Takes entropies that were recorded; an entropy says how much a bond carries, not whether it helps.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from qtha_lab.figures import labels
+from qtha_lab.figures import theme as themes
+from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.look import Look
+from qtha_lab.figures.registry import figure_function
+from qtha_lab.figures.table import Table
+
+COLORS = (themes.GREEN, themes.PINK, themes.SKY, themes.GREY)  # none is that of QTHA or LoRA
+
+
+def _example() -> dict:
+    steps = list(range(0, 101, 10))
+    rise = 1 - np.exp(-np.array(steps) / 40)
+    down = [[round(1.2 + 0.2 * r, 3), round(1.5 - 0.1 * r, 3), 0.9] for r in rise]
+    up = [[round(0.9 * r, 3), round(1.1 * r, 3), round(0.6 * r, 3)] for r in rise]
+    return {"steps": steps, "entropies": {"M_A": down, "M_B": up}, "of": "q_proj, layer 3"}
+
+
+@figure_function(example=_example)
+def bond_history(
+    steps: Sequence[int],
+    entropies: Mapping[str, Sequence[Sequence[float]]],
+    of: str = "an adapter",
+    theme: str = "light",
+) -> Figure:
+    """Entropy in bits of every bond, one colour a tensor network.
+
+    Args:
+        steps: When they were recorded.
+        entropies: By tensor network, (steps, bonds).
+        of: Whose they are.
+
+    Raises:
+        ValueError: If a network was not recorded at every step.
+
+    Example:
+        >>> bond_history([0, 9], {"up": [[0.0], [0.5]]}).alt
+        'Entropy of the bonds of an adapter from step 0 to 9: up goes from 0 to 0.5 bits on average.'
+    """
+    grids = {name: np.asarray(rows, dtype=float) for name, rows in entropies.items()}
+    for name, grid in grids.items():
+        if grid.ndim != 2 or len(grid) != len(steps):
+            raise ValueError(
+                f"{name} must be (steps, bonds), not {grid.shape} for {len(steps)} steps"
+            )
+    told = (
+        f"{name} goes from {g[0].mean():.3g} to {g[-1].mean():.3g} bits"
+        for name, g in grids.items()
+    )
+    said = "; ".join(told) or "none recorded"
+    reach = f" from step {steps[0]} to {steps[-1]}" if len(steps) else ""
+    caption = (
+        f"Entanglement entropy of each bond of the tensor networks of {of}. A bond of dimension R can carry "
+        "log₂ R bits. How much it carries says nothing about the loss."
+    )
+    rows = [
+        (step, name, bond, value)
+        for name, grid in grids.items()
+        for step, values in zip(steps, grid, strict=True)
+        for bond, value in enumerate(values, start=1)
+    ]
+    table = Table(("step", "network", "bond", "entropy_bits"), rows)
+    alt = f"Entropy of the bonds of {of}{reach}: {said} on average."
+    draw = functools.partial(_draw, list(steps), grids)
+    return Figure("bond_history", draw, caption, alt, table, theme, "Bonds over training")
+
+
+def _draw(steps: list[int], grids: dict[str, np.ndarray], look: Look) -> go.Figure:
+    figure = go.Figure()
+    for number, (network, grid) in enumerate(grids.items()):
+        for bond, values in enumerate(grid.T):
+            style = {
+                "color": COLORS[number % len(COLORS)],
+                "dash": themes.DASHES[bond % len(themes.DASHES)],
+                "symbol": themes.SYMBOLS[bond % len(themes.SYMBOLS)],
+            }
+            label = f"{network} {bond + 1}"
+            said = f"{label}<br>step %{{x}}: %{{y:.3f}} bits<extra></extra>"
+            figure.add_trace(look.line_of(label, style, x=steps, y=values, hovertemplate=said))
+    figure.update_xaxes(title_text=labels.axis("step"))
+    figure.update_yaxes(title_text=labels.axis("entropy_bits"), rangemode="tozero")
+    return look.with_legend(figure, [trace.name for trace in figure.data])
