@@ -20,7 +20,6 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from qtha_lab import adapters
-from qtha_lab.adapters.attach import skeleton
 
 SMALL = 30_000_000  # parameters of a model that is tried as a whole
 LARGEST_TRIAL = 300_000_000  # parameters; beyond, matrix products stand for whole blocks
@@ -84,12 +83,6 @@ def added_seconds(model: nn.Module, config: PeftConfig, batch: Batch) -> float:
     return share * (1 if head else n_blocks / tried) * max(with_it - without, 0.0)
 
 
-def n_adapted(model: nn.Module, config: PeftConfig) -> int:
-    """How many layers get an adapter."""
-    adapted = adapters.add_adapter(skeleton(model), copy.deepcopy(config))
-    return sum(isinstance(module, BaseTunerLayer) for module in adapted.modules())
-
-
 def fastest(*works: Callable[[], None]) -> list[float]:
     """Seconds of the fastest of some rounds of each, in turns, after one to warm up; long work gets fewer."""
     taken: list[list[float]] = []
@@ -101,7 +94,7 @@ def fastest(*works: Callable[[], None]) -> list[float]:
 def _seconds(work: Callable[[], None]) -> float:
     began = time.perf_counter()
     work()
-    if _device().type != "cpu":
+    if device().type != "cpu":
         torch.accelerator.synchronize()
     return time.perf_counter() - began
 
@@ -162,7 +155,7 @@ def _best(key: _Key, batch: Batch, head: bool) -> float:
 def _trial(key: _Key, dtype: torch.dtype) -> nn.Module:
     """A frozen model with random weights."""
     with torch.random.fork_rng(devices=[]):
-        model = key.kind(key.config).requires_grad_(False).to(_device(), dtype).train()
+        model = key.kind(key.config).requires_grad_(False).to(device(), dtype).train()
     model.enable_input_require_grads()  # so that the backward pass goes all the way
     return model
 
@@ -177,12 +170,12 @@ def _adapted(key: _Key, config: PeftConfig, dtype: torch.dtype) -> nn.Module:
 
 def _step(model: nn.Module, batch: Batch, head: bool) -> Callable[[], None]:
     """One forward and backward pass to be timed: with the head and loss, or through the blocks alone."""
-    ids = torch.ones(batch.rows, batch.length, dtype=torch.long, device=_device())
+    ids = torch.ones(batch.rows, batch.length, dtype=torch.long, device=device())
     whole = model.get_base_model() if hasattr(model, "get_base_model") else model
     classifies = "Classification" in type(whole).__name__
     labels = ids[:, 0] * 0 if classifies else ids
     blocks = getattr(whole, whole.base_model_prefix)
-    mixed = torch.autocast(_device().type, batch.dtype, enabled=batch.dtype != torch.float32)
+    mixed = torch.autocast(device().type, batch.dtype, enabled=batch.dtype != torch.float32)
 
     def step() -> None:
         with mixed:
@@ -215,12 +208,12 @@ def _by_products(model: nn.Module, batch: Batch) -> float:
 @functools.lru_cache(maxsize=64)
 def _speed(tokens: int, width: int, dtype: torch.dtype, n_threads: int) -> float:
     """Operations a second of a (tokens × width) by (width × width) product."""
-    x = torch.randn(tokens, width, device=_device(), dtype=dtype)
-    weight = torch.randn(width, width, device=_device(), dtype=dtype)
+    x = torch.randn(tokens, width, device=device(), dtype=dtype)
+    weight = torch.randn(width, width, device=device(), dtype=dtype)
     return 2 * tokens * width**2 / fastest(lambda: x @ weight)[0]
 
 
-def _device() -> torch.device:
+def device() -> torch.device:
     """Where a worker would train."""
     found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return found or torch.device("cpu")

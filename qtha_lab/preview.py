@@ -6,14 +6,19 @@ step assumes a machine that does nothing else.
 
 from __future__ import annotations
 
+import collections
+import copy
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 from torch import nn
 from transformers import AutoTokenizer
 
 from qtha_lab import adapters, calibration, simulators
+from qtha_lab.adapters.attach import skeleton
+from qtha_lab.circuits import Circuit
 from qtha_lab.experiment import Experiment, refusals
 from qtha_lab.models.catalogue import locate
 from qtha_lab.rundir import slots
@@ -26,10 +31,41 @@ LONGEST_TRIAL = (
 
 
 @dataclass(frozen=True)
+class Simulation:
+    """The circuits of one optimiser step, with their slopes: what runs them, how many, how long.
+
+    Attributes:
+        engine: Which runs them, or the most of them where circuits differ.
+        why: Why that one.
+        circuits: As `simulators.Estimate` counts them.
+        seconds: None where it is not known, and `note` says why.
+        bytes: At the peak, with what is kept for the backward pass.
+        shots: Samples drawn in all; None if answers are exact.
+    """
+
+    engine: str
+    why: str
+    circuits: int
+    seconds: float | None
+    bytes: int
+    shots: int | None = None
+    note: str = ""
+
+    def __str__(self) -> str:
+        took = "in a time that is not known" if self.seconds is None else f"in {self.seconds:.2g} s"
+        drawn = "" if self.shots is None else f", {self.shots:,} shots"
+        return (
+            f"{self.circuits:,} circuits a step {took}, {self.bytes / 2**20:,.1f} MiB{drawn}, "
+            f"engine {self.engine} ({self.why})"
+        )
+
+
+@dataclass(frozen=True)
 class Preview:
     """The expected cost of an experiment.
 
     `parts` sums to `seconds_per_step`: "base" (the frozen model), "adapter" (matrices), "circuit".
+    `simulation` is what "circuit" is spent on, None for a method without circuits.
     """
 
     trainable_parameters: int
@@ -38,6 +74,7 @@ class Preview:
     seconds_per_step: float
     parts: dict[str, float]
     warnings: list[str] = field(default_factory=list)
+    simulation: Simulation | None = None
 
 
 def preview(experiment: Experiment) -> Preview:
@@ -54,42 +91,104 @@ def preview(experiment: Experiment) -> Preview:
     trainable = adapters.count_trainable(model, config)
     circuit = adapters.circuit_of(config)
     with calibration.threads(slots.n_threads(experiment.training.threads)):
-        parts = step_parts(experiment, task, model, config)
+        batch = batch_of(experiment, task)
+        simulation = simulation_of(model, config, batch, passes(experiment))
+        parts = step_parts(experiment, model, config, batch, simulation)
+    if simulation and simulation.seconds is not None:
+        simulation = replace(simulation, seconds=parts["circuit"])
     return Preview(
         trainable_parameters=trainable,
         base_parameters=model.num_parameters(),
         circuit_text=circuit.draw() if circuit else None,
         seconds_per_step=sum(parts.values()),
         parts=parts,
-        warnings=warnings(experiment, model, config),
+        warnings=warnings(experiment, model, config, simulation),
+        simulation=simulation,
     )
 
 
-def step_parts(experiment: Experiment, task: Task, model: nn.Module, config) -> dict[str, float]:
-    """Seconds of one optimiser step, by what they are spent on."""
-    training = experiment.training
-    batch = calibration.Batch(
-        training.batch_size, mean_length(experiment, task), getattr(torch, training.precision)
-    )
-    circuit = circuit_seconds(model, config, batch.rows * batch.length)
+def step_parts(
+    experiment: Experiment,
+    model: nn.Module,
+    config,
+    batch: calibration.Batch,
+    simulation: Simulation | None,
+) -> dict[str, float]:
+    """Seconds of one optimiser step, by what they are spent on; circuits of unknown time count none."""
+    repeats = passes(experiment).of_time
+    known = simulation is None or simulation.seconds is not None
+    circuit = simulation.seconds / repeats if simulation and known else 0.0
+    if not known:  # nothing is sent to a machine elsewhere to try it
+        config = copy.deepcopy(config)
+        config.engine = "auto"
     if calibration.fits(model) and circuit < LONGEST_TRIAL * model.config.num_hidden_layers:
         added = calibration.added_seconds(model, config, batch)
     else:
         added = circuit
     base = calibration.base_seconds(model, batch)
     circuit = min(circuit, added)
-    passes = training.gradient_accumulation * (1.5 if training.gradient_checkpointing else 1)
     parts = {"base": base, "adapter": added - circuit, "circuit": circuit}
-    return {name: seconds * passes for name, seconds in parts.items()}
+    return {name: seconds * repeats for name, seconds in parts.items()}
 
 
-def circuit_seconds(model: nn.Module, config, tokens: int) -> float:
-    """Seconds of all circuits of a batch, one a token and adapted layer."""
-    circuit = adapters.circuit_of(config)
-    if circuit is None:
-        return 0.0
-    each = simulators.estimate(circuit, tokens, config.engine).seconds
-    return each * calibration.n_adapted(model, config)
+def batch_of(experiment: Experiment, task: Task) -> calibration.Batch:
+    """What goes through the model at once."""
+    training = experiment.training
+    dtype = getattr(torch, training.precision)
+    return calibration.Batch(training.batch_size, mean_length(experiment, task), dtype)
+
+
+class Passes(NamedTuple):
+    """How many batches a step takes, and as how many their time counts."""
+
+    batches: int
+    of_time: float
+
+
+def passes(experiment: Experiment) -> Passes:
+    """Accumulation repeats a batch; recomputing in the backward pass adds half of its time."""
+    training = experiment.training
+    batches = training.gradient_accumulation
+    return Passes(batches, batches * (1.5 if training.gradient_checkpointing else 1))
+
+
+def simulation_of(
+    model: nn.Module, config, batch: calibration.Batch, repeats: Passes
+) -> Simulation | None:
+    """What the circuits of a step cost, one a token and adapted layer where they read data."""
+    runs = circuit_runs(model, config, batch.rows * batch.length)
+    if not runs:
+        return None
+    device, asked = calibration.device().type, getattr(config, "engine", "auto")
+    costs = [simulators.estimate(*run, asked, device) for run in runs]
+    pairs = list(zip(costs, runs.values(), strict=True))  # of one layer, in how many layers
+    (circuit, samples), largest = max(
+        zip(runs, costs, strict=True), key=lambda one: one[1].circuits
+    )
+    seconds = [cost.seconds * layers for cost, layers in pairs if cost.seconds is not None]
+    shots = [cost.shots * layers for cost, layers in pairs if cost.shots is not None]
+    working = max(cost.bytes - cost.kept_bytes for cost in costs)
+    return Simulation(
+        engine=largest.engine,
+        why=simulators.explain(circuit, samples, asked, device=device).reasons[largest.engine],
+        circuits=repeats.batches * sum(cost.circuits * layers for cost, layers in pairs),
+        seconds=repeats.of_time * sum(seconds) if len(seconds) == len(pairs) else None,
+        bytes=working + sum(cost.kept_bytes * layers for cost, layers in pairs),
+        shots=repeats.batches * sum(shots) if shots else None,
+        note=largest.note,
+    )
+
+
+def circuit_runs(model: nn.Module, config, tokens: int) -> dict[tuple[Circuit, int], int]:
+    """How many layers run each circuit on how many samples, in a forward pass."""
+    if not isinstance(config, adapters.AdapterConfig):
+        return {}
+    adapted = adapters.add_adapter(skeleton(model), copy.deepcopy(config))
+    changes = (
+        change for layer in adapted.modules() for change in getattr(layer, "changes", {}).values()
+    )
+    circuits = (circuit for change in changes for circuit in change.circuits())
+    return collections.Counter((c, tokens if c.n_inputs else 1) for c in circuits)
 
 
 def mean_length(experiment: Experiment, task: Task) -> int:
@@ -102,11 +201,15 @@ def mean_length(experiment: Experiment, task: Task) -> int:
     return math.ceil(sum(widths) / len(widths))
 
 
-def warnings(experiment: Experiment, model: nn.Module, config) -> list[str]:
+def warnings(
+    experiment: Experiment, model: nn.Module, config, simulation: Simulation | None = None
+) -> list[str]:
     """What a person should know before the start, in sentences."""
     found = [adapters.size_warning(model, config)] if experiment.method.name != "lora" else []
     if not calibration.fits(model):
         found.append(
             "the model is too large to be tried here: its time is worked out from matrix products alone"
         )
+    if simulation and simulation.note:
+        found.append(f"the step's time is that of the rest: {simulation.note}")
     return [sentence for sentence in found if sentence]

@@ -5,9 +5,10 @@ import time
 import pytest
 import torch
 
-from qtha_lab import adapters, calibration, models, tasks
+from qtha_lab import adapters, calibration, models, simulators, tasks
 from qtha_lab.experiment import Experiment, Training, refusals
 from qtha_lab.preview import mean_length, preview
+from qtha_lab.simulators import device_engine
 
 TRAINING = Training(threads=1)
 
@@ -67,6 +68,68 @@ def test_parts_sum_to_the_step_and_only_a_circuit_takes_circuit_time():
     assert qtha.parts["circuit"] >= 0
     assert lora.circuit_text is None
     assert "RY" in qtha.circuit_text
+
+
+# circuits
+
+
+def simulation(method, **changes):
+    found = preview(Experiment(method=method, training=TRAINING.replace(**changes)))
+    return found, found.simulation
+
+
+def test_a_circuit_runs_once_a_token_and_adapted_layer():
+    experiment = Experiment(method="qtha(r=4,waist=16)", training=TRAINING)
+    width = mean_length(experiment, refusals.load_rows(experiment))
+    found, circuits = simulation("qtha(r=4,waist=16)")
+    # tiny: q and v of 6 layers
+    assert circuits.circuits == 2 * 6 * TRAINING.batch_size * width
+    assert (circuits.engine, circuits.shots, circuits.note) == ("cpu", None, "")
+    assert circuits.why == "chosen: the fastest on CPU tensors"
+    assert circuits.seconds == found.parts["circuit"] > 0
+    assert circuits.bytes > 0
+    _, twice = simulation("qtha(r=4,waist=16)", gradient_accumulation=2)
+    assert twice.circuits == 2 * circuits.circuits
+
+
+def test_a_method_without_a_circuit_simulates_nothing():
+    for method in ("lora", "qtha(r=4,waist=16,use_circuit=false)"):
+        assert simulation(method)[1] is None
+
+
+def test_a_circuit_that_makes_weights_runs_once_a_layer():
+    assert simulation("qpa")[1].circuits == 2 * 6
+
+
+def test_autograd_keeps_the_states_of_every_layer():
+    # 2^4 complex float32 amplitudes a token and layer are the least that engine torch has to keep.
+    found = simulation("qtha(r=4,waist=16,engine=torch)")[1]
+    assert found.bytes > found.circuits * 8 * 2**4
+
+
+def test_shots_are_counted_with_those_of_the_slopes():
+    engine = "device:default.qubit(shots=10)"
+    _, exact = simulation("qtha(r=2,waist=8,n_layers=1)")
+    _, found = simulation(f"qtha(r=2,waist=8,n_layers=1,engine='{engine}')")
+    # 6 RY with two shifts each and 4 CRZ with four: 28 circuits more a token
+    assert found.circuits == 29 * exact.circuits
+    assert found.shots == 10 * found.circuits
+    assert f"{found.shots:,} shots, engine {engine}" in str(found)
+
+
+def test_a_machine_elsewhere_is_not_timed_and_nothing_is_sent_there(monkeypatch):
+    # no plugin of others is installed here, so one of PennyLane's own stands for it
+    monkeypatch.setattr(simulators.cost.device_plugins, "is_local", lambda device: False)
+    monkeypatch.setattr(device_engine, "run", None)
+    found, circuits = simulation(
+        "qtha(r=2,waist=8,n_layers=1,engine='device:default.qubit(shots=9)')"
+    )
+    assert circuits.seconds is None
+    assert circuits.circuits > 0
+    assert found.parts["circuit"] == 0
+    assert found.seconds_per_step > 0
+    assert "a queue before it, are not known" in found.warnings[-1]
+    assert "in a time that is not known" in str(circuits)
 
 
 def test_accumulation_and_recomputing_cost_what_they_repeat():

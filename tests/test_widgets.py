@@ -316,12 +316,21 @@ def test_the_preview_counts_warns_and_draws_before_anything_is_launched():
     async def work(bench):
         await settled(bench)
         shown = bench.overview
-        return shown.table.value, shown.warnings.value, shown.circuits.value, bench.code[2].value
+        simulated = shown.simulation.value + shown.engines.value
+        return (
+            shown.table.value,
+            shown.warnings.value,
+            shown.circuits.value,
+            bench.code[2].value,
+            simulated,
+        )
 
-    table, warnings, circuits, command = in_a_kernel(work)
+    table, warnings, circuits, command, simulated = in_a_kernel(work)
     assert "30,720" in table  # LoRA r=8 on q, v of 6 layers: 6 · 8 · ((192 + 192) + (192 + 64))
     assert "QTHA trains" in warnings
     assert "RY(x0)" in circuits
+    assert "circuits / step" in simulated
+    assert "Engine cpu, chosen: the fastest on CPU tensors (qtha)." in simulated
     assert "qtha-lab compare" in command
 
 

@@ -14,11 +14,21 @@ class Overview:
 
     def __init__(self):
         self.table = look.text("", "qtha-table")
+        self.simulation = look.text("", "qtha-table")
+        self.engines = look.text("", "qtha-said")
         self.warnings = look.text("", "qtha-banner")
         self.notes = look.text("", "qtha-said")
         self.circuits = look.text("", "qtha-code", max_height="240px", overflow="auto")
         head = look.text("Before you start", "qtha-head")
-        self.panel = look.column(head, self.table, self.notes, self.warnings, self.circuits)
+        self.panel = look.column(
+            head,
+            self.table,
+            self.notes,
+            self.warnings,
+            self.simulation,
+            self.engines,
+            self.circuits,
+        )
         self.show({}, 0)
 
     def waiting(self) -> None:
@@ -33,6 +43,9 @@ class Overview:
         said = [f"{n}: {w}" for n, p in previews.items() for w in p.warnings]
         self.warnings.value = look.lines(said)
         self.warnings.layout.display = "" if said else "none"
+        simulated = {n: p.simulation for n, p in previews.items() if p.simulation}
+        self.simulation.value = look.table([_simulated(n, s) for n, s in simulated.items()])
+        self.engines.value = look.lines(_engines(simulated))
         drawn = {n: p.circuit_text for n, p in previews.items() if p.circuit_text}
         text = "\n\n".join(f"circuit of {name}\n{circuit}" for name, circuit in drawn.items())
         self.circuits.value = look.code(text) if text else ""
@@ -48,6 +61,27 @@ def _row(label: str, preview, steps: int) -> dict[str, str]:
         "s / step": f"{seconds:.2g}",
         "in all": duration(seconds * steps),
     }
+
+
+def _simulated(label: str, simulation) -> dict[str, str]:
+    """A step's circuits, with their slopes."""
+    seconds, shots = simulation.seconds, simulation.shots
+    return {
+        "circuits of": label,
+        "engine": simulation.engine,
+        "circuits / step": f"{simulation.circuits:,}",
+        "s / step": "not known" if seconds is None else f"{seconds:.2g}",
+        "memory": f"{simulation.bytes / 2**20:,.1f} MiB",
+        "shots / step": "exact" if shots is None else f"{shots:,}",
+    }
+
+
+def _engines(simulated: dict) -> list[str]:
+    """Why these engines, each reason once."""
+    reasons: dict[str, list[str]] = {}
+    for label, simulation in simulated.items():
+        reasons.setdefault(f"Engine {simulation.engine}, {simulation.why}", []).append(label)
+    return [f"{why} ({', '.join(labels)})." for why, labels in reasons.items()]
 
 
 def _entry(label: str, preview) -> dict:

@@ -89,6 +89,8 @@ def print_plan(described, experiments: list[Experiment]) -> None:
         cost = preview(one)
         pace = f"about {cost.seconds_per_step:.2g} s a step"
         print(f"# {label}: {cost.trainable_parameters:,} trainable parameters, {pace}")
+        if cost.simulation:
+            print(f"#   {cost.simulation}")
         for warning in cost.warnings:
             print(f"#   {warning}")
 

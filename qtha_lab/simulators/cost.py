@@ -34,6 +34,7 @@ class Estimate:
             parameter-shift.
         seconds: None where it is not known.
         bytes: At the peak, beside inputs and params.
+        kept_bytes: Of these, what autograd keeps from forward to backward.
         shots: Samples drawn in all; None if the answer is exact.
         note: Why something is not known, else empty.
     """
@@ -44,6 +45,7 @@ class Estimate:
     bytes: int
     shots: int | None = None
     note: str = ""
+    kept_bytes: int = 0
 
 
 def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "cpu") -> Estimate:
@@ -86,8 +88,8 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "
         return Estimate(chosen, each * batch, None, int(working), drawn, note)
     curve = _curve(circuit, chosen, device, torch.get_num_threads())
     seconds = curve.seconds(batch)
-    whole = int(working + curve.kept(batch))
-    return Estimate(chosen, each * batch, seconds, whole, drawn)
+    kept = int(curve.kept(batch))
+    return Estimate(chosen, each * batch, seconds, int(working) + kept, drawn, kept_bytes=kept)
 
 
 def _runs(circuit: Circuit, readout: Readout, engine: str) -> tuple[int, int | None]:
