@@ -1,5 +1,9 @@
 """Engine `cpu`: every readout and start against engine `torch`, bounded memory, its roofline."""
 
+import math
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,8 +11,8 @@ from hypothesis import strategies as st
 from test_simulators import circuits
 
 from qtha_lab import ansatze
-from qtha_lab.circuits import Circuit, z_pairs
-from qtha_lab.simulators import expval, expval_z, probs
+from qtha_lab.circuits import Angle, Circuit, Gate, Readout, z_pairs
+from qtha_lab.simulators import check_engine, expval, expval_z, probs
 
 READINGS = {
     "z": expval_z,
@@ -67,9 +71,6 @@ def test_any_batch_is_cut_into_blocks_and_put_together(batch):
 
 
 def test_only_states_are_left_to_engine_torch():
-    from qtha_lab.circuits import Readout
-    from qtha_lab.simulators import check_engine
-
     circuit = Circuit(2, [], start="amplitudes")
     check_engine("cpu", circuit, Readout.probs())
     with pytest.raises(ValueError, match="engine 'cpu' reads strings of Z and probabilities"):
@@ -77,7 +78,6 @@ def test_only_states_are_left_to_engine_torch():
 
 
 def test_work_is_counted_by_hand():
-    from qtha_lab.circuits import Angle, Gate, Readout
     from qtha_lab.simulators.cpu_roofline import sweep_peak, work
 
     # two turns of |00⟩, of two real pairs each, 3 multiply-adds a pair; |ψ|² is 3 operations a row;
@@ -91,3 +91,35 @@ def test_work_is_counted_by_hand():
     peak = sweep_peak(2, threads=1)
     assert min(peak) > 1e8  # any machine that runs this does more
     assert backward.seconds(peak) == max(backward.flops / peak.flops, backward.bytes / peak.bytes)
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-14), (torch.float32, 3e-7)])
+def test_cosines_are_right_however_large_the_angle(dtype, bound):
+    circuit = Circuit(1, [Gate("RY", 0, Angle.input(0))])
+    quarters = torch.arange(-9, 10, dtype=torch.float64) * math.pi / 2
+    sizes = torch.logspace(-6, 6, 200, dtype=torch.float64)
+    inputs = torch.cat([quarters, sizes, -sizes]).to(dtype).unsqueeze(-1)
+    found = expval_z(circuit, inputs, torch.empty(0, dtype=dtype), engine="cpu")
+    torch.testing.assert_close(found.double(), inputs.double().cos(), atol=bound, rtol=0)
+
+
+def test_a_million_samples_need_no_more_memory_than_what_goes_in_and_out():
+    code = """
+import resource, torch
+from qtha_lab import ansatze
+from qtha_lab.simulators import expval_z
+
+circuit = ansatze.build("qtha", 4, 4)
+params = torch.rand(circuit.n_params, requires_grad=True)
+
+def most_bytes_after(batch):
+    inputs = torch.rand(batch, 4, requires_grad=True)
+    expval_z(circuit, inputs, params, engine="cpu").backward(torch.ones(batch, 4))
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+print(-most_bytes_after(64) + most_bytes_after(10**6))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    one_way = 10**6 * 4 * 4  # bytes of inputs; values, their slopes and those of inputs are as many
+    kept_and_rooms = 2**24 + 2**22  # and as much again for what the allocator rounds up
+    assert int(done.stdout) < 4 * one_way + 2 * kept_and_rooms

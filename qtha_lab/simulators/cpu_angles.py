@@ -61,17 +61,10 @@ def shared_numbers(params, offsets, entries, scales, places, angles, shared, hal
 
 @_compiled
 def param_slopes(of_sums, of_phases, entries, scales, places, slopes):
-    """Collect what is known of sums (groups, sums) and phases (groups, layers, 2^n) in `slopes`."""
-    for group in range(1, len(of_sums)):
-        for j in range(of_sums.shape[1]):
-            of_sums[0, j] += of_sums[group, j]
-        for layer in range(of_phases.shape[1]):
-            for k in range(of_phases.shape[2]):
-                of_phases[0, layer, k] += of_phases[group, layer, k]
-    phases = of_phases[0]
-    for layer in range(len(phases)):
-        _walsh(phases, layer)
+    """Collect in `slopes` what is known of sums, (sums + 1,), and of phases, (layers, 2^n)."""
+    for layer in range(len(of_phases)):
+        _walsh(of_phases, layer)
     for i in range(len(places)):
-        of_sums[0, places[i, 2]] = phases[places[i, 0], places[i, 1]]
+        of_sums[places[i, 2]] = of_phases[places[i, 0], places[i, 1]]
     for i in range(len(entries)):
-        slopes[entries[i, 1]] += scales[i] * of_sums[0, entries[i, 0]]
+        slopes[entries[i, 1]] += scales[i] * of_sums[entries[i, 0]]

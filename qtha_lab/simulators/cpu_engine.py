@@ -9,6 +9,7 @@ import concurrent.futures
 import functools
 import os
 import threading
+import weakref
 
 import numpy as np
 import torch
@@ -18,13 +19,13 @@ from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators import cpu_angles as angles
 from qtha_lab.simulators import cpu_kernel as kernel
 from qtha_lab.simulators.cpu_plan import Plan, plan
+from qtha_lab.simulators.cpu_vectors import BYTES
 
 MAX_QUBITS = 20
 GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
 CACHE_BYTES = 2**19  # of one core, for ψ and λ of a block
 KEEP_BYTES = 2**24  # of final states, kept from forward to backward; the others are made again
 SPARE_BYTES = 2**26  # for such states, held between calls
-VECTOR_BYTES = 64
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
@@ -46,9 +47,9 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
     lanes = lanes_of(tables.n_qubits, batch, 4)
     threads = min(torch.get_num_threads(), -(-batch // lanes))
     kept = min(KEEP_BYTES, 4 * 2 * 2**tables.n_qubits * (batch + lanes))
-    of_batch = 4 * batch * (4 * len(tables.terms) + 2 * tables.n_amplitudes + tables.n_values)
+    of_batch = 4 * batch * (circuit.n_inputs + tables.n_values)
     sums = 8 * GROUPS * (tables.n_sums + tables.n_layers * 2**tables.n_qubits)
-    return 4 * tables.room(lanes, VECTOR_BYTES) * threads + kept + of_batch + sums
+    return 4 * tables.places(lanes, 4)[-1] * threads + kept + of_batch + sums
 
 
 def run(
@@ -69,9 +70,9 @@ class _Expval(torch.autograd.Function):
     def forward(ctx, inputs: Tensor, params: Tensor, tables: Plan) -> Tensor:
         ctx.save_for_backward(inputs, params)
         ctx.call = _Call(tables, inputs, params, keep=any(ctx.needs_input_grad))
-        values = inputs.new_empty(tables.n_values, ctx.call.padded)
-        ctx.call.walk(values)
-        return values[:, : len(inputs)].T
+        values = inputs.new_zeros(len(inputs), tables.n_values)
+        ctx.call.walk(inputs, values, inputs.new_empty(0, 0), groups=0)
+        return values
 
     @staticmethod
     def backward(ctx, grad: Tensor):
@@ -84,20 +85,13 @@ class _Slopes(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, inputs: Tensor, params: Tensor, grad: Tensor, call: "_Call"):
-        batch, n_inputs = inputs.shape
         tables = call.plan
-        values = call.padded_like(grad.T)
-        input_slopes, of_sums, of_phases = call.walk(values, backward=True)
+        input_slopes = torch.zeros_like(inputs)
+        found = call.walk(inputs, grad.contiguous(), input_slopes, groups=call.n_groups)
         slopes = np.zeros(len(params))
-        angles.param_slopes(
-            of_sums, of_phases, tables.entries, tables.scales, tables.places, slopes
-        )
-        of_inputs = input_slopes[:, :batch]
-        if not (tables.terms_are_inputs or tables.n_amplitudes):
-            index, scales = tables.term_tensors
-            scaled = of_inputs * scales.to(inputs.dtype)
-            of_inputs = inputs.new_zeros(n_inputs, batch).index_add_(0, index, scaled)
-        return of_inputs.T, torch.from_numpy(slopes).to(params.dtype)
+        sums = [of_groups.sum(0) for of_groups in found]
+        angles.param_slopes(*sums, tables.entries, tables.scales, tables.phase_places, slopes)
+        return input_slopes, torch.from_numpy(slopes).to(params.dtype)
 
     @staticmethod
     def backward(ctx, *grads):
@@ -110,80 +104,53 @@ class _Call:
     """One evaluation: its angles, its blocks, and the states that some of them end in."""
 
     def __init__(self, tables: Plan, inputs: Tensor, params: Tensor, keep: bool):
-        self.plan, self.batch = tables, len(inputs)
-        self.like = inputs.new_empty(0)
-        self.lanes = lanes_of(tables.n_qubits, self.batch, inputs.element_size())
-        self.n_blocks = -(-self.batch // self.lanes)
-        self.n_groups = min(GROUPS, self.n_blocks)
-        self.padded = self.n_blocks * self.lanes
-        columns = inputs.detach().T
-        self.numbers = (
-            *self._shared_numbers(params),
-            self._cosines(columns).numpy().reshape(-1),
-            self.padded_like(columns[: tables.n_amplitudes]).numpy().reshape(-1),
-        )
-        most = KEEP_BYTES // (2 * 2**tables.n_qubits * self.lanes * self.like.element_size())
-        kept = min(most, self.n_blocks) * keep * self.lanes
-        self.kept = _take(2 * 2**tables.n_qubits * kept, self.like)
-
-    def __del__(self):
-        _give_back(self.kept)
+        self.plan = tables
+        self.lanes = lanes_of(tables.n_qubits, len(inputs), inputs.element_size())
+        n_blocks = -(-len(inputs) // self.lanes)
+        self.n_groups = min(GROUPS, n_blocks)
+        self.numbers = self._shared_numbers(params)
+        of_block = 2 * 2**tables.n_qubits * self.lanes
+        most = KEEP_BYTES // (of_block * inputs.element_size())
+        self.kept = _take(min(most, n_blocks) * keep * of_block, inputs)
+        weakref.finalize(self, _give_back, self.kept).atexit = False
 
     def _shared_numbers(self, params: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Cosines, sines and shears of every sum; cosines and sines of every layer of phases."""
         tables = self.plan
         shape = (tables.n_layers, 2**tables.n_qubits)
-        dtype = self.like.numpy().dtype
-        shared = np.empty((tables.n_sums + 1, 4), dtype)
-        phases = np.empty((shape[0], 2, shape[1]), dtype)
+        given = params.detach().contiguous().numpy()
+        shared = np.empty((tables.n_sums + 1, 4), given.dtype)
+        phases = np.empty((shape[0], 2, shape[1]), given.dtype)
         angles.shared_numbers(
-            params.detach().contiguous().numpy(), tables.offsets, tables.entries, tables.scales,
-            tables.places, np.empty_like(tables.offsets), shared, np.empty(shape), phases,
+            given, tables.offsets, tables.entries, tables.scales, tables.phase_places,
+            np.empty(tables.n_sums + 1), shared, np.empty(shape), phases,
         )  # fmt: skip
         return shared, phases.reshape(-1)
 
-    def _cosines(self, columns: Tensor) -> Tensor:
-        """Cosine and sine of half of every term, (2, terms, padded), zero beyond the batch."""
-        tables = self.plan
-        cosines = self.like.new_empty(2, len(tables.terms), self.padded)
-        if not len(tables.terms):
-            return cosines
-        if tables.terms_are_inputs:
-            halves = 0.5 * columns
-        else:
-            index, scales = tables.term_tensors
-            halves = columns.index_select(0, index) * (0.5 * scales).to(columns.dtype)
-        torch.cos(halves, out=cosines[0, :, : self.batch])
-        torch.sin(halves, out=cosines[1, :, : self.batch])
-        cosines[:, :, self.batch :] = 0.0
-        return cosines
+    def walk(
+        self, inputs: Tensor, values: Tensor, input_slopes: Tensor, groups: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Run every block, on torch's threads; see `cpu_kernel.walk`.
 
-    def padded_like(self, columns: Tensor) -> Tensor:
-        """The columns, with zeros up to whole blocks."""
-        wide = self.like.new_empty(len(columns), self.padded)
-        wide[:, : self.batch] = columns
-        wide[:, self.batch :] = 0.0
-        return wide
-
-    def walk(self, values: Tensor, backward: bool = False) -> tuple[Tensor, np.ndarray, np.ndarray]:
-        """Run every block, on torch's threads; see `cpu_kernel.walk` for `values` and the result."""
-        tables = self.plan
-        n_slopes = (tables.n_amplitudes or len(tables.terms)) * backward
-        input_slopes = self.like.new_zeros(n_slopes, self.padded)
-        groups = self.n_groups * backward
+        Returns:
+            Sums over the samples of each of so many groups, if it goes backward: the slopes of sums,
+            (groups, sums + 1), and those of phases, (groups, layers, 2^n).
+        """
+        tables, layout = self.plan, (self.lanes, inputs.element_size())
         of_sums = np.zeros((groups, tables.n_sums + 1))
         of_phases = np.zeros((groups, tables.n_layers, 2**tables.n_qubits))
+        *places, size = tables.places(*layout)
         given = (
-            tables.tables, tables.n_qubits, self.lanes, self.n_blocks, self.n_groups,
-            np.zeros(1, np.int64), *self.numbers, backward, values.numpy().reshape(-1), self.kept.numpy(),
-            input_slopes.numpy().reshape(-1), of_sums, of_phases.reshape(-1),
+            tables.tables(*layout), tuple(places), tables.n_qubits, self.lanes, self.n_groups,
+            np.zeros(1, np.int64), *self.numbers, inputs.detach().contiguous().numpy(), groups > 0,
+            values.numpy(), self.kept.numpy(), input_slopes.numpy(), of_sums, of_phases.reshape(-1),
         )  # fmt: skip
 
         def work() -> None:
-            kernel.walk(*given, _room(tables.room(self.lanes, VECTOR_BYTES), self.like))
+            kernel.walk(*given, _room(size, inputs))
 
         _share_out(work, min(torch.get_num_threads(), self.n_groups))
-        return input_slopes, of_sums, of_phases
+        return of_sums, of_phases
 
 
 _spare: collections.deque[Tensor] = collections.deque()
@@ -238,7 +205,7 @@ def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
 
 def lanes_of(n_qubits: int, batch: int, itemsize: int) -> int:
     """Samples a block: whole vectors, ψ and λ in the cache of one core, and blocks for all cores."""
-    vector = VECTOR_BYTES // itemsize
-    fitting = CACHE_BYTES // (4 * 2**n_qubits * VECTOR_BYTES)
+    vector = BYTES // itemsize
+    fitting = CACHE_BYTES // (4 * 2**n_qubits * BYTES)
     most = (128 if n_qubits < 7 else 64) // vector
     return vector * max(1, min(fitting, most, -(-batch // vector)))

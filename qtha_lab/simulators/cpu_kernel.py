@@ -2,7 +2,8 @@
 
 All work is done in one array, `room`, of rows of lanes, one lane a sample, so that every operation
 is a sweep over neighbouring numbers. It holds the real and the imaginary plane of ψ, 2^n rows each
-and one unused, then those of λ, then the shears of every turn, then slopes of up to four turns.
+and one unused, then those of λ, then the shears of every turn, then slopes of up to four turns, then
+cosine, sine and slope of every term.
 """
 
 from numba import njit
@@ -13,6 +14,8 @@ from qtha_lab.simulators.cpu_sweeps import (
     add_scaled,
     copy,
     fill,
+    half_turns,
+    is_odd,
     make_butterfly,
     shears,
     squares,
@@ -20,7 +23,7 @@ from qtha_lab.simulators.cpu_sweeps import (
     total,
     weigh,
 )
-from qtha_lab.simulators.cpu_vectors import BYTES, VERSION
+from qtha_lab.simulators.cpu_vectors import VERSION
 
 # kinds of passes: two turns of a real state; of any; phases, then two turns; two turns, phases, two
 # turns; and a phase that differs between samples
@@ -33,20 +36,28 @@ _TPT, _BACK_TPT = make_pass("tpt", False), make_pass("tpt", True)
 _PHASE, _BACK_PHASE = make_phase(False), make_phase(True)
 _BUTTERFLY, _BUTTERFLY_2 = make_butterfly(1), make_butterfly(2)
 
-_inlined = njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
+_compiled = njit(nogil=True, fastmath=True, error_model="numpy")
 
 
-@_inlined
-def _odd(bits):
-    bits ^= bits >> 16
-    bits ^= bits >> 8
-    bits ^= bits >> 4
-    bits ^= bits >> 2
-    bits ^= bits >> 1
-    return bits & 1
+@_compiled
+def _take_in(room, at, lanes, table, start, count, links, scales, factor):
+    """Add columns of `table` to rows of `room`: links has (column, row), each with its scale."""
+    for w in range(count):
+        for i in range(len(links)):
+            more = room.dtype.type(factor * scales[i]) * table[start + w, links[i, 0]]
+            room[at + links[i, 1] * lanes + w] += more
 
 
-@_inlined
+@_compiled
+def _hand_out(room, at, lanes, table, start, count, links, scales, factor):
+    """Add rows of `room` to columns of `table`."""
+    for w in range(count):
+        for i in range(len(links)):
+            more = room.dtype.type(factor * scales[i]) * room[at + links[i, 1] * lanes + w]
+            table[start + w, links[i, 0]] += more
+
+
+@_compiled
 def _transform(room, at, size, lanes):
     """Walsh-Hadamard transform of the rows from `at` on: Σ_m row_m·(-1)^{|k & m|}."""
     step = 1
@@ -60,71 +71,27 @@ def _transform(room, at, size, lanes):
             _BUTTERFLY(room, at + k * lanes, (step * lanes,), lanes)
 
 
-@_inlined
-def _read(readout, is_strings, size, lanes, plane, batch, start, room, values):
-    """Fill `values` with what is read from ψ: rows of |ψ|², or of their transform."""
-    for k in range(size):
-        squares(room, k * lanes, plane + k * lanes, 2 * plane + k * lanes, lanes)
-    if is_strings:
-        _transform(room, 2 * plane, size, lanes)
-    for i in range(len(readout)):
-        to = i * batch + start
-        fill(values, to, room.dtype.type(0.0), lanes)
-        sign = room.dtype.type(readout[i, 1])
-        add_scaled(values, to, room, 2 * plane + readout[i, 0] * lanes, sign, lanes)
-
-
-@_inlined
-def _start_back(readout, is_strings, size, lanes, plane, batch, start, room, values):
-    """λ = g ψ, where g_k is the slope of |ψ_k|², from the slopes in `values`."""
-    fill(room, 2 * plane, room.dtype.type(0.0), size * lanes)
-    for i in range(len(readout)):
-        sign = room.dtype.type(readout[i, 1])
-        to = 2 * plane + readout[i, 0] * lanes
-        add_scaled(room, to, values, i * batch + start, sign, lanes)
-    if is_strings:
-        _transform(room, 2 * plane, size, lanes)
-    for k in range(size):
-        weigh(room, k * lanes, plane + k * lanes, 2 * plane, lanes)
-
-
-@_inlined
-def _make_angles(angles, term_starts, terms, shared, terms_at, start, batch, lanes, at, room):
+@_compiled
+def _make_angles(angles, term_starts, members, shared, lanes, at, terms_at, room):
     """Fill the shears (of a phase: cosine and sine) of every angle that differs between samples."""
-    sines = len(terms_at) // 2
     for j in range(len(angles)):
         cos_at = at + 2 * j * lanes
         fill(room, cos_at, shared[angles[j, 0], 0], lanes)
         fill(room, cos_at + lanes, shared[angles[j, 0], 1], lanes)
         for position in range(term_starts[j], term_starts[j + 1]):
-            of = terms[position] * batch + start
-            add_angle(room, cos_at, cos_at + lanes, terms_at, of, sines + of, lanes)
+            of = terms_at + 3 * members[position] * lanes
+            add_angle(room, cos_at, cos_at + lanes, of, of + lanes, lanes)
         if angles[j, 1]:
             shears(room, cos_at, cos_at + lanes, lanes)
 
 
-@_inlined
-def _turn(turns, number, shared_at, sampled_at, lanes, vector):
-    """Where a turn's shears are, how far apart, and -1 if they differ between samples."""
-    if turns[number, 1] >= 0:
-        return sampled_at + 2 * turns[number, 1] * lanes, lanes, -1
-    return shared_at + 2 * number * vector, vector, 0
-
-
-@_inlined
-def _pass(op, rows, turns, phases, room, lanes, plane, size, at, slopes, back, found, found_at):
-    """One pass over all rows; backward undone on ψ and λ."""
-    kind, layer = op[0], op[3]
-    shared_at, sampled_at, vector = at
-    which = (
-        *_turn(turns, op[4], shared_at, sampled_at, lanes, vector),
-        *_turn(turns, op[5], shared_at, sampled_at, lanes, vector),
-        *_turn(turns, op[6], shared_at, sampled_at, lanes, vector),
-        *_turn(turns, op[7], shared_at, sampled_at, lanes, vector),
-    )
-    first, to = 2 * layer * size, found_at + layer * size
-    for place in range(op[1], op[1] + 4 * op[2], 4):
-        given = (lanes, plane, rows, place, which, phases, first, size, slopes, found, to)
+@_compiled
+def _pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, found, found_at):
+    """Pass number `at` over all rows; backward undone on ψ and λ."""
+    kind, first, last, layer = ops[at, 0], ops[at, 1], ops[at, 1] + 4 * ops[at, 2], ops[at, 3]
+    cosines, to = 2 * layer * size, found_at + layer * size
+    for place in range(first, last, 4):
+        given = (lanes, plane, rows, place, ops, at, phases, cosines, size, slopes, found, to)
         if back:
             if kind == TURNS_PHASES_TURNS:
                 _BACK_TPT(room, *given)
@@ -149,38 +116,36 @@ def _make_walk(version: int):
 
     @njit(nogil=True, fastmath=True, cache=True, error_model="numpy")
     def walk(
-        tables, n_qubits, lanes, n_blocks, n_groups, counter, shared, phases, terms_at, amplitudes,
-        backward, values, kept, input_slopes, sum_slopes, phase_slopes, room,
+        tables, places, n_qubits, lanes, n_groups, counter, shared, phases, inputs, backward, values,
+        kept, input_slopes, sum_slopes, phase_slopes, room,
     ):  # fmt: skip
         """Take groups of blocks, whichever are next by `counter`, through the circuit.
 
-        Forward, `values` (readouts · batch) is filled with what is read. Backward it holds the
-        output's slopes; `input_slopes` (terms · batch, or 2^n · batch of amplitudes), zero before, and
-        for each group the float64 sums over samples `sum_slopes` (groups, sums) and `phase_slopes`
-        (groups · layers · 2^n) are added to. `kept` takes ψ of the first blocks, as many as fit, from
-        forward to backward; the others are walked again. `shared` (sums + 1, 4) has cosine, sine and
-        shears of every sum, `phases` (layers · 2 · 2^n) cosines and sines of every layer's rows,
-        `terms_at` (2 · terms · batch) those of half of every term, `amplitudes` (2^n · batch), if not
-        empty, the first state. batch is lanes · n_blocks.
+        Forward, what is read is added to `values` (batch, readouts). Backward these are the output's
+        slopes, and to `input_slopes` (batch, inputs) and for each group to the float64 sums over
+        samples `sum_slopes` (groups, sums) and `phase_slopes` (groups · layers · 2^n) is added.
+        `kept` takes ψ of the first blocks, as many as fit, from forward to backward; the others are
+        walked again. `shared` (sums + 1, 4) has cosine, sine and shears of every sum, `phases` (layers
+        · 2 · 2^n) cosines and sines of every layer's rows; `inputs` (batch, inputs) are the data. For
+        `tables` and `places` in `room` see `cpu_plan`.
         """
         if version == 0:
             return  # never
-        ops, rows, turns, angles, term_starts, terms, readout, is_strings = tables
+        (
+            ops, rows, turns, angles, term_starts, members, terms, term_scales, readout, signs,
+            is_strings, start_rows, start_scales,
+        ) = tables  # fmt: skip
+        plane, shared_at, sampled_at, slopes, terms_at, vector = places
         size = 1 << n_qubits
-        batch = lanes * n_blocks
-        plane = (size + 1) * lanes  # a row more, so that rows of all planes differ in cache
-        vector = BYTES // room.itemsize
-        shared_at = 4 * plane
-        sampled_at = shared_at + 2 * len(turns) * vector
-        slopes = sampled_at + 2 * len(angles) * lanes
-        at = (shared_at, sampled_at, vector)
-        one = room.dtype.type(1.0)
-        zero = room.dtype.type(0.0)
+        batch = len(inputs)
+        n_blocks = (batch + lanes - 1) // lanes
+        one, zero = room.dtype.type(1.0), room.dtype.type(0.0)
         n_ops = len(ops)
         steps = 2 * n_ops if backward else n_ops
         for number in range(len(turns)):
-            fill(room, shared_at + 2 * number * vector, shared[turns[number, 0], 2], vector)
-            fill(room, shared_at + (2 * number + 1) * vector, shared[turns[number, 0], 3], vector)
+            for i in range(2):
+                shear = shared[turns[number, 0], 2 + i]
+                fill(room, shared_at + (2 * number + i) * vector, shear, vector)
         while True:
             group = take_next(counter)
             if group >= n_groups:
@@ -188,81 +153,92 @@ def _make_walk(version: int):
             found_at = group * (len(phases) // 2)
             for block in range(n_blocks * group // n_groups, n_blocks * (group + 1) // n_groups):
                 start = block * lanes
+                count = min(lanes, batch - start)
+                fill(room, terms_at, zero, 3 * len(terms) * lanes)
+                _take_in(room, terms_at, lanes, inputs, start, count, terms, term_scales, 0.5)
+                for t in range(len(terms)):
+                    cos_at = terms_at + 3 * t * lanes
+                    half_turns(room, cos_at, cos_at + lanes, lanes)
                 _make_angles(
-                    angles,
-                    term_starts,
-                    terms,
-                    shared,
-                    terms_at,
-                    start,
-                    batch,
-                    lanes,
-                    sampled_at,
-                    room,
+                    angles, term_starts, members, shared, lanes, sampled_at, terms_at, room
                 )
-                keeps_at = 2 * size * start
-                keeps = keeps_at + 2 * size * lanes <= len(kept)
+                kept_at = 2 * size * start
+                keeps = kept_at + 2 * size * lanes <= len(kept)
                 step = n_ops if backward and keeps else 0
                 if step:
-                    copy(room, 0, kept, keeps_at, size * lanes)
-                    copy(room, plane, kept, keeps_at + size * lanes, size * lanes)
+                    copy(room, 0, kept, kept_at, size * lanes)
+                    copy(room, plane, kept, kept_at + size * lanes, size * lanes)
                 else:
                     fill(room, 0, zero, 2 * plane)
-                    for k in range(len(amplitudes) // batch):
-                        copy(room, k * lanes, amplitudes, k * batch + start, lanes)
-                    if not len(amplitudes):
+                    if len(start_rows):
+                        _take_in(
+                            room, 0, lanes, inputs, start, count, start_rows, start_scales, 1.0
+                        )
+                    else:
                         fill(room, 0, one, lanes)
                 while True:
-                    if step == n_ops:  # the end of the circuit
+                    if step == n_ops:  # the end of the circuit: read it, or λ = g ψ
                         if backward:
-                            _start_back(
-                                readout, is_strings, size, lanes, plane, batch, start, room, values
+                            fill(room, 2 * plane, zero, size * lanes)
+                            _take_in(
+                                room, 2 * plane, lanes, values, start, count, readout, signs, 1.0
                             )
-                        else:
-                            _read(
-                                readout, is_strings, size, lanes, plane, batch, start, room, values
+                        for k in range(size if not backward else 0):
+                            at = k * lanes
+                            squares(room, at, plane + at, 2 * plane + at, lanes)
+                        if is_strings:
+                            _transform(room, 2 * plane, size, lanes)
+                        for k in range(size if backward else 0):
+                            at = k * lanes
+                            weigh(room, at, plane + at, 2 * plane, lanes)
+                        if not backward:
+                            _hand_out(
+                                room, 2 * plane, lanes, values, start, count, readout, signs, 1.0
                             )
                         if keeps and not backward:
-                            copy(kept, keeps_at, room, 0, size * lanes)
-                            copy(kept, keeps_at + size * lanes, room, plane, size * lanes)
+                            copy(kept, kept_at, room, 0, size * lanes)
+                            copy(kept, kept_at + size * lanes, room, plane, size * lanes)
                     if step == steps:
                         break
                     back = step >= n_ops
-                    op = ops[2 * n_ops - 1 - step if back else step]
+                    number = 2 * n_ops - 1 - step if back else step
                     step += 1
                     if back:
                         fill(room, slopes, zero, 4 * lanes)
-                    if op[0] == PHASE_SAMPLED:
-                        angle = sampled_at + 2 * op[2] * lanes
+                    is_phase = ops[number, 0] == PHASE_SAMPLED
+                    if is_phase:
+                        mask, angle = ops[number, 1], ops[number, 2]
                         for k in range(size):
-                            sign = -one if _odd(k & op[1]) else one
+                            sign = -one if is_odd(k & mask) else one
                             if back:
                                 _BACK_PHASE(room, lanes, plane, k * lanes, sign, angle, slopes)
                             else:
                                 _PHASE(room, lanes, plane, k * lanes, sign, angle, slopes)
-                        if back:
-                            for position in range(term_starts[op[2]], term_starts[op[2] + 1]):
-                                to = terms[position] * batch + start
-                                add_scaled(input_slopes, to, room, slopes, one, lanes)
-                        continue
-                    _pass(
-                        op, rows, turns, phases, room, lanes, plane, size, at, slopes, back,
-                        phase_slopes, found_at,
-                    )  # fmt: skip
+                    else:
+                        _pass(
+                            room, lanes, plane, rows, ops, number, phases, size, slopes, back,
+                            phase_slopes, found_at,
+                        )  # fmt: skip
                     if not back:
                         continue
-                    for i in range(4 if op[0] == TURNS_PHASES_TURNS else 2):
-                        turn = op[4 + i]
-                        sum_slopes[group, turns[turn, 0]] += total(room, slopes + i * lanes, lanes)
+                    for i in range(4):
+                        turn, of = ops[number, 4 + i], slopes + i * lanes
+                        if turn < 0:
+                            continue
+                        sum_slopes[group, turns[turn, 0]] += total(room, of, lanes)
                         j = turns[turn, 1]
-                        if j >= 0:
-                            for position in range(term_starts[j], term_starts[j + 1]):
-                                to = terms[position] * batch + start
-                                add_scaled(input_slopes, to, room, slopes + i * lanes, one, lanes)
+                        for position in range(term_starts[j], term_starts[j + 1]):
+                            to = terms_at + (3 * members[position] + 2) * lanes
+                            add_scaled(room, to, of, one, lanes)
                 if backward:
-                    for k in range(len(amplitudes) // batch):
-                        to = k * batch + start
-                        add_scaled(input_slopes, to, room, 2 * plane + k * lanes, one + one, lanes)
+                    _hand_out(
+                        room, terms_at + 2 * lanes, lanes, input_slopes, start, count, terms,
+                        term_scales, 1.0,
+                    )  # fmt: skip
+                    _hand_out(
+                        room, 2 * plane, lanes, input_slopes, start, count, start_rows, start_scales,
+                        2.0,
+                    )  # fmt: skip
 
     return walk
 

@@ -10,6 +10,8 @@ from numba.extending import intrinsic
 
 from qtha_lab.simulators.cpu_vectors import FAST, Lanes, over_lanes, plus_times, times_plus
 
+OP_WIDTH = 20  # numbers in a row of `ops`
+
 
 def _turned(builder, rows, bit, outer, inner):
     """Apply one turn, as three shears, to 2^k row vectors; `bit` of a row is its side of the turn."""
@@ -51,8 +53,8 @@ def make_pass(steps: str, backward: bool, n_planes: int = 2):
     `steps` are in the order of time: "t" two turns, "p" one phase a row. Backward they are undone on
     ψ and on λ, two planes further on, and their slopes are added up.
 
-    `f(room, lanes, plane, rows, at, turns, phases, layer, size, slopes, found, found_at)`: the rows
-    are `rows[at : at + 4]`; `turns` has for each of up to four turns the position of its shears
+    `f(room, lanes, plane, rows, at, ops, op, phases, layer, size, slopes, found, found_at)`: the rows
+    are `rows[at : at + 4]`; `ops[op, 8:]` has for each of up to four turns the position of its shears
     -tan(a/4) in `room`, how much further sin(a/2) is, and -1 if they differ between samples, else 0.
     Cosines of phases are in `phases` from `layer` on, sines `size` further. The slopes of turns are
     added to the rows of `room` from `slopes` on, those of phases to `found[found_at + row]`.
@@ -60,10 +62,23 @@ def make_pass(steps: str, backward: bool, n_planes: int = 2):
 
     @intrinsic
     def sweep(
-        typingctx, room, lanes, plane, rows, at, turns, phases, layer, size, slopes, found, found_at
+        typingctx,
+        room,
+        lanes,
+        plane,
+        rows,
+        at,
+        ops,
+        op,
+        phases,
+        layer,
+        size,
+        slopes,
+        found,
+        found_at,
     ):
         signature = types.void(
-            room, lanes, plane, rows, at, turns, phases, layer, size, slopes, found, found_at
+            room, lanes, plane, rows, at, ops, op, phases, layer, size, slopes, found, found_at
         )
 
         def codegen(context, builder, signature, args):
@@ -82,7 +97,7 @@ def make_pass(steps: str, backward: bool, n_planes: int = 2):
                     n_turns += not backward
                 pass_.store()
             if backward and "p" in steps:
-                pass_.add_phase_slopes(args[10], args[11], signature.args[10])
+                pass_.add_phase_slopes(args[11], args[12], signature.args[11])
             return context.get_dummy_value()
 
         return signature, codegen
@@ -96,12 +111,14 @@ class _Pass:
     def __init__(self, context, builder, kinds, args, n_planes, backward):
         self.context, self.builder = context, builder
         self.n_planes, self.backward = n_planes, backward
-        _, self.lanes, self.plane, _, at, turns, _, layer, size, self.slopes, _, _ = args
+        _, self.lanes, self.plane, _, at, _, op, _, layer, size, self.slopes, _, _ = args
         self.room = Lanes(context, builder, kinds[0], args[0])
         rows = Lanes(context, builder, kinds[3], args[3])
-        phases = Lanes(context, builder, kinds[6], args[6])
+        ops = Lanes(context, builder, kinds[5], args[5])
+        phases = Lanes(context, builder, kinds[7], args[7])
         self.rows = [rows.number(builder.add(at, at.type(i))) for i in range(4)]
-        self.turns = cgutils.unpack_tuple(builder, turns, 12)
+        first = builder.add(builder.mul(op, op.type(OP_WIDTH)), op.type(8))
+        self.turns = [ops.number(builder.add(first, op.type(i))) for i in range(12)]
         cosines = [builder.add(layer, row) for row in self.rows]
         self.phases = [
             (phases.number(place), phases.number(builder.add(place, size))) for place in cosines

@@ -6,11 +6,11 @@ Knows nothing of threads, tensors in motion or derivatives.
 import functools
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators import cpu_kernel as kernel
+from qtha_lab.simulators.cpu_passes import OP_WIDTH
+from qtha_lab.simulators.cpu_vectors import BYTES
 from qtha_lab.simulators.program import Phases, Program, Sum, Turn, Turns, compile_circuit
 
 Pair = tuple[Turn, Turn]
@@ -20,13 +20,17 @@ class Plan:
     """The tables of one circuit.
 
     A sum is the angle of a turn or phase; a term is one scaled input, the same for all sums that
-    read it. `tables` is what `kernel.walk` takes:
+    read it. `tables(lanes, itemsize)` is what `kernel.walk` takes:
 
-    * passes (kind, where its rows are, groups of four rows, layer of phases, four turns);
+    * passes: kind, where its rows are, groups of four rows, layer of phases, four turns or -1, and
+      where the shears of these are in `room`; or kind, mask and where its cosines are;
     * the rows of every pass;
-    * turns (sum, number of the angle that differs between samples or -1);
-    * such angles (sum whose shared part it has, whether of a turn), where their terms are, the terms;
-    * row and sign of every number read, from the probabilities or, for strings of Z, their transform.
+    * turns: sum, and number of the angle that differs between samples, the last if none;
+    * such angles: sum whose shared part it has, whether of a turn; where their terms are, and which;
+    * input and row of every term, and scale;
+    * number and row of everything read, and sign; the rows are those of probabilities or, for strings
+      of Z, of their transform;
+    * input and row of every amplitude of the start, if not |0…0⟩, and scale.
     """
 
     def __init__(self, circuit: Circuit, readout: Readout):
@@ -48,27 +52,57 @@ class Plan:
         entries = [(j, i, s) for j, t in enumerate(self._sums) for i, s in t.params]
         self.entries = _integers([e[:2] for e in entries], 2)
         self.scales = np.array([e[2] for e in entries], np.float64)
-        self.places = _integers(self._phases, 3)
+        self.phase_places = _integers(self._phases, 3)
         numbers: dict[tuple[int, float], int] = {}
         terms = [[numbers.setdefault(t, len(numbers)) for t in found] for *_, found in self._angles]
-        self.terms = list(numbers)  # (input, scale)
-        self.terms_are_inputs = self.terms == [(i, 1.0) for i in range(circuit.n_inputs)]
-        self.tables = (
-            _integers(self._passes, 8),
+        self.n_terms = len(numbers)
+        self.reads_strings = readout.kind == "strings"
+        read = _readout(program, readout)
+        self._fixed = (
             np.array(self._rows, np.int64),
-            _integers(self._turns, 2),
+            _integers([(j, a if a >= 0 else len(terms)) for j, a in self._turns], 2),
             _integers([angle[:2] for angle in self._angles], 2),
-            np.cumsum([0, *map(len, terms)], dtype=np.int64),
+            np.cumsum([0, *map(len, terms), 0], dtype=np.int64),
             np.array([number for found in terms for number in found], np.int64),
-            _integers(_readout(program, readout), 2),
-            readout.kind == "strings",
+            _integers([(i, 3 * row) for row, (i, _) in enumerate(numbers)], 2),
+            np.array([scale for _, scale in numbers], np.float64),
+            _integers([(i, row) for i, (row, _) in enumerate(read)], 2),
+            np.array([sign for _, sign in read], np.float64),
+            self.reads_strings,
+            _integers([(k, k) for k in range(self.n_amplitudes)], 2),
+            np.ones(self.n_amplitudes),
         )
+        self.tables = functools.cache(self._tables)
+        self.places = functools.cache(self._places)
 
-    @functools.cached_property
-    def term_tensors(self) -> tuple[Tensor, Tensor]:
-        """Input, (terms,), and scale, (terms, 1), of every term."""
-        index = torch.tensor([i for i, _ in self.terms], dtype=torch.long)
-        return index, torch.tensor([s for _, s in self.terms], dtype=torch.float64).reshape(-1, 1)
+    def _places(self, lanes: int, itemsize: int) -> tuple[int, ...]:
+        """Where things are in `room` (see `cpu_kernel`), the numbers in a vector, and the end.
+
+        A plane, the shears of turns that the batch shares and of others, slopes of a pass, and terms.
+        """
+        vector = BYTES // itemsize
+        plane = (2**self.n_qubits + 1) * lanes  # a row more: rows of all planes differ in cache
+        shared = 4 * plane
+        sampled = shared + 2 * len(self._turns) * vector
+        slopes = sampled + 2 * len(self._angles) * lanes
+        terms = slopes + 4 * lanes
+        return plane, shared, sampled, slopes, terms, vector, terms + 3 * self.n_terms * lanes
+
+    def _tables(self, lanes: int, itemsize: int) -> tuple:
+        _, shared, sampled, *_, vector, _ = self.places(lanes, itemsize)
+        ops = []
+        for kind, first, second, layer, *turns in self._passes:
+            if kind == kernel.PHASE_SAMPLED:
+                second = sampled + 2 * second * lanes
+            where: list[int] = []
+            for turn in turns:
+                angle = self._turns[turn][1]
+                if angle < 0:
+                    where += [shared + 2 * turn * vector, vector, 0]
+                else:
+                    where += [sampled + 2 * angle * lanes, lanes, -1]
+            ops.append((kind, first, second, layer, *(turn or -1 for turn in turns), *where))
+        return _integers(ops, OP_WIDTH), *self._fixed
 
     def _add_layers(self, program: Program) -> None:
         """Turns in twos. Phases go with two turns after them, and with the same two before them."""
@@ -120,8 +154,9 @@ class Plan:
             if self._sums[j].inputs:
                 nothing = self._turns[0][0]
                 self._angles.append((nothing, 0, self._sums[j].inputs))
+                self._turns.append((nothing, len(self._angles) - 1))  # as if of a turn
                 op = (kernel.PHASE_SAMPLED, mask, len(self._angles) - 1)
-                self._passes.append((*op, 0, 0, 0, 0, 0))
+                self._passes.append((*op, 0, len(self._turns) - 1, 0, 0, 0))
         shared = [(mask, j) for mask, j in numbers.items() if self._is_shared(j)]
         if not shared:
             return None
@@ -167,12 +202,6 @@ class Plan:
         self._passes.append((kind, len(self._rows), len(groups), layer, *turns))
         self._rows += [row for group in groups for row in group]
 
-    def room(self, lanes: int, vector_bytes: int) -> int:
-        """Numbers that one thread works in, of 4 bytes or more: see `cpu_kernel`."""
-        planes = 4 * (2**self.n_qubits + 1) * lanes
-        shears = 2 * (len(self._turns) * vector_bytes // 4 + len(self._angles) * lanes)
-        return planes + shears + 4 * lanes
-
     def work(self, backward: bool, itemsize: int) -> tuple[float, float]:
         """Operations, and bytes loaded and stored, of one sample; see `cpu_roofline`.
 
@@ -181,7 +210,7 @@ class Plan:
         """
         size = 2**self.n_qubits
         flops, moved = 3.0 * size, 3.0 * size  # |ψ|², or λ = g ψ
-        if self.tables[-1]:
+        if self.reads_strings:
             flops, moved = flops + self.n_qubits * size, moved + self.n_qubits * size
         for kind, _, groups, _, *turns in self._passes:
             planes = 1 if kind == kernel.TURNS_REAL else 2

@@ -3,6 +3,10 @@
 Each goes over all lanes of a few rows; the gates are in `cpu_passes`.
 """
 
+import decimal
+import math
+
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -59,18 +63,17 @@ def fill(typingctx, target, at, number, lanes):
 
 
 @intrinsic
-def add_scaled(typingctx, target, at, source, start, factor, lanes):
-    """target[at + w] += factor · source[start + w]."""
-    signature = types.void(target, at, source, start, target.dtype, lanes)
+def add_scaled(typingctx, room, to, start, factor, lanes):
+    """room[to + w] += factor · room[start + w]."""
+    signature = types.void(room, to, start, room.dtype, lanes)
 
     def codegen(context, builder, signature, args):
-        goal = Lanes(context, builder, signature.args[0], args[0])
-        given = Lanes(context, builder, signature.args[2], args[2])
-        factor = goal.spread(args[4])
-        with over_lanes(builder, args[5], goal.vector.count) as (w, _):
+        room = Lanes(context, builder, signature.args[0], args[0])
+        factor = room.spread(args[3])
+        with over_lanes(builder, args[4], room.vector.count) as (w, _):
             place = builder.add(args[1], w)
-            more = builder.fmul(given.load(builder.add(args[3], w)), factor, flags=FAST)
-            goal.store(builder.fadd(goal.load(place), more, flags=FAST), place)
+            more = builder.fmul(room.load(builder.add(args[2], w)), factor, flags=FAST)
+            room.store(builder.fadd(room.load(place), more, flags=FAST), place)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -142,17 +145,74 @@ def total(typingctx, source, at, lanes):
 
 
 @intrinsic
-def add_angle(typingctx, room, cos_at, sin_at, terms, cos_of, sin_of, lanes):
-    """Add an angle of every lane to another, both given by cosine and sine."""
-    signature = types.void(room, cos_at, sin_at, terms, cos_of, sin_of, lanes)
+def half_turns(typingctx, room, cos_at, sin_at, lanes):
+    """Replace angles at `cos_at` by their cosines; their sines go to `sin_at`.
+
+    The angle less its quarter turns is at most π/4, where the series below are exact to rounding. It
+    is taken twice, so that it stays small where an angle is so large that the first count is off.
+    """
+    signature = types.void(room, cos_at, sin_at, lanes)
 
     def codegen(context, builder, signature, args):
         room = Lanes(context, builder, signature.args[0], args[0])
-        terms = Lanes(context, builder, signature.args[3], args[3])
-        with over_lanes(builder, args[6], room.vector.count) as (w, _):
+        whole = ir.VectorType(ir.IntType(32), room.vector.count)
+
+        def bits(number):
+            return ir.Constant(whole, [number] * whole.count)
+
+        with over_lanes(builder, args[3], room.vector.count) as (w, _):
             places = [builder.add(place, w) for place in args[1:3]]
-            cos, sin = (room.load(place) for place in places)
-            more_cos, more_sin = (terms.load(builder.add(place, w)) for place in args[4:6])
+            angle, quarters = room.load(places[0]), bits(0)
+            for _ in range(2):
+                count = builder.fmul(angle, room.constant(2.0 / math.pi))
+                count = room.call("rint", count)
+                quarters = builder.add(quarters, builder.fptosi(count, whole))
+                for piece in _quarter_turn(room.size):
+                    angle = room.call("fma", count, room.constant(-piece), angle)
+            square = builder.fmul(angle, angle)
+            cos = _series(builder, room, square, 0)
+            sin = builder.fmul(angle, _series(builder, room, square, 1))
+            odd = builder.icmp_signed("!=", builder.and_(quarters, bits(1)), bits(0))
+            cos, sin = builder.select(odd, sin, cos), builder.select(odd, cos, sin)
+            for value, more, place in ((cos, 1, places[0]), (sin, 0, places[1])):
+                turned = builder.and_(builder.add(quarters, bits(more)), bits(2))
+                turned = builder.icmp_signed("!=", turned, bits(0))
+                room.store(builder.select(turned, builder.fneg(value), value), place)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _quarter_turn(size: int) -> list[float]:
+    """π/2 as a sum of three numbers of the type, to more digits than one has."""
+    exact = decimal.Decimal("1.5707963267948966192313216916397514420985846996875529")
+    pieces = []
+    for _ in range(3):
+        piece = float(exact) if size == 8 else float(np.float32(float(exact)))
+        pieces.append(piece)
+        exact -= decimal.Decimal(piece)
+    return pieces
+
+
+def _series(builder, room, square, first):
+    """Σ (-square)^k / (2k + first)!, the cosine or the sine over its angle, by Horner's rule."""
+    value = None
+    for k in reversed(range(6 if room.size == 4 else 9)):
+        factor = room.constant((-1) ** k / math.factorial(2 * k + first))
+        value = factor if value is None else room.call("fma", value, square, factor)
+    return value
+
+
+@intrinsic
+def add_angle(typingctx, room, cos_at, sin_at, cos_of, sin_of, lanes):
+    """Add an angle of every lane to another, both given by cosine and sine."""
+    signature = types.void(room, cos_at, sin_at, cos_of, sin_of, lanes)
+
+    def codegen(context, builder, signature, args):
+        room = Lanes(context, builder, signature.args[0], args[0])
+        with over_lanes(builder, args[5], room.vector.count) as (w, _):
+            places = [builder.add(place, w) for place in args[1:5]]
+            cos, sin, more_cos, more_sin = (room.load(place) for place in places)
             room.store(times_plus(builder, cos, more_cos, sin, more_sin, minus=True), places[0])
             room.store(times_plus(builder, sin, more_cos, cos, more_sin), places[1])
         return context.get_dummy_value()
@@ -194,5 +254,16 @@ def take_next(typingctx, counter):
     def codegen(context, builder, signature, args):
         data = arrayobj.make_array(signature.args[0])(context, builder, args[0]).data
         return builder.atomic_rmw("add", data, ir.Constant(ir.IntType(64), 1), "monotonic")
+
+    return signature, codegen
+
+
+@intrinsic
+def is_odd(typingctx, bits):
+    """Whether a number has an odd number of bits."""
+    signature = types.boolean(bits)
+
+    def codegen(context, builder, signature, args):
+        return builder.trunc(builder.ctpop(args[0]), ir.IntType(1))
 
     return signature, codegen

@@ -62,6 +62,13 @@ class Lanes:
         """A number known now in every lane."""
         return ir.Constant(self.vector, [number] * self.vector.count)
 
+    def call(self, name, *vectors):
+        """One of LLVM's functions of vectors, such as "fma", which rounds once."""
+        name = f"llvm.{name}.v{self.vector.count}f{8 * self.size}"
+        kind = ir.FunctionType(self.vector, [self.vector] * len(vectors))
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, vectors)
+
     def total(self, vector):
         """The sum over the lanes of one vector."""
         scalar = self.vector.element
