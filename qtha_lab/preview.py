@@ -51,11 +51,18 @@ class Simulation:
     shots: int | None = None
     note: str = ""
 
+    @property
+    def memory(self) -> str:
+        """The bytes as people say them."""
+        if self.bytes < 2**20:
+            return f"{self.bytes / 2**10:,.0f} KiB"
+        return f"{self.bytes / 2**20:,.1f} MiB"
+
     def __str__(self) -> str:
         took = "in a time that is not known" if self.seconds is None else f"in {self.seconds:.2g} s"
         drawn = "" if self.shots is None else f", {self.shots:,} shots"
         return (
-            f"{self.circuits:,} circuits a step {took}, {self.bytes / 2**20:,.1f} MiB{drawn}, "
+            f"{self.circuits:,} circuits a step {took}, {self.memory}{drawn}, "
             f"engine {self.engine} ({self.why})"
         )
 

@@ -7,7 +7,7 @@ import torch
 
 from qtha_lab import adapters, calibration, models, simulators, tasks
 from qtha_lab.experiment import Experiment, Training, refusals
-from qtha_lab.preview import mean_length, preview
+from qtha_lab.preview import Simulation, mean_length, preview
 from qtha_lab.simulators import device_engine
 
 TRAINING = Training(threads=1)
@@ -99,6 +99,11 @@ def test_a_method_without_a_circuit_simulates_nothing():
 
 def test_a_circuit_that_makes_weights_runs_once_a_layer():
     assert simulation("qpa")[1].circuits == 2 * 6
+
+
+def test_memory_is_said_in_kibibytes_or_mebibytes():
+    said = [Simulation("cpu", "", 1, 0.1, size).memory for size in (1536, 3 * 2**19)]
+    assert said == ["2 KiB", "1.5 MiB"]
 
 
 def test_autograd_keeps_the_states_of_every_layer():

@@ -23,7 +23,7 @@ CSS = """<style>
 .qtha-table th {font-weight: 600; vertical-align: bottom; line-height: 1.2;}
 .qtha-table td {white-space: nowrap;}
 .qtha-table th:first-child, .qtha-table td:first-child {text-align: left;}
-.qtha-table td:first-child {white-space: normal; min-width: 90px;}
+.qtha-table td:first-child {white-space: normal; min-width: 90px; overflow-wrap: anywhere;}
 .qtha-table .widget-html-content {line-height: 1.4; overflow-x: auto;}
 .qtha-code pre {font-family: var(--jp-code-font-family); font-size: 12px; line-height: 1.35; margin: 0; padding: 6px;
   background: var(--jp-layout-color2); color: var(--jp-ui-font-color1); overflow-x: auto; white-space: pre;}

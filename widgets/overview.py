@@ -68,10 +68,9 @@ def _simulated(label: str, simulation) -> dict[str, str]:
     seconds, shots = simulation.seconds, simulation.shots
     return {
         "circuits of": label,
-        "engine": simulation.engine,
         "circuits / step": f"{simulation.circuits:,}",
         "s / step": "not known" if seconds is None else f"{seconds:.2g}",
-        "memory": f"{simulation.bytes / 2**20:,.1f} MiB",
+        "memory": simulation.memory,
         "shots / step": "exact" if shots is None else f"{shots:,}",
     }
 
