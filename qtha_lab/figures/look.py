@@ -29,6 +29,7 @@ class Target(NamedTuple):
     line_points: float
     marker_points: float
     zoom: float = 1.0
+    tallest: float = 1.5  # height over width that a legend may not push a plot beyond
 
 
 # Source: the two column widths are those of IEEE journals; a beamer slide (16:9) is 6.3 in wide.
@@ -36,7 +37,7 @@ TARGETS = {
     "screen": Target(7.5, 0.52, 9.75, 1.5, 6.0),
     "one-column": Target(3.5, 0.7, 8.0, 1.1, 4.0),
     "two-column": Target(7.16, 0.4, 8.0, 1.2, 4.5),
-    "beamer": Target(5.6, 0.52, 10.0, 1.6, 5.5),
+    "beamer": Target(5.6, 0.52, 10.0, 1.6, 5.5, tallest=0.58),
     "poster": Target(14.0, 0.52, 26.0, 4.0, 13.0, zoom=2.5),
 }
 
@@ -72,7 +73,7 @@ class Look:
     @property
     def narrow(self) -> bool:
         """Whether two panels side by side would be too small to read."""
-        return self.width / self.font < 42
+        return self.width / self.font < 36
 
     zoom = property(lambda self: TARGETS[self.target].zoom)
     width = property(lambda self: self._pixels(72 * TARGETS[self.target].width_inches))
@@ -150,4 +151,5 @@ class Look:
             "yref": "container", "y": 0.995, "yanchor": "top", "bgcolor": "rgba(0,0,0,0)",
         }  # fmt: skip
         height = (figure.layout.height or self.height) + max(0, top - 2.5 * self.font)
+        height = min(height, self.width * TARGETS[self.target].tallest)
         return figure.update_layout(legend=legend, margin_t=top, height=height, showlegend=True)
