@@ -1,0 +1,135 @@
+"""Entanglement of state vectors: entropy over cuts in bits, and the Meyer-Wallach measure.
+
+Takes states, whatever made them, a batch at a time. Mixed states are not measured.
+"""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+States = Complex[Tensor, "*batch amplitudes"]
+
+
+def cut_entropies(states: States) -> Float[Tensor, "*batch cuts"]:
+    """Entanglement entropy in bits over each of the n - 1 cuts: wires 0…k against the rest.
+
+    Does not show entanglement inside the two halves, and depends on the order of the wires.
+
+    Example:
+        >>> bell = torch.tensor([1.0, 0, 0, 1]) / 2**0.5
+        >>> cut_entropies(bell).round(decimals=6)
+        tensor([1.], dtype=torch.float64)
+
+    Source:
+        Bennett et al. 1996, arXiv:quant-ph/9511030.
+    """
+    n_qubits = count_qubits(states)
+    found = [entropy_bits(states, range(cut)) for cut in range(1, n_qubits)]
+    empty = torch.zeros((*states.shape[:-1], 0), dtype=torch.float64)
+    return torch.stack(found, -1) if found else empty
+
+
+def entropy_bits(states: States, wires: Iterable[int]) -> Float[Tensor, "*batch"]:
+    """Entanglement entropy in bits of some wires with all others: -Σ p log₂ p.
+
+    p are the squared Schmidt coefficients, normalised. 0 for a product, the smaller number of
+    wires at most. Does not show which of the wires are entangled with which.
+
+    Raises:
+        ValueError: If the wires are not different wires of the state.
+    """
+    n_qubits = count_qubits(states)
+    inside = list(wires)
+    if len(set(inside)) != len(inside) or any(not 0 <= w < n_qubits for w in inside):
+        raise ValueError(f"wires must be different ones of 0 to {n_qubits - 1}, not {inside}")
+    outside = [w for w in range(n_qubits) if w not in inside]
+    lead = states.dim() - 1
+    order = [*range(lead), *(lead + w for w in inside + outside)]
+    tensor = _double(states).reshape(*states.shape[:-1], *[2] * n_qubits).permute(order)
+    return _entropy(tensor.reshape(*states.shape[:-1], 2 ** len(inside), 2 ** len(outside)))
+
+
+def _entropy(matrices: Tensor) -> Tensor:
+    """From the eigenvalues of the smaller reduced density matrix of each."""
+    if matrices.shape[-2] > matrices.shape[-1]:
+        matrices = matrices.transpose(-1, -2)
+    shares = torch.linalg.eigvalsh(matrices @ matrices.mH).clamp(min=0)
+    shares = shares / shares.sum(-1, keepdim=True)
+    return (torch.special.entr(shares).sum(-1) / math.log(2)).clamp(min=0)
+
+
+def meyer_wallach(states: States) -> Float[Tensor, "*batch"]:
+    """Q = 2(1 - mean over wires of Tr ρ_k²): how mixed each single qubit is, between 0 and 1.
+
+    0 only for a product of single qubits; 1 where every qubit alone is fully mixed. Does not show
+    between whom: GHZ and pairs of Bell states both have 1.
+
+    Example:
+        >>> ghz = torch.zeros(8)
+        >>> ghz[0] = ghz[7] = 0.5**0.5
+        >>> round(float(meyer_wallach(ghz)), 6)
+        1.0
+
+    Source:
+        Meyer and Wallach 2002, arXiv:quant-ph/0108104, in the form of Brennen 2003,
+        arXiv:quant-ph/0305094.
+    """
+    n_qubits = count_qubits(states)
+    double = _double(states)
+    purities = []
+    for wire in range(n_qubits):
+        split = double.reshape(*states.shape[:-1], 2**wire, 2, -1)
+        zero, one = split[..., 0, :], split[..., 1, :]
+        up, down = (v.abs().square().sum((-1, -2)) for v in (zero, one))
+        mixed = (zero.conj() * one).sum((-1, -2)).abs().square()
+        purities.append((up**2 + down**2 + 2 * mixed) / (up + down) ** 2)
+    return (2 * (1 - torch.stack(purities, -1).mean(-1))).clamp(min=0)
+
+
+def haar_meyer_wallach(n_qubits: int) -> float:
+    """The mean of Q over uniformly random states, (N - 2)/(N + 1) with N = 2^n.
+
+    Example:
+        >>> haar_meyer_wallach(1), haar_meyer_wallach(2)
+        (0.0, 0.4)
+
+    Source:
+        The mean purity of one qubit in N dimensions is (2 + N/2)/(N + 1), Lubkin 1978; stated for
+        ansatze in Sim et al. 2019, arXiv:1905.10876.
+    """
+    n = 2**n_qubits
+    return (n - 2) / (n + 1)
+
+
+def haar_entropy_bits(n_qubits: int, n_inside: int) -> float:
+    """The mean entropy in bits of `n_inside` wires of uniformly random states.
+
+    Example:
+        >>> round(haar_entropy_bits(2, 1), 6)  # (1/3 + 1/4 - 1/4) / ln 2
+        0.480898
+
+    Source:
+        Page 1993, arXiv:gr-qc/9305007, equation 1: Σ_{k=m'+1}^{m m'} 1/k - (m - 1)/(2 m'), m ≤ m'.
+    """
+    small, large = sorted((2**n_inside, 2 ** (n_qubits - n_inside)))
+    nats = sum(1 / k for k in range(large + 1, small * large + 1)) - (small - 1) / (2 * large)
+    return nats / math.log(2)
+
+
+def count_qubits(states: Tensor) -> int:
+    """n of 2^n amplitudes.
+
+    Raises:
+        ValueError: If their number is no power of two.
+    """
+    size = states.shape[-1] if states.dim() else 0
+    if size < 2 or size & (size - 1):
+        raise ValueError(f"a state has 2, 4, 8, … amplitudes, not {size}")
+    return size.bit_length() - 1
+
+
+def _double(states: Tensor) -> Tensor:
+    return states.detach().to("cpu", torch.complex128)

@@ -1,0 +1,146 @@
+"""Circuits at random angles: which angles are drawn, and what comes out, a whole batch at once.
+
+Engines share trainable angles over a batch. Here every trainable angle becomes an input first, so
+that each sample has its own. What is made of the states is told in other files.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from qtha_lab.circuits import Angle, Circuit
+from qtha_lab.simulators import state
+
+Inputs = str | Sequence[float] | Tensor  # "zeros", "uniform", or one sample
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RandomAngles:
+    """Drawn angles: `inputs` (samples, n_inputs) and `params` (samples, n_params), in radians."""
+
+    inputs: Float[Tensor, "samples n_inputs"]
+    params: Float[Tensor, "samples n_params"]
+
+    def __len__(self) -> int:
+        return len(self.params)
+
+
+def draw_angles(
+    circuit: Circuit, n_samples: int, inputs: Inputs = "zeros", seed: int = 0
+) -> RandomAngles:
+    """Draw trainable angles uniformly in ±π, and data as told.
+
+    Args:
+        circuit: Whose angles.
+        n_samples: How many draws.
+        inputs: "zeros": every datum is 0 (and the first state |0…0⟩ where amplitudes are the
+            data); "uniform": each datum uniform in ±π (amplitudes: a uniformly random real unit
+            vector), another for every sample; or one sample, (n_inputs,), for all.
+        seed: Of the draw; the same seed draws the same angles.
+
+    Raises:
+        ValueError: If the inputs do not fit the circuit, or there are no samples.
+
+    Example:
+        >>> from qtha_lab.ansatze import build
+        >>> drawn = draw_angles(build("qtha", 3, 1), 5)
+        >>> drawn.inputs.shape, drawn.params.shape, bool(drawn.params.abs().max() <= math.pi)
+        (torch.Size([5, 3]), torch.Size([5, 12]), True)
+    """
+    check_samples(n_samples)
+    random = torch.Generator().manual_seed(seed)
+    params = _uniform((n_samples, circuit.n_params), random)
+    return RandomAngles(_draw_inputs(circuit, n_samples, inputs, random), params)
+
+
+def check_samples(n_samples: int, least: int = 1) -> None:
+    """Refuse a number of samples that is none."""
+    if not isinstance(n_samples, int) or isinstance(n_samples, bool) or n_samples < least:
+        raise ValueError(f"n_samples must be at least {least}, not {n_samples!r}")
+
+
+def _uniform(shape: tuple[int, ...], random: torch.Generator) -> Tensor:
+    return (2 * torch.rand(shape, generator=random, dtype=torch.float64) - 1) * math.pi
+
+
+def _draw_inputs(
+    circuit: Circuit, n_samples: int, inputs: Inputs, random: torch.Generator
+) -> Tensor:
+    shape = (n_samples, circuit.n_inputs)
+    amplitudes = circuit.start == "amplitudes"
+    if isinstance(inputs, str):
+        if inputs not in ("zeros", "uniform"):
+            raise ValueError(f"inputs must be 'zeros', 'uniform' or one sample, not {inputs!r}")
+        if inputs == "zeros":
+            drawn = torch.zeros(shape, dtype=torch.float64)
+            if amplitudes:
+                drawn[:, 0] = 1.0
+            return drawn
+        if not amplitudes:
+            return _uniform(shape, random)
+        drawn = torch.randn(shape, generator=random, dtype=torch.float64)
+        return drawn / drawn.norm(dim=-1, keepdim=True)
+    sample = torch.as_tensor(inputs, dtype=torch.float64)
+    if sample.shape != shape[1:]:
+        raise ValueError(
+            f"inputs must be one sample of the circuit's {circuit.n_inputs} inputs, "
+            f"not of shape {tuple(sample.shape)}"
+        )
+    return sample.expand(shape)
+
+
+@functools.lru_cache(maxsize=64)
+def free_angles(circuit: Circuit) -> Circuit:
+    """The same circuit with parameter k as input n_inputs + k, so that samples have their own.
+
+    Example:
+        >>> from qtha_lab.ansatze import build
+        >>> free = free_angles(build("qtha", 3, 1))
+        >>> free.n_inputs, free.n_params
+        (15, 0)
+    """
+
+    def freed(angle: Angle) -> Angle:
+        if angle.source != "param":
+            return angle
+        return dataclasses.replace(angle, source="input", index=circuit.n_inputs + angle.index)
+
+    gates = [dataclasses.replace(g, angles=tuple(map(freed, g.angles))) for g in circuit.gates]
+    return Circuit(circuit.n_qubits, gates)
+
+
+def states_at(circuit: Circuit, angles: RandomAngles) -> Complex[Tensor, "samples amplitudes"]:
+    """The final state of every sample, up to a global phase.
+
+    Example:
+        >>> from qtha_lab.ansatze import build
+        >>> circuit = build("qtha", 3, 1)
+        >>> states_at(circuit, draw_angles(circuit, 5)).shape
+        torch.Size([5, 8])
+    """
+    if circuit.start == "amplitudes":  # whose gates may read no input
+        return torch.func.vmap(lambda x, p: state(circuit, x, p))(angles.inputs, angles.params)
+    free = free_angles(circuit)
+    together = torch.cat([angles.inputs, angles.params], -1)[:, : free.n_inputs]
+    return state(free, together, together.new_zeros(0))
+
+
+def haar_states(
+    n_qubits: int, n_samples: int, seed: int = 0
+) -> Complex[Tensor, "samples amplitudes"]:
+    """States drawn uniformly, to compare with: normalised complex Gaussians.
+
+    Example:
+        >>> haar_states(2, 3).norm(dim=-1)
+        tensor([1.0000, 1.0000, 1.0000], dtype=torch.float64)
+    """
+    check_samples(n_samples)
+    random = torch.Generator().manual_seed(seed)
+    shape = (n_samples, 2**n_qubits)
+    drawn = torch.randn(shape, generator=random, dtype=torch.complex128)
+    return drawn / drawn.norm(dim=-1, keepdim=True)
