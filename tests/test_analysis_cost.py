@@ -21,7 +21,8 @@ from qtha_lab.analysis.hardware import (
     get_quantum_processor,
 )
 from qtha_lab.analysis.shapes import SHAPES, get_shape, shape_of
-from qtha_lab.circuits import Angle, Circuit, Gate
+from qtha_lab.circuits import Angle, Circuit, Gate, Readout
+from qtha_lab.simulators import device_engine
 
 TARGETS = ["q_proj", "v_proj"]
 SMALL = Workload(rows=2, length=32, shots=100)
@@ -179,15 +180,22 @@ def test_a_circuit_counted_by_hand():
             Gate("RY", 0, Angle.input(0)),
             Gate("RY", 1, 0.5),
             Gate("CRZ", (0, 1), Angle.param(0)),
-            Gate("SWAP", (0, 1)),
         ],
     )
     found = count_circuit(circuit)
-    assert found.gradient_circuits == 2 + 4  # the constant and the swap have no slope
-    assert (found.two_qubit_gates, found.native_two_qubit_gates) == (2, 2 + 3)
-    assert (found.two_qubit_depth, found.native_two_qubit_depth) == (2, 5)
+    assert found.gradient_circuits == 2 + 4  # the constant has no slope
+    assert found.two_qubit_depth == 1
+    assert found.hardware.two_qubit_gates == 2  # a controlled turn is two CZ and turns between
     # parts with a turn: RY, RY, and RZ with ZZ for the CRZ; 6 operations on 4 amplitudes each
     assert found.simulator_flops == 6 * 4 * 4
+
+
+@pytest.mark.parametrize("name", ansatze.names())
+def test_runs_for_slopes_are_those_of_the_device_engine(name):
+    circuit = ansatze.build(name, 4, 2, True)
+    readout = Readout.z(4)
+    _, shifts = device_engine.circuits(circuit, readout, "device:default.qubit(shots=10)")
+    assert count_circuit(circuit).gradient_circuits == shifts
 
 
 def test_qthas_circuits_run_once_a_token_and_layer():
@@ -222,14 +230,20 @@ def test_time_on_hardware_is_shots_and_jobs():
         job_overhead=Quoted(7.0, "s", "test"),
     )
     found = cost_of(qtha(r=4, n_layers=1), "smollm2-135m", SMALL, quantum_processor=qpu)
-    depth = found.circuit.native_two_qubit_depth
+    depth = found.circuit.hardware.two_qubit_depth
     jobs = -(-found.circuits // 100)
     shots = found.circuits * 100 * (depth + 2 + 3) * 1e-6
     assert found.quantum_forward_seconds == pytest.approx(shots + 7 * jobs)
     assert found.quantum_step_seconds > 50 * found.quantum_forward_seconds
     serial = dataclasses.replace(qpu, parallel=False)
-    gates = found.circuit.native_two_qubit_gates
+    gates = found.circuit.hardware.two_qubit_gates
     assert found.circuit.shot_seconds(serial) == pytest.approx((gates + 2 + 3) * 1e-6)
+
+
+def test_a_circuit_too_large_for_a_machine_has_no_time_on_it():
+    found = cost_of(qtha(r=12, n_layers=1), "smollm2-135m", SMALL, quantum_processor="trapped-ion")
+    assert found.circuits > 0
+    assert found.quantum_forward_seconds is None  # 12 qubits on 11
 
 
 def test_a_classical_method_has_no_quantum_time():

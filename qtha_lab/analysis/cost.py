@@ -72,7 +72,7 @@ class Cost:
         seconds: Of the step with circuits simulated on the same processor.
         circuits: Runs for one forward pass; `gradient_circuits` more for the slopes on hardware.
         quantum_forward_seconds: Those forward runs on a quantum processor, shots and jobs included;
-            None without circuit.
+            None without circuit, or where one has more qubits than the machine.
         quantum_step_seconds: With the gradient's runs.
     """
 
@@ -100,8 +100,10 @@ class Cost:
         row = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         memory, circuit = row.pop("memory_bytes"), row.pop("circuit")
         row |= {f"{name}_bytes": size for name, size in memory.items()}
-        for name in ("qubits", "two_qubit_depth", "native_two_qubit_depth"):
-            row[name] = getattr(circuit, name) if circuit else 0
+        row["qubits"] = circuit.qubits if circuit else 0
+        row["two_qubit_depth"] = circuit.two_qubit_depth if circuit else 0
+        for name in ("two_qubit_depth", "two_qubit_gates"):
+            row[f"hardware_{name}"] = getattr(circuit.hardware, name) if circuit else 0
         return row
 
 
@@ -140,7 +142,7 @@ def cost_of(
         quantum_processor = get_quantum_processor(quantum_processor)
     workload = workload or Workload()
     layers, trained = adapted_layers_of(config, shape)
-    runs = circuit_runs(layers, workload.tokens)
+    runs = circuit_runs(layers, workload.tokens, quantum_processor.topology)
     operations = {
         "base": base_flops(shape, workload),
         "adapter": adapter_flops(config, layers, workload.tokens),
@@ -233,7 +235,9 @@ def base_flops(shape: ModelShape, workload: Workload) -> int:
     return workload.tokens * (4 * weights + 3 * attention)
 
 
-def circuit_runs(layers: list[nn.Module], tokens: int) -> dict[CircuitCost, int]:
+def circuit_runs(
+    layers: list[nn.Module], tokens: int, topology: str = "grid"
+) -> dict[CircuitCost, int]:
     """How often each circuit runs in a forward pass over all layers.
 
     Once a token where it reads data, once a layer where it only makes weights.
@@ -242,11 +246,8 @@ def circuit_runs(layers: list[nn.Module], tokens: int) -> dict[CircuitCost, int]
     for layer in layers:
         for change in getattr(layer, "changes", {}).values():
             for circuit in change.circuits():
-                runs[_count_circuit(circuit)] += tokens if circuit.n_inputs else 1
+                runs[count_circuit(circuit, topology)] += tokens if circuit.n_inputs else 1
     return runs
-
-
-_count_circuit = functools.lru_cache(maxsize=256)(count_circuit)
 
 
 def adapter_flops(config: PeftConfig, layers: list[nn.Module], tokens: int) -> int | None:
@@ -332,7 +333,7 @@ def quantum_seconds(
     shots: int, qpu: QuantumProcessor, runs: Mapping[CircuitCost, int]
 ) -> float | None:
     """Shots one after another and their jobs' overhead; other people's queues are left out."""
-    if not runs:
+    if not runs or max(circuit.qubits for circuit in runs) > qpu.qubits.value:
         return None
     jobs = math.ceil(sum(runs.values()) / qpu.circuits_per_job.value)
     taken = sum(n * shots * circuit.shot_seconds(qpu) for circuit, n in runs.items())

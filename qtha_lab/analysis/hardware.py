@@ -46,6 +46,7 @@ class QuantumProcessor:
     """What a shot and a job take on a quantum processor.
 
     Attributes:
+        topology: Which qubits are neighbours, as for `circuits.hardware_cost`.
         parallel: Whether gates on different qubits run at once, so that depth counts, or one after
             the other, so that their number does.
     """
@@ -58,6 +59,7 @@ class QuantumProcessor:
     between_shots: Quoted
     circuits_per_job: Quoted
     job_overhead: Quoted
+    topology: str = "grid"
     parallel: bool = True
 
     def shot_seconds(self, one_qubit_steps: int, two_qubit_steps: int) -> float:
@@ -150,6 +152,7 @@ QUANTUM_PROCESSORS = {
             _seconds(25e-6, f"{_IONQ}: reset"),
             Quoted(200, "circuits", f"{ASSUMED}: as on the superconducting one"),
             _seconds(5.0, f"{ASSUMED}: as on the superconducting one"),
+            topology="all-to-all",
             parallel=False,
         ),
     )
