@@ -94,13 +94,17 @@ def test_a_frozen_circuit_trains_no_angle_but_keeps_them():
     model = add_adapter(
         make("llama"), QthaConfig(r=2, train_circuit=False, target_modules=["q_proj"])
     )
-    angles = {n: p for n, p in model.named_parameters() if "qtha_params" in n}
+    angles = {n: b for n, b in model.named_buffers() if "qtha_frozen_params" in n}
     assert angles
-    assert not any(p.requires_grad for p in angles.values())
+    before = {n: b.clone() for n, b in angles.items()}
     model.disable_adapter_layers()
     model.enable_adapter_layers()
     model.set_adapter("default")
-    assert not any(p.requires_grad for p in angles.values())
+    assert not any(b.requires_grad for b in angles.values())
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0)
+    model(TOKENS, labels=TOKENS).loss.backward()
+    optimiser.step()
+    assert all(torch.equal(b, before[n]) for n, b in angles.items())
     assert set(angles) <= set(model.state_dict())
 
 

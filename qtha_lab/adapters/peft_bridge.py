@@ -3,8 +3,8 @@
 Holds no mathematics: a method file gives tensors, their start and `delta`; this file makes a
 config base, a tuner layer and a tuner model of them and registers all three with PEFT.
 
-Tensors live in one flat `nn.ParameterDict` a name, keyed by adapter name: nested modules would lose
-their weights in transformers' own `model.load_adapter`.
+Trained tensors live in one flat `nn.ParameterDict` a name, frozen ones in a dictionary of buffers, keyed
+by adapter name: nested modules would lose their weights in transformers' own `model.load_adapter`.
 """
 
 # ruff: noqa: RUF009  `setting(...)` makes a dataclass field
@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import torch
 from peft import PeftConfig, PeftType
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft.tuners._buffer_dict import BufferDict
 from peft.tuners.tuners_utils import (
     BaseTuner,
     BaseTunerLayer,
@@ -106,7 +107,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
     """A linear layer with adapters of one method of ours beside it."""
 
     prefix: ClassVar[str]
-    other_param_names = ("changes", "dropouts")
+    other_param_names: tuple[str, ...] = ("changes", "dropouts")
 
     def __init__(self, base_layer: nn.Module, adapter_name: str, config, layer: Layer, **quantised):
         super().__init__()
@@ -114,7 +115,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         self.quantization_backend = resolve_quantization_backend(self.get_base_layer(), **quantised)
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.adapter_layer_names = ()
-        self.frozen_peft_weight_names = {}
+        self.tensor_names: dict[str, str] = {}  # of what holds them, by the attribute's name
         self.changes: dict[str, Change] = {}
         self.dropouts: dict[str, float] = {}
         self._disable_adapters = False
@@ -132,21 +133,15 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                 f"'{self.prefix}…': choose a name without a dot that is no part of {self.prefix!r}"
             )
         change = config.change(layer)
-        specs = change.tensors()
-        names = {name: f"{self.prefix}{name}" for name in specs}
-        known = self.adapter_layer_names
-        self.adapter_layer_names = (*known, *(n for n in names.values() if n not in known))
+        for held in self._holders(adapter_name).values():
+            del held[adapter_name]
         device, dtype = self._home()
-        for name, spec in specs.items():
-            if names[name] not in self._modules:
-                setattr(self, names[name], nn.ParameterDict())
+        for name, spec in change.tensors().items():
             start = torch.empty(
                 spec.shape, dtype=dtype, device="meta" if device.type == "meta" else "cpu"
             )
-            self._modules[names[name]][adapter_name] = nn.Parameter(start)
-        self.frozen_peft_weight_names[adapter_name] = tuple(
-            names[name] for name, spec in specs.items() if not spec.trainable
-        )
+            held = self._held(name, spec.trainable)
+            held[adapter_name] = nn.Parameter(start) if spec.trainable else start
         self.changes[adapter_name] = change
         self.dropouts[adapter_name] = config.dropout
         tensors = self.adapter_tensors(adapter_name)
@@ -156,14 +151,32 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         self._move_adapter_to_device_of_base_layer(adapter_name)
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
+    def _held(self, name: str, trainable: bool) -> nn.ParameterDict | BufferDict:
+        """Where the tensors of that name are, one an adapter; made when first asked for."""
+        attribute = f"{self.prefix}{'' if trainable else 'frozen_'}{name}"
+        if attribute not in self._modules:
+            setattr(self, attribute, nn.ParameterDict() if trainable else BufferDict(None, True))
+            self.tensor_names[attribute] = name
+            kind = "adapter_layer_names" if trainable else "other_param_names"
+            setattr(self, kind, (*getattr(self, kind), attribute))
+        return self._modules[attribute]
+
+    def _holders(self, adapter_name: str) -> dict[str, nn.ParameterDict | BufferDict]:
+        """Where an adapter's tensors are, by the names its method gave them."""
+        held = ((name, self._modules[attribute]) for attribute, name in self.tensor_names.items())
+        return {name: holder for name, holder in held if adapter_name in holder}
+
     def adapter_tensors(self, adapter_name: str) -> dict[str, Tensor]:
         """The tensors of an adapter by the names its method gave them."""
-        start = len(self.prefix)
-        return {
-            name[start:]: held[adapter_name]
-            for name in self.adapter_layer_names
-            if adapter_name in (held := self._modules[name])
-        }
+        return {name: held[adapter_name] for name, held in self._holders(adapter_name).items()}
+
+    def cast_adapter(self, adapter_name: str, dtype: torch.dtype) -> None:
+        """Keep an adapter's tensors in another precision."""
+        for held in self._holders(adapter_name).values():
+            old = held[adapter_name]
+            new = old.detach().to(dtype)
+            trained = isinstance(old, nn.Parameter)
+            held[adapter_name] = nn.Parameter(new, old.requires_grad) if trained else new
 
     def _home(self) -> tuple[torch.device, torch.dtype]:
         """Device of the base weight; float64 where it is float64, else the float32 island."""
@@ -173,9 +186,8 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
     def _move_adapter_to_device_of_base_layer(self, adapter_name, device=None) -> None:
         """Move to the base layer's device; unlike PEFT's, never down to its half precision."""
         home = device or self._home()[0]
-        for name in self.adapter_layer_names:
-            held = self._modules[name]
-            if adapter_name in held and not held[adapter_name].is_meta:
+        for held in self._holders(adapter_name).values():
+            if not held[adapter_name].is_meta:
                 held[adapter_name] = held[adapter_name].to(home)
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -255,8 +267,9 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             merged = (weight + self.get_delta_weight(name)).to(weight.dtype)
             if safe_merge and not torch.isfinite(merged).all():
                 raise ValueError(
-                    f"adapter {name!r} would make the weights of {self.changes[name].layer.name!r} "
-                    "infinite or not a number, so it was not merged"
+                    f"NaNs detected in the merged weights. The adapter {name} seems to be broken: it would "
+                    f"make the weights of {self.changes[name].layer.name!r} infinite or not a number, so "
+                    "it was not merged"
                 )
             if not self.merged_adapters:
                 self._weight_before = weight  # a tensor of its own: merging makes a new one
@@ -312,6 +325,16 @@ class AdapterModel(BaseTuner):
         if adapter_name not in self.active_adapters:
             new.requires_grad_(False)
         self._replace_module(parent, target_name, new, target)
+
+    def _cast_adapter_dtype(self, adapter_name: str, autocast_adapter_dtype: bool = True) -> None:
+        """Ours are float32 over a base in half precision, unless a person asks for the base's."""
+        super()._cast_adapter_dtype(adapter_name, autocast_adapter_dtype)
+        if autocast_adapter_dtype:
+            return
+        for module in self.model.modules():
+            if isinstance(module, self.tuner_layer_cls) and adapter_name in module.changes:
+                _, dtype = module._get_base_layer_device_and_dtype(module.get_base_layer())
+                module.cast_adapter(adapter_name, dtype or torch.float32)
 
     @contextlib.contextmanager
     def _enable_peft_forward_hooks(self, *args, **kwargs):
