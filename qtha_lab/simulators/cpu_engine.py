@@ -24,6 +24,8 @@ from qtha_lab.simulators.cpu_vectors import BYTES
 MAX_QUBITS = 20
 GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
 CACHE_BYTES = 2**19  # of one core, for ψ and λ of a block
+MOST_LANES = 128  # samples a block
+LEAST_BLOCKS = 4  # that a batch is cut into, for as many cores
 KEEP_BYTES = 2**24  # of final states, kept from forward to backward; the others are made again
 SPARE_BYTES = 2**26  # for such states, held between calls
 
@@ -207,5 +209,5 @@ def lanes_of(n_qubits: int, batch: int, itemsize: int) -> int:
     """Samples a block: whole vectors, ψ and λ in the cache of one core, and blocks for all cores."""
     vector = BYTES // itemsize
     fitting = CACHE_BYTES // (4 * 2**n_qubits * BYTES)
-    most = (128 if n_qubits < 7 else 64) // vector
-    return vector * max(1, min(fitting, most, -(-batch // vector)))
+    shared_out = -(-batch // (LEAST_BLOCKS * vector))
+    return vector * max(1, min(fitting, MOST_LANES // vector, shared_out))
