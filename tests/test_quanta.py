@@ -152,7 +152,7 @@ def test_the_base_weight_is_never_rewritten_and_the_frozen_copy_is_saved(tmp_pat
     model.save_pretrained(tmp_path)
     names = set(load_file(tmp_path / "adapter_model.safetensors"))
     assert any(name.endswith("quanta_T_0_1") for name in names)
-    assert any(name.endswith("quanta_start_0_1") for name in names)
+    assert any(name.endswith("quanta_frozen_start_0_1") for name in names)
 
 
 def test_a_second_adapter_of_more_axes_keeps_the_order_of_its_own_pairs():
