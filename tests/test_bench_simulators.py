@@ -173,7 +173,7 @@ def test_peers_stand_alone_and_import_their_library_only_when_asked(file):
         ({"qubits": (1, 4)}, "qubits must be 2 or more, not 1, 4"),
         ({"layers": ()}, "layers must be 1 or more, not none"),
         ({"batches": (3,)}, "batches must be 4 or more, not 3"),
-        ({"rounds": 0}, "rounds and seconds must be positive, not 0 and 2.0"),
+        ({"rounds": 0}, "rounds and seconds must be positive, not 0 and 1.5"),
     ],
 )
 def test_sizes_that_cannot_be_measured_are_refused(sizes, sentence):
@@ -221,6 +221,16 @@ def test_the_readme_table_has_times_ratio_roofline_and_what_was_left_out():
     assert "| `cpu`, share of the roofline | 43% |" in text
     assert "deepquantum: disagrees: values by 0.1" in text
     assert "at most 1.40 times" in text
+
+
+def test_a_busy_machine_is_said_to_be():
+    result = made_result()
+    result["machine"]["load_before"] = 2.5
+    assert simulators_table.left_out(result)[0].startswith("the machine was not idle: load 2.5")
+    result["machine"]["load_before"] = 0.1
+    assert simulators_table.left_out(result) == [
+        "deepquantum left out at n=8 L=4 batch 2,048: disagrees: values by 0.1"
+    ]
 
 
 def test_tables_of_a_real_run_are_complete(measured):

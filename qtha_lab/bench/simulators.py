@@ -52,7 +52,7 @@ class Grid:
     layers: tuple[int, ...] = (1, 4, 8)
     batches: tuple[int, ...] = (64, 2048, 16384)
     rounds: int = 5
-    seconds: float = 2.0
+    seconds: float = 1.5
 
     def __post_init__(self):
         least = {"qubits": 2, "layers": 1, "batches": CHECKED}
@@ -89,6 +89,7 @@ class Row:
     differences: dict[str, float] = field(default_factory=dict)
     first_seconds: float | None = None
     peak_bytes: int | None = None
+    spent_seconds: float = 0.0
     left_out: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def bench_simulators(
     Raises:
         ValueError: If an engine or a peer is unknown.
     """
-    began = time.perf_counter()
+    began, load = time.perf_counter(), psutil.getloadavg()[0]
     ours = [EngineContender(engine) for engine in engines]
     opened, missing = open_peers(list(peers), torch.get_num_threads(), pythons or {})
     contenders: list[Contender] = [*ours, *opened]
@@ -138,7 +139,7 @@ def bench_simulators(
     plain = [row.as_dict() for row in rows]
     return {
         "benchmark": "simulators",
-        "machine": machine(),
+        "machine": {**machine(), "load_before": load},
         "commit": commit(),
         "versions": package_versions(),
         "settings": {**vars(grid), "dtype": "float32", "tolerance": TOLERANCE},
@@ -255,7 +256,8 @@ class _Bench:
             return f"its first call of a shape takes {known.first_seconds:.0f} s"
         if batch > AGAIN and samples <= known.samples:
             a_sample = known.seconds / known.samples
-            return f"{batch:,} samples would take {a_sample * batch:.1f} s a turn"
+            turn = a_sample * batch
+            return f"{batch:,} samples would take {turn:.1f} s a turn, past the budget"
         return ""
 
     @staticmethod
@@ -270,11 +272,13 @@ def _take_turn(contender: Contender, row: Row) -> None:
 
 def _guarded(row: Row, work: Callable[[], None]) -> None:
     """Do it; a failure leaves the row out and says why."""
+    began = time.perf_counter()
     try:
         work()
     except FAILURES as wrong:
         row.left_out = str(wrong) or type(wrong).__name__
         row.forward, row.backward = [], []
+    row.spent_seconds += time.perf_counter() - began
 
 
 def _disagreement(differences: dict[str, float]) -> str:

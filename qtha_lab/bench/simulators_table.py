@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 Result = dict[str, Any]
+BUSY = 0.5  # average number of running processes from which times are doubted
 
 
 def tables(result: Result) -> list[tuple[str, list[tuple[str, ...]]]]:
@@ -77,7 +78,9 @@ def left_out(result: Result) -> list[str]:
             cases.setdefault((row["contender"], row["left_out"]), []).append(case)
     said = [f"{name} left out at {'; '.join(where)}: {why}" for (name, why), where in cases.items()]
     missing = [f"{name} was not measured: {why}" for name, why in result["missing"].items()]
-    return said + missing
+    load = result["machine"].get("load_before", 0.0)
+    busy = [f"the machine was not idle: load {load:.1f} before the start"] if load > BUSY else []
+    return busy + said + missing
 
 
 def _notes(result: Result, rows: Iterable[dict[str, Any]]) -> list[str]:
