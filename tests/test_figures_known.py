@@ -154,6 +154,13 @@ def test_a_table_becomes_latex_that_every_engine_sets():
     assert made.count(r"\toprule") == made.count(r"\bottomrule") == 1
 
 
+def test_a_wide_table_is_set_on_its_side():
+    row = {"method": "qtha(use_mpo=false)"} | {f"score {n}": n for n in range(9)}
+    made = Table.of([row]).latex()
+    assert r"method & qtha(use\_mpo=false) \\" in made
+    assert r"score 8 & 8 \\" in made
+
+
 def test_a_long_table_goes_over_pages():
     assert r"\begin{longtable}" in Table(("step",), [(n,) for n in range(41)]).latex()
 

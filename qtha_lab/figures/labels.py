@@ -52,8 +52,8 @@ LABELS = {
 
 
 def label_of(name: str) -> Label:
-    """The label of a quantity by its name in our data."""
-    return LABELS.get(name) or Label(name.replace("_", " "))
+    """The label of a quantity by its name in our data; that of a method is its name."""
+    return LABELS.get(name) or Label(name if "(" in name else name.replace("_", " "))
 
 
 def axis(name: str) -> str:

@@ -75,29 +75,51 @@ def _number(text: str | None) -> float | None:
 
 
 def _draw(table: Table, look: Look) -> go.Figure:
+    """Methods down the page; turned on its side where that would take many blocks and this takes one."""
+    grid = [list(table.columns), *table.cells()]
+    columns, blocks = _laid_out(grid, look, 0.42 * look.width)
+    numeric = table.numeric()
+    if len(blocks) > 2:
+        turned = [list(row) for row in zip(*grid, strict=True)]
+        on_its_side, fewer = _laid_out(turned, look, 8.5 * look.font)
+        if len(fewer) == 1:
+            columns, blocks, numeric = on_its_side, fewer, [False] + [True] * (len(turned[0]) - 1)
     canvas = Canvas(look)
-    widest = 0.42 * look.width
-    columns = [
-        [look.wrap(title, 7 * look.font), *(look.wrap(cell, widest).replace(" [", "<br>[") for cell in cells)]
-        for title, cells in zip(table.columns, zip(*table.cells(), strict=True) if table.rows else
-                                [()] * len(table.columns), strict=True)
-    ]  # fmt: skip
     y = 0.6 * look.font
-    for block in _blocks([max(map(look.text_width, column)) for column in columns], look):
-        y = _draw_block(canvas, [columns[i] for i in block], [table.numeric()[i] for i in block], y)
+    for block in blocks:
+        y = _draw_block(canvas, [columns[i] for i in block], [numeric[i] for i in block], y)
     return canvas.figure(y)
+
+
+def _laid_out(
+    grid: list[list[str]], look: Look, first: float
+) -> tuple[list[list[str]], list[list[int]]]:
+    """The columns of a grid of texts, broken into lines, and which of them stand side by side.
+
+    Args:
+        grid: Rows of texts, the first being the headings.
+        look: The page.
+        first: The most width of the first column.
+    """
+    columns = []
+    for number, (title, *cells) in enumerate(zip(*grid, strict=True)):
+        heading, widest = (first, first) if number == 0 else (9 * look.font, 0.42 * look.width)
+        broken = [look.wrap(cell, widest).replace(" [", "<br>[") for cell in cells]
+        columns.append([look.wrap(title, heading), *broken])
+    return columns, _blocks([max(map(look.text_width, column)) for column in columns], look)
 
 
 def _blocks(widths: list[float], look: Look) -> list[list[int]]:
     """Column numbers, cut into blocks that fit the page; each begins with the first column."""
     blocks: list[list[int]] = [[0]] if widths else []
-    used = first = widths[0] + look.font if widths else 0.0
+    room, gap = look.width - look.font, 0.6 * look.font
+    used = widths[0] if widths else 0.0
     for number, width in enumerate(widths[1:], start=1):
-        if used + width + look.font > look.width and len(blocks[-1]) > 1:
+        if used + gap + width > room and len(blocks[-1]) > 1:
             blocks.append([0])
-            used = first
+            used = widths[0]
         blocks[-1].append(number)
-        used += width + look.font
+        used += gap + width
     return blocks
 
 

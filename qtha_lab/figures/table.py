@@ -13,6 +13,7 @@ from typing import Any
 from qtha_lab.figures import labels
 
 LONG = 40  # rows of a LaTeX table that no longer fit on one page
+WIDE = 8  # columns that no longer fit beside each other
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,17 @@ class Table:
         columns = zip(*self.cells(), strict=True) if self.rows else [()] * len(self.columns)
         return [all(re.match(r"[-+−]?[\d.]|–$", cell) for cell in column) for column in columns]
 
+    def turned(self) -> "Table":
+        """The same on its side: a column for each row, named by its first cell.
+
+        Example:
+            >>> Table(("method", "loss"), [("lora", 4.1), ("qtha", 4.2)]).turned()
+            Table(columns=('method', 'lora', 'qtha'), rows=(('loss (nats)', '4.1', '4.2'),))
+        """
+        first, *rest = zip(*self.cells(), strict=True)
+        rows = zip(map(labels.axis, self.columns[1:]), rest, strict=True)
+        return Table((self.columns[0], *first), [(name, *cells) for name, cells in rows])
+
     def csv(self) -> str:
         """Comma-separated values with the names of our data and every digit; missing is empty."""
         file = io.StringIO()
@@ -73,7 +85,9 @@ class Table:
         return made.tab_options(table_background_color=paper).as_raw_html()
 
     def latex(self, caption: str | None = None) -> str:
-        """A LaTeX `table` with booktabs rules, laid out by great_tables."""
+        """A LaTeX `table` with booktabs rules, laid out by great_tables; a wide one on its side."""
+        if len(self.columns) > WIDE and 0 < len(self.rows) < len(self.columns):
+            return self.turned().latex(caption)
         texts = [*map(labels.latex, self.columns), labels.escape(caption or "")]
         texts += [labels.escape(cell) for row in self.cells() for cell in row]
         # great_tables escapes mathematics, so it lays out words that stand for the texts
