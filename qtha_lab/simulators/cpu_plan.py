@@ -41,7 +41,7 @@ class Plan:
         self._sums: list[Sum] = []
         self._phases: list[tuple[int, int, int]] = []  # (layer, mask, sum)
         self._passes: list[tuple[int, ...]] = []
-        self._rows: list[int] = []
+        self._rows: list[np.ndarray] = []
         self._angles: list[tuple[int, int, tuple]] = []  # (sum, whether of a turn, terms)
         # the first is no turn at all: it fills up a pass, and its sum is the sum of nothing
         self._turns: list[tuple[int, int]] = [(sum(len(x.angles) for x in program.layers), -1)]
@@ -59,7 +59,7 @@ class Plan:
         self.reads_strings = readout.kind == "strings"
         read = _readout(program, readout)
         self._fixed = (
-            np.array(self._rows, np.int64),
+            np.concatenate([np.zeros(0, np.int64), *(rows.ravel() for rows in self._rows)]),
             _integers([(j, a if a >= 0 else len(terms)) for j, a in self._turns], 2),
             _integers([angle[:2] for angle in self._angles], 2),
             np.cumsum([0, *map(len, terms), 0], dtype=np.int64),
@@ -171,20 +171,20 @@ class Plan:
         kind = kernel.TURNS
         if phases is not None:
             kind = kernel.TURNS_PHASES_TURNS if before else kernel.PHASES_TURNS
-        groups = _groups(_filled(before or after, self.n_qubits), [], self.n_qubits)
+        pair = _filled(before or after, self.n_qubits)
+        groups = _groups(pair, np.arange(2**self.n_qubits))
         turns = self._add_turns(before, first) + self._add_turns(after, second)
         self._append(kind, groups, phases or 0, turns)
 
     def _add_real_turns(self, turns: list[Turn], numbers: dict, start: str) -> None:
         """The first turns meet a real state; from |0…0⟩ few rows are reached at first."""
-        reached, at = [0], 0
+        reached, at = np.zeros(1, np.int64), 0
         while at < len(turns):
             chosen = turns[at : at + 2 - (len(turns) - at) % 2]  # one alone, if any, at the start
-            groups = _groups(_filled(chosen, self.n_qubits), reached, self.n_qubits)
-            if start == "zero":
-                groups = groups[: len(reached)]
+            rows = reached if start == "zero" else np.arange(2**self.n_qubits)
+            groups = _groups(_filled(chosen, self.n_qubits), rows)
             self._append(kernel.TURNS_REAL, groups, 0, self._add_turns(chosen, numbers))
-            reached = [row for group in groups for row in group[: 2 ** len(chosen)]]
+            reached = groups[:, : 2 ** len(chosen)].ravel()
             at += len(chosen)
 
     def _add_turns(self, turns: list[Turn], numbers: dict[Turn, int]) -> list[int]:
@@ -197,10 +197,11 @@ class Plan:
         added = range(len(self._turns) - len(turns), len(self._turns))
         return [*added, *[0] * (len(turns) % 2)]
 
-    def _append(self, kind: int, groups: list, layer: int, turns: list[int]) -> None:
+    def _append(self, kind: int, groups: np.ndarray, layer: int, turns: list[int]) -> None:
         turns = turns + [0] * (4 - len(turns))
-        self._passes.append((kind, len(self._rows), len(groups), layer, *turns))
-        self._rows += [row for group in groups for row in group]
+        place = sum(rows.size for rows in self._rows)
+        self._passes.append((kind, place, len(groups), layer, *turns))
+        self._rows.append(groups)
 
     def work(self, backward: bool, itemsize: int) -> tuple[float, float]:
         """Operations, and bytes loaded and stored, of one sample; see `cpu_roofline`.
@@ -227,8 +228,7 @@ def _readout(program: Program, readout: Readout) -> list[tuple[int, int]]:
     """Row and sign of every number that is read."""
     if readout.kind == "strings":
         return list(program.readout)
-    row_of = {state: row for row, state in enumerate(program.basis_states())}
-    return [(row_of[state], 1) for state in range(len(row_of))]
+    return [(row, 1) for row in np.argsort(program.basis_states()).tolist()]
 
 
 def _integers(rows, width: int) -> np.ndarray:
@@ -247,18 +247,13 @@ def _filled(turns: list[Turn], n_qubits: int) -> list[Turn]:
     ]
 
 
-def _groups(turns: list[Turn], reached: list[int], n_qubits: int) -> list[list[int]]:
-    """Rows that the turns mix, those of `reached` rows first; bit t of a place is its side of turn t."""
-    first = dict.fromkeys(reached)
-    groups = []
-    for row in [*first, *(row for row in range(2**n_qubits) if row not in first)]:
-        if any((row & turn.zmask).bit_count() % 2 for turn in turns):
-            continue
-        group = [row]
-        for turn in turns:
-            group += [member ^ turn.flip for member in group]
-        groups.append(group)
-    return groups
+def _groups(turns: list[Turn], rows: np.ndarray) -> np.ndarray:
+    """Those of the rows that are on side 0 of both turns, each with the three it is mixed with."""
+    first, second = turns
+    for turn in turns:
+        rows = rows[np.bitwise_count(rows & turn.zmask) % 2 == 0]
+    flips = np.array([0, first.flip, second.flip, first.flip ^ second.flip])
+    return rows[:, None] ^ flips
 
 
 @functools.lru_cache(maxsize=64)
