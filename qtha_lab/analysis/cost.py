@@ -5,19 +5,15 @@ From configs alone, no weight is made, up to any size. Times are predictions on 
 """
 
 import collections
-import copy
 import dataclasses
 import functools
 import math
 from collections.abc import Mapping
 
-import torch
-from peft import PeftConfig, get_peft_model
-from peft.tuners.tuners_utils import BaseTunerLayer
+from peft import PeftConfig
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from qtha_lab.adapters.peft_bridge import AdapterConfig, AdapterLayer
+from qtha_lab.analysis.adapter_cost import adapted_layers_of, adapter_flops
 from qtha_lab.analysis.circuit_cost import BACKWARD, CircuitCost, count_circuit
 from qtha_lab.analysis.hardware import (
     Processor,
@@ -32,7 +28,6 @@ TRAINED_BYTES = 16  # float32 weight, gradient and the two moments of AdamW
 # Bytes a token and block that the backward pass needs, times the hidden size, at 16 bits and without
 # stored attention scores. Source: Korthikanti et al. 2022, arXiv:2205.05198, section 4.1.
 ACTIVATION_BYTES = 34
-PROBED_TOKENS = (64, 128)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +58,8 @@ class Cost:
 
     Attributes:
         base_flops: Forward and backward of the frozen base.
-        adapter_flops: Forward and backward of the adapters' matrix products, counted by torch; None
-            where a method cannot be run without weights.
+        adapter_flops: Forward and backward of the adapters' matrix products, counted by torch;
+            None where a method cannot be run without weights, or has circuits too large to try.
         simulator_flops: Forward and backward of all circuits.
         memory_bytes: Weights, trained tensors with optimiser, and activations without
             checkpointing.
@@ -198,27 +193,6 @@ def cost_table(
     return rows
 
 
-def adapted_layers_of(config: PeftConfig, shape: ModelShape) -> tuple[list[nn.Module], int]:
-    """The shape's adapted layers on the meta device, and how many parameters they train.
-
-    One block of peft's methods stands for all, which are alike; a method of ours may treat blocks
-    differently.
-    """
-    ours = isinstance(config, AdapterConfig) or getattr(config, "layers_to_transform", None)
-    tried = shape if ours else dataclasses.replace(shape, n_blocks=1)
-    times = 1 if ours else shape.n_blocks
-    config = copy.deepcopy(config)
-    config.task_type = None  # the skeleton has no head
-    config.target_modules = set(shape.targets(config.target_modules))
-    try:
-        skeleton = tried.skeleton(config.target_modules)
-        model = get_peft_model(skeleton, config, low_cpu_mem_usage=True)
-    except (TypeError, ValueError, NotImplementedError) as problem:
-        raise ValueError(f"this method cannot adapt {shape.name}: {problem}") from problem
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return [m for m in model.modules() if isinstance(m, BaseTunerLayer)] * times, trained * times
-
-
 def base_flops(shape: ModelShape, workload: Workload) -> int:
     """Forward and backward of the frozen base, with causal attention.
 
@@ -248,76 +222,6 @@ def circuit_runs(
             for circuit in change.circuits():
                 runs[count_circuit(circuit, topology)] += tokens if circuit.n_inputs else 1
     return runs
-
-
-def adapter_flops(config: PeftConfig, layers: list[nn.Module], tokens: int) -> int | None:
-    """Forward and backward of all adapters' matrix products for so many tokens.
-
-    Counted by torch while one layer of each size runs on few tokens, and drawn out in a straight
-    line.
-    """
-    total = 0.0
-    for layer in layers:
-        first = next(iter(layer.changes.values())) if isinstance(layer, AdapterLayer) else None
-        plain = getattr(first, "plain", False)
-        key = (config.to_dict().__repr__(), layer.in_features, layer.out_features, plain)
-        counted = _counted(_Held(key, config, layer))
-        if counted is None:
-            return None
-        few, many = counted
-        slope = (many - few) / (PROBED_TOKENS[1] - PROBED_TOKENS[0])
-        total += few + slope * (tokens - PROBED_TOKENS[0])
-    return round(total)
-
-
-class _Held:
-    """A layer to count on, looked up by what decides the count."""
-
-    def __init__(self, key: tuple, config: PeftConfig, layer: nn.Module):
-        self.key, self.config, self.layer = key, config, layer
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held) and self.key == other.key
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-
-@functools.lru_cache(maxsize=256)
-def _counted(held: _Held) -> tuple[int, int] | None:
-    """Operations at each number of `PROBED_TOKENS`."""
-    ours = isinstance(held.layer, AdapterLayer)
-    run = _run_ours if ours else _run_pefts
-    try:
-        few, many = (run(held, tokens) for tokens in PROBED_TOKENS)
-    except NotImplementedError:  # an operation that torch cannot run without numbers
-        return None
-    return few, many
-
-
-def _run_ours(held: _Held, tokens: int) -> int:
-    """On real tensors, since circuits need numbers; there is no base weight among them."""
-    change = next(iter(held.layer.changes.values()))
-    with torch.random.fork_rng(devices=[]):
-        tensors = {name: torch.zeros(s.shape) for name, s in change.tensors().items()}
-        change.initialise(tensors)
-    for name, spec in change.tensors().items():
-        tensors[name].requires_grad_(spec.trainable)
-    x = torch.zeros(tokens, change.layer.in_features, requires_grad=True)
-    return _matrix_flops(lambda: change.delta(tensors, x))
-
-
-def _run_pefts(held: _Held, tokens: int) -> int:
-    """On the meta device, less the frozen layer's own products."""
-    layer = held.layer
-    x = torch.empty(tokens, layer.in_features, device="meta", requires_grad=True)
-    return _matrix_flops(lambda: layer(x)) - 4 * tokens * layer.in_features * layer.out_features
-
-
-def _matrix_flops(forward) -> int:
-    with FlopCounterMode(display=False) as counter, torch.enable_grad():
-        forward().sum().backward()
-    return counter.get_total_flops()
 
 
 def _seconds(operations: dict, memory: dict, processor: Processor, devices: int) -> float:
