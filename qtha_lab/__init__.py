@@ -5,6 +5,8 @@ Importing it is quick; torch, transformers, peft and pennylane load when a name 
 
 import importlib
 
+from qtha_lab.quiet import keep_quiet
+
 __version__ = "0.1.0"
 
 _HOME = {
@@ -24,6 +26,8 @@ _HOME = {
 }
 
 __all__ = ["__version__", *_HOME]
+
+keep_quiet()
 
 
 def __getattr__(name: str):

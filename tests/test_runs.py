@@ -15,7 +15,7 @@ import pytest
 from qtha_lab import runs
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import RunDir, slots
-from qtha_lab.rundir.events import EventLog
+from qtha_lab.rundir.events import EventLog, read_events
 from qtha_lab.training.finetune import fine_tune
 
 QTHA = "qtha(r=3,waist=8,n_layers=2,bond_dim=2,learning_rate=0.01)"
@@ -239,6 +239,19 @@ def test_the_adapter_can_be_loaded_and_gives_the_loss_it_was_left_with(straight)
     card = (run.files.adapter / "README.md").read_text()
     assert f"| eval loss | {run.summary()['eval_loss']:.4g} |" in card
     assert 'load_adapter(load_model("tiny").model, FOLDER)' in card
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [LORA, QTHA])
+def test_the_updates_spectra_are_recorded_from_start_to_end(straight, method):
+    events = read_events(straight[method].files.events)[0]
+    taken = {e["step"]: e["layers"] for e in events if e["kind"] == "spectrum"}
+    assert {0, 36} <= set(taken)
+    starts, ends = ([row["singular_values"] for row in taken[step].values()] for step in (0, 36))
+    assert all(value == 0 for values in starts for value in values)  # no change at the start
+    assert all(values[0] > 0 for values in ends)
+    config = straight[method].experiment.method.options
+    assert all(len(values) <= config.get("r", 8) for values in ends)
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 Importing this registers every method of ours with PEFT, so that saved adapters load.
 """
 
-from qtha_lab.adapters import torchao_quietly  # noqa: F401  before PEFT imports it
 from qtha_lab.adapters.attach import (
     add_adapter,
     check_targets,

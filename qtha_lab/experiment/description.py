@@ -87,6 +87,11 @@ class Training(Declared):
     checkpoint_every: int = Field(
         25, ge=1, description="Steps between checkpoints.", json_schema_extra={"unit": "steps"}
     )
+    spectrum_every: int = Field(
+        10, ge=0,
+        description="Steps between records of the update's singular values; 0 records none.",
+        json_schema_extra={"unit": "steps"},
+    )  # fmt: skip
     generate_rows: int = Field(
         16, ge=0, description="Evaluation rows answered in full at the end; 0 skips it."
     )

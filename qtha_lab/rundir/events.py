@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 DURABLE = ("status", "checkpoint")
-MEASURED = ("train", "eval", "generation", "whole_base")
+MEASURED = ("train", "eval", "generation", "whole_base", "spectrum")
 TAIL_BYTES = 1 << 16
 
 

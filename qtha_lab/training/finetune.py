@@ -21,6 +21,7 @@ from qtha_lab.rundir.events import EventLog, history, read_events
 from qtha_lab.sharing import write_card
 from qtha_lab.training import environment, evaluation, metrics
 from qtha_lab.training.evaluation import Interrupted
+from qtha_lab.training.spectra import RecordSpectra
 from qtha_lab.training.summary import ANSWERS, SCORES, summarise
 from qtha_lab.training.trainer import (
     Watch,
@@ -165,7 +166,7 @@ class _Job:
             args=training_arguments(self.experiment, self.learning_rate, self.run.checkpoints),
             train_dataset=self.train_rows,
             data_collator=self.collate,
-            callbacks=[watch],
+            callbacks=[watch, self.record_spectra()],
         )
         trainer.remove_callback(PrinterCallback)
         watch.trainer = trainer
@@ -180,6 +181,11 @@ class _Job:
         else:
             load_weights(self.model, self.checkpoint)
         return watch
+
+    def record_spectra(self) -> RecordSpectra:
+        recorded = {e["step"] for e in self.past if e["kind"] == "spectrum"}
+        recorded = {step for step in recorded if step <= self.step}
+        return RecordSpectra(self.log, self.training.spectrum_every, recorded)
 
     def evaluate(self) -> dict[str, float]:
         lm = self.task.kind == "lm"

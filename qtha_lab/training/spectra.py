@@ -1,0 +1,53 @@
+"""Singular values of the update, recorded while it trains, for at most a fiftieth of the time.
+
+What a record holds is `qtha_lab.analysis.live.snapshot`'s business.
+"""
+
+from __future__ import annotations
+
+import time
+
+from transformers import TrainerCallback
+
+from qtha_lab.analysis.live import snapshot
+from qtha_lab.rundir.events import EventLog
+
+SHARE = (
+    0.02  # of the training time, at most; a record that would go past it waits for its next turn
+)
+
+
+class RecordSpectra(TrainerCallback):
+    """Appends a "spectrum" event every so many steps, and at the start and the end.
+
+    Args:
+        every: Steps between records; 0 records nothing.
+        recorded: Steps already recorded in an earlier life of the run.
+    """
+
+    def __init__(self, log: EventLog, every: int, recorded: set[int]) -> None:
+        self.log, self.every, self.recorded = log, every, set(recorded)
+        self._began, self._spent, self._last = time.perf_counter(), 0.0, 0.0
+
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        self._began = time.perf_counter()
+        self._record(state.global_step, model)
+
+    def on_step_end(self, args, state, control, model=None, **kwargs):
+        step = state.global_step
+        last = step >= state.max_steps
+        due = self.every and step % self.every == 0
+        share = (self._spent + self._last) / (time.perf_counter() - self._began)
+        if last or (due and share <= SHARE):
+            self._record(step, model)
+
+    def _record(self, step: int, model) -> None:
+        if not self.every or step in self.recorded:
+            return
+        began = time.perf_counter()
+        taken = snapshot(model)
+        if taken["layers"]:
+            self.log.append("spectrum", step=step, **taken)
+        self.recorded.add(step)
+        self._last = time.perf_counter() - began
+        self._spent += self._last
