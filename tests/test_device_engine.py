@@ -208,14 +208,16 @@ def test_equal_circuits_have_samples_of_their_own_unless_they_are_kept():
     ["depolarizing_1q=0.03,depolarizing_2q=0.1,readout_0to1=0.2", "noise=wukong,shots=none"],
 )
 def test_parameter_shift_under_noise_equals_finite_differences(noise):
-    engine = f"device:default.mixed({noise},cache=false)"
+    engine = f"device:default.mixed({noise},slopes=parameter-shift)"
     inputs = torch.tensor([[0.4, -1.1]], dtype=torch.float64)
     params = torch.tensor([0.7, 2.0], dtype=torch.float64)
     weights = torch.tensor([1.0, -0.3], dtype=torch.float64)
     found = _slopes(SHARED, engine, inputs, params, weights)
     expected = _differences(SHARED, engine, inputs, params, weights)
-    for a, b in zip(found, expected, strict=True):
+    by_torch = _slopes(SHARED, f"device:default.mixed({noise})", inputs, params, weights)
+    for a, b, c in zip(found, expected, by_torch, strict=True):
         torch.testing.assert_close(a, b, atol=1e-7, rtol=0)
+        torch.testing.assert_close(a, c, atol=1e-10, rtol=0)
 
 
 def test_slopes_from_shots_are_unbiased():
@@ -238,7 +240,13 @@ def test_slopes_from_shots_are_unbiased():
 
 @pytest.mark.parametrize(
     "device",
-    ["lightning.qubit", "default.mixed", "reference.qubit", "default.qubit(cache=true,digits=15)"],
+    [
+        "lightning.qubit",
+        "default.mixed",
+        "default.qubit(slopes=parameter-shift)",
+        "default.qubit(cache=true,digits=15)",
+        "reference.qubit",
+    ],
 )
 def test_exact_devices_give_exact_slopes_also_of_probabilities(device):
     inputs = torch.tensor([[0.4, -1.1]], dtype=torch.float64)
@@ -257,7 +265,9 @@ def test_exact_devices_give_exact_slopes_also_of_probabilities(device):
     torch.testing.assert_close(*grads, atol=1e-10, rtol=0)
 
 
-@pytest.mark.parametrize("engine", ["device:lightning.qubit", "device:default.mixed"])
+@pytest.mark.parametrize(
+    "engine", ["device:lightning.qubit", "device:default.mixed", "device:reference.qubit"]
+)
 def test_slopes_by_the_amplitudes_a_circuit_starts_in(engine):
     gates = [Gate("RX", 0, Angle.param(0)), Gate("CNOT", (0, 1)), Gate("RY", 1, Angle.param(1))]
     circuit = Circuit(2, gates, start="amplitudes")
@@ -270,15 +280,17 @@ def test_slopes_by_the_amplitudes_a_circuit_starts_in(engine):
 
 
 def test_slopes_by_amplitudes_under_noise_equal_finite_differences():
-    circuit = Circuit(
-        2, [Gate("H", 0), Gate("CNOT", (0, 1)), Gate("RY", 1, Angle.param(0))], "amplitudes"
-    )
-    engine = "device:default.mixed(depolarizing_1q=0.05,depolarizing_2q=0.1,readout_1to0=0.1)"
+    gates = [Gate("H", 0), Gate("CNOT", (0, 1)), Gate("RY", 1, Angle.param(0))]
+    circuit = Circuit(2, gates, "amplitudes")
+    noise = "depolarizing_1q=0.05,depolarizing_2q=0.1,readout_1to0=0.1"
     inputs = torch.tensor([[0.1, -0.4, 0.3, 0.9]], dtype=torch.float64)
     params, weights = torch.tensor([0.5]).double(), torch.tensor([1.0, -0.3]).double()
-    found = _slopes(circuit, engine, inputs, params, weights)
-    for a, b in zip(found, _differences(circuit, engine, inputs, params, weights), strict=True):
-        torch.testing.assert_close(a, b, atol=1e-7, rtol=0)
+    given_ = (inputs, params, weights)
+    expected = _differences(circuit, f"device:default.mixed({noise})", *given_)
+    for slopes in ("best", "parameter-shift"):
+        engine = f"device:default.mixed({noise},slopes={slopes})"
+        for a, b in zip(_slopes(circuit, engine, *given_), expected, strict=True):
+            torch.testing.assert_close(a, b, atol=1e-7, rtol=0)
 
 
 # a plugin of others, which fails

@@ -1,19 +1,20 @@
 """Engine `device:NAME(option=value, …)`: any PennyLane device by name, with shots and noise.
 
 The slow and independent way: it checks the others, samples, and runs on hardware. `default.qubit`
-without shots takes a batch and differentiates through it; others get one list of circuits, and their
-slopes by the device's adjoint walk or by parameter-shift. Computes in float64 whatever comes in.
+without shots takes a batch and torch differentiates through it; others get one list of circuits, and
+their slopes as the device has them or by parameter-shift. Computes in float64 whatever comes in.
 """
 
 import functools
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout, to_pennylane
 from qtha_lab.simulators import device_jobs, device_plugins, device_slopes
 from qtha_lab.simulators.device_options import Spec, parse
-from qtha_lab.simulators.device_tapes import Tapes
+from qtha_lab.simulators.device_tapes import Tapes, amplitudes_of, rows_together
 from qtha_lab.simulators.memory import check_memory
 
 
@@ -49,15 +50,16 @@ def broadcasts(name: str) -> bool:
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
-    """Three complex double states, of the batch where it is broadcast, else of one sample.
+    """Three complex double states of the samples that go together, all of them or a tape's.
 
     What a plugin of others needs is not known here, and on a machine elsewhere it is nothing.
     """
     spec = parse(name)
     if not device_plugins.is_local(spec.device):
         return 0
-    amplitudes = 4**circuit.n_qubits if ".mixed" in spec.device else 2**circuit.n_qubits
-    return 3 * 16 * amplitudes * (batch if _is_plain(spec) else 1)
+    amplitudes = amplitudes_of(spec, circuit.n_qubits)
+    together = batch if _is_plain(spec) else min(batch, rows_together(spec, circuit.n_qubits))
+    return 3 * 16 * amplitudes * together
 
 
 def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
@@ -73,7 +75,9 @@ def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
     if _is_plain(spec):
         return 1, 1
     tapes = _tapes(circuit, readout, spec)
-    shifts = 1 if _adjoint(tapes) else device_slopes.n_shifts(tapes.slots)
+    if _method(tapes) == "backprop":
+        return 1, 1
+    shifts = 1 if _method(tapes) == "adjoint" else device_slopes.n_shifts(tapes.slots)
     of_start = 2 * circuit.n_inputs if circuit.start == "amplitudes" else 0
     return 1, shifts + of_start
 
@@ -96,6 +100,7 @@ def _is_plain(spec: Spec) -> bool:
     return (
         spec.device == "default.qubit"
         and options.shots is None
+        and options.slopes == "best"
         and not (options.is_noisy or options.basis or spec.is_cached or spec.own)
     )
 
@@ -124,16 +129,23 @@ class _OneByOne(torch.autograd.Function):
 def _slopes(tapes: Tapes, inputs, params, grad, wanted):
     """Slopes of inputs and params, by the cheapest way the device has."""
     sources = [n for n, is_wanted in zip(("input", "param"), wanted, strict=False) if is_wanted]
-    slots = [slot for slot in tapes.slots if slot.angle.source in sources] if tapes.read else []
-    batch, slopes = tapes.rows(inputs, params), inputs[:, :0]
-    if slots and _adjoint(tapes):
+    slots = [slot for slot in tapes.slots if slot.angle.source in sources]
+    batch, slopes, of_starts = tapes.rows(inputs, params), inputs[:, :0], None
+    starts = tapes.circuit.start == "amplitudes" and "input" in sources
+    if not tapes.read or not (slots or starts):
+        return np.zeros_like(inputs), np.zeros_like(params)
+    method = _method(tapes)
+    if method == "backprop":
+        slots = tapes.slots
+        slopes, of_starts = device_slopes.backprop_slopes(tapes, batch, grad)
+    elif slots and method == "adjoint":
         slots, slopes = tapes.slots, device_slopes.adjoint_slopes(tapes, batch, grad)
     elif slots:
         slopes = device_slopes.shift_slopes(tapes, batch, grad, slots)
-    found = device_slopes.by_source(slots, slopes, inputs.shape[1], len(params))
-    if tapes.circuit.start == "amplitudes" and "input" in sources and tapes.read:
-        return device_slopes.amplitude_slopes(tapes, batch, grad), found[1]
-    return found
+    if starts and of_starts is None:
+        of_starts = device_slopes.amplitude_slopes(tapes, batch, grad)
+    of_inputs, of_params = device_slopes.by_source(slots, slopes, inputs.shape[1], len(params))
+    return of_inputs if of_starts is None else of_starts, of_params
 
 
 @functools.lru_cache(maxsize=64)
@@ -142,8 +154,14 @@ def _tapes(circuit: Circuit, readout: Readout, spec: Spec) -> Tapes:
 
 
 @functools.lru_cache(maxsize=64)
-def _adjoint(tapes: Tapes) -> bool:
-    return device_slopes.has_adjoint(tapes)
+def _method(tapes: Tapes) -> str:
+    """How slopes are made: "backprop", "adjoint" or "parameter-shift"."""
+    if tapes.spec.options.slopes == "best":
+        if device_slopes.has_backprop(tapes.spec):
+            return "backprop"
+        if device_slopes.has_adjoint(tapes):
+            return "adjoint"
+    return "parameter-shift"
 
 
 @functools.lru_cache(maxsize=64)
@@ -151,6 +169,8 @@ def _has_channels(device: str) -> bool:
     import pennylane as qml
 
     started = device_plugins.start(device, 1, ())
+    if hasattr(started, "target_device"):  # plugins written for PennyLane before 0.33
+        return "QubitChannel" in started.target_device.operations
     flip = qml.tape.QuantumScript([qml.QubitChannel([qml.math.eye(2)], 0)], [qml.expval(qml.Z(0))])
     try:
         started.preprocess_transforms(started.setup_execution_config(None, flip))([flip])

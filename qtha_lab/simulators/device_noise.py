@@ -67,35 +67,42 @@ def pieces_of(circuit: Circuit) -> list[Piece]:
     return [Piece(g.name, g.wires, len(g.angles), g.matrix) for g in circuit.gates]
 
 
-def merged(pieces: list[Piece], numbers: np.ndarray) -> tuple[list[Piece], np.ndarray]:
-    """One-qubit gates between two CZ as one U3, up to a global phase.
+def merged(pieces: list[Piece], numbers) -> list[tuple[Piece, object]]:
+    """One-qubit gates between two CZ as one matrix, (2, 2) or (rows, 2, 2), of the kind of `numbers`.
 
-    Which gates come out does not depend on the numbers (rows, numbers of all pieces): a turn by
-    nothing is a gate on a machine too.
+    Which gates come out does not depend on the numbers, (rows, numbers of all pieces): a turn by
+    nothing is a gate on a machine too. A piece of more wires stands with None.
     """
-    waiting: dict[int, np.ndarray] = {}
-    found: list[Piece] = []
-    columns: list[np.ndarray] = []
+    import torch
+
+    is_torch = isinstance(numbers, torch.Tensor)
+    waiting: dict[int, object] = {}
+    found: list[tuple[Piece, object]] = []
 
     def flush(wires) -> None:
-        for wire in wires:
-            if wire in waiting:
-                found.append(Piece("U3", (wire,), 3))
-                columns.extend(_u3(waiting.pop(wire)))
+        found.extend((Piece("U3", (w,), 3), waiting.pop(w)) for w in wires if w in waiting)
 
     at = 0
     for piece in pieces:
         own = numbers[:, at : at + piece.n_numbers].T
         at += piece.n_numbers
-        if len(piece.wires) == 1:
-            before = waiting.get(piece.wires[0], np.eye(2))
-            waiting[piece.wires[0]] = piece.operation(*own).matrix() @ before
-        else:
+        if len(piece.wires) > 1:
             flush(piece.wires)
-            found.append(piece)
+            found.append((piece, None))
+            continue
+        matrix, (wire,) = piece.operation(*own).matrix(), piece.wires
+        if is_torch:
+            matrix = torch.as_tensor(matrix, dtype=torch.complex128)
+        waiting[wire] = matrix @ waiting[wire] if wire in waiting else matrix
     flush(sorted(waiting))
-    filled = [np.broadcast_to(column, len(numbers)) for column in columns]
-    return found, np.stack(filled, 1) if filled else numbers[:, :0]
+    return found
+
+
+def u3_numbers(merges: list[tuple[Piece, np.ndarray]], n_rows: int) -> np.ndarray:
+    """The angles of every U3, (rows, 3 a U3)."""
+    columns = [angles for _, matrix in merges if matrix is not None for angles in _u3(matrix)]
+    filled = [np.broadcast_to(column, n_rows) for column in columns]
+    return np.stack(filled, 1) if filled else np.zeros((n_rows, 0))
 
 
 def _u3(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -49,6 +49,9 @@ class DeviceOptions:
     )
     readout_0to1: float = setting(0.0, "Chance that a 0 is read as 1.", ge=0.0, le=1.0)
     readout_1to0: float = setting(0.0, "Chance that a 1 is read as 0.", ge=0.0, le=1.0)
+    slopes: Literal["best", "parameter-shift"] = setting(
+        "best", "How to differentiate: as the device does it best, or as a machine must."
+    )
     cache: bool | None = setting(
         None, "Keep results by circuit and angles; none: for shots and plugins only."
     )
@@ -89,7 +92,7 @@ class Spec:
     @property
     def meaning(self) -> dict[str, Any]:
         """Everything that can change a result, as plain values."""
-        of_jobs = ("noise", "cache", "batch_size", "retries", "backoff", "time_limit")
+        of_jobs = ("noise", "slopes", "cache", "batch_size", "retries", "backoff", "time_limit")
         ours = dataclasses.asdict(self.options)
         kept = {name: value for name, value in ours.items() if name not in of_jobs}
         return {"device": self.device, **kept, **{f"own {name}": v for name, v in self.own}}

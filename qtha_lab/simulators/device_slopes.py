@@ -1,4 +1,4 @@
-"""Derivatives on devices: the adjoint walk where a device has it, else parameter-shift.
+"""Derivatives on devices: backpropagation or an adjoint walk where a device has one, else parameter-shift.
 
 Every method gives the slope of Σ grad · values by each occurrence of an angle; the chain rule to
 inputs and parameters, which may be shared and scaled, is one function.
@@ -7,9 +7,13 @@ inputs and parameters, which may be shared and scaled, is one function.
 import functools
 
 import numpy as np
+import torch
 
 from qtha_lab.simulators.device_jobs import device, run_rows
-from qtha_lab.simulators.device_tapes import Rows, Slot, Tapes
+from qtha_lab.simulators.device_options import Spec
+from qtha_lab.simulators.device_tapes import Rows, Slot, Tapes, amplitudes_of
+
+_KEPT_AMPLITUDES = 2**22  # by torch on its way back, of one state a gate: 64 MB, channels apart
 
 
 def shift_slopes(tapes: Tapes, batch: Rows, grad: np.ndarray, slots: list[Slot]) -> np.ndarray:
@@ -95,6 +99,51 @@ def _with_slots(tapes: Tapes, batch: Rows) -> list:
     for script in scripts:
         script.trainable_params = [places[slot.column] for slot in tapes.slots]
     return scripts
+
+
+def backprop_slopes(
+    tapes: Tapes, batch: Rows, grad: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Slopes by torch walking back through the simulator, of slots and of starts, (batch, …).
+
+    A few rows at a time, so that what torch keeps does not grow with the batch.
+    """
+    amplitudes = amplitudes_of(tapes.spec, tapes.circuit.n_qubits)
+    step = max(1, _KEPT_AMPLITUDES // (amplitudes * max(1, len(tapes.pieces))))
+    blocks = [slice(first, first + step) for first in range(0, len(batch), step)]
+    found = [_walk_back(tapes, batch.take(block), grad[block]) for block in blocks]
+    numbers = np.concatenate([of_numbers for of_numbers, *_ in found])
+    starts = [of_starts for _, *rest in found for of_starts in rest]
+    columns = [slot.column for slot in tapes.slots]
+    return numbers[:, columns], np.concatenate(starts) if starts else None
+
+
+def _walk_back(tapes: Tapes, rows: Rows, grad: np.ndarray) -> list[np.ndarray]:
+    """Slopes of the numbers and, if there are any, the starts of some rows."""
+    import pennylane as qml
+
+    arrays = [rows.numbers] if rows.starts is None else [rows.numbers, rows.starts]
+    leaves = [torch.tensor(array, requires_grad=True) for array in arrays]
+    started = device(tapes.spec, tapes.circuit.n_qubits)
+    with torch.enable_grad():
+        script = tapes.through(Rows(*leaves))
+        (found,) = qml.execute(
+            [script], started, diff_method="backprop", interface="torch", cache=False
+        )
+        parts = found if isinstance(found, tuple) else (found,)
+        if tapes.readout.kind == "probs":
+            values = parts[0].reshape(len(rows), -1)
+        else:
+            values = torch.stack([part.reshape(-1).expand(len(rows)) for part in parts], 1)
+        total = (values * torch.from_numpy(grad[:, tapes.read])).sum()
+    slopes = torch.autograd.grad(total, leaves, materialize_grads=True)
+    return [slope.numpy() for slope in slopes]
+
+
+def has_backprop(spec: Spec) -> bool:
+    """Whether torch can walk back through the device."""
+    options = spec.options
+    return options.shots is None and spec.device in ("default.qubit", "default.mixed")
 
 
 def amplitude_slopes(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarray:

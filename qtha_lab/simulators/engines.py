@@ -34,7 +34,7 @@ _DEVICE_EXAMPLES = ("device:default.qubit", "device:lightning.qubit")
 
 
 def engine_names() -> list[str]:
-    """Engines to choose from; any other PennyLane device can be named after `device:`."""
+    """Engines to choose from; any PennyLane device can be named, as `device:NAME(option=value,…)`."""
     return ["auto", "torch", "cpu", "lightning", *_DEVICE_EXAMPLES]
 
 

@@ -13,7 +13,7 @@ _GOOD_AT = {
     "cpu": "the fastest on CPU tensors",
     "torch": "any device, torch.func, derivatives of any order",
     "lightning": "a whole batch in one run of Lightning",
-    "device": "PennyLane itself, for checks, shots, noise and hardware",
+    "device": "a device of PennyLane, for checks, shots, noise and hardware",
 }
 
 

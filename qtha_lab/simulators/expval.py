@@ -20,11 +20,12 @@ def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "au
         circuit: What to run.
         inputs: Data, (..., n_inputs), in radians; amplitudes if the circuit starts in them.
         params: Trainable angles, (n_params,), shared by the batch.
-        engine: One of `engine_names()`, for instance "auto", "cpu" or "device:NAME".
+        engine: One of `engine_names()`, for instance "auto" or "cpu", or any PennyLane device as
+            "device:NAME" or "device:NAME(option=value,…)", with the options of `DeviceOptions`.
 
     Returns:
-        (..., n_qubits), of the dtype of `inputs`, differentiable in both. Types other than float32
-        and float64 are computed in float32, with autocast off.
+        (..., n_qubits), of the dtype of `inputs`, differentiable in both. float16 and bfloat16 are
+        computed in float32, with autocast off, whatever the engine; complex numbers are refused.
 
     Raises:
         ValueError: If shapes, dtypes, devices or the engine do not fit.
