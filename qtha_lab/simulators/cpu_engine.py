@@ -113,8 +113,10 @@ class _Call:
         self.numbers = self._shared_numbers(params)
         of_block = 2 * 2**tables.n_qubits * self.lanes
         most = KEEP_BYTES // (of_block * inputs.element_size())
-        self.kept = _take(min(most, n_blocks) * keep * of_block, inputs)
-        weakref.finalize(self, _give_back, self.kept).atexit = False
+        n_kept = min(most, n_blocks) * keep * of_block
+        memory = _take(n_kept, inputs)
+        self.kept = memory.numpy()[:n_kept]
+        weakref.finalize(self, _give_back, memory).atexit = False
 
     def _shared_numbers(self, params: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Cosines, sines and shears of every sum; cosines and sines of every layer of phases."""
@@ -145,7 +147,7 @@ class _Call:
         given = (
             tables.tables(*layout), tuple(places), tables.n_qubits, self.lanes, self.n_groups,
             np.zeros(1, np.int64), *self.numbers, inputs.detach().contiguous().numpy(), groups > 0,
-            values.numpy(), self.kept.numpy(), input_slopes.numpy(), of_sums, of_phases.reshape(-1),
+            values.numpy(), self.kept, input_slopes.numpy(), of_sums, of_phases.reshape(-1),
         )  # fmt: skip
 
         def work() -> None:
@@ -166,15 +168,14 @@ def _take(count: int, like: Tensor) -> Tensor:
         except IndexError:  # another thread was quicker
             break
         if found.dtype == like.dtype and len(found) >= count:
-            return found[:count]
+            return found
         _give_back(found)
     return like.new_empty(count)
 
 
 def _give_back(memory: Tensor) -> None:
-    whole = memory._base if memory._base is not None else memory
-    if sum(spare.nbytes for spare in list(_spare)) + whole.nbytes <= SPARE_BYTES:
-        _spare.append(whole)
+    if 0 < memory.nbytes <= SPARE_BYTES - sum(spare.nbytes for spare in list(_spare)):
+        _spare.append(memory)
 
 
 _own = threading.local()

@@ -15,6 +15,7 @@ from qtha_lab.simulators.program import Layer, Phases, Program, Turn, compile_ci
 
 MAX_MATRIX_WIRES = 4  # shared turns on so many neighbouring wires become one matrix
 MAX_QUBITS = 24
+MAX_KEPT_QUBITS = 16  # signs of rows are made again where they are large
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
@@ -88,10 +89,14 @@ class _Tables:
         self.of_params = self._gather([total.params for total in sums], circuit.n_params)
         self.sampled = [number for number, total in enumerate(sums) if total.inputs]
         self.of_inputs = self._gather([sums[i].inputs for i in self.sampled], circuit.n_inputs)
+        self._parity_signs: dict[int, Tensor] = {}
+        self._signs: dict[int, Tensor] = {}
+        self.rows_of_states = self.rows  # the row that holds each basis state, (2^n,)
+        if readout.kind != "strings":
+            self.rows_of_states = torch.tensor(self.program.basis_states(), device=device).argsort()
         self.readout = torch.stack(
             [sign * self.parity_sign(mask) for mask, sign in self.program.readout or [(0, 1)]]
         )
-        self._signs: dict[int, Tensor] = {}
 
     def _gather(self, terms: list, padding: int) -> tuple[Tensor, Tensor]:
         """Index and scale of every term, (sums, most terms); unused places read a zero."""
@@ -101,11 +106,6 @@ class _Tables:
         scale = torch.tensor([[s for _, s in t] for t in filled], **self.options)
         shape = (len(terms), most)
         return index.reshape(shape).to(self.rows.device), scale.reshape(shape)
-
-    @functools.cached_property
-    def rows_of_states(self) -> Tensor:
-        """The row that holds each basis state, (2^n,)."""
-        return torch.tensor(self.program.basis_states(), device=self.rows.device).argsort()
 
     def angles(self, inputs: Tensor, params: Tensor) -> tuple[list[Tensor], list[Tensor | None]]:
         """Of every angle the part shared by the batch, a scalar, and the rest, (batch,) or None."""
@@ -123,17 +123,24 @@ class _Tables:
 
     def parity_sign(self, mask: int) -> Tensor:
         """+1 for rows with an even number of the mask's bits, -1 for the others, (2^n,)."""
-        bits = self.rows & mask
-        parity = torch.zeros_like(bits)
-        for place in range(self.n_qubits):
-            parity ^= (bits >> place) & 1
-        return (1 - 2 * parity).to(self.options["dtype"])
+        if mask in self._parity_signs:
+            return self._parity_signs[mask]
+        with torch.inference_mode(False):
+            bits = self.rows & mask
+            parity = torch.zeros_like(bits)
+            for place in range(self.n_qubits):
+                parity ^= (bits >> place) & 1
+            found = (1 - 2 * parity).to(self.options["dtype"])
+        if self.n_qubits <= MAX_KEPT_QUBITS:
+            self._parity_signs[mask] = found
+        return found
 
     def signs(self, layer: Layer) -> Tensor:
         """The signs of every string of Z in a layer of phases, (2^n, strings)."""
         key = id(layer)
         if key not in self._signs:
-            self._signs[key] = torch.stack([self.parity_sign(m) for m in layer.angles], -1)
+            with torch.inference_mode(False):
+                self._signs[key] = torch.stack([self.parity_sign(m) for m in layer.angles], -1)
         return self._signs[key]
 
     def wire_of(self, turn: Turn) -> int | None:
@@ -147,7 +154,8 @@ class _Tables:
 def _tables(
     circuit: Circuit, readout: Readout, device: torch.device, dtype: torch.dtype
 ) -> _Tables:
-    return _Tables(circuit, readout, device, dtype)
+    with torch.inference_mode(False):  # they may be differentiated through later
+        return _Tables(circuit, readout, device, dtype)
 
 
 def _half(shared: Tensor, of_samples: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -216,7 +224,10 @@ def _general_turn(tables: _Tables, real: Tensor, turn: Turn, cos: Tensor, sin: T
     n_qubits = tables.n_qubits
     axes = [axis for axis in range(n_qubits) if turn.flip >> (n_qubits - 1 - axis) & 1]
     partner = real.reshape(*[2] * n_qubits, -1).flip(axes).reshape(real.shape)
-    return cos * real - sin * (tables.parity_sign(turn.zmask).unsqueeze(-1) * partner)
+    signed = tables.parity_sign(turn.zmask).unsqueeze(-1)
+    if cos.dim():
+        return torch.addcmul(cos * real, sin, signed * partner, value=-1)
+    return torch.addcmul(cos * real, sin * signed, partner, value=-1)
 
 
 def _neighbours(by_wire: dict[int, Tensor]) -> list[tuple[int, list[Tensor]]]:
