@@ -1,9 +1,11 @@
 """A chunk of samples through a plan and back, on a register that Lightning runs.
 
 A layer whose angles differ by sample is diagonal in a basis Lightning turns to, and is applied there as
-phases, outside; everything else runs in Lightning, once for all samples. The way back takes ψ and λ
-through the inverse gates side by side: one more wire says which of the two it is. Rounded gates are not
-quite unitary, and hundreds of them add up in float32: what is read is divided by the norm at that point.
+phases, outside. On the way forward everything else runs in Lightning, once for all samples. The way back
+takes ψ and λ through the inverse gates side by side: one more wire says which of the two it is. Their
+slopes are read outside, and a layer of many shared phases, such as a ring of CRZ, is undone there too.
+Rounded gates are not quite unitary, and in float32 hundreds of them add up: what is read is divided by
+the norm at that point.
 """
 
 import functools
@@ -69,14 +71,18 @@ class Walk:
         shape = (self.size, 2, len(inputs))
         sampled = self._sampled(inputs, sign=-1.0)
         of_sums, of_sampled = torch.zeros_like(self.shared), torch.zeros_like(sampled[0])
-        norm = self._begin_backward(register.change(*shape), state, grad)
-        to_start = self.plan.start == "amplitudes"
+        both = register.change(*shape)
+        both[:, 0] = state
+        torch.mul(state, self._observable(grad), out=both[:, 1])
+        to_start, growth = self.plan.start == "amplitudes", None
         for position, layer in reversed(list(enumerate(self.plan.layers))):
             if layer.sampled:
                 register.apply(self.to_phases[position])
             if layer.angles:
                 both = register.look(*shape)
-                slopes = self._slopes(both, layer).mul_(norm / _norm(both))
+                if growth is None or layer.kind == "turns":  # phases change it hardly
+                    growth = self._growth(both, inputs)
+                slopes = self._slopes(both, layer).div_(growth)
                 of_sums[layer.sums] = slopes.double().sum(-1)
                 if layer.sampled:
                     of_sampled[layer.sampled] = slopes
@@ -84,15 +90,8 @@ class Walk:
                 self._undo(register, shape, position, sampled)
         if to_start:
             both = register.look(*shape)
-            return of_sums, 2 * both[:, 1].real.T * (norm / _norm(both)).sqrt()
+            return of_sums, 2 * both[:, 1].real.T / self._growth(both, inputs) ** 0.5
         return of_sums, of_sampled.T @ self.of_inputs
-
-    def _begin_backward(self, both: Tensor, state: Tensor, grad: Tensor) -> Tensor:
-        """Set ψ and λ, the observable's action on it; returns ⟨ψ|ψ⟩ summed over samples."""
-        _, norms = _probs(state)
-        both[:, 0] = state
-        torch.mul(state, self._observable(grad / norms), out=both[:, 1])
-        return norms.sum().double()
 
     def _undo(
         self, register: Register, shape: tuple, position: int, sampled: tuple[Tensor, Tensor]
@@ -109,8 +108,9 @@ class Walk:
             register.apply(self.gates[position], inverse=True)
 
     def read(self, state: Tensor) -> Tensor:
-        """What is read of ψ, (readout size, samples)."""
-        probs, norms = _probs(state)
+        """What is read of ψ, (readout size, samples), for a norm of 1, whatever rounding made of it."""
+        probs = state.real.square().add_(state.imag.square())
+        norms = probs.sum(0).clamp_min_(torch.finfo(probs.dtype).tiny)
         if self.plan.readout is None:
             return probs / norms
         return signs(self.plan.n_qubits, self.plan.readout, probs.dtype) @ probs / norms
@@ -153,6 +153,12 @@ class Walk:
         grouped = states.view(len(upper), len(lower), *states.shape[1:])
         grouped.mul_(upper[:, None, None]).mul_(lower[:, None])
 
+    def _growth(self, both: Tensor, inputs: Tensor) -> float:
+        """⟨ψ|ψ⟩ over what it should be, in the mean of the samples; λ grows as ψ does."""
+        psi = torch.view_as_real(both[:, 0]).flatten(1).numpy()
+        exact = inputs.square().sum().item() if self.plan.start == "amplitudes" else len(inputs)
+        return float(np.vecdot(psi, psi).sum(dtype=np.float64)) / exact
+
     def _slopes(self, both: Tensor, layer: Layer) -> Tensor:
         """Im⟨λ|P|ψ⟩ for every P the layer turns about: (sums, samples), or (sums, 1) of them all."""
         if layer.sampled:  # turns lie where they are phases
@@ -191,18 +197,6 @@ def _to_phases(plan: Plan, layer: Layer) -> list[GateCall]:
     """To the basis in which the layer's turns are phases."""
     masks = layer.masks if layer.kind == "turns" else ()
     return [("RX", plan.wires(mask), (QUARTER,)) for mask in masks]
-
-
-def _probs(state: Tensor) -> tuple[Tensor, Tensor]:
-    """Squares of (2^n, samples) and their sums, which rounding moves away from 1."""
-    probs = state.real.square().add_(state.imag.square())
-    return probs, probs.sum(0).clamp_min_(torch.finfo(probs.dtype).tiny)
-
-
-def _norm(both: Tensor) -> Tensor:
-    """⟨ψ|ψ⟩ summed over samples. λ grows as ψ does, so a slope over this is rid of the growth."""
-    psi = torch.view_as_real(both[:, 0]).flatten(1).numpy()
-    return torch.tensor(np.vecdot(psi, psi).sum(dtype=np.float64))
 
 
 def _product(pairs: list[Tensor | None], like: Tensor) -> Tensor:
