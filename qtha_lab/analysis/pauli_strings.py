@@ -1,0 +1,103 @@
+"""Pauli strings and sums of them as plain numbers: products, commutators, and gates passing through.
+
+Knows no states. Any number of qubits; a string is two masks of bits.
+"""
+
+import math
+from collections.abc import Iterable
+
+# The pair of masks (x, z) of i^|x&z| X^x Z^z, bit n-1-wire for a wire: Y has both bits.
+Pauli = tuple[int, int]
+Terms = dict[Pauli, float]  # a Hermitian sum
+
+SMALL = 1e-9
+
+
+def string_of(n_qubits: int, kind: str, wires: Iterable[int]) -> Pauli:
+    """The string of a part of a gate (see `GateKind`): one Y, or Z on every wire.
+
+    Example:
+        >>> string_of(3, "Y", (0,)), string_of(3, "Z", (1, 2))
+        ((4, 4), (0, 3))
+    """
+    mask = sum(1 << (n_qubits - 1 - wire) for wire in wires)
+    return (mask, mask) if kind == "Y" else (0, mask)
+
+
+def commute(a: Pauli, b: Pauli) -> bool:
+    """Whether two strings commute: an even number of wires has two different letters.
+
+    Example:
+        >>> commute((1, 0), (0, 1)), commute((3, 0), (0, 3))  # X and Z, XX and ZZ
+        (False, True)
+    """
+    return ((a[0] & b[1]).bit_count() + (a[1] & b[0]).bit_count()) % 2 == 0
+
+
+def product(a: Pauli, b: Pauli) -> tuple[Pauli, int]:
+    """The string R and the sign s of A B = i s R, for two that anticommute.
+
+    Example:
+        >>> product((1, 0), (1, 1))  # X Y = i Z
+        ((0, 1), 1)
+    """
+    x, z = a[0] ^ b[0], a[1] ^ b[1]
+    # i^{|x&z|} counts the Y of each; moving Z^za past X^xb gives a sign
+    power = (a[0] & a[1]).bit_count() + (b[0] & b[1]).bit_count() - (x & z).bit_count()
+    power = (power + 2 * (a[1] & b[0]).bit_count()) % 4
+    return (x, z), 1 if power == 1 else -1
+
+
+def commutator(a: Terms, b: Terms) -> Terms:
+    """[A, B] / 2i, a Hermitian sum again.
+
+    Example:
+        >>> commutator({(0, 1): 1.0}, {(1, 0): 1.0})  # [Z, X] = 2i Y
+        {(1, 1): 1.0}
+    """
+    made: Terms = {}
+    for p, c in a.items():
+        for q, d in b.items():
+            if not commute(p, q):
+                string, sign = product(p, q)
+                made[string] = made.get(string, 0.0) + sign * c * d
+    return {s: c for s, c in made.items() if abs(c) > SMALL}
+
+
+def dressed(
+    terms: Terms, n_qubits: int, kind: str, wires: tuple[int, ...], angle: float | None
+) -> Terms:
+    """C† H C for one constant part C of a gate: H as it acts before C.
+
+    Example:
+        >>> dressed({(0, 1): 1.0}, 2, "CNOT", (0, 1), None)  # Z of the target
+        {(0, 3): 1.0}
+    """
+    if kind == "X":
+        bit = 1 << (n_qubits - 1 - wires[0])
+        return {(x, z): -c if z & bit else c for (x, z), c in terms.items()}
+    if kind == "CNOT":
+        moved = ((*_cnot(string, n_qubits, wires), scale) for string, scale in terms.items())
+        return {string: sign * scale for string, sign, scale in moved}
+    turn = string_of(n_qubits, kind, wires)
+    made: Terms = {}
+    for string, scale in terms.items():
+        if commute(turn, string):
+            made[string] = made.get(string, 0.0) + scale
+            continue
+        # e^{iaP/2} Q e^{-iaP/2} = cos a Q + sin a (i/2)[P, Q]
+        other, sign = product(turn, string)
+        made[string] = made.get(string, 0.0) + math.cos(angle) * scale
+        made[other] = made.get(other, 0.0) - sign * math.sin(angle) * scale
+    return {s: c for s, c in made.items() if abs(c) > SMALL}
+
+
+def _cnot(string: Pauli, n_qubits: int, wires: tuple[int, ...]) -> tuple[Pauli, int]:
+    """CNOT P CNOT: X of the control spreads to the target, Z of the target to the control."""
+    x, z = string
+    control, target = (1 << (n_qubits - 1 - wire) for wire in wires)
+    new_x = x ^ target if x & control else x
+    new_z = z ^ control if z & target else z
+    both = bool(x & control) and bool(z & target)
+    same = bool(x & target) == bool(z & control)
+    return (new_x, new_z), -1 if both and same else 1
