@@ -28,6 +28,7 @@ from qtha_lab.analysis import (
 )
 from qtha_lab.analysis.subspaces import chance_overlap, principal_angles, update_vectors
 from qtha_lab.analysis.updates import adapted_layers, base_weight
+from qtha_lab.models import load_model
 
 OURS = [name for name in adapters.method_names() if adapters.get_method(name).ours]
 EXAMPLES = [(name, example) for name in OURS for example in adapters.get_method(name).examples]
@@ -120,6 +121,21 @@ def test_a_second_adapter_is_looked_at_by_name_and_leaves_the_first_active():
     assert first.factors[0].shape[1] == 5
     assert next(iter(updates_of(model))).factors[0].shape[1] == 2
     assert model.active_adapters == ["default"]
+
+
+def test_updates_over_a_quantised_base_are_read_where_that_can_be_exact():
+    whole = load_model("tiny").model.model.layers[0].self_attn.q_proj.weight
+    for name, options in (("lora", {"r": 2}), ("qtha", PUBLISHED), ("dora", {"r": 2})):
+        method = adapters.get_method(name)
+        base = load_model("tiny", quantization="int8").model
+        model = adapters.add_adapter(base, method.make_config(None, ["q_proj"], **options))
+        if name == "dora":
+            with pytest.raises(ValueError, match="this one is quantised"):
+                next(iter(updates_of(model)))
+            continue
+        assert next(iter(updates_of(model))).in_features == 192
+        layer = next(iter(adapted_layers(model).values()))
+        assert (base_weight(layer) - whole).norm() < 0.02 * whole.norm()
 
 
 # what the layers are fed

@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Float
 from peft.tuners.lora.layer import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from qtha_lab.adapters.peft_bridge import AdapterLayer, block_of
+from qtha_lab.adapters.peft_bridge import AdapterLayer, block_of, quantised_kind
 from qtha_lab.analysis.sketch import Operator
 
 Delta = Callable[[Float[Tensor, "tokens in_features"]], Float[Tensor, "tokens out_features"]]
@@ -178,7 +179,17 @@ def lora_factors(module: BaseTunerLayer, adapter: str) -> tuple[Tensor, Tensor] 
 
 
 def difference(module: BaseTunerLayer, adapter: str) -> Delta:
-    """Output with the adapter less output without, in a float64 copy: true of any method."""
+    """Output with the adapter less output without, in a float64 copy: true of any method.
+
+    Raises:
+        ValueError: If the base is quantised, which has no float64 copy.
+    """
+    kind = quantised_kind(module.get_base_layer())
+    if kind is not None:
+        raise ValueError(
+            f"the update of {type(module).__name__} is read off a float64 copy of its layer, and "
+            f"this one is quantised ({kind}): load the base without quantisation to look at it"
+        )
     twin = copy.deepcopy(module).to("cpu", torch.float64).eval()
     twin.set_adapter([adapter])
     twin.enable_adapters(True)
@@ -188,9 +199,13 @@ def difference(module: BaseTunerLayer, adapter: str) -> Delta:
 
 
 def base_weight(module: BaseTunerLayer) -> Float[Tensor, "out_features in_features"]:
-    """The frozen weight below the adapters, in float64."""
+    """The frozen weight below the adapters, in float64; a quantised one as it multiplies."""
     base = module.get_base_layer()
-    weight = base.weight.detach().to("cpu", torch.float64)
+    weight = base.weight
+    if quantised_kind(base) is not None:
+        can = hasattr(weight, "dequantize")
+        weight = weight.dequantize() if can else dequantize_module_weight(base)
+    weight = weight.detach().to("cpu", torch.float64)
     return weight.mT if isinstance(base, Conv1D) else weight
 
 
