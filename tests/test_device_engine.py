@@ -279,6 +279,18 @@ def test_slopes_by_the_amplitudes_a_circuit_starts_in(engine):
         torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
 
 
+@pytest.mark.parametrize("engine", ["device:default.mixed", "device:default.mixed(basis=u3_cz)"])
+def test_slopes_are_right_where_probabilities_are_zero(engine):
+    x = torch.tensor([[0.0], [0.5]], dtype=torch.float64, requires_grad=True)
+    probs(TURN, x, NONE, engine)[:, 1].sum().backward()
+    torch.testing.assert_close(x.grad, 0.5 * x.detach().sin())  # of sin²(x/2)
+    if "basis" not in engine:
+        start = torch.tensor([[1.0, 0.0]], dtype=torch.float64, requires_grad=True)
+        expval_z(Circuit(1, [Gate("H", 0)], "amplitudes"), start, NONE, engine).sum().backward()
+        # ⟨Z⟩ = 2ab/(a² + b²) of the start (a, b)
+        torch.testing.assert_close(start.grad, torch.tensor([[0.0, 2.0]]).double())
+
+
 def test_slopes_by_amplitudes_under_noise_equal_finite_differences():
     gates = [Gate("H", 0), Gate("CNOT", (0, 1)), Gate("RY", 1, Angle.param(0))]
     circuit = Circuit(2, gates, "amplitudes")

@@ -127,23 +127,18 @@ def _walk_back(tapes: Tapes, rows: Rows, grad: np.ndarray) -> list[np.ndarray]:
     started = device(tapes.spec, tapes.circuit.n_qubits)
     with torch.enable_grad():
         script = tapes.through(Rows(*leaves))
-        (found,) = qml.execute(
+        (density,) = qml.execute(
             [script], started, diff_method="backprop", interface="torch", cache=False
         )
-        parts = found if isinstance(found, tuple) else (found,)
-        if tapes.readout.kind == "probs":
-            values = parts[0].reshape(len(rows), -1)
-        else:
-            values = torch.stack([part.reshape(-1).expand(len(rows)) for part in parts], 1)
-        total = (values * torch.from_numpy(grad[:, tapes.read])).sum()
+        chances = density.reshape(len(rows), *density.shape[-2:]).diagonal(dim1=1, dim2=2).real
+        total = (chances * torch.from_numpy(grad @ tapes.readings)).sum()
     slopes = torch.autograd.grad(total, leaves, materialize_grads=True)
     return [slope.numpy() for slope in slopes]
 
 
 def has_backprop(spec: Spec) -> bool:
-    """Whether torch can walk back through the device."""
-    options = spec.options
-    return options.shots is None and spec.device in ("default.qubit", "default.mixed")
+    """Whether torch can walk back through the device, which gives a density matrix."""
+    return spec.options.shots is None and spec.device == "default.mixed"
 
 
 def amplitude_slopes(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarray:

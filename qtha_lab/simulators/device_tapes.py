@@ -129,14 +129,28 @@ class Tapes:
         return found
 
     def through(self, rows: Rows):
-        """A tape of unfinished rows of torch tensors, for torch to walk back through."""
+        """A tape of unfinished rows of torch tensors, for torch to walk back through.
+
+        It ends in the density matrix: PennyLane 0.45 takes the root of probabilities on the way to
+        expectations, whose slope is nan where one is zero, as for an angle of zero.
+        """
         import pennylane as qml
 
-        if not self.spec.options.basis:
-            return self._script(rows.starts, self._operations(self.pieces, rows.numbers.T))
-        merges = merged(self.pieces, rows.numbers)
-        ops = [p.operation() if m is None else qml.QubitUnitary(m, p.wires) for p, m in merges]
-        return self._script(rows.starts, ops)
+        ops = self._operations(self.pieces, rows.numbers.T)
+        if self.spec.options.basis:
+            merges = merged(self.pieces, rows.numbers)
+            ops = [p.operation() if m is None else qml.QubitUnitary(m, p.wires) for p, m in merges]
+        return self._script(rows.starts, ops, [qml.density_matrix(range(self.circuit.n_qubits))])
+
+    @functools.cached_property
+    def readings(self) -> np.ndarray:
+        """What every basis state contributes to what is read, (n_values, 2^n_qubits)."""
+        n_qubits = self.circuit.n_qubits
+        if self.readout.kind == "probs":
+            return np.eye(2**n_qubits)
+        bits = np.arange(2**n_qubits)[:, None] >> np.arange(n_qubits)[::-1] & 1
+        signs = 1.0 - 2.0 * bits
+        return np.stack([signs[:, list(wires)].prod(1) for wires in self.readout.strings])
 
     def _tape(self, rows: Rows):
         columns = rows.numbers.T
@@ -156,7 +170,7 @@ class Tapes:
             at += piece.n_numbers
         return found
 
-    def _script(self, start, ops: list):
+    def _script(self, start, ops: list, measurements: list | None = None):
         """A tape of operations, each with its channel, that starts in amplitudes if there are any."""
         import pennylane as qml
 
@@ -168,7 +182,8 @@ class Tapes:
             channel = self._channel(tuple(op.wires))
             whole += [op] if channel is None else [op, channel]
         whole += channels_at_end(n_qubits, options)
-        return qml.tape.QuantumScript(whole, self._measurements, shots=options.shots)
+        read = measurements or self._measurements
+        return qml.tape.QuantumScript(whole, read, shots=options.shots)
 
     def _fixed(self, piece: Piece):
         """An operation without numbers, made once."""
