@@ -72,7 +72,7 @@ def fourier_spectrum(
     inputs: Inputs = "zeros",
     params: Sequence[float] | torch.Tensor | None = None,
     seed: int = 0,
-    engine: str = "torch",
+    engine: str = "auto",
 ) -> FourierSpectrum:
     """Transform read-outs over one datum; trainable angles are uniform in ±π, or given.
 

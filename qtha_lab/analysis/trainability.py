@@ -46,7 +46,7 @@ def gradient_variance_of(
     n_samples: int = 1000,
     inputs: Inputs = "zeros",
     seed: int = 0,
-    engine: str = "torch",
+    engine: str = "auto",
 ) -> GradientVariance:
     """Slopes of one expectation at trainable angles drawn uniformly in ±π.
 
@@ -91,7 +91,7 @@ def random_slopes(
     n_samples: int,
     inputs: Inputs = "zeros",
     seed: int = 0,
-    engine: str = "torch",
+    engine: str = "auto",
 ) -> Float[np.ndarray, "samples n_params"]:
     """∂⟨O⟩/∂θ at every draw of the angles, in one forward and one backward pass."""
     drawn = draw_angles(circuit, n_samples, inputs, seed)

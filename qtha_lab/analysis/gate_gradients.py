@@ -1,0 +1,113 @@
+"""The gradient of a read-out at every gate, also where several gates read the same parameter.
+
+∂⟨O⟩/∂θ_k = Σ over the angles that read θ_k of  scale · ∂⟨O⟩/∂angle
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from qtha_lab.circuits import Angle, Circuit
+from qtha_lab.simulators import expval
+
+Numbers = Sequence[float] | np.ndarray | torch.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class GateGradients:
+    """Slopes of one expectation with respect to every angle of every gate, at given angles.
+
+    A slope here is of one point: it does not show how the read-out bends, nor what a gate does for
+    other data. A zero can mean that the read-out does not see the gate, or that it is extremal.
+
+    Attributes:
+        value: ⟨O⟩.
+        gates: For each gate a slope an angle, constants too.
+        params: (n_params,), summed over the gates that read each.
+        inputs: (n_inputs,), summed; zero where the data are amplitudes.
+    """
+
+    observable: str
+    value: float
+    gates: tuple[tuple[float, ...], ...]
+    params: Float[np.ndarray, " n_params"]
+    inputs: Float[np.ndarray, " n_inputs"]
+
+
+def gate_gradients(
+    circuit: Circuit, inputs: Numbers, params: Numbers, observable: str = "Z0"
+) -> GateGradients:
+    """Differentiate ⟨O⟩ by each angle on its own.
+
+    Args:
+        circuit: What to run.
+        inputs: One sample, (n_inputs,).
+        params: Trainable angles, (n_params,).
+        observable: A Pauli string.
+
+    Example:
+        >>> from qtha_lab.circuits import Angle, Circuit, Gate
+        >>> twice = Circuit(1, [Gate("RY", 0, Angle.param(0)), Gate("RY", 0, Angle.param(0, 2.0))])
+        >>> found = gate_gradients(twice, [], [torch.pi / 6])  # cos 3θ: each angle gives -sin(π/2)
+        >>> found.gates, found.params.round(6)
+        (((-1.0,), (-1.0,)), array([-3.]))
+    """
+    x, p = (
+        one_sample("inputs", inputs, circuit.n_inputs),
+        one_sample("params", params, circuit.n_params),
+    )
+    angles = [angle for gate in circuit.gates for angle in gate.angles]
+    values = torch.tensor([float(a.value(x, p)) for a in angles], dtype=torch.float64)
+    values.requires_grad_()
+    data = x if circuit.start == "amplitudes" else x.new_zeros(0)
+    value = expval(apart(circuit), [observable], data, values, "torch")
+    slopes = torch.autograd.grad(value.sum(), values)[0] if angles else values
+    numbers = iter(slopes.tolist())
+    return GateGradients(
+        observable,
+        float(value.detach()),
+        tuple(tuple(next(numbers) for _ in gate.angles) for gate in circuit.gates),
+        _summed(angles, slopes.detach().numpy(), "param", circuit.n_params),
+        _summed(angles, slopes.detach().numpy(), "input", circuit.n_inputs),
+    )
+
+
+def one_sample(name: str, given: Numbers, size: int) -> torch.Tensor:
+    """Numbers as a tensor of float64.
+
+    Raises:
+        ValueError: If their number is wrong.
+    """
+    sample = torch.as_tensor(given, dtype=torch.float64).detach().cpu()
+    if sample.shape != (size,):
+        raise ValueError(f"{name} must have shape ({size},), not {tuple(sample.shape)}")
+    return sample
+
+
+@functools.lru_cache(maxsize=64)
+def apart(circuit: Circuit) -> Circuit:
+    """The same gates with a parameter of its own for every angle, in order.
+
+    Example:
+        >>> from qtha_lab.ansatze import build
+        >>> apart(build("qtha", 3, 2)).n_params  # 2 layers of 3 data and 12 trainable angles
+        30
+    """
+    numbers = iter(range(sum(len(gate.angles) for gate in circuit.gates)))
+    gates = [
+        dataclasses.replace(g, angles=tuple(Angle.param(next(numbers)) for _ in g.angles))
+        for g in circuit.gates
+    ]
+    return Circuit(circuit.n_qubits, gates, circuit.start)
+
+
+def _summed(angles: list[Angle], slopes: np.ndarray, source: str, size: int) -> np.ndarray:
+    total = np.zeros(size)
+    for angle, slope in zip(angles, slopes, strict=True):
+        if angle.source == source:
+            total[angle.index] += angle.scale * slope
+    return total
