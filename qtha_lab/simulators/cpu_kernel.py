@@ -25,11 +25,10 @@ from qtha_lab.simulators.cpu_sweeps import (
 )
 from qtha_lab.simulators.cpu_vectors import VERSION
 
-# kinds of passes: two turns of a real state; of any; phases, then two turns; two turns, phases, two
-# turns; and a phase that differs between samples
-TURNS_REAL, TURNS, PHASES_TURNS, TURNS_PHASES_TURNS, PHASE_SAMPLED = range(5)
+# kinds of passes: two turns; phases, then two turns; two turns, phases, two turns; and a phase that
+# differs between samples
+TURNS, PHASES_TURNS, TURNS_PHASES_TURNS, PHASE_SAMPLED = range(4)
 
-_TURNS_REAL, _BACK_TURNS_REAL = make_pass("t", False, 1), make_pass("t", True, 1)
 _TURNS, _BACK_TURNS = make_pass("t", False), make_pass("t", True)
 _PT, _BACK_PT = make_pass("pt", False), make_pass("pt", True)
 _TPT, _BACK_TPT = make_pass("tpt", False), make_pass("tpt", True)
@@ -95,20 +94,16 @@ def _pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, found, 
         if back:
             if kind == TURNS_PHASES_TURNS:
                 _BACK_TPT(room, *given)
-            elif kind == TURNS:
-                _BACK_TURNS(room, *given)
             elif kind == PHASES_TURNS:
                 _BACK_PT(room, *given)
             else:
-                _BACK_TURNS_REAL(room, *given)
+                _BACK_TURNS(room, *given)
         elif kind == TURNS_PHASES_TURNS:
             _TPT(room, *given)
-        elif kind == TURNS:
-            _TURNS(room, *given)
         elif kind == PHASES_TURNS:
             _PT(room, *given)
         else:
-            _TURNS_REAL(room, *given)
+            _TURNS(room, *given)
 
 
 def _make_walk(version: int):
@@ -135,7 +130,7 @@ def _make_walk(version: int):
             ops, rows, turns, angles, term_starts, members, terms, term_scales, readout, signs,
             is_strings, start_rows, start_scales,
         ) = tables  # fmt: skip
-        plane, shared_at, sampled_at, slopes, terms_at, vector = places
+        psi, plane, shared_at, sampled_at, slopes, terms_at, vector = places
         size = 1 << n_qubits
         batch = len(inputs)
         n_blocks = (batch + lanes - 1) // lanes
@@ -172,7 +167,7 @@ def _make_walk(version: int):
                     fill(room, 0, zero, 2 * plane)
                     if len(start_rows):
                         _take_in(
-                            room, 0, lanes, inputs, start, count, start_rows, start_scales, 1.0
+                            room, psi, lanes, inputs, start, count, start_rows, start_scales, 1.0
                         )
                     else:
                         fill(room, 0, one, lanes)

@@ -47,7 +47,7 @@ def _phase_slope(builder, slope, row, dual):
     return builder.fadd(slope, overlap, flags=FAST)
 
 
-def make_pass(steps: str, backward: bool, n_planes: int = 2):
+def make_pass(steps: str, backward: bool):
     """A sweep of several operations over four rows of ψ, which stay in registers in between.
 
     `steps` are in the order of time: "t" two turns, "p" one phase a row. Backward they are undone on
@@ -82,7 +82,7 @@ def make_pass(steps: str, backward: bool, n_planes: int = 2):
         )
 
         def codegen(context, builder, signature, args):
-            pass_ = _Pass(context, builder, signature.args, args, n_planes, backward)
+            pass_ = _Pass(context, builder, signature.args, args, backward)
             with over_lanes(builder, args[1], pass_.room.vector.count) as (w, _):
                 pass_.load(w)
                 order = list(enumerate(steps))
@@ -108,9 +108,9 @@ def make_pass(steps: str, backward: bool, n_planes: int = 2):
 class _Pass:
     """What `make_pass` writes: one vector of four rows, of ψ and if `backward` of λ."""
 
-    def __init__(self, context, builder, kinds, args, n_planes, backward):
+    def __init__(self, context, builder, kinds, args, backward):
         self.context, self.builder = context, builder
-        self.n_planes, self.backward = n_planes, backward
+        self.backward = backward
         _, self.lanes, self.plane, _, at, _, op, _, layer, size, self.slopes, _, _ = args
         self.room = Lanes(context, builder, kinds[0], args[0])
         rows = Lanes(context, builder, kinds[3], args[3])
@@ -130,9 +130,8 @@ class _Pass:
         builder = self.builder
         self.places = []
         for state in range(1 + self.backward):
-            for plane in range(self.n_planes):
-                shift = builder.mul(self.plane, self.plane.type(2 * state + plane))
-                base = builder.add(shift, w)
+            for plane in (2 * state, 2 * state + 1):
+                base = builder.add(builder.mul(self.plane, self.plane.type(plane)), w)
                 rows = [builder.add(builder.mul(row, self.lanes), base) for row in self.rows]
                 self.places.append(rows)
         self.values = [[self.room.load(place) for place in rows] for rows in self.places]
@@ -152,13 +151,10 @@ class _Pass:
             shift = builder.mul(self.lanes, self.lanes.type(number))
             place = builder.add(builder.add(self.slopes, shift), w)
             slope = self.room.load(place)
-            for rows, duals in self._pairs():
+            for rows, duals in zip(self.values[:2], self.values[2:], strict=True):
                 slope = _turn_slope(builder, slope, rows, duals, bit)
             self.room.store(slope, place)
         self.values = [_turned(builder, rows, bit, outer, inner) for rows in self.values]
-
-    def _pairs(self):
-        return zip(self.values[: self.n_planes], self.values[self.n_planes :], strict=True)
 
     def phase(self):
         builder = self.builder

@@ -78,7 +78,8 @@ class Plan:
     def _places(self, lanes: int, itemsize: int) -> tuple[int, ...]:
         """Where things are in `room` (see `cpu_kernel`), the numbers in a vector, and the end.
 
-        A plane, the shears of turns that the batch shares and of others, slopes of a pass, and terms.
+        ψ, its second plane, the shears of turns that the batch shares and of others, slopes of a pass,
+        and terms.
         """
         vector = BYTES // itemsize
         plane = (2**self.n_qubits + 1) * lanes  # a row more: rows of all planes differ in cache
@@ -86,10 +87,10 @@ class Plan:
         sampled = shared + 2 * len(self._turns) * vector
         slopes = sampled + 2 * len(self._angles) * lanes
         terms = slopes + 4 * lanes
-        return plane, shared, sampled, slopes, terms, vector, terms + 3 * self.n_terms * lanes
+        return 0, plane, shared, sampled, slopes, terms, vector, terms + 3 * self.n_terms * lanes
 
     def _tables(self, lanes: int, itemsize: int) -> tuple:
-        _, shared, sampled, *_, vector, _ = self.places(lanes, itemsize)
+        _, _, shared, sampled, *_, vector, _ = self.places(lanes, itemsize)
         ops = []
         for kind, first, second, layer, *turns in self._passes:
             if kind == kernel.PHASE_SAMPLED:
@@ -116,7 +117,7 @@ class Plan:
                 continue
             left = list(layer.angles)
             if position == 0:
-                self._add_real_turns(left, numbers, program.start)
+                self._add_first_turns(left, numbers, program.start)
                 continue
             if phases is not None:
                 after = before or left[:2]
@@ -176,14 +177,14 @@ class Plan:
         turns = self._add_turns(before, first) + self._add_turns(after, second)
         self._append(kind, groups, phases or 0, turns)
 
-    def _add_real_turns(self, turns: list[Turn], numbers: dict, start: str) -> None:
-        """The first turns meet a real state; from |0…0⟩ few rows are reached at first."""
+    def _add_first_turns(self, turns: list[Turn], numbers: dict, start: str) -> None:
+        """From |0…0⟩ few rows are reached at first."""
         reached, at = np.zeros(1, np.int64), 0
         while at < len(turns):
             chosen = turns[at : at + 2 - (len(turns) - at) % 2]  # one alone, if any, at the start
             rows = reached if start == "zero" else np.arange(2**self.n_qubits)
             groups = _groups(_filled(chosen, self.n_qubits), rows)
-            self._append(kernel.TURNS_REAL, groups, 0, self._add_turns(chosen, numbers))
+            self._append(kernel.TURNS, groups, 0, self._add_turns(chosen, numbers))
             reached = groups[:, : 2 ** len(chosen)].ravel()
             at += len(chosen)
 
@@ -214,13 +215,12 @@ class Plan:
         if self.reads_strings:
             flops, moved = flops + self.n_qubits * size, moved + self.n_qubits * size
         for kind, _, groups, _, *turns in self._passes:
-            planes = 1 if kind == kernel.TURNS_REAL else 2
             rows = size if kind == kernel.PHASE_SAMPLED else 4 * groups
             n_turns = 0 if kind == kernel.PHASE_SAMPLED else sum(map(bool, turns))
-            flops += planes * (8 if backward else 3) * n_turns * rows
+            flops += 2 * (8 if backward else 3) * n_turns * rows
             if kind in (kernel.PHASES_TURNS, kernel.TURNS_PHASES_TURNS, kernel.PHASE_SAMPLED):
                 flops += (2 * 8 + 4 if backward else 8) * rows
-            moved += planes * (4 if backward else 2) * rows
+            moved += (8 if backward else 4) * rows
         return flops, moved * itemsize
 
 
