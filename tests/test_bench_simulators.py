@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 from qtha_lab.ansatze import build
 from qtha_lab.bench import contenders, simulators_table
 from qtha_lab.bench.contenders import PEERS, WORKER, EngineContender, Peer
+from qtha_lab.bench.fitting import Fitting, Known
+from qtha_lab.bench.grid import Grid, Row
 from qtha_lab.bench.problem import TOLERANCE, Problem, checked_rows
-from qtha_lab.bench.simulators import Grid, bench_simulators
+from qtha_lab.bench.simulators import bench_simulators
 from qtha_lab.cli import app, bench  # noqa: F401  (it adds its commands)
 from qtha_lab.simulators import expval_z
 
@@ -98,6 +100,54 @@ def test_the_roofline_is_that_of_the_work_over_the_time(measured):
             sum(p.flops for p in passes)
         )
         assert line["share"] <= max(line["flops"] / line["peak_flops"], 1.0) * 2
+
+
+# how many samples
+
+
+class Slow:
+    """Stands for a contender that was never started; fitting only asks its name and kind."""
+
+    name, batched = "slow", True
+
+
+def test_samples_are_doubled_while_a_turn_is_short_and_never_past_the_batch():
+    fitting = Fitting(Grid(seconds=1.2))  # a turn of 0.1 s: 1.2 / (2 · 1.5 · 4)
+    assert fitting.grid.longest_turn == pytest.approx(0.1)
+    assert fitting.allowed(Known(64, 0.02, 0, 0.0), 2048) == 256  # five times would fit: four
+    assert fitting.allowed(Known(64, 0.09, 0, 0.0), 2048) == 128  # few cost more each than many
+    assert fitting.allowed(Known(64, 0.11, 0, 0.0), 2048) == 64
+    assert fitting.allowed(Known(64, 0.0001, 0, 0.0), 16384) == 2048  # 32 times at most
+    assert fitting.allowed(Known(1024, 0.01, 0, 0.0), 2048) == 2048
+
+
+def test_memory_stops_growth_as_time_does():
+    fitting = Fitting(Grid())
+    assert fitting.allowed(Known(64, 0.001, 2**50, 0.0), 2048) == 64
+
+
+def test_whoever_compiles_takes_the_whole_batch_or_no_more():
+    fitting = Fitting(Grid(seconds=1.2))  # four turns of 0.1 s are allowed
+    assert fitting.allowed(Known(64, 0.012, 0, 5.0), 2048) == 2048  # 0.384 s
+    assert fitting.allowed(Known(64, 0.013, 0, 5.0), 2048) == 64  # 0.416 s
+
+
+def test_larger_batches_are_left_out_with_the_reason():
+    fitting = Fitting(Grid())
+    said = fitting.too_much(Known(512, 1.0, 0, 0.0), 16384, 512)
+    assert said == "16,384 samples would take 32.0 s a turn, past the budget"
+    assert fitting.too_much(Known(32, 1.0, 0, 0.0), 2048, 32) == ""  # timed again on few
+    assert "first call of a shape takes 11 s" in fitting.too_much(Known(64, 0.1, 0, 11.0), 2048, 64)
+
+
+def test_a_first_try_is_smaller_where_a_smaller_circuit_was_slow():
+    fitting = Fitting(Grid(seconds=1.2))
+    row = Row("slow", 6, 1, 2048)
+    assert fitting.first_try(Slow, row) == 64
+    fitting.known["slow", 4, 1] = Known(64, 0.064, 0, 0.0)
+    # 1 ms a sample there; 6 · 2^6 / (4 · 2^4) = 6 times the work: 16 samples in 0.1 s
+    assert fitting.first_try(Slow, row) == 16
+    assert fitting.first_try(Slow, Row("slow", 12, 8, 2048)) == 4
 
 
 # peers

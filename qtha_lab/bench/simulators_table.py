@@ -88,8 +88,9 @@ def _notes(result: Result, rows: Iterable[dict[str, Any]]) -> list[str]:
     rows, notes = list(rows), []
     fewer = [row for row in rows if row["backward"] and row["samples"] < row["batch"]]
     if fewer:
-        least, most = (f(row["samples"] for row in fewer) for f in (min, max))
-        notes.append(f"† timed on fewer samples ({least:,} to {most:,}) to stay within the budget.")
+        sizes = sorted({row["samples"] for row in fewer})
+        span = " to ".join(f"{size:,}" for size in dict.fromkeys((sizes[0], sizes[-1])))
+        notes.append(f"† timed on fewer samples ({span}) to stay within the budget.")
     spread = [max(row["backward"]) / min(row["backward"]) for row in rows if row["backward"]]
     if spread:
         notes.append(f"The slowest turn took at most {max(spread):.2f} times the fastest.")

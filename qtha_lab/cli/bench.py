@@ -112,7 +112,8 @@ def _measure_simulators(
     import torch
 
     from qtha_lab.bench.contenders import PEERS
-    from qtha_lab.bench.simulators import QUICK, Grid, bench_simulators
+    from qtha_lab.bench.grid import QUICK, Grid
+    from qtha_lab.bench.simulators import bench_simulators
     from qtha_lab.simulators import engine_names
 
     chosen = {**(QUICK if quick else {}), **{k: v for k, v in given.items() if v}}
