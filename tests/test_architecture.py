@@ -26,7 +26,7 @@ LAYERS = [
     "worker",
     "runs",
     "compare",
-    "figures doctor bench",
+    "figures doctor bench exercises",
     "cli",
     "widgets",
 ]
