@@ -109,17 +109,20 @@ def _read(
     check_call(chosen, *situation)
     with torch.autocast(inputs.device.type, enabled=False):
         dtype = _compute_dtype(inputs, params)
-        lead = inputs.shape[:-1]
-        flat = inputs.to(dtype).reshape(lead.numel(), circuit.n_inputs)
+        lead, flat = inputs.shape[:-1], inputs.to(dtype)
+        if len(lead) != 1:  # a reshape that changes nothing is a node of the graph all the same
+            flat = flat.reshape(lead.numel(), circuit.n_inputs)
         if circuit.start == "amplitudes":
             flat = flat / flat.norm(dim=-1, keepdim=True)
-        values = flat.new_zeros(0, readout.size(circuit.n_qubits))
         if len(flat):
             values = engine_module(chosen).run(circuit, flat, params.to(dtype), readout, chosen)
+        else:
+            values = flat.new_zeros(0, readout.size(circuit.n_qubits))
         wanted = torch.is_grad_enabled() and (inputs.requires_grad or params.requires_grad)
         if wanted and not values.requires_grad:  # nothing was read: slopes are zero, not missing
             values = values + 0.0 * (inputs.sum() + params.sum()).to(dtype)
-        values = values.reshape(*lead, -1) if len(flat) else values.reshape(*lead, values.shape[-1])
+        if len(lead) != 1:
+            values = values.reshape(*lead, values.shape[-1])
         return values if values.is_complex() else values.to(inputs.dtype)
 
 
