@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 import transformers as t
 
-SMALL = {"vocab_size": 1000, "pad_token_id": 1, "bos_token_id": 2, "eos_token_id": 2}
+SMALL = {"vocab_size": 1000, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 2}
 MODELS = {
     "peft-internal-testing/tiny-random-GPT2LMHeadModel": lambda: t.GPT2LMHeadModel(
         t.GPT2Config(n_embd=32, n_layer=5, n_head=4, n_positions=512, **SMALL)
@@ -13,7 +13,7 @@ MODELS = {
     "trl-internal-testing/tiny-random-LlamaForCausalLM": lambda: t.LlamaForCausalLM(
         t.LlamaConfig(
             hidden_size=16, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-            num_key_value_heads=2, initializer_range=0.3, **SMALL,
+            num_key_value_heads=2, **SMALL,
         )
     ),
     "peft-internal-testing/tiny-random-OPTForCausalLM": lambda: t.OPTForCausalLM(
