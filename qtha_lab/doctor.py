@@ -90,7 +90,7 @@ def _browser() -> Finding:
     for candidate in [named, "chromium", "chromium-browser", "google-chrome", "chrome"]:
         if candidate and (found := shutil.which(candidate)):
             return Finding("browser", "ok", found)
-    said = "no Chromium or Chrome: figures export to HTML only, the browser test cannot run"
+    said = "no Chromium or Chrome: no pdf, svg or png of figures; html, csv and tex work, the browser test cannot run"
     return Finding("browser", "note", said, "install chromium, or set BROWSER_PATH")
 
 
