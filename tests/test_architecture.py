@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 # From the ground up: a room may import from its own line or from a line above it, never below.
 LAYERS = [
-    "settings paths calls",
+    "settings paths calls quiet",
     "circuits",
     "ansatze",
     "simulators",
