@@ -32,8 +32,9 @@ class Expressibility:
     """The divergence of a circuit's fidelities from those of Haar-random states.
 
     Depends on the bins and the samples, and cannot tell circuits apart below `floor`, what truly
-    random states give on average with as many. Does not show which states are missed, nor whether
-    the circuit can be trained; one of small divergence is often hard to train.
+    random states give on average with as many. From about 8 qubits on, most fidelities of any
+    entangling circuit fall into the first bin, and little is told apart. Does not show which states
+    are missed, nor whether the circuit can be trained; one of small divergence is often hard to train.
 
     Attributes:
         kl: In nats, biased upward by about `floor` when small.
