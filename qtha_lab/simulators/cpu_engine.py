@@ -79,27 +79,33 @@ class _Expval(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         inputs, params = ctx.saved_tensors  # refused by torch if changed since
-        return (*_Slopes.apply(inputs, params, grad, ctx.call), None)
+        slopes = _Slopes.apply if torch.is_grad_enabled() else _slopes
+        return (*slopes(inputs, params, grad, ctx.call), None)
 
 
 class _Slopes(torch.autograd.Function):
-    """The backward pass, a function of its own so that a second derivative gets a sentence."""
+    """The backward pass where it is to be differentiated itself, to say in a sentence that it cannot."""
 
     @staticmethod
-    def forward(ctx, inputs: Tensor, params: Tensor, grad: Tensor, call: "_Call"):
-        tables = call.plan
-        input_slopes = torch.zeros_like(inputs)
-        found = call.walk(inputs, grad.contiguous(), input_slopes, groups=call.n_groups)
-        slopes = np.zeros(len(params))
-        sums = [of_groups.sum(0) for of_groups in found]
-        angles.param_slopes(*sums, tables.entries, tables.scales, tables.phase_places, slopes)
-        return input_slopes, torch.from_numpy(slopes).to(params.dtype)
+    def forward(ctx, *given):
+        return _slopes(*given)
 
     @staticmethod
     def backward(ctx, *grads):
         raise RuntimeError(
             "engine 'cpu' has first derivatives only: use engine='torch' for second ones"
         )
+
+
+def _slopes(inputs: Tensor, params: Tensor, grad: Tensor, call: "_Call") -> tuple[Tensor, Tensor]:
+    """The slopes of inputs and params."""
+    tables = call.plan
+    input_slopes = torch.zeros_like(inputs)
+    found = call.walk(inputs, grad.contiguous(), input_slopes, groups=call.n_groups)
+    sums = [of_groups.sum(0) for of_groups in found]
+    slopes = np.zeros(len(params))
+    angles.param_slopes(*sums, tables.entries, tables.scales, tables.phase_places, slopes)
+    return input_slopes, torch.from_numpy(slopes).to(params.dtype)
 
 
 class _Call:
