@@ -7,7 +7,7 @@ import importlib
 
 from qtha_lab.quiet import keep_quiet
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "QthaConfig": "adapters",
