@@ -102,6 +102,12 @@ def test_the_roofline_is_that_of_the_work_over_the_time(measured):
         assert line["share"] <= max(line["flops"] / line["peak_flops"], 1.0) * 2
 
 
+def test_cases_after_the_last_minute_are_left_out():
+    grid = Grid(qubits=(2, 3), layers=(1,), batches=(4,), rounds=1, seconds=0.1, minutes=1e-9)
+    two, three = bench_simulators(grid, ["torch"], [])["rows"]
+    assert two["left_out"] == three["left_out"] == "the run's 1e-09 minutes were over"
+
+
 # how many samples
 
 
@@ -223,7 +229,8 @@ def test_peers_stand_alone_and_import_their_library_only_when_asked(file):
         ({"qubits": (1, 4)}, "qubits must be 2 or more, not 1, 4"),
         ({"layers": ()}, "layers must be 1 or more, not none"),
         ({"batches": (3,)}, "batches must be 4 or more, not 3"),
-        ({"rounds": 0}, "rounds and seconds must be positive, not 0 and 1.5"),
+        ({"rounds": 0}, "rounds must be positive, not 0"),
+        ({"minutes": -1.0}, "minutes must be positive, not -1.0"),
     ],
 )
 def test_sizes_that_cannot_be_measured_are_refused(sizes, sentence):

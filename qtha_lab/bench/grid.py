@@ -12,17 +12,20 @@ QUICK = {"qubits": (4, 8), "layers": (4,), "batches": (64, 2048), "rounds": 3, "
 
 @dataclass(frozen=True)
 class Grid:
-    """What is to be measured; `seconds` is the budget of one contender in one case.
+    """What is to be measured, in this order of layers, then qubits, then batches.
+
+    `seconds` is the budget of one contender in one case; after `minutes` no case is begun.
 
     Raises:
         ValueError: If a size is too small to be checked or timed.
     """
 
     qubits: tuple[int, ...] = (4, 6, 8, 10, 12)
-    layers: tuple[int, ...] = (1, 4, 8)
+    layers: tuple[int, ...] = (4, 1, 8)
     batches: tuple[int, ...] = (64, 2048, 16384)
     rounds: int = 5
     seconds: float = 1.5
+    minutes: float = 12.0
 
     def __post_init__(self):
         least = {"qubits": 2, "layers": 1, "batches": CHECKED}
@@ -31,10 +34,9 @@ class Grid:
             if not sizes or min(sizes) < bound:
                 said = ", ".join(map(str, sizes)) or "none"
                 raise ValueError(f"{name} must be {bound} or more, not {said}")
-        if self.rounds < 1 or self.seconds <= 0:
-            raise ValueError(
-                f"rounds and seconds must be positive, not {self.rounds} and {self.seconds}"
-            )
+        for name in ("rounds", "seconds", "minutes"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
 
     @property
     def longest_turn(self) -> float:

@@ -95,7 +95,13 @@ class _Bench:
         cases = list(
             itertools.product(self.grid.layers, self.grid.qubits, sorted(self.grid.batches))
         )
+        began = time.monotonic()
         for done, (n_layers, n_qubits, batch) in enumerate(cases):
+            if time.monotonic() - began > 60 * self.grid.minutes:
+                over = f"the run's {self.grid.minutes:g} minutes were over"
+                names = [contender.name for contender in self.contenders]
+                rows += [Row(name, n_qubits, n_layers, batch, left_out=over) for name in names]
+                continue
             if batch == min(self.grid.batches):
                 problem = Problem(n_qubits, n_layers, self.folder)
             case = f"{n_qubits} qubits, {n_layers} layers, batch {batch:,}"

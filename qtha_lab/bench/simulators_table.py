@@ -11,7 +11,7 @@ def tables(result: Result) -> list[tuple[str, list[tuple[str, ...]]]]:
     """A caption and rows of text for every number of layers and batch: µs a sample."""
     return [
         (f"{layers} layers, batch {batch:,}", _table(result, layers, batch))
-        for layers in result["settings"]["layers"]
+        for layers in sorted(result["settings"]["layers"])
         for batch in result["settings"]["batches"]
     ]
 
@@ -53,7 +53,7 @@ def markdown(result: Result, layers: int = 4, batch: int = 2048) -> str:
     parts += _notes(result, rows.values())
     others = [
         (f"L = {n_layers}, batch {size:,}", *(_ratio(_rows(result, n_layers, size), n, result) for n in qubits))
-        for n_layers in result["settings"]["layers"]
+        for n_layers in sorted(result["settings"]["layers"])
         for size in result["settings"]["batches"]
     ]  # fmt: skip
     title = "The fastest peer's time over that of `cpu`, in every case where a peer was timed:"

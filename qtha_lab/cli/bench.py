@@ -83,6 +83,7 @@ def simulators(
     seconds_per_case: Annotated[
         float | None, typer.Option(help="Budget of one contender in one case.")
     ] = None,
+    minutes: Annotated[float | None, typer.Option(help="After so many no case is begun.")] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of every contender; default torch's.")
     ] = None,
@@ -96,6 +97,7 @@ def simulators(
     given = {
         "qubits": _whole(qubits, "qubits"), "layers": _whole(layers, "layers"),
         "batches": _whole(batches, "batches"), "rounds": rounds, "seconds": seconds_per_case,
+        "minutes": minutes,
     }  # fmt: skip
     measured = _measure_simulators(given, quick, engines, peers, peer_python or [], threads)
     for caption, rows in table_.tables(measured):
