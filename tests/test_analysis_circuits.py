@@ -179,6 +179,15 @@ def test_the_floor_by_enumeration_of_one_sample():
     assert haar_floor(2, 1, 5) == pytest.approx(-(shares * np.log(shares)).sum())
 
 
+@pytest.mark.parametrize("n_qubits", [1, 2, 3])
+def test_the_floor_is_the_mean_of_drawn_histograms(n_qubits):
+    shares = np.exp(log_haar_shares(n_qubits, 10))
+    drawn = np.random.default_rng(0).multinomial(200, shares / shares.sum(), 4000) / 200
+    logs = np.log(np.where(drawn > 0, drawn, 1)) - log_haar_shares(n_qubits, 10)
+    divergences = (drawn * logs).sum(1)
+    assert near(divergences.mean(), haar_floor(n_qubits, 200, 10), standard_error(divergences))
+
+
 def test_a_deep_circuit_is_at_the_floor_and_more_layers_express_more():
     deep = expressibility_of(ansatze.build("strongly_entangling", 3, 8), 3000)
     assert abs(deep.kl - deep.floor) < SIGMAS * math.sqrt(148) / (2 * 3000)
