@@ -13,8 +13,6 @@ from qtha_lab.simulators.cpu_passes import OP_WIDTH
 from qtha_lab.simulators.cpu_vectors import BYTES
 from qtha_lab.simulators.program import Phases, Program, Sum, Turn, Turns, compile_circuit
 
-Pair = tuple[Turn, Turn]
-
 
 class Plan:
     """The tables of one circuit.
@@ -53,12 +51,17 @@ class Plan:
         self.entries = _integers([e[:2] for e in entries], 2)
         self.scales = np.array([e[2] for e in entries], np.float64)
         self.phase_places = _integers(self._phases, 3)
+        self.reads_strings = readout.kind == "strings"
+        self._fixed = (*self._tables_of_angles(), *self._tables_of_ends(program, readout))
+        self.tables = functools.cache(self._tables)
+        self.places = functools.cache(self._places)
+
+    def _tables_of_angles(self) -> tuple[np.ndarray, ...]:
+        """Rows, turns, angles that differ between samples, and terms."""
         numbers: dict[tuple[int, float], int] = {}
         terms = [[numbers.setdefault(t, len(numbers)) for t in found] for *_, found in self._angles]
         self.n_terms = len(numbers)
-        self.reads_strings = readout.kind == "strings"
-        read = _readout(program, readout)
-        self._fixed = (
+        return (
             np.concatenate([np.zeros(0, np.int64), *(rows.ravel() for rows in self._rows)]),
             _integers([(j, a if a >= 0 else len(terms)) for j, a in self._turns], 2),
             _integers([angle[:2] for angle in self._angles], 2),
@@ -66,14 +69,18 @@ class Plan:
             np.array([number for found in terms for number in found], np.int64),
             _integers([(i, 3 * row) for row, (i, _) in enumerate(numbers)], 2),
             np.array([scale for _, scale in numbers], np.float64),
+        )
+
+    def _tables_of_ends(self, program: Program, readout: Readout) -> tuple:
+        """What is read, from which rows; which rows the start fills."""
+        read = _readout(program, readout)
+        return (
             _integers([(i, row) for i, (row, _) in enumerate(read)], 2),
             np.array([sign for _, sign in read], np.float64),
             self.reads_strings,
             _integers([(k, k) for k in range(self.n_amplitudes)], 2),
             np.ones(self.n_amplitudes),
         )
-        self.tables = functools.cache(self._tables)
-        self.places = functools.cache(self._places)
 
     def _places(self, lanes: int, itemsize: int) -> tuple[int, ...]:
         """Where things are in `room` (see `cpu_kernel`), the numbers in a vector, and the end.
