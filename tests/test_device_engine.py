@@ -202,6 +202,8 @@ def test_equal_circuits_have_samples_of_their_own_unless_they_are_kept():
 
 # slopes
 
+NOISES = ["noise=wukong,shots=none", "depolarizing_1q=0.03,depolarizing_2q=0.1,readout_0to1=0.2"]
+
 
 @pytest.mark.parametrize(
     "noise",
@@ -218,6 +220,21 @@ def test_parameter_shift_under_noise_equals_finite_differences(noise):
     for a, b, c in zip(found, expected, by_torch, strict=True):
         torch.testing.assert_close(a, b, atol=1e-7, rtol=0)
         torch.testing.assert_close(a, c, atol=1e-10, rtol=0)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True, database=None)
+@given(circuits().filter(lambda c: c.n_qubits <= 3), st.sampled_from(NOISES))
+def test_parameter_shift_under_noise_is_exact_for_any_circuit(circuit, noise):
+    circuit = Circuit(circuit.n_qubits, circuit.gates[:5])
+    generator = torch.Generator().manual_seed(3)
+    inputs = torch.randn(1, circuit.n_inputs, dtype=torch.float64, generator=generator)
+    params = torch.randn(circuit.n_params, dtype=torch.float64, generator=generator)
+    weights = torch.linspace(-1, 2, circuit.n_qubits).double()
+    engine = f"device:default.mixed({noise},slopes=parameter-shift)"
+    found = _slopes(circuit, engine, inputs, params, weights)
+    by_torch = _slopes(circuit, f"device:default.mixed({noise})", inputs, params, weights)
+    for a, b in zip(found, by_torch, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
 
 
 def test_slopes_from_shots_are_unbiased():

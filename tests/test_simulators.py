@@ -243,15 +243,16 @@ def test_any_leading_shape_is_kept(engine, lead):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_bfloat16_is_computed_in_float32_and_handed_back(engine):
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_computed_in_float32_and_handed_back(engine, dtype):
     circuit = ansatze.build("qtha", 3, 1)
-    inputs = torch.rand(4, 3).bfloat16()
+    inputs = torch.rand(4, 3).to(dtype)
     params = torch.rand(circuit.n_params, requires_grad=True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         values = expval_z(circuit, inputs, params, engine=engine)
-    assert values.dtype == torch.bfloat16
+    assert values.dtype == dtype
     exact = expval_z(circuit, inputs.float(), params, engine="torch")
-    assert torch.equal(values, exact.bfloat16()) or torch.allclose(values.float(), exact, atol=4e-3)
+    assert torch.allclose(values.float(), exact, atol=4e-3)
     values.sum().backward()
     assert params.grad.dtype == torch.float32
 

@@ -13,7 +13,7 @@ from qtha_lab.simulators.device_jobs import device, run_rows
 from qtha_lab.simulators.device_options import Spec
 from qtha_lab.simulators.device_tapes import Rows, Slot, Tapes, amplitudes_of
 
-_KEPT_AMPLITUDES = 2**22  # by torch on its way back, of one state a gate: 64 MB, channels apart
+_KEPT_AMPLITUDES = 2**22  # by torch on its way back, of the state at every gate: 64 MB
 
 
 def shift_slopes(tapes: Tapes, batch: Rows, grad: np.ndarray, slots: list[Slot]) -> np.ndarray:

@@ -224,8 +224,10 @@ class Tapes:
 
 
 def amplitudes_of(spec: Spec, n_qubits: int) -> int:
-    """Numbers in a state of the device: of a vector, or of a density matrix."""
-    return (4 if ".mixed" in spec.device else 2) ** n_qubits
+    """Numbers of a state at work: a vector, or a density matrix behind each of 16 Kraus operators."""
+    if ".mixed" not in spec.device:
+        return 2**n_qubits
+    return 4**n_qubits * (16 if spec.options.depolarizing_2q else 1)
 
 
 def rows_together(spec: Spec, n_qubits: int) -> int:
