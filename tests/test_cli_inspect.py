@@ -23,6 +23,13 @@ def test_ansatze_stand_side_by_side():
         assert said in answer.output
 
 
+def test_one_qubit_has_no_cuts_and_a_circuit_is_drawn():
+    answer = call("product", "--qubits", "1", "--layers", "1", "--samples", "5", "--draw")
+    assert answer.exit_code == 0, answer.output
+    assert "middle cut" not in answer.output
+    assert "0: ──RY(x0)─RZ(p0)" in answer.output
+
+
 def test_json_has_the_numbers_of_python():
     answer = call("product", "--qubits", "2", "--layers", "1", "--samples", "20", "--json")
     found = json.loads(answer.output)["product"]

@@ -27,8 +27,8 @@ class LieAlgebra:
     """The dimension of the algebra that a circuit's generators span under commutators.
 
     An upper limit of what deep circuits of these gates reach; does not show what this circuit of
-    few layers reaches, nor how fast. A small one is easier to train and to simulate classically; a
-    large one has small gradients at random angles if it acts on the whole space.
+    few layers reaches, nor how fast. Deep circuits of a large algebra have small gradients at random
+    angles; a small one is no promise, since state and read-out decide too.
 
     Attributes:
         dimension: Of the algebra; `full`, 4^n - 1, is that of every unitary.
