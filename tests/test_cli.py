@@ -28,7 +28,20 @@ def test_every_setting_has_a_flag_with_its_help(command, own):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "compare", "runs", "stop", "resume", "fetch", "doctor", "bench"]
+    "command",
+    [
+        "run",
+        "compare",
+        "runs",
+        "stop",
+        "resume",
+        "fetch",
+        "doctor",
+        "bench",
+        "methods",
+        "figures",
+        "inspect",
+    ],
 )
 def test_every_command_explains_itself(command):
     answer = call(command, "--help")
