@@ -8,7 +8,16 @@ import typer
 from test_experiment import DESCRIBED
 from typer.testing import CliRunner
 
-from qtha_lab.cli import app, bench, compare, machine, run  # noqa: F401  (they add their commands)
+from qtha_lab.cli import (  # noqa: F401  (they add their commands)
+    app,
+    bench,
+    compare,
+    figures,
+    inspect,
+    machine,
+    methods,
+    run,
+)
 from qtha_lab.cli.flags import combine, with_flags
 from qtha_lab.experiment import Comparison, Experiment, Training
 from qtha_lab.settings import settings_of
