@@ -47,6 +47,20 @@ class CircuitTrace:
         """The chance of every basis state."""
         return np.abs(self.states) ** 2
 
+    def at_the_end(self) -> dict:
+        """What is left after the last gate, as `qtha_lab.figures.circuit_state` takes it."""
+        slopes = self.gradients
+        named = {f"x{k}": float(slope) for k, slope in enumerate(slopes.inputs)}
+        named |= {f"p{k}": float(slope) for k, slope in enumerate(slopes.params)}
+        return {
+            "probs": self.probs[-1],
+            "phases": np.angle(self.states[-1]),
+            "z": self.z[-1],
+            "cut_entropy_bits": self.cut_entropy_bits[-1],
+            "gradients": named,
+            "observable": slopes.observable,
+        }
+
     def rows(self) -> list[dict]:
         """Gates for `qtha_lab.figures.circuit`, each angle with its own gradient."""
         rows = gate_rows(self.circuit, self.inputs, self.params)

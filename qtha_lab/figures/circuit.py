@@ -89,6 +89,14 @@ def depth(n_qubits: int, gates: Sequence[GateRow]) -> int:
     return max(level, default=0)
 
 
+def hover_texts(n_qubits: int, gates: Sequence[GateRow]) -> list[str]:
+    """What the diagram says under the mouse, place by place, for one whose angles moved only."""
+    columns = circuit_page.columns_of(n_qubits, gates)
+    return [
+        circuit_page.hover(gate) for column in columns for gate in column for _ in gate["wires"]
+    ]
+
+
 def _table(gates: Sequence[GateRow]) -> Table:
     rows = []
     for number, gate in enumerate(gates):

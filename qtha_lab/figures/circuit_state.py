@@ -1,0 +1,200 @@
+"""The state at the end of a circuit: probabilities and phases, ⟨Z⟩, entanglement over cuts, gradients.
+
+Takes numbers of one sample at given angles (`qtha_lab.analysis.circuit_trace` has them); runs nothing.
+"""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from qtha_lab.figures import theme as themes
+from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.look import Look
+from qtha_lab.figures.registry import figure_function
+from qtha_lab.figures.table import Table
+
+NAMED_STATES = 16  # states with a label and an arrow of their phase
+NAMED_ANGLES = 12
+SCALES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # of gradients, so that the axis seldom jumps
+PHASES = {"tickvals": [-math.pi, 0, math.pi], "ticktext": ["−π", "0", "π"]}
+
+
+def _example() -> dict:
+    index = np.arange(8)
+    amplitudes = np.exp(0.9j * index) * (1 + np.cos(index))
+    probs = np.abs(amplitudes) ** 2
+    return {
+        "probs": probs / probs.sum(),
+        "phases": np.angle(amplitudes),
+        "z": [0.62, -0.1, -0.55],
+        "cut_entropy_bits": [0.4, 0.7],
+        "gradients": {"x0": -0.31, "x1": 0.02, "p0": 0.2, "p1": 0.0, "p2": -0.05},
+    }
+
+
+@figure_function(example=_example)
+def circuit_state(
+    probs: Sequence[float],
+    phases: Sequence[float],
+    z: Sequence[float],
+    cut_entropy_bits: Sequence[float],
+    gradients: Mapping[str, float],
+    observable: str = "Z0",
+    theme: str = "light",
+) -> Figure:
+    """What comes out of a circuit, in four panels.
+
+    Args:
+        probs: Of every basis state, wire 0 the most significant bit.
+        phases: Of every amplitude, in radians, up to a common one.
+        z: ⟨Z⟩ of every wire.
+        cut_entropy_bits: Between wires k and k + 1.
+        gradients: Slope of the observable by each angle: "x0" is a datum, "p0" a trained angle.
+        observable: The Pauli string that the slopes are of.
+
+    Example:
+        >>> bell = circuit_state([0.5, 0, 0, 0.5], [0, 0, 0, 0], [0, 0], [1.0], {})
+        >>> bell.alt
+        '2 qubits: |00⟩ is likeliest (0.5); ⟨Z⟩ from 0 to 0; 1 bit of entanglement at most over a cut; no angle.'
+    """
+    numbers = [np.asarray(v, dtype=float) for v in (probs, phases, z, cut_entropy_bits)]
+    caption = (
+        "Top: the chance of every basis state at the end; colour and arrow are the phase of its amplitude. "
+        f"Below: ⟨Z⟩ of each wire, entanglement across each cut (lines: the most that is possible), and the "
+        f"slope of ⟨{observable}⟩ by each angle (hatched: data, plain: trained). One setting of the angles: "
+        "it says nothing about others."
+    )
+    draw = functools.partial(_draw, *numbers, dict(gradients), observable)
+    alt = _told(numbers[0], numbers[2], numbers[3], gradients, observable)
+    table = _table(*numbers, gradients, observable)
+    return Figure("circuit_state", draw, caption, alt, table, theme)
+
+
+def state_names(n_qubits: int) -> list[str]:
+    """|00⟩, |01⟩, …
+
+    Example:
+        >>> state_names(1)
+        ['|0⟩', '|1⟩']
+    """
+    return [f"|{index:0{n_qubits}b}⟩" for index in range(2**n_qubits)]
+
+
+def _told(probs, z, bits, gradients: Mapping[str, float], observable: str) -> str:
+    most = int(probs.argmax())
+    entropy = bits.max(initial=0)
+    said = f"{len(z)} qubits: {state_names(len(z))[most]} is likeliest ({probs[most]:.2g}); "
+    low, high = (round(float(edge), 3) + 0.0 for edge in (z.min(), z.max()))
+    said += f"⟨Z⟩ from {low:g} to {high:g}; "
+    said += f"{entropy:.2g} bit{'' if entropy == 1 else 's'} of entanglement at most over a cut; "
+    if not gradients:
+        return said + "no angle."
+    steepest = max(gradients, key=lambda name: abs(gradients[name]))
+    return said + f"⟨{observable}⟩ is steepest in {steepest} ({gradients[steepest]:.2g} per rad)."
+
+
+def _table(probs, phases, z, bits, gradients, observable: str) -> Table:
+    names = state_names(len(z))
+    rows = [("probability", name, p) for name, p in zip(names, probs, strict=True)]
+    rows += [("phase (rad)", name, p) for name, p in zip(names, phases, strict=True)]
+    rows += [("⟨Z⟩", f"wire {k}", v) for k, v in enumerate(z)]
+    rows += [("entropy (bits)", f"cut {k}|{k + 1}", v) for k, v in enumerate(bits)]
+    rows += [(f"slope of {observable} (1/rad)", name, v) for name, v in gradients.items()]
+    return Table(("quantity", "at", "value"), rows)
+
+
+def _draw(probs, phases, z, bits, gradients: dict, observable: str, look: Look) -> go.Figure:
+    figure = go.Figure(layout=_panels(look))
+    figure.add_traces([_states(probs, phases, len(z), look), _arrows(probs, phases, look)])
+    wires, cuts = [str(k) for k in range(len(z))], [f"{k}|{k + 1}" for k in range(len(bits))]
+    blue = {"color": themes.BLUE}
+    stripes = {"shape": "/", "size": 0.4 * look.font, "solidity": 0.25, "fgcolor": look.inks.paper}
+    grey = {"color": themes.GREY, "pattern": {**stripes, "bgcolor": themes.GREY}}
+    said = "wire %{x}: %{y:.4f}<extra></extra>"
+    figure.add_bar(x=wires, y=z, xaxis="x2", yaxis="y2", marker=blue, hovertemplate=said)
+    said = "cut %{x}: %{y:.4f} bits<extra></extra>"
+    figure.add_bar(x=cuts, y=bits, xaxis="x3", yaxis="y3", marker=blue, hovertemplate=said)
+    figure.add_trace(_limits(cuts, len(z), look))
+    for kind, marker in (("x", grey), ("p", blue)):
+        own = {name: slope for name, slope in gradients.items() if name.startswith(kind)}
+        said = "%{x}: %{y:.4g} per rad<extra></extra>"
+        place = {"xaxis": "x4", "yaxis": "y4", "marker": marker, "hovertemplate": said}
+        figure.add_bar(x=list(own), y=list(own.values()), **place)
+    _axes(figure, probs, z, bits, gradients, observable, look)
+    return figure
+
+
+def _panels(look: Look) -> dict:
+    """Where the four plots stand: the state above, the others below it."""
+    places = [(0, 0.9, 0.58, 1), (0, 0.23, 0, 0.36), (0.33, 0.56, 0, 0.36), (0.68, 1, 0, 0.36)]
+    if look.narrow:
+        places = [(0, 0.82, 0.72, 1), (0, 0.38, 0.37, 0.57), (0.62, 1, 0.37, 0.57), (0, 1, 0, 0.2)]
+    layout = {"showlegend": False, "barmode": "overlay", "bargap": 0.15}
+    layout["height"] = (1.35 if look.narrow else 0.62) * look.width
+    for number, (left, right, low, high) in enumerate(places, start=1):
+        key = "" if number == 1 else str(number)
+        layout[f"xaxis{key}"] = {"domain": [left, right], "anchor": f"y{key}", "showgrid": False}
+        layout[f"yaxis{key}"] = {"domain": [low, high], "anchor": f"x{key}"}
+    return layout
+
+
+def _states(probs: np.ndarray, phases: np.ndarray, n_qubits: int, look: Look) -> go.Bar:
+    bar = look.colorbar("phase", PHASES)
+    bar |= {"len": 0.34 if look.narrow else 0.48, "y": 1.02, "yanchor": "top"}
+    bar |= {"x": 0.84 if look.narrow else 0.92, "xanchor": "left"}
+    marker = {
+        "color": phases,
+        "colorscale": "phase",
+        "cmin": -math.pi,
+        "cmax": math.pi,
+        "colorbar": bar,
+    }
+    said = "%{customdata}: %{y:.4f}, phase %{marker.color:.3f} rad<extra></extra>"
+    names = state_names(n_qubits)
+    return go.Bar(
+        x=np.arange(len(probs)), y=probs, marker={**marker, "line": {"width": 0}},
+        customdata=names, hovertemplate=said,
+    )  # fmt: skip
+
+
+def _arrows(probs: np.ndarray, phases: np.ndarray, look: Look) -> go.Scatter:
+    """An arrow over the likeliest states: phase 0 points to the right, π/2 up."""
+    shown = np.sort(np.argsort(-probs, kind="stable")[:NAMED_STATES])
+    shown = shown[probs[shown] > 0.02 * probs.max()]
+    angle = 90 - np.degrees(phases[shown])
+    size = (1.6 if len(probs) <= NAMED_STATES else 1.1) * look.marker
+    marker = {"symbol": "arrow", "angle": angle, "size": size, "color": look.inks.text}
+    y = probs[shown] + 0.09 * probs.max()
+    return go.Scatter(x=shown, y=y, mode="markers", marker=marker, hoverinfo="skip")
+
+
+def _limits(cuts: list[str], n_qubits: int, look: Look) -> go.Scatter:
+    most = [min(k, n_qubits - k) for k in range(1, n_qubits)]
+    line = {"color": look.inks.text, "width": look.line}
+    room = (0.38 if look.narrow else 0.23) * 0.85 * look.width / max(1, len(cuts))
+    marker = {"symbol": "line-ew", "size": 0.45 * room, "line": line}
+    place = {"xaxis": "x3", "yaxis": "y3", "hoverinfo": "skip"}
+    return go.Scatter(x=cuts, y=most, mode="markers", marker=marker, **place)
+
+
+def _axes(figure: go.Figure, probs, z, bits, gradients, observable: str, look: Look) -> None:
+    few = len(probs) <= NAMED_STATES
+    named = {"tickvals": list(range(len(probs))), "ticktext": state_names(len(z))} if few else {}
+    if few and look.narrow and len(probs) > 8:
+        named["tickangle"] = -90
+    steepest = max(map(abs, gradients.values()), default=0.0)
+    scale = next((one for one in SCALES if steepest <= one), steepest)
+    figure.update_layout(
+        xaxis={"title": "basis state", "range": [-0.6, len(probs) - 0.4], **named},
+        yaxis={"title": "probability", "range": [0, 1.2 * (probs.max(initial=0) or 1)]},
+        xaxis2={"title": "wire", "type": "category"},
+        yaxis2={"title": "⟨Z⟩", "range": [-1.05, 1.05]},
+        xaxis3={"title": "cut", "type": "category", "tickangle": 0},
+        yaxis3={"title": "entropy (bits)", "range": [0, 1.1 * max(1, len(z) // 2)]},
+        xaxis4={"title": "angle", "type": "category", "nticks": NAMED_ANGLES // 2, "tickangle": 0},
+        yaxis4={"title": f"slope of ⟨{observable}⟩ (1/rad)", "range": [-1.05 * scale, 1.05 * scale]},
+    )  # fmt: skip
+    figure.update_layout(xaxis4={"categoryarray": list(gradients), "categoryorder": "array"})

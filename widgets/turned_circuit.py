@@ -1,0 +1,80 @@
+"""A circuit with the angles it is turned to, by name: `x0` a datum, `p0` a trained angle.
+
+What the circuit explorer turns; knows no controls.
+"""
+
+from collections.abc import Iterable
+
+from qtha_lab import ansatze
+from qtha_lab.analysis.circuit_trace import CircuitTrace, trace_circuit
+from qtha_lab.analysis.random_angles import draw_angles
+
+DIGITS = 3  # of an angle, so that the line of Python gives the very same numbers
+TWIN = """circuit = ansatze.build({name!r}, {n_qubits}, {n_layers}, reupload={reupload})
+trace = trace_circuit(circuit, {inputs}, {params}, {observable!r})
+circuit_state(**trace.at_the_end())"""
+
+
+class TurnedCircuit:
+    """A circuit and its angles, drawn uniformly in ±π at first.
+
+    Example:
+        >>> turned = TurnedCircuit("qtha", 2, 1)
+        >>> turned["p3"] = 0.5
+        >>> turned["p3"], turned.angles[:3], turned.observables
+        (0.5, ['x0', 'x1', 'p0'], ['Z0', 'Z1', 'Z0 Z1'])
+
+    Raises:
+        ValueError: If there is no such circuit.
+    """
+
+    def __init__(
+        self, name: str, n_qubits: int, n_layers: int, reupload: bool = True, seed: int = 0
+    ):
+        self.circuit = ansatze.build(name, n_qubits, n_layers, reupload=reupload)
+        self.built = {"name": name, "n_qubits": n_qubits, "n_layers": n_layers}
+        self.built["reupload"] = reupload
+        self.draw(seed)
+
+    def draw(self, seed: int) -> None:
+        """Other angles."""
+        drawn = draw_angles(self.circuit, 1, "uniform", seed)
+        self.inputs, self.params = rounded(drawn.inputs[0]), rounded(drawn.params[0])
+
+    def zero(self) -> None:
+        """No angle at all."""
+        self.inputs, self.params = [0.0] * len(self.inputs), [0.0] * len(self.params)
+
+    @property
+    def angles(self) -> list[str]:
+        """Their names."""
+        return [f"{kind}{k}" for kind in "xp" for k in range(len(self._of(kind)))]
+
+    @property
+    def observables(self) -> list[str]:
+        """Z of each wire, and of all together."""
+        single = [f"Z{wire}" for wire in range(self.circuit.n_qubits)]
+        return list(dict.fromkeys([*single, " ".join(single)]))
+
+    def __getitem__(self, angle: str) -> float:
+        return self._of(angle[0])[int(angle[1:])]
+
+    def __setitem__(self, angle: str, value: float) -> None:
+        self._of(angle[0])[int(angle[1:])] = round(float(value), DIGITS)
+
+    def _of(self, kind: str) -> list[float]:
+        return self.inputs if kind == "x" else self.params
+
+    def trace(self, observable: str) -> CircuitTrace:
+        """What it does, gate by gate."""
+        return trace_circuit(self.circuit, self.inputs, self.params, observable)
+
+    def twin(self, observable: str) -> str:
+        """Python that gives the same figure, with the values written out."""
+        own = {"inputs": self.inputs, "params": self.params, "observable": observable}
+        return TWIN.format(**self.built, **own)
+
+
+def rounded(values: Iterable[float]) -> list[float]:
+    """Angles as they are held and written."""
+    return [round(float(value), DIGITS) for value in values]
