@@ -95,10 +95,11 @@ class _Bench:
         cases = list(
             itertools.product(self.grid.layers, self.grid.qubits, sorted(self.grid.batches))
         )
-        began = time.monotonic()
+        began, over = time.monotonic(), ""
         for done, (n_layers, n_qubits, batch) in enumerate(cases):
             if time.monotonic() - began > 60 * self.grid.minutes:
-                over = f"the run's {self.grid.minutes:g} minutes were over"
+                over = over or f"the run's {self.grid.minutes:g} minutes were over"
+            if over:
                 names = [contender.name for contender in self.contenders]
                 rows += [Row(name, n_qubits, n_layers, batch, left_out=over) for name in names]
                 continue
@@ -106,7 +107,10 @@ class _Bench:
                 problem = Problem(n_qubits, n_layers, self.folder)
             case = f"{n_qubits} qubits, {n_layers} layers, batch {batch:,}"
             say = functools.partial(_say, on_case, done, len(cases), case)
-            rows += self._case(problem, batch, say)
+            try:
+                rows += self._case(problem, batch, say)
+            except KeyboardInterrupt:  # what was measured is kept
+                over = "the run was stopped by hand"
         on_case(len(cases), len(cases), "")
         return rows
 

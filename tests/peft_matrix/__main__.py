@@ -27,11 +27,23 @@ def main(options: list[str]) -> int:
     peft = source_of_peft()
     libraries = HOME / "libraries"
     if not (libraries / "diffusers").is_dir():  # imported by the tests' common file, not used here
-        _pip("install", "--no-deps", "--target", libraries, "diffusers", "pillow", "importlib_metadata")
+        _pip(
+            "install",
+            "--no-deps",
+            "--target",
+            libraries,
+            "diffusers",
+            "pillow",
+            "importlib_metadata",
+        )
     cache = HOME / "models"
     if not cache.is_dir():
         subprocess.run(
-            [sys.executable, "-c", f"from peft_matrix.models import *; make_models(Path({str(cache)!r}))"],
+            [
+                sys.executable,
+                "-c",
+                f"from peft_matrix.models import *; make_models(Path({str(cache)!r}))",
+            ],
             cwd=ROOT / "tests",
             check=True,
         )

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from qtha_lab import adapters
 from peft_matrix.models import MODELS
+from qtha_lab import adapters
 
 OURS = [name for name in adapters.method_names() if adapters.get_method(name).ours]
 # One or two forms of each method: a linear one and one that cannot be merged.
@@ -15,7 +15,10 @@ TASKS = {
     "test_feature_extraction_models": "FEATURE_EXTRACTION",
     "test_seq_classifier": "SEQ_CLS",
 }
-MLP_TARGETS = ({"target_modules": ["lin0"]}, {"target_modules": ["lin0"], "modules_to_save": ["lin1"]})
+MLP_TARGETS = (
+    {"target_modules": ["lin0"]},
+    {"target_modules": ["lin0"], "modules_to_save": ["lin1"]},
+)
 
 
 def configs(**common):
@@ -64,7 +67,10 @@ def pytest_runtest_call(item):
 @pytest.fixture(autouse=True)
 def small_steps(request, monkeypatch):
     """SGD with steps that do not blow up on inputs up to 90, as PEFT's tests choose for several methods."""
-    if request.node.originalname in ("test_parameters_after_loading_model", "test_disable_adapters"):
+    if request.node.originalname in (
+        "test_parameters_after_loading_model",
+        "test_disable_adapters",
+    ):
         sgd = torch.optim.SGD
         monkeypatch.setattr(torch.optim, "SGD", lambda params, lr: sgd(params, lr=min(lr, 1e-3)))
 
@@ -72,7 +78,9 @@ def small_steps(request, monkeypatch):
 def pytest_collection_modifyitems(config, items):
     """Keep what is about one of our methods."""
     ours = {adapters.get_method(name).config_class for name in OURS}
-    kept = [i for i in items if hasattr(i, "callspec") and i.callspec.params.get("config_cls") in ours]
+    kept = [
+        i for i in items if hasattr(i, "callspec") and i.callspec.params.get("config_cls") in ours
+    ]
     for item in kept:
         full_rank = item.callspec.params["config_cls"].method_name in ("quanta", "quantum_train")
         if item.originalname == "test_lora_conversion" and full_rank:
