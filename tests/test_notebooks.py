@@ -1,7 +1,9 @@
-"""Every notebook: built as style.md asks, and executed top to bottom in the small profile."""
+"""Every notebook: built as style.md asks, and executed top to bottom as found and as solved."""
 
 import ast
+import itertools
 import os
+import re
 import statistics
 from pathlib import Path
 
@@ -9,8 +11,11 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from qtha_lab.exercises import get
+
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+LESSONS = [path for path in NOTEBOOKS if re.match(r"0[1-9]_", path.stem)]
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
@@ -59,10 +64,8 @@ def test_one_parameters_cell_holds_literals_only(path):
         ast.literal_eval(line.value)
 
 
-@each_notebook
-@pytest.mark.slow
-def test_runs_top_to_bottom_in_the_small_profile(path, tmp_path):
-    notebook = read(path)
+def execute(notebook, tmp_path):
+    """Run all cells in the small profile; give back all outputs, with none on standard error."""
     environment = os.environ | {
         "QTHA_LAB_PROFILE": "ci",
         "QTHA_LAB_RUNS": str(tmp_path / "runs"),
@@ -76,3 +79,35 @@ def test_runs_top_to_bottom_in_the_small_profile(path, tmp_path):
     outputs = [out for cell in notebook.cells if cell.cell_type == "code" for out in cell.outputs]
     said = [out.text for out in outputs if out.output_type == "stream" and out.name == "stderr"]
     assert said == [], "a notebook page shows no warnings"
+    return outputs
+
+
+def verdicts(outputs):
+    """What `check` said, one an exercise."""
+    texts = [out["data"]["text/plain"] for out in outputs if "text/plain" in out.get("data", {})]
+    return [text for text in texts if re.match(r"[✓✗○] \d+\.\d+ ", text)]
+
+
+def solved(notebook):
+    """The notebook with the solution of each exercise in the place of its stub."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for stub, asked in itertools.pairwise(code):
+        if number := re.match(r'check\("([\d.]+)"', asked.source):
+            stub.source = get(number[1]).solution
+    return notebook
+
+
+@each_notebook
+@pytest.mark.slow
+def test_runs_top_to_bottom_as_found(path, tmp_path):
+    for verdict in verdicts(execute(read(path), tmp_path)):
+        assert verdict.startswith("○"), verdict
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+@pytest.mark.slow
+def test_runs_top_to_bottom_with_every_exercise_solved(path, tmp_path):
+    said = verdicts(execute(solved(read(path)), tmp_path))
+    assert len(said) >= 3
+    for verdict in said:
+        assert verdict.startswith("✓"), verdict

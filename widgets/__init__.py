@@ -5,7 +5,13 @@ Each panel ties functions of `qtha_lab` to controls; every one can be done witho
 
 import importlib
 
-_HOME = {"Form": "form", "LivePlot": "live", "Watch": "watch", "Workbench": "workbench"}
+_HOME = {
+    "Form": "form",
+    "LivePlot": "live",
+    "SpectrumExplorer": "spectrum_explorer",
+    "Watch": "watch",
+    "Workbench": "workbench",
+}
 
 __all__ = [*_HOME]
 

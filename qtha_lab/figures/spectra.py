@@ -130,8 +130,9 @@ def _draw_history(steps: np.ndarray, grid: np.ndarray, look: Look) -> go.Figure:
     largest = grid.max() or 1.0
     logs = np.log10(np.where(grid > FLOOR * largest, grid, np.nan))
     low = 10 ** np.nanmin(logs, initial=np.log10(largest) - 1)
+    shown = np.where(np.isnan(logs), None, logs).T  # JSON, which a notebook is sent, has no nan
     heat = go.Heatmap(
-        x=steps, y=np.arange(1, grid.shape[1] + 1), z=logs.T, colorscale="Cividis",
+        x=steps, y=np.arange(1, grid.shape[1] + 1), z=shown, colorscale="Cividis",
         customdata=grid.T, hovertemplate="step %{x}, σ%{y} = %{customdata:.3g}<extra></extra>",
         colorbar=look.colorbar("σ", ticks.log_colors(low, largest)),
     )  # fmt: skip
