@@ -43,7 +43,9 @@ def test_a_mistake_to_be_expected_is_wrong_and_told_why(one):
 
 
 @each
-@pytest.mark.parametrize("odd", [None, "a duck", object(), [], float("nan")], ids=repr)
+@pytest.mark.parametrize(
+    "odd", [None, "a duck", object(), [], float("nan")], ids=lambda odd: type(odd).__name__
+)
 def test_an_odd_answer_is_wrong_and_stops_nothing(one, odd):
     assert check(one.number, odd).state == "wrong"
 
