@@ -8,6 +8,7 @@ import importlib
 _HOME = {
     "Form": "form",
     "LivePlot": "live",
+    "MpoExplorer": "mpo_explorer",
     "SpectrumExplorer": "spectrum_explorer",
     "Watch": "watch",
     "Workbench": "workbench",

@@ -1,0 +1,95 @@
+"""How near a matrix product operator is to a matrix, against the parameters it has.
+
+Takes points that were computed elsewhere; an error of a matrix is not an error of the model.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from qtha_lab.figures import labels, ticks
+from qtha_lab.figures import theme as themes
+from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.look import Look
+from qtha_lab.figures.registry import figure_function
+from qtha_lab.figures.table import Table
+
+Point = tuple[float, float]
+CHOSEN = "chosen bonds"
+
+
+def _example() -> dict:
+    counts = (104, 312, 1040, 3744, 14144, 46464, 100880, 200208)
+    falls = {
+        "q_proj": (0.999, 0.997, 0.992, 0.977, 0.932, 0.834, 0.695, 0.476),
+        "smooth kernel": (0.52, 0.21, 0.09, 0.03, 0.01, 0.004, 0.002, 0.001),
+    }
+    curves = {name: list(zip(counts, fall, strict=True)) for name, fall in falls.items()}
+    return {"curves": curves, "dense_parameters": 576 * 576, "chosen": (20000, 0.91)}
+
+
+@figure_function(example=_example)
+def truncation_error(
+    curves: Mapping[str, Sequence[Point]],
+    dense_parameters: int,
+    chosen: Point | None = None,
+    theme: str = "light",
+) -> Figure:
+    """Relative error against parameters, a line a matrix, with the dense matrix's count.
+
+    Args:
+        curves: (parameters, relative error) by label, in any order.
+        dense_parameters: Entries of the matrix itself.
+        chosen: One more point, marked.
+
+    Example:
+        >>> truncation_error({"W": [(10, 0.5), (16, 0.0)]}, 16).alt
+        'Relative error against parameters: W from 0.5 at 10 to 0 at 16; the dense matrix has 16.'
+    """
+    rising = {label: sorted((int(n), float(e)) for n, e in one) for label, one in curves.items()}
+    said = "; ".join(f"{label} {_told(one)}" for label, one in rising.items()) or "nothing measured"
+    marked = f"; chosen: {chosen[1]:.3g} at {chosen[0]:,}" if chosen else ""
+    alt = (
+        f"Relative error against parameters: {said}{marked}; the dense matrix has "
+        f"{dense_parameters:,}."
+    )
+    caption = (
+        "‖W − MPO‖ / ‖W‖ (Frobenius) as the bonds grow; the dotted line is the size of the dense matrix. "
+        "A small share of the norm may hold what a model needs, so the error does not show what is lost."
+    )
+    rows = [(label, n, e) for label, one in rising.items() for n, e in one]
+    rows += [(CHOSEN, *chosen)] if chosen else []
+    table = Table(("matrix", "parameters", "relative_error"), rows)
+    draw = functools.partial(_draw, rising, dense_parameters, chosen)
+    return Figure("truncation_error", draw, caption, alt, table, theme)
+
+
+def _told(one: list[Point]) -> str:
+    if not one:
+        return "without points"
+    (few, large), (many, small) = one[0], one[-1]
+    return f"from {large:.3g} at {few:,} to {small:.3g} at {many:,}"
+
+
+def _draw(
+    curves: dict[str, list[Point]], dense: int, chosen: Point | None, look: Look
+) -> go.Figure:
+    figure, styles = go.Figure(), themes.distinct_styles(curves)
+    for label, one in curves.items():
+        said = f"{label}<br>%{{x:,}} parameters: %{{y:.3g}}<extra></extra>"
+        x, y = ([point[i] for point in one] for i in (0, 1))
+        figure.add_trace(look.line_of(label, styles[label], x=x, y=y, hovertemplate=said))
+    if chosen:
+        ring = {"symbol": "circle-open", "size": 2.2 * look.marker, "color": look.inks.text}
+        ring["line"] = {"width": 1.5 * look.line}
+        said = f"{CHOSEN}<br>%{{x:,}} parameters: %{{y:.3g}}<extra></extra>"
+        figure.add_scatter(
+            x=[chosen[0]], y=[chosen[1]], name=CHOSEN, mode="markers", marker=ring, hovertemplate=said
+        )  # fmt: skip
+    line = {"dash": "dot", "width": 0.7 * look.line, "color": look.inks.text}
+    figure.add_vline(dense, line=line)
+    shown = [dense, *(n for one in curves.values() for n, _ in one), *([chosen[0]] if chosen else [])]  # fmt: skip
+    figure.update_xaxes(title_text=labels.axis("parameters"), **ticks.log_axis(shown, ticks.thousands))  # fmt: skip
+    figure.update_yaxes(title_text=labels.axis("relative_error"), range=[0, 1.05])
+    return look.with_legend(figure, [*curves, *([CHOSEN] if chosen else [])])
