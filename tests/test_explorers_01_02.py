@@ -1,10 +1,17 @@
 """The explorers of lessons 1 and 2 without a browser: controls move figures, and the told line draws the same."""
 
-import pytest
+import math
 
-from qtha_lab.analysis import snapshot
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qtha_lab import mpo
+from qtha_lab.analysis import snapshot, truncation_curve
+from qtha_lab.analysis.decomposed import Decomposed
 from qtha_lab.figures.spectra import singular_values
-from widgets import SpectrumExplorer
+from widgets import MpoExplorer, SpectrumExplorer
 
 LAYERS = [f"model.layers.{n}.self_attn.{p}_proj" for n in (0, 1) for p in "qv"]
 
@@ -91,3 +98,119 @@ def tiny_lora():
 
     config = LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
     return add_adapter(load_model("tiny").model, config)
+
+
+# ---- a matrix decomposed once ----
+
+
+def rebuilt(whole, widths):
+    """The cut operator made dense, its digits in the order of the index again."""
+    from qtha_lab.analysis import truncate
+
+    cores, shape, _ = truncate(whole.cores, whole.shape, widths)
+    n, back = shape.n_sites, [whole.order.index(k) for k in range(shape.n_sites)]
+    legs = mpo.dense(cores, shape).reshape(*shape.out_dims, *shape.in_dims)
+    return legs.permute(*back, *(n + k for k in back)).reshape(shape.out_features, -1)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(0, 99),
+    st.sampled_from([(0, 1), (0, 1, 2), (0, 2, 1), (1, 0, 2)]),
+    st.lists(st.integers(1, 6), min_size=2, max_size=2),
+)
+def test_the_error_told_is_that_of_the_matrix_rebuilt(seed, order, widths):
+    matrix = torch.randn(12, 8, generator=torch.Generator().manual_seed(seed)).double()
+    whole = Decomposed.of(matrix, len(order), order)
+    widths = widths[: len(order) - 1]
+    error = float((matrix - rebuilt(whole, widths)).norm() / matrix.norm())
+    assert whole.cut(widths).relative_error == pytest.approx(error, abs=1e-9)
+
+
+def test_a_cut_across_two_cores_is_the_best_there_is():
+    matrix = torch.randn(12, 12, generator=torch.Generator().manual_seed(1)).double()
+    regrouped = matrix.reshape(4, 3, 4, 3).permute(0, 2, 1, 3).reshape(16, 9)
+    values = torch.linalg.svdvals(regrouped)  # Eckart and Young
+    best = float(values[3:].norm() / values.norm())
+    assert Decomposed.of(matrix, 2).cut([3]).relative_error == pytest.approx(best)
+
+
+def test_bonds_beyond_the_widest_are_counted_as_lost():
+    matrix = torch.randn(12, 12, generator=torch.Generator().manual_seed(2)).double()
+    narrow, whole = Decomposed.of(matrix, 2, widest=4), Decomposed.of(matrix, 2)
+    assert narrow.shape.bonds == (1, 4, 1)
+    assert narrow.cut([4]).relative_error == pytest.approx(whole.cut([4]).relative_error)
+    assert narrow.cut([2]).relative_error == pytest.approx(whole.cut([2]).relative_error)
+
+
+def test_a_curve_falls_to_nothing_and_its_first_cut_is_that_of_the_analysis():
+    matrix = torch.randn(24, 24, generator=torch.Generator().manual_seed(3)).double()
+    whole = Decomposed.of(matrix, 3)
+    curve = whole.curve([1, 2, 4, max(whole.widths)])
+    errors = [point.relative_error for point in curve]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] == pytest.approx(0, abs=1e-7)
+    (other,) = truncation_curve(matrix, whole.shape.out_dims, whole.shape.in_dims, [4])
+    assert curve[2].relative_error == pytest.approx(other.relative_error, rel=1e-6)
+    assert curve[2].n_parameters == other.n_parameters
+
+
+def test_an_order_must_hold_every_digit():
+    with pytest.raises(ValueError, match=r"order must hold each of 0 … 2 once, not \(0, 1, 1\)"):
+        Decomposed.of(torch.eye(8), 3, (0, 1, 1))
+
+
+# ---- and its explorer ----
+
+
+@pytest.fixture
+def bonds():
+    random = torch.Generator().manual_seed(0)
+    weights = {
+        "q": torch.randn(36, 36, generator=random),
+        "v": torch.randn(12, 36, generator=random),
+    }
+    return MpoExplorer(weights)
+
+
+def test_dragging_a_bond_moves_the_chain_the_point_and_the_numbers(bonds):
+    assert bonds.point.relative_error == pytest.approx(0, abs=1e-6)
+    bonds.bonds[0].value = 8  # 36 = 6 · 6: a core has 6 · 6 · 8 entries
+    assert bonds.point.n_parameters == 2 * 6 * 6 * 8
+    assert bonds.chain.figure.table.rows[0][1] == 8
+    label, parameters, error = bonds.errors.figure.table.rows[-1]
+    assert (label, parameters) == ("chosen bonds", 576)
+    assert 0 < error == bonds.point.relative_error < 1
+    assert "<td>576</td>" in bonds.numbers.value
+
+
+def test_other_cores_and_orders_bring_their_own_bonds(bonds):
+    bonds.sites.value = 4
+    assert len(bonds.bonds) == 3
+    assert len(bonds.order.options) == math.factorial(4) / 2  # mirror images left out
+    bonds.order.value = (0, 2, 1, 3)
+    assert bonds.point.order == (0, 2, 1, 3)
+    bonds.weight.value = "v"
+    assert bonds.point.dense_parameters == 12 * 36
+
+
+def test_the_told_line_computes_what_is_shown(bonds):
+    bonds.sites.value = 3
+    bonds.bonds[1].value = 4
+    again = eval(bonds.code, {"Decomposed": Decomposed, "weights": bonds.weights})
+    assert again == bonds.point
+
+
+def test_an_explorer_without_weights_is_refused():
+    with pytest.raises(ValueError, match="at least one weight, not none"):
+        MpoExplorer({})
+
+
+def test_dragging_decomposes_nothing_again(bonds):
+    bonds.sites.value = 3
+    before = bonds._decomposed.cache_info().misses
+    for width in (1, 2, 4):
+        bonds.bonds[0].value = width
+    bonds.sites.value = 2
+    bonds.sites.value = 3
+    assert bonds._decomposed.cache_info().misses == before
