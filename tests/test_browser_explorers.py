@@ -1,0 +1,50 @@
+"""The explorer of lesson 2 as a reader uses it: a real JupyterLab, a slider moved, a figure that follows."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from jupyter_browser import open_lab
+from playwright.sync_api import expect
+
+LESSON = Path(__file__).parent.parent / "notebooks" / "02_mpo_and_bond_dimension.ipynb"
+# The ring on the error plot, and the numbers at the bonds of the chain, as plotly holds them.
+RING = """() => {
+    const plots = [...document.querySelectorAll('.qtha-explorer .js-plotly-plot')];
+    const ring = plots.flatMap(p => p.data ?? []).find(t => t.name === 'chosen bonds');
+    return ring ? [ring.x[0], ring.y[0]] : null;
+}"""
+CHAIN = """() => [...document.querySelectorAll('.qtha-explorer .js-plotly-plot .textpoint text')]
+    .map(one => one.textContent)"""
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_moving_a_bond_moves_the_ring_and_the_chain(tmp_path):
+    notebook = Path(shutil.copy(LESSON, tmp_path))
+    home = tmp_path / "lab"
+    home.mkdir()
+    with open_lab(notebook, home, size=(1400, 1800), QTHA_LAB_PROFILE="ci") as lab:
+        page = lab.page
+        lab.menu("Run", "Run All Cells")
+        explorer = page.locator(".qtha-explorer").first
+        handle = explorer.locator(".noUi-handle").first
+        handle.scroll_into_view_if_needed()
+        expect(explorer.locator(".qtha-table td").first).to_be_visible()
+        page.wait_for_function(f"() => ({RING})() !== null")
+        parameters, error = page.evaluate(RING)
+        assert error < 1e-6  # nothing is cut to begin with
+
+        handle.focus()
+        for _ in range(3):
+            page.keyboard.press("ArrowLeft")
+        page.wait_for_function(f"() => ({RING})()[0] < {parameters} && ({RING})()[1] > 0.1")
+        parameters, error = page.evaluate(RING)
+        expect(explorer.locator(".qtha-table")).to_contain_text(f"{parameters:,}")
+        expect(explorer.locator(".qtha-table")).to_contain_text(f"{error:.3f}")
+
+        explorer.get_by_role("button", name="3", exact=True).click()
+        expect(explorer.locator(".noUi-handle")).to_have_count(2)
+        page.wait_for_function(f"() => ({CHAIN})().filter(t => t === '4').length >= 2")
+        assert lab.errors() == []
+        assert lab.complaints == []
