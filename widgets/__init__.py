@@ -6,6 +6,7 @@ Each panel ties functions of `qtha_lab` to controls; every one can be done witho
 import importlib
 
 _HOME = {
+    "CircuitExplorer": "circuit_explorer",
     "Form": "form",
     "LivePlot": "live",
     "MpoExplorer": "mpo_explorer",

@@ -1,0 +1,86 @@
+"""Which frequencies of a datum a circuit's read-out contains, and how large they are on average.
+
+Takes magnitudes that were computed elsewhere (`qtha_lab.analysis.fourier`).
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from qtha_lab.figures import theme as themes
+from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.look import Look
+from qtha_lab.figures.registry import figure_function
+from qtha_lab.figures.table import Table
+
+PRESENT = 1e-6  # a smaller coefficient is rounding
+PATTERNS = ("", "/", "x", "\\", ".")
+
+
+def _example() -> dict:
+    return {
+        "spectra": {
+            "data once": ([0, 1], [0.12, 0.18]),
+            "data in 3 layers": ([0, 1, 2, 3], [0.11, 0.15, 0.07, 0.09]),
+        }
+    }
+
+
+@figure_function(example=_example)
+def fourier_spectrum(
+    spectra: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    of: str = "⟨Z0⟩ in x0",
+    theme: str = "light",
+) -> Figure:
+    """Bars of the mean size of every Fourier coefficient, a label beside the other.
+
+    Args:
+        spectra: Frequencies and mean sizes by label.
+        of: Which read-out, as a function of which datum.
+
+    Example:
+        >>> fourier_spectrum({"once": ([0, 1], [0.1, 0.2])}).alt
+        'Fourier spectrum of ⟨Z0⟩ in x0: once reaches frequency 1, largest at 1 (0.2).'
+
+    Source:
+        Schuld, Sweke and Meyer 2021, arXiv:2008.08605.
+    """
+    read = {k: (np.asarray(f, float), np.asarray(m, float)) for k, (f, m) in spectra.items()}
+    said = "; ".join(f"{label} {_told(*one)}" for label, one in read.items()) or "none measured"
+    caption = (
+        f"Mean size of the Fourier coefficients of {of} over random trainable angles. The gates that read "
+        "the datum fix which frequencies can occur; how large they are is for the trained angles to say, "
+        "which cannot set each on its own."
+    )
+    rows = [(label, f, m) for label, one in read.items() for f, m in zip(*one, strict=True)]
+    table = Table(("label", "frequency", "mean size"), rows)
+    draw = functools.partial(_draw, read)
+    alt = f"Fourier spectrum of {of}: {said}."
+    return Figure("fourier_spectrum", draw, caption, alt, table, theme)
+
+
+def _told(frequencies: np.ndarray, sizes: np.ndarray) -> str:
+    if not (sizes > PRESENT).any():
+        return "is zero"
+    most = int(sizes.argmax())
+    top = frequencies[sizes > PRESENT].max()
+    return f"reaches frequency {top:g}, largest at {frequencies[most]:g} ({sizes[most]:.2g})"
+
+
+def _draw(spectra: dict, look: Look) -> go.Figure:
+    figure = go.Figure()
+    for number, (label, (frequencies, sizes)) in enumerate(spectra.items()):
+        pattern = {"shape": PATTERNS[number % len(PATTERNS)], "size": 0.5 * look.font}
+        pattern |= {"solidity": 0.25, "fgcolor": look.inks.paper}
+        color = (themes.GREY, themes.BLUE, themes.GREEN, themes.PINK)[number % 4]
+        marker = {"color": color, "pattern": {**pattern, "bgcolor": color}}
+        said = f"{label}<br>frequency %{{x}}: %{{y:.3g}}<extra></extra>"
+        name = look.wrap(label, look.width - 6 * look.font)
+        figure.add_bar(x=frequencies, y=sizes, name=name, marker=marker, hovertemplate=said)
+    every = sorted({f for frequencies, _ in spectra.values() for f in frequencies})
+    named = {"tickvals": every} if len(every) <= 16 else {}
+    figure.update_xaxes(title_text="frequency (radians a radian)", showgrid=False, **named)
+    figure.update_yaxes(title_text="mean size of the coefficient")
+    return look.with_legend(figure, list(spectra))
