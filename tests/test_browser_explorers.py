@@ -43,7 +43,7 @@ def test_moving_a_bond_moves_the_ring_and_the_chain(tmp_path):
         expect(explorer.locator(".qtha-table")).to_contain_text(f"{parameters:,}")
         expect(explorer.locator(".qtha-table")).to_contain_text(f"{error:.3f}")
 
-        explorer.get_by_role("button", name="3", exact=True).click()
+        explorer.locator("select").nth(1).select_option("3")
         expect(explorer.locator(".noUi-handle")).to_have_count(2)
         page.wait_for_function(f"() => ({CHAIN})().filter(t => t === '4').length >= 2")
         assert lab.errors() == []

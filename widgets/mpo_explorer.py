@@ -44,8 +44,7 @@ class MpoExplorer:
             raise ValueError("an explorer needs at least one weight, not none")
         wide = {"width": "340px"}
         self.weight = ipw.Dropdown(description="weight", options=list(self.weights), layout=wide)
-        self.sites = ipw.ToggleButtons(description="cores", options=SITES)
-        self.sites.style.button_width = "44px"
+        self.sites = ipw.Dropdown(description="cores", options=SITES, layout={"width": "150px"})
         self.order = ipw.Dropdown(
             description="order", options=_orders(2), layout={"width": "200px"}
         )

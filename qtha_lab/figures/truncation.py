@@ -17,6 +17,7 @@ from qtha_lab.figures.table import Table
 
 Point = tuple[float, float]
 CHOSEN = "chosen bonds"
+COLORS = (themes.GREEN, themes.PINK, themes.SKY, themes.GREY)  # matrices, no methods: not in theirs
 
 
 def _example() -> dict:
@@ -75,11 +76,11 @@ def _told(one: list[Point]) -> str:
 def _draw(
     curves: dict[str, list[Point]], dense: int, chosen: Point | None, look: Look
 ) -> go.Figure:
-    figure, styles = go.Figure(), themes.distinct_styles(curves)
-    for label, one in curves.items():
+    figure = go.Figure()
+    for number, (label, one) in enumerate(curves.items()):
         said = f"{label}<br>%{{x:,}} parameters: %{{y:.3g}}<extra></extra>"
         x, y = ([point[i] for point in one] for i in (0, 1))
-        figure.add_trace(look.line_of(label, styles[label], x=x, y=y, hovertemplate=said))
+        figure.add_trace(look.line_of(label, _style(number), x=x, y=y, hovertemplate=said))
     if chosen:
         ring = {"symbol": "circle-open", "size": 2.2 * look.marker, "color": look.inks.text}
         ring["line"] = {"width": 1.5 * look.line}
@@ -91,5 +92,11 @@ def _draw(
     figure.add_vline(dense, line=line)
     shown = [dense, *(n for one in curves.values() for n, _ in one), *([chosen[0]] if chosen else [])]  # fmt: skip
     figure.update_xaxes(title_text=labels.axis("parameters"), **ticks.log_axis(shown, ticks.thousands))  # fmt: skip
-    figure.update_yaxes(title_text=labels.axis("relative_error"), range=[0, 1.05])
+    figure.update_yaxes(title_text=labels.axis("relative_error"), range=[-0.02, 1.05])
     return look.with_legend(figure, [*curves, *([CHOSEN] if chosen else [])])
+
+
+def _style(number: int) -> dict[str, str]:
+    """Colour, dash and symbol of the matrix of that number."""
+    kinds = {"color": COLORS, "dash": themes.DASHES, "symbol": themes.SYMBOLS}
+    return {name: one[number % len(one)] for name, one in kinds.items()}
