@@ -133,7 +133,8 @@ _LISTED = [
         "fourierft", "FOURIERFT", "A few trained coefficients of the update's Fourier transform.",
         "ΔW = s·Re IDFT(F), F with n entries",
         "Gao et al. 2024, arXiv:2405.03003", 1e-2,
-        {"n_frequency": _RANK, "scaling": _POSITIVE}, {"n_frequency": 1000},
+        # zeros, so that it starts at the base model as every other method does; peft draws them
+        {"n_frequency": _RANK, "scaling": _POSITIVE}, {"n_frequency": 1000, "init_weights": True},
     ),
     PeftMethod(
         "waveft", "WAVEFT", "A few trained coefficients of the update's wavelet transform.",
