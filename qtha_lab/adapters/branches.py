@@ -105,11 +105,11 @@ class SiluStack(Branch):
 
 
 class Cosines(Branch):
-    """q_i = Σ_k a_ik cos(k h_i) + b_ik sin(k h_i), k = 1 … 2L: as many numbers as QTHA's angles [R].
+    """q_i = Σ_k (a_ik cos(k h_i) + b_ik sin(k h_i)) / k, k = 1 … 2L: as many numbers as QTHA's angles [R].
 
     A circuit that reads its input in L layers is a Fourier sum with frequencies up to L in each
-    input; this has such sums without any entanglement. Amplitudes start at a spread of 1/√(4L), so
-    that q is of the order of ⟨Z⟩.
+    input; this has such sums without any entanglement. The factor 1/k keeps slopes in h of the same
+    order at every frequency. Amplitudes start so that q has a spread of about 1/√2, near ⟨Z⟩'s.
     """
 
     def tensors(self) -> dict[str, TensorSpec]:
@@ -120,12 +120,12 @@ class Cosines(Branch):
         return 2 * (self.config.n_layers or self.config.r)
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
-        tensors["fourier"].normal_(std=1 / math.sqrt(2 * self._frequencies))
+        tensors["fourier"].normal_(std=0.5)
 
     def apply(self, tensors, h):
         numbers = torch.arange(1, self._frequencies + 1, dtype=h.dtype, device=h.device)
         turned = (h * self.config.input_scale).unsqueeze(-1) * numbers
-        a, b = tensors["fourier"].unbind(-1)
+        a, b = (tensors["fourier"] / numbers.unsqueeze(-1)).unbind(-1)
         return (turned.cos() * a + turned.sin() * b).sum(-1)
 
 
