@@ -70,7 +70,7 @@ class Decomposed:
 
     @functools.cached_property
     def bonds(self) -> list[Bond]:
-        """Every bond before any cut, with its singular values and entropy."""
+        """Every bond as decomposed, with its singular values and entropy: of the part up to `WIDEST`."""
         return bonds_of(self.cores, self.shape)
 
     @property
