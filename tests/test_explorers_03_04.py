@@ -1,18 +1,24 @@
-"""The explorers of lessons 3 and 4: a control moves what it should, the twin gives the same, nothing lags."""
+"""The explorers of lessons 3 and 4: a control moves what it should, and the twin gives the same."""
 
+import asyncio
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from jupyter_browser import open_lab
+from playwright.sync_api import expect
 
 from qtha_lab import ansatze
 from qtha_lab.analysis.circuit_trace import trace_circuit
 from qtha_lab.analysis.gate_gradients import apart
+from qtha_lab.experiment import Experiment
 from qtha_lab.figures.circuit_state import circuit_state
+from qtha_lab.runs import Status
 from qtha_lab.simulators.program import compile_circuit
-from widgets.circuit_explorer import CircuitExplorer
+from widgets import CircuitExplorer, UpdateExplorer
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+LESSON = Path(__file__).parent.parent / "notebooks" / "03_circuits_and_ansatze.ipynb"
 
 
 def bars(explorer, number):
@@ -72,3 +78,110 @@ def test_turning_an_angle_compiles_nothing_anew():
     before = [cached.cache_info().misses for cached in (apart, compile_circuit)]
     explorer.turn("p4", 0.2)
     assert [cached.cache_info().misses for cached in (apart, compile_circuit)] == before
+
+
+class RecordedRun:
+    """A run as the explorer sees one, whose events arrive when the test lets them."""
+
+    def __init__(self, method, events=()):
+        self.id, self.told = method, list(events)
+        self.experiment = Experiment(method=method)
+        self.ended = False
+
+    def events(self, offset=0):
+        return self.told[offset:], len(self.told)
+
+    def status(self):
+        return Status("finished" if self.ended else "running", len(self.told), 10)
+
+
+def spectrum(step, **layers):
+    return {"kind": "spectrum", "step": step, "layers": layers}
+
+
+def two_runs():
+    lora = RecordedRun("lora(r=2)", [spectrum(0, q=[0.0, 0.0], v=[0.0, 0.0])])
+    return lora, RecordedRun("qtha(r=2)", [spectrum(0, q=[0.0, 0.0], v=[0.0, 0.0])])
+
+
+def test_updates_appear_as_they_are_recorded_and_the_newest_step_is_shown():
+    lora, qtha = two_runs()
+    explorer = UpdateExplorer([lora, qtha])
+    lora.told.append(spectrum(5, q=[2.0, 1.0], v=[3.0, 1.0]))
+    asyncio.run(explorer.tick())
+    assert explorer.step.value == 5
+    assert explorer.decay.figure.table.rows == (
+        ("lora(r=2)", 1, 2.0), ("lora(r=2)", 2, 1.0), ("qtha(r=2)", 1, 0.0), ("qtha(r=2)", 2, 0.0),
+    )  # fmt: skip
+    explorer.layer.value = "v"
+    assert "the largest 3" in explorer.sides.figure.alt
+
+
+def test_a_step_that_was_chosen_stays_while_more_arrive():
+    lora, qtha = two_runs()
+    lora.told.append(spectrum(5, q=[2.0, 1.0]))
+    explorer = UpdateExplorer([lora, qtha])
+    explorer.step.value = 0
+    lora.told.append(spectrum(10, q=[4.0, 1.0]))
+    asyncio.run(explorer.tick())
+    assert explorer.step.options == (0, 5, 10)
+    assert explorer.step.value == 0
+
+
+def test_what_a_resumed_run_does_again_replaces_what_it_did():
+    lora, qtha = two_runs()
+    lora.told += [spectrum(5, q=[2.0, 1.0]), {"kind": "status", "state": "running", "step": 3}]
+    explorer = UpdateExplorer([lora, qtha])
+    assert explorer.histories("q")["lora(r=2)"] == ([0], [[0.0, 0.0]])
+
+
+def test_following_ends_with_the_runs_and_counts_no_event_twice():
+    runs = two_runs()
+    explorer = UpdateExplorer(runs)
+    for run in runs:
+        run.told.append(spectrum(5, q=[2.0, 1.0]))
+        run.ended = True
+
+    async def both():
+        await asyncio.gather(explorer.follow(), explorer.follow())
+
+    asyncio.run(both())
+    assert explorer.events["lora(r=2)"] == runs[0].told
+    assert "finished" in explorer.state.value
+
+
+def test_runs_that_recorded_nothing_yet_show_empty_panels():
+    explorer = UpdateExplorer([RecordedRun("lora(r=2)"), RecordedRun("lora(r=2)")])
+    assert "0 recorded yet" in explorer.sides.figure.alt
+    assert explorer.layer.options == ()
+
+
+# Rounded heights of the last ⟨Z⟩ bars on the page, as plotly holds them.
+MEANS = """() => {
+    const plot = document.querySelector('.qtha-circuit-explorer .qtha-plot .js-plotly-plot');
+    const heights = plot?.data?.[2]?.y;
+    return heights ? Array.from(heights).map(h => h.toFixed(3)).join(' ') : '';
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_in_a_browser_a_turned_angle_moves_the_figure(tmp_path):
+    notebook, home = tmp_path / LESSON.name, tmp_path / "lab"
+    home.mkdir()
+    shutil.copy(LESSON, notebook)
+    with open_lab(notebook, home, QTHA_LAB_PROFILE="ci") as lab:
+        lab.menu("Run", "Run All Cells")
+        panel = lab.page.locator(".qtha-circuit-explorer")
+        lab.page.wait_for_function(f"() => ({MEANS})() !== ''")
+        lab.wait_idle()
+        before = lab.page.evaluate(MEANS)
+        handle = panel.locator(".noUi-handle").last  # the angle; the others count qubits and layers
+        handle.focus()
+        for _ in range(30):
+            lab.page.keyboard.press("ArrowRight")
+        lab.page.wait_for_function(f"() => ({MEANS})() !== '{before}'")
+        expect(panel.locator(".qtha-said", has_text="4 qubits: ")).to_be_visible()
+        panel.get_by_role("button", name="All zero").click()
+        lab.page.wait_for_function(f"() => ({MEANS})() === '1.000 1.000 1.000 1.000'")
+        assert lab.complaints == []

@@ -11,6 +11,7 @@ _HOME = {
     "LivePlot": "live",
     "MpoExplorer": "mpo_explorer",
     "SpectrumExplorer": "spectrum_explorer",
+    "UpdateExplorer": "update_explorer",
     "Watch": "watch",
     "Workbench": "workbench",
 }

@@ -1,0 +1,141 @@
+"""Singular values of several updates over training, a panel an update, all on one scale.
+
+Takes values that were recorded elsewhere; which part of an update they are of is named by the caller.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from qtha_lab.figures import theme as themes
+from qtha_lab.figures import ticks
+from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.look import Look
+from qtha_lab.figures.registry import figure_function
+from qtha_lab.figures.table import Table
+
+FLOOR = 1e-6  # of the largest of all; what is smaller is rounding, or zero
+FAINTEST = 0.35
+History = tuple[Sequence[int], Sequence[Sequence[float]]]
+
+
+def _example() -> dict:
+    steps = np.arange(0, 101, 10)
+    grown = 1 - np.exp(-steps / 40)
+    return {
+        "histories": {
+            "lora(r=4)": (steps, np.outer(grown, 0.5 ** np.arange(4))),
+            "qtha(r=4)": (steps, np.outer(grown**2, 0.3 ** np.arange(4))),
+        },
+        "of": "linear path of v_proj, layer 0",
+        "step": 60,
+    }
+
+
+@figure_function(example=_example)
+def updates_side_by_side(
+    histories: Mapping[str, History],
+    of: str = "ΔW",
+    step: int | None = None,
+    theme: str = "light",
+) -> Figure:
+    """Every singular value as a line over the steps, the largest in the fullest colour.
+
+    Args:
+        histories: By label: the steps, and the singular values at each, (steps, index).
+        of: What they are the singular values of.
+        step: A step to mark.
+
+    Example:
+        >>> updates_side_by_side({"lora": ([0, 5], [[0.0, 0.0], [2.0, 1.0]])}).alt
+        'Singular values of ΔW: lora has 2 above zero at step 5, the largest 2.'
+    """
+    read = {
+        label: (np.asarray(steps), np.asarray(values, dtype=float))
+        for label, (steps, values) in histories.items()
+    }
+    read = {label: one for label, one in read.items() if one[1].size}
+    floor = FLOOR * max((values.max() for _, values in read.values()), default=0.0)
+    said = "; ".join(f"{k} {_told(*one, floor)}" for k, one in read.items()) or "0 recorded yet"
+    caption = (
+        f"Singular values of {of} over training, one line each, the largest in the fullest colour; zeros are "
+        "left out. All panels share one scale. How large a value is does not say whether it helps, and a part "
+        "of the update that depends on the token is not in a matrix at all."
+    )
+    rows = [
+        (label, s, i, v)
+        for label, (steps, values) in read.items()
+        for s, row in zip(steps, values, strict=True)
+        for i, v in enumerate(row, start=1)
+    ]
+    table = Table(("method", "step", "index", "singular_value"), rows)
+    draw = functools.partial(_draw, read, floor, step)
+    return Figure(
+        "updates_side_by_side", draw, caption, f"Singular values of {of}: {said}.", table, theme
+    )
+
+
+def _told(steps: np.ndarray, values: np.ndarray, floor: float) -> str:
+    last = values[-1]
+    count = int((last > floor).sum())
+    return f"has {count} above zero at step {steps[-1]}, the largest {last.max():.2g}"
+
+
+def _draw(read: dict, floor: float, step: int | None, look: Look) -> go.Figure:
+    figure = go.Figure(layout=_panels(read, look))
+    for number, (label, (steps, values)) in enumerate(read.items(), start=1):
+        style = themes.method_style(label)
+        key = "" if number == 1 else str(number)
+        place = {"xaxis": f"x{key}", "yaxis": f"y{key}"}
+        for index, line in enumerate(values.T):
+            share = 1 - (1 - FAINTEST) * index / max(1, values.shape[1] - 1)
+            color = themes.faint(style["color"], round(share, 3))
+            said = f"{label}<br>step %{{x}}: σ{index + 1} = %{{y:.3g}}<extra></extra>"
+            figure.add_scatter(
+                x=steps, y=np.where(line > floor, line, np.nan), mode="lines+markers", **place,
+                line={"color": color, "dash": style["dash"], "width": look.line},
+                marker={"color": color, "symbol": style["symbol"], "size": 0.6 * look.marker},
+                hovertemplate=said,
+            )  # fmt: skip
+    shown = [v for _, values in read.values() for v in values.flat if v > floor]
+    figure.update_yaxes(**ticks.log_axis(shown))
+    if step is not None and read:
+        line = {"dash": "dot", "width": look.line, "color": look.inks.text}
+        for number in range(1, len(read) + 1):
+            key = "" if number == 1 else str(number)
+            place = {"xref": f"x{key}", "yref": f"y{key} domain", "y0": 0, "y1": 1}
+            figure.add_shape(type="line", x0=step, x1=step, line=line, **place)
+    return figure
+
+
+def _panels(read: dict, look: Look) -> dict:
+    """Panels beside each other, below each other where the page is narrow, each under its name."""
+    count = max(1, len(read))
+    room = (1 if look.narrow else 0.85 / count) * (look.width - 5 * look.font)
+    names = [look.wrap(label, room) for label in read]
+    lines = max((name.count("<br>") for name in names), default=0)
+    layout = {
+        "showlegend": False,
+        "annotations": [],
+        "margin": {"t": (2.2 + 1.3 * lines) * look.font},
+    }
+    if look.narrow:
+        layout["height"] = min(0.62 * count, 1.4) * look.width
+    for number in range(count):
+        key = "" if number == 0 else str(number + 1)
+        gap = 0.3 / count if look.narrow else 0.12 / count
+        start, end = number / count + gap / 2, (number + 1) / count - gap / 2
+        if not look.narrow:
+            start, end = number / count + gap * number / count, (number + 1) / count - gap
+        along, up = ([0, 1], [1 - end, 1 - start]) if look.narrow else ([start, end], [0, 1])
+        layout[f"xaxis{key}"] = {"domain": along, "anchor": f"y{key}", "title": "step"}
+        title = "singular value σ" if number == 0 or look.narrow else ""
+        layout[f"yaxis{key}"] = {"domain": up, "anchor": f"x{key}", "title": title}
+        if number < len(read):
+            name = {"text": names[number], "showarrow": False, "font": {"size": look.font}}
+            name["align"] = "left"
+            place = {"x": along[0], "xanchor": "left", "y": up[1], "yanchor": "bottom"}
+            layout["annotations"].append({**name, **place, "xref": "paper", "yref": "paper"})
+    return layout

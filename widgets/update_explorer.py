@@ -1,0 +1,145 @@
+"""The updates of several runs side by side, live while they train: every layer, every recorded step.
+
+Reads the "spectrum" events of run directories (the linear path of each update); starts and stops nothing.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+import ipywidgets as ipw
+
+from qtha_lab.compare import reading
+from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.side_by_side import updates_side_by_side
+from qtha_lab.figures.spectra import singular_values
+from qtha_lab.rundir.events import history
+from widgets import look
+from widgets.live import TICK_SECONDS
+from widgets.loop import Background
+from widgets.redraw import Redrawn
+
+
+class UpdateExplorer:
+    """Shows itself and follows its runs; `await explorer.follow()` waits for their end.
+
+    A run is anything with `id`, `experiment`, `events(offset)` and `status()`, launched with
+    `spectrum_every` above 0. Without the panel the same is
+
+        updates_side_by_side(explorer.histories("…q_proj"))
+
+    Args:
+        runs: At most four are readable beside each other.
+    """
+
+    def __init__(self, runs: Iterable):
+        self.runs = list(runs)
+        self.events: dict[str, list[dict]] = {run.id: [] for run in self.runs}
+        self.offsets = dict.fromkeys(self.events, 0)
+        self.layer = ipw.Dropdown(description="layer", layout={"width": "400px"})
+        self.step = ipw.SelectionSlider(
+            description="step", options=[0], continuous_update=True, layout={"width": "420px"}
+        )
+        self.state = look.text("", "qtha-said")
+        self.background = Background(self._tell_error)
+        for run in self.runs:
+            self.take(run.id, self.offsets[run.id], *run.events(0))
+        self._offer()
+        self.sides, self.decay = Redrawn(self._sides()), Redrawn(self._decay())
+        for control in (self.layer, self.step):
+            control.observe(lambda _: self.offering or self.draw(), "value")
+        controls = look.row(self.layer, self.step)
+        pictures = (self.sides.panel, self.decay.panel)
+        self.panel = look.column(look.style_sheet(), controls, self.state, *pictures)
+        self.panel.add_class("qtha-update-explorer")
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self.panel)
+        self.background.start("follow", self.follow)
+
+    def take(self, run_id: str, offset: int, news: list[dict], ahead: int) -> bool:
+        """Take in what was read from an offset, unless somebody else did; tell if spectra came."""
+        if self.offsets[run_id] != offset:
+            return False
+        self.events[run_id] = history([*self.events[run_id], *news])
+        self.offsets[run_id] = ahead
+        return any(event["kind"] == "spectrum" for event in news)
+
+    def spectra(self) -> dict[str, dict[str, reading.Spectrum]]:
+        """All that was recorded so far, by label and layer."""
+        return {self._label(run): reading.spectra(self.events[run.id]) for run in self.runs}
+
+    def histories(self, layer: str) -> dict[str, tuple[list[int], list[list[float]]]]:
+        """Steps and singular values of each run at a layer."""
+        found = {label: layers.get(layer) for label, layers in self.spectra().items()}
+        return {label: (one.steps, one.values) for label, one in found.items() if one is not None}
+
+    def at(self, layer: str, step: int) -> dict[str, list[float]]:
+        """Each run's singular values at a step, or at its last record before it."""
+        found = {}
+        for label, (steps, values) in self.histories(layer).items():
+            before = [row for s, row in zip(steps, values, strict=True) if s <= step]
+            if before:
+                found[label] = before[-1]
+        return found
+
+    async def tick(self) -> None:
+        """Read what is new of every run, off the loop, and draw it."""
+        came = False
+        for run in self.runs:
+            offset = self.offsets[run.id]
+            came |= self.take(run.id, offset, *await asyncio.to_thread(run.events, offset))
+        if came:
+            self._offer()
+            self.draw()
+
+    async def follow(self) -> None:
+        """Draw at most twice a second, until every run has ended."""
+        while True:
+            statuses = [await asyncio.to_thread(run.status) for run in self.runs]
+            await self.tick()
+            told = zip(map(self._label, self.runs), statuses, strict=True)
+            self.state.value = look.lines(
+                f"{k}: {s.state}, step {s.step} of {s.steps}" for k, s in told
+            )
+            if all(status.ended for status in statuses):
+                return
+            await asyncio.sleep(TICK_SECONDS)
+
+    def draw(self) -> None:
+        """Draw the chosen layer, and its chosen step."""
+        self.sides.show(self._sides())
+        self.decay.show(self._decay())
+
+    def _label(self, run) -> str:
+        label, seed = run.experiment.method.label, run.experiment.seed
+        same = [r for r in self.runs if r.experiment.method.label == label]
+        return label if len(same) == 1 else f"{label} seed {seed}"
+
+    def _sides(self) -> Figure:
+        of = f"the linear path of {self.layer.value or 'any layer'}"
+        return updates_side_by_side(self.histories(self.layer.value), of, self.step.value)
+
+    def _decay(self) -> Figure:
+        layer, step = self.layer.value, self.step.value
+        return singular_values(self.at(layer, step), of=f"the linear path at step {step}")
+
+    def _offer(self) -> None:
+        """Layers and steps recorded so far; a slider that was at the newest step stays there."""
+        recorded = [one for layers in self.spectra().values() for one in layers.values()]
+        layers = list(dict.fromkeys(one.layer for one in recorded))
+        steps = sorted({step for one in recorded for step in one.steps}) or [0]
+        newest = self.step.value == self.step.options[-1]
+        layer, step = self.layer.value, self.step.value
+        self.offering = True  # what is set here must not draw
+        if tuple(layers) != tuple(self.layer.options):
+            self.layer.options = layers
+            self.layer.value = layer if layer in layers else next(iter(layers), None)
+        if tuple(steps) != tuple(self.step.options):
+            self.step.options = steps
+            self.step.value = steps[-1] if newest or step not in steps else step
+        self.offering = False
+
+    def _tell_error(self, wrong: Exception) -> None:
+        self.state.value = look.lines([str(wrong)])
