@@ -1,5 +1,6 @@
 # make lab    set up and open the workbench      make lab PORT=8890 OPEN=0 on a server
 # make test   set up and run every test
+# make peft-matrix   PEFT's own tests over our methods (some minutes)      make peft-matrix K='delete or merge'
 # make figures   the figures of the recorded runs, into out/figures      make figures RUNS=out/mine
 # make peers  environments of other simulators, for the benchmark
 # make bench  all simulators, ours and others, on the QTHA circuit (some ten minutes)
@@ -13,7 +14,7 @@ STAMP  := $(VENV)/.installed
 BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
 ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test figures install lint format constraints peers bench clean
+.PHONY: lab test peft-matrix figures install lint format constraints peers bench clean
 
 install: $(STAMP)
 
@@ -32,6 +33,9 @@ test: install
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+peft-matrix: install
+	$(BIN)/python tests/peft_matrix $(if $(K),-k "$(K)")
 
 figures: install
 	$(BIN)/qtha-lab figures $(RUNS) --out out/figures --formats pdf,svg,png,html,csv,tex

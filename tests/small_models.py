@@ -1,18 +1,39 @@
 """Tiny models with random weights, one for each shape of layer an adapter meets; no test."""
 
+from types import SimpleNamespace
+
 import torch
+from peft import PeftModel
+from torch import nn
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
+    BertModel,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    Siglip2Config,
+    Siglip2ForImageClassification,
+    T5Config,
+    T5ForConditionalGeneration,
 )
 
 TOKENS = torch.tensor([[5, 11, 3, 40, 7, 2], [9, 1, 1, 30, 22, 4]])
-# Where adapters go: grouped key/value heads (32 → 16), Conv1D (32 → 96), plain square layers.
-TARGETS = {"llama": ["q_proj", "v_proj"], "gpt2": ["c_attn"], "bert": ["query", "value"]}
+# 2 images of 2 × 3 patches of 2 × 2 pixels in 3 colours, flat as the vision transformer reads them.
+PATCHES = torch.randn(2, 6, 12, generator=torch.Generator().manual_seed(0))
+NUMBERS = torch.randn(5, 10, generator=torch.Generator().manual_seed(0))
+# Where adapters go: grouped key/value heads (32 → 16), Conv1D (32 → 96), plain square layers,
+# attention inside and across an encoder and a decoder (32 → 24), and layers outside of any attention.
+TARGETS = {
+    "llama": ["q_proj", "v_proj"],
+    "gpt2": ["c_attn"],
+    "bert": ["query", "value"],
+    "minilm": ["query", "value"],
+    "t5": ["q", "v"],
+    "vision": ["q_proj", "v_proj"],
+    "mlp": ["widen", "narrow"],
+}
 
 
 def make(name: str, dtype: torch.dtype = torch.float32):
@@ -21,6 +42,48 @@ def make(name: str, dtype: torch.dtype = torch.float32):
     with torch.device("cpu"):
         model = _MAKERS[name]()
     return model.to(dtype).eval()
+
+
+def inputs(model, tokens: torch.Tensor = TOKENS) -> dict[str, torch.Tensor]:
+    """What a model of this file (adapted or not) reads."""
+    while isinstance(model, PeftModel):
+        model = model.get_base_model()
+    if isinstance(model, Mlp):
+        return {"numbers": NUMBERS}
+    if isinstance(model, Siglip2ForImageClassification):
+        return {
+            "pixel_values": PATCHES,
+            "pixel_attention_mask": torch.ones(2, 6, dtype=torch.long),
+            "spatial_shapes": torch.tensor([[2, 3], [2, 3]]),
+        }
+    if isinstance(model, T5ForConditionalGeneration):
+        return {"input_ids": tokens, "decoder_input_ids": tokens}
+    return {"input_ids": tokens}
+
+
+def run(model, tokens: torch.Tensor = TOKENS) -> torch.Tensor:
+    """What the model says: logits, or the last hidden states of one without a head."""
+    said = model(**inputs(model, tokens))
+    return said.logits if hasattr(said, "logits") else said.last_hidden_state
+
+
+def logits(model, tokens: torch.Tensor = TOKENS) -> torch.Tensor:
+    """What the model says, without gradients."""
+    with torch.no_grad():
+        return run(model, tokens)
+
+
+class Mlp(nn.Module):
+    """Three linear layers without a config, 10 → 24 → 16 → 3."""
+
+    def __init__(self):
+        super().__init__()
+        self.widen, self.narrow = nn.Linear(10, 24), nn.Linear(24, 16, bias=False)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, numbers: torch.Tensor) -> SimpleNamespace:
+        hidden = self.widen(numbers.to(self.head.weight.dtype)).tanh()
+        return SimpleNamespace(logits=self.head(self.narrow(hidden).tanh()))
 
 
 def _llama():
@@ -42,20 +105,38 @@ def _gpt2():
     )  # fmt: skip
 
 
-def _bert():
-    return BertForSequenceClassification(
-        BertConfig(
-            vocab_size=48, hidden_size=32, intermediate_size=40, num_hidden_layers=2,
-            num_attention_heads=4, max_position_embeddings=32, num_labels=3,
-            hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+def _bert_config():
+    return BertConfig(
+        vocab_size=48, hidden_size=32, intermediate_size=40, num_hidden_layers=2,
+        num_attention_heads=4, max_position_embeddings=32, num_labels=3,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )  # fmt: skip
+
+
+def _t5():
+    return T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=48, d_model=32, d_kv=6, d_ff=40, num_layers=2, num_heads=4,
+            decoder_start_token_id=0, pad_token_id=0, eos_token_id=1, dropout_rate=0.0,
         )
     )  # fmt: skip
 
 
-_MAKERS = {"llama": _llama, "gpt2": _gpt2, "bert": _bert}
+def _vision():
+    """A vision transformer that cuts its patches by a linear layer, so that it has no convolution."""
+    tower = {
+        "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "patch_size": 2, "num_channels": 3, "num_patches": 9, "vision_use_head": False,
+    }  # fmt: skip
+    return Siglip2ForImageClassification(Siglip2Config(vision_config=tower, num_labels=3))
 
 
-def logits(model, tokens: torch.Tensor = TOKENS) -> torch.Tensor:
-    """What the model says of the tokens, without gradients."""
-    with torch.no_grad():
-        return model(input_ids=tokens).logits
+_MAKERS = {
+    "llama": _llama,
+    "gpt2": _gpt2,
+    "bert": lambda: BertForSequenceClassification(_bert_config()),
+    "minilm": lambda: BertModel(_bert_config()),
+    "t5": _t5,
+    "vision": _vision,
+    "mlp": Mlp,
+}

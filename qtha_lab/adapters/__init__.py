@@ -15,6 +15,7 @@ from qtha_lab.adapters.method import Change, Layer, Method, TensorSpec
 from qtha_lab.adapters.peft_bridge import AdapterConfig, method
 from qtha_lab.adapters.qtha import QthaConfig
 from qtha_lab.adapters.registry import discover, get_method, method_names, method_of
+from qtha_lab.adapters.weighing import weigh
 
 discover()
 
@@ -35,4 +36,5 @@ __all__ = [
     "method_names",
     "method_of",
     "size_warning",
+    "weigh",
 ]

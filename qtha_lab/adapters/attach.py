@@ -13,8 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict
-from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft import (
+    PeftConfig,
+    PeftMixedModel,
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+)
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPING
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import load_peft_weights
 from peft.utils.other import AuxiliaryTrainingWrapper
@@ -30,12 +36,44 @@ from qtha_lab.settings import nearest, unknown
 def add_adapter(model: nn.Module, peft_config: PeftConfig, name: str = "default") -> PeftModel:
     """`get_peft_model`, after checks that name what is wrong and what there is instead.
 
+    A PeftModel gets one more adapter of its own method, which is not active until `set_adapter`.
+
     Raises:
-        ValueError: If the targets match nothing, or the method cannot adapt them.
+        ValueError: If the targets match nothing, the method cannot adapt them, the name is taken or
+            would be confused, or the model holds adapters of another method.
     """
     check_targets(model, peft_config.target_modules)
+    _check_name(name, peft_config)
+    if isinstance(model, PeftModel | PeftMixedModel):
+        _check_beside(model, peft_config, name)
+        with _in_one_sentence(peft_config):
+            model.add_adapter(name, peft_config)
+        return model
     with _in_one_sentence(peft_config):
         return get_peft_model(model, peft_config, adapter_name=name)
+
+
+def _check_name(name: str, peft_config: PeftConfig) -> None:
+    """Names that PEFT only warns of, and then loses the tensors of."""
+    prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(peft_config.peft_type, "")
+    if name in prefix or "." in name:
+        raise ValueError(
+            f"adapter name {name!r} would be confused with the tensor names '{prefix}…': "
+            f"choose a name without a dot that is no part of {prefix!r}"
+        )
+
+
+def _check_beside(model: PeftModel | PeftMixedModel, peft_config: PeftConfig, name: str) -> None:
+    held = {config.peft_type.value.lower() for config in model.peft_config.values()}
+    wanted = peft_config.peft_type.value.lower()
+    if isinstance(model, PeftMixedModel) or held != {wanted}:
+        raise ValueError(
+            f"a {type(model).__name__} with {', '.join(sorted(held))} cannot take {wanted} beside it: "
+            "put both on the transformers model itself, model.add_adapter(config, adapter_name) for "
+            "each, then model.set_adapter([names])"
+        )
+    if name in model.peft_config:
+        raise ValueError(f"the model has an adapter {name!r} already: choose another name")
 
 
 def check_targets(model: nn.Module, target_modules: Any) -> None:

@@ -107,7 +107,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
     """A linear layer with adapters of one method of ours beside it."""
 
     prefix: ClassVar[str]
-    other_param_names: tuple[str, ...] = ("changes", "dropouts")
+    other_param_names: tuple[str, ...] = ("changes", "dropouts", "factors")
 
     def __init__(self, base_layer: nn.Module, adapter_name: str, config, layer: Layer, **quantised):
         super().__init__()
@@ -118,6 +118,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         self.tensor_names: dict[str, str] = {}  # of what holds them, by the attribute's name
         self.changes: dict[str, Change] = {}
         self.dropouts: dict[str, float] = {}
+        self.factors: dict[str, float] = {}  # of the changes, 1 unless weighed; never saved
         self._disable_adapters = False
         self.merged_adapters = []
         self._weight_before: Tensor | None = None  # while adapters are merged
@@ -144,6 +145,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             held[adapter_name] = nn.Parameter(start) if spec.trainable else start
         self.changes[adapter_name] = change
         self.dropouts[adapter_name] = config.dropout
+        self.factors[adapter_name] = 1.0
         tensors = self.adapter_tensors(adapter_name)
         if not any(tensor.is_meta for tensor in tensors.values()):
             with torch.no_grad():
@@ -169,6 +171,11 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
     def adapter_tensors(self, adapter_name: str) -> dict[str, Tensor]:
         """The tensors of an adapter by the names its method gave them."""
         return {name: held[adapter_name] for name, held in self._holders(adapter_name).items()}
+
+    def set_scale(self, adapter: str, scale: float) -> None:
+        """Multiply an adapter's change by a factor (not on top of an earlier one), as LoRA's does."""
+        if adapter in self.factors:
+            self.factors[adapter] = float(scale)
 
     def cast_adapter(self, adapter_name: str, dtype: torch.dtype) -> None:
         """Keep an adapter's tensors in another precision."""
@@ -210,18 +217,22 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                 tensors = {k: t if t.dtype == dtype else t.to(dtype) for k, t in tensors.items()}
                 rate = self.dropouts[name]
                 dropped = nn.functional.dropout(x, rate) if rate and self.training else x
-                delta = self.changes[name].delta(tensors, dropped)
+                delta = self._weighed(name, self.changes[name].delta(tensors, dropped))
                 total = delta if total is None else total + delta
             return total
 
+    def _weighed(self, name: str, change: Tensor) -> Tensor:
+        return change if self.factors[name] == 1 else change * self.factors[name]
+
     @torch.no_grad()
     def delta_weight(self, adapter: str) -> Tensor:
-        """The change of weight of a linear adapter, (out_features, in_features)."""
+        """The change of weight of a linear adapter, times its factor, (out_features, in_features)."""
         self._refuse_unless_linear(adapter)
         tensors = self.adapter_tensors(adapter)
         dtype = _island(*(tensor.dtype for tensor in tensors.values()))
         with _no_autocast(self._home()[0].type):
-            return self.changes[adapter].delta_weight({k: t.to(dtype) for k, t in tensors.items()})
+            tensors = {k: t.to(dtype) for k, t in tensors.items()}
+            return self._weighed(adapter, self.changes[adapter].delta_weight(tensors))
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """PEFT's name for the change of weight, laid out as the base weight is."""
