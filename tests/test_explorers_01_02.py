@@ -66,6 +66,14 @@ def test_the_run_brings_its_own_steps_and_keeps_the_layer(spectra):
     assert steps == {0, 10, 20}
 
 
+def test_leading_values_only_are_drawn_and_ranks_are_of_all():
+    explorer = SpectrumExplorer({"full": events(40)})
+    assert len(drawn(explorer)["full"]) == 16
+    assert "<td>full</td><td>40</td>" in explorer.ranks.value
+    explorer.most.value = None
+    assert len(drawn(explorer)["full"]) == 40
+
+
 def test_ranks_are_those_of_the_values(spectra):
     assert "<td>lora(r=8)</td><td>8</td>" in spectra.ranks.value
     assert "<td>1.25</td>" in spectra.ranks.value  # stable rank of (1, 1/2): 1 + 1/4

@@ -3,6 +3,7 @@
 Values come from `analysis.snapshot`, pictures from `figures.spectra`; this ties them to three controls.
 """
 
+import bisect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ RANKS = {
     "stable": lambda s: f"{s.stable_rank:.2f}",
     "‖ΔW‖": lambda s: f"{s.norm:.3g}",
 }
+LEADING = (("16", 16), ("64", 64), ("all", None))
 
 
 class SpectrumExplorer:
@@ -45,11 +47,11 @@ class SpectrumExplorer:
         read = {label: reading.spectra(_events(source)) for label, source in sources.items()}
         self.records = {label: layers for label, layers in read.items() if layers}
         if not self.records:
-            raise ValueError(
-                f"none of {len(read)} sources holds spectra: set spectrum_every above 0"
-            )
+            wanted = "set spectrum_every above 0"
+            raise ValueError(f"none of {len(read)} sources holds spectra: {wanted}")
         self.run = ipw.Dropdown(description="run", options=list(self.records))
         self.layer = ipw.Dropdown(description="layer", layout={"width": "380px"})
+        self.most = ipw.Dropdown(description="leading", options=LEADING, layout={"width": "170px"})
         self.step = ipw.SelectionSlider(description="step", options=[0], layout={"width": "380px"})
         self.ranks = look.text("", "qtha-table")
         self.twin = look.text("", "qtha-code")
@@ -57,15 +59,12 @@ class SpectrumExplorer:
         self._offer_steps()
         self.run.observe(self._run_picked, "value")
         self.layer.observe(self._layer_picked, "value")
-        self.step.observe(lambda _: self.draw_step(), "value")
+        for control in (self.step, self.most):
+            control.observe(lambda _: self.draw_step(), "value")
         self.decay, self.history = Redrawn(self._decay()), Redrawn(self._history())
         self.panel = look.column(
-            look.style_sheet(),
-            look.row(self.run, self.layer, self.step),
-            self.ranks,
-            self.decay.panel,
-            self.history.panel,
-            self.twin,
+            *(look.style_sheet(), look.row(self.run, self.layer, self.step, self.most), self.ranks),
+            *(self.decay.panel, self.history.panel, self.twin),
             css="qtha-explorer",
         )
         self._tell()
@@ -77,31 +76,26 @@ class SpectrumExplorer:
 
     @property
     def shown(self) -> dict[str, list[float]]:
-        """The singular values that are drawn, by run: at the step, or the last one before it."""
-        found = {}
-        for label, layers in self.records.items():
-            one = layers.get(self.layer.value)
-            earlier = [
-                k for k, step in enumerate(one.steps if one else ()) if step <= self.step.value
-            ]
-            if earlier:
-                found[label] = one.values[earlier[-1]]
-        return found
+        """All singular values, by run: at the step, or the last one before it."""
+        layer, step = self.layer.value, self.step.value
+        there = {label: layers[layer] for label, layers in self.records.items() if layer in layers}
+        last = {label: bisect.bisect_right(one.steps, step) - 1 for label, one in there.items()}
+        return {label: there[label].values[at] for label, at in last.items() if at >= 0}
 
     @property
     def code(self) -> str:
         """The line that draws the same without this panel."""
-        values = {label: [float(f"{v:.4g}") for v in one] for label, one in self.shown.items()}
+        leading = self._leading.items()
+        values = {label: [float(f"{v:.4g}") for v in one] for label, one in leading}
         return f"singular_values({values!r}, of={self._of!r})"
+
+    @property
+    def _leading(self) -> dict[str, list[float]]:
+        return {label: one[: self.most.value] for label, one in self.shown.items()}
 
     @property
     def _of(self) -> str:
         return f"ΔW of {self.layer.value}, step {self.step.value}"
-
-    def draw(self) -> None:
-        """Draw the chosen layer's training, and its step."""
-        self.history.show(self._history())
-        self.draw_step()
 
     def draw_step(self) -> None:
         """Draw the spectra at the chosen step, one line a run."""
@@ -109,7 +103,7 @@ class SpectrumExplorer:
         self._tell()
 
     def _decay(self) -> Figure:
-        return singular_values(self.shown, of=self._of)
+        return singular_values(self._leading, of=self._of)
 
     def _history(self) -> Figure:
         label, layer = self.run.value, self.layer.value
@@ -119,16 +113,16 @@ class SpectrumExplorer:
     def _tell(self) -> None:
         """The ranks at the step, and the line that draws it."""
         self.ranks.value = look.table([_ranks(label, one) for label, one in self.shown.items()])
-        self.twin.value = look.code(self.code if len(self.code) < 2000 else self.code[:2000] + " …")
+        self.twin.value = look.code(self.code)
 
     def _run_picked(self, _change) -> None:
-        with self.layer.hold_trait_notifications():
-            self._offer_layers()
+        self._offer_layers()
         self._layer_picked()
 
     def _layer_picked(self, _change=None) -> None:
         self._offer_steps()
-        self.draw()
+        self.history.show(self._history())
+        self.draw_step()
 
     def _offer_layers(self) -> None:
         layers, kept = list(self.records[self.run.value]), self.layer.value

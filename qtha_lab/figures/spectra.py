@@ -138,5 +138,6 @@ def _draw_history(steps: np.ndarray, grid: np.ndarray, look: Look) -> go.Figure:
     )  # fmt: skip
     figure = go.Figure(heat)
     figure.update_xaxes(title_text=labels.axis("step"), showgrid=False)
-    figure.update_yaxes(title_text=labels.axis("index"), showgrid=False, autorange="reversed")
+    whole = {"tick0": 1, "dtick": -(-grid.shape[1] // 8)}  # an index is a whole number
+    figure.update_yaxes(title_text=labels.axis("index"), showgrid=False, autorange="reversed", **whole)  # fmt: skip
     return figure
