@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 import torch
-from peft import LoHaConfig, LoraConfig, get_peft_model
+from peft import LoHaConfig, LoraConfig, PeftModel, get_peft_model
 from small_models import TARGETS, logits, make
 from test_adapters import EXAMPLES, FORMS, adapted, config_of, our_layers, trainable
 from test_conformance import LINEAR, over, two, without_warnings
@@ -258,6 +258,22 @@ def test_a_peft_model_of_another_method_says_which_way_works(mixed):
         adapters.add_adapter(model, config, name="second")
 
 
-def test_names_that_clash_with_a_prefix_of_peft_are_refused_too():
-    with pytest.raises(ValueError, match=r"adapter name 'ora' would be confused .*'lora_"):
+def test_names_that_clash_with_a_prefix_of_peft_are_refused_too(tmp_path):
+    sentence = r"adapter name 'ora' would be confused .*'lora_"
+    with pytest.raises(ValueError, match=sentence):
         adapters.add_adapter(make("llama"), lora(), name="ora")
+    adapters.add_adapter(make("llama"), lora()).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=sentence):
+        adapters.load_adapter(make("llama"), tmp_path, adapter_name="ora")
+
+
+@over(FORMS)
+def test_names_that_clash_are_refused_by_every_path_that_loads(name, example, tmp_path):
+    adapted(name, example, "llama").save_pretrained(tmp_path)
+    sentence = f"adapter name '{name}' would be confused"
+    with pytest.raises(ValueError, match=sentence):
+        adapters.load_adapter(make("llama"), tmp_path, adapter_name=name)
+    with pytest.raises(ValueError, match=sentence):
+        without_warnings(PeftModel.from_pretrained, make("llama"), tmp_path, adapter_name=name)
+    with pytest.raises(ValueError, match=sentence):
+        make("llama").load_adapter(str(tmp_path), adapter_name=name)

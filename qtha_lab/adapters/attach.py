@@ -43,7 +43,7 @@ def add_adapter(model: nn.Module, peft_config: PeftConfig, name: str = "default"
             would be confused, or the model holds adapters of another method.
     """
     check_targets(model, peft_config.target_modules)
-    _check_name(name, peft_config)
+    _check_name(name, peft_config.peft_type)
     if isinstance(model, PeftModel | PeftMixedModel):
         _check_beside(model, peft_config, name)
         with _in_one_sentence(peft_config):
@@ -53,9 +53,9 @@ def add_adapter(model: nn.Module, peft_config: PeftConfig, name: str = "default"
         return get_peft_model(model, peft_config, adapter_name=name)
 
 
-def _check_name(name: str, peft_config: PeftConfig) -> None:
+def _check_name(name: str, peft_type: str) -> None:
     """Names that PEFT only warns of, and then loses the tensors of."""
-    prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(peft_config.peft_type, "")
+    prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(peft_type, "")
     if name in prefix or "." in name:
         raise ValueError(
             f"adapter name {name!r} would be confused with the tensor names '{prefix}…': "
@@ -189,10 +189,11 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
     Raises:
         FileNotFoundError: If there is no adapter in the folder.
         ValueError: If its method or a setting of it is unknown, or tensors are missing, unexpected or of
-            other sizes.
+            other sizes, or the name would be confused with theirs.
     """
-    _check_description(Path(folder))
+    kind = _check_description(Path(folder))
     name = kwargs.get("adapter_name", "default")
+    _check_name(name, kind)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # peft reads it
@@ -213,8 +214,12 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
     return loaded
 
 
-def _check_description(folder: Path) -> None:
-    """Refuse a method or settings that this version cannot rebuild; missing settings take defaults."""
+def _check_description(folder: Path) -> str:
+    """Refuse a method or settings that this version cannot rebuild; missing settings take defaults.
+
+    Returns:
+        The PEFT type of the adapter.
+    """
     file = folder / "adapter_config.json"
     if not file.is_file():
         raise FileNotFoundError(f"no adapter in {folder}: it has no adapter_config.json")
@@ -228,7 +233,7 @@ def _check_description(folder: Path) -> None:
         )
     config_class = PEFT_TYPE_TO_CONFIG_MAPPING[kind]
     if not issubclass(config_class, AdapterConfig):
-        return
+        return kind
     fields = {field.name for field in dataclasses.fields(config_class)}
     strange = {name: value for name, value in saved.items() if name not in fields}
     if strange:
@@ -245,3 +250,4 @@ def _check_description(folder: Path) -> None:
             f"the adapter in {folder} was saved with a setting that qtha-lab {__version__} does not "
             f"take: {problem}"
         ) from problem
+    return kind
