@@ -69,6 +69,7 @@ def test_the_run_brings_its_own_steps_and_keeps_the_layer(spectra):
 def test_leading_values_only_are_drawn_and_ranks_are_of_all():
     explorer = SpectrumExplorer({"full": events(40)})
     assert len(drawn(explorer)["full"]) == 16
+    assert "step 10, 16 leading" in explorer.decay.figure.alt
     assert "<td>full</td><td>40</td>" in explorer.ranks.value
     explorer.most.value = None
     assert len(drawn(explorer)["full"]) == 40

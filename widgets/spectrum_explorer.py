@@ -95,7 +95,9 @@ class SpectrumExplorer:
 
     @property
     def _of(self) -> str:
-        return f"ΔW of {self.layer.value}, step {self.step.value}"
+        cut = any(len(one) > len(self._leading[label]) for label, one in self.shown.items())
+        told = f", {self.most.value} leading" if cut else ""
+        return f"ΔW of {self.layer.value}, step {self.step.value}{told}"
 
     def draw_step(self) -> None:
         """Draw the spectra at the chosen step, one line a run."""
