@@ -14,7 +14,7 @@ from qtha_lab.figures.circuit import circuit_diagram, hover_texts
 from qtha_lab.figures.circuit_state import circuit_state
 from widgets import look
 from widgets.redraw import Redrawn
-from widgets.turned_circuit import TurnedCircuit, rounded
+from widgets.turned_circuit import TurnedCircuit
 
 MOST = 8  # qubits, and layers
 ROWS = 8  # of a long circuit's diagram
@@ -42,9 +42,8 @@ class CircuitExplorer:
         seed: int = 0,
     ):
         self.seed, self.silent = seed, False
-        self.turned = TurnedCircuit(name, n_qubits, n_layers, seed=seed)
-        self.turned.inputs = self.turned.inputs if inputs is None else rounded(inputs)
-        self.turned.params = self.turned.params if params is None else rounded(params)
+        given = {"inputs": inputs, "params": params}
+        self.turned = TurnedCircuit(name, n_qubits, n_layers, seed=seed, **given)
         self._make_controls(name, n_qubits, n_layers)
         self._offer()
         self._run()
@@ -73,8 +72,8 @@ class CircuitExplorer:
         self.ansatz = ipw.Dropdown(options=ansatze.names(), value=name, layout={"width": "180px"})
         self.qubits = ipw.IntSlider(n_qubits, description="qubits", **count)
         self.layers = ipw.IntSlider(n_layers, description="layers", **count)
-        self.reupload = ipw.Checkbox(True, description="data in every layer", indent=False)
-        self.reupload.layout.width = "150px"
+        narrow = {"indent": False, "layout": {"width": "150px"}}
+        self.reupload = ipw.Checkbox(True, description="data in every layer", **narrow)
         self.angle = ipw.Dropdown(description="turn", layout={"width": "160px"})
         self.slider = ipw.FloatSlider(0, min=-pi, max=pi, step=0.01, layout={"width": "320px"})
         self.observable = ipw.Dropdown(description="slopes of", layout={"width": "220px"})

@@ -29,12 +29,21 @@ class TurnedCircuit:
     """
 
     def __init__(
-        self, name: str, n_qubits: int, n_layers: int, reupload: bool = True, seed: int = 0
+        self,
+        name: str,
+        n_qubits: int,
+        n_layers: int,
+        reupload: bool = True,
+        seed: int = 0,
+        inputs: Iterable[float] | None = None,
+        params: Iterable[float] | None = None,
     ):
         self.circuit = ansatze.build(name, n_qubits, n_layers, reupload=reupload)
         self.built = {"name": name, "n_qubits": n_qubits, "n_layers": n_layers}
         self.built["reupload"] = reupload
         self.draw(seed)
+        self.inputs = self.inputs if inputs is None else rounded(inputs)
+        self.params = self.params if params is None else rounded(params)
 
     def draw(self, seed: int) -> None:
         """Other angles."""
