@@ -11,7 +11,7 @@ from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file
 from small_models import TARGETS, logits, make
 
-from qtha_lab.adapters import QthaConfig, add_adapter, load_adapter
+from qtha_lab.adapters import QthaConfig, add_adapter, load_adapter, weigh
 from qtha_lab.sharing import export_lora, write_card
 
 
@@ -70,6 +70,14 @@ def test_a_larger_rank_never_fits_worse_on_the_tokens_of_the_fit(tmp_path):
     model = linear("llama")
     errors = [export_lora(model, text(), r=r, folder=tmp_path / str(r)).error for r in (1, 2, 3)]
     assert errors[0] > errors[1] > errors[2]
+
+
+def test_a_weighed_adapter_is_exported_with_its_weight(tmp_path):
+    model = linear("llama")
+    weigh(model, {"default": 0.25})
+    export_lora(model, text(), r=3, folder=tmp_path)
+    plain = PeftModel.from_pretrained(make("llama"), tmp_path)
+    torch.testing.assert_close(logits(plain), logits(model), atol=1e-4, rtol=1e-3)
 
 
 def test_a_head_trained_beside_it_goes_along(tmp_path):

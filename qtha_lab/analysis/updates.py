@@ -148,14 +148,16 @@ def available_adapters(module: BaseTunerLayer) -> set[str]:
 
 
 def update_of(module: BaseTunerLayer, name: str, adapter: str) -> Update:
-    """The update of an adapter at one layer."""
+    """The update of an adapter at one layer, times its weight where adapters are weighed."""
     sizes = (block_of(f".{name}."), module.in_features, module.out_features)
     if isinstance(module, AdapterLayer):
         change, tensors = module.changes[adapter], _in_float64(module.adapter_tensors(adapter))
         with torch.no_grad():
             factors = change.linear_factors(tensors)
-        linear = change.is_linear(change.config)
-        return Update(name, *sizes, lambda x: change.delta(tensors, x), linear, factors)
+        linear, weight = change.is_linear(change.config), module.factors[adapter]
+        if factors is not None:
+            factors = (weight * factors[0], *factors[1:])
+        return Update(name, *sizes, lambda x: weight * change.delta(tensors, x), linear, factors)
     factors = lora_factors(module, adapter)
     if factors is not None:
         up, down = (factor.detach().to("cpu", torch.float64) for factor in factors)
