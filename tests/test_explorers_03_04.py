@@ -185,3 +185,33 @@ def test_in_a_browser_a_turned_angle_moves_the_figure(tmp_path):
         panel.get_by_role("button", name="All zero").click()
         lab.page.wait_for_function(f"() => ({MEANS})() === '1.000 1.000 1.000 1.000'")
         assert lab.complaints == []
+
+
+# The last recorded values on the page, of every line of the first plot.
+ENDS = """() => {
+    const plot = document.querySelector('.qtha-update-explorer .js-plotly-plot');
+    return (plot?.data ?? []).map(line => Array.from(line.y ?? []).at(-1)).join(' ');
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_in_a_browser_updates_appear_and_another_layer_shows_others(tmp_path):
+    notebook, home = tmp_path / "04_inside_the_update.ipynb", tmp_path / "lab"
+    home.mkdir()
+    shutil.copy(LESSON.with_name(notebook.name), notebook)
+    env = {"QTHA_LAB_PROFILE": "ci", "QTHA_LAB_RUNS": str(tmp_path / "runs")}
+    with open_lab(notebook, home, **env) as lab:
+        lab.menu("Run", "Run All Cells")
+        panel = lab.page.locator(".qtha-update-explorer")
+        expect(panel.locator(".qtha-said", has_text="qtha")).not_to_have_count(0)
+        lab.page.wait_for_function(
+            "() => (document.querySelector('.qtha-update-explorer')?.textContent.match(/: finished/g)"
+            " ?? []).length === 2"
+        )
+        lab.wait_idle()
+        before = lab.page.evaluate(ENDS)
+        assert len(before.split()) == 8  # r = 4 lines a method
+        panel.locator("select").first.select_option("model.layers.5.self_attn.v_proj")
+        lab.page.wait_for_function(f"() => ({ENDS})() !== '{before}'")
+        assert lab.complaints == []
