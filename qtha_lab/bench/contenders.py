@@ -28,6 +28,7 @@ from qtha_lab.simulators import expval_z
 from qtha_lab.simulators.engines import engine_module
 
 WORKER = Path(peers_.__file__).with_name("worker.py")
+TURN_SECONDS = 0.02  # of a turn at least, so that waking a processor does not count; as in `worker`
 PATIENCE = 240.0  # seconds for one answer of a peer; imports and compilation take some
 
 Kind = Literal["forward", "backward"]
@@ -94,10 +95,13 @@ class EngineContender:
         self.arrays["params"] = self.arrays["params"].flatten()
 
     def time(self, kind: Kind) -> float:
-        """Seconds of values alone, or of values and both gradients."""
-        began = time.perf_counter()
-        self._forward() if kind == "forward" else self._backward("grads")
-        return time.perf_counter() - began
+        """Seconds of values alone, or of values and both gradients: the mean over a turn."""
+        calls, began = 0, time.perf_counter()
+        while True:
+            self._forward() if kind == "forward" else self._backward("grads")
+            calls, spent = calls + 1, time.perf_counter() - began
+            if spent >= TURN_SECONDS:
+                return spent / calls
 
     def check(self) -> Found:
         """Values and both gradients, for the sparse output gradients."""

@@ -27,6 +27,7 @@ CACHE_BYTES = 2**19  # of one core, for ψ and λ of a block
 MOST_LANES = 128  # samples a block
 LEAST_BLOCKS = 4  # that a batch is cut into, for as many cores
 KEEP_BYTES = 2**24  # of final states, kept from forward to backward; the others are made again
+LEAST_FLOPS = 2e7  # that make a second thread worth waking: some 0.2 ms of one
 SPARE_BYTES = 2**26  # for such states, held between calls
 
 
@@ -159,8 +160,15 @@ class _Call:
         def work() -> None:
             kernel.walk(*given, _room(size, inputs))
 
-        _share_out(work, min(torch.get_num_threads(), self.n_groups))
+        worth = int(len(inputs) * _flops(tables, groups > 0, layout[1]) / LEAST_FLOPS)
+        _share_out(work, max(1, min(torch.get_num_threads(), self.n_groups, worth)))
         return of_sums, of_phases
+
+
+@functools.lru_cache(maxsize=1024)
+def _flops(tables: Plan, backward: bool, itemsize: int) -> float:
+    """Operations of one sample."""
+    return tables.work(backward, itemsize)[0]
 
 
 _spare: collections.deque[Tensor] = collections.deque()
