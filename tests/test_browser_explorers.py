@@ -1,4 +1,4 @@
-"""The explorer of lesson 2 as a reader uses it: a real JupyterLab, a slider moved, a figure that follows."""
+"""The explorers of lessons 1 and 2 as a reader uses them: a real JupyterLab, a control moved, figures that follow."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,9 @@ import pytest
 from jupyter_browser import open_lab
 from playwright.sync_api import expect
 
-LESSON = Path(__file__).parent.parent / "notebooks" / "02_mpo_and_bond_dimension.ipynb"
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+LESSON_1 = NOTEBOOKS / "01_lora_and_rank.ipynb"
+LESSON = NOTEBOOKS / "02_mpo_and_bond_dimension.ipynb"
 # The ring on the error plot, and the numbers at the bonds of the chain, as plotly holds them.
 RING = """() => {
     const plots = [...document.querySelectorAll('.qtha-explorer .js-plotly-plot')];
@@ -16,6 +18,37 @@ RING = """() => {
 }"""
 CHAIN = """() => [...document.querySelectorAll('.qtha-explorer .js-plotly-plot .textpoint text')]
     .map(one => one.textContent)"""
+
+# Every line of every figure of the explorer, as plotly holds it.
+DRAWN = """() => JSON.stringify([...document.querySelectorAll('.qtha-explorer .js-plotly-plot')]
+    .flatMap(p => (p.data ?? []).map(t => [t.name, [...(t.y ?? [])]])))"""
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_another_step_and_another_layer_draw_other_spectra(tmp_path):
+    notebook = Path(shutil.copy(LESSON_1, tmp_path))
+    home = tmp_path / "lab"
+    home.mkdir()
+    with open_lab(notebook, home, size=(1400, 1800), QTHA_LAB_PROFILE="ci") as lab:
+        page = lab.page
+        lab.menu("Run", "Run All Cells")
+        explorer = page.locator(".qtha-explorer").first
+        handle = explorer.locator(".noUi-handle").first
+        handle.scroll_into_view_if_needed(timeout=120_000)
+        expect(explorer.locator(".qtha-table td").first).to_be_visible()
+        page.wait_for_function(f"() => JSON.parse(({DRAWN})()).length > 1")
+
+        before = page.evaluate(DRAWN)
+        handle.focus()
+        page.keyboard.press("ArrowLeft")  # the record before the last
+        page.wait_for_function("before => (" + DRAWN + ")() !== before", arg=before)
+
+        before = page.evaluate(DRAWN)
+        explorer.locator("select").nth(1).select_option(index=1)
+        page.wait_for_function("before => (" + DRAWN + ")() !== before", arg=before)
+        assert lab.errors() == []
+        assert lab.complaints == []
 
 
 @pytest.mark.browser
