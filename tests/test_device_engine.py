@@ -237,6 +237,18 @@ def test_parameter_shift_under_noise_is_exact_for_any_circuit(circuit, noise):
         torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
 
 
+def test_one_sample_of_one_qubit_that_begins_with_a_phase_has_slopes_too():
+    x = Angle.input(0)
+    circuit = Circuit(1, [Gate("PhaseShift", 0, x), Gate("RX", 0, x), Gate("RX", 0, 0.3)])
+    inputs = torch.tensor([[0.4]], dtype=torch.float64)
+    weights = torch.ones(1, dtype=torch.float64)
+    engine = "device:default.mixed(depolarizing_1q=0.03)"
+    found = _slopes(circuit, engine, inputs, NONE, weights)[0]
+    # three turns, each leaves 0.97 of ⟨Z⟩ = cos(x + 0.3); the phase acts on |0⟩ and turns nothing
+    expected = -(0.97**3) * torch.sin(inputs + 0.3)
+    torch.testing.assert_close(found, expected, atol=1e-9, rtol=0)
+
+
 def test_slopes_from_shots_are_unbiased():
     shots, repeats = 200, 16
     inputs = torch.tensor([[0.4, -1.1]], dtype=torch.float64)
