@@ -1,5 +1,6 @@
 """A preview counts exactly, times roughly, and loads and trains nothing."""
 
+import math
 import time
 
 import pytest
@@ -137,7 +138,9 @@ def test_a_machine_elsewhere_is_not_timed_and_nothing_is_sent_there(monkeypatch)
     assert "in a time that is not known" in str(circuits)
 
 
-def test_accumulation_and_recomputing_cost_what_they_repeat():
+def test_accumulation_and_recomputing_cost_what_they_repeat(monkeypatch):
+    monkeypatch.setattr(calibration, "FORGET_SECONDS", math.inf)  # one timing serves all three
+
     def base(**changes):
         training = TRAINING.replace(**changes)
         return preview(Experiment(method="lora", training=training)).parts["base"]
