@@ -6,6 +6,8 @@ Reads and writes text only; what the names and values mean is checked where they
 import re
 from typing import Any
 
+from qtha_lab.errors import Refusal
+
 
 def split_list(text: str) -> list[str]:
     """Split at the commas that stand outside every bracket and quotation.
@@ -39,7 +41,7 @@ def parse_call(text: str, kind: str) -> tuple[str, dict[str, Any]]:
     """
     found = re.fullmatch(r"\s*([^()\s]+)\s*(?:\((.*)\))?\s*", text, re.DOTALL)
     if not found:
-        raise ValueError(f"a {kind} must read name or name(option=value,...), not {text!r}")
+        raise Refusal(f"a {kind} must read name or name(option=value,...), not {text!r}")
     return found[1], parse_options(found[2] or "")
 
 
@@ -49,9 +51,9 @@ def parse_options(text: str) -> dict[str, Any]:
     for part in split_list(text):
         name, equals, value = part.partition("=")
         if not equals or not name.strip():
-            raise ValueError(f"an option must read name=value, not {part!r}")
+            raise Refusal(f"an option must read name=value, not {part!r}")
         if name.strip() in options:
-            raise ValueError(f"option {name.strip()} is given twice in {text!r}")
+            raise Refusal(f"option {name.strip()} is given twice in {text!r}")
         options[name.strip()] = read_value(value.strip())
     return options
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab import paths
+from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import RunDir, read_json, slots
 from qtha_lab.rundir.events import EventLog, history, read_events, read_tail
@@ -164,11 +165,11 @@ class Run:
         """
         status = self.status()
         if not status.ended:
-            raise ValueError(f"run {self.id} is {status.state}: it needs no resume")
+            raise Refusal(f"run {self.id} is {status.state}: it needs no resume")
         if status.state == "finished":
-            raise ValueError(f"run {self.id} has finished all {status.steps} steps")
+            raise Refusal(f"run {self.id} has finished all {status.steps} steps")
         if status.state == "diverged":
-            raise ValueError(
+            raise Refusal(
                 f"run {self.id} diverged and would do so again at the same step: "
                 "launch a new one with a lower learning rate"
             )
@@ -222,7 +223,7 @@ def attach(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
     known = [run.id for run in list_runs(folder)]
     close = nearest(str(run_id), known)
     hint = f"did you mean {close!r}?" if close else f"it holds {len(known)} runs"
-    raise ValueError(f"no run {str(run_id)!r} in {folder}: {hint}")
+    raise Refusal(f"no run {str(run_id)!r} in {folder}: {hint}")
 
 
 def list_runs(runs_dir: Path | str | None = None) -> list[Run]:
@@ -257,7 +258,7 @@ def _start(files: RunDir) -> None:
     lock = slots.hold(files.lock, patience=5)
     if lock is None:
         pid = slots.holder(files.lock)
-        raise ValueError(f"run {files.path.name} already has a worker (process {pid})")
+        raise Refusal(f"run {files.path.name} already has a worker (process {pid})")
     try:
         files.stop.unlink(missing_ok=True)
         _tell(files, "queued", "starting")

@@ -11,6 +11,8 @@ import typing
 from collections.abc import Iterable
 from typing import Any
 
+from qtha_lab.errors import Refusal
+
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
@@ -36,21 +38,21 @@ class Setting:
         Example:
             >>> Setting("r", int, 8, ge=2).check(1)
             Traceback (most recent call last):
-            ValueError: r must be at least 2, not 1
+            qtha_lab.errors.Refusal: r must be at least 2, not 1
         """
         if value is None:
             if not self.optional:
-                raise ValueError(f"{self.name} must be given, not None")
+                raise Refusal(f"{self.name} must be given, not None")
             return
         if self.choices:
             if value not in self.choices:
-                raise ValueError(
+                raise Refusal(
                     f"{self.name} must be one of {', '.join(map(str, self.choices))}, not {value!r}"
                     f"{_hint(str(value), map(str, self.choices))}"
                 )
             return
         if not self._type_fits(value):
-            raise ValueError(f"{self.name} must be {_article(self.type)}, not {value!r}")
+            raise Refusal(f"{self.name} must be {_article(self.type)}, not {value!r}")
         if self.type in (int, float):
             self._check_limits(value)
 
@@ -62,13 +64,13 @@ class Setting:
 
     def _check_limits(self, value: float) -> None:
         if self.type is float and value != value:
-            raise ValueError(f"{self.name} must be a number, not nan")
+            raise Refusal(f"{self.name} must be a number, not nan")
         if self.ge is not None and value < self.ge:
-            raise ValueError(f"{self.name} must be at least {self.ge}, not {value}")
+            raise Refusal(f"{self.name} must be at least {self.ge}, not {value}")
         if self.gt is not None and value <= self.gt:
-            raise ValueError(f"{self.name} must be above {self.gt}, not {value}")
+            raise Refusal(f"{self.name} must be above {self.gt}, not {value}")
         if self.le is not None and value > self.le:
-            raise ValueError(f"{self.name} must be at most {self.le}, not {value}")
+            raise Refusal(f"{self.name} must be at most {self.le}, not {value}")
 
 
 def setting(
@@ -111,16 +113,16 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-def unknown(kind: str, name: str, names: Iterable[str]) -> ValueError:
+def unknown(kind: str, name: str, names: Iterable[str]) -> Refusal:
     """The refusal of an unknown name, to be raised.
 
     Example:
         >>> raise unknown("method", "qhta", ["lora", "qtha"])
         Traceback (most recent call last):
-        ValueError: unknown method 'qhta': did you mean 'qtha'? Known: lora, qtha
+        qtha_lab.errors.Refusal: unknown method 'qhta': did you mean 'qtha'? Known: lora, qtha
     """
     known = sorted(names)
-    return ValueError(f"unknown {kind} {name!r}{_hint(name, known)} Known: {', '.join(known)}")
+    return Refusal(f"unknown {kind} {name!r}{_hint(name, known)} Known: {', '.join(known)}")
 
 
 def _hint(name: str, names: Iterable[str]) -> str:

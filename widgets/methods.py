@@ -11,6 +11,7 @@ import ipywidgets as ipw
 
 from qtha_lab.adapters import get_method, method_names
 from qtha_lab.adapters.controls import CONTROLS
+from qtha_lab.errors import Refusal
 from qtha_lab.experiment import MethodChoice
 from qtha_lab.experiment.families import told, with_controls
 from qtha_lab.settings import Setting, settings_of
@@ -54,7 +55,7 @@ class MethodTab:
             ValueError: The first entry that cannot be.
         """
         for wrong in (self.common.errors | self.options.errors).values():
-            raise ValueError(f"{self.name}: {wrong}")
+            raise Refusal(f"{self.name}: {wrong}")
         return MethodChoice(name=self.name, **self.common.changed, options=self.options.changed)
 
     def observe(self, changed: Callable[[], None]) -> None:
@@ -94,7 +95,7 @@ class MethodTabs:
             ValueError: If there is none, or an entry cannot be.
         """
         if not self.entries:
-            raise ValueError("add at least one method")
+            raise Refusal("add at least one method")
         return [entry.choice() for entry in self.entries]
 
     def _append(self, choice: MethodChoice) -> None:

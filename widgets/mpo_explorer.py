@@ -11,6 +11,7 @@ import ipywidgets as ipw
 from torch import Tensor
 
 from qtha_lab.analysis.decomposed import Decomposed
+from qtha_lab.errors import Refusal
 from qtha_lab.figures.figure import Figure
 from qtha_lab.figures.mpo import mpo_diagram
 from qtha_lab.figures.truncation import truncation_error
@@ -41,7 +42,7 @@ class MpoExplorer:
     def __init__(self, weights: Mapping[str, Tensor]):
         self.weights = dict(weights)
         if not self.weights:
-            raise ValueError("an explorer needs at least one weight, not none")
+            raise Refusal("an explorer needs at least one weight, not none")
         wide = {"width": "340px"}
         self.weight = ipw.Dropdown(description="weight", options=list(self.weights), layout=wide)
         self.sites = ipw.Dropdown(description="cores", options=SITES, layout={"width": "150px"})

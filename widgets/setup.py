@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import ipywidgets as ipw
 
+from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Training
 from qtha_lab.models import model_names
 from qtha_lab.settings import settings_of
@@ -46,7 +47,7 @@ class Setup:
         """
         options = self.task_options
         for wrong in (self.what.errors | options.errors | self.training.errors).values():
-            raise ValueError(wrong)
+            raise Refusal(wrong)
         return Comparison(
             **self.what.values,
             task_options=options.changed,

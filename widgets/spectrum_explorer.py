@@ -12,6 +12,7 @@ import numpy as np
 
 from qtha_lab.analysis import snapshot, spectrum_of
 from qtha_lab.compare import reading
+from qtha_lab.errors import Refusal
 from qtha_lab.figures.figure import Figure
 from qtha_lab.figures.spectra import singular_values, spectrum_over_training
 from widgets import look
@@ -48,7 +49,7 @@ class SpectrumExplorer:
         self.records = {label: layers for label, layers in read.items() if layers}
         if not self.records:
             wanted = "set spectrum_every above 0"
-            raise ValueError(f"none of {len(read)} sources holds spectra: {wanted}")
+            raise Refusal(f"none of {len(read)} sources holds spectra: {wanted}")
         self.run = ipw.Dropdown(description="run", options=list(self.records))
         self.layer = ipw.Dropdown(description="layer", layout={"width": "380px"})
         self.most = ipw.Dropdown(description="leading", options=LEADING, layout={"width": "170px"})

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from qtha_lab import compare
+from qtha_lab.errors import Refusal
 from qtha_lab.runs import RESUMABLE, Run
 from widgets import look
 from widgets.live import TICK_SECONDS, LivePlot
@@ -53,9 +54,7 @@ class Watch:
             states = [(run, (await asyncio.to_thread(run.status)).state) for run in runs]
             able = [run.resume for run, state in states if state in RESUMABLE]
             if not able:
-                raise ValueError(
-                    f"nothing to resume: {', '.join(s for _, s in states) or 'no run'}"
-                )
+                raise Refusal(f"nothing to resume: {', '.join(s for _, s in states) or 'no run'}")
             await self._in_threads(able)
             self.background.start("follow", self.follow)
 

@@ -30,6 +30,7 @@ from transformers.pytorch_utils import Conv1D
 from qtha_lab import __version__
 from qtha_lab.adapters.peft_bridge import AdapterConfig
 from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import nearest, unknown
 
 
@@ -57,7 +58,7 @@ def _check_name(name: str, peft_type: str) -> None:
     """Names that PEFT only warns of, and then loses the tensors of."""
     prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(peft_type, "")
     if name in prefix or "." in name:
-        raise ValueError(
+        raise Refusal(
             f"adapter name {name!r} would be confused with the tensor names '{prefix}…': "
             f"choose a name without a dot that is no part of {prefix!r}"
         )
@@ -67,13 +68,13 @@ def _check_beside(model: PeftModel | PeftMixedModel, peft_config: PeftConfig, na
     held = {config.peft_type.value.lower() for config in model.peft_config.values()}
     wanted = peft_config.peft_type.value.lower()
     if isinstance(model, PeftMixedModel) or held != {wanted}:
-        raise ValueError(
+        raise Refusal(
             f"a {type(model).__name__} with {', '.join(sorted(held))} cannot take {wanted} beside it: "
             "put both on the transformers model itself, model.add_adapter(config, adapter_name) for "
             "each, then model.set_adapter([names])"
         )
     if name in model.peft_config:
-        raise ValueError(f"the model has an adapter {name!r} already: choose another name")
+        raise Refusal(f"the model has an adapter {name!r} already: choose another name")
 
 
 def check_targets(model: nn.Module, target_modules: Any) -> None:
@@ -91,13 +92,13 @@ def check_targets(model: nn.Module, target_modules: Any) -> None:
     names = [name for name, _ in model.named_modules() if name]
     if isinstance(target_modules, str):
         if not any(re.fullmatch(target_modules, name) for name in names):
-            raise ValueError(f"target pattern {target_modules!r} {_nothing(model)}")
+            raise Refusal(f"target pattern {target_modules!r} {_nothing(model)}")
         return
     if not target_modules:
-        raise ValueError("target_modules is empty: name at least one module to adapt")
+        raise Refusal("target_modules is empty: name at least one module to adapt")
     for wanted in target_modules:
         if not any(name == wanted or name.endswith(f".{wanted}") for name in names):
-            raise ValueError(f"target module {wanted!r} {_nothing(model, wanted)}")
+            raise Refusal(f"target module {wanted!r} {_nothing(model, wanted)}")
 
 
 def _nothing(model: nn.Module, wanted: str = "") -> str:
@@ -168,7 +169,7 @@ def _in_one_sentence(peft_config: PeftConfig):
             yield
     except (TypeError, ValueError, NotImplementedError, KeyError) as problem:
         kind = getattr(peft_config.peft_type, "value", peft_config.peft_type)
-        raise ValueError(f"{str(kind).lower()} cannot adapt this model: {problem}") from problem
+        raise Refusal(f"{str(kind).lower()} cannot adapt this model: {problem}") from problem
 
 
 def circuit_of(peft_config: PeftConfig) -> Circuit | None:
@@ -200,14 +201,14 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
         try:
             loaded = PeftModel.from_pretrained(model, str(folder), **kwargs)
         except (RuntimeError, KeyError, ValueError) as problem:
-            raise ValueError(
+            raise Refusal(
                 f"the adapter in {folder} does not fit this model: {problem}"
             ) from problem
     saved = set(load_peft_weights(str(folder), device="cpu"))
     wanted = set(get_peft_model_state_dict(loaded, adapter_name=name))
     for keys, what in ((wanted - saved, "missing"), (saved - wanted, "unexpected")):
         if keys:
-            raise ValueError(
+            raise Refusal(
                 f"the adapter in {folder} does not fit this model: {len(keys)} {what} "
                 f"tensor{'s' if len(keys) > 1 else ''}, {', '.join(sorted(keys)[:5])}"
             )
@@ -239,14 +240,14 @@ def _check_description(folder: Path) -> str:
     if strange:
         version = saved.get("qtha_lab_version") or "of unknown version"
         told = ", ".join(f"{name}={value!r}" for name, value in strange.items())
-        raise ValueError(
+        raise Refusal(
             f"the adapter in {folder} was saved by qtha-lab {version} with settings that {__version__} "
             f"does not know: {told}; load it with that version"
         )
     try:
         config_class.from_pretrained(str(folder))
     except ValueError as problem:
-        raise ValueError(
+        raise Refusal(
             f"the adapter in {folder} was saved with a setting that qtha-lab {__version__} does not "
             f"take: {problem}"
         ) from problem

@@ -13,6 +13,7 @@ from torch import nn
 
 from qtha_lab.adapters.attach import adapted_sizes, check_targets, count_trainable
 from qtha_lab.adapters.peft_bridge import AdapterConfig
+from qtha_lab.errors import Refusal
 
 # Where the search looks; what is fixed by the caller is not searched.
 GRID = {
@@ -49,7 +50,7 @@ def for_budget(
         ValueError: If both or neither budget is given, or the smallest possible is above it.
     """
     if (trainable_parameters is None) == (fraction_of is None):
-        raise ValueError("give either trainable_parameters or fraction_of")
+        raise Refusal("give either trainable_parameters or fraction_of")
     targets = target_modules
     if fraction_of is not None:
         targets = fraction_of.target_modules if targets is None else targets
@@ -61,7 +62,7 @@ def for_budget(
     choices = list(_choices(start, sizes, fixed))
     affordable = [choice for choice in choices if choice[0] <= trainable_parameters]
     if not affordable:
-        raise ValueError(
+        raise Refusal(
             f"a budget of {trainable_parameters:,} trainable parameters cannot be met: "
             f"the smallest possible here is {min(count for count, _ in choices):,}"
         )

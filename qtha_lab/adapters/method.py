@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import Setting, nearest
 
 # Where an adapter goes and what PEFT keeps for itself: set by name, never offered in a form.
@@ -209,7 +210,7 @@ class Method(ABC):
             if name not in known:
                 close = nearest(name, known)
                 hint = f": did you mean {close!r}?" if close else "."
-                raise ValueError(
+                raise Refusal(
                     f"method {self.name!r} has no setting {name!r}{hint} Known: {', '.join(known)}"
                 )
             known[name].check(value)

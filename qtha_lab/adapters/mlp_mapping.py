@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.adapters.method import TensorSpec
+from qtha_lab.errors import Refusal
 
 ACTIVATIONS = {
     "none": lambda x: x,
@@ -30,7 +31,7 @@ def checked_widths(hidden: Sequence[int]) -> tuple[int, ...]:
     """
     listed = isinstance(hidden, (list, tuple)) and len(hidden) > 0
     if not listed or any(not isinstance(width, int) or width < 1 for width in hidden):
-        raise ValueError(
+        raise Refusal(
             f"hidden must be a list of whole numbers above 0, such as [32, 16], not {hidden!r}"
         )
     return tuple(hidden)

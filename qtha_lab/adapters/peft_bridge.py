@@ -39,6 +39,7 @@ from transformers.pytorch_utils import Conv1D
 
 from qtha_lab import __version__
 from qtha_lab.adapters.method import PLACEMENT, Change, Layer, Method
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import Setting, setting, settings_of
 
 OUR_METHODS: dict[str, "OurMethod"] = {}
@@ -77,7 +78,7 @@ class AdapterConfig(PeftConfig):
             declared.check(getattr(self, name))
         only = f"{self.method_name}_only"
         if self.bias not in ("none", "all", only):
-            raise ValueError(f"bias must be one of none, all, {only}, not {self.bias!r}")
+            raise Refusal(f"bias must be one of none, all, {only}, not {self.bias!r}")
         if isinstance(self.target_modules, list):
             self.target_modules = set(self.target_modules)
         if isinstance(self.exclude_modules, list):
@@ -85,9 +86,9 @@ class AdapterConfig(PeftConfig):
         if isinstance(self.target_modules, str) and self.target_modules != "all-linear":
             for name in ("layers_to_transform", "layers_pattern"):
                 if getattr(self, name) is not None:
-                    raise ValueError(f"{name} cannot be used when target_modules is a pattern")
+                    raise Refusal(f"{name} cannot be used when target_modules is a pattern")
         if self.layers_pattern and self.layers_to_transform is None:
-            raise ValueError("layers_pattern needs layers_to_transform")
+            raise Refusal("layers_pattern needs layers_to_transform")
 
     def change(self, layer: Layer) -> Change:
         """The mathematics of this config at a layer."""
@@ -129,7 +130,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
     def update_layer(self, adapter_name: str, config: AdapterConfig, layer: Layer) -> None:
         """Add an adapter (or replace the one of that name) with freshly drawn tensors."""
         if adapter_name in self.prefix or "." in adapter_name:
-            raise ValueError(
+            raise Refusal(
                 f"adapter name {adapter_name!r} would be confused with the tensor names "
                 f"'{self.prefix}…': choose a name without a dot that is no part of {self.prefix!r}"
             )
@@ -277,7 +278,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             weight = self.get_base_weight()
             merged = (weight + self.get_delta_weight(name)).to(weight.dtype)
             if safe_merge and not torch.isfinite(merged).all():
-                raise ValueError(
+                raise Refusal(
                     f"NaNs detected in the merged weights. The adapter {name} seems to be broken: it would "
                     f"make the weights of {self.changes[name].layer.name!r} infinite or not a number, so "
                     "it was not merged"
@@ -368,7 +369,7 @@ def layer_sizes(module: nn.Module, name: str = "") -> tuple[int, int]:
         quantised and quantised.layer_type == "linear"
     )
     if not fits or isinstance(module, NonDynamicallyQuantizableLinear):
-        raise ValueError(
+        raise Refusal(
             f"target module {name!r} is a {type(module).__name__}; "
             "only linear layers (nn.Linear, Conv1D) can be adapted"
         )

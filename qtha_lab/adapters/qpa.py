@@ -45,6 +45,7 @@ from qtha_lab.adapters import basis_states, mlp_mapping
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft_bridge import AdapterConfig, method
 from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import setting
 from qtha_lab.simulators import check_engine
 
@@ -98,7 +99,7 @@ class QpaConfig(AdapterConfig):
         self.hidden = mlp_mapping.checked_widths(self.hidden)
         super().__post_init__()
         if self.bit_order == "permuted" and self.start == "zero":
-            raise ValueError(
+            raise Refusal(
                 "bit_order 'permuted' generates other factors at every use, so there is no start "
                 "to subtract: it needs start='paper'"
             )

@@ -31,6 +31,7 @@ from qtha_lab.adapters.branches import READOUTS, STAND_INS, CircuitBranch, branc
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft_bridge import AdapterConfig, method
 from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import setting
 from qtha_lab.simulators import check_engine
 
@@ -99,20 +100,20 @@ class QthaConfig(AdapterConfig):
         self.out_dims = tuple(self.out_dims) if self.out_dims is not None else None
         super().__post_init__()
         if not (self.use_mpo or self.use_circuit or self.use_linear):
-            raise ValueError("use_mpo, use_circuit and use_linear are all off: nothing to train")
+            raise Refusal("use_mpo, use_circuit and use_linear are all off: nothing to train")
         if self.fusion == "hadamard" and not (self.use_circuit and self.use_linear):
-            raise ValueError(
+            raise Refusal(
                 "fusion 'hadamard' multiplies two branches: use_circuit and use_linear must be on"
             )
         if self.stand_in != "none" and self.readout != "z":
-            raise ValueError(
+            raise Refusal(
                 f"readout {self.readout!r} reads a circuit, and stand_in={self.stand_in!r} replaces it: "
                 "leave one of them out"
             )
         if self.runs_circuit:
             least = ansatze.get(self.ansatz).min_qubits
             if self.r < least:
-                raise ValueError(
+                raise Refusal(
                     f"r must be at least {least}, not {self.r}: the circuit has r qubits, and "
                     f"ansatz {self.ansatz!r} needs {least}"
                 )
@@ -147,7 +148,7 @@ class QthaConfig(AdapterConfig):
         from qtha_lab.adapters.budget import for_budget
 
         if request.get("classical_layers"):
-            raise ValueError(
+            raise Refusal(
                 "for_budget counts the same adapter at every block: classical_layers must be 0, "
                 f"not {request['classical_layers']}"
             )
@@ -352,7 +353,7 @@ def _is_plain(config: QthaConfig, layer: Layer) -> bool:
     if not count or layer.block is None:
         return False
     if layer.n_blocks and count >= layer.n_blocks:
-        raise ValueError(
+        raise Refusal(
             f"classical_layers must be below the model's {layer.n_blocks} blocks, not {count}"
         )
     first = config.classical_end == "first"

@@ -36,6 +36,7 @@ from torch import Tensor
 from qtha_lab import mpo
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import setting
 
 
@@ -59,7 +60,7 @@ class QuantaConfig(AdapterConfig):
             return
         listed = isinstance(self.dims, (list, tuple)) and len(self.dims) > 1
         if not listed or any(not isinstance(d, int) or d < 2 for d in self.dims):
-            raise ValueError(
+            raise Refusal(
                 "dims must be a list of two or more whole numbers above 1, such as [16, 8, 4], "
                 f"not {self.dims!r}"
             )

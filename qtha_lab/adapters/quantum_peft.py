@@ -35,6 +35,7 @@ from qtha_lab.adapters import orthogonal_maps as maps
 from qtha_lab.adapters.basis_states import n_qubits_for
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import setting
 
 
@@ -85,7 +86,7 @@ class QuantumPeft(Change):
         super().__init__(config, layer)
         least = min(layer.in_features, layer.out_features)
         if config.r > least:
-            raise ValueError(
+            raise Refusal(
                 f"r must be at most {least} for a layer of {layer.in_features} inputs and "
                 f"{layer.out_features} outputs, not {config.r}"
             )

@@ -42,6 +42,7 @@ from qtha_lab.adapters import basis_states, mlp_mapping, mps_mapping
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft_bridge import AdapterConfig, method
 from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import setting
 from qtha_lab.simulators import check_engine
 
@@ -120,7 +121,7 @@ class QuantumTrain(Change):
         self.widths = (self.n_qubits + 1, *config.hidden, self.chunk)
         if self.n_qubits > MOST_QUBITS:
             least = math.ceil(self.n_weights / 2**MOST_QUBITS)
-            raise ValueError(
+            raise Refusal(
                 f"chunk must be at least {least} for a layer of {layer.in_features} inputs and "
                 f"{layer.out_features} outputs, not {self.chunk}: it would take {self.n_qubits} qubits"
             )

@@ -17,6 +17,7 @@ from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 
 from qtha_lab.adapters.peft_bridge import AdapterLayer
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import unknown
 
 
@@ -71,19 +72,17 @@ def weigh(model: nn.Module, weights: Mapping[str, float]) -> contextlib.ExitStac
 def _check_weights(layers: list[BaseTunerLayer], weights: Mapping[str, float]) -> None:
     known = sorted({name for layer in layers for name in layer._all_available_adapter_names()})
     if not known:
-        raise ValueError("the model has no adapters to weigh: add one first")
+        raise Refusal("the model has no adapters to weigh: add one first")
     if not weights:
-        raise ValueError(f"weights name no adapter: give at least one of {', '.join(known)}")
+        raise Refusal(f"weights name no adapter: give at least one of {', '.join(known)}")
     for name, weight in weights.items():
         if name not in known:
             raise unknown("adapter", str(name), known)
         if isinstance(weight, bool) or not isinstance(weight, Real) or not math.isfinite(weight):
-            raise ValueError(
-                f"the weight of adapter {name!r} must be a finite number, not {weight!r}"
-            )
+            raise Refusal(f"the weight of adapter {name!r} must be a finite number, not {weight!r}")
     merged = sorted({name for layer in layers for name in layer.merged_adapters})
     if merged:
-        raise ValueError(
+        raise Refusal(
             f"merged adapters cannot be weighed: call unmerge_adapter first ({', '.join(merged)})"
         )
 
@@ -93,7 +92,7 @@ def _check_kinds(layers: list[BaseTunerLayer], weights: Iterable[str]) -> None:
         held = layer._all_available_adapter_names()
         for name in weights:
             if name in held and not _has_factor(layer, name):
-                raise ValueError(
+                raise Refusal(
                     f"adapter {name!r} cannot be weighed: its layers ({type(layer).__module__}) have "
                     "no factor on a change that is added; ours and peft's LoRA (not DoRA), LoHa and "
                     "LoKr have"
@@ -110,7 +109,7 @@ def _check_wrappers(wrappers: list[AuxiliaryTrainingWrapper], weights: Iterable[
     for wrapper in wrappers:
         own = [name for name in weights if name in wrapper._adapters]
         if len(own) > 1:
-            raise ValueError(
+            raise Refusal(
                 f"adapters {' and '.join(map(repr, own))} each bring a whole module of their own "
                 "(modules_to_save), and those cannot be weighed: name one of them"
             )

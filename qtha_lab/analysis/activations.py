@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qtha_lab.analysis.updates import chosen_layers
+from qtha_lab.errors import Refusal
 
 
 @torch.no_grad()
@@ -82,7 +83,7 @@ def _choose(masks: list[Tensor], max_tokens: int, seed: int) -> list[Tensor]:
     counts = [int(mask.sum()) for mask in masks]
     total = sum(counts)
     if total == 0 or max_tokens < 1:
-        raise ValueError(f"nothing to look at: {total} tokens, of which at most {max_tokens}")
+        raise Refusal(f"nothing to look at: {total} tokens, of which at most {max_tokens}")
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
     kept, start, chosen = order[:max_tokens].sort().values, 0, []
     for count in counts:
@@ -95,7 +96,7 @@ def _choose(masks: list[Tensor], max_tokens: int, seed: int) -> list[Tensor]:
 def _catch(name: str, pieces: list[Tensor], mask: Tensor, keep: Tensor, module, args) -> None:
     x = args[0].detach()
     if x.shape[:-1].numel() != mask.numel():
-        raise ValueError(
+        raise Refusal(
             f"{name} is fed {x.shape[:-1].numel()} vectors for {mask.numel()} tokens: "
             "only layers with one vector a token can be looked at"
         )

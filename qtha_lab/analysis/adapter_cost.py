@@ -17,6 +17,7 @@ from qtha_lab.adapters.method import Change
 from qtha_lab.adapters.peft_bridge import AdapterConfig, AdapterLayer
 from qtha_lab.analysis.shapes import ModelShape
 from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
 
 PROBED_TOKENS = (64, 128)
 MOST_AMPLITUDES = 2**22  # simulated for a count; methods with larger circuits are not counted
@@ -38,7 +39,7 @@ def adapted_layers_of(config: PeftConfig, shape: ModelShape) -> tuple[list[nn.Mo
         skeleton = tried.skeleton(config.target_modules)
         model = get_peft_model(skeleton, config, low_cpu_mem_usage=True)
     except (TypeError, ValueError, NotImplementedError) as problem:
-        raise ValueError(f"this method cannot adapt {shape.name}: {problem}") from problem
+        raise Refusal(f"this method cannot adapt {shape.name}: {problem}") from problem
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return [m for m in model.modules() if isinstance(m, BaseTunerLayer)] * times, trained * times
 

@@ -18,6 +18,7 @@ from qtha_lab.analysis.trainability import (
     two_design_variance,
 )
 from qtha_lab.circuits import Circuit, HardwareCost, hardware_cost
+from qtha_lab.errors import Refusal
 
 KL, Q, CUT, LIE = "KL to Haar, nats", "Meyer-Wallach Q", "middle cut, bits", "Lie algebra dim."
 ROUNDING = 1e-9  # below this a number and its error are shown as 0
@@ -103,7 +104,7 @@ def profile_table(profiles: Mapping[str, AnsatzProfile]) -> list[tuple[str, ...]
     found = list(profiles.values())
     shapes = {(p.circuit.n_qubits, p.hardware.topology, p.gradient.observable) for p in found}
     if len(shapes) != 1:
-        raise ValueError(
+        raise Refusal(
             "profiles stand side by side if they share qubits, chip and observable, "
             f"not {sorted(shapes)}"
         )

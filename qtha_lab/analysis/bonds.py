@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from qtha_lab.adapters.peft_bridge import AdapterLayer
 from qtha_lab.analysis.updates import adapter_name, chosen_layers
+from qtha_lab.errors import Refusal
 from qtha_lab.mpo import MpoShape
 
 Sites = list[Float[Tensor, "left out in right"]]
@@ -97,7 +98,7 @@ def truncate(
         else list(max_bond)
     )
     if len(most) != shape.n_sites - 1 or any(m is not None and m < 1 for m in most):
-        raise ValueError(
+        raise Refusal(
             f"max_bond must be at least 1, for one bond or each of {shape.n_sites - 1}, not {max_bond}"
         )
     pieces, found = _sweep(_canonical(_sites(cores, shape)), most, cutoff)

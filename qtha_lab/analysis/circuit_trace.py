@@ -14,6 +14,7 @@ from qtha_lab.analysis.entanglement import cut_entropies, meyer_wallach
 from qtha_lab.analysis.gate_gradients import GateGradients, Numbers, gate_gradients, one_sample
 from qtha_lab.circuits import Circuit
 from qtha_lab.circuits.rows import gate_rows
+from qtha_lab.errors import Refusal
 
 MOST_QUBITS = 12
 
@@ -93,9 +94,7 @@ def trace_circuit(
         array([0.5, 0. , 0. , 0.5])
     """
     if circuit.n_qubits > MOST_QUBITS:
-        raise ValueError(
-            f"a trace is kept for {MOST_QUBITS} qubits at most, not {circuit.n_qubits}"
-        )
+        raise Refusal(f"a trace is kept for {MOST_QUBITS} qubits at most, not {circuit.n_qubits}")
     x = one_sample("inputs", inputs, circuit.n_inputs).numpy()
     p = one_sample("params", params, circuit.n_params).numpy()
     states = np.stack(list(steps(circuit, x, p)))

@@ -22,6 +22,7 @@ from qtha_lab.analysis.hardware import (
     get_quantum_processor,
 )
 from qtha_lab.analysis.shapes import ModelShape, get_shape
+from qtha_lab.errors import Refusal
 
 WEIGHT_BYTES = 2  # the frozen base in bfloat16
 TRAINED_BYTES = 16  # float32 weight, gradient and the two moments of AdamW
@@ -41,7 +42,7 @@ class Workload:
     def __post_init__(self):
         for name, value in dataclasses.asdict(self).items():
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+                raise Refusal(f"{name} must be a whole number of at least 1, not {value!r}")
 
     @property
     def tokens(self) -> int:

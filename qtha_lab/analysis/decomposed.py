@@ -15,6 +15,7 @@ from qtha_lab import mpo
 from qtha_lab.analysis.bonds import Bond, bonds_of, truncate
 from qtha_lab.analysis.factorisation import Factorised, contraction_flops, permute_digits
 from qtha_lab.analysis.spectrum import as_matrix
+from qtha_lab.errors import Refusal
 from qtha_lab.mpo import MpoShape
 
 WIDEST = 256  # bonds beyond it are cut once for all, so that every later cut is quick
@@ -59,7 +60,7 @@ class Decomposed:
         matrix = as_matrix(matrix)
         order = tuple(range(n_sites)) if order is None else tuple(order)
         if sorted(order) != list(range(n_sites)):
-            raise ValueError(f"order must hold each of 0 … {n_sites - 1} once, not {order}")
+            raise Refusal(f"order must hold each of 0 … {n_sites - 1} once, not {order}")
         outs, ins = (mpo.factorise(side, n_sites) for side in matrix.shape)
         moved = permute_digits(matrix, outs, ins, order)
         outs, ins = ([dims[k] for k in order] for dims in (outs, ins))

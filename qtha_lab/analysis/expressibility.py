@@ -21,6 +21,7 @@ from qtha_lab.analysis.random_angles import (
     states_at,
 )
 from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
 
 N_BINS = 75  # of the published figures
 MARGIN = 1e-9  # a fidelity this close below an edge is rounding
@@ -88,7 +89,7 @@ def divergence(
 ) -> Expressibility:
     """From fidelities of independent pairs, however they were made."""
     if n_bins < 2:
-        raise ValueError(f"n_bins must be at least 2, not {n_bins}")
+        raise Refusal(f"n_bins must be at least 2, not {n_bins}")
     n_samples = len(fidelities)
     kept = np.clip(fidelities + MARGIN, 0.0, 1.0)
     shares = np.histogram(kept, np.linspace(0, 1, n_bins + 1))[0] / n_samples

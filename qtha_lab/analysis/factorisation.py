@@ -18,6 +18,7 @@ from torch import Tensor
 from qtha_lab import mpo
 from qtha_lab.analysis.bonds import Bond, bonds_of, truncate
 from qtha_lab.analysis.spectrum import as_matrix
+from qtha_lab.errors import Refusal
 from qtha_lab.mpo import MpoShape
 
 LARGEST = 2048  # smaller side of a matrix whose decomposition is made without a first cut
@@ -68,7 +69,7 @@ def truncation_curve(
         [0.0, 0.0]
     """
     if not max_bonds or min(max_bonds) < 1:
-        raise ValueError(f"max_bonds must be whole numbers of at least 1, not {tuple(max_bonds)}")
+        raise Refusal(f"max_bonds must be whole numbers of at least 1, not {tuple(max_bonds)}")
     matrix = as_matrix(matrix)
     first_cut = max(max_bonds) if min(matrix.shape) > LARGEST else None
     cores, shape = mpo.from_matrix(matrix, out_dims, in_dims, max_bond=first_cut)
@@ -129,7 +130,7 @@ def alternatives(
             if sum(o * i for o, i in zip(out_dims, in_dims, strict=True)) <= n_parameters:
                 found.append(factorise_in_order(matrix, out_dims, in_dims, order, n_parameters))
     if not found:
-        raise ValueError(f"no factorisation has at most n_parameters={n_parameters}")
+        raise Refusal(f"no factorisation has at most n_parameters={n_parameters}")
     return sorted(found, key=lambda point: point.relative_error)
 
 
@@ -163,7 +164,7 @@ def factorise_in_order(
     """
     order = tuple(order)
     if sorted(order) != list(range(len(in_dims))):
-        raise ValueError(f"order must hold each of 0 … {len(in_dims) - 1} once, not {order}")
+        raise Refusal(f"order must hold each of 0 … {len(in_dims) - 1} once, not {order}")
     moved = permute_digits(as_matrix(matrix), out_dims, in_dims, order)
     outs, ins = ([dims[k] for k in order] for dims in (out_dims, in_dims))
     first_cut = MOST if min(moved.shape) > LARGEST else None
@@ -190,7 +191,7 @@ def bonds_within(found: Sequence[Bond], shape: MpoShape, n_parameters: int) -> l
         return MpoShape(shape.in_dims, shape.out_dims, whole).n_parameters
 
     if size(np.inf) > n_parameters:
-        raise ValueError(
+        raise Refusal(
             f"bonds of 1 need {size(np.inf)} parameters, above n_parameters={n_parameters}"
         )
     above = bisect.bisect_right(thresholds, n_parameters, key=size)

@@ -22,6 +22,7 @@ from qtha_lab.analysis.random_angles import (
     states_at,
 )
 from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
 
 KINDS = ("classical", "quantum")
 NEVER = 1e-12  # an outcome this rare has no slope that can be told
@@ -71,16 +72,16 @@ class FisherSpectrum:
             Abbas et al. 2021, arXiv:2011.00027.
         """
         if not 0 < gamma <= 1:
-            raise ValueError(f"gamma must be above 0 and at most 1, not {gamma}")
+            raise Refusal(f"gamma must be above 0 and at most 1, not {gamma}")
         kappa = gamma * n_samples / (2 * math.pi * math.log(n_samples)) if n_samples > 1 else 0.0
         if kappa <= 1:
-            raise ValueError(
+            raise Refusal(
                 f"the effective dimension needs γn/(2π ln n) above 1, not {kappa:.3g} "
                 f"for n_samples={n_samples}"
             )
         trace = self.eigenvalues.sum(1).mean()
         if trace <= 0:
-            raise ValueError("the effective dimension needs an output that depends on parameters")
+            raise Refusal("the effective dimension needs an output that depends on parameters")
         scaled = self.eigenvalues * (self.eigenvalues.shape[1] / trace)
         halves = 0.5 * np.log1p(kappa * scaled).sum(1)
         weights = np.exp(halves - halves.max())
@@ -119,7 +120,7 @@ def fisher_spectrum(
         2021, arXiv:2103.15191.
     """
     if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+        raise Refusal(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     for count in (n_samples, n_data):
         check_samples(count)
     params = draw_angles(circuit, n_samples, "zeros", seed).params

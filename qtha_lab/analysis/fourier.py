@@ -24,6 +24,7 @@ from qtha_lab.analysis.random_angles import (
     free_angles,
 )
 from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
 from qtha_lab.simulators import expval
 
 FINEST = 64  # scales of data are taken as fractions with this denominator at most
@@ -134,9 +135,9 @@ def allowed_frequencies(
         (array([0. , 0.5, 1. ]), 0.5)
     """
     if circuit.start == "amplitudes":
-        raise ValueError("a circuit whose data are amplitudes has no Fourier spectrum in them")
+        raise Refusal("a circuit whose data are amplitudes has no Fourier spectrum in them")
     if not along or any(not 0 <= index < circuit.n_inputs for index in along):
-        raise ValueError(
+        raise Refusal(
             f"along must name some of the circuit's {circuit.n_inputs} inputs, not {list(along)}"
         )
     scales = [
@@ -147,7 +148,7 @@ def allowed_frequencies(
     ]
     exact = [fractions.Fraction(scale).limit_denominator(FINEST) for scale in scales]
     if any(abs(float(e) - s) > 1e-9 for e, s in zip(exact, scales, strict=True)):
-        raise ValueError(
+        raise Refusal(
             f"factors of a datum must be fractions with a denominator of at most {FINEST}, "
             f"not {scales}"
         )
@@ -161,5 +162,5 @@ def allowed_frequencies(
 def _one_sample(circuit: Circuit, params) -> torch.Tensor:
     sample = torch.as_tensor(params, dtype=torch.float64).detach()
     if sample.shape != (circuit.n_params,):
-        raise ValueError(f"params must have shape ({circuit.n_params},), not {tuple(sample.shape)}")
+        raise Refusal(f"params must have shape ({circuit.n_params},), not {tuple(sample.shape)}")
     return sample.reshape(1, -1)

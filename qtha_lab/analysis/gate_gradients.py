@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 
 from qtha_lab.circuits import Angle, Circuit
+from qtha_lab.errors import Refusal
 from qtha_lab.simulators import expval
 
 Numbers = Sequence[float] | np.ndarray | torch.Tensor
@@ -84,7 +85,7 @@ def one_sample(name: str, given: Numbers, size: int) -> torch.Tensor:
     """
     sample = torch.as_tensor(given, dtype=torch.float64).detach().cpu()
     if sample.shape != (size,):
-        raise ValueError(f"{name} must have shape ({size},), not {tuple(sample.shape)}")
+        raise Refusal(f"{name} must have shape ({size},), not {tuple(sample.shape)}")
     return sample
 
 

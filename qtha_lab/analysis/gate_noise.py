@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from qtha_lab.analysis.random_angles import Inputs, draw_angles, free_angles
 from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
 from qtha_lab.simulators import expval_z
 
 
@@ -85,7 +86,7 @@ def gate_noise(
         The preset's numbers are in `qtha_lab.simulators.device_options`.
     """
     if circuit.start == "amplitudes":
-        raise ValueError("noise is simulated for circuits that start in |0…0⟩, not in amplitudes")
+        raise Refusal("noise is simulated for circuits that start in |0…0⟩, not in amplitudes")
     free = free_angles(circuit)
     drawn = draw_angles(circuit, n_samples, inputs, seed)
     data = torch.cat([drawn.inputs, drawn.params], 1)[:, : free.n_inputs]

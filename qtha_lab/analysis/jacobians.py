@@ -18,6 +18,7 @@ from torch import Tensor
 from qtha_lab.analysis.sketch import FIRST_RANK, PROBES
 from qtha_lab.analysis.spectrum import THRESHOLD, Spectrum
 from qtha_lab.analysis.updates import Delta
+from qtha_lab.errors import Refusal
 
 OVERSAMPLE = 8
 STEP = 1e-4  # of the input's length, for the differences that find P (and nothing else)
@@ -69,7 +70,7 @@ class Jacobians:
         are at work at one token.
         """
         if by not in ("rows", "columns"):
-            raise ValueError(f"by must be 'rows' or 'columns', not {by!r}")
+            raise Refusal(f"by must be 'rows' or 'columns', not {by!r}")
         tokens, p, q = self.cores.shape
         outs, ins = len(self.left), self.right.shape[1]
         if by == "rows":
@@ -126,7 +127,7 @@ def jacobians_of(
         (array([2., 1., 0.]), 0.0)
     """
     if max_rank < 1:
-        raise ValueError(f"max_rank must be at least 1, not {max_rank}")
+        raise Refusal(f"max_rank must be at least 1, not {max_rank}")
     point = x.detach().double().requires_grad_()
     with torch.enable_grad():
         value = delta(point)

@@ -17,6 +17,7 @@ from qtha_lab.analysis.pauli_strings import (
     string_of,
 )
 from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
 
 MOST_QUBITS = 8
 MOST_NUMBERS = 2**23  # where sums of strings do not come apart: dimension times 4^n
@@ -71,7 +72,7 @@ def lie_algebra_of(circuit: Circuit, with_inputs: bool = True) -> LieAlgebra:
         arXiv:2309.09342. Dressing by constant gates is ours [R].
     """
     if circuit.n_qubits > MOST_QUBITS:
-        raise ValueError(
+        raise Refusal(
             f"the Lie algebra is closed for {MOST_QUBITS} qubits at most, not {circuit.n_qubits}"
         )
     generators = independent(generators_of(circuit, with_inputs))
@@ -209,7 +210,7 @@ def _closed_vectors(generators: list[Terms], n_qubits: int) -> np.ndarray:
             basis = _grown(basis, (newest[:, indices] * signs).sum(1))
         newest = basis[size:]
         if basis.size > MOST_NUMBERS:
-            raise ValueError(
+            raise Refusal(
                 f"the Lie algebra of sums of Pauli strings on {n_qubits} qubits is closed up to "
                 f"dimension {MOST_NUMBERS // 4**n_qubits}, and has at least {len(basis)}"
             )

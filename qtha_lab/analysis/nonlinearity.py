@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.analysis.updates import Delta
+from qtha_lab.errors import Refusal
 
 FOLDS = 4
 # Ridge penalties tried, as shares of the largest squared singular value of the inputs.
@@ -79,7 +80,7 @@ def linear_fit(
         [R].
     """
     if len(x) < 4 * FOLDS:
-        raise ValueError(f"a fit needs at least {4 * FOLDS} tokens, not {len(x)}")
+        raise Refusal(f"a fit needs at least {4 * FOLDS} tokens, not {len(x)}")
     x = x.detach().double()
     with torch.no_grad():
         y = torch.cat([delta(part) for part in x.split(256)]).double()

@@ -14,6 +14,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit
+from qtha_lab.errors import Refusal
 from qtha_lab.simulators import state
 
 Inputs = str | Sequence[float] | Tensor  # "zeros", "uniform", or one sample
@@ -61,7 +62,7 @@ def draw_angles(
 def check_samples(n_samples: int, least: int = 1) -> None:
     """Refuse a number of samples that is none."""
     if not isinstance(n_samples, int) or isinstance(n_samples, bool) or n_samples < least:
-        raise ValueError(f"n_samples must be at least {least}, not {n_samples!r}")
+        raise Refusal(f"n_samples must be at least {least}, not {n_samples!r}")
 
 
 def _uniform(shape: tuple[int, ...], random: torch.Generator) -> Tensor:
@@ -75,7 +76,7 @@ def _draw_inputs(
     amplitudes = circuit.start == "amplitudes"
     if isinstance(inputs, str):
         if inputs not in ("zeros", "uniform"):
-            raise ValueError(f"inputs must be 'zeros', 'uniform' or one sample, not {inputs!r}")
+            raise Refusal(f"inputs must be 'zeros', 'uniform' or one sample, not {inputs!r}")
         if inputs == "zeros":
             drawn = torch.zeros(shape, dtype=torch.float64)
             if amplitudes:
@@ -87,7 +88,7 @@ def _draw_inputs(
         return drawn / drawn.norm(dim=-1, keepdim=True)
     sample = torch.as_tensor(inputs, dtype=torch.float64)
     if sample.shape != shape[1:]:
-        raise ValueError(
+        raise Refusal(
             f"inputs must be one sample of the circuit's {circuit.n_inputs} inputs, "
             f"not of shape {tuple(sample.shape)}"
         )

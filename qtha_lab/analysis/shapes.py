@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import unknown
 
 
@@ -48,7 +49,7 @@ class ModelShape:
             ValueError: If it means none, or names one that is not there.
         """
         if target_modules is None:
-            raise ValueError(f"target_modules must be named: {', '.join(self.sizes)}")
+            raise Refusal(f"target_modules must be named: {', '.join(self.sizes)}")
         if target_modules == "all-linear":
             return list(self.sizes)
         if isinstance(target_modules, str):
@@ -56,7 +57,7 @@ class ModelShape:
             paths = {name: (name, f"model.layers.0.{name}") for name in self.sizes}
             found = [n for n, tried in paths.items() if any(map(pattern.fullmatch, tried))]
             if not found:
-                raise ValueError(
+                raise Refusal(
                     f"target pattern {target_modules!r} matches none of {list(self.sizes)}"
                 )
             return found
@@ -152,12 +153,10 @@ def shape_of(config, name: str = "") -> ModelShape:
     one, two, three = (_empty(config, blocks) for blocks in (1, 2, 3))
     each = two.num_parameters() - one.num_parameters()
     if three.num_parameters() - two.num_parameters() != each:
-        raise ValueError(f"the blocks of this {config.model_type} model are not alike")
+        raise Refusal(f"the blocks of this {config.model_type} model are not alike")
     sizes, n_blocks = _block_sizes(one), config.num_hidden_layers
     if not sizes:
-        raise ValueError(
-            f"no linear layers were found in a block of this {config.model_type} model"
-        )
+        raise Refusal(f"no linear layers were found in a block of this {config.model_type} model")
     head = one.get_output_embeddings()
     heads = config.num_attention_heads
     head_size = getattr(config, "head_dim", None) or config.hidden_size // heads

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from qtha_lab.analysis.gate_gradients import Numbers, one_sample
 from qtha_lab.analysis.random_angles import check_samples
 from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
 from qtha_lab.simulators import expval_z
 
 
@@ -51,7 +52,7 @@ class ShotNoise:
             10000
         """
         if error <= 0:
-            raise ValueError(f"the error must be above 0, not {error}")
+            raise Refusal(f"the error must be above 0, not {error}")
         return max(1, int(np.ceil((1 - (self.exact**2).min()) / error**2 - 1e-9)))
 
 

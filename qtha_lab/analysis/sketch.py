@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.analysis.spectrum import THRESHOLD, Spectrum, as_matrix
+from qtha_lab.errors import Refusal
 
 FIRST_RANK = 16
 PROBES = 8
@@ -38,7 +39,7 @@ class Dense(Operator):
 
     def __init__(self, matrix: Tensor | np.ndarray, block: int = 1024, dtype=torch.float64):
         if len(matrix.shape) != 2:
-            raise ValueError(f"a matrix has two sizes, not shape {tuple(matrix.shape)}")
+            raise Refusal(f"a matrix has two sizes, not shape {tuple(matrix.shape)}")
         self.matrix, self.block, self.dtype = matrix, block, dtype
         self.shape = tuple(matrix.shape)
 
@@ -103,7 +104,7 @@ def randomised_svd(
         AᵀA for both of its products.
     """
     if max_rank is not None and max_rank < 1:
-        raise ValueError(f"max_rank must be at least 1, not {max_rank}")
+        raise Refusal(f"max_rank must be at least 1, not {max_rank}")
     operator = operator if isinstance(operator, Operator) else Dense(operator)
     most = min(operator.shape)
     limit = most if max_rank is None else min(max_rank, most)

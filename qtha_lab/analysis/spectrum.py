@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qtha_lab.errors import Refusal
+
 # Below this share of the largest singular value, a value of a float32 computation is rounding.
 THRESHOLD = 1e-5
 
@@ -83,7 +85,7 @@ class Spectrum:
         Does not show the gap: a value just above the threshold counts as one far above it.
         """
         if not 0 < threshold < 1:
-            raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
+            raise Refusal(f"threshold must lie between 0 and 1, not {threshold}")
         largest = self.values[0] if len(self.values) else 0.0
         return int((self.values > threshold * largest).sum()) if largest > 0 else 0
 
@@ -93,7 +95,7 @@ class Spectrum:
         Does not show the tail: what lies beyond the share may be rounding or may be learnt.
         """
         if not 0 < share <= 1:
-            raise ValueError(f"share must be above 0 and at most 1, not {share}")
+            raise Refusal(f"share must be above 0 and at most 1, not {share}")
         if self.norm == 0:
             return 0
         reached = np.cumsum(self.energy) >= share * (1 - 1e-12)
@@ -167,7 +169,7 @@ def factored_svd(
 def _core(factors: tuple) -> tuple[Float[Tensor, "k k"], tuple[int, int]]:
     """The triangle of the first factor, what lies between, and the triangle of the last."""
     if len(factors) < 2:
-        raise ValueError(f"a product needs at least 2 factors, not {len(factors)}")
+        raise Refusal(f"a product needs at least 2 factors, not {len(factors)}")
     first, *middle, last = [as_matrix(factor) for factor in factors]
     core = torch.linalg.qr(first, mode="r").R
     for factor in middle:
@@ -194,7 +196,7 @@ def streamed_spectrum(blocks: Iterable[Float[Tensor, "some cols"]]) -> Spectrum:
         stacked = block if triangle is None else torch.cat([triangle, block])
         triangle = torch.linalg.qr(stacked, mode="r").R
     if triangle is None:
-        raise ValueError("there must be at least one block of rows, not none")
+        raise Refusal("there must be at least one block of rows, not none")
     values = torch.linalg.svdvals(triangle).numpy()
     return Spectrum(values, (rows, triangle.shape[1]), float(np.linalg.norm(values)))
 
@@ -203,9 +205,7 @@ def as_matrix(matrix) -> Float[Tensor, "rows cols"]:
     """A finite matrix in float64 on the CPU, or a refusal."""
     tensor = torch.as_tensor(matrix).detach().to("cpu", torch.float64)
     if tensor.dim() != 2 or 0 in tensor.shape:
-        raise ValueError(f"a matrix has two sizes of at least 1, not shape {tuple(tensor.shape)}")
+        raise Refusal(f"a matrix has two sizes of at least 1, not shape {tuple(tensor.shape)}")
     if not torch.isfinite(tensor).all():
-        raise ValueError(
-            "a matrix must be finite: it holds an infinity or a value that is no number"
-        )
+        raise Refusal("a matrix must be finite: it holds an infinity or a value that is no number")
     return tensor

@@ -14,6 +14,7 @@ from qtha_lab.analysis.jacobians import jacobians_of
 from qtha_lab.analysis.sketch import leading_svd
 from qtha_lab.analysis.spectrum import THRESHOLD, as_matrix, factored_svd
 from qtha_lab.analysis.updates import Update
+from qtha_lab.errors import Refusal
 
 Vectors = tuple[Float[Tensor, "out k"], Float[Tensor, " k"], Float[Tensor, "k in"]]
 
@@ -61,7 +62,7 @@ def _cosines(first: Tensor, second: Tensor) -> Float[Tensor, " min_k_m"]:
     """Cosines of the principal angles."""
     first, second = as_matrix(first), as_matrix(second)
     if len(first) != len(second):
-        raise ValueError(
+        raise Refusal(
             f"subspaces must lie in one space, not in {len(first)} and {len(second)} dimensions"
         )
     product = torch.linalg.qr(first).Q.mT @ torch.linalg.qr(second).Q
@@ -84,7 +85,7 @@ def update_vectors(update: Update, k: int, x: Tensor | None = None) -> Vectors:
     elif x is not None:
         found = jacobians_of(update.delta, x).mean_svd()
     else:
-        raise ValueError(f"the update of {update.name} has no linear path: give tokens x")
+        raise Refusal(f"the update of {update.name} has no linear path: give tokens x")
     left, values, right = found
     real = int((values > THRESHOLD * values[0]).sum()) if values[0] > 0 else 0
     keep = min(k, real)
@@ -165,7 +166,7 @@ def intruder_dimensions(
         the 10 leading ones. The default threshold is that of PEFT's `reduce_intruder_dimension`.
     """
     if not 0 < threshold <= 1:
-        raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
+        raise Refusal(f"threshold must lie between 0 and 1, not {threshold}")
     weight, change = as_matrix(weight), as_matrix(change)
     if base_vectors is None:
         base_vectors = torch.linalg.svd(weight, full_matrices=False).U

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from qtha_lab import ansatze
 from qtha_lab.analysis.random_angles import Inputs, check_samples, draw_angles, free_angles
 from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
 from qtha_lab.simulators import expval
 
 UNSEEN = 1e-24  # a variance below this is rounding of a slope that is zero
@@ -177,9 +178,9 @@ def fit_decay(qubits: Sequence[int], variances: Sequence[float], errors: Sequenc
     """
     x, v, e = (np.asarray(values, dtype=float) for values in (qubits, variances, errors))
     if len(set(x.tolist())) < 2:
-        raise ValueError(f"a slope needs at least 2 numbers of qubits, not {sorted(set(x))}")
+        raise Refusal(f"a slope needs at least 2 numbers of qubits, not {sorted(set(x))}")
     if not ((v > 0).all() and (e > 0).all()):
-        raise ValueError("variances and errors must be above 0 for a fit of their logarithm")
+        raise Refusal("variances and errors must be above 0 for a fit of their logarithm")
     weights = (v * np.log(2) / e) ** 2  # 1 / variance of log2(v)
     centred = x - (weights * x).sum() / weights.sum()
     spread = (weights * centred**2).sum()

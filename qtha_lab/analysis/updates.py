@@ -18,6 +18,7 @@ from transformers.pytorch_utils import Conv1D
 
 from qtha_lab.adapters.peft_bridge import AdapterLayer, block_of, quantised_kind
 from qtha_lab.analysis.sketch import Operator
+from qtha_lab.errors import Refusal
 
 Delta = Callable[[Float[Tensor, "tokens in_features"]], Float[Tensor, "tokens out_features"]]
 NO_CURVATURE = (
@@ -49,7 +50,7 @@ class Update:
     def linear_operator(self) -> "LinearMap":
         """The update as an operator, for a linear one."""
         if not self.is_linear:
-            raise ValueError(f"the update of {self.name} is not linear in x: it has no one matrix")
+            raise Refusal(f"the update of {self.name} is not linear in x: it has no one matrix")
         return LinearMap(self.delta, self.in_features, self.out_features)
 
     def linear_path(self) -> Float[Tensor, "out_features in_features"] | None:
@@ -95,7 +96,7 @@ def adapted_layers(model: nn.Module) -> dict[str, BaseTunerLayer]:
         if isinstance(module, BaseTunerLayer)
     }
     if not found:
-        raise ValueError(f"this {type(model).__name__} carries no adapter: add one first")
+        raise Refusal(f"this {type(model).__name__} carries no adapter: add one first")
     return found
 
 
@@ -123,7 +124,7 @@ def chosen_layers(model: nn.Module, layers: Collection[str] | None) -> dict[str,
         return found
     unknown = [name for name in layers if name not in found]
     if unknown:
-        raise ValueError(f"no adapted layer {unknown[0]!r} here; there are {', '.join(found)}")
+        raise Refusal(f"no adapted layer {unknown[0]!r} here; there are {', '.join(found)}")
     return {name: module for name, module in found.items() if name in layers}
 
 
@@ -132,12 +133,12 @@ def adapter_name(module: BaseTunerLayer, adapter: str | None, layer: str) -> str
     known = available_adapters(module)
     chosen = adapter or next((name for name in module.active_adapters if name in known), None)
     if chosen not in known:
-        raise ValueError(
+        raise Refusal(
             f"adapter {chosen!r} is not on {layer}; there {'are' if known else 'is none'} "
             f"{', '.join(sorted(known))}".rstrip()
         )
     if chosen in module.merged_adapters:
-        raise ValueError(f"adapter {chosen!r} is merged into {layer}: unmerge it to look at it")
+        raise Refusal(f"adapter {chosen!r} is merged into {layer}: unmerge it to look at it")
     return chosen
 
 
@@ -188,7 +189,7 @@ def difference(module: BaseTunerLayer, adapter: str) -> Delta:
     """
     kind = quantised_kind(module.get_base_layer())
     if kind is not None:
-        raise ValueError(
+        raise Refusal(
             f"the update of {type(module).__name__} is read off a float64 copy of its layer, and "
             f"this one is quantised ({kind}): load the base without quantisation to look at it"
         )

@@ -23,6 +23,7 @@ from qtha_lab.analysis.jacobians import jacobians_of
 from qtha_lab.analysis.sketch import randomised_svd
 from qtha_lab.analysis.spectrum import THRESHOLD, Spectrum, factored_spectrum, streamed_spectrum
 from qtha_lab.analysis.updates import Update, updates_of
+from qtha_lab.errors import Refusal
 
 VIEWS = ("linear_path", "mean_jacobian", "stacked_jacobians", "realised_change")
 TOKENS_AT_ONCE = 256
@@ -92,7 +93,7 @@ def view_updates(
     """
     unknown = [view for view in views if view not in VIEWS]
     if unknown:
-        raise ValueError(f"no view {unknown[0]!r}; there are {', '.join(VIEWS)}")
+        raise Refusal(f"no view {unknown[0]!r}; there are {', '.join(VIEWS)}")
     inputs = inputs or {}
     wanted = layers if layers is not None else (list(inputs) or None)
     found = []

@@ -4,6 +4,7 @@ import dataclasses
 
 from qtha_lab.ansatze.registry import ansatz, build, get
 from qtha_lab.circuits import Angle, Circuit, Gate
+from qtha_lab.errors import Refusal
 
 
 def _sizes(n_qubits: int, n_blocks: int | None, inner: str) -> list[int]:
@@ -12,9 +13,9 @@ def _sizes(n_qubits: int, n_blocks: int | None, inner: str) -> list[int]:
     if n_blocks is None:
         n_blocks = 2 if n_qubits >= 2 * least else 1
     if not isinstance(n_blocks, int) or isinstance(n_blocks, bool) or n_blocks < 1:
-        raise ValueError(f"n_blocks must be a whole number of at least 1, not {n_blocks!r}")
+        raise Refusal(f"n_blocks must be a whole number of at least 1, not {n_blocks!r}")
     if n_qubits < n_blocks * least:
-        raise ValueError(
+        raise Refusal(
             f"{n_blocks} blocks of {inner!r} need at least {n_blocks * least} qubits, "
             f"{least} each, not {n_qubits}"
         )
@@ -54,7 +55,7 @@ def block_diagonal(
         inner: The ansatz of a block.
     """
     if inner == "block_diagonal":
-        raise ValueError("the inner ansatz of 'block_diagonal' must be another one")
+        raise Refusal("the inner ansatz of 'block_diagonal' must be another one")
     gates: list[Gate] = []
     wire = param = 0
     for size in _sizes(n_qubits, n_blocks, inner):

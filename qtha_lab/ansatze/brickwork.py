@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from qtha_lab.ansatze.encoding import encoded
 from qtha_lab.ansatze.registry import ansatz
 from qtha_lab.circuits import Angle, Circuit, Gate, general_two_qubit
+from qtha_lab.errors import Refusal
 
 BLOCKS = {"general": 15, "ry_cz": 2}  # angles of a brick
 
@@ -30,7 +31,7 @@ def brickwork(
             its angles say the same twice. "ry_cz" is RY on both qubits, then CZ.
     """
     if block not in BLOCKS:
-        raise ValueError(f"block must be one of {', '.join(BLOCKS)}, not {block!r}")
+        raise Refusal(f"block must be one of {', '.join(BLOCKS)}, not {block!r}")
     angles = map(Angle.param, range(BLOCKS[block] * (n_qubits - 1) * n_layers))
     gates: list[Gate] = []
     for layer in range(n_layers):

@@ -3,6 +3,7 @@
 from qtha_lab.ansatze.encoding import encoded
 from qtha_lab.ansatze.registry import ansatz
 from qtha_lab.circuits import Angle, Circuit, Gate
+from qtha_lab.errors import Refusal
 
 ORDERS = ("enc-CRZ-RY-CRZ-RY", "RY-CRZ-RY-CRZ")
 
@@ -28,7 +29,7 @@ def qtha(n_qubits: int, n_layers: int, reupload: bool = True, order: str = ORDER
         documentation of VQNet. CRZ gates commute, so the order inside a ring is free.
     """
     if order not in ORDERS:
-        raise ValueError(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
+        raise Refusal(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
     qubits = range(n_qubits)
     angles = map(Angle.param, range(4 * n_qubits * n_layers))
 

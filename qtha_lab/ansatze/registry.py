@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from qtha_lab import ansatze
 from qtha_lab.circuits import Circuit, Gate
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import nearest, unknown
 
 EMBEDDINGS = ("angle", "amplitude")
@@ -126,17 +127,17 @@ def build(
     for value, what, least in ((n_qubits, "qubits", info.min_qubits), (n_layers, "layers", 1)):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             least_text = f"{least} {what if least > 1 else what[:-1]}"
-            raise ValueError(f"ansatz {name!r} needs at least {least_text}, not {value!r}")
+            raise Refusal(f"ansatz {name!r} needs at least {least_text}, not {value!r}")
     for option in options:
         if option not in info.options:
             close = nearest(option, info.options)
             hint = f": did you mean {close!r}?" if close else "."
             known = ", ".join(info.options) or "none"
-            raise ValueError(f"ansatz {name!r} has no option {option!r}{hint} Known: {known}")
+            raise Refusal(f"ansatz {name!r} has no option {option!r}{hint} Known: {known}")
     if embedding not in EMBEDDINGS:
-        raise ValueError(f"embedding must be one of {', '.join(EMBEDDINGS)}, not {embedding!r}")
+        raise Refusal(f"embedding must be one of {', '.join(EMBEDDINGS)}, not {embedding!r}")
     if embedding == "amplitude" and reupload:
-        raise ValueError(
+        raise Refusal(
             "amplitudes are the first state and cannot be uploaded again: "
             "embedding='amplitude' needs reupload=False, not True"
         )

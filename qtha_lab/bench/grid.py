@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qtha_lab.bench.problem import CHECKED
+from qtha_lab.errors import Refusal
 
 LEAST_ROUNDS = 3
 QUICK = {"qubits": (4, 8), "layers": (4,), "batches": (64, 2048), "rounds": 3, "seconds": 0.5}
@@ -33,10 +34,10 @@ class Grid:
             sizes = getattr(self, name)
             if not sizes or min(sizes) < bound:
                 said = ", ".join(map(str, sizes)) or "none"
-                raise ValueError(f"{name} must be {bound} or more, not {said}")
+                raise Refusal(f"{name} must be {bound} or more, not {said}")
         for name in ("rounds", "seconds", "minutes"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+                raise Refusal(f"{name} must be positive, not {getattr(self, name)}")
 
     @property
     def longest_turn(self) -> float:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from qtha_lab.errors import Refusal
+
 Result = dict[str, Any]
 BUSY = 0.5  # average number of running processes from which times are doubted
 
@@ -40,7 +42,7 @@ def markdown(result: Result, layers: int = 4, batch: int = 2048) -> str:
     """
     rows, qubits = _rows(result, layers, batch), result["settings"]["qubits"]
     if not rows:
-        raise ValueError(f"{layers} layers with a batch of {batch} were not measured")
+        raise Refusal(f"{layers} layers with a batch of {batch} were not measured")
     body = [
         (_title(contender), *(_cell(rows.get((contender["name"], n))) for n in qubits))
         for contender in result["contenders"]

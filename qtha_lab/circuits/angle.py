@@ -7,6 +7,8 @@ import dataclasses
 import math
 from typing import Literal
 
+from qtha_lab.errors import Refusal
+
 PI = math.pi
 
 
@@ -26,13 +28,11 @@ class Angle:
 
     def __post_init__(self):
         if self.source not in ("input", "param", "const"):
-            raise ValueError(f"an angle comes from input, param or const, not {self.source!r}")
+            raise Refusal(f"an angle comes from input, param or const, not {self.source!r}")
         if not isinstance(self.index, int) or self.index < 0:
-            raise ValueError(f"the index of an angle must be 0, 1, 2, …, not {self.index!r}")
+            raise Refusal(f"the index of an angle must be 0, 1, 2, …, not {self.index!r}")
         if not (math.isfinite(self.scale) and math.isfinite(self.offset)):
-            raise ValueError(
-                f"an angle must be finite, not {self.scale}·{self.source}+{self.offset}"
-            )
+            raise Refusal(f"an angle must be finite, not {self.scale}·{self.source}+{self.offset}")
 
     @classmethod
     def input(cls, index: int, scale: float = 1.0, offset: float = 0.0) -> "Angle":

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from qtha_lab.circuits.angle import Angle
 from qtha_lab.circuits.gates import Gate
+from qtha_lab.errors import Refusal
 
 
 def general_two_qubit(wires: Sequence[int], angles: Iterable[Angle | float]) -> list[Gate]:
@@ -27,7 +28,7 @@ def general_two_qubit(wires: Sequence[int], angles: Iterable[Angle | float]) -> 
     """
     given = tuple(angles)
     if len(given) != 15:
-        raise ValueError(f"a general two-qubit block takes 15 angles, not {len(given)}")
+        raise Refusal(f"a general two-qubit block takes 15 angles, not {len(given)}")
     first, second = wires
     ising = [
         Gate(f"Ising{letters}", (first, second), angle)

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Iterable
 
 from qtha_lab.circuits.gates import Gate
+from qtha_lab.errors import Refusal
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,22 +38,22 @@ class Circuit:
 
     def __post_init__(self):
         if not isinstance(self.gates, Iterable):
-            raise ValueError(f"the gates of a circuit must be a list of Gate, not {self.gates!r}")
+            raise Refusal(f"the gates of a circuit must be a list of Gate, not {self.gates!r}")
         object.__setattr__(self, "gates", tuple(self.gates))
         if not isinstance(self.n_qubits, int) or self.n_qubits < 1:
-            raise ValueError(f"a circuit needs at least 1 qubit, not {self.n_qubits!r}")
+            raise Refusal(f"a circuit needs at least 1 qubit, not {self.n_qubits!r}")
         for position, gate in enumerate(self.gates):
             if not isinstance(gate, Gate):
-                raise ValueError(f"gate {position} must be a Gate, not {gate!r}")
+                raise Refusal(f"gate {position} must be a Gate, not {gate!r}")
             if max(gate.wires) >= self.n_qubits:
-                raise ValueError(
+                raise Refusal(
                     f"gate {position}, {gate}, acts on wire {max(gate.wires)}, "
                     f"but the circuit has wires 0 to {self.n_qubits - 1}"
                 )
         if self.start not in ("zero", "amplitudes"):
-            raise ValueError(f"a circuit starts in 'zero' or 'amplitudes', not {self.start!r}")
+            raise Refusal(f"a circuit starts in 'zero' or 'amplitudes', not {self.start!r}")
         if self.start == "amplitudes" and self._highest("input") >= 0:
-            raise ValueError(
+            raise Refusal(
                 "the inputs of a circuit that starts in 'amplitudes' are its first state: "
                 "no gate may read one as its angle"
             )

@@ -10,6 +10,7 @@ import operator
 from collections.abc import Callable, Iterable
 
 from qtha_lab.circuits.angle import PI, Angle
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import nearest
 
 Part = tuple[str, tuple[int, ...], Angle | None]
@@ -146,24 +147,20 @@ class Gate:
         object.__setattr__(self, "name", ALIASES.get(self.name, self.name))
         self._check_matrix()
         if self.name not in GATES and self.name != UNITARY:
-            raise ValueError(_unknown_gate(self.name))
+            raise Refusal(_unknown_gate(self.name))
         kind = self.kind
         if len(self.wires) != kind.n_wires:
-            raise ValueError(
-                f"{self.name} acts on {_count(kind.n_wires, 'wire')}, not {self.wires}"
-            )
+            raise Refusal(f"{self.name} acts on {_count(kind.n_wires, 'wire')}, not {self.wires}")
         if any(not isinstance(w, int) or w < 0 for w in self.wires):
-            raise ValueError(f"wires are numbered 0, 1, 2, …, not {self.wires}")
+            raise Refusal(f"wires are numbered 0, 1, 2, …, not {self.wires}")
         if len(set(self.wires)) != len(self.wires):
-            raise ValueError(f"{self.name} needs different wires, not {self.wires}")
+            raise Refusal(f"{self.name} needs different wires, not {self.wires}")
         if len(angles) != kind.n_angles:
-            raise ValueError(
-                f"{self.name} takes {_count(kind.n_angles, 'angle')}, not {len(angles)}"
-            )
+            raise Refusal(f"{self.name} takes {_count(kind.n_angles, 'angle')}, not {len(angles)}")
 
     def _check_matrix(self) -> None:
         if (self.matrix is not None) != (self.name == UNITARY):
-            raise ValueError(
+            raise Refusal(
                 f"a matrix belongs to {UNITARY} and to no other gate: "
                 f"use Gate.unitary(matrix, wires), not {self.name!r}"
             )
@@ -226,7 +223,7 @@ def _as_angle(angle) -> Angle:
     try:
         number = float(angle)
     except (TypeError, ValueError):
-        raise ValueError(
+        raise Refusal(
             f"an angle is a number or an Angle, as in Angle.input(0), not {angle!r}"
         ) from None
     return Angle.const(number)

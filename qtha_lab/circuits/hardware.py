@@ -12,6 +12,7 @@ from qtha_lab.circuits.preparation import preparation
 from qtha_lab.circuits.routing import route
 from qtha_lab.circuits.schedule import reordered
 from qtha_lab.circuits.topology import Topology
+from qtha_lab.errors import Refusal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,7 @@ def compile_for(circuit: Circuit, topology: str = "grid", reorder: bool = True) 
     """
     chip = Topology.named(topology, circuit.n_qubits)
     if circuit.start != "zero":
-        raise ValueError("a chip starts in |0…0⟩: put preparation(n_qubits, amplitudes) first")
+        raise Refusal("a chip starts in |0…0⟩: put preparation(n_qubits, amplitudes) first")
     routed = route(reordered(circuit) if reorder else circuit, chip)
     steps = native_steps(routed.circuit)
     gates = [gate for step in steps for gate in step.gates]

@@ -17,6 +17,7 @@ from qtha_lab.circuits.pennylane_tracing import (
     trace,
     wire_labels,
 )
+from qtha_lab.errors import Refusal
 
 _FIXED = "the gates must not depend on the values of inputs or params, and do"
 
@@ -58,18 +59,18 @@ def from_pennylane(
     script = script_of(source, args, kwargs, inputs)
     tapes = [script.at(point_of(len(script.leaves), which)) for which in (0, 1)]
     if len({tuple((op.name, op.wires) for op in tape.operations) for tape in tapes}) > 1:
-        raise ValueError(_FIXED)
+        raise Refusal(_FIXED)
     labels = wire_labels(source, tapes[0], wires)
     first, second = (trace(script, which, labels) for which in (0, 1))
     if [op.key for op in first] != [op.key for op in second]:
-        raise ValueError(_FIXED)
+        raise Refusal(_FIXED)
     gates = [_gate(*pair, script.leaves) for pair in zip(first, second, strict=True)]
     start = "zero"
     if gates and gates[0] is None:
         start = "amplitudes"
         _check_state(first[0], len(labels))
     if None in gates[1:]:
-        raise ValueError("amplitudes must be prepared first, before any gate")
+        raise Refusal("amplitudes must be prepared first, before any gate")
     return Circuit(len(labels), [gate for gate in gates if gate is not None], start)
 
 
@@ -97,7 +98,7 @@ def _pauli_string(measured, labels: list) -> str:
     sentence = getattr(measured.obs, "pauli_rep", None)
     is_expectation = type(measured).__name__ == "ExpectationMP"
     if not is_expectation or sentence is None or list(sentence.values()) != [1.0]:
-        raise ValueError(f"only expectations of single Pauli strings can be read, not {measured}")
+        raise Refusal(f"only expectations of single Pauli strings can be read, not {measured}")
     (word,) = sentence
     letters = sorted((labels.index(label), letter) for label, letter in word.items())
     return " ".join(f"{letter}{wire}" for wire, letter in letters) or "I"
@@ -111,7 +112,7 @@ def _gate(one: Native, two: Native, leaves: list[tuple[str, int]]) -> Gate | Non
     if one.name == UNITARY:
         matrices = [plain(native.numbers[0]) for native in (one, two)]
         if abs(matrices[0] - matrices[1]).max() > 1e-9:
-            raise ValueError(
+            raise Refusal(
                 f"a matrix must not depend on inputs or params, and one on {one.wires} does"
             )
         return Gate.unitary(matrices[0], one.wires)
@@ -131,7 +132,7 @@ def _angle(one: Native, two: Native, which: int, leaves: list[tuple[str, int]]) 
     else:
         angle, predicted = Angle.const(values[0]), values[0]
     if len(read) > 1 or abs(predicted - values[1]) > 1e-9:
-        raise ValueError(
+        raise Refusal(
             f"an angle must be scale · number + offset of one input or parameter; "
             f"that of {one.name} on wires {list(one.wires)} is not"
         )
@@ -149,12 +150,12 @@ def _check_amplitudes(native: Native, leaves: list[tuple[str, int]]) -> None:
     expected = [x for _, x in sorted(dict(inputs).items())]
     norm = sum(x * x for x in expected) ** 0.5
     if len(state) != len(expected) or abs(state * norm - expected).max() > 1e-9:
-        raise ValueError("a state must be a constant or the inputs, normalised, and nothing else")
+        raise Refusal("a state must be a constant or the inputs, normalised, and nothing else")
 
 
 def _check_state(native: Native, n_qubits: int) -> None:
     if native.wires != tuple(range(n_qubits)):
-        raise ValueError(
+        raise Refusal(
             f"amplitudes must be prepared on all wires in order, 0 to {n_qubits - 1}, "
             f"not on {native.wires}"
         )

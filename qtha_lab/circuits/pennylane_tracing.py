@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from qtha_lab.circuits.gates import GATES, UNITARY
+from qtha_lab.errors import Refusal
 
 STATES = ("AmplitudeEmbedding", "StatePrep")
 _NOTHING = ("GlobalPhase", "Identity", "Barrier", "WireCut", "Snapshot")
@@ -33,10 +34,10 @@ def script_of(source, args: tuple, kwargs: dict, inputs) -> Script:
         operations = list(source)
         for operation in operations:
             if not isinstance(operation, qml.operation.Operator):
-                raise ValueError(f"a circuit is read from operations, not from {operation!r}")
+                raise Refusal(f"a circuit is read from operations, not from {operation!r}")
         return _of_tape(qml.tape.QuantumScript(operations), inputs)
     if not callable(source):
-        raise ValueError(
+        raise Refusal(
             "a circuit is read from a QNode, quantum function, tape or list of operations, "
             f"not from {source!r}"
         )
@@ -56,7 +57,7 @@ def _of_function(function: Callable, args: tuple, kwargs: dict, data: str | None
         else qml.tape.make_qscript(function)
     )
     if data is not None and data not in bound.arguments:
-        raise ValueError(f"inputs must name an argument that is given, not {data!r}")
+        raise Refusal(f"inputs must name an argument that is given, not {data!r}")
     leaves: list[tuple[str, int]] = []
     shapes: dict[str, torch.Size] = {}
     counted = {"input": 0, "param": 0}
@@ -64,7 +65,7 @@ def _of_function(function: Callable, args: tuple, kwargs: dict, data: str | None
         shape = _shape_of_numbers(value)
         kind = "input" if name == (data or "inputs") else "param"
         if shape is None and kind == "input":
-            raise ValueError(f"the data in {name!r} must be floats, not {value!r}")
+            raise Refusal(f"the data in {name!r} must be floats, not {value!r}")
         if shape is None:
             continue
         shapes[name] = shape
@@ -101,7 +102,7 @@ def _of_tape(tape, inputs) -> Script:
     operations = tape.operations
     info = [i for i in tape.par_info if i["op_idx"] < len(operations)]
     if data and max(data) >= len(info):
-        raise ValueError(
+        raise Refusal(
             f"inputs must be positions among the tape's {len(info)} parameters, not {max(data)}"
         )
     leaves: list[tuple[str, int]] = []
@@ -139,7 +140,7 @@ def _positions(inputs) -> dict[int, int]:
     if isinstance(inputs, Mapping):
         return dict(inputs)
     if isinstance(inputs, str):
-        raise ValueError(f"the inputs of a tape are positions of its parameters, not {inputs!r}")
+        raise Refusal(f"the inputs of a tape are positions of its parameters, not {inputs!r}")
     return {position: index for index, position in enumerate(inputs)}
 
 
@@ -155,7 +156,7 @@ def wire_labels(source, tape, wires: Iterable | None) -> list:
             labels = sorted(used)
     missing = [label for label in used if label not in labels]
     if missing:
-        raise ValueError(f"the circuit acts on wire {missing[0]!r}, which is not among {labels}")
+        raise Refusal(f"the circuit acts on wire {missing[0]!r}, which is not among {labels}")
     return labels
 
 
@@ -188,7 +189,7 @@ def trace(script: Script, which: int, labels: list) -> list[Native]:
     found = []
     for operation in script.at(point).operations:
         if operation.batch_size:
-            raise ValueError(
+            raise Refusal(
                 f"{operation.name} has a batch of {operation.batch_size} angles; "
                 "a circuit is read for one sample"
             )
@@ -218,9 +219,7 @@ def _native(operation, depth: int = 0) -> Iterator:
     elif operation.has_matrix and len(operation.wires) <= 2 and not _reads(*operation.parameters):
         yield qml.QubitUnitary(plain(operation.matrix()), wires=operation.wires)
     else:
-        raise ValueError(
-            f"{name} on wires {list(operation.wires)} cannot be expressed in our gates"
-        )
+        raise Refusal(f"{name} on wires {list(operation.wires)} cannot be expressed in our gates")
 
 
 def _reads(*numbers) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.gates import PI, Angle, Gate, Part
 from qtha_lab.circuits.preparation import preparation
+from qtha_lab.errors import Refusal
 
 _NAMES = {
     "RX": "rx",
@@ -63,9 +64,7 @@ def to_qasm(
         "param": _numbers("params", params, circuit.n_params),
     }
     if circuit.start == "amplitudes" and given["input"] is None:
-        raise ValueError(
-            "a circuit that starts in amplitudes needs its inputs to be written as QASM"
-        )
+        raise Refusal("a circuit that starts in amplitudes needs its inputs to be written as QASM")
     prepared = ()
     if circuit.start == "amplitudes":
         prepared = preparation(circuit.n_qubits, given["input"])
@@ -91,7 +90,7 @@ def _numbers(name: str, values, count: int) -> list[float] | None:
         values = values.detach()
     numbers = [float(value) for value in values]
     if len(numbers) != count:
-        raise ValueError(f"{name} must be the circuit's {count}, one sample, not {len(numbers)}")
+        raise Refusal(f"{name} must be the circuit's {count}, one sample, not {len(numbers)}")
     return numbers
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.gates import PI, Gate
+from qtha_lab.errors import Refusal
 
 Pauli = tuple[tuple[int, str], ...]  # (wire, letter), in order of wires
 
@@ -64,19 +65,19 @@ def parse_pauli(text: str, n_qubits: int) -> Pauli:
     for word in () if text.strip() == "I" else text.split():
         match = re.fullmatch(r"([XYZ])(\d+)", word)
         if not match:
-            raise ValueError(
+            raise Refusal(
                 f"an observable is I or letters X, Y, Z with wires, as in 'X0 Z2', not {text!r}"
             )
         letter, wire = match[1], int(match[2])
         if wire >= n_qubits:
-            raise ValueError(
+            raise Refusal(
                 f"observable {text!r} reads wire {wire}, but the circuit has wires 0 to {n_qubits - 1}"
             )
         if wire in found:
-            raise ValueError(f"observable {text!r} names wire {wire} twice")
+            raise Refusal(f"observable {text!r} names wire {wire} twice")
         found[wire] = letter
     if not found and text.strip() != "I":
-        raise ValueError("an observable must not be empty; the identity is 'I'")
+        raise Refusal("an observable must not be empty; the identity is 'I'")
     return tuple(sorted(found.items()))
 
 

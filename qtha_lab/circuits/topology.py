@@ -9,6 +9,8 @@ import itertools
 import re
 from collections.abc import Iterator
 
+from qtha_lab.errors import Refusal
+
 TOPOLOGIES = ("line", "ring", "grid", "all-to-all")
 GRID = (4, 5)  # 20 qubits, as in the noise model of QTHA's authors; its shape is ours [R]
 _SEARCHED = 20_000
@@ -47,7 +49,7 @@ class Topology:
         if grid:
             rows, columns = (int(grid[1]), int(grid[2])) if grid[1] else GRID
             if rows * columns < n_qubits:
-                raise ValueError(
+                raise Refusal(
                     f"topology {name!r} has {rows * columns} qubits, fewer than the circuit's "
                     f"{n_qubits}: ask for a larger one, as in 'grid:6x6'"
                 )
@@ -55,7 +57,7 @@ class Topology:
             edges = [(a, b) for a, b in pairs if b - a == columns or (b == a + 1 and b % columns)]
             return cls(str(name), _neighbours(rows * columns, edges), columns)
         if name not in TOPOLOGIES:
-            raise ValueError(
+            raise Refusal(
                 f"topology must be one of {', '.join(TOPOLOGIES)} or as 'grid:3x4', not {name!r}"
             )
         if name == "all-to-all":

@@ -14,6 +14,7 @@ import numpy as np
 from qtha_lab.circuits.angle import PI, Angle
 from qtha_lab.circuits.gates import Matrix, Part
 from qtha_lab.circuits.interaction import interaction
+from qtha_lab.errors import Refusal
 
 TOLERANCE = 1e-6  # |U†U - 1| that passes as rounding, as of a float32 matrix
 _ZERO = 1e-13  # an interaction below this is none
@@ -43,12 +44,12 @@ def checked(matrix) -> Matrix:
         matrix = matrix.detach().cpu()
     given = np.asarray(matrix, dtype=complex)
     if given.shape not in ((2, 2), (4, 4)):
-        raise ValueError(f"a unitary gate's matrix must be 2×2 or 4×4, not of shape {given.shape}")
+        raise Refusal(f"a unitary gate's matrix must be 2×2 or 4×4, not of shape {given.shape}")
     if not np.isfinite(given).all():
-        raise ValueError("a unitary gate's matrix must be finite, and has nan or infinite entries")
+        raise Refusal("a unitary gate's matrix must be finite, and has nan or infinite entries")
     deviation = np.abs(given.conj().T @ given - np.eye(len(given))).max()
     if deviation > TOLERANCE:
-        raise ValueError(
+        raise Refusal(
             f"a unitary gate's matrix must be unitary: the largest entry of U†U - 1 is {deviation:.3g}"
         )
     if deviation > 1e-14:

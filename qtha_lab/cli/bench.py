@@ -9,6 +9,7 @@ import typer
 from qtha_lab.calls import split_list
 from qtha_lab.cli import app
 from qtha_lab.cli.output import print_table, progress
+from qtha_lab.errors import Refusal
 
 bench = typer.Typer(help="Measure; each table names its machine.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
@@ -138,13 +139,13 @@ def _whole(text: str, name: str) -> tuple[int, ...]:
     try:
         return tuple(int(word) for word in text.split(",")) if text else ()
     except ValueError:
-        raise ValueError(f"{name} must be whole numbers such as 4,6,8, not {text!r}") from None
+        raise Refusal(f"{name} must be whole numbers such as 4,6,8, not {text!r}") from None
 
 
 def _python_of(text: str) -> tuple[str, Path]:
     name, equals, path = text.partition("=")
     if not equals or not path:
-        raise ValueError(f"peer-python is NAME=PATH, not {text!r}")
+        raise Refusal(f"peer-python is NAME=PATH, not {text!r}")
     return name, Path(path)
 
 

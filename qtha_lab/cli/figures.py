@@ -9,6 +9,7 @@ import typer
 
 from qtha_lab.cli import app
 from qtha_lab.cli.output import print_json
+from qtha_lab.errors import Refusal
 
 Places = Annotated[
     list[str],
@@ -38,7 +39,7 @@ def figures(
 
     asked = [form.strip() for form in formats.split(",") if form.strip()]
     if unknown := [form for form in asked if form not in FORMATS]:
-        raise ValueError(f"formats must be of {', '.join(FORMATS)}, not {', '.join(unknown)}")
+        raise Refusal(f"formats must be of {', '.join(FORMATS)}, not {', '.join(unknown)}")
     Look(theme, target)
     found = reading.find_runs(places)
     origin = Origin(runs=[run.id for run in found], commits=reading.commits(found))

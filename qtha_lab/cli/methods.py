@@ -6,6 +6,7 @@ import typer
 
 from qtha_lab.cli import app
 from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.errors import Refusal
 
 
 @app.command()
@@ -21,7 +22,7 @@ def methods(
 
     parts = sizes.split(",")
     if len(parts) != 2 or not all(part.strip().isdigit() and int(part) for part in parts):
-        raise ValueError(f"sizes must read IN,OUT, two whole numbers above 0, not {sizes!r}")
+        raise Refusal(f"sizes must read IN,OUT, two whole numbers above 0, not {sizes!r}")
     tables = [listing.methods_table(*map(int, parts)), listing.controls_table()]
     if json:
         named = [[dict(zip(t[0], row, strict=True)) for row in t[1:]] for t in tables]

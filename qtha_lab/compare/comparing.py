@@ -14,6 +14,7 @@ from typing import Any
 
 from qtha_lab import runs
 from qtha_lab.compare.findings import notes
+from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.rundir import slots, write_json, write_whole
 from qtha_lab.runs import Run, Status
@@ -43,7 +44,7 @@ def run(
     comparison.check(out / "runs")
     lock = slots.hold(out / ".lock")
     if lock is None:
-        raise ValueError(f"another process runs a comparison in {out}")
+        raise Refusal(f"another process runs a comparison in {out}")
     try:
         write_whole(out / "comparison.yaml", comparison.to_yaml())
         started = [_start(e, out / "runs") for e in comparison.experiments()]

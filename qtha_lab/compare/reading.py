@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from qtha_lab import runs
+from qtha_lab.errors import Refusal
 from qtha_lab.rundir import RunDir, read_json
 from qtha_lab.runs import Run
 
@@ -33,7 +34,7 @@ def find_runs(places: Iterable[str | Path]) -> list[Run]:
 
 def _one(place: str | Path) -> Run:
     if Path(place).is_dir() and not RunDir(Path(place)).exists:
-        raise ValueError(
+        raise Refusal(
             f"{place} holds no run: give a run, a folder of runs or a comparison's folder"
         )
     return runs.attach(place)

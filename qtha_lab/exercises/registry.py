@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qtha_lab import exercises as room
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import unknown
 
 _FOUND: dict[str, "Exercise"] = {}
@@ -47,11 +48,11 @@ class Exercise:
 
     def __post_init__(self):
         if not re.fullmatch(r"\d+\.\d+", self.number):
-            raise ValueError(f"an exercise has a number such as '4.2', not {self.number!r}")
+            raise Refusal(f"an exercise has a number such as '4.2', not {self.number!r}")
         if not 1 <= self.difficulty <= HARDEST:
-            raise ValueError(f"difficulty must lie between 1 and {HARDEST}, not {self.difficulty}")
+            raise Refusal(f"difficulty must lie between 1 and {HARDEST}, not {self.difficulty}")
         if not self.hints or not self.wrong:
-            raise ValueError(f"exercise {self.number} needs a hint and a wrong answer at least")
+            raise Refusal(f"exercise {self.number} needs a hint and a wrong answer at least")
 
     @property
     def heading(self) -> str:
@@ -86,7 +87,7 @@ def exercise(
 
     def register(checker: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
         if number in _FOUND and _FOUND[number].checker.__module__ != checker.__module__:
-            raise ValueError(f"there is an exercise {number} already: {_FOUND[number].title}")
+            raise Refusal(f"there is an exercise {number} already: {_FOUND[number].title}")
         codes = (_flush(solution), tuple(map(_flush, wrong)), checker, _flush(given))
         _FOUND[number] = Exercise(number, title, difficulty, minutes, answer, hints, *codes)
         return checker

@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import unknown
 
 
-class FieldError(ValueError):
+class FieldError(Refusal):
     """A refusal that begins with the field's name, so that an outer model can put its own before it."""
 
 
@@ -26,7 +27,7 @@ class Declared(BaseModel):
         qtha_lab.experiment.declared.FieldError: width must be at least 1, not 0
         >>> Box(widht=2)
         Traceback (most recent call last):
-        ValueError: unknown box setting 'widht': did you mean 'width'? Known: width
+        qtha_lab.errors.Refusal: unknown box setting 'widht': did you mean 'width'? Known: width
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -43,7 +44,7 @@ class Declared(BaseModel):
         return type(self)(**(kept | changes))
 
 
-def one_sentence(refused: ValidationError, declared: type[BaseModel]) -> ValueError:
+def one_sentence(refused: ValidationError, declared: type[BaseModel]) -> Refusal:
     """The first thing pydantic found wrong, in one sentence."""
     error = refused.errors(include_url=False)[0]
     place = _place(error["loc"])
@@ -57,7 +58,7 @@ def one_sentence(refused: ValidationError, declared: type[BaseModel]) -> ValueEr
         if isinstance(inner, FieldError):
             return FieldError(f"{place}.{inner}")
         said = str(inner)
-        return ValueError(said if not place or said.startswith("unknown") else f"{place}: {said}")
+        return Refusal(said if not place or said.startswith("unknown") else f"{place}: {said}")
     return FieldError(f"{place} must be {_rule(error)}, not {error['input']!r}")
 
 

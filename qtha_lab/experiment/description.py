@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from qtha_lab import calls
+from qtha_lab.errors import Refusal
 from qtha_lab.experiment import equivalents, families, refusals
 from qtha_lab.experiment.declared import Declared
 
@@ -205,7 +206,7 @@ class Comparison(_Described):
         names = [v.label if isinstance(v, MethodChoice) else v for v in value]
         twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
         if twice is not None:
-            raise ValueError(f"{twice} is given twice")
+            raise Refusal(f"{twice} is given twice")
         return value
 
     def experiments(self) -> list[Experiment]:

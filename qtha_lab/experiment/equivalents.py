@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel
 
 from qtha_lab.calls import write_options, write_value
+from qtha_lab.errors import Refusal
 
 COMMANDS = {"Experiment": "run", "Comparison": "compare"}
 
@@ -58,17 +59,17 @@ def read_yaml(source: str | Path) -> dict[str, Any]:
         try:
             source = path.read_text(encoding="utf-8")
         except OSError as refused:
-            raise ValueError(f"{path} cannot be read: {refused.strerror}") from None
+            raise Refusal(f"{path} cannot be read: {refused.strerror}") from None
         except UnicodeDecodeError:
-            raise ValueError(f"{path} is no text file") from None
+            raise Refusal(f"{path} is no text file") from None
     try:
         fields = yaml.safe_load(source)
     except yaml.YAMLError as refused:
         where = getattr(refused, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
-        raise ValueError(f"{path or 'the text'} is no YAML{line}") from None
+        raise Refusal(f"{path or 'the text'} is no YAML{line}") from None
     if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
-        raise ValueError(f"{path or 'the text'} must be a mapping of settings, not {fields!r:.60}")
+        raise Refusal(f"{path or 'the text'} must be a mapping of settings, not {fields!r:.60}")
     return fields
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtha_lab import paths
+from qtha_lab.errors import Refusal
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -78,12 +79,12 @@ def check_rows(experiment: Experiment, task: Task) -> None:
     """Refuse a task that cannot fill one batch or has nothing to evaluate on."""
     training = experiment.training
     if len(task.train) < training.batch_size:
-        raise ValueError(
+        raise Refusal(
             f"task {task.name} has {len(task.train)} training rows, "
             f"which do not fill one batch of batch_size={training.batch_size}"
         )
     if not task.eval:
-        raise ValueError(f"task {task.name} has no evaluation rows")
+        raise Refusal(f"task {task.name} has no evaluation rows")
 
 
 def empty_model(experiment: Experiment, task: Task) -> nn.Module:
@@ -139,12 +140,12 @@ def check_disk(folder: Path, needed: int) -> None:
             os.fsync(probe.fileno())
         free = shutil.disk_usage(folder).free
     except OSError as refused:
-        raise ValueError(
+        raise Refusal(
             f"the runs folder {folder} cannot be written to: {refused.strerror}; "
             "QTHA_LAB_RUNS names another"
         ) from None
     if free < needed:
-        raise ValueError(
+        raise Refusal(
             f"the runs folder {folder} has {free / 2**20:,.1f} MiB free, "
             f"but the run needs {needed / 2**20:,.1f} MiB; QTHA_LAB_RUNS names another"
         )

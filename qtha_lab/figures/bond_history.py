@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from qtha_lab.errors import Refusal
 from qtha_lab.figures import labels
 from qtha_lab.figures import theme as themes
 from qtha_lab.figures.figure import Figure
@@ -51,9 +52,7 @@ def bond_history(
     grids = {name: np.asarray(rows, dtype=float) for name, rows in entropies.items()}
     for name, grid in grids.items():
         if grid.ndim != 2 or len(grid) != len(steps):
-            raise ValueError(
-                f"{name} must be (steps, bonds), not {grid.shape} for {len(steps)} steps"
-            )
+            raise Refusal(f"{name} must be (steps, bonds), not {grid.shape} for {len(steps)} steps")
     told = (
         f"{name} goes from {g[0].mean():.3g} to {g[-1].mean():.3g} bits"
         for name, g in grids.items()

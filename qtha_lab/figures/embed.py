@@ -8,6 +8,7 @@ import struct
 import zlib
 from html import escape
 
+from qtha_lab.errors import Refusal
 from qtha_lab.figures.provenance import build_date
 
 DOTS_PER_INCH = 300
@@ -29,7 +30,7 @@ def into_pdf(data: bytes, words: dict[str, str]) -> bytes:
     data = re.sub(rb"D:\d{14}\+00'00'", NO_DATE, data)
     ends = list(re.finditer(rb"trailer\s*<<(.*?)>>\s*startxref\s*(\d+)\s*%%EOF", data, re.DOTALL))
     if not ends:
-        raise ValueError("this PDF has no classic trailer, so no words can be added to it")
+        raise Refusal("this PDF has no classic trailer, so no words can be added to it")
     size = int(re.search(rb"/Size (\d+)", ends[-1][1])[1])
     root = re.search(rb"/Root (\d+ \d+ R)", ends[-1][1])[1]
     data = data.rstrip(b"\r\n") + b"\n"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from qtha_lab.errors import Refusal
 from qtha_lab.figures import embed
 from qtha_lab.figures.browser import NoBrowserError, render
 from qtha_lab.figures.figure import Figure
@@ -51,7 +52,7 @@ def export(
     path = Path(path)
     form = path.suffix.removeprefix(".").lower()
     if form not in FORMATS:
-        raise ValueError(f"a figure is written as {', '.join(FORMATS)}, not as {path.name!r}")
+        raise Refusal(f"a figure is written as {', '.join(FORMATS)}, not as {path.name!r}")
     look = Look(theme, target)
     words = {"title": figure.title, "description": figure.alt}
     words |= (origin or Origin(commits=this_checkout())).words()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
+from qtha_lab.errors import Refusal
 from qtha_lab.figures import theme as themes
 
 PIXELS_PER_INCH = 96
@@ -57,7 +58,7 @@ class Look:
 
     def __post_init__(self):
         if self.target not in TARGETS:
-            raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {self.target!r}")
+            raise Refusal(f"target must be one of {', '.join(TARGETS)}, not {self.target!r}")
         self.inks  # noqa: B018  (refuses an unknown theme before any drawing)
 
     @property

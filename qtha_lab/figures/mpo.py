@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from qtha_lab.errors import Refusal
 from qtha_lab.figures import theme as themes
 from qtha_lab.figures.canvas import Canvas
 from qtha_lab.figures.figure import Figure
@@ -47,11 +48,11 @@ def mpo_diagram(
     """
     n = len(in_dims)
     if len(out_dims) != n or len(bonds) != n - 1:
-        raise ValueError(
+        raise Refusal(
             f"{n} in_dims need {n} out_dims and {n - 1} bonds, not {len(out_dims)} and {len(bonds)}"
         )
     if entropies is not None and len(entropies) != len(bonds):
-        raise ValueError(f"{len(bonds)} bonds need {len(bonds)} entropies, not {len(entropies)}")
+        raise Refusal(f"{len(bonds)} bonds need {len(bonds)} entropies, not {len(entropies)}")
     useful = largest_bonds(in_dims, out_dims)
     rows, columns = math.prod(out_dims), math.prod(in_dims)
     alt = (

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from qtha_lab.errors import Refusal
 from qtha_lab.figures import labels, ticks
 from qtha_lab.figures import theme as themes
 from qtha_lab.figures.figure import Figure
@@ -111,7 +112,7 @@ def spectrum_over_training(
     """
     grid = np.asarray(values, dtype=float)
     if grid.ndim != 2 or len(grid) != len(steps):
-        raise ValueError(f"values must be (steps, index), not {grid.shape} for {len(steps)} steps")
+        raise Refusal(f"values must be (steps, index), not {grid.shape} for {len(steps)} steps")
     first, last = (above(grid[row]) for row in (0, -1))
     alt = (
         f"Singular values of {of} above 1 % of the largest: "

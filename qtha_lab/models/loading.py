@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtha_lab.errors import Refusal
 from qtha_lab.models.catalogue import KNOWN, Head, check_model, is_hub_id, locate
 from qtha_lab.models.quantized import quantization_config
 from qtha_lab.settings import unknown
@@ -104,7 +105,7 @@ def default_target_modules(name: str) -> list[str]:
     check_model(name)
     kind = json.loads((locate(name) / "config.json").read_text())["model_type"]
     if kind not in BY_TYPE:
-        raise ValueError(
+        raise Refusal(
             f"no default target modules are known for a {kind} model: name target_modules"
         )
     return list(BY_TYPE[kind])
@@ -158,14 +159,14 @@ def _config(folder: Path, n_labels: int | None):
     try:
         return AutoConfig.from_pretrained(folder, trust_remote_code=False, **labels)
     except (ValueError, OSError) as error:
-        raise ValueError(f"{folder} cannot be loaded: {str(error).splitlines()[0]}") from error
+        raise Refusal(f"{folder} cannot be loaded: {str(error).splitlines()[0]}") from error
 
 
 def _check_labels(head: Head, n_labels: int | None) -> None:
     if head == "classification" and (n_labels is None or n_labels < 2):
-        raise ValueError(f"a classification head needs n_labels of at least 2, not {n_labels}")
+        raise Refusal(f"a classification head needs n_labels of at least 2, not {n_labels}")
     if head == "causal-lm" and n_labels is not None:
-        raise ValueError(f"n_labels={n_labels} is for a classification head, not for causal-lm")
+        raise Refusal(f"n_labels={n_labels} is for a classification head, not for causal-lm")
 
 
 def _set_padding(tokenizer: "PreTrainedTokenizerBase") -> None:

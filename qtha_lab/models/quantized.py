@@ -5,6 +5,8 @@ torchao on the CPU, bitsandbytes on CUDA. Only weights are quantised; heads and 
 
 import importlib.util
 
+from qtha_lab.errors import Refusal
+
 QUANTIZATIONS = ("none", "int8", "int4")
 GROUP = 32  # weights that share a scale at 4 bits on the CPU
 
@@ -16,13 +18,13 @@ def check_quantization(quantization: str) -> None:
         ValueError: With the package to install.
     """
     if quantization not in QUANTIZATIONS:
-        raise ValueError(
+        raise Refusal(
             f"quantization must be one of {', '.join(QUANTIZATIONS)}, not {quantization!r}"
         )
     library = _library()
     if quantization != "none" and importlib.util.find_spec(library) is None:
         where = "on CUDA" if library == "bitsandbytes" else "on the CPU"
-        raise ValueError(
+        raise Refusal(
             f"quantization {quantization!r} {where} needs {library}, which is not installed: "
             f"pip install {library}"
         )

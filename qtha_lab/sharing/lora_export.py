@@ -19,6 +19,7 @@ from qtha_lab.adapters.peft_bridge import AdapterLayer
 from qtha_lab.analysis.activations import capture_inputs
 from qtha_lab.analysis.nonlinearity import best_linear_map
 from qtha_lab.analysis.updates import adapted_layers, update_of
+from qtha_lab.errors import Refusal
 from qtha_lab.sharing.card import write_card
 
 HELD_OUT = 0.25  # of the tokens, on which the error is measured
@@ -85,9 +86,9 @@ def export_lora(
     adapter = adapter or model.active_adapter
     config = model.peft_config[adapter]
     if not isinstance(r, int) or r < 1:
-        raise ValueError(f"the rank of a LoRA must be at least 1, not {r!r}")
+        raise Refusal(f"the rank of a LoRA must be at least 1, not {r!r}")
     if getattr(config, "bias", "none") != "none":
-        raise ValueError(f"adapter {adapter!r} trained biases too, which a LoRA would leave out")
+        raise Refusal(f"adapter {adapter!r} trained biases too, which a LoRA would leave out")
     inputs = capture_inputs(model, dataset, max_tokens=max_tokens, seed=seed)
     tensors, errors = {}, {}
     for name, module in adapted_layers(model).items():

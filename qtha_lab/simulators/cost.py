@@ -14,6 +14,7 @@ import time
 import torch
 
 from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.errors import Refusal
 from qtha_lab.simulators import device_engine, device_plugins
 from qtha_lab.simulators.device_options import parse
 from qtha_lab.simulators.engines import choose, engine_module
@@ -70,7 +71,7 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "
         (50, 5000)
     """
     if batch < 0:
-        raise ValueError(f"batch must be 0 or more, not {batch}")
+        raise Refusal(f"batch must be 0 or more, not {batch}")
     readout = Readout.z(circuit.n_qubits)
     chosen = choose(engine, circuit, readout, device, batch=batch)
     module = engine_module(chosen)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.errors import Refusal
 from qtha_lab.simulators import cpu_angles as angles
 from qtha_lab.simulators import cpu_kernel as kernel
 from qtha_lab.simulators.cpu_plan import Plan, plan
@@ -34,9 +35,9 @@ SPARE_BYTES = 2**26  # for such states, held between calls
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
     """Refuse circuits too large to be walked in cache, and states, whose slopes are not real."""
     if circuit.n_qubits > MAX_QUBITS:
-        raise ValueError(f"engine 'cpu' takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits}")
+        raise Refusal(f"engine 'cpu' takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits}")
     if readout.kind == "state":
-        raise ValueError("engine 'cpu' reads strings of Z and probabilities: use engine='torch'")
+        raise Refusal("engine 'cpu' reads strings of Z and probabilities: use engine='torch'")
 
 
 def broadcasts(name: str) -> bool:
@@ -64,7 +65,7 @@ def run(
         ValueError: If the tensors are not on the CPU.
     """
     if inputs.device.type != "cpu":
-        raise ValueError(f"engine 'cpu' takes CPU tensors, not {inputs.device}: use engine='torch'")
+        raise Refusal(f"engine 'cpu' takes CPU tensors, not {inputs.device}: use engine='torch'")
     return _Expval.apply(inputs, params, plan(circuit, readout))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qtha_lab.errors import Refusal
 from qtha_lab.paths import cache_dir
 
 _AT_ONCE = 500  # names in one question, below SQLite's limit
@@ -64,7 +65,7 @@ def _opened():
             "(key TEXT PRIMARY KEY, device TEXT, written REAL, numbers BLOB) WITHOUT ROWID"
         )
     except (OSError, sqlite3.Error) as reason:
-        raise ValueError(
+        raise Refusal(
             f"the circuit cache {os.fspath(path)!r} cannot be opened ({reason}): "
             "set QTHA_LAB_CACHE to another folder, or cache=false"
         ) from reason

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout, to_pennylane
+from qtha_lab.errors import Refusal
 from qtha_lab.simulators import device_jobs, device_plugins, device_slopes
 from qtha_lab.simulators.device_options import Spec, parse
 from qtha_lab.simulators.device_tapes import Tapes, amplitudes_of, rows_together
@@ -21,7 +22,7 @@ from qtha_lab.simulators.memory import check_memory
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
     """Refuse unknown devices and options, what they cannot do, and what does not fit."""
     if readout.kind == "state":
-        raise ValueError(f"engine {name!r} reads expectations and probabilities, not the state")
+        raise Refusal(f"engine {name!r} reads expectations and probabilities, not the state")
     spec = parse(name)
     check_memory(name, circuit.n_qubits, 1, working_bytes(circuit, 1, name))
     _check_options(circuit, spec)
@@ -30,15 +31,15 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
 def _check_options(circuit: Circuit, spec: Spec) -> None:
     options = spec.options
     if options.basis and circuit.start == "amplitudes":
-        raise ValueError(
+        raise Refusal(
             f"basis {options.basis!r} has no gate that starts in amplitudes: "
             "give the noise as numbers, or start in zero"
         )
     if options.seed is not None and not device_plugins.takes_seed(spec.device):
-        raise ValueError(f"PennyLane device {spec.device!r} takes no seed")
+        raise Refusal(f"PennyLane device {spec.device!r} takes no seed")
     device_jobs.device(spec, circuit.n_qubits)
     if options.is_noisy and not _has_channels(spec.device):
-        raise ValueError(
+        raise Refusal(
             f"noise needs a device that simulates it, as device:default.mixed does, "
             f"not {spec.device!r}"
         )

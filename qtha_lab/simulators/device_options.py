@@ -110,7 +110,7 @@ def parse(engine: str) -> Spec:
         0.1
         >>> parse("device:default.qubit(shots=0)")
         Traceback (most recent call last):
-        ValueError: shots must be at least 1, not 0
+        qtha_lab.errors.Refusal: shots must be at least 1, not 0
     """
     device, given = calls.parse_call(engine.partition(":")[2], "device")
     ours = list(settings_of(DeviceOptions))

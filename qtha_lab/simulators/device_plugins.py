@@ -8,6 +8,7 @@ import importlib.metadata
 import inspect
 from typing import Any
 
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import nearest
 
 _PACKAGES = {  # by the beginning of a device's name
@@ -41,7 +42,7 @@ def start(device: str, n_qubits: int, own: tuple[tuple[str, Any], ...], seed: in
         return qml.device(device, wires=n_qubits, **given)
     except Exception as reason:  # plugins raise whatever they like
         words = " ".join(str(reason).split())
-        raise ValueError(f"PennyLane device {device!r} does not start: {words}") from reason
+        raise Refusal(f"PennyLane device {device!r} does not start: {words}") from reason
 
 
 def is_local(device: str) -> bool:
@@ -74,7 +75,7 @@ def _class(device: str) -> type:
         return _entry(device).load()
     except Exception as reason:
         words = " ".join(str(reason).split())
-        raise ValueError(f"PennyLane device {device!r} does not load: {words}") from reason
+        raise Refusal(f"PennyLane device {device!r} does not load: {words}") from reason
 
 
 def _entry(device: str) -> importlib.metadata.EntryPoint:
@@ -83,8 +84,8 @@ def _entry(device: str) -> importlib.metadata.EntryPoint:
         return installed[device]
     package = next((p for prefix, p in _PACKAGES.items() if device.startswith(prefix)), None)
     if package:
-        raise ValueError(f"no PennyLane device {device!r} is installed; pip install {package}")
+        raise Refusal(f"no PennyLane device {device!r} is installed; pip install {package}")
     close = nearest(device, installed.names)
     hint = f": did you mean {close!r}?" if close else "."
     known = ", ".join(sorted(installed.names))
-    raise ValueError(f"no PennyLane device {device!r} is installed{hint} Installed: {known}")
+    raise Refusal(f"no PennyLane device {device!r} is installed{hint} Installed: {known}")

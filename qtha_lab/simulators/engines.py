@@ -14,6 +14,7 @@ import importlib.util
 from types import ModuleType
 
 from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import unknown
 from qtha_lab.simulators.memory import check_memory
 
@@ -49,7 +50,7 @@ def engine_module(engine: str) -> ModuleType:
     if family not in _MODULES or plain == (family == "device"):
         raise unknown("engine", str(engine), engine_names())
     if family == "cpu" and not _has_numba():
-        raise ValueError("engine 'cpu' needs numba, which is not installed: pip install numba")
+        raise Refusal("engine 'cpu' needs numba, which is not installed: pip install numba")
     return importlib.import_module(f"qtha_lab.simulators.{_MODULES[family]}")
 
 
@@ -77,9 +78,9 @@ def check_call(
         ValueError: With one sentence.
     """
     if transformed and engine != "torch":
-        raise ValueError(f"engine {engine!r} does not work under torch.func: use engine='torch'")
+        raise Refusal(f"engine {engine!r} does not work under torch.func: use engine='torch'")
     if engine == "cpu" and device != "cpu":
-        raise ValueError(f"engine 'cpu' takes CPU tensors, not {device}: use engine='torch'")
+        raise Refusal(f"engine 'cpu' takes CPU tensors, not {device}: use engine='torch'")
     _check_circuit(engine, circuit, readout)
     needed = engine_module(engine).working_bytes(circuit, max(batch, 1), engine)
     where = device if engine == "torch" else "cpu"

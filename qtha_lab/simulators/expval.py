@@ -10,6 +10,7 @@ from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.circuits.readout import settings_of
+from qtha_lab.errors import Refusal
 from qtha_lab.simulators.engines import check_call, choose, engine_module
 
 
@@ -67,7 +68,7 @@ def expval(
     """
     runs = settings_of(circuit, tuple(observables))
     if not runs:
-        raise ValueError("observables must name at least one Pauli string, not none")
+        raise Refusal("observables must name at least one Pauli string, not none")
     found = [_read(turned, readout, inputs, params, engine) for turned, readout, _ in runs]
     if len(found) == 1:
         return found[0]
@@ -133,23 +134,23 @@ def _compute_dtype(inputs: Tensor, params: Tensor) -> torch.dtype:
 def _check(circuit: Circuit, inputs: Tensor, params: Tensor) -> None:
     for name, tensor in (("inputs", inputs), ("params", params)):
         if not isinstance(tensor, Tensor):
-            raise ValueError(f"{name} must be a tensor, not {type(tensor).__name__}")
+            raise Refusal(f"{name} must be a tensor, not {type(tensor).__name__}")
         if not tensor.is_floating_point():
-            raise ValueError(f"{name} must be real floating-point numbers, not {tensor.dtype}")
+            raise Refusal(f"{name} must be real floating-point numbers, not {tensor.dtype}")
     if inputs.dim() == 0 or inputs.shape[-1] != circuit.n_inputs:
-        raise ValueError(
+        raise Refusal(
             f"inputs must end in the circuit's {circuit.n_inputs} inputs, not {tuple(inputs.shape)}"
         )
     if params.shape != (circuit.n_params,):
-        raise ValueError(f"params must have shape ({circuit.n_params},), not {tuple(params.shape)}")
+        raise Refusal(f"params must have shape ({circuit.n_params},), not {tuple(params.shape)}")
     if inputs.device != params.device:
-        raise ValueError(
+        raise Refusal(
             f"inputs and params must be on one device, not {inputs.device} and {params.device}"
         )
     if circuit.start == "amplitudes" and not is_transformed(inputs):
         empty = (inputs == 0).all(-1)
         if empty.any():
-            raise ValueError(
+            raise Refusal(
                 f"amplitudes must not all be zero, as they are in {int(empty.sum())} "
                 f"of {empty.numel()} samples"
             )

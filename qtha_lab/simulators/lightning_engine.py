@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.errors import Refusal
 from qtha_lab.simulators.lightning_plan import Plan, plan
 from qtha_lab.simulators.lightning_register import Register, load
 from qtha_lab.simulators.lightning_walk import Walk
@@ -24,12 +25,12 @@ KEEP_BYTES = 2**26  # of final states, kept from forward to backward if they are
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
     """Refuse a Lightning that is not installed, and circuits and readouts it does not take."""
     if circuit.n_qubits > MAX_QUBITS:
-        raise ValueError(
+        raise Refusal(
             f"engine {name!r} takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits} "
             f"({8 * 2**circuit.n_qubits:,} bytes a sample)"
         )
     if readout.kind == "state":
-        raise ValueError(
+        raise Refusal(
             f"engine {name!r} reads strings of Z and probabilities, not the state: "
             "use engine='torch'"
         )

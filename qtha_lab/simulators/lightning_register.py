@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qtha_lab.errors import Refusal
+
 GateCall = tuple[str, list[int], tuple[float, ...]]  # Lightning's name, wires, angles
 BACKENDS = {
     "lightning": "qubit",
@@ -33,12 +35,12 @@ def load(engine: str) -> ModuleType:
     name = f"pennylane_lightning.lightning_{backend}_ops"
     package = "pennylane-lightning" + ("" if backend == "qubit" else f"-{backend}")
     if not _installed(name):
-        raise ValueError(f"engine {engine!r} is not installed: pip install {package}")
+        raise Refusal(f"engine {engine!r} is not installed: pip install {package}")
     try:
         module = importlib.import_module(name)
         module.StateVectorC64(1)
     except Exception as reason:  # no driver, no card, another library: whatever it raises
-        raise ValueError(f"engine {engine!r} does not start: {reason}") from reason
+        raise Refusal(f"engine {engine!r} does not start: {reason}") from reason
     return module
 
 

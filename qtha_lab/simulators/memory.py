@@ -2,6 +2,8 @@
 
 import torch
 
+from qtha_lab.errors import Refusal
+
 _SMALL = 2**26  # bytes that nobody needs to ask for
 
 
@@ -16,14 +18,14 @@ def check_memory(
     Example:
         >>> check_memory("torch", 60, 1, 3 * 8 * 2**60)
         Traceback (most recent call last):
-        ValueError: engine 'torch' needs 27,670,116,110,564,327,424 bytes for 60 qubits and 1 sample, …
+        qtha_lab.errors.Refusal: engine 'torch' needs 27,670,116,110,564,327,424 bytes for 60 qubits and 1 sample, …
     """
     if needed < _SMALL:
         return
     free = free_bytes(torch.device(device))
     if needed > free:
         samples = f"{batch:,} sample{'' if batch == 1 else 's'}"
-        raise ValueError(
+        raise Refusal(
             f"engine {engine!r} needs {needed:,} bytes for {n_qubits} qubits and {samples}, "
             f"and {free:,} are free"
         )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.errors import Refusal
 from qtha_lab.simulators.program import Layer, Phases, Program, Turn, compile_circuit
 
 MAX_MATRIX_WIRES = 4  # shared turns on so many neighbouring wires become one matrix
@@ -21,7 +22,7 @@ MAX_KEPT_QUBITS = 16  # signs of rows are made again where they are large
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
     """Refuse circuits whose state does not fit a machine."""
     if circuit.n_qubits > MAX_QUBITS:
-        raise ValueError(
+        raise Refusal(
             f"engine {name!r} takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits} "
             f"({8 * 2**circuit.n_qubits:,} bytes a sample)"
         )

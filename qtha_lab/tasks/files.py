@@ -6,6 +6,7 @@ A bad line is named by its number; code that comes with a data set is never run.
 import json
 from pathlib import Path
 
+from qtha_lab.errors import Refusal
 from qtha_lab.tasks.own import Columns, OwnData, find_columns
 from qtha_lab.tasks.task import Kind
 
@@ -26,17 +27,17 @@ def read_jsonl(path: Path, options: OwnData) -> tuple[Kind, list[dict]]:
             try:
                 record = json.loads(line)
                 if not isinstance(record, dict):
-                    raise ValueError("it is not an object")
+                    raise Refusal("it is not an object")
                 columns = columns or find_columns(list(record), options)
                 rows.append(columns.row(record))
             except json.JSONDecodeError as error:
-                raise ValueError(
+                raise Refusal(
                     f"{path.name}, line {number}: not JSON ({error.msg} at column {error.colno})"
                 ) from None
             except ValueError as error:
-                raise ValueError(f"{path.name}, line {number}: {error}") from None
+                raise Refusal(f"{path.name}, line {number}: {error}") from None
     if columns is None:
-        raise ValueError(f"{path.name} has no rows")
+        raise Refusal(f"{path.name} has no rows")
     return columns.kind, rows
 
 
@@ -52,7 +53,7 @@ def read_data_set(name: str, options: OwnData) -> tuple[Kind, list[dict], list[d
         splits = datasets.load_dataset(name, options.subset)
     except Exception as error:
         said = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"data set {name} cannot be loaded: {said[:300]}") from error
+        raise Refusal(f"data set {name} cannot be loaded: {said[:300]}") from error
     training = splits["train"] if "train" in splits else splits[next(iter(splits))]
     held_out = next(
         (splits[s] for s in HELD_OUT_SPLITS if s in splits and splits[s] is not training), None
@@ -78,7 +79,7 @@ def _rows(split, columns: Columns, limit: int) -> list[dict]:
         except ValueError as error:
             reason = error
     if not rows:
-        raise ValueError(
+        raise Refusal(
             f"no row of the data set can be used: {reason if len(split) else 'it is empty'}"
         )
     return rows

@@ -7,6 +7,7 @@ the pools. So no seed ever trains on what another seed, or the pretraining of ti
 from pathlib import Path
 from typing import Any
 
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import Setting, check_settings, settings_of, unknown
 from qtha_lab.tasks.files import read_data_set, read_jsonl
 from qtha_lab.tasks.own import OwnData
@@ -40,7 +41,7 @@ def check_task(name: str, **options: Any) -> None:
     Example:
         >>> check_task("qna")
         Traceback (most recent call last):
-        ValueError: unknown task 'qna': did you mean 'qa'? Known: chat, definitions, qa, supersense
+        qtha_lab.errors.Refusal: unknown task 'qna': did you mean 'qa'? Known: chat, definitions, qa, supersense
     """
     made = _make_options(name, options)
     if name not in discover() and name.endswith(".jsonl"):
@@ -95,7 +96,7 @@ def load_task(
         else ()
     )
     if kind == "classification" and len(labels) < 2:
-        raise ValueError(f"{name} has one label, {labels[0]!r}: a classification task needs two")
+        raise Refusal(f"{name} has one label, {labels[0]!r}: a classification task needs two")
     return Task(name, kind, train[:train_rows], evaluation[:eval_rows], labels, source, licence)
 
 
@@ -120,14 +121,14 @@ def _check_counts(
 ) -> None:
     for rows, asked in ((train_rows, "train_rows"), (eval_rows, "eval_rows")):
         if rows is not None and rows < 1:
-            raise ValueError(f"{asked} must be at least 1, not {rows}")
+            raise Refusal(f"{asked} must be at least 1, not {rows}")
     if min(len(train), len(evaluation)) < FEWEST_ROWS:
-        raise ValueError(
+        raise Refusal(
             f"{name} has too few rows: {len(train)} to train on and {len(evaluation)} to evaluate on, "
             f"where each side needs {FEWEST_ROWS} (about one answer in five is held out)"
         )
     if train_rows is not None and train_rows > len(train):
-        raise ValueError(
+        raise Refusal(
             f"{name} has {len(train):,} training rows, fewer than train_rows={train_rows:,}"
         )
 
@@ -138,12 +139,12 @@ def _options_class(name: str) -> type:
     path = Path(name).expanduser()
     if name.endswith(".jsonl"):
         if not path.is_file():
-            raise ValueError(f"there is no file {path}")
+            raise Refusal(f"there is no file {path}")
         return OwnData
     if path.is_dir() or ("/" in name and not name.startswith((".", "/", "~"))):
         return OwnData
     if "/" in name:
-        raise ValueError(f"there is no data set folder {path}")
+        raise Refusal(f"there is no data set folder {path}")
     raise unknown("task", name, discover())
 
 
@@ -153,7 +154,7 @@ def _make_options(name: str, options: dict[str, Any]) -> Any:
     for option in options:
         if option not in known:
             if not known:
-                raise ValueError(f"task {name} has no options, so not {option!r}")
+                raise Refusal(f"task {name} has no options, so not {option!r}")
             raise unknown(f"option of task {name}", option, known)
     made = options_class(**options)
     check_settings(made)

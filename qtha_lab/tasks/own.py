@@ -5,6 +5,7 @@ Knows three shapes: prompt and response, messages, text and label. Reads no file
 
 from dataclasses import dataclass
 
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import setting
 from qtha_lab.tasks.registry import question_and_answer
 from qtha_lab.tasks.task import Kind
@@ -48,7 +49,7 @@ class Columns:
         if self.second is None:
             messages = [_message(m) for m in first] if isinstance(first, list) else []
             if not any(m["role"] == "assistant" for m in messages[1:]):
-                raise ValueError(
+                raise Refusal(
                     f"{self.first} must be a list of messages with an answer by the assistant after the first"
                 )
             return {
@@ -66,7 +67,7 @@ class Columns:
     def _value(self, record: dict, column: str):
         value = record.get(column)
         if value is None or value == "" or value == []:
-            raise ValueError(f"{column} is missing or empty")
+            raise Refusal(f"{column} is missing or empty")
         return value
 
 
@@ -83,7 +84,7 @@ def find_columns(names: list[str], options: OwnData) -> Columns:
     chosen = (options.prompt, options.response, options.messages, options.text, options.label)
     for column in filter(None, chosen):
         if column not in names:
-            raise ValueError(f"there is no column {column!r}; the columns are: {', '.join(names)}")
+            raise Refusal(f"there is no column {column!r}; the columns are: {', '.join(names)}")
 
     def pick(given: str | None, known: tuple[str, ...]) -> str | None:
         return given or next((name for name in known if name in names), None)
@@ -99,7 +100,7 @@ def find_columns(names: list[str], options: OwnData) -> Columns:
         return Columns("lm", prompt, response)
     if text and label:
         return Columns("classification", text, label)
-    raise ValueError(
+    raise Refusal(
         "the columns must be prompt and response, or messages, or text and label (or be named by these options); "
         f"the columns are: {', '.join(names)}"
     )
@@ -108,13 +109,13 @@ def find_columns(names: list[str], options: OwnData) -> Columns:
 def _message(message: dict) -> dict:
     """A message with the fields role and content, also from the fields `from` and `value`."""
     if not isinstance(message, dict):
-        raise ValueError(f"a message must have a role and a content, not {str(message)[:40]!r}")
+        raise Refusal(f"a message must have a role and a content, not {str(message)[:40]!r}")
     role, content = (
         message.get("role", message.get("from")),
         message.get("content", message.get("value")),
     )
     if not isinstance(role, str) or not isinstance(content, str):
-        raise ValueError(
+        raise Refusal(
             f"a message must have a role and a content, not {', '.join(message) or 'nothing'}"
         )
     return {"role": ROLES.get(role, role), "content": content}

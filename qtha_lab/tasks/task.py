@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from qtha_lab.errors import Refusal
 from qtha_lab.tasks.formatting import answer_spans, render
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Task:
         encoded = _encode_conversations(rows, tokenizer, max_length)
         left_out = len(rows) - len(encoded)
         if rows and not encoded:
-            raise ValueError(
+            raise Refusal(
                 f"max_length={max_length} leaves no answer token in any of the {len(rows)} rows of {self.name}"
             )
         if left_out:
@@ -77,7 +78,7 @@ class Task:
         The prompt has its special tokens written out: tokenize it with `add_special_tokens=False`.
         """
         if self.kind != "lm":
-            raise ValueError(f"{self.name} is a classification task: it has no answers to generate")
+            raise Refusal(f"{self.name} is a classification task: it has no answers to generate")
         pairs = []
         for row in rows:
             last = max(i for i, m in enumerate(row["messages"]) if m["role"] == "assistant")

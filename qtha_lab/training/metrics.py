@@ -10,11 +10,13 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from qtha_lab.errors import Refusal
+
 
 def generation_scores(outputs: Sequence[str], references: Sequence[str]) -> dict[str, float]:
     """All scores of generated answers: exact_match, bleu4, rouge1, rouge2, rougeL."""
     if len(outputs) != len(references) or not references:
-        raise ValueError(
+        raise Refusal(
             f"{len(outputs)} outputs cannot be scored against {len(references)} references"
         )
     return {

@@ -1,0 +1,14 @@
+"""Refusals: what a person asked for and cannot have, said in one sentence.
+
+Whatever else is raised is a fault of ours, and is reported with its traceback.
+"""
+
+
+class Refusal(ValueError):  # noqa: N818  a refusal is no error of the program
+    """A wrong input, found by one of our checks; its text is the rule and the value.
+
+    Example:
+        >>> raise Refusal("steps must be at least 1, not 0")
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: steps must be at least 1, not 0
+    """
