@@ -12,8 +12,11 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"].values()
 REQUIREMENTS = [
-    Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    requirement
+    for requirement in map(Requirement, [*PROJECT["dependencies"], *sum(EXTRAS, [])])
+    if requirement.name != PROJECT["name"]  # an extra that holds another one
 ]
 PINS = {
     canonicalize_name(name): Version(version)
