@@ -14,10 +14,10 @@ import qtha_lab
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = PROJECT["optional-dependencies"].values()
+EXTRAS = [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
 REQUIREMENTS = [
     requirement
-    for requirement in map(Requirement, [*PROJECT["dependencies"], *sum(EXTRAS, [])])
+    for requirement in map(Requirement, [*PROJECT["dependencies"], *EXTRAS])
     if requirement.name != PROJECT["name"]  # an extra that holds another one
 ]
 PINS = {
