@@ -45,7 +45,16 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at Python, packages, models, disk and browser."""
-    return [_python(), *map(_package, PACKAGES), *_models(), _runs(), _cache(), _kernels(), _browser(), _gpu()]
+    return [
+        _python(),
+        *map(_package, PACKAGES),
+        *_models(),
+        _runs(),
+        _cache(),
+        _kernels(),
+        _browser(),
+        _gpu(),
+    ]
 
 
 def _python() -> Finding:

@@ -33,6 +33,7 @@ _TPT, _BACK_TPT = make_pass("tpt", False), make_pass("tpt", True)
 _PHASE, _BACK_PHASE = make_phase(False), make_phase(True)
 _BUTTERFLY, _BUTTERFLY_2 = make_butterfly(1), make_butterfly(2)
 
+
 @compiled(fastmath=True)
 def _take_in(room, at, lanes, table, start, count, links, scales, factor):
     """Add columns of `table` to rows of `room`: links has (column, row), each with its scale."""
@@ -144,9 +145,7 @@ def walk(
             for t in range(len(terms)):
                 cos_at = terms_at + 3 * t * lanes
                 half_turns(room, cos_at, cos_at + lanes, lanes)
-            _make_angles(
-                angles, term_starts, members, shared, lanes, sampled_at, terms_at, room
-            )
+            _make_angles(angles, term_starts, members, shared, lanes, sampled_at, terms_at, room)
             kept_at = 2 * size * start
             keeps = kept_at + 2 * size * lanes <= len(kept)
             step = n_ops if backward and keeps else 0
@@ -156,18 +155,14 @@ def walk(
             else:
                 fill(room, 0, zero, 2 * plane)
                 if len(start_rows):
-                    _take_in(
-                        room, psi, lanes, inputs, start, count, start_rows, start_scales, 1.0
-                    )
+                    _take_in(room, psi, lanes, inputs, start, count, start_rows, start_scales, 1.0)
                 else:
                     fill(room, 0, one, lanes)
             while True:
                 if step == n_ops:  # the end of the circuit: read it, or λ = g ψ
                     if backward:
                         fill(room, 2 * plane, zero, size * lanes)
-                        _take_in(
-                            room, 2 * plane, lanes, values, start, count, readout, signs, 1.0
-                        )
+                        _take_in(room, 2 * plane, lanes, values, start, count, readout, signs, 1.0)
                     for k in range(size if not backward else 0):
                         at = k * lanes
                         squares(room, at, plane + at, 2 * plane + at, lanes)
@@ -177,9 +172,7 @@ def walk(
                         at = k * lanes
                         weigh(room, at, plane + at, 2 * plane, lanes)
                     if not backward:
-                        _hand_out(
-                            room, 2 * plane, lanes, values, start, count, readout, signs, 1.0
-                        )
+                        _hand_out(room, 2 * plane, lanes, values, start, count, readout, signs, 1.0)
                     if keeps and not backward:
                         copy(kept, kept_at, room, 0, size * lanes)
                         copy(kept, kept_at + size * lanes, room, plane, size * lanes)
