@@ -10,7 +10,8 @@ import shutil
 import sys
 from dataclasses import asdict, dataclass
 
-from qtha_lab.paths import cache_dir, data_dir, runs_dir
+from qtha_lab.errors import Refusal
+from qtha_lab.paths import cache_dir, data_dir, kernels_dir, runs_dir
 
 PACKAGES = [
     "torch",
@@ -44,7 +45,16 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at Python, packages, models, disk and browser."""
-    return [_python(), *map(_package, PACKAGES), *_models(), _runs(), _cache(), _browser(), _gpu()]
+    return [
+        _python(),
+        *map(_package, PACKAGES),
+        *_models(),
+        _runs(),
+        _cache(),
+        _kernels(),
+        _browser(),
+        _gpu(),
+    ]
 
 
 def _python() -> Finding:
@@ -83,6 +93,22 @@ def _runs() -> Finding:
 def _cache() -> Finding:
     level = "ok" if data_dir().is_dir() else "problem"
     return Finding("data", level, f"{data_dir()}; fetched models in {cache_dir()}")
+
+
+def _kernels() -> Finding:
+    """Whether engine `cpu` can be compiled, and whether the next process finds what was compiled."""
+    from qtha_lab.simulators.engines import engine_module
+
+    try:
+        engine_module("cpu")
+    except Refusal as refused:
+        return Finding("kernels", "note", f"{refused}, which is slower", "pip install -U numba")
+    from qtha_lab.simulators.compiled import cache_fault
+
+    if fault := cache_fault():
+        said = f"compiled anew by every process: {kernels_dir()} cannot be written to ({fault})"
+        return Finding("kernels", "note", said, "set QTHA_LAB_CACHE to a folder that can")
+    return Finding("kernels", "ok", f"compiled; kept in {kernels_dir()}")
 
 
 def _browser() -> Finding:

@@ -1,4 +1,4 @@
-"""Where things lie: shipped data, runs and the cache of converted models.
+"""Where things lie: shipped data, runs, and the cache of converted models and compiled kernels.
 
 Each place has one environment variable that overrides it; nothing else in the package reads them.
 """
@@ -32,6 +32,11 @@ def cache_dir() -> Path:
     if override := os.environ.get("QTHA_LAB_CACHE"):
         return Path(override)
     return Path.home() / ".cache" / "qtha-lab"
+
+
+def kernels_dir() -> Path:
+    """The folder of compiled kernels; whatever is in it can be deleted at any time."""
+    return cache_dir() / "kernels"
 
 
 def profile() -> Literal["ci", "full"]:

@@ -6,7 +6,6 @@ step assumes a machine that does nothing else.
 
 from __future__ import annotations
 
-import collections
 import copy
 import math
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,6 @@ from torch import nn
 from transformers import AutoTokenizer
 
 from qtha_lab import adapters, calibration, simulators
-from qtha_lab.adapters.attach import skeleton
 from qtha_lab.circuits import Circuit
 from qtha_lab.experiment import Experiment, refusals
 from qtha_lab.models.catalogue import locate
@@ -96,7 +94,6 @@ def preview(experiment: Experiment) -> Preview:
     model = refusals.empty_model(experiment, task)
     config = refusals.peft_config(experiment, task.kind)
     trainable = adapters.count_trainable(model, config)
-    circuit = adapters.circuit_of(config)
     with calibration.threads(slots.n_threads(experiment.training.threads)):
         batch = batch_of(experiment, task)
         simulation = simulation_of(model, config, batch, passes(experiment))
@@ -106,7 +103,7 @@ def preview(experiment: Experiment) -> Preview:
     return Preview(
         trainable_parameters=trainable,
         base_parameters=model.num_parameters(),
-        circuit_text=circuit.draw() if circuit else None,
+        circuit_text="\n\n".join(c.draw() for c in adapters.circuits_of(model, config)) or None,
         seconds_per_step=sum(parts.values()),
         parts=parts,
         warnings=warnings(experiment, model, config, simulation),
@@ -188,14 +185,8 @@ def simulation_of(
 
 def circuit_runs(model: nn.Module, config, tokens: int) -> dict[tuple[Circuit, int], int]:
     """How many layers run each circuit on how many samples, in a forward pass."""
-    if not isinstance(config, adapters.AdapterConfig):
-        return {}
-    adapted = adapters.add_adapter(skeleton(model), copy.deepcopy(config))
-    changes = (
-        change for layer in adapted.modules() for change in getattr(layer, "changes", {}).values()
-    )
-    circuits = (circuit for change in changes for circuit in change.circuits())
-    return collections.Counter((c, tokens if c.n_inputs else 1) for c in circuits)
+    circuits = adapters.circuits_of(model, config)
+    return {(c, tokens if c.n_inputs else 1): layers for c, layers in circuits.items()}
 
 
 def mean_length(experiment: Experiment, task: Task) -> int:

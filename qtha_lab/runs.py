@@ -223,7 +223,7 @@ def attach(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
     known = [run.id for run in list_runs(folder)]
     close = nearest(str(run_id), known)
     hint = f"did you mean {close!r}?" if close else f"it holds {len(known)} runs"
-    raise Refusal(f"no run {str(run_id)!r} in {folder}: {hint}")
+    raise Refusal(f"no run {str(run_id)!r:.80} in {folder}: {hint}")
 
 
 def list_runs(runs_dir: Path | str | None = None) -> list[Run]:

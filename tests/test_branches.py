@@ -9,7 +9,7 @@ import torch
 from small_models import TARGETS, make
 
 from qtha_lab import ansatze
-from qtha_lab.adapters import QthaConfig, add_adapter, circuit_of
+from qtha_lab.adapters import QthaConfig, add_adapter
 from qtha_lab.adapters.branches import Cosines, HilbertPhase, SiluStack
 from qtha_lab.adapters.method import Layer
 from qtha_lab.simulators import probs
@@ -111,7 +111,7 @@ def test_the_hilbert_phase_is_scipys(r):
 
 def test_a_stand_in_runs_no_circuit_and_excludes_a_readout():
     config = QthaConfig(r=1, stand_in="silu")  # no ring, so one dimension is enough
-    assert circuit_of(config) is None
+    assert not config.runs_circuit
     with pytest.raises(ValueError, match=r"readout 'probs' reads a circuit, and stand_in='silu'"):
         QthaConfig(stand_in="silu", readout="probs")
 

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from qtha_lab.cli import app, figures, machine  # noqa: F401  (a second command, as in the whole)
 from qtha_lab.compare import reading
+from qtha_lab.experiment import Experiment
 from qtha_lab.paths import data_dir
 from qtha_lab.rundir import RunDir, write_json, write_whole
 
@@ -203,3 +204,20 @@ def test_make_figures_draws_the_recorded_runs_the_same_twice(tmp_path):
     one, two = (sorted((tmp_path / place).iterdir()) for place in ("one", "two"))
     assert [path.name for path in one] == [path.name for path in two]
     assert all(a.read_bytes() == b.read_bytes() for a, b in zip(one, two, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("method", "n_circuits"),
+    [
+        ("qtha(r=2,n_layers=1)", 1),
+        ("qtha(r=2,stand_in=silu)", 0),
+        ("qtha(r=2,use_circuit=false)", 0),
+        ("qpa", 1),
+        ("qpa(generator=classical)", 0),
+        ("quantum_train(n_blocks=2)", 2),
+        ("lora(r=2)", 0),
+    ],
+)
+def test_the_circuits_drawn_are_those_that_the_adapter_runs(method, n_circuits):
+    experiment = Experiment(method=method)
+    assert len(figures.circuits_of(experiment)) == n_circuits

@@ -8,7 +8,7 @@ from peft import LoraConfig, get_peft_model
 from small_models import TARGETS, TOKENS, logits, make
 
 from qtha_lab import ansatze, mpo
-from qtha_lab.adapters import QthaConfig, add_adapter, circuit_of, get_method
+from qtha_lab.adapters import QthaConfig, add_adapter, circuits_of, get_method
 from qtha_lab.adapters.method import Layer
 from qtha_lab.simulators import expval_z
 
@@ -232,12 +232,16 @@ def test_one_seed_gives_one_start():
 # circuit and engine
 
 
-def test_the_circuit_is_the_one_that_runs():
-    circuit = circuit_of(QthaConfig(r=4, n_layers=3, reupload=False))
-    assert circuit == ansatze.build("qtha", 4, 3, reupload=False)
-    assert circuit_of(QthaConfig(r=5)).n_params == 4 * 5 * 5  # layers default to r
-    assert circuit_of(QthaConfig(use_circuit=False)) is None
-    assert circuit_of(LoraConfig()) is None
+def test_the_circuits_are_those_that_run():
+    model, places = make("llama"), {"target_modules": ["q_proj", "v_proj"]}
+    n_layers = 2 * model.config.num_hidden_layers
+    config = QthaConfig(r=4, n_layers=3, reupload=False, **places)
+    assert circuits_of(model, config) == {ansatze.build("qtha", 4, 3, reupload=False): n_layers}
+    (circuit,) = circuits_of(model, QthaConfig(r=5, **places))
+    assert circuit.n_params == 4 * 5 * 5  # layers default to r
+    assert not circuits_of(model, QthaConfig(use_circuit=False, **places))
+    assert not circuits_of(model, QthaConfig(stand_in="silu", **places))
+    assert not circuits_of(model, LoraConfig(**places))
 
 
 @pytest.mark.parametrize("engine", ["torch", "cpu", "device:default.qubit"])

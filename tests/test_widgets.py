@@ -250,6 +250,22 @@ def test_earlier_runs_are_found_as_the_comparisons_they_were(tmp_path):
     assert found[0].title.endswith("tiny/qa · lora, qtha · 4 runs")
 
 
+def test_an_earlier_comparison_comes_back_with_every_setting_it_had(tmp_path):
+    described = Comparison(
+        model="tiny",
+        quantization="int8",
+        task="qa",
+        methods=["qtha(waist=16,r=4)", "lora"],
+        seeds=[1, 2],
+        training={"steps": 7, "precision": "bfloat16"},
+    )
+    for experiment in described.experiments():
+        RunDir.create(experiment, tmp_path)
+    (group,) = groups(runs.list_runs(tmp_path))
+    assert group.comparison.replace(methods=described.methods) == described
+    assert set(group.comparison.methods) == set(described.methods)
+
+
 def test_a_background_task_that_fails_is_told_and_not_printed(capsys):
     told = []
 

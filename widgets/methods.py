@@ -13,7 +13,7 @@ from qtha_lab.adapters import get_method, method_names
 from qtha_lab.adapters.controls import CONTROLS
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import MethodChoice
-from qtha_lab.experiment.families import told, with_controls
+from qtha_lab.experiment.families import with_controls
 from qtha_lab.settings import Setting, settings_of
 from widgets import look
 from widgets.form import Form
@@ -119,8 +119,8 @@ class MethodTabs:
             return [MethodChoice(name=picked)]
         there = [e.choice() for e in self.entries]
         own = next((c for c in there if c.name == name), MethodChoice(name=name))
-        labels = {told(c).label for c in there}
-        return [c for c in with_controls(own, self.model()) if told(c).label not in labels]
+        meanings = {choice.meaning for choice in there}
+        return [c for c in with_controls(own, self.model()) if c.meaning not in meanings]
 
     def _removed(self, entry: MethodTab) -> None:
         self.entries.remove(entry)

@@ -3,10 +3,14 @@
 Reads run directories and starts nothing.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from qtha_lab.experiment import Comparison
+from qtha_lab.experiment import Comparison, Experiment
+
+# what all experiments of a comparison have in common: every field that both declare
+SHARED = [name for name in Experiment.model_fields if name in Comparison.model_fields]
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,9 @@ class Group:
         experiments = [run.experiment for run in self.runs]
         first = experiments[0]
         return Comparison(
-            model=first.model,
-            task=first.task,
-            task_options=first.task_options,
-            methods=list({e.method.label: e.method for e in experiments}.values()),
+            **{name: getattr(first, name) for name in SHARED},
+            methods=list({e.method.meaning: e.method for e in experiments}.values()),
             seeds=list(dict.fromkeys(e.seed for e in experiments)),
-            training=first.training,
         )
 
 
@@ -50,8 +51,8 @@ def groups(runs: Iterable) -> list[Group]:
     still_open: dict[str, dict] = {}
     for run in runs:
         experiment = run.experiment
-        shared = experiment.model_dump_json(exclude={"method", "seed"})
-        key = (experiment.seed, experiment.method.label)
+        shared = json.dumps(experiment.model_dump(exclude={"method", "seed"}), sort_keys=True)
+        key = (experiment.seed, experiment.method.meaning)
         if key in still_open.get(shared, {key}):
             still_open[shared] = {}
             found.append(still_open[shared])

@@ -6,7 +6,7 @@ Importing this registers every method of ours with PEFT, so that saved adapters 
 from qtha_lab.adapters.attach import (
     add_adapter,
     check_targets,
-    circuit_of,
+    circuits_of,
     count_trainable,
     load_adapter,
 )
@@ -28,7 +28,7 @@ __all__ = [
     "TensorSpec",
     "add_adapter",
     "check_targets",
-    "circuit_of",
+    "circuits_of",
     "count_trainable",
     "get_method",
     "load_adapter",

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import re
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from qtha_lab import __version__
-from qtha_lab.adapters.peft_bridge import AdapterConfig
+from qtha_lab.adapters.peft_bridge import AdapterConfig, AdapterLayer
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import nearest, unknown
@@ -172,11 +173,20 @@ def _in_one_sentence(peft_config: PeftConfig):
         raise Refusal(f"{str(kind).lower()} cannot adapt this model: {problem}") from problem
 
 
-def circuit_of(peft_config: PeftConfig) -> Circuit | None:
-    """The circuit a method runs at every adapted layer, or None."""
+def circuits_of(model: nn.Module, peft_config: PeftConfig) -> Counter[Circuit]:
+    """Every circuit that a config runs on a model, and in how many layers; none for peft's own methods.
+
+    The only answer to this question: some circuits depend on the size of the layer that they are for.
+
+    Raises:
+        ValueError: If the method cannot adapt this model.
+    """
     if not isinstance(peft_config, AdapterConfig):
-        return None
-    return peft_config.change_class.circuit(peft_config)
+        return Counter()
+    adapted = add_adapter(skeleton(model), copy.deepcopy(peft_config))
+    layers = (layer for layer in adapted.modules() if isinstance(layer, AdapterLayer))
+    changes = (change for layer in layers for change in layer.changes.values())
+    return Counter(circuit for change in changes for circuit in change.circuits())
 
 
 def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftModel:

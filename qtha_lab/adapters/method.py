@@ -120,15 +120,9 @@ class Change(ABC):
         """
         return {}
 
-    @classmethod
-    def circuit(cls, config: Any) -> Any | None:
-        """The circuit that runs at every adapted layer, if there is one."""
-        return None
-
     def circuits(self) -> list[Any]:
         """All circuits of this one layer; they run once a token where they read data, else once a step."""
-        circuit = self.circuit(self.config)
-        return [] if circuit is None else [circuit]
+        return []
 
     @classmethod
     def not_mergeable(cls, config: Any) -> str:

@@ -67,7 +67,7 @@ class QthaConfig(AdapterConfig):
         2, "Layers of stand-in 'silu': 2, 3, 4 are the authors' BD, BE, BF.", ge=2, le=4
     )
     ansatz: str = setting("qtha", "Circuit of the quantum branch.", choices=ansatze.names())
-    n_layers: int | None = setting(None, "Layers of the circuit; None is r.", ge=1)
+    n_layers: int | None = setting(None, "Layers of the circuit; None is r.", ge=1, le=1024)
     reupload: bool = setting(True, "Encode the bottleneck in every layer of the circuit.")
     input_scale: float = setting(1.0, "Factor on the bottleneck before it becomes angles.")
     readout: str = setting(
@@ -326,12 +326,8 @@ class Qtha(Change):
             return q
         return q * linear if self.config.fusion == "hadamard" else q + linear
 
-    @classmethod
-    def circuit(cls, config: QthaConfig) -> Circuit | None:
-        return config.circuit() if config.runs_circuit else None
-
     def circuits(self) -> list[Circuit]:
-        return [] if self.plain else super().circuits()
+        return [self.config.circuit()] if self.config.runs_circuit and not self.plain else []
 
     @classmethod
     def not_mergeable(cls, config: QthaConfig) -> str:

@@ -13,6 +13,7 @@ from qtha_lab.errors import Refusal
 
 TOPOLOGIES = ("line", "ring", "grid", "all-to-all")
 GRID = (4, 5)  # 20 qubits, as in the noise model of QTHA's authors; its shape is ours [R]
+MOST_QUBITS = 1024  # of a grid: steps between all pairs of qubits are tabulated
 _SEARCHED = 20_000
 
 
@@ -45,13 +46,17 @@ class Topology:
         Raises:
             ValueError: If there is no such chip, or it is too small.
         """
-        grid = re.fullmatch(r"grid(?::([1-9]\d*)x([1-9]\d*))?", str(name))
+        grid = re.fullmatch(r"grid(?::([1-9]\d{,9})x([1-9]\d{,9}))?", str(name))
         if grid:
             rows, columns = (int(grid[1]), int(grid[2])) if grid[1] else GRID
             if rows * columns < n_qubits:
                 raise Refusal(
                     f"topology {name!r} has {rows * columns} qubits, fewer than the circuit's "
                     f"{n_qubits}: ask for a larger one, as in 'grid:6x6'"
+                )
+            if rows * columns > MOST_QUBITS:
+                raise Refusal(
+                    f"topology {name!r} has {rows * columns:,} qubits, and {MOST_QUBITS:,} are the most"
                 )
             pairs = itertools.combinations(range(rows * columns), 2)
             edges = [(a, b) for a, b in pairs if b - a == columns or (b == a + 1 and b % columns)]

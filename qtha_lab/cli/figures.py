@@ -1,5 +1,6 @@
 """`qtha-lab figures`: the whole set of figures of some runs, fit for a paper, a slide or a poster."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -85,19 +86,35 @@ def figure_set(found: list) -> Iterator[Any]:
 
 
 def circuits(by_label: dict[str, Any]) -> Iterator[Any]:
-    """The circuit of each method that has one."""
-    from qtha_lab.adapters import get_method
+    """The circuits that each method runs, one for every size; of a model that is not here, none."""
     from qtha_lab.circuits.rows import gate_rows
     from qtha_lab.figures.circuit import circuit_diagram
 
     for label, run in by_label.items():
-        chosen = run.experiment.method
-        config_class = get_method(chosen.name).config_class
-        config = config_class(**chosen.options) if hasattr(config_class, "circuit") else None
-        if config is not None and getattr(config, "use_circuit", True):
-            circuit = config.circuit()
+        try:
+            different = circuits_of(run.experiment)
+        except Refusal as refused:
+            print(f"no circuit of {label}: {refused}", file=sys.stderr)
+            continue
+        for circuit in different:
+            size = f", {circuit.n_qubits} qubits" if len(different) > 1 else ""
             drawn = circuit_diagram(circuit.n_qubits, gate_rows(circuit))
-            yield _named(drawn, f"circuit_{label}", f"Circuit of {label}")
+            yield _named(drawn, f"circuit_{label}{size}", f"Circuit of {label}{size}")
+
+
+def circuits_of(experiment: Any) -> list[Any]:
+    """The different circuits that an experiment runs, on its model's layers without their weights."""
+    from qtha_lab import adapters, models
+
+    chosen = experiment.method
+    method = adapters.get_method(chosen.name)
+    if not method.ours:
+        return []
+    targets = chosen.target_modules or models.default_target_modules(experiment.model)
+    config = method.make_config(None, targets, **chosen.options)
+    # adapters lie below the head, whichever it is
+    empty = models.empty_model(experiment.model, head="classification", n_labels=2)
+    return list(adapters.circuits_of(empty, config))
 
 
 def update_spectra(by_run: dict[str, dict], labels: dict[str, tuple[str, int]]) -> Iterator[Any]:

@@ -24,7 +24,7 @@ def ansatz(
         str, typer.Argument(help="One, or several: qtha,product,brickwork(block=ry_cz).")
     ],
     qubits: Annotated[int, typer.Option(min=1, help="Qubits.")] = 4,
-    layers: Annotated[int, typer.Option(min=1, help="Repeated blocks.")] = 3,
+    layers: Annotated[int, typer.Option(min=1, max=1024, help="Repeated blocks.")] = 3,
     samples: Annotated[int, typer.Option(min=2, help="Draws of the angles.")] = 1000,
     inputs: Annotated[str, typer.Option(help="The data: zeros or uniform in ±π.")] = "zeros",
     observable: Annotated[str, typer.Option(help="Whose gradient.")] = "Z0",

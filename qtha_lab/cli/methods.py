@@ -1,5 +1,6 @@
 """`qtha-lab methods`: every method and every control side by side, read from the registry."""
 
+import re
 from typing import Annotated
 
 import typer
@@ -7,6 +8,8 @@ import typer
 from qtha_lab.cli import app
 from qtha_lab.cli.output import print_json, print_table
 from qtha_lab.errors import Refusal
+
+SIZE = re.compile(r"\s*[1-9][0-9]{,5}\s*")
 
 
 @app.command()
@@ -21,8 +24,10 @@ def methods(
     from qtha_lab.adapters import listing
 
     parts = sizes.split(",")
-    if len(parts) != 2 or not all(part.strip().isdigit() and int(part) for part in parts):
-        raise Refusal(f"sizes must read IN,OUT, two whole numbers above 0, not {sizes!r}")
+    if len(parts) != 2 or not all(map(SIZE.fullmatch, parts)):
+        raise Refusal(
+            f"sizes must read IN,OUT, two whole numbers of 1 to 999,999, not {sizes!r:.60}"
+        )
     tables = [listing.methods_table(*map(int, parts)), listing.controls_table()]
     if json:
         named = [[dict(zip(t[0], row, strict=True)) for row in t[1:]] for t in tables]

@@ -1,4 +1,7 @@
-"""How the commands speak: tables and progress for people, JSON for programs."""
+"""How the commands speak: tables and progress for people, JSON for programs.
+
+Every text is shown letter by letter: `[…]` and `:…:` mean nothing here.
+"""
 
 import json
 import re
@@ -9,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]?\d+)?( ?[\w%×±/ ]{,12})?( \[[\d.,–-]+\])?")
 
@@ -21,28 +25,32 @@ def print_json(value: Any) -> None:
 def print_table(rows: Sequence[Sequence[str]], caption: str | None = None) -> None:
     """Print rows of text, the first one being the heading; numbers are aligned to the right."""
     heading, *body = rows
-    table = Table(caption=caption, caption_justify="left", padding=(0, 0))
-    broken = [[cell.replace(" [", "\n[") for cell in row] for row in body]  # a range below its mean
+    table = Table(caption=caption and Text(caption), caption_justify="left", padding=(0, 0))
     for index, name in enumerate(heading):
         cells = [row[index] for row in body if row[index]]
         numeric = all(map(NUMBER.fullmatch, cells))
-        lines = [line for row in broken for line in row[index].splitlines()]
+        lines = [line for cell in cells for line in _lines(cell).splitlines()]
         width = max(map(len, [*name.split(), *(lines if numeric else [])]))
         side = "right" if numeric else "left"
-        table.add_column(name, justify=side, min_width=width, overflow="fold")
-    for row in broken:
-        table.add_row(*row)
+        table.add_column(Text(name), justify=side, min_width=width, overflow="fold")
+    for row in body:
+        table.add_row(*(Text(_lines(cell)) for cell in row))
     Console().print(table)
+
+
+def _lines(cell: str) -> str:
+    """A number's range below its mean."""
+    return cell.replace(" [", "\n[") if NUMBER.fullmatch(cell) else cell
 
 
 def progress() -> Progress:
     """A live bar a run on standard error, so that standard output stays clean."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=28),
-        TextColumn("{task.completed:>4.0f}/{task.total:<4.0f}"),
-        TextColumn("{task.fields[said]}"),
-        console=Console(file=sys.stderr),
+        TextColumn("{task.completed:>4.0f}/{task.total:<4.0f}", markup=False),
+        TextColumn("{task.fields[said]}", markup=False),
+        console=Console(file=sys.stderr, markup=False, emoji=False),
     )
 
 

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import equivalents, families, refusals
+from qtha_lab.experiment import canonical, equivalents, families, refusals
 from qtha_lab.experiment.declared import Declared
 
 Scalar = bool | int | float | str | None
@@ -25,8 +25,8 @@ class MethodChoice(Declared):
     Example:
         >>> MethodChoice.parse("qtha(r=4,waist=16,learning_rate=0.02)").options
         {'r': 4, 'waist': 16}
-        >>> MethodChoice(name="lora", options={"r": 2}).label
-        'lora(r=2)'
+        >>> MethodChoice(name="qtha", options={"waist": 16, "r": 4}).label
+        'qtha(r=4,waist=16)'
     """
 
     name: str = Field("qtha", description="Fine-tuning method.")
@@ -42,8 +42,16 @@ class MethodChoice(Declared):
 
     @property
     def label(self) -> str:
-        """The name with everything chosen, as `parse` reads it."""
-        return calls.call(self.name, self._chosen())
+        """The name with everything chosen, in the order declared, as `parse` reads it."""
+        return calls.call(
+            self.name, canonical.written_out(self.name, self.options) | self._placed()
+        )
+
+    @property
+    def meaning(self) -> str:
+        """The label without what is at the method's default: equal for two that train the same."""
+        differing = canonical.without_defaults(self.name, self.options)
+        return calls.call(self.name, differing | self._placed())
 
     @classmethod
     def parse(cls, text: str) -> MethodChoice:
@@ -52,9 +60,17 @@ class MethodChoice(Declared):
         own = {key: given.pop(key) for key in ("learning_rate", "target_modules") if key in given}
         return cls(name=name, options=given, **own)
 
-    def _chosen(self) -> dict[str, Any]:
+    @field_validator("target_modules")
+    @classmethod
+    def _as_a_set(cls, value: list[str] | None) -> list[str] | None:
+        return None if value is None else sorted(set(value))
+
+    def __hash__(self) -> int:
+        return hash((self.name, *sorted(self.options)))
+
+    def _placed(self) -> dict[str, Any]:
         own = {"learning_rate": self.learning_rate, "target_modules": self.target_modules}
-        return self.options | {key: value for key, value in own.items() if value is not None}
+        return {key: value for key, value in own.items() if value is not None}
 
 
 class Training(Declared):
@@ -203,16 +219,20 @@ class Comparison(_Described):
     @field_validator("methods", "seeds")
     @classmethod
     def _no_repetition(cls, value: list) -> list:
-        names = [v.label if isinstance(v, MethodChoice) else v for v in value]
-        twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-        if twice is not None:
-            raise Refusal(f"{twice} is given twice")
+        names: dict[Any, Any] = {}
+        for each in value:
+            meaning, name = (
+                (each.meaning, each.label) if isinstance(each, MethodChoice) else (each, each)
+            )
+            if meaning in names:
+                same = f": it is the same as {names[meaning]}" if name != names[meaning] else ""
+                raise Refusal(f"{name} is given twice{same}")
+            names[meaning] = name
         return value
 
     def experiments(self) -> list[Experiment]:
         """One experiment a method and seed, all methods of a seed together."""
-        names = ("model", "quantization", "task", "task_options")
-        shared = {name: getattr(self, name) for name in names}
+        shared = {name: getattr(self, name) for name in _Described.model_fields}
         return [
             Experiment(**shared, method=method, training=self.training, seed=seed)
             for seed in self.seeds

@@ -42,16 +42,7 @@ def write_out(texts: list[str | MethodChoice], model: str) -> list[MethodChoice]
                 found += with_controls(MethodChoice(name=name), model, lora=name == "qtha")
         else:
             found += with_controls(MethodChoice.parse(text.strip().removesuffix(SUFFIX)), model)
-    return list({told(choice).label: choice for choice in reversed(found)}.values())[::-1]
-
-
-def told(choice: MethodChoice) -> MethodChoice:
-    """A choice without the options at their defaults: two that say the same have the same label then."""
-    from qtha_lab.adapters import get_method
-
-    settings = get_method(choice.name).settings()
-    told = {k: v for k, v in choice.options.items() if v != settings[k].default}
-    return choice.replace(options=told)
+    return list({choice.meaning: choice for choice in reversed(found)}.values())[::-1]
 
 
 def with_controls(choice: MethodChoice, model: str, lora: bool = True) -> list[MethodChoice]:

@@ -56,7 +56,7 @@ class RunDir:
     @property
     def exists(self) -> bool:
         """Whether this is a run directory and no other folder."""
-        return self.experiment_file.is_file()
+        return os.path.isfile(self.experiment_file)  # an impossible name is no run, and no error
 
     @cached_property
     def experiment(self) -> Experiment:

@@ -6,12 +6,10 @@ than numpy's expressions. All sums are float64.
 
 import math
 
-from numba import njit
-
-_compiled = njit(nogil=True, cache=True, error_model="numpy")
+from qtha_lab.simulators.compiled import compiled
 
 
-@_compiled
+@compiled
 def _walsh(values, row):
     """Walsh-Hadamard transform of one row, in place: Σ_m values[m]·(-1)^{|k & m|}."""
     step, size = 1, values.shape[1]
@@ -23,7 +21,7 @@ def _walsh(values, row):
         step *= 2
 
 
-@_compiled
+@compiled
 def shared_numbers(params, offsets, entries, scales, places, angles, shared, halves, phases):
     """Cosines and sines of what all samples share.
 
@@ -59,7 +57,7 @@ def shared_numbers(params, offsets, entries, scales, places, angles, shared, hal
             phases[layer, 1, k] = math.sin(halves[layer, k])
 
 
-@_compiled
+@compiled
 def param_slopes(of_sums, of_phases, entries, scales, places, slopes):
     """Collect in `slopes` what is known of sums, (sums + 1,), and of phases, (layers, 2^n)."""
     for layer in range(len(of_phases)):

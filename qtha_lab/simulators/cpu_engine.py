@@ -40,6 +40,13 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
         raise Refusal("engine 'cpu' reads strings of Z and probabilities: use engine='torch'")
 
 
+def try_out() -> None:
+    """Run one qubit forward, which compiles every kernel or loads it."""
+    tables = plan(Circuit(1, []), Readout.z(1))
+    call = _Call(tables, torch.zeros(1, 0), torch.zeros(0), keep=False)
+    call.walk(torch.zeros(1, 0), torch.zeros(1, 1), torch.empty(0, 0), groups=0)
+
+
 def broadcasts(name: str) -> bool:
     """The batch goes through together."""
     return True

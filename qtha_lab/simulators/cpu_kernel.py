@@ -6,8 +6,7 @@ and one unused, then those of λ, then the shears of every turn, then slopes of 
 cosine, sine and slope of every term.
 """
 
-from numba import njit
-
+from qtha_lab.simulators.compiled import compiled
 from qtha_lab.simulators.cpu_passes import make_pass, make_phase
 from qtha_lab.simulators.cpu_sweeps import (
     add_angle,
@@ -23,7 +22,6 @@ from qtha_lab.simulators.cpu_sweeps import (
     total,
     weigh,
 )
-from qtha_lab.simulators.cpu_vectors import VERSION
 
 # kinds of passes: two turns; phases, then two turns; two turns, phases, two turns; and a phase that
 # differs between samples
@@ -35,10 +33,8 @@ _TPT, _BACK_TPT = make_pass("tpt", False), make_pass("tpt", True)
 _PHASE, _BACK_PHASE = make_phase(False), make_phase(True)
 _BUTTERFLY, _BUTTERFLY_2 = make_butterfly(1), make_butterfly(2)
 
-_compiled = njit(nogil=True, fastmath=True, error_model="numpy")
 
-
-@_compiled
+@compiled(fastmath=True)
 def _take_in(room, at, lanes, table, start, count, links, scales, factor):
     """Add columns of `table` to rows of `room`: links has (column, row), each with its scale."""
     for w in range(count):
@@ -47,7 +43,7 @@ def _take_in(room, at, lanes, table, start, count, links, scales, factor):
             room[at + links[i, 1] * lanes + w] += more
 
 
-@_compiled
+@compiled(fastmath=True)
 def _hand_out(room, at, lanes, table, start, count, links, scales, factor):
     """Add rows of `room` to columns of `table`."""
     for w in range(count):
@@ -56,7 +52,7 @@ def _hand_out(room, at, lanes, table, start, count, links, scales, factor):
             table[start + w, links[i, 0]] += more
 
 
-@_compiled
+@compiled(fastmath=True)
 def _transform(room, at, size, lanes):
     """Walsh-Hadamard transform of the rows from `at` on: Σ_m row_m·(-1)^{|k & m|}."""
     step = 1
@@ -70,7 +66,7 @@ def _transform(room, at, size, lanes):
             _BUTTERFLY(room, at + k * lanes, (step * lanes,), lanes)
 
 
-@_compiled
+@compiled(fastmath=True)
 def _make_angles(angles, term_starts, members, shared, lanes, at, terms_at, room):
     """Fill the shears (of a phase: cosine and sine) of every angle that differs between samples."""
     for j in range(len(angles)):
@@ -84,7 +80,7 @@ def _make_angles(angles, term_starts, members, shared, lanes, at, terms_at, room
             shears(room, cos_at, cos_at + lanes, lanes)
 
 
-@_compiled
+@compiled(fastmath=True)
 def _pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, found, found_at):
     """Pass number `at` over all rows; backward undone on ψ and λ."""
     kind, first, last, layer = ops[at, 0], ops[at, 1], ops[at, 1] + 4 * ops[at, 2], ops[at, 3]
@@ -106,136 +102,118 @@ def _pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, found, 
             _TURNS(room, *given)
 
 
-def _make_walk(version: int):
-    """`walk`, compiled; numba's cache on disk sees this file only, and a new version by closure."""
+@compiled(fastmath=True)
+def walk(
+    tables, places, n_qubits, lanes, n_groups, counter, shared, phases, inputs, backward, values,
+    kept, input_slopes, sum_slopes, phase_slopes, room,
+):  # fmt: skip
+    """Take groups of blocks, whichever are next by `counter`, through the circuit.
 
-    @njit(nogil=True, fastmath=True, cache=True, error_model="numpy")
-    def walk(
-        tables, places, n_qubits, lanes, n_groups, counter, shared, phases, inputs, backward, values,
-        kept, input_slopes, sum_slopes, phase_slopes, room,
-    ):  # fmt: skip
-        """Take groups of blocks, whichever are next by `counter`, through the circuit.
-
-        Forward, what is read is added to `values` (batch, readouts). Backward these are the output's
-        slopes, and to `input_slopes` (batch, inputs) and for each group to the float64 sums over
-        samples `sum_slopes` (groups, sums) and `phase_slopes` (groups · layers · 2^n) is added.
-        `kept` takes ψ of the first blocks, as many as fit, from forward to backward; the others are
-        walked again. `shared` (sums + 1, 4) has cosine, sine and shears of every sum, `phases` (layers
-        · 2 · 2^n) cosines and sines of every layer's rows; `inputs` (batch, inputs) are the data. For
-        `tables` and `places` in `room` see `cpu_plan`.
-        """
-        if version == 0:
-            return  # never
-        (
-            ops, rows, turns, angles, term_starts, members, terms, term_scales, readout, signs,
-            is_strings, start_rows, start_scales,
-        ) = tables  # fmt: skip
-        psi, plane, shared_at, sampled_at, slopes, terms_at, vector = places
-        size = 1 << n_qubits
-        batch = len(inputs)
-        n_blocks = (batch + lanes - 1) // lanes
-        one, zero = room.dtype.type(1.0), room.dtype.type(0.0)
-        n_ops = len(ops)
-        steps = 2 * n_ops if backward else n_ops
-        for number in range(len(turns)):
-            for i in range(2):
-                shear = shared[turns[number, 0], 2 + i]
-                fill(room, shared_at + (2 * number + i) * vector, shear, vector)
-        while True:
-            group = take_next(counter)
-            if group >= n_groups:
-                return
-            found_at = group * (len(phases) // 2)
-            for block in range(n_blocks * group // n_groups, n_blocks * (group + 1) // n_groups):
-                start = block * lanes
-                count = min(lanes, batch - start)
-                fill(room, terms_at, zero, 3 * len(terms) * lanes)
-                _take_in(room, terms_at, lanes, inputs, start, count, terms, term_scales, 0.5)
-                for t in range(len(terms)):
-                    cos_at = terms_at + 3 * t * lanes
-                    half_turns(room, cos_at, cos_at + lanes, lanes)
-                _make_angles(
-                    angles, term_starts, members, shared, lanes, sampled_at, terms_at, room
-                )
-                kept_at = 2 * size * start
-                keeps = kept_at + 2 * size * lanes <= len(kept)
-                step = n_ops if backward and keeps else 0
-                if step:
-                    copy(room, 0, kept, kept_at, size * lanes)
-                    copy(room, plane, kept, kept_at + size * lanes, size * lanes)
+    Forward, what is read is added to `values` (batch, readouts). Backward these are the output's
+    slopes, and to `input_slopes` (batch, inputs) and for each group to the float64 sums over
+    samples `sum_slopes` (groups, sums) and `phase_slopes` (groups · layers · 2^n) is added.
+    `kept` takes ψ of the first blocks, as many as fit, from forward to backward; the others are
+    walked again. `shared` (sums + 1, 4) has cosine, sine and shears of every sum, `phases` (layers
+    · 2 · 2^n) cosines and sines of every layer's rows; `inputs` (batch, inputs) are the data. For
+    `tables` and `places` in `room` see `cpu_plan`.
+    """
+    (
+        ops, rows, turns, angles, term_starts, members, terms, term_scales, readout, signs,
+        is_strings, start_rows, start_scales,
+    ) = tables  # fmt: skip
+    psi, plane, shared_at, sampled_at, slopes, terms_at, vector = places
+    size = 1 << n_qubits
+    batch = len(inputs)
+    n_blocks = (batch + lanes - 1) // lanes
+    one, zero = room.dtype.type(1.0), room.dtype.type(0.0)
+    n_ops = len(ops)
+    steps = 2 * n_ops if backward else n_ops
+    for number in range(len(turns)):
+        for i in range(2):
+            shear = shared[turns[number, 0], 2 + i]
+            fill(room, shared_at + (2 * number + i) * vector, shear, vector)
+    while True:
+        group = take_next(counter)
+        if group >= n_groups:
+            return
+        found_at = group * (len(phases) // 2)
+        for block in range(n_blocks * group // n_groups, n_blocks * (group + 1) // n_groups):
+            start = block * lanes
+            count = min(lanes, batch - start)
+            fill(room, terms_at, zero, 3 * len(terms) * lanes)
+            _take_in(room, terms_at, lanes, inputs, start, count, terms, term_scales, 0.5)
+            for t in range(len(terms)):
+                cos_at = terms_at + 3 * t * lanes
+                half_turns(room, cos_at, cos_at + lanes, lanes)
+            _make_angles(angles, term_starts, members, shared, lanes, sampled_at, terms_at, room)
+            kept_at = 2 * size * start
+            keeps = kept_at + 2 * size * lanes <= len(kept)
+            step = n_ops if backward and keeps else 0
+            if step:
+                copy(room, 0, kept, kept_at, size * lanes)
+                copy(room, plane, kept, kept_at + size * lanes, size * lanes)
+            else:
+                fill(room, 0, zero, 2 * plane)
+                if len(start_rows):
+                    _take_in(room, psi, lanes, inputs, start, count, start_rows, start_scales, 1.0)
                 else:
-                    fill(room, 0, zero, 2 * plane)
-                    if len(start_rows):
-                        _take_in(
-                            room, psi, lanes, inputs, start, count, start_rows, start_scales, 1.0
-                        )
-                    else:
-                        fill(room, 0, one, lanes)
-                while True:
-                    if step == n_ops:  # the end of the circuit: read it, or λ = g ψ
-                        if backward:
-                            fill(room, 2 * plane, zero, size * lanes)
-                            _take_in(
-                                room, 2 * plane, lanes, values, start, count, readout, signs, 1.0
-                            )
-                        for k in range(size if not backward else 0):
-                            at = k * lanes
-                            squares(room, at, plane + at, 2 * plane + at, lanes)
-                        if is_strings:
-                            _transform(room, 2 * plane, size, lanes)
-                        for k in range(size if backward else 0):
-                            at = k * lanes
-                            weigh(room, at, plane + at, 2 * plane, lanes)
-                        if not backward:
-                            _hand_out(
-                                room, 2 * plane, lanes, values, start, count, readout, signs, 1.0
-                            )
-                        if keeps and not backward:
-                            copy(kept, kept_at, room, 0, size * lanes)
-                            copy(kept, kept_at + size * lanes, room, plane, size * lanes)
-                    if step == steps:
-                        break
-                    back = step >= n_ops
-                    number = 2 * n_ops - 1 - step if back else step
-                    step += 1
-                    if back:
-                        fill(room, slopes, zero, 4 * lanes)
-                    is_phase = ops[number, 0] == PHASE_SAMPLED
-                    if is_phase:
-                        mask, angle = ops[number, 1], ops[number, 2]
-                        for k in range(size):
-                            sign = -one if is_odd(k & mask) else one
-                            if back:
-                                _BACK_PHASE(room, lanes, plane, k * lanes, sign, angle, slopes)
-                            else:
-                                _PHASE(room, lanes, plane, k * lanes, sign, angle, slopes)
-                    else:
-                        _pass(
-                            room, lanes, plane, rows, ops, number, phases, size, slopes, back,
-                            phase_slopes, found_at,
-                        )  # fmt: skip
-                    if not back:
+                    fill(room, 0, one, lanes)
+            while True:
+                if step == n_ops:  # the end of the circuit: read it, or λ = g ψ
+                    if backward:
+                        fill(room, 2 * plane, zero, size * lanes)
+                        _take_in(room, 2 * plane, lanes, values, start, count, readout, signs, 1.0)
+                    for k in range(size if not backward else 0):
+                        at = k * lanes
+                        squares(room, at, plane + at, 2 * plane + at, lanes)
+                    if is_strings:
+                        _transform(room, 2 * plane, size, lanes)
+                    for k in range(size if backward else 0):
+                        at = k * lanes
+                        weigh(room, at, plane + at, 2 * plane, lanes)
+                    if not backward:
+                        _hand_out(room, 2 * plane, lanes, values, start, count, readout, signs, 1.0)
+                    if keeps and not backward:
+                        copy(kept, kept_at, room, 0, size * lanes)
+                        copy(kept, kept_at + size * lanes, room, plane, size * lanes)
+                if step == steps:
+                    break
+                back = step >= n_ops
+                number = 2 * n_ops - 1 - step if back else step
+                step += 1
+                if back:
+                    fill(room, slopes, zero, 4 * lanes)
+                is_phase = ops[number, 0] == PHASE_SAMPLED
+                if is_phase:
+                    mask, angle = ops[number, 1], ops[number, 2]
+                    for k in range(size):
+                        sign = -one if is_odd(k & mask) else one
+                        if back:
+                            _BACK_PHASE(room, lanes, plane, k * lanes, sign, angle, slopes)
+                        else:
+                            _PHASE(room, lanes, plane, k * lanes, sign, angle, slopes)
+                else:
+                    _pass(
+                        room, lanes, plane, rows, ops, number, phases, size, slopes, back,
+                        phase_slopes, found_at,
+                    )  # fmt: skip
+                if not back:
+                    continue
+                for i in range(4):
+                    turn, of = ops[number, 4 + i], slopes + i * lanes
+                    if turn < 0:
                         continue
-                    for i in range(4):
-                        turn, of = ops[number, 4 + i], slopes + i * lanes
-                        if turn < 0:
-                            continue
-                        sum_slopes[group, turns[turn, 0]] += total(room, of, lanes)
-                        j = turns[turn, 1]
-                        for position in range(term_starts[j], term_starts[j + 1]):
-                            to = terms_at + (3 * members[position] + 2) * lanes
-                            add_scaled(room, to, of, one, lanes)
-                if backward:
-                    _hand_out(
-                        room, terms_at + 2 * lanes, lanes, input_slopes, start, count, terms,
-                        term_scales, 1.0,
-                    )  # fmt: skip
-                    _hand_out(
-                        room, 2 * plane, lanes, input_slopes, start, count, start_rows, start_scales,
-                        2.0,
-                    )  # fmt: skip
-
-    return walk
-
-
-walk = _make_walk(VERSION)
+                    sum_slopes[group, turns[turn, 0]] += total(room, of, lanes)
+                    j = turns[turn, 1]
+                    for position in range(term_starts[j], term_starts[j + 1]):
+                        to = terms_at + (3 * members[position] + 2) * lanes
+                        add_scaled(room, to, of, one, lanes)
+            if backward:
+                _hand_out(
+                    room, terms_at + 2 * lanes, lanes, input_slopes, start, count, terms,
+                    term_scales, 1.0,
+                )  # fmt: skip
+                _hand_out(
+                    room, 2 * plane, lanes, input_slopes, start, count, start_rows, start_scales,
+                    2.0,
+                )  # fmt: skip

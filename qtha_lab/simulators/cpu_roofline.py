@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators import cpu_vectors as vectors
+from qtha_lab.simulators.compiled import compiled
 from qtha_lab.simulators.cpu_engine import lanes_of
 from qtha_lab.simulators.cpu_plan import plan
 
@@ -129,13 +130,13 @@ def _make_sweep(multiply_adds: int):
 _OFTEN, _ONCE = _make_sweep(MULTIPLY_ADDS), _make_sweep(1)
 
 
-@njit(nogil=True)
+@compiled
 def _multiply_add_often(state, repeats, half):
     for _ in range(repeats):
         _OFTEN(state, len(state), half)
 
 
-@njit(nogil=True)
+@compiled
 def _multiply_add(state, repeats, half):
     for _ in range(repeats):
         _ONCE(state, len(state), half)

@@ -4,16 +4,10 @@ A sweep is one function of numba's that goes over all lanes of a few rows. Plain
 the vectors to chance: LLVM gives up where more than a few rows might overlap.
 """
 
-import zlib
-from pathlib import Path
-
 from llvmlite import ir
 from numba.core import cgutils
 from numba.np import arrayobj
 
-# numba's cache on disk does not see that these change; whoever compiles them closes over it
-_WRITTEN = [Path(__file__).with_name(f"cpu_{name}.py") for name in ("vectors", "passes", "sweeps")]
-VERSION = zlib.crc32(b"".join(path.read_bytes() for path in _WRITTEN)) | 1
 BYTES = 64  # of one vector; LLVM splits it where the machine has shorter ones
 FAST = ("fast",)
 

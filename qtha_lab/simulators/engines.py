@@ -49,8 +49,8 @@ def engine_module(engine: str) -> ModuleType:
     plain = ":" not in str(engine)
     if family not in _MODULES or plain == (family == "device"):
         raise unknown("engine", str(engine), engine_names())
-    if family == "cpu" and not _has_numba():
-        raise Refusal("engine 'cpu' needs numba, which is not installed: pip install numba")
+    if family == "cpu" and (fault := _cpu_fault()):
+        raise Refusal(f"engine 'cpu' {fault}; 'auto' takes engine 'torch' instead")
     return importlib.import_module(f"qtha_lab.simulators.{_MODULES[family]}")
 
 
@@ -126,5 +126,13 @@ def refusal(engine: str, *situation) -> str:
 
 
 @functools.cache
-def _has_numba() -> bool:
-    return importlib.util.find_spec("numba") is not None
+def _cpu_fault() -> str:
+    """Why the kernels of engine `cpu` do not run on this machine, found by running them; empty where they do."""
+    if importlib.util.find_spec("numba") is None:
+        return "needs numba, which is not installed (pip install numba)"
+    try:
+        importlib.import_module("qtha_lab.simulators.cpu_engine").try_out()
+    except Exception as fault:  # of a compiler and its libraries, whatever it may be
+        message = " ".join(str(fault).split())
+        return f"cannot be compiled by numba here ({type(fault).__name__}: {message:.200})"
+    return ""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.simulators.engines import choose, engine_module, engine_names, refusal
+from qtha_lab.simulators.engines import AUTO, choose, engine_module, engine_names, refusal
 from qtha_lab.simulators.expval import is_transformed
 
 _GOOD_AT = {
@@ -71,6 +71,8 @@ def explain(
     names = list(dict.fromkeys([*engine_names()[1:], chosen]))
     refusals = {name: refusal(name, *situation) for name in names}
     reasons = {n: _line(n, chosen, engine, kind, refusals[n]) for n in names}
+    if engine == "auto":
+        reasons[chosen] += "".join(_instead(n, refusals[n]) for n in AUTO[: AUTO.index(chosen)])
     if not refusals[chosen] and chosen.startswith("device:"):
         reasons[chosen] += _cost(chosen, circuit, readout)
     batch = f"{samples:,} sample{'' if samples == 1 else 's'} of {circuit.n_qubits} qubits, "
@@ -89,6 +91,10 @@ def _line(name: str, chosen: str, asked: str, kind: str, refused: str) -> str:
     if name == "torch" and kind == "cpu":
         return f"passed over: slower than {chosen} on CPU tensors; {good_at}"
     return f"passed over: runs only when named; {good_at}"
+
+
+def _instead(name: str, refused: str) -> str:
+    return f"; passed over {name}: {refused}"
 
 
 def _cost(name: str, circuit: Circuit, readout: Readout) -> str:

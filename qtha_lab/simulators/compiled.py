@@ -1,0 +1,102 @@
+"""The one decorator of all compiled kernels: numba's compiler with a cache that may be lost at any time.
+
+A cached kernel is one file under `cache_dir()/kernels`, its SHA-256 in front. A file that is cut,
+garbage or of other sources is thrown away and compiled anew; a folder that cannot be written to costs
+that compilation in every process and stops nothing.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+from qtha_lab.paths import kernels_dir
+
+DIGEST_BYTES = 32
+
+
+def compiled(function=None, **options: Any):
+    """`numba.njit` without the GIL and with our cache; options as for `numba.njit`."""
+    if function is None:
+        return functools.partial(compiled, **options)
+    kernel = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    kernel._cache = KernelCache(function)
+    return kernel
+
+
+class KernelCache(NullCache):
+    """What numba asks for a kernel before it compiles, and gives what it has compiled.
+
+    In the place of numba's own, which reads a damaged file as an error of the call, and keeps it.
+    """
+
+    def __init__(self, function):
+        self.name = f"{function.__module__}.{function.__qualname__}"
+
+    def load_overload(self, sig, target_context) -> CompileResult | None:
+        """The kernel for a signature, or None if there is no whole one."""
+        target_context.refresh()
+        try:
+            payload = _read_whole(self._path(sig, target_context.codegen()))
+            return CompileResult._rebuild(target_context, *pickle.loads(payload))
+        except Exception:  # whatever is wrong with a file: it is compiled anew, and replaced
+            return None
+
+    def save_overload(self, sig, data: CompileResult) -> None:
+        """Keep a kernel for the next process, if that is possible."""
+        with contextlib.suppress(Exception):  # the kernel is there; only its copy is not
+            _write_whole(self._path(sig, data.codegen), dumps(data._reduce()))
+
+    def _path(self, sig, codegen) -> Path:
+        """A file for each kernel, signature, processor and version of all that makes it."""
+        made_by = (sources(), numba.__version__, llvmlite.__version__, sys.version)
+        key = repr((self.name, sig, codegen.magic_tuple(), made_by))
+        name = self.name.rpartition(".")[2]
+        return kernels_dir() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.kernel"
+
+
+def cache_fault() -> str:
+    """Why compiled kernels cannot be kept on disk, found by trying; empty where they can."""
+    try:
+        probe = kernels_dir() / f"probe-{os.getpid()}.kernel"
+        _write_whole(probe, b"")
+        probe.unlink()
+    except (OSError, RuntimeError) as fault:  # RuntimeError: there is no home folder
+        return getattr(fault, "strerror", None) or str(fault)
+    return ""
+
+
+@functools.cache
+def sources() -> str:
+    """A digest of every file that kernels are written in."""
+    paths = [Path(__file__), *sorted(Path(__file__).parent.glob("cpu_*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+
+
+def _read_whole(path: Path) -> bytes:
+    content = path.read_bytes()
+    digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+    if hashlib.sha256(payload).digest() != digest:
+        raise ValueError(f"{path} is damaged")
+    return payload
+
+
+def _write_whole(path: Path, payload: bytes) -> None:
+    """All of the file or nothing, also beside others who write the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}")
+    try:
+        part.write_bytes(hashlib.sha256(payload).digest() + payload)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

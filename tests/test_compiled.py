@@ -1,0 +1,199 @@
+"""Compiled kernels: a damaged, missing or unwritable cache, a full disk or a broken compiler stop nothing."""
+
+import itertools
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from qtha_lab import ansatze, paths
+from qtha_lab.simulators import expval_z
+from qtha_lab.simulators.compiled import cache_fault, compiled
+
+CALL = """
+import torch
+from qtha_lab import ansatze
+from qtha_lab.simulators import expval_z
+
+circuit = ansatze.build("qtha", 3, 1)
+params = torch.linspace(0, 1, circuit.n_params).requires_grad_()
+values = expval_z(circuit, torch.linspace(-1, 1, 6).reshape(2, 3), params, "{engine}")
+values.sum().backward()
+print(*values.flatten().tolist(), *params.grad.tolist())
+"""
+LOADED = """
+from qtha_lab.simulators import cpu_kernel
+print(sum(cpu_kernel.walk.stats.cache_hits.values()))
+"""
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(os.urandom(3000))
+
+
+def one_bit_flipped(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+
+
+def a_folder_in_its_place(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGES = [emptied, cut, garbage, one_bit_flipped, a_folder_in_its_place]
+
+
+def add_one(numbers):
+    for i in range(len(numbers)):
+        numbers[i] += 1
+
+
+def kernels() -> list[Path]:
+    return sorted(paths.kernels_dir().glob("*"))
+
+
+def added_by_a_new_kernel() -> tuple[list[float], int]:
+    """What the kernel makes of [1, 2], and how often it came from the cache."""
+    kernel, numbers = compiled(add_one), np.array([1.0, 2.0])
+    kernel(numbers)
+    return numbers.tolist(), sum(kernel.stats.cache_hits.values())
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_kernel_is_compiled_once_and_then_loaded(cache):
+    assert added_by_a_new_kernel() == ([2.0, 3.0], 0)
+    assert [path.parent for path in kernels()] == [cache / "kernels"]
+    assert added_by_a_new_kernel() == ([2.0, 3.0], 1)
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_a_damaged_kernel_is_compiled_again_and_replaced(cache, damage):
+    added_by_a_new_kernel()
+    (file,) = kernels()
+    damage(file)
+    assert added_by_a_new_kernel() == ([2.0, 3.0], 0)
+    assert kernels() == [file]
+    if file.is_file():  # a folder stays, and the kernel is compiled each time
+        assert added_by_a_new_kernel() == ([2.0, 3.0], 1)
+
+
+# a real call, in a process of its own
+
+
+def answer(code: str, engine: str = "auto", full_disk: bool = False, **env: str) -> list[float]:
+    """The numbers a new process prints."""
+
+    def no_file_grows() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    done = subprocess.run(
+        [sys.executable, "-c", code.replace("{engine}", engine)],
+        env=os.environ | env,
+        preexec_fn=no_file_grows if full_disk else None,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return [float(word) for word in done.stdout.split()]
+
+
+@pytest.fixture(scope="module")
+def truth() -> list[float]:
+    circuit = ansatze.build("qtha", 3, 1)
+    params = torch.linspace(0, 1, circuit.n_params).requires_grad_()
+    values = expval_z(circuit, torch.linspace(-1, 1, 6).reshape(2, 3), params, "torch")
+    values.sum().backward()
+    return pytest.approx([*values.flatten().tolist(), *params.grad.tolist()], abs=1e-5)
+
+
+def test_a_circuit_runs_with_every_file_of_its_cache_damaged(cache, truth):
+    assert answer(CALL, engine="cpu") == truth
+    whole = {path.name: path.stat().st_size for path in kernels()}
+    assert any(name.startswith("walk-") for name in whole)
+    for path, damage in zip(kernels(), itertools.cycle(DAMAGES[:4]), strict=False):
+        damage(path)
+    assert answer(CALL, engine="cpu") == truth
+    assert {path.name: path.stat().st_size for path in kernels()} == pytest.approx(whole, rel=0.1)
+    *values, loaded = answer(CALL + LOADED, engine="cpu")
+    assert (values, loaded) == (truth, 1)
+
+
+@pytest.mark.parametrize("place", ["no home", "under a file"])
+def test_a_circuit_runs_where_no_kernel_can_be_kept(tmp_path, monkeypatch, truth, place):
+    monkeypatch.delenv("QTHA_LAB_CACHE", raising=False)
+    if place == "no home":
+        monkeypatch.setenv("HOME", "/proc/nohome")
+    else:
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / "file" / "cache"))
+    assert answer(CALL, engine="cpu") == truth
+    assert cache_fault()
+
+
+def test_a_circuit_runs_while_the_disk_is_full(cache, truth):
+    assert answer(CALL, engine="cpu", full_disk=True) == truth
+    assert kernels() == []
+
+
+@pytest.fixture
+def broken_numba(tmp_path, monkeypatch) -> str:
+    """A numba that cannot be imported, as one that is too old for the installed numpy."""
+    sentence = "Numba needs NumPy 2.0 or less"
+    package = tmp_path / "packages" / "numba"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(f"raise ImportError({sentence!r})\n")
+    path = os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path)
+    return sentence
+
+
+def test_auto_takes_torch_where_nothing_can_be_compiled(cache, truth, broken_numba):
+    assert answer(CALL) == truth
+
+
+def test_auto_takes_torch_where_numba_does_not_compile_our_kernels(cache, truth):
+    assert answer(CALL, NUMBA_DISABLE_JIT="1") == truth
+
+
+def test_explain_doctor_and_check_say_that_nothing_can_be_compiled(cache, broken_numba):
+    code = """
+from qtha_lab import ansatze
+from qtha_lab.doctor import examine
+from qtha_lab.experiment import Experiment
+from qtha_lab.simulators import explain
+
+why = explain(ansatze.build("qtha", 3, 1))
+print(why.engine, "|", why.reasons["torch"])
+print(*[finding.said for finding in examine() if finding.name == "kernels"])
+Experiment(method="qtha(r=3)", training={"train_rows": 16}).check()
+try:
+    Experiment(method="qtha(r=3,engine=cpu)", training={"train_rows": 16}).check()
+except ValueError as refused:
+    print(refused)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    explained, found, refused = done.stdout.splitlines()
+    sentence = f"engine 'cpu' cannot be compiled by numba here (ImportError: {broken_numba})"
+    assert explained.startswith("torch | chosen: ")
+    assert all(sentence in line for line in (explained, found, refused))
