@@ -127,7 +127,7 @@ def test_a_csv_file_is_not_taken_for_a_data_set(tmp_path):
 
 def test_a_file_that_may_not_be_read_is_a_sentence(tmp_path):
     (tmp_path / "mine.jsonl").symlink_to("/proc/self/mem")
-    with pytest.raises(Refusal, match="mine.jsonl cannot be read: "):
+    with pytest.raises(Refusal, match=r"mine\.jsonl cannot be read: "):
         tasks.check_task(str(tmp_path / "mine.jsonl"))
 
 
