@@ -66,16 +66,24 @@ def read_yaml(described: type[BaseModel], source: str | Path) -> BaseModel:
     """
     path = _as_path(source)
     text = source if path is None else _text_of(path)
-    lines: dict[str, int] = {}
     try:
-        fields, lines = strict_yaml.read(text)
+        return _made(described, *strict_yaml.read(text))
+    except Refusal as refused:
+        if path is None:
+            raise
+        comma = "," if str(refused).startswith("line ") else ":"
+        raise Refusal(f"{path}{comma} {refused}") from None
+
+
+def _made(described: type[BaseModel], fields: Any, lines: dict[str, int]) -> BaseModel:
+    """The description of these fields; a refusal begins with the line of the field."""
+    try:
         if not isinstance(fields, dict):
             raise Refusal(f"a description must be a mapping of settings, not {fields!r:.60}")
         return described(**fields)
     except Refusal as refused:
-        line = lines.get(getattr(refused, "place", ""), 0) if lines else 0
-        places = [*([str(path)] if path else []), *([f"line {line}"] if line else [])]
-        raise Refusal(": ".join(filter(None, (", ".join(places), str(refused))))) from None
+        line = lines.get(getattr(refused, "place", ""))
+        raise Refusal(f"line {line}: {refused}" if line else str(refused)) from None
 
 
 def _text_of(path: Path) -> str:
@@ -97,7 +105,7 @@ def _text_of(path: Path) -> str:
 def _as_path(source: str | Path) -> Path | None:
     if isinstance(source, Path):
         return source
-    one_line = "\n" not in source.strip() and ":" not in source
+    one_line = "\n" not in source and ":" not in source
     return Path(source) if one_line else None
 
 
