@@ -129,7 +129,8 @@ def values_of(setting):
 def choices(draw):
     name = draw(st.sampled_from(sorted(method_names())))
     declared = get_method(name).settings()
-    chosen = draw(st.lists(st.sampled_from(sorted(declared)), unique=True, max_size=5))
+    known = st.sampled_from(sorted(declared)) if declared else st.nothing()
+    chosen = draw(st.lists(known, unique=True, max_size=5))
     options = {key: draw(values_of(declared[key])) for key in chosen}
     rate = draw(st.none() | st.floats(0, exclude_min=True, allow_infinity=False))
     targets = draw(st.none() | st.lists(words, max_size=3))

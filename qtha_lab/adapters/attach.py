@@ -145,9 +145,11 @@ def skeleton(model: nn.Module) -> nn.Module:
     """A copy of the model on the meta device: every module, no weights."""
     memo: dict[int, Any] = {}
     for p in model.parameters():
-        memo[id(p)] = nn.Parameter(torch.empty_like(p, device="meta"), requires_grad=False)
+        memo[id(p)] = nn.Parameter(
+            torch.empty(p.shape, dtype=p.dtype, device="meta"), requires_grad=False
+        )
     for buffer in model.buffers():
-        memo[id(buffer)] = torch.empty_like(buffer, device="meta")
+        memo[id(buffer)] = torch.empty(buffer.shape, dtype=buffer.dtype, device="meta")
     return copy.deepcopy(model, memo)
 
 

@@ -52,7 +52,7 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
     folder, name = Path(folder), kwargs.get("adapter_name", "default")
     config = _read_config(folder)
     check_name(name, config.peft_type)
-    _check_patterns(config, model)
+    _check_patterns(folder, config, model)
     config.base_model_name_or_path = getattr(model, "name_or_path", None) or None
     _check_fit(folder, _wanted_shapes(folder, model, config), _saved_shapes(folder))
     with warnings.catch_warnings():
@@ -134,12 +134,12 @@ def _saved_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _check_patterns(config: PeftConfig, model: nn.Module) -> None:
+def _check_patterns(folder: Path, config: PeftConfig, model: nn.Module) -> None:
     """Refuse patterns that are none, and those that take for ever on the names of this model's modules.
 
     They are tried in a process of their own, for a search in this one could not be stopped.
     """
-    patterns = [pattern for name in PATTERNS for pattern in _texts(config, name)]
+    patterns = [pattern for name in PATTERNS for pattern in _texts(folder, config, name)]
     strange = [pattern for pattern in patterns if not re.fullmatch(r"[\w.-]*", pattern)]
     if not strange:
         return
@@ -154,20 +154,22 @@ def _check_patterns(config: PeftConfig, model: nn.Module) -> None:
             capture_output=True, text=True, timeout=PATTERN_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise Refusal(f"a pattern of the adapter, such as {strange[0][:60]!r}, was not matched with the model's "
+        raise Refusal(f"a pattern of the adapter in {folder}, such as {strange[0][:60]!r}, was not matched with the model's "
                       f"{len(names)} modules within {PATTERN_SECONDS} seconds") from None  # fmt: skip
     if tried.returncode:
-        raise Refusal(f"a pattern of the adapter, such as {strange[0][:60]!r}, cannot be read: "
+        raise Refusal(f"a pattern of the adapter in {folder}, such as {strange[0][:60]!r}, cannot be read: "
                       f"{tried.stderr.strip().splitlines()[-1]}")  # fmt: skip
 
 
-def _texts(config: PeftConfig, name: str) -> list[str]:
+def _texts(folder: Path, config: PeftConfig, name: str) -> list[str]:
     value = getattr(config, name, None)
     values = [value] if isinstance(value, str) else value or ()
     if not isinstance(values, list | tuple | set | dict) or not all(
         isinstance(v, str) for v in values
     ):
-        raise Refusal(f"{name} of the adapter must be text or a list of text, not {value!r:.60}")
+        raise Refusal(
+            f"{name} of the adapter in {folder} must be text or a list of text, not {value!r:.60}"
+        )
     return list(values)
 
 
