@@ -18,7 +18,7 @@ TRAINING = {
 
 
 NEEDED = ["method", "seed", "trainable_parameters", "train_loss", "eval_loss_start", "eval_loss"]
-NEEDED += ["seconds_per_step", "peak_memory_bytes", "adapter_bytes", "run_dir"]
+NEEDED += ["seconds_per_step", "peak_memory_bytes", "adapter_bytes"]
 
 
 @pytest.fixture(scope="module")

@@ -128,14 +128,6 @@ def test_a_wrong_comparison_gets_one_sentence(fields, sentence):
     assert sentence in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["- a list", "a: [", "just words\n", "3: number as key"])
-def test_a_file_that_is_no_mapping_gets_one_sentence(text, tmp_path):
-    file = tmp_path / "it.yaml"
-    file.write_text(text)
-    with pytest.raises(ValueError, match=r"it\.yaml (is no YAML|must be a mapping)"):
-        Experiment.from_yaml(file)
-
-
 def test_a_missing_file_is_named():
     with pytest.raises(ValueError, match=r"no/such\.yaml cannot be read: No such file"):
         Experiment.from_yaml("no/such.yaml")

@@ -179,7 +179,7 @@ def test_a_resumed_run_repeats_an_uninterrupted_one_bit_for_bit(straight, broken
     assert measured(resumed[method]) == measured(straight[method])
     name = "adapter/adapter_model.safetensors"
     assert (resumed[method].path / name).read_bytes() == (straight[method].path / name).read_bytes()
-    volatile = {"run_id", "run_dir", "seconds_per_step", "wall_seconds", "peak_memory_bytes"}
+    volatile = {"run_id", "seconds_per_step", "wall_seconds", "peak_memory_bytes"}
     assert {k: v for k, v in resumed[method].summary().items() if k not in volatile} == {
         k: v for k, v in straight[method].summary().items() if k not in volatile
     }
@@ -239,6 +239,9 @@ def test_the_adapter_can_be_loaded_and_gives_the_loss_it_was_left_with(straight)
     card = (run.files.adapter / "README.md").read_text()
     assert f"| eval loss | {run.summary()['eval_loss']:.4g} |" in card
     assert 'load_adapter(load_model("tiny").model, FOLDER)' in card
+    described = json.loads((run.files.adapter / "adapter_config.json").read_text())
+    assert described["base_model_name_or_path"] == "tiny"
+    assert str(run.path.parent) not in run.files.summary.read_text()
 
 
 @pytest.mark.slow

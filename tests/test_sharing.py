@@ -1,6 +1,8 @@
 """What leaves the laboratory: model cards, and adapters as plain LoRA that load without us."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ from safetensors.torch import load_file
 from small_models import TARGETS, logits, make
 
 from qtha_lab.adapters import QthaConfig, add_adapter, load_adapter, weigh
+from qtha_lab.paths import data_dir
 from qtha_lab.sharing import export_lora, write_card
 
 
@@ -140,6 +143,43 @@ def test_a_card_says_what_how_and_how_well(tmp_path):
     assert "accuracy" not in card.content
     write_card(tmp_path, LoraConfig(r=2), base_model="b")
     assert "pip install" not in path.read_text()
+
+
+HOSTILE = '/home/me/private/m")\nimport os; os.system("x")#`|<script>'
+
+
+@pytest.mark.parametrize("config", [QthaConfig(r=2, waist=8), LoraConfig(r=2, task_type="CAUSAL_LM")])  # fmt: skip
+def test_a_card_names_no_folder_and_takes_no_line_from_a_name(config, tmp_path):
+    path = write_card(
+        tmp_path, config, base_model=HOSTILE, task="/home/me/private/`texts`\n# Big.jsonl",
+        facts={"seed|": "1 | 2\n| <img src=x>"},
+    )  # fmt: skip
+    content = ModelCard.load(path).content
+    assert "/home" not in path.read_text()
+    assert "private" not in path.read_text()
+    code = content.split("```python\n")[1].split("```")[0]
+    compile(code, "card", "exec")
+    assert "os.system" not in code
+    assert "(BASE" in code
+    assert "\n# Big" not in content
+    assert "`` `texts` # Big.jsonl ``" in content
+    assert r"| seed\| | 1 \| 2 \| \<img src=x\> |" in content
+    assert re.search(r"(?<!\\)<", content) is None
+
+
+def test_a_hub_id_with_a_quotation_mark_stays_inside_its_string(tmp_path):
+    path = write_card(tmp_path, QthaConfig(r=2, waist=8), base_model='o/m")\nimport os#')
+    code = path.read_text().split("```python\n")[1].split("```")[0]
+    assert [type(node).__name__ for node in ast.parse(code).body] == ["ImportFrom", "Assign"]
+
+
+def test_a_card_says_how_other_programs_load_a_known_base(tmp_path):
+    path = write_card(tmp_path, LoraConfig(r=2, task_type="CAUSAL_LM"), base_model="smollm2-135m")
+    assert 'from_pretrained("HuggingFaceTB/SmolLM2-135M-Instruct")' in path.read_text()
+    path = write_card(
+        tmp_path, QthaConfig(r=2, waist=8), base_model=str(data_dir() / "models/tiny")
+    )
+    assert 'load_model("tiny")' in path.read_text()
 
 
 # settings of other versions

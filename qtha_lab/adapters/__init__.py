@@ -8,9 +8,9 @@ from qtha_lab.adapters.attach import (
     check_targets,
     circuits_of,
     count_trainable,
-    load_adapter,
 )
 from qtha_lab.adapters.budget import size_warning
+from qtha_lab.adapters.loading import load_adapter
 from qtha_lab.adapters.method import Change, Layer, Method, TensorSpec
 from qtha_lab.adapters.peft_bridge import AdapterConfig, method
 from qtha_lab.adapters.qtha import QthaConfig

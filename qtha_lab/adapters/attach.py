@@ -1,16 +1,13 @@
-"""Put adapters on models, count them beforehand and load them again, with PEFT's errors in sentences.
+"""Put adapters on models and count them beforehand, with PEFT's errors in sentences.
 
-Adds nothing to what an adapter computes; `peft_bridge` and the method files do.
+Adds nothing to what an adapter computes; `peft_bridge` and the method files do. Loads none: `loading`.
 """
 
 import contextlib
 import copy
-import dataclasses
-import json
 import re
 import warnings
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,20 +16,17 @@ from peft import (
     PeftMixedModel,
     PeftModel,
     get_peft_model,
-    get_peft_model_state_dict,
 )
-from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPING
+from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING
 from peft.tuners.tuners_utils import BaseTunerLayer
-from peft.utils import load_peft_weights
 from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from qtha_lab import __version__
 from qtha_lab.adapters.peft_bridge import AdapterConfig, AdapterLayer
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
-from qtha_lab.settings import nearest, unknown
+from qtha_lab.settings import nearest
 
 
 def add_adapter(model: nn.Module, peft_config: PeftConfig, name: str = "default") -> PeftModel:
@@ -45,7 +39,7 @@ def add_adapter(model: nn.Module, peft_config: PeftConfig, name: str = "default"
             would be confused, or the model holds adapters of another method.
     """
     check_targets(model, peft_config.target_modules)
-    _check_name(name, peft_config.peft_type)
+    check_name(name, peft_config.peft_type)
     if isinstance(model, PeftModel | PeftMixedModel):
         _check_beside(model, peft_config, name)
         with _in_one_sentence(peft_config):
@@ -55,7 +49,7 @@ def add_adapter(model: nn.Module, peft_config: PeftConfig, name: str = "default"
         return get_peft_model(model, peft_config, adapter_name=name)
 
 
-def _check_name(name: str, peft_type: str) -> None:
+def check_name(name: str, peft_type: str) -> None:
     """Names that PEFT only warns of, and then loses the tensors of."""
     prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(peft_type, "")
     if name in prefix or "." in name:
@@ -152,9 +146,11 @@ def skeleton(model: nn.Module) -> nn.Module:
     """A copy of the model on the meta device: every module, no weights."""
     memo: dict[int, Any] = {}
     for p in model.parameters():
-        memo[id(p)] = nn.Parameter(torch.empty_like(p, device="meta"), requires_grad=False)
+        memo[id(p)] = nn.Parameter(
+            torch.empty(p.shape, dtype=p.dtype, device="meta"), requires_grad=False
+        )
     for buffer in model.buffers():
-        memo[id(buffer)] = torch.empty_like(buffer, device="meta")
+        memo[id(buffer)] = torch.empty(buffer.shape, dtype=buffer.dtype, device="meta")
     return copy.deepcopy(model, memo)
 
 
@@ -187,78 +183,3 @@ def circuits_of(model: nn.Module, peft_config: PeftConfig) -> Counter[Circuit]:
     layers = (layer for layer in adapted.modules() if isinstance(layer, AdapterLayer))
     changes = (change for layer in layers for change in layer.changes.values())
     return Counter(circuit for change in changes for circuit in change.circuits())
-
-
-def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftModel:
-    """`PeftModel.from_pretrained`, refusing what it only warns of.
-
-    Args:
-        model: The base model.
-        folder: Where `save_pretrained` wrote the adapter.
-        kwargs: As for `PeftModel.from_pretrained` (`is_trainable`, `adapter_name`, …).
-
-    Raises:
-        FileNotFoundError: If there is no adapter in the folder.
-        ValueError: If its method or a setting of it is unknown, or tensors are missing, unexpected or of
-            other sizes, or the name would be confused with theirs.
-    """
-    kind = _check_description(Path(folder))
-    name = kwargs.get("adapter_name", "default")
-    _check_name(name, kind)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Found missing adapter keys")
-        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # peft reads it
-        try:
-            loaded = PeftModel.from_pretrained(model, str(folder), **kwargs)
-        except (RuntimeError, KeyError, ValueError) as problem:
-            raise Refusal(
-                f"the adapter in {folder} does not fit this model: {problem}"
-            ) from problem
-    saved = set(load_peft_weights(str(folder), device="cpu"))
-    wanted = set(get_peft_model_state_dict(loaded, adapter_name=name))
-    for keys, what in ((wanted - saved, "missing"), (saved - wanted, "unexpected")):
-        if keys:
-            raise Refusal(
-                f"the adapter in {folder} does not fit this model: {len(keys)} {what} "
-                f"tensor{'s' if len(keys) > 1 else ''}, {', '.join(sorted(keys)[:5])}"
-            )
-    return loaded
-
-
-def _check_description(folder: Path) -> str:
-    """Refuse a method or settings that this version cannot rebuild; missing settings take defaults.
-
-    Returns:
-        The PEFT type of the adapter.
-    """
-    file = folder / "adapter_config.json"
-    if not file.is_file():
-        raise FileNotFoundError(f"no adapter in {folder}: it has no adapter_config.json")
-    saved = json.loads(file.read_text())
-    kind = saved.get("peft_type")
-    if kind not in PEFT_TYPE_TO_CONFIG_MAPPING:
-        raise unknown(
-            "adapter method",
-            str(kind).lower(),
-            [t.value.lower() for t in PEFT_TYPE_TO_CONFIG_MAPPING],
-        )
-    config_class = PEFT_TYPE_TO_CONFIG_MAPPING[kind]
-    if not issubclass(config_class, AdapterConfig):
-        return kind
-    fields = {field.name for field in dataclasses.fields(config_class)}
-    strange = {name: value for name, value in saved.items() if name not in fields}
-    if strange:
-        version = saved.get("qtha_lab_version") or "of unknown version"
-        told = ", ".join(f"{name}={value!r}" for name, value in strange.items())
-        raise Refusal(
-            f"the adapter in {folder} was saved by qtha-lab {version} with settings that {__version__} "
-            f"does not know: {told}; load it with that version"
-        )
-    try:
-        config_class.from_pretrained(str(folder))
-    except ValueError as problem:
-        raise Refusal(
-            f"the adapter in {folder} was saved with a setting that qtha-lab {__version__} does not "
-            f"take: {problem}"
-        ) from problem
-    return kind

@@ -83,7 +83,9 @@ def _read(declared: Setting, value: Any) -> Any:
     if declared.type is dict:
         return calls.parse_options(value)
     if declared.name == "seeds":
-        return calls.split_list(value)
+        return [calls.read_value(seed) for seed in calls.split_list(value)]
+    if declared.type in (int, float) and value not in ("null", "all"):
+        return calls.read_value(value)
     return None if declared.optional and value in ("null", "all") else value
 
 

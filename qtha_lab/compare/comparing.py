@@ -113,7 +113,6 @@ def _entry(one: Run, status: Status) -> dict[str, Any]:
         "method": experiment.method.name,
         "label": experiment.method.label,
         "seed": experiment.seed,
-        "run_dir": str(one.path),
     }
     entry = (one.summary() or {}) if status.state in ("finished", "diverged") else {}
     return plain | entry | {"state": status.state, "message": status.message}

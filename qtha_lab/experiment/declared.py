@@ -3,6 +3,7 @@
 Declares no experiment itself; `qtha_lab.experiment` builds on it.
 """
 
+import math
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -12,7 +13,29 @@ from qtha_lab.settings import unknown
 
 
 class FieldError(Refusal):
-    """A refusal that begins with the field's name, so that an outer model can put its own before it."""
+    """A refusal of one field; `place` is where it stands in the outermost model, as `training.steps`."""
+
+    def __init__(self, sentence: str, place: str) -> None:
+        super().__init__(sentence)
+        self.place = place
+
+    def inside(self, outer: str) -> "FieldError":
+        """The same of a field of an outer model; a sentence that names its field names the outer one too."""
+        sentence = f"{outer}.{self}" if str(self).startswith(self.place) else str(self)
+        return FieldError(sentence, f"{outer}.{self.place}")
+
+
+def option(value: Any) -> Any:
+    """A value that every tongue of a description can say: a number, a word, true, false, null or a list."""
+    if isinstance(value, list | tuple):
+        if any(isinstance(item, list | tuple) for item in value):
+            raise Refusal("a list must hold plain values, no lists")
+        return [option(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Refusal(f"it must be a finite number, not {value}")
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise Refusal(f"it must be a number, true, false, null, text or a list, not {value!r:.60}")
+    return value
 
 
 class Declared(BaseModel):
@@ -27,12 +50,12 @@ class Declared(BaseModel):
         qtha_lab.experiment.declared.FieldError: width must be at least 1, not 0
         >>> Box(widht=2)
         Traceback (most recent call last):
-        qtha_lab.errors.Refusal: unknown box setting 'widht': did you mean 'width'? Known: width
+        qtha_lab.experiment.declared.FieldError: unknown box setting 'widht': did you mean 'width'? Known: width
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, /, **fields: Any) -> None:
         try:
             super().__init__(**fields)
         except ValidationError as refused:
@@ -50,16 +73,16 @@ def one_sentence(refused: ValidationError, declared: type[BaseModel]) -> Refusal
     place = _place(error["loc"])
     if error["type"] == "extra_forbidden":
         kind = f"{declared.__name__.lower()} setting"
-        return unknown(kind, place, declared.model_fields)
+        return FieldError(str(unknown(kind, place, declared.model_fields)), place)
     if error["type"] == "missing":
-        return FieldError(f"{place} must be given")
+        return FieldError(f"{place} must be given", place)
     if error["type"] == "value_error":
         inner = error["ctx"]["error"]
         if isinstance(inner, FieldError):
-            return FieldError(f"{place}.{inner}")
-        said = str(inner)
-        return Refusal(said if not place or said.startswith("unknown") else f"{place}: {said}")
-    return FieldError(f"{place} must be {_rule(error)}, not {error['input']!r}")
+            return inner.inside(place)
+        bare = not place or str(inner).startswith("unknown")
+        return FieldError(str(inner) if bare else f"{place}: {inner}", place)
+    return FieldError(f"{place} must be {_rule(error)}, not {error['input']!r:.60}", place)
 
 
 def _place(location: tuple) -> str:

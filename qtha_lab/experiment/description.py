@@ -6,17 +6,16 @@ Describes, refuses what cannot work and translates to YAML, Python and a shell c
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PlainValidator, field_validator, model_validator
 
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import canonical, equivalents, families, refusals
-from qtha_lab.experiment.declared import Declared
+from qtha_lab.experiment.declared import Declared, option
 
-Scalar = bool | int | float | str | None
-Option = Scalar | list[Scalar]
+Option = Annotated[Any, PlainValidator(option)]
 
 
 class MethodChoice(Declared):
@@ -148,9 +147,9 @@ class _Described(Declared):
         """Read YAML text, or the file at a path.
 
         Raises:
-            ValueError: If it is no mapping or a field is wrong.
+            Refusal: Naming the file and the line, if it is no mapping or a field is wrong.
         """
-        return cls(**equivalents.read_yaml(source))
+        return equivalents.read_yaml(cls, source)
 
     def to_python(self) -> str:
         """The Python that makes this description and starts it."""
@@ -210,8 +209,10 @@ class Comparison(_Described):
         values = calls.split_list(methods) if isinstance(methods, str) else methods
         if not isinstance(values, list | tuple):
             return given
+        model = given.get("model", cls.model_fields["model"].default)
+        if not isinstance(model, str):
+            return given
         if any(isinstance(v, str) and families.is_family(v) for v in values):
-            model = given.get("model", cls.model_fields["model"].default)
             values = families.write_out(list(values), model)
         parsed = [MethodChoice.parse(v) if isinstance(v, str) else v for v in values]
         return {**given, "methods": parsed}

@@ -14,12 +14,17 @@ from pydantic import BaseModel
 
 from qtha_lab.calls import write_options, write_value
 from qtha_lab.errors import Refusal
+from qtha_lab.experiment import strict_yaml
 
+LONGEST = 2**20  # bytes of a description
 COMMANDS = {"Experiment": "run", "Comparison": "compare"}
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes floats so that YAML reads them as floats (YAML 1.1 takes `1e-05` for text)."""
+    """Writes what YAML 1.1 and 1.2 read alike: `1.0e-05` as a number, the text `1e-3` in quotation marks."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def _float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
@@ -30,6 +35,7 @@ def _float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
 
 
 _Dumper.add_representer(float, _float)
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", strict_yaml.FLOAT, list("-+.0123456789"))
 
 
 def to_yaml(described: BaseModel) -> str:
@@ -52,31 +58,54 @@ def _worth_saying(described: BaseModel) -> list[str]:
     return [n for n in type(described).model_fields if n in differing or n in always]
 
 
-def read_yaml(source: str | Path) -> dict[str, Any]:
-    """The mapping in a YAML text, or in the file at a path."""
+def read_yaml(described: type[BaseModel], source: str | Path) -> BaseModel:
+    """The description in a YAML text, or in the file at a path.
+
+    Raises:
+        Refusal: Naming the file and the line, if it is no mapping or a field is wrong.
+    """
     path = _as_path(source)
-    if path is not None:
-        try:
-            source = path.read_text(encoding="utf-8")
-        except OSError as refused:
-            raise Refusal(f"{path} cannot be read: {refused.strerror}") from None
-        except UnicodeDecodeError:
-            raise Refusal(f"{path} is no text file") from None
+    text = source if path is None else _text_of(path)
     try:
-        fields = yaml.safe_load(source)
-    except yaml.YAMLError as refused:
-        where = getattr(refused, "problem_mark", None)
-        line = f" at line {where.line + 1}" if where else ""
-        raise Refusal(f"{path or 'the text'} is no YAML{line}") from None
-    if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
-        raise Refusal(f"{path or 'the text'} must be a mapping of settings, not {fields!r:.60}")
-    return fields
+        return _made(described, *strict_yaml.read(text))
+    except Refusal as refused:
+        if path is None:
+            raise
+        comma = "," if str(refused).startswith("line ") else ":"
+        raise Refusal(f"{path}{comma} {refused}") from None
+
+
+def _made(described: type[BaseModel], fields: Any, lines: dict[str, int]) -> BaseModel:
+    """The description of these fields; a refusal begins with the line of the field."""
+    try:
+        if not isinstance(fields, dict):
+            raise Refusal(f"a description must be a mapping of settings, not {fields!r:.60}")
+        return described(**fields)
+    except Refusal as refused:
+        line = lines.get(getattr(refused, "place", ""))
+        raise Refusal(f"line {line}: {refused}" if line else str(refused)) from None
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LONGEST + 1)
+        if len(content) > LONGEST:
+            raise Refusal(
+                f"{path} is longer than {LONGEST // 2**20} MiB: it is no description of a run"
+            )
+        return content.decode("utf-8-sig")
+    except OSError as refused:
+        raise Refusal(f"{path} cannot be read: {refused.strerror}") from None
+    except UnicodeDecodeError as refused:
+        line = content.count(b"\n", 0, refused.start) + 1
+        raise Refusal(f"{path}, line {line}: not UTF-8; save it as UTF-8") from None
 
 
 def _as_path(source: str | Path) -> Path | None:
     if isinstance(source, Path):
         return source
-    one_line = "\n" not in source.strip() and ":" not in source
+    one_line = "\n" not in source and ":" not in source
     return Path(source) if one_line else None
 
 

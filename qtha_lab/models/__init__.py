@@ -12,6 +12,7 @@ from qtha_lab.models.loading import (
     fingerprint,
     load_model,
 )
+from qtha_lab.models.public import public_base, public_name
 
 __all__ = [
     "KNOWN",
@@ -26,4 +27,6 @@ __all__ = [
     "is_available",
     "load_model",
     "model_names",
+    "public_base",
+    "public_name",
 ]

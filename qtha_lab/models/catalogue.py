@@ -18,6 +18,7 @@ from qtha_lab.settings import nearest, unknown
 
 Head = Literal["causal-lm", "classification"]
 HEADS = ("causal-lm", "classification")
+PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ def check_model(name: str, head: str | None = None) -> None:
     """
     if head is not None and head not in HEADS:
         raise unknown("head", head, HEADS)
+    if is_local(name):
+        _check_kind_of_files(Path(name).expanduser())
     if not is_available(name):
         raise _refusal(name)
     if head is not None and name in KNOWN and head not in KNOWN[name].heads:
@@ -148,6 +151,24 @@ def _folder_refusal(folder: Path) -> Refusal:
     if (folder / "adapter_config.json").is_file():
         return Refusal(f"{folder} holds an adapter, not a model: give the model it was trained on")
     return Refusal(f"{folder} is no model folder: it has no config.json")
+
+
+def _check_kind_of_files(folder: Path) -> None:
+    """Refuse a model folder that transformers would read otherwise than it looks."""
+    if not (folder / "config.json").is_file():
+        return
+    if (folder / "adapter_config.json").is_file():
+        raise Refusal(
+            f"{folder} holds a model and an adapter: keep them in folders of their own, "
+            "for the adapter would be put on the model unasked"
+        )
+    pickled = sorted(file.name for kind in PICKLES for file in folder.glob(kind))
+    if pickled and not any(folder.glob("*.safetensors")):
+        raise Refusal(
+            f"the weights of {folder} are pickled ({pickled[0]}), which can run code when they are opened, "
+            "so they are not: convert them to safetensors, if you trust their source, with "
+            "transformers' from_pretrained(…, use_safetensors=False) and save_pretrained"
+        )
 
 
 def hub_is_off() -> bool:

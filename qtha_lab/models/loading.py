@@ -77,6 +77,7 @@ def load_model(
             dtype=getattr(torch, dtype),
             quantization_config=quantized,
             trust_remote_code=False,
+            use_safetensors=True,
         )
     if getattr(model, "generation_config", None) is not None:
         model.generation_config.pad_token_id = tokenizer.pad_token_id

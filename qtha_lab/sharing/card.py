@@ -3,6 +3,8 @@
 Writes `README.md` with the metadata that model hubs read. Measures nothing.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from peft import PeftConfig
 
 from qtha_lab.adapters import get_method
 from qtha_lab.adapters.registry import method_of
+from qtha_lab.models.public import is_path, model_name, public_base, public_name
 
 PIPELINES = {"CAUSAL_LM": "text-generation", "SEQ_CLS": "text-classification"}
 
@@ -29,10 +32,12 @@ def write_card(
 ) -> Path:
     """Write the card of the adapter in a folder.
 
+    Paths of this machine do not go into it: of a folder or a file only the name does.
+
     Args:
         folder: Where `save_pretrained` wrote the adapter.
         config: Its PEFT config.
-        base_model: What it goes on: a hub id, or a name that `qtha_lab.load_model` knows.
+        base_model: What it goes on: a hub id, a folder, or a name that `qtha_lab.load_model` knows.
         n_labels: Classes that a classification head tells apart.
         task: What it was trained for.
         facts: Rows of the table of how it was made.
@@ -43,17 +48,17 @@ def write_card(
         The card, `README.md` in the folder.
     """
     kind = getattr(config.task_type, "value", config.task_type)
-    method = method_of(config)
+    method, base_model = method_of(config), model_name(base_model)
     data = ModelCardData(
-        base_model=base_model,
+        base_model=None if is_path(base_model) else public_base(base_model),
         library_name="peft",
         tags=sorted({"peft", "qtha-lab", method.name if method else "adapter"}),
         pipeline_tag=PIPELINES.get(kind),
     )
     ours = method is not None and method.ours
     parts = [
-        f"# {method.name if method else 'Adapter'} adapter for {base_model}",
-        _what(method, task),
+        f"# {method.name if method else 'Adapter'} adapter for {plain(public_name(base_model))}",
+        _what(method, public_name(task) if task else ""),
         _loading(ours, kind, base_model, n_labels),
         _table("How it was made", {"settings": _settings(config, method), **(facts or {})}),
         _table("What was measured", metrics or {}),
@@ -67,29 +72,36 @@ def write_card(
 
 def _what(method, task: str) -> str:
     said = f"{method.summary} Source of the method: {method.source}." if method else ""
-    return f"{said} Trained for the task `{task}`.".strip() if task else said
+    return f"{said} Trained for the task {code(task)}.".strip() if task else said
 
 
 def _loading(ours: bool, kind: str | None, base_model: str, n_labels: int | None) -> str:
+    """How it is loaded; a base that lies in a folder is written as BASE, to be filled in."""
+    name = public_name(base_model) if ours else public_base(base_model)
+    base = "BASE" if is_path(base_model) else json.dumps(name)
+    first = [f"`BASE` is the folder of {plain(name)}.", ""] if is_path(base_model) else []
     if ours:
         head = f', head="classification", n_labels={n_labels}' if kind == "SEQ_CLS" else ""
-        code = [
+        lines = [
             "from qtha_lab import load_adapter, load_model",
             "",
-            f'model = load_adapter(load_model("{base_model}"{head}).model, FOLDER)',
+            f"model = load_adapter(load_model({base}{head}).model, FOLDER)",
         ]
-        first = ["PEFT does not know this method by itself: `pip install qtha-lab` first.", ""]
+        first = [
+            "PEFT does not know this method by itself: `pip install qtha-lab` first.",
+            "",
+            *first,
+        ]
     else:
         auto = f"AutoModelFor{'SequenceClassification' if kind == 'SEQ_CLS' else 'CausalLM'}"
-        code = [
+        lines = [
             "from peft import PeftModel",
             f"from transformers import {auto}",
             "",
-            f'base = {auto}.from_pretrained("{base_model}")',
+            f"base = {auto}.from_pretrained({base})",
             "model = PeftModel.from_pretrained(base, FOLDER)",
         ]
-        first = []
-    return "\n".join(["## Loading it", "", *first, "```python", *code, "```"])
+    return "\n".join(["## Loading it", "", *first, "```python", *lines, "```"])
 
 
 def _settings(config: PeftConfig, method) -> str:
@@ -106,11 +118,29 @@ def _table(title: str, rows: Mapping[str, Any]) -> str:
     if not rows:
         return ""
     shown = {name: _shown(value) for name, value in rows.items() if value is not None}
-    lines = [f"| {name.replace('_', ' ')} | {value} |" for name, value in shown.items()]
+    lines = [f"| {plain(name.replace('_', ' '))} | {value} |" for name, value in shown.items()]
     return "\n".join([f"## {title}", "", "| | |", "|---|---|", *lines])
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value).replace("|", "\\|")
+        return plain(str(value))
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def plain(text: str) -> str:
+    """A text on one line in which Markdown and HTML see nothing to do.
+
+    Example:
+        >>> plain("a <b>|\\n# c")
+        'a \\\\<b\\\\>\\\\| \\\\# c'
+    """
+    return re.sub(r"([\\`*\[\]<>|#&~$])", r"\\\1", " ".join(text.split()))
+
+
+def code(text: str) -> str:
+    """A text on one line in a code span, with a fence longer than any inside it."""
+    line = " ".join(text.split())
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    pad = " " if "`" in line else ""
+    return f"{fence}{pad}{line}{pad}{fence}"

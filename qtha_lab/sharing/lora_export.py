@@ -20,6 +20,7 @@ from qtha_lab.analysis.activations import capture_inputs
 from qtha_lab.analysis.nonlinearity import best_linear_map
 from qtha_lab.analysis.updates import adapted_layers, update_of
 from qtha_lab.errors import Refusal
+from qtha_lab.models.public import public_base
 from qtha_lab.sharing.card import write_card
 
 HELD_OUT = 0.25  # of the tokens, on which the error is measured
@@ -144,7 +145,7 @@ def _save(made: LoraExport, model, config, tensors: dict[str, Tensor], base_mode
         task_type=config.task_type,
         modules_to_save=config.modules_to_save,
         fan_in_fan_out=any(isinstance(m.get_base_layer(), Conv1D) for m in layers.values()),
-        base_model_name_or_path=config.base_model_name_or_path,
+        base_model_name_or_path=public_base(config.base_model_name_or_path or "") or None,
         inference_mode=True,
     )
     made.folder.mkdir(parents=True, exist_ok=True)

@@ -3,10 +3,11 @@
 A bad line is named by its number; code that comes with a data set is never run.
 """
 
-import json
 from pathlib import Path
 
 from qtha_lab.errors import Refusal
+from qtha_lab.tasks.folders import check_folder
+from qtha_lab.tasks.jsonl import at_line, records
 from qtha_lab.tasks.own import Columns, OwnData, find_columns
 from qtha_lab.tasks.task import Kind
 
@@ -17,25 +18,15 @@ def read_jsonl(path: Path, options: OwnData) -> tuple[Kind, list[dict]]:
     """The kind of task and the rows of a JSON Lines file; blank lines are skipped.
 
     Raises:
-        ValueError: Naming the file and the number of the first bad line.
+        Refusal: Naming the file and the number of the first bad line.
     """
     rows, columns = [], None
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-                if not isinstance(record, dict):
-                    raise Refusal("it is not an object")
-                columns = columns or find_columns(list(record), options)
-                rows.append(columns.row(record))
-            except json.JSONDecodeError as error:
-                raise Refusal(
-                    f"{path.name}, line {number}: not JSON ({error.msg} at column {error.colno})"
-                ) from None
-            except ValueError as error:
-                raise Refusal(f"{path.name}, line {number}: {error}") from None
+    for number, record in records(path):
+        try:
+            columns = columns or find_columns(list(record), options)
+            rows.append(columns.row(record))
+        except Refusal as problem:
+            raise at_line(path, number, str(problem)) from None
     if columns is None:
         raise Refusal(f"{path.name} has no rows")
     return columns.kind, rows
@@ -47,6 +38,8 @@ def read_data_set(name: str, options: OwnData) -> tuple[Kind, list[dict], list[d
     Raises:
         ValueError: One sentence, if the data set cannot be brought or its columns cannot be told.
     """
+    if Path(name).is_dir():
+        check_folder(Path(name))
     import datasets
 
     try:

@@ -6,6 +6,10 @@ The plain format is the messages line by line, each answer closed by the end-of-
 
 from typing import TYPE_CHECKING
 
+from jinja2 import TemplateError
+
+from qtha_lab.errors import Refusal
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -16,11 +20,21 @@ Span = tuple[int, int]
 def render(
     messages: list[Message], tokenizer: "PreTrainedTokenizerBase", generate: bool = False
 ) -> str:
-    """The text of a conversation; with `generate`, up to where the next answer begins."""
+    """The text of a conversation; with `generate`, up to where the next answer begins.
+
+    Raises:
+        Refusal: With the chat template's own words, if it takes no such conversation.
+    """
     if tokenizer.chat_template:
-        return tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=generate
-        )
+        try:
+            return tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=generate
+            )
+        except TemplateError as problem:
+            roles = ", ".join(message["role"] for message in messages[:6])
+            raise Refusal(
+                f"the model's chat template takes no conversation of {roles}: {problem}"
+            ) from problem
     end = tokenizer.eos_token or ""
     lines = [m["content"] + (end if m["role"] == "assistant" else "") + "\n" for m in messages]
     return _start(tokenizer) + "".join(lines)

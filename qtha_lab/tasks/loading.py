@@ -10,6 +10,7 @@ from typing import Any
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import Setting, check_settings, settings_of, unknown
 from qtha_lab.tasks.files import read_data_set, read_jsonl
+from qtha_lab.tasks.folders import check_folder
 from qtha_lab.tasks.own import OwnData
 from qtha_lab.tasks.registry import TaskInfo, discover
 from qtha_lab.tasks.splits import normalised, split
@@ -43,9 +44,11 @@ def check_task(name: str, **options: Any) -> None:
         Traceback (most recent call last):
         qtha_lab.errors.Refusal: unknown task 'qna': did you mean 'qa'? Known: chat, definitions, qa, supersense
     """
-    made = _make_options(name, options)
+    made, path = _make_options(name, options), Path(name).expanduser()
     if name not in discover() and name.endswith(".jsonl"):
-        read_jsonl(Path(name).expanduser(), made)
+        read_jsonl(path, made)
+    elif name not in discover() and path.is_dir():
+        check_folder(path)
 
 
 def load_task(
@@ -141,6 +144,10 @@ def _options_class(name: str) -> type:
         if not path.is_file():
             raise Refusal(f"there is no file {path}")
         return OwnData
+    if path.is_file():
+        raise Refusal(
+            f"{path} is no .jsonl file: a task's file holds one JSON object a line and is named so"
+        )
     if path.is_dir() or ("/" in name and not name.startswith((".", "/", "~"))):
         return OwnData
     if "/" in name:

@@ -3,7 +3,9 @@
 Knows three shapes: prompt and response, messages, text and label. Reads no file.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import setting
@@ -56,17 +58,19 @@ class Columns:
                 "messages": messages,
                 "key": str(record.get("thread") or messages[0]["content"]),
             }
-        second = self._value(record, self.second)
-        if self.kind == "classification":
-            return {"text": str(first), "label": str(second), "key": str(first)}
-        extra = record.get("input") if self.first == "instruction" else None
-        return question_and_answer(
-            f"{first}\n{extra}" if extra else str(first), str(second), key=str(second)
+        first, second = (
+            _text(self.first, first),
+            _text(self.second, self._value(record, self.second)),
         )
+        if self.kind == "classification":
+            return {"text": first, "label": second, "key": first}
+        extra = record.get("input") if self.first == "instruction" else None
+        prompt = f"{first}\n{_text('input', extra)}" if extra else first
+        return question_and_answer(prompt, second, key=second)
 
     def _value(self, record: dict, column: str):
         value = record.get(column)
-        if value is None or value == "" or value == []:
+        if value is None or value == [] or (isinstance(value, str) and not value.strip()):
             raise Refusal(f"{column} is missing or empty")
         return value
 
@@ -84,7 +88,7 @@ def find_columns(names: list[str], options: OwnData) -> Columns:
     chosen = (options.prompt, options.response, options.messages, options.text, options.label)
     for column in filter(None, chosen):
         if column not in names:
-            raise Refusal(f"there is no column {column!r}; the columns are: {', '.join(names)}")
+            raise Refusal(f"there is no column {column!r}; the columns are: {_listed(names)}")
 
     def pick(given: str | None, known: tuple[str, ...]) -> str | None:
         return given or next((name for name in known if name in names), None)
@@ -102,8 +106,23 @@ def find_columns(names: list[str], options: OwnData) -> Columns:
         return Columns("classification", text, label)
     raise Refusal(
         "the columns must be prompt and response, or messages, or text and label (or be named by these options); "
-        f"the columns are: {', '.join(names)}"
+        f"the columns are: {_listed(names)}"
     )
+
+
+def _text(column: str, value: Any) -> str:
+    """A value as it stands in a text; a number is written out, and a list is none."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Refusal(f"{column} must be text, not {value}")
+    if isinstance(value, list | tuple | dict):
+        raise Refusal(f"{column} must be text, not {str(value)[:40]!r}")
+    return str(value)
+
+
+def _listed(names: list[str], most: int = 20) -> str:
+    """Column names on one line, however many and however strange they are."""
+    shown = [name[:40] if name.isprintable() else repr(name[:40]) for name in names[:most]]
+    return ", ".join([*shown, *(["…"] if len(names) > most else [])]) or "none"
 
 
 def _message(message: dict) -> dict:
@@ -116,6 +135,9 @@ def _message(message: dict) -> dict:
     )
     if not isinstance(role, str) or not isinstance(content, str):
         raise Refusal(
-            f"a message must have a role and a content, not {', '.join(message) or 'nothing'}"
+            f"a message must have a role and a content, both text, not {_listed(list(message))}"
         )
-    return {"role": ROLES.get(role, role), "content": content}
+    role = ROLES.get(role, role)
+    if role not in ("system", "user", "assistant", "tool"):
+        raise Refusal(f"a role must be system, user, assistant or tool, not {role[:40]!r}")
+    return {"role": role, "content": content}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from qtha_lab.errors import Refusal
 from qtha_lab.tasks.formatting import answer_spans, render
+from qtha_lab.tasks.shortening import shorten
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,9 +94,8 @@ def _encode_conversations(
     if not rows:
         return []
     texts, spans = zip(*(answer_spans(row["messages"], tokenizer) for row in rows), strict=True)
-    batch = tokenizer(
-        list(texts), add_special_tokens=False, return_offsets_mapping=True, verbose=False
-    )
+    texts = [shorten(text, tokenizer, max_length) for text in texts]
+    batch = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     encoded = []
     for ids, offsets, answers in zip(
         batch["input_ids"], batch["offset_mapping"], spans, strict=True
@@ -122,7 +122,8 @@ def _encode_texts(
     if not rows:
         return []
     number = {label: i for i, label in enumerate(labels)}
-    batch = tokenizer([row["text"] for row in rows], truncation=True, max_length=max_length)
+    texts = [shorten(row["text"], tokenizer, max_length) for row in rows]
+    batch = tokenizer(texts, truncation=True, max_length=max_length)
     return [
         {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": number[row["label"]]}
         for ids, row in zip(batch["input_ids"], rows, strict=True)

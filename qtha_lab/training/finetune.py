@@ -233,6 +233,9 @@ class _Job:
         made = self.run.path / "adapter.new"
         shutil.rmtree(made, ignore_errors=True)
         self.model.save_pretrained(str(made))
+        described = made / "adapter_config.json"
+        base = {"base_model_name_or_path": models.public_base(self.experiment.model)}
+        write_json(described, json.loads(described.read_text()) | base)
         shutil.rmtree(self.run.adapter, ignore_errors=True)
         made.rename(self.run.adapter)
 

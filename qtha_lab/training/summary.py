@@ -39,7 +39,6 @@ def summarise(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
         "wall_seconds": wall_seconds(events),
         "peak_memory_bytes": peak_memory_bytes(),
         "adapter_bytes": adapter_bytes(run),
-        "run_dir": str(run.path.resolve()),
     }
 
 

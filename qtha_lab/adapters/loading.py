@@ -1,0 +1,207 @@
+"""Loads a saved adapter, after its files were held against each other and against the model.
+
+Every damage is a Refusal before anything of the described size is built; pickled tensors are not opened.
+"""
+
+import copy
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from qtha_lab import __version__
+from qtha_lab.adapters.attach import check_name, skeleton
+from qtha_lab.adapters.peft_bridge import AdapterConfig
+from qtha_lab.errors import Refusal
+from qtha_lab.settings import unknown
+
+LONGEST = 2**20  # bytes of a description
+PATTERN_SECONDS = 5
+PATTERNS = ("target_modules", "exclude_modules", "modules_to_save", "layers_pattern",
+            "rank_pattern", "alpha_pattern")  # fmt: skip
+NO_CODE = "its pickled tensors can run code when they are opened, so they are not"
+CONVERT = (
+    'python -c "from torch import load; from safetensors.torch import save_file; '
+    "save_file(load('adapter_model.bin', weights_only=True), 'adapter_model.safetensors')\""
+)
+
+
+def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftModel:
+    """`PeftModel.from_pretrained`, refusing what it only warns of.
+
+    Args:
+        model: The base model.
+        folder: Where `save_pretrained` wrote the adapter.
+        kwargs: As for `PeftModel.from_pretrained` (`is_trainable`, `adapter_name`, …).
+
+    Raises:
+        FileNotFoundError: If there is no adapter in the folder.
+        Refusal: If its method or a setting of it is unknown, a file is damaged, its tensors are pickled, not
+            finite, missing, unexpected or of other sizes, or the name would be confused with theirs.
+    """
+    folder, name = Path(folder), kwargs.get("adapter_name", "default")
+    config = _read_config(folder)
+    check_name(name, config.peft_type)
+    _check_patterns(folder, config, model)
+    config.base_model_name_or_path = getattr(model, "name_or_path", None) or None
+    _check_fit(folder, _wanted_shapes(folder, model, config), _saved_shapes(folder))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Found missing adapter keys")
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # peft reads it
+        try:
+            return PeftModel.from_pretrained(model, str(folder), config=config, **kwargs)
+        except Exception as problem:
+            raise _no_fit(folder, problem) from problem
+
+
+def _read_config(folder: Path) -> PeftConfig:
+    """The description, refused where this version cannot rebuild it; missing settings take defaults."""
+    file = folder / "adapter_config.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"no adapter in {folder}: it has no adapter_config.json")
+    saved = _read_object(file)
+    kind = saved.get("peft_type")
+    if not isinstance(kind, str) or kind not in PEFT_TYPE_TO_CONFIG_MAPPING:
+        known = [t.value.lower() for t in PEFT_TYPE_TO_CONFIG_MAPPING]
+        raise unknown("adapter method", str(kind).lower()[:40], known)
+    config_class = PEFT_TYPE_TO_CONFIG_MAPPING[kind]
+    if issubclass(config_class, AdapterConfig):
+        _check_settings_known(folder, config_class, saved)
+    try:
+        return config_class.from_pretrained(str(folder))
+    except Exception as problem:
+        raise Refusal(
+            f"the adapter in {folder} was saved with a setting that qtha-lab {__version__} does not "
+            f"take: {_one_line(problem)}"
+        ) from problem
+
+
+def _check_settings_known(folder: Path, config_class: type, saved: dict[str, Any]) -> None:
+    fields = {field.name for field in dataclasses.fields(config_class)}
+    strange = {name: value for name, value in saved.items() if name not in fields}
+    if strange:
+        version = saved.get("qtha_lab_version") or "of unknown version"
+        listed = ", ".join(f"{name}={value!r:.40}" for name, value in list(strange.items())[:5])
+        raise Refusal(
+            f"the adapter in {folder} was saved by qtha-lab {version} with settings that {__version__} "
+            f"does not know: {listed}; load it with that version"
+        )
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    if file.stat().st_size > LONGEST:
+        raise Refusal(f"{file} is longer than {LONGEST // 2**20} MiB: it describes no adapter")
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as problem:
+        raise Refusal(f"{file} is damaged: {_one_line(problem)}") from None
+    if not isinstance(value, dict):
+        raise Refusal(f"{file} is damaged: it holds no object")
+    return value
+
+
+def _saved_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Names and sizes of the saved tensors, every value of which is finite."""
+    file = folder / "adapter_model.safetensors"
+    if not file.is_file():
+        if (folder / "adapter_model.bin").is_file():
+            raise Refusal(f"the adapter in {folder} is no safetensors file: {NO_CODE}; if you trust "
+                          f"its source, convert it there: {CONVERT}")  # fmt: skip
+        raise Refusal(f"the adapter in {folder} has no tensors: there is no {file.name}")
+    shapes = {}
+    try:
+        with safe_open(file, "pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118
+                tensor = tensors.get_tensor(name)
+                if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                    raise Refusal(f"the adapter in {folder} holds values that are not finite, in {name}: "
+                                  "its training diverged, or the file is damaged")  # fmt: skip
+                shapes[name] = tuple(tensor.shape)
+    except (SafetensorError, OSError, ValueError) as problem:
+        if isinstance(problem, Refusal):
+            raise
+        raise Refusal(f"{file} is damaged: {_one_line(problem)}") from None
+    return shapes
+
+
+def _check_patterns(folder: Path, config: PeftConfig, model: nn.Module) -> None:
+    """Refuse patterns that are none, and those that take for ever on the names of this model's modules.
+
+    They are tried in a process of their own, for a search in this one could not be stopped.
+    """
+    patterns = [pattern for name in PATTERNS for pattern in _texts(folder, config, name)]
+    strange = [pattern for pattern in patterns if not re.fullmatch(r"[\w.-]*", pattern)]
+    if not strange:
+        return
+    names = [name for name, _ in model.named_modules()]
+    code = (
+        "import json, re, sys; patterns, names = json.load(sys.stdin);"
+        "[re.match(rf'(.*\\.)?({p})$', n) for p in patterns for n in names]"
+    )
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", code], input=json.dumps([strange, names]),
+            capture_output=True, text=True, timeout=PATTERN_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise Refusal(f"a pattern of the adapter in {folder}, such as {strange[0][:60]!r}, was not matched with the model's "
+                      f"{len(names)} modules within {PATTERN_SECONDS} seconds") from None  # fmt: skip
+    if tried.returncode:
+        raise Refusal(f"a pattern of the adapter in {folder}, such as {strange[0][:60]!r}, cannot be read: "
+                      f"{tried.stderr.strip().splitlines()[-1]}")  # fmt: skip
+
+
+def _texts(folder: Path, config: PeftConfig, name: str) -> list[str]:
+    value = getattr(config, name, None)
+    values = [value] if isinstance(value, str) else value or ()
+    if not isinstance(values, list | tuple | set | dict) or not all(
+        isinstance(v, str) for v in values
+    ):
+        raise Refusal(
+            f"{name} of the adapter in {folder} must be text or a list of text, not {value!r:.60}"
+        )
+    return list(values)
+
+
+def _wanted_shapes(
+    folder: Path, model: nn.Module, config: PeftConfig
+) -> dict[str, tuple[int, ...]]:
+    """Names and sizes of the tensors that the description asks for; nothing of that size is allocated."""
+    described = copy.deepcopy(config)
+    if hasattr(described, "init_lora_weights"):  # some starts read the base's weights
+        described.init_lora_weights = True
+    try:
+        with warnings.catch_warnings(), torch.device("meta"):
+            warnings.simplefilter("ignore")
+            state = get_peft_model_state_dict(get_peft_model(skeleton(model), described))
+    except Exception as problem:
+        raise _no_fit(folder, problem) from problem
+    return {key: tuple(tensor.shape) for key, tensor in state.items()}
+
+
+def _check_fit(folder: Path, wanted: dict[str, tuple], saved: dict[str, tuple]) -> None:
+    for keys, what in ((wanted.keys() - saved, "missing"), (saved.keys() - wanted, "unexpected")):
+        if keys:
+            raise _no_fit(folder, f"{len(keys)} {what} tensor{'s' if len(keys) > 1 else ''}, "
+                                  f"{', '.join(sorted(keys)[:5])}")  # fmt: skip
+    for key in sorted(wanted):
+        if wanted[key] != saved[key]:
+            raise _no_fit(folder, f"{key} has the size {saved[key]}, not {wanted[key]}")
+
+
+def _no_fit(folder: Path, problem: Any) -> Refusal:
+    return Refusal(f"the adapter in {folder} does not fit this model: {_one_line(problem)}")
+
+
+def _one_line(problem: Any) -> str:
+    return " ".join(str(problem).split())[:500] or type(problem).__name__

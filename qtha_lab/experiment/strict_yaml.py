@@ -1,0 +1,123 @@
+"""Reads YAML as people write it: numbers, true and false by YAML 1.2's rules, all else as text.
+
+So `yes`, `1:30` and `010` are no numbers. Repeated keys, aliases, tags and deep nesting are refused, each
+by its line. Knows no fields.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import yaml
+
+from qtha_lab.errors import Refusal
+
+DEEPEST = 8
+FLOAT = re.compile(
+    r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
+INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,400})")
+WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Document(NamedTuple):
+    """A value, and the line of every place in it, such as `training.steps` or `methods[0]`."""
+
+    value: Any
+    lines: dict[str, int]
+
+
+def read(text: str) -> Document:
+    """The one document in a text.
+
+    Raises:
+        Refusal: Beginning with the line where there is one.
+
+    Example:
+        >>> read("steps: 1e2\\nname: yes\\n").value
+        {'steps': 100.0, 'name': 'yes'}
+        >>> read("steps: 500\\nsteps: 5")
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: line 2: steps is given twice
+    """
+    try:
+        return _Reader(text).document()
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        rule = getattr(problem, "problem", None) or getattr(problem, "reason", "")
+        raise Refusal(f"{f'line {mark.line + 1}: ' if mark else ''}no YAML ({rule})") from None
+    except UnicodeEncodeError:
+        raise Refusal("no YAML (half a character, a lone surrogate)") from None
+
+
+def scalar(text: str) -> Any:
+    """What a word without quotation marks means."""
+    if text in WORDS:
+        return WORDS[text]
+    if INTEGER.fullmatch(text):
+        return int(text)
+    return float(text.replace(".inf", "inf").replace(".nan", "nan")) if is_float(text) else text
+
+
+def is_float(text: str) -> bool:
+    """Whether a word without quotation marks is a number."""
+    return FLOAT.fullmatch(text) is not None
+
+
+class _Reader:
+    """Builds the value from the parser's events, which come one by one, however long the text is."""
+
+    def __init__(self, text: str) -> None:
+        self.events: Iterator[yaml.Event] = yaml.parse(text, Loader=PARSER)
+        self.lines: dict[str, int] = {}
+
+    def document(self) -> Document:
+        value, count = None, 0
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                count += 1
+                if count > 1:
+                    raise _at(event, "a second document begins")
+                value = self.value(next(self.events), "", 0)
+        return Document(value, self.lines)
+
+    def value(self, event: yaml.Event, place: str, depth: int) -> Any:
+        self.lines[place] = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent):
+            raise _at(event, f"aliases such as *{event.anchor} are not read: write the value out")
+        if event.tag is not None:
+            raise _at(
+                event, f"tags such as {event.tag.replace('tag:yaml.org,2002:', '!!')} are not read"
+            )
+        if isinstance(event, yaml.ScalarEvent):
+            return scalar(event.value) if event.implicit[0] else event.value
+        if depth == DEEPEST:
+            raise _at(event, f"nested deeper than {DEEPEST} levels")
+        kind = self.mapping if isinstance(event, yaml.MappingStartEvent) else self.sequence
+        return kind(place, depth + 1)
+
+    def mapping(self, place: str, depth: int) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                raise _at(event, "the name of a setting must be a word")
+            if event.value in fields:
+                raise _at(event, f"{event.value:.40} is given twice")
+            inner = f"{place}.{event.value}" if place else event.value
+            fields[event.value] = self.value(next(self.events), inner, depth)
+            self.lines[inner] = event.start_mark.line + 1
+        return fields
+
+    def sequence(self, place: str, depth: int) -> list[Any]:
+        values: list[Any] = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            values.append(self.value(event, f"{place}[{len(values)}]", depth))
+        return values
+
+
+def _at(event: yaml.Event, rule: str) -> Refusal:
+    return Refusal(f"line {event.start_mark.line + 1}: {rule}")

@@ -1,0 +1,42 @@
+"""Names that may leave this machine: what a model or task is called elsewhere, never where it lies here."""
+
+from pathlib import Path
+
+from qtha_lab.models.catalogue import KNOWN
+
+
+def public_name(name: str) -> str:
+    """The name of a model or task without the folders it lies in.
+
+    Example:
+        >>> public_name("tiny"), public_name("owner/model"), public_name("/home/me/texts/mine.jsonl")
+        ('tiny', 'owner/model', 'mine.jsonl')
+    """
+    name = model_name(name)
+    return Path(name).expanduser().resolve().name if is_path(name) else name
+
+
+def public_base(name: str) -> str:
+    """A base model as other programs load it: by its hub id where it has one."""
+    known = KNOWN.get(model_name(name))
+    return (known and known.hub_id) or public_name(name)
+
+
+def model_name(name: str) -> str:
+    """What `load_model` takes, also where only the folder that it loaded from is known.
+
+    Example:
+        >>> model_name("/cache/hub/models--owner--model/snapshots/0123")
+        'owner/model'
+    """
+    for known in KNOWN.values():
+        if Path(name) == known.folder:
+            return known.name
+    cached = (part for part in Path(name).parts if part.startswith("models--"))
+    return next(cached, name).removeprefix("models--").replace("--", "/")
+
+
+def is_path(name: str) -> bool:
+    """Whether a name says where something lies on this machine."""
+    written = name.startswith((".", "/", "~")) or name.endswith(".jsonl")
+    return name not in KNOWN and (written or (name != "" and Path(name).expanduser().exists()))
