@@ -10,6 +10,7 @@ import contextlib
 import copy
 import functools
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,12 +21,14 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from qtha_lab import adapters
+from qtha_lab.one_thread import ONE_THREAD
 
 SMALL = 30_000_000  # parameters of a model that is tried as a whole
 LARGEST_TRIAL = 300_000_000  # parameters; beyond, matrix products stand for whole blocks
 ROUNDS = 6
 LONGEST_SITTING = 0.7  # seconds
 FORGET_SECONDS = 60.0
+_SITTING = threading.RLock()
 _BASE: dict[tuple, tuple[float, float]] = {}  # of trials without adapters: seconds, when timed
 
 
@@ -40,13 +43,14 @@ class Batch:
 
 @contextlib.contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Compute with this many threads, as the worker will."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    """Compute with this many threads, as the worker will; one caller at a time, for timings disturb each other."""
+    with _SITTING:
+        before = torch.get_num_threads()
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def fits(model: nn.Module) -> bool:
@@ -154,7 +158,7 @@ def _best(key: _Key, batch: Batch, head: bool) -> float:
 @functools.lru_cache(maxsize=4)
 def _trial(key: _Key, dtype: torch.dtype) -> nn.Module:
     """A frozen model with random weights."""
-    with torch.random.fork_rng(devices=[]):
+    with ONE_THREAD, torch.random.fork_rng(devices=[]):
         model = key.kind(key.config).requires_grad_(False).to(device(), dtype).train()
     model.enable_input_require_grads()  # so that the backward pass goes all the way
     return model
@@ -164,7 +168,7 @@ def _adapted(key: _Key, config: PeftConfig, dtype: torch.dtype) -> nn.Module:
     """The same model, the very weights, with adapters."""
     base = _trial(key, dtype)
     shared = {id(tensor): tensor for tensor in [*base.parameters(), *base.buffers()]}
-    with torch.random.fork_rng(devices=[]):
+    with ONE_THREAD, torch.random.fork_rng(devices=[]):
         return adapters.add_adapter(copy.deepcopy(base, shared), copy.deepcopy(config))
 
 

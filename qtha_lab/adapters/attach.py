@@ -31,6 +31,7 @@ from qtha_lab import __version__
 from qtha_lab.adapters.peft_bridge import AdapterConfig
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
+from qtha_lab.one_thread import ONE_THREAD
 from qtha_lab.settings import nearest, unknown
 
 
@@ -117,10 +118,7 @@ def linear_names(model: nn.Module) -> list[str]:
 
 def adapted_sizes(model: nn.Module, peft_config: AdapterConfig) -> list[tuple[int, int]]:
     """(in_features, out_features) of every layer that one of our configs would adapt."""
-    with _in_one_sentence(peft_config):
-        adapted = get_peft_model(
-            skeleton(model), copy.deepcopy(peft_config), low_cpu_mem_usage=True
-        )
+    adapted = adapted_skeleton(model, peft_config)
     layers = (m for m in adapted.modules() if isinstance(m, BaseTunerLayer))
     return [(layer.in_features, layer.out_features) for layer in layers]
 
@@ -134,10 +132,7 @@ def count_trainable(model: nn.Module, peft_config: PeftConfig) -> int:
         ValueError: If the method cannot adapt this model.
     """
     check_targets(model, peft_config.target_modules)
-    with _in_one_sentence(peft_config):
-        adapted = get_peft_model(
-            skeleton(model), copy.deepcopy(peft_config), low_cpu_mem_usage=True
-        )
+    adapted = adapted_skeleton(model, peft_config)
     whole = {
         id(p)
         for module in adapted.modules()
@@ -145,6 +140,16 @@ def count_trainable(model: nn.Module, peft_config: PeftConfig) -> int:
         for p in module.parameters()
     }
     return sum(p.numel() for p in adapted.parameters() if p.requires_grad and id(p) not in whole)
+
+
+def adapted_skeleton(model: nn.Module, peft_config: PeftConfig) -> PeftModel:
+    """A copy of the model with adapters on it, all on the meta device.
+
+    `torch.device` holds for this thread alone. peft's own `low_cpu_mem_usage` would replace a method of
+    `nn.Module` for the whole process, and two threads in it at once leave it replaced.
+    """
+    with _in_one_sentence(peft_config), torch.device("meta"):
+        return get_peft_model(skeleton(model), copy.deepcopy(peft_config))
 
 
 def skeleton(model: nn.Module) -> nn.Module:
@@ -161,7 +166,7 @@ def skeleton(model: nn.Module) -> nn.Module:
 def _in_one_sentence(peft_config: PeftConfig):
     """PEFT's refusals as ValueErrors that name the method; its advice for other situations kept quiet."""
     try:
-        with warnings.catch_warnings():
+        with ONE_THREAD, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="You are trying to modify a model with PEFT")
             warnings.filterwarnings(
                 "ignore", message="`is_gradient_checkpointing`"
@@ -195,7 +200,7 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
     kind = _check_description(Path(folder))
     name = kwargs.get("adapter_name", "default")
     _check_name(name, kind)
-    with warnings.catch_warnings():
+    with ONE_THREAD, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # peft reads it
         try:
