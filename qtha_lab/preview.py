@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -84,22 +85,40 @@ class Preview:
     simulation: Simulation | None = None
 
 
-def preview(experiment: Experiment) -> Preview:
+class Cancelled(Exception):  # noqa: N818  an end that was asked for is no error
+    """Nobody waits for a preview any more."""
+
+
+def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: False) -> Preview:
     """Predict what an experiment costs; the first call for a model measures for about a second.
+
+    Args:
+        experiment: What would be run.
+        cancelled: Asked between stages; once true, the work ends with `Cancelled`.
 
     Raises:
         ValueError: As `Experiment.check`, but for the disk.
     """
+
+    def go_on() -> None:
+        if cancelled():
+            raise Cancelled
+
+    go_on()
     refusals.check_names(experiment)
     task = refusals.load_rows(experiment)
     refusals.check_rows(experiment, task)
+    go_on()
     model = refusals.empty_model(experiment, task)
     config = refusals.peft_config(experiment, task.kind)
     trainable = adapters.count_trainable(model, config)
     circuit = adapters.circuit_of(config)
+    batch = batch_of(experiment, task)
+    go_on()
     with calibration.threads(slots.n_threads(experiment.training.threads)):
-        batch = batch_of(experiment, task)
+        go_on()  # another may have measured meanwhile
         simulation = simulation_of(model, config, batch, passes(experiment))
+        go_on()
         parts = step_parts(experiment, model, config, batch, simulation)
     if simulation and simulation.seconds is not None:
         simulation = replace(simulation, seconds=parts["circuit"])

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.errors import Refusal
+from qtha_lab.errors import Refusal, Unsupported
 from qtha_lab.simulators import cpu_angles as angles
 from qtha_lab.simulators import cpu_kernel as kernel
 from qtha_lab.simulators.cpu_plan import Plan, plan
@@ -94,7 +94,7 @@ class _Slopes(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *grads):
-        raise RuntimeError(
+        raise Unsupported(
             "engine 'cpu' has first derivatives only: use engine='torch' for second ones"
         )
 
