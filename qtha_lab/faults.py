@@ -4,7 +4,6 @@ Decides nothing about refusals, whose own words are shown; `qtha_lab.errors` say
 """
 
 import errno
-import os
 import time
 import traceback
 from pathlib import Path
@@ -25,17 +24,17 @@ def sentence(wrong: BaseException, log: Path | None = None) -> str:
     Args:
         wrong: A refusal keeps its words. Any other is a fault of ours: its own words, often those of
             a library deep inside, go to the log with the traceback.
-        log: The file that takes the traceback, then also a refusal's; default `log_file()`.
+        log: The file that takes the traceback, then also a refusal's; default `paths.log_file()`.
 
     Example:
         >>> sentence(Refusal("steps must be at least 1, not 0"))
         'steps must be at least 1, not 0'
     """
     refusal = is_refusal(wrong)
-    place = "" if refusal and log is None else _recorded(wrong, log or log_file())
+    place = "" if refusal and log is None else _recorded(wrong, log or paths.log_file())
     if refusal:
         return _words(wrong)
-    if isinstance(wrong, MemoryError):
+    if _is_of_memory(wrong):
         start = "memory ran out"
     else:
         start = f"this is a fault of qtha-lab {__version__} ({type(wrong).__name__})"
@@ -51,9 +50,10 @@ def is_refusal(wrong: BaseException) -> bool:
     return isinstance(wrong, OSError) and wrong.errno in OF_PATHS
 
 
-def log_file() -> Path:
-    """Where faults are recorded: `QTHA_LAB_LOG`, else `faults.log` in the cache folder."""
-    return Path(os.environ.get("QTHA_LAB_LOG") or paths.cache_dir() / "faults.log")
+def _is_of_memory(wrong: BaseException) -> bool:
+    """Python's, torch's on a GPU, and torch's on a CPU, which has no type of its own."""
+    named = isinstance(wrong, MemoryError) or type(wrong).__name__ == "OutOfMemoryError"
+    return named or "can't allocate memory" in str(wrong)
 
 
 def _words(wrong: BaseException) -> str:

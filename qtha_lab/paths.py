@@ -1,4 +1,4 @@
-"""Where things lie: shipped data, runs and the cache of converted models.
+"""Where things lie: shipped data, runs, the cache of converted models and the record of faults.
 
 Each place has one environment variable that overrides it; nothing else in the package reads them.
 """
@@ -32,6 +32,11 @@ def cache_dir() -> Path:
     if override := os.environ.get("QTHA_LAB_CACHE"):
         return Path(override)
     return Path.home() / ".cache" / "qtha-lab"
+
+
+def log_file() -> Path:
+    """Where faults of ours are recorded: `QTHA_LAB_LOG`, else `faults.log` in the cache folder."""
+    return Path(os.environ.get("QTHA_LAB_LOG") or cache_dir() / "faults.log")
 
 
 def profile() -> Literal["ci", "full"]:

@@ -6,7 +6,6 @@ step assumes a machine that does nothing else.
 
 from __future__ import annotations
 
-import collections
 import copy
 import math
 from collections.abc import Callable
@@ -15,19 +14,15 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from transformers import AutoTokenizer
 
 from qtha_lab import adapters, calibration, simulators
-from qtha_lab.adapters.attach import skeleton
 from qtha_lab.circuits import Circuit
-from qtha_lab.experiment import Experiment, refusals
-from qtha_lab.models.catalogue import locate
+from qtha_lab.experiment import Experiment, memory, refusals
 from qtha_lab.rundir import slots
 from qtha_lab.tasks import Task
 
-SAMPLED_ROWS = 64
 LONGEST_TRIAL = (
-    0.5  # seconds of circuits a block; beyond, their estimate stands for the whole adapter
+    0.2  # seconds of circuits a block; beyond, their estimate stands for the whole adapter
 )
 
 
@@ -114,12 +109,18 @@ def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: Fals
     trainable = adapters.count_trainable(model, config)
     circuit = adapters.circuit_of(config)
     batch = batch_of(experiment, task)
+    refusals.check_positions(experiment, model)
+    needed = dict(refusals.memory_needed(experiment, task, model, trainable))
+    memory.check_memory(needed)
     go_on()
     with calibration.threads(slots.n_threads(experiment.training.threads)):
         go_on()  # another may have measured meanwhile
         simulation = simulation_of(model, config, batch, passes(experiment))
+        if simulation:
+            memory.check_memory(needed | {"circuits": max(simulation.bytes, needed["circuits"])})
         go_on()
-        parts = step_parts(experiment, model, config, batch, simulation)
+        tried = calibration.fits(model, trainable)
+        parts = step_parts(experiment, model, config, batch, simulation, tried)
     if simulation and simulation.seconds is not None:
         simulation = replace(simulation, seconds=parts["circuit"])
     return Preview(
@@ -128,7 +129,7 @@ def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: Fals
         circuit_text=circuit.draw() if circuit else None,
         seconds_per_step=sum(parts.values()),
         parts=parts,
-        warnings=warnings(experiment, model, config, simulation),
+        warnings=warnings(experiment, model, config, trainable, simulation),
         simulation=simulation,
     )
 
@@ -139,15 +140,20 @@ def step_parts(
     config,
     batch: calibration.Batch,
     simulation: Simulation | None,
+    tried: bool,
 ) -> dict[str, float]:
-    """Seconds of one optimiser step, by what they are spent on; circuits of unknown time count none."""
+    """Seconds of one optimiser step, by what they are spent on; circuits of unknown time count none.
+
+    Args:
+        tried: Whether an adapter of this size can be timed; else its matrices count none.
+    """
     repeats = passes(experiment).of_time
     known = simulation is None or simulation.seconds is not None
     circuit = simulation.seconds / repeats if simulation and known else 0.0
     if not known:  # nothing is sent to a machine elsewhere to try it
         config = copy.deepcopy(config)
         config.engine = "auto"
-    if calibration.fits(model) and circuit < LONGEST_TRIAL * model.config.num_hidden_layers:
+    if tried and circuit < LONGEST_TRIAL * model.config.num_hidden_layers:
         added = calibration.added_seconds(model, config, batch)
     else:
         added = circuit
@@ -207,28 +213,24 @@ def simulation_of(
 
 def circuit_runs(model: nn.Module, config, tokens: int) -> dict[tuple[Circuit, int], int]:
     """How many layers run each circuit on how many samples, in a forward pass."""
-    if not isinstance(config, adapters.AdapterConfig):
-        return {}
-    adapted = adapters.add_adapter(skeleton(model), copy.deepcopy(config))
-    changes = (
-        change for layer in adapted.modules() for change in getattr(layer, "changes", {}).values()
-    )
-    circuits = (circuit for change in changes for circuit in change.circuits())
-    return collections.Counter((c, tokens if c.n_inputs else 1) for c in circuits)
+    layers = adapters.circuits_of(model, config)
+    return {(c, tokens if c.n_inputs else 1): count for c, count in layers.items()}
 
 
 def mean_length(experiment: Experiment, task: Task) -> int:
     """The usual width of a padded training batch, in tokens."""
-    tokenizer = AutoTokenizer.from_pretrained(locate(experiment.model), trust_remote_code=False)
-    encoded = task.encode(task.train[:SAMPLED_ROWS], tokenizer, experiment.training.max_length)
     size = experiment.training.batch_size
-    lengths = [len(row["input_ids"]) for row in encoded]
+    lengths = refusals.row_lengths(experiment, task)
     widths = [max(lengths[i : i + size]) for i in range(0, len(lengths), size)]
     return math.ceil(sum(widths) / len(widths))
 
 
 def warnings(
-    experiment: Experiment, model: nn.Module, config, simulation: Simulation | None = None
+    experiment: Experiment,
+    model: nn.Module,
+    config,
+    trainable: int,
+    simulation: Simulation | None = None,
 ) -> list[str]:
     """What a person should know before the start, in sentences."""
     found = [adapters.size_warning(model, config)] if experiment.method.name != "lora" else []
@@ -236,6 +238,8 @@ def warnings(
         found.append(
             "the model is too large to be tried here: its time is worked out from matrix products alone"
         )
+    elif not calibration.fits(model, trainable):
+        found.append("the adapter is too large to be tried here: its matrices' time is left out")
     if simulation and simulation.note:
         found.append(f"the step's time is that of the rest: {simulation.note}")
     return [sentence for sentence in found if sentence]

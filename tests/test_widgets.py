@@ -7,6 +7,7 @@ import time
 
 import ipywidgets as ipw
 import pytest
+from torch import nn
 
 from qtha_lab import __version__, runs
 from qtha_lab.adapters import get_method, method_names
@@ -387,6 +388,19 @@ def test_the_preview_counts_warns_and_draws_before_anything_is_launched():
     assert "circuits / step" in simulated
     assert "Engine cpu, chosen: the fastest on CPU tensors (qtha)." in simulated
     assert "qtha-lab compare" in command
+
+
+def test_previews_at_once_leave_the_banner_empty_and_the_kernel_whole():
+    async def work(bench):
+        for number in range(3):
+            bench.background.start(f"preview {number}", bench.refresh)
+        await settled(bench)
+        return bench.banner.value, bench.overview.table.value
+
+    said, table = in_a_kernel(work)
+    assert said == ""
+    assert "30,720" in table
+    assert nn.Linear(1, 1).weight.device.type == "cpu"
 
 
 def test_a_new_workbench_shows_the_runs_of_an_earlier_one(tmp_path):

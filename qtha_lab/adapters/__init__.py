@@ -7,6 +7,7 @@ from qtha_lab.adapters.attach import (
     add_adapter,
     check_targets,
     circuit_of,
+    circuits_of,
     count_trainable,
     load_adapter,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "add_adapter",
     "check_targets",
     "circuit_of",
+    "circuits_of",
     "count_trainable",
     "get_method",
     "load_adapter",

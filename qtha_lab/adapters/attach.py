@@ -9,6 +9,7 @@ import dataclasses
 import json
 import re
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,15 @@ def _in_one_sentence(peft_config: PeftConfig):
     except (TypeError, ValueError, NotImplementedError, KeyError) as problem:
         kind = getattr(peft_config.peft_type, "value", peft_config.peft_type)
         raise Refusal(f"{str(kind).lower()} cannot adapt this model: {problem}") from problem
+
+
+def circuits_of(model: nn.Module, peft_config: PeftConfig) -> Counter[Circuit]:
+    """How many layers run each circuit in a forward pass; none for a method without circuits."""
+    if not isinstance(peft_config, AdapterConfig):
+        return Counter()
+    layers = adapted_skeleton(model, peft_config).modules()
+    changes = (change for layer in layers for change in getattr(layer, "changes", {}).values())
+    return Counter(circuit for change in changes for circuit in change.circuits())
 
 
 def circuit_of(peft_config: PeftConfig) -> Circuit | None:

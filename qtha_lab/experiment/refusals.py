@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtha_lab import paths
 from qtha_lab.errors import Refusal
+from qtha_lab.experiment import memory
+from qtha_lab.settings import unknown
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from qtha_lab.tasks import Task
 
 HEADS = {"lm": "causal-lm", "classification": "classification"}
+SAMPLED_ROWS = 64
 TASK_TYPES = {"lm": "CAUSAL_LM", "classification": "SEQ_CLS"}
 
 
@@ -36,7 +40,9 @@ def check(experiment: Experiment, runs_dir: Path | None = None) -> None:
     task = load_rows(experiment)
     check_rows(experiment, task)
     model = empty_model(experiment, task)
+    check_positions(experiment, model)
     trainable = check_adapter(experiment, model, task.kind)
+    memory.check_memory(memory_needed(experiment, task, model, trainable))
     check_disk(runs_dir or paths.runs_dir(), bytes_needed(experiment, trainable))
 
 
@@ -59,6 +65,30 @@ def check_names(experiment: Experiment) -> None:
     check_task(experiment.task, **experiment.task_options)
     check_model(experiment.model)
     check_quantization(experiment.quantization)
+    check_trackers(experiment.training.report_to)
+    check_threads(experiment.training.threads)
+
+
+def check_trackers(report_to: str) -> None:
+    """Refuse a tracker that transformers does not know, or that is not installed."""
+    from transformers.integrations import integration_utils as trackers
+
+    names = [name.strip() for name in report_to.split(",")]
+    if names in (["none"], ["all"]):
+        return
+    here = trackers.get_available_reporting_integrations()
+    for name in names:
+        if name not in trackers.INTEGRATION_TO_CALLBACK:
+            raise unknown("report_to", name, ["none", "all", *trackers.INTEGRATION_TO_CALLBACK])
+        if name not in here:
+            raise Refusal(f"report_to={name} needs a package of that name, which is not installed")
+
+
+def check_threads(threads: int | None) -> None:
+    """Refuse more threads than this process may run at once."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if threads and threads > there:
+        raise Refusal(f"threads must be at most {there}, which this machine has, not {threads}")
 
 
 def load_rows(experiment: Experiment) -> Task:
@@ -93,6 +123,41 @@ def empty_model(experiment: Experiment, task: Task) -> nn.Module:
 
     return models.empty_model(
         experiment.model, head=HEADS[task.kind], n_labels=len(task.labels) or None
+    )
+
+
+def check_positions(experiment: Experiment, model: nn.Module) -> None:
+    """Refuse rows longer than the positions a model was made with; some models have no such end."""
+    asked, positions = experiment.training.max_length, _positions(model)
+    if positions and asked > positions:
+        raise Refusal(
+            f"max_length must be at most {positions:,}, the positions of model {experiment.model}, "
+            f"not {asked:,}"
+        )
+
+
+def _positions(model: nn.Module) -> int | None:
+    return getattr(model.config, "max_position_embeddings", None)
+
+
+def row_lengths(experiment: Experiment, task: Task) -> list[int]:
+    """Tokens of the first training rows, as many as show how long rows are."""
+    from transformers import AutoTokenizer
+
+    from qtha_lab.models.catalogue import locate
+
+    tokenizer = AutoTokenizer.from_pretrained(locate(experiment.model), trust_remote_code=False)
+    rows = task.encode(task.train[:SAMPLED_ROWS], tokenizer, experiment.training.max_length)
+    return [len(row["input_ids"]) for row in rows]
+
+
+def memory_needed(
+    experiment: Experiment, task: Task, model: nn.Module, trainable: int
+) -> Mapping[str, int]:
+    """Bytes of a step at least, by what takes them (see `memory.bytes_needed`)."""
+    width = max(row_lengths(experiment, task))
+    return memory.bytes_needed(
+        experiment, model, peft_config(experiment, task.kind), trainable, width
     )
 
 
