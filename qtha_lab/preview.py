@@ -100,18 +100,9 @@ def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: Fals
             raise Cancelled
 
     go_on()
-    refusals.check_names(experiment)
-    task = refusals.load_rows(experiment)
-    refusals.check_rows(experiment, task)
-    go_on()
-    model = refusals.empty_model(experiment, task)
-    config = refusals.peft_config(experiment, task.kind)
-    trainable = adapters.count_trainable(model, config)
+    task, model, config, trainable, needed = refusals.examine(experiment, go_on)
     circuit = adapters.circuit_of(config)
     batch = batch_of(experiment, task)
-    refusals.check_positions(experiment, model)
-    needed = dict(refusals.memory_needed(experiment, task, model, trainable))
-    memory.check_memory(needed)
     go_on()
     with calibration.threads(slots.n_threads(experiment.training.threads)):
         go_on()  # another may have measured meanwhile

@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from qtha_lab import paths
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import memory
-from qtha_lab.settings import unknown
+from qtha_lab.experiment import limits, memory
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -30,20 +29,48 @@ SAMPLED_ROWS = 64
 TASK_TYPES = {"lm": "CAUSAL_LM", "classification": "SEQ_CLS"}
 
 
+class Examined(NamedTuple):
+    """What had to be read and counted to know that an experiment can run."""
+
+    task: Task
+    model: nn.Module
+    config: PeftConfig
+    trainable: int
+    bytes: dict[str, int]
+
+
 def check(experiment: Experiment, runs_dir: Path | None = None) -> None:
     """Refuse an experiment that cannot run.
 
     Raises:
         ValueError: One sentence with the rule and the value.
     """
+    trainable = examine(experiment).trainable
+    check_disk(runs_dir or paths.runs_dir(), disk_needed(experiment, trainable))
+
+
+def examine(experiment: Experiment, go_on: Callable[[], None] = lambda: None) -> Examined:
+    """All of `check` but the disk.
+
+    Args:
+        go_on: Called between stages; what it raises ends the work.
+    """
+    from qtha_lab import adapters
+
     check_names(experiment)
+    go_on()
     task = load_rows(experiment)
     check_rows(experiment, task)
+    go_on()
     model = empty_model(experiment, task)
-    check_positions(experiment, model)
-    trainable = check_adapter(experiment, model, task.kind)
-    memory.check_memory(memory_needed(experiment, task, model, trainable))
-    check_disk(runs_dir or paths.runs_dir(), bytes_needed(experiment, trainable))
+    limits.check_positions(experiment, model)
+    config = peft_config(experiment, task.kind)
+    trainable = adapters.count_trainable(model, config)
+    go_on()
+    width = max(row_lengths(experiment, task))
+    needed = memory.bytes_needed(experiment, model, config, trainable, width)
+    memory.check_memory(needed)
+    return Examined(task, model, config, trainable, needed)
 
 
 def check_comparison(comparison: Comparison, runs_dir: Path | None = None) -> None:
@@ -65,30 +92,8 @@ def check_names(experiment: Experiment) -> None:
     check_task(experiment.task, **experiment.task_options)
     check_model(experiment.model)
     check_quantization(experiment.quantization)
-    check_trackers(experiment.training.report_to)
-    check_threads(experiment.training.threads)
-
-
-def check_trackers(report_to: str) -> None:
-    """Refuse a tracker that transformers does not know, or that is not installed."""
-    from transformers.integrations import integration_utils as trackers
-
-    names = [name.strip() for name in report_to.split(",")]
-    if names in (["none"], ["all"]):
-        return
-    here = trackers.get_available_reporting_integrations()
-    for name in names:
-        if name not in trackers.INTEGRATION_TO_CALLBACK:
-            raise unknown("report_to", name, ["none", "all", *trackers.INTEGRATION_TO_CALLBACK])
-        if name not in here:
-            raise Refusal(f"report_to={name} needs a package of that name, which is not installed")
-
-
-def check_threads(threads: int | None) -> None:
-    """Refuse more threads than this process may run at once."""
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if threads and threads > there:
-        raise Refusal(f"threads must be at most {there}, which this machine has, not {threads}")
+    limits.check_trackers(experiment.training.report_to)
+    limits.check_threads(experiment.training.threads)
 
 
 def load_rows(experiment: Experiment) -> Task:
@@ -126,20 +131,6 @@ def empty_model(experiment: Experiment, task: Task) -> nn.Module:
     )
 
 
-def check_positions(experiment: Experiment, model: nn.Module) -> None:
-    """Refuse rows longer than the positions a model was made with; some models have no such end."""
-    asked, positions = experiment.training.max_length, _positions(model)
-    if positions and asked > positions:
-        raise Refusal(
-            f"max_length must be at most {positions:,}, the positions of model {experiment.model}, "
-            f"not {asked:,}"
-        )
-
-
-def _positions(model: nn.Module) -> int | None:
-    return getattr(model.config, "max_position_embeddings", None)
-
-
 def row_lengths(experiment: Experiment, task: Task) -> list[int]:
     """Tokens of the first training rows, as many as show how long rows are."""
     from transformers import AutoTokenizer
@@ -149,16 +140,6 @@ def row_lengths(experiment: Experiment, task: Task) -> list[int]:
     tokenizer = AutoTokenizer.from_pretrained(locate(experiment.model), trust_remote_code=False)
     rows = task.encode(task.train[:SAMPLED_ROWS], tokenizer, experiment.training.max_length)
     return [len(row["input_ids"]) for row in rows]
-
-
-def memory_needed(
-    experiment: Experiment, task: Task, model: nn.Module, trainable: int
-) -> Mapping[str, int]:
-    """Bytes of a step at least, by what takes them (see `memory.bytes_needed`)."""
-    width = max(row_lengths(experiment, task))
-    return memory.bytes_needed(
-        experiment, model, peft_config(experiment, task.kind), trainable, width
-    )
 
 
 def peft_config(experiment: Experiment, kind: str) -> PeftConfig:
@@ -172,20 +153,7 @@ def peft_config(experiment: Experiment, kind: str) -> PeftConfig:
     return method.make_config(task_type=TASK_TYPES[kind], target_modules=targets, **choice.options)
 
 
-def check_adapter(experiment: Experiment, model: nn.Module, kind: str) -> int:
-    """Refuse targets that match nothing and sizes the method cannot take.
-
-    Returns:
-        How many numbers the adapter trains.
-    """
-    from qtha_lab import adapters
-
-    config = peft_config(experiment, kind)
-    adapters.check_targets(model, config.target_modules)
-    return adapters.count_trainable(model, config)
-
-
-def bytes_needed(experiment: Experiment, trainable: int) -> int:
+def disk_needed(experiment: Experiment, trainable: int) -> int:
     """Disk space of a run: two checkpoints of (adapter, two Adam moments), the adapter, the events."""
     copies_kept = 2 * 3 + 1
     return 4 * trainable * copies_kept + 500 * experiment.training.steps + 2**20
