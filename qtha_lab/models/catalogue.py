@@ -189,7 +189,10 @@ def _in_hub_cache(name: str) -> Path | None:
 def _has_weights(folder: Path) -> bool:
     """Whether the weights are there, every file of them."""
     index = folder / "model.safetensors.index.json"
-    shards = {"model.safetensors"}
-    if index.is_file():
-        shards = set(json.loads(index.read_text())["weight_map"].values())
-    return all((folder / file).is_file() for file in shards)
+    if not index.is_file():
+        return (folder / "model.safetensors").is_file()
+    try:
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, LookupError, TypeError, AttributeError):  # cut, or no index of weights
+        return False
+    return all((folder / str(file)).is_file() for file in shards)
