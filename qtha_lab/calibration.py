@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import functools
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import torch
 from peft import PeftConfig
@@ -20,16 +21,21 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from qtha_lab import adapters
+from qtha_lab.experiment.memory import device
+from qtha_lab.one_thread import ONE_THREAD
 
 SMALL = 30_000_000  # parameters of a model that is tried as a whole
 LARGEST_TRIAL = 300_000_000  # parameters; beyond, matrix products stand for whole blocks
 ROUNDS = 6
 LONGEST_SITTING = 0.7  # seconds
+LONGEST_STEP = 0.35  # seconds of a step that is tried, by matrix products
+MOST_TOKENS = 4096  # of a product that is timed
 FORGET_SECONDS = 60.0
+_SITTING = threading.RLock()
 _BASE: dict[tuple, tuple[float, float]] = {}  # of trials without adapters: seconds, when timed
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Batch:
     """What goes through a model at once."""
 
@@ -40,25 +46,31 @@ class Batch:
 
 @contextlib.contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Compute with this many threads, as the worker will."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    """Compute with this many threads, as the worker will; one caller at a time, for timings disturb each other."""
+    with _SITTING:
+        before = torch.get_num_threads()
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
-def fits(model: nn.Module) -> bool:
-    """Whether the first blocks of the model are small enough to be tried."""
-    return bool(_trial_sizes(model))
+def fits(model: nn.Module, adapter: int = 0) -> bool:
+    """Whether the first blocks of the model, and an adapter of so many parameters, are small enough to be tried."""
+    return bool(_trial_sizes(model)) and adapter <= SMALL
 
 
 def base_seconds(model: nn.Module, batch: Batch) -> float:
     """Forward and backward through the frozen base; `model` may be on the meta device."""
     sizes = _trial_sizes(model)
     if not sizes:
-        return _by_products(model, batch)
+        return _by_products(model.num_parameters(), model.config.hidden_size, batch)
+    batch, times = _part_of(model, batch)
+    return times * _base_seconds(model, sizes, batch)
+
+
+def _base_seconds(model: nn.Module, sizes: tuple[int, ...], batch: Batch) -> float:
     few, more = _key(model, sizes[0]), _key(model, sizes[-1])
     whole = _best(few, batch, True)
     if few == more:
@@ -75,11 +87,13 @@ def added_seconds(model: nn.Module, config: PeftConfig, batch: Batch) -> float:
     n_blocks = model.config.num_hidden_layers
     config, share = _on_every_block(config, n_blocks)
     tried = _trial_sizes(model)[-1]
+    batch, times = _part_of(model, batch)
     key = _key(model, tried)
     adapted = _adapted(key, config, batch.dtype)
     head = isinstance(adapted.get_base_model().get_output_embeddings(), BaseTunerLayer)
     base = _step(_trial(key, batch.dtype), batch, head)
     without, with_it = fastest(base, _step(adapted, batch, head))
+    share *= times
     return share * (1 if head else n_blocks / tried) * max(with_it - without, 0.0)
 
 
@@ -154,7 +168,7 @@ def _best(key: _Key, batch: Batch, head: bool) -> float:
 @functools.lru_cache(maxsize=4)
 def _trial(key: _Key, dtype: torch.dtype) -> nn.Module:
     """A frozen model with random weights."""
-    with torch.random.fork_rng(devices=[]):
+    with ONE_THREAD, torch.random.fork_rng(devices=[]):
         model = key.kind(key.config).requires_grad_(False).to(device(), dtype).train()
     model.enable_input_require_grads()  # so that the backward pass goes all the way
     return model
@@ -164,7 +178,7 @@ def _adapted(key: _Key, config: PeftConfig, dtype: torch.dtype) -> nn.Module:
     """The same model, the very weights, with adapters."""
     base = _trial(key, dtype)
     shared = {id(tensor): tensor for tensor in [*base.parameters(), *base.buffers()]}
-    with torch.random.fork_rng(devices=[]):
+    with ONE_THREAD, torch.random.fork_rng(devices=[]):
         return adapters.add_adapter(copy.deepcopy(base, shared), copy.deepcopy(config))
 
 
@@ -198,11 +212,23 @@ def _on_every_block(config: PeftConfig, n_blocks: int) -> tuple[PeftConfig, floa
     return config, (1 if isinstance(chosen, int) else len(chosen)) / n_blocks
 
 
-def _by_products(model: nn.Module, batch: Batch) -> float:
+def _part_of(model: nn.Module, batch: Batch) -> tuple[Batch, float]:
+    """As much of a batch as can be tried, and how many times that the whole is: fewer rows, else shorter ones."""
+    parameters = _parameters_with(model, _trial_sizes(model)[-1])
+    seconds = _by_products(parameters, model.config.hidden_size, batch)
+    if seconds <= LONGEST_STEP:
+        return batch, 1.0
+    tokens = max(1, int(batch.rows * batch.length * LONGEST_STEP / seconds))
+    length = min(batch.length, tokens)
+    part = dataclasses.replace(batch, rows=max(1, tokens // length), length=length)
+    return part, batch.rows * batch.length / (part.rows * part.length)
+
+
+def _by_products(parameters: int, width: int, batch: Batch) -> float:
     """Two operations a weight and token forward, two backward, at the speed of a square product."""
     tokens = batch.rows * batch.length
-    speed = _speed(tokens, model.config.hidden_size, batch.dtype, torch.get_num_threads())
-    return 4 * model.num_parameters() * tokens / speed
+    few = min(tokens, MOST_TOKENS)
+    return 4 * parameters * tokens / _speed(few, width, batch.dtype, torch.get_num_threads())
 
 
 @functools.lru_cache(maxsize=64)
@@ -211,9 +237,3 @@ def _speed(tokens: int, width: int, dtype: torch.dtype, n_threads: int) -> float
     x = torch.randn(tokens, width, device=device(), dtype=dtype)
     weight = torch.randn(width, width, device=device(), dtype=dtype)
     return 2 * tokens * width**2 / fastest(lambda: x @ weight)[0]
-
-
-def device() -> torch.device:
-    """Where a worker would train."""
-    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return found or torch.device("cpu")

@@ -12,3 +12,7 @@ class Refusal(ValueError):  # noqa: N818  a refusal is no error of the program
         Traceback (most recent call last):
         qtha_lab.errors.Refusal: steps must be at least 1, not 0
     """
+
+
+class Unsupported(Refusal, NotImplementedError):  # noqa: N818  as above
+    """A call that PEFT or torch knows and that this adapter or engine cannot answer; says what can."""

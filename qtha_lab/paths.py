@@ -1,4 +1,4 @@
-"""Where things lie: shipped data, runs, and the cache of converted models and compiled kernels.
+"""Where things lie: shipped data, runs, the cache of converted models and compiled kernels, the record of faults.
 
 Each place has one environment variable that overrides it; nothing else in the package reads them.
 """
@@ -37,6 +37,11 @@ def cache_dir() -> Path:
 def kernels_dir() -> Path:
     """The folder of compiled kernels; whatever is in it can be deleted at any time."""
     return cache_dir() / "kernels"
+
+
+def log_file() -> Path:
+    """Where faults of ours are recorded: `QTHA_LAB_LOG`, else `faults.log` in the cache folder."""
+    return Path(os.environ.get("QTHA_LAB_LOG") or cache_dir() / "faults.log")
 
 
 def profile() -> Literal["ci", "full"]:

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
 from torch import nn
-from transformers import AutoTokenizer
 
 from qtha_lab import adapters, calibration, simulators
 from qtha_lab.circuits import Circuit
-from qtha_lab.experiment import Experiment, refusals
-from qtha_lab.models.catalogue import locate
+from qtha_lab.experiment import Experiment, memory, refusals
 from qtha_lab.rundir import slots
 from qtha_lab.tasks import Task
 
-SAMPLED_ROWS = 64
 LONGEST_TRIAL = (
-    0.5  # seconds of circuits a block; beyond, their estimate stands for the whole adapter
+    0.2  # seconds of circuits a block; beyond, their estimate stands for the whole adapter
 )
 
 
@@ -82,22 +80,37 @@ class Preview:
     simulation: Simulation | None = None
 
 
-def preview(experiment: Experiment) -> Preview:
+class Cancelled(Exception):  # noqa: N818  an end that was asked for is no error
+    """Nobody waits for a preview any more."""
+
+
+def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: False) -> Preview:
     """Predict what an experiment costs; the first call for a model measures for about a second.
+
+    Args:
+        experiment: What would be run.
+        cancelled: Asked between stages; once true, the work ends with `Cancelled`.
 
     Raises:
         ValueError: As `Experiment.check`, but for the disk.
     """
-    refusals.check_names(experiment)
-    task = refusals.load_rows(experiment)
-    refusals.check_rows(experiment, task)
-    model = refusals.empty_model(experiment, task)
-    config = refusals.peft_config(experiment, task.kind)
-    trainable = adapters.count_trainable(model, config)
+
+    def go_on() -> None:
+        if cancelled():
+            raise Cancelled
+
+    go_on()
+    task, model, config, trainable, needed = refusals.examine(experiment, go_on)
+    batch = batch_of(experiment, task)
+    go_on()
     with calibration.threads(slots.n_threads(experiment.training.threads)):
-        batch = batch_of(experiment, task)
+        go_on()  # another may have measured meanwhile
         simulation = simulation_of(model, config, batch, passes(experiment))
-        parts = step_parts(experiment, model, config, batch, simulation)
+        if simulation:
+            memory.check_memory(needed | {"circuits": max(simulation.bytes, needed["circuits"])})
+        go_on()
+        tried = calibration.fits(model, trainable)
+        parts = step_parts(experiment, model, config, batch, simulation, tried)
     if simulation and simulation.seconds is not None:
         simulation = replace(simulation, seconds=parts["circuit"])
     return Preview(
@@ -106,7 +119,7 @@ def preview(experiment: Experiment) -> Preview:
         circuit_text="\n\n".join(c.draw() for c in adapters.circuits_of(model, config)) or None,
         seconds_per_step=sum(parts.values()),
         parts=parts,
-        warnings=warnings(experiment, model, config, simulation),
+        warnings=warnings(experiment, model, config, trainable, simulation),
         simulation=simulation,
     )
 
@@ -117,15 +130,20 @@ def step_parts(
     config,
     batch: calibration.Batch,
     simulation: Simulation | None,
+    tried: bool,
 ) -> dict[str, float]:
-    """Seconds of one optimiser step, by what they are spent on; circuits of unknown time count none."""
+    """Seconds of one optimiser step, by what they are spent on; circuits of unknown time count none.
+
+    Args:
+        tried: Whether an adapter of this size can be timed; else its matrices count none.
+    """
     repeats = passes(experiment).of_time
     known = simulation is None or simulation.seconds is not None
     circuit = simulation.seconds / repeats if simulation and known else 0.0
     if not known:  # nothing is sent to a machine elsewhere to try it
         config = copy.deepcopy(config)
         config.engine = "auto"
-    if calibration.fits(model) and circuit < LONGEST_TRIAL * model.config.num_hidden_layers:
+    if tried and circuit < LONGEST_TRIAL * model.config.num_hidden_layers:
         added = calibration.added_seconds(model, config, batch)
     else:
         added = circuit
@@ -191,16 +209,18 @@ def circuit_runs(model: nn.Module, config, tokens: int) -> dict[tuple[Circuit, i
 
 def mean_length(experiment: Experiment, task: Task) -> int:
     """The usual width of a padded training batch, in tokens."""
-    tokenizer = AutoTokenizer.from_pretrained(locate(experiment.model), trust_remote_code=False)
-    encoded = task.encode(task.train[:SAMPLED_ROWS], tokenizer, experiment.training.max_length)
     size = experiment.training.batch_size
-    lengths = [len(row["input_ids"]) for row in encoded]
+    lengths = refusals.row_lengths(experiment, task)
     widths = [max(lengths[i : i + size]) for i in range(0, len(lengths), size)]
     return math.ceil(sum(widths) / len(widths))
 
 
 def warnings(
-    experiment: Experiment, model: nn.Module, config, simulation: Simulation | None = None
+    experiment: Experiment,
+    model: nn.Module,
+    config,
+    trainable: int,
+    simulation: Simulation | None = None,
 ) -> list[str]:
     """What a person should know before the start, in sentences."""
     found = [adapters.size_warning(model, config)] if experiment.method.name != "lora" else []
@@ -208,6 +228,8 @@ def warnings(
         found.append(
             "the model is too large to be tried here: its time is worked out from matrix products alone"
         )
+    elif not calibration.fits(model, trainable):
+        found.append("the adapter is too large to be tried here: its matrices' time is left out")
     if simulation and simulation.note:
         found.append(f"the step's time is that of the rest: {simulation.note}")
     return [sentence for sentence in found if sentence]

@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 from qtha_lab import paths
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.rundir import RunDir, read_json, slots
+from qtha_lab.rundir import RunDir, ending, read_json, slots
 from qtha_lab.rundir.events import EventLog, history, read_events, read_tail
 from qtha_lab.settings import nearest
 
@@ -91,7 +90,7 @@ class Run:
         if (
             state not in TERMINAL and not alive and not self.alive
         ):  # asked again: it may have been resumed
-            return Status("dead", step, steps, self._last_words())
+            return Status("dead", step, steps, ending.last_words(self.files))
         if state not in TERMINAL and self.files.stop.exists() and state != "stopping":
             state, message = "stopping", "after this step"
         left = _seconds_left(events, steps) if state == "running" else None
@@ -185,10 +184,6 @@ class Run:
         except ProcessLookupError:
             return
 
-    def _last_words(self) -> str:
-        tail = self.log_tail(5)
-        return "the worker died" + (f"; its last output: {tail}" if tail else " without a word")
-
 
 def launch(
     experiment: Experiment, runs_dir: Path | str | None = None, *, check: bool = True
@@ -263,6 +258,8 @@ def _start(files: RunDir) -> None:
         files.stop.unlink(missing_ok=True)
         _tell(files, "queued", "starting")
         with files.log.open("ab") as output:
+            output.write(f"{ending.BEGIN}\n".encode())
+            output.flush()
             worker = subprocess.Popen(
                 [sys.executable, "-m", "qtha_lab.worker", str(files.path), "--lock", str(lock)],
                 stdin=subprocess.DEVNULL,
@@ -274,7 +271,7 @@ def _start(files: RunDir) -> None:
         slots.sign(lock, worker.pid)
     finally:
         os.close(lock)
-    threading.Thread(target=worker.wait, daemon=True, name=files.path.name).start()
+    ending.watch(worker, files)
 
 
 def _tell(files: RunDir, state: str, message: str) -> None:

@@ -12,10 +12,9 @@ import os
 import signal
 import sys
 import time
-import traceback
 from pathlib import Path
 
-from qtha_lab import paths
+from qtha_lab import faults, paths
 from qtha_lab.rundir import RunDir, slots
 from qtha_lab.rundir.events import EventLog, read_tail
 
@@ -79,8 +78,7 @@ def _work(run: RunDir, log: EventLog, stop: StopRequest) -> str:
 
             state, step, message = fine_tune(run, log, stop, threads)
     except Exception as error:
-        traceback.print_exc()
-        state, step, message = "failed", _last_step(run), one_line(error)
+        state, step, message = "failed", _last_step(run), faults.sentence(error, run.log)
     log.append("status", state=state, step=step, message=message)
     return state
 
@@ -109,12 +107,6 @@ def _use_threads(threads: int) -> None:
 def _last_step(run: RunDir) -> int:
     steps = [event["step"] for event in read_tail(run.events) if event["kind"] == "train"]
     return steps[-1] if steps else 0
-
-
-def one_line(error: BaseException) -> str:
-    """An exception as one sentence; our own refusals are sentences already."""
-    said = " ".join(str(error).split())
-    return said if isinstance(error, ValueError) and said else f"{type(error).__name__}: {said}"
 
 
 if __name__ == "__main__":

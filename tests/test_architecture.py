@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 # From the ground up: a room may import from its own line or from a line above it, never below.
 LAYERS = [
     "errors",
-    "settings paths calls quiet",
+    "settings paths calls quiet one_thread faults",
     "circuits",
     "ansatze",
     "simulators",

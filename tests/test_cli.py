@@ -1,13 +1,17 @@
 """The command line says what the Python says: same settings, same refusals, same experiments."""
 
 import json
+import os
 import shlex
+import subprocess
+import sys
 
 import pytest
 import typer
 from test_experiment import DESCRIBED
 from typer.testing import CliRunner
 
+from qtha_lab import __version__
 from qtha_lab.cli import (  # noqa: F401  (they add their commands)
     app,
     bench,
@@ -144,3 +148,26 @@ def test_no_runs_yet_is_an_empty_list_not_an_error():
 def test_a_run_that_is_not_there_is_refused():
     answer = call("stop", "20260101-000000-tiny")
     assert "no run '20260101-000000-tiny'" in str(answer.exception)
+
+
+def test_a_fault_of_ours_is_one_sentence_that_names_its_log(tmp_path):
+    log = tmp_path / "faults.log"
+    code = (
+        "import sys; from qtha_lab import cli, doctor; sys.argv = ['qtha-lab', 'doctor'];"
+        "del doctor.examine; cli.main()"
+    )
+    env = {**os.environ, "QTHA_LAB_LOG": str(log)}
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert answer.returncode == 1
+    assert answer.stderr == (
+        f"error: this is a fault of qtha-lab {__version__} (ImportError); details in {log}\n"
+    )
+    assert "Traceback" in log.read_text()
+
+
+def test_a_file_that_is_not_there_is_no_fault(tmp_path):
+    words = ["-c", "from qtha_lab.cli import main; main()", "run", str(tmp_path / "missing.yaml")]
+    answer = subprocess.run([sys.executable, *words], capture_output=True, text=True)
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+    assert "missing.yaml" in answer.stderr
+    assert "fault" not in answer.stderr

@@ -1,5 +1,6 @@
 """One description, four tongues, and refusals in one sentence."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtha_lab import calls
+from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training, refusals
+from qtha_lab.models.catalogue import locate
 from qtha_lab.settings import settings_of
 
 EXPERIMENTS = [
@@ -187,3 +190,42 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
         refusals.check_disk(tmp_path / "file" / "runs", 1)
     with pytest.raises(ValueError, match="cannot be written to"):
         refusals.check_disk(Path("/proc/self/runs"), 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"method": "lora(inference_mode=true)"}, "inference_mode is no setting of method 'lora'"),
+        ({"method": "lora(peft_type=IA3)"}, "peft_type is no setting of method 'lora'"),
+        ({"method": "qtha(task_type=SEQ_CLS)"}, "task_type is no setting of method 'qtha'"),
+        ({"method": "qtha(base_model_name_or_path=x)"}, "base_model_name_or_path is no setting"),
+        (
+            {"method": "lora(target_modules=[])"},
+            "target_modules must be at least 1 long, not \\[\\]",
+        ),
+        (
+            {"method": {"name": "lora", "options": {"target_modules": ["q_proj"]}}},
+            "target_modules stands beside the options, not among them",
+        ),
+        ({"training": {"report_to": "zzz"}}, "unknown report_to 'zzz'"),
+        ({"training": {"report_to": ""}}, "unknown report_to ''"),
+        ({"training": {"report_to": "none,tensorboard"}}, "unknown report_to 'none'|not installed"),
+        ({"training": {"threads": 99999}}, r"threads must be at most \d+, which this machine has"),
+        (
+            {"training": {"max_length": 99999999}},
+            "max_length must be at most 512, the positions of model tiny, not 99,999,999",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_would_be_ignored_or_no_run_survives_is_refused(changes, sentence):
+    with pytest.raises(Refusal, match=sentence):
+        Experiment(**changes).check()
+
+
+def test_a_model_folder_without_its_weights_is_refused(tmp_path):
+    shutil.copytree(locate("tiny"), tmp_path / "model")
+    Experiment(model=str(tmp_path / "model")).check()
+    (tmp_path / "model" / "model.safetensors").unlink()
+    with pytest.raises(Refusal, match=r"has no whole weights: no model\.safetensors"):
+        Experiment(model=str(tmp_path / "model")).check()

@@ -169,7 +169,7 @@ def test_a_soft_stop_finishes_the_step_and_saves_it(broken):
 def test_a_killed_worker_is_told_dead(broken):
     _, seen = broken
     assert seen[QTHA].state == "dead"
-    assert "the worker died" in seen[QTHA].message
+    assert seen[QTHA].message == "killed by the system (SIGKILL): out of memory?"
 
 
 @pytest.mark.slow
@@ -384,6 +384,31 @@ def test_a_worker_that_does_not_answer_is_killed_with_its_group(queued):
     assert status.state == "stopped"
     assert status.message == "killed after not answering for 0.4 s"
     wait_for(lambda: not Path(f"/proc/{pid}").exists(), queued)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (signal.SIGKILL, "killed by the system (SIGKILL): out of memory?"),
+        (signal.SIGSEGV, "the worker died of SIGSEGV: Fatal Python error: Segmentation fault; details in {log}"),
+    ],
+    ids=["SIGKILL", "SIGSEGV"],
+)  # fmt: skip
+def test_the_signal_that_ended_a_worker_is_told(queued, number, message):
+    os.kill(slots.holder(queued.files.lock), number)
+    status = queued.wait(PATIENCE)
+    assert (status.state, status.message) == ("dead", message.format(log=queued.files.log))
+
+
+def test_a_crash_is_told_from_the_log_alone_and_only_of_the_last_worker(queued):
+    os.kill(slots.holder(queued.files.lock), signal.SIGSEGV)
+    wait_for(lambda: queued.status().ended, queued)
+    (queued.path / "exit.json").unlink()  # as if the launching process had gone before
+    assert queued.status().message.startswith("the worker died: Fatal Python error: Segmentation")
+    queued.resume()
+    wait_for(lambda: "waiting" in queued.status().message, queued)
+    os.kill(slots.holder(queued.files.lock), signal.SIGKILL)
+    assert queued.wait(PATIENCE).message == "killed by the system (SIGKILL): out of memory?"
 
 
 def test_a_second_worker_on_one_run_is_refused(queued):

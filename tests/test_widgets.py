@@ -2,22 +2,26 @@
 
 import asyncio
 import json
+import threading
 import time
 
 import ipywidgets as ipw
 import pytest
+from torch import nn
 
-from qtha_lab import runs
+from qtha_lab import __version__, runs
 from qtha_lab.adapters import get_method, method_names
+from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
 from qtha_lab.figures import curves
+from qtha_lab.preview import Cancelled, preview
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.events import EventLog, history
 from qtha_lab.settings import Setting, settings_of
 from qtha_lab.tasks import task_names, task_settings
 from widgets.form import Form
 from widgets.live import LivePlot
-from widgets.loop import Background
+from widgets.loop import Background, in_thread
 from widgets.methods import MethodTabs, choice_settings
 from widgets.past import groups
 from widgets.run_list import RunList
@@ -266,21 +270,73 @@ def test_an_earlier_comparison_comes_back_with_every_setting_it_had(tmp_path):
     assert set(group.comparison.methods) == set(described.methods)
 
 
-def test_a_background_task_that_fails_is_told_and_not_printed(capsys):
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (Refusal("no such model"), "no such model"),
+        (
+            RuntimeError("expected device meta but got cpu"),
+            f"this is a fault of qtha-lab {__version__} (RuntimeError); details in {{log}}",
+        ),
+    ],
+    ids=["refusal", "fault"],
+)
+def test_a_background_task_that_fails_is_told_and_not_printed(
+    wrong, sentence, capsys, monkeypatch, tmp_path
+):
     told = []
 
     async def main():
         background = Background(told.append)
 
         async def work():
-            raise ValueError("no such model")
+            raise wrong
 
         background.start("work", work)
         await asyncio.gather(*background.tasks.values())
 
+    monkeypatch.setenv("QTHA_LAB_LOG", str(tmp_path / "faults.log"))
     asyncio.run(main())
-    assert [str(wrong) for wrong in told] == ["no such model"]
+    assert told == [sentence.format(log=tmp_path / "faults.log")]
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_cancelled_preview_ends_at_its_next_stage():
+    stages = []
+    entered, ended = threading.Event(), threading.Event()
+
+    def work(cancelled) -> None:
+        entered.set()
+
+        def asked() -> bool:
+            stages.append(cancelled())
+            while (
+                not stages[-1] and len(stages) == 2
+            ):  # nobody waits any more: that is awaited here
+                stages[-1] = cancelled()
+            return stages[-1]
+
+        with pytest.raises(Cancelled):
+            preview(Experiment(method="lora"), asked)
+        ended.set()
+
+    async def main():
+        background = Background(pytest.fail)
+
+        async def first():
+            await in_thread(work)
+
+        async def second():
+            await asyncio.to_thread(ended.wait, 60)
+
+        background.start("preview", first)
+        await asyncio.to_thread(entered.wait, 60)
+        background.start("preview", second)
+        await background.tasks["preview"]
+
+    asyncio.run(main())
+    assert ended.is_set()
+    assert stages == [False, True]
 
 
 def test_work_handed_over_from_another_thread_runs_on_the_kernel_loop():
@@ -348,6 +404,19 @@ def test_the_preview_counts_warns_and_draws_before_anything_is_launched():
     assert "circuits / step" in simulated
     assert "Engine cpu, chosen: the fastest on CPU tensors (qtha)." in simulated
     assert "qtha-lab compare" in command
+
+
+def test_previews_at_once_leave_the_banner_empty_and_the_kernel_whole():
+    async def work(bench):
+        for number in range(3):
+            bench.background.start(f"preview {number}", bench.refresh)
+        await settled(bench)
+        return bench.banner.value, bench.overview.table.value
+
+    said, table = in_a_kernel(work)
+    assert said == ""
+    assert "30,720" in table
+    assert nn.Linear(1, 1).weight.device.type == "cpu"
 
 
 def test_a_new_workbench_shows_the_runs_of_an_earlier_one(tmp_path):

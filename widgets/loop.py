@@ -6,15 +6,20 @@ A button's callback may come from another thread or while a cell is busy, so cal
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from typing import Any
+
+from qtha_lab import faults
 
 
 class Background:
     """Runs coroutines on the loop it was made on; what goes wrong is told to `on_error`, never printed.
 
+    What is told is a sentence: a refusal's own words, or that it is a fault of ours and where to read on.
+
     Where no loop runs (a plain script), nothing is started: `await` the coroutines yourself.
     """
 
-    def __init__(self, on_error: Callable[[Exception], None]):
+    def __init__(self, on_error: Callable[[str], None]):
         self.on_error = on_error
         self.tasks: dict[str, asyncio.Task] = {}
         try:
@@ -49,4 +54,16 @@ class Background:
         try:
             await work()
         except Exception as wrong:
-            self.on_error(wrong)
+            self.on_error(faults.sentence(wrong))
+
+
+async def in_thread(work: Callable, *arguments: Any) -> Any:
+    """`work(*arguments, cancelled)` in a thread; `cancelled()` is true once nobody waits for it.
+
+    A thread cannot be stopped from outside: long work asks between its stages, and ends itself.
+    """
+    cancelled = threading.Event()
+    try:
+        return await asyncio.to_thread(work, *arguments, cancelled.is_set)
+    finally:
+        cancelled.set()

@@ -6,7 +6,7 @@ Ties the other panels together. Without it: `Comparison`, `preview`, `launch`, `
 import asyncio
 import html
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import ipywidgets as ipw
 
@@ -14,7 +14,7 @@ from qtha_lab import runs as runs_
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.preview import preview
 from widgets import look
-from widgets.loop import Background
+from widgets.loop import Background, in_thread
 from widgets.overview import Overview
 from widgets.past import Group, groups
 from widgets.setup import Setup
@@ -57,9 +57,9 @@ class Workbench:
         self.banner.layout.display = "" if sentence else "none"
         look.mark(self.banner, False)
 
-    def refuse(self, wrong: Exception) -> None:
+    def refuse(self, sentence: str) -> None:
         """Show what is wrong where the sentence stands."""
-        self.say(str(wrong) or type(wrong).__name__)
+        self.say(sentence)
         look.mark(self.banner, True)
 
     def changed(self) -> None:
@@ -73,7 +73,7 @@ class Workbench:
         comparison = self.setup.comparison()
         for piece, tongue in zip(self.code, CODE.values(), strict=True):
             piece.value = look.code(getattr(comparison, tongue)())
-        found = await asyncio.to_thread(previews, comparison)
+        found = await in_thread(previews, comparison)
         self.overview.show(found, comparison.training.steps)
         if "qtha-wrong" in self.banner._dom_classes:
             self.say("")
@@ -129,11 +129,12 @@ class Workbench:
 START = Comparison(methods=["qtha", "lora"])
 
 
-def previews(comparison: Comparison) -> dict:
+def previews(comparison: Comparison, cancelled: Callable[[], bool]) -> dict:
     """What each method would cost, by label; refuses what cannot run."""
     comparison.check()
     seed = comparison.seeds[0]
-    return {e.method.label: preview(e) for e in comparison.experiments() if e.seed == seed}
+    asked = [e for e in comparison.experiments() if e.seed == seed]
+    return {e.method.label: preview(e, cancelled) for e in asked}
 
 
 def launch_all(comparison: Comparison) -> list:

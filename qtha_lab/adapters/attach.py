@@ -112,10 +112,7 @@ def linear_names(model: nn.Module) -> list[str]:
 
 def adapted_sizes(model: nn.Module, peft_config: AdapterConfig) -> list[tuple[int, int]]:
     """(in_features, out_features) of every layer that one of our configs would adapt."""
-    with _in_one_sentence(peft_config):
-        adapted = get_peft_model(
-            skeleton(model), copy.deepcopy(peft_config), low_cpu_mem_usage=True
-        )
+    adapted = adapted_skeleton(model, peft_config)
     layers = (m for m in adapted.modules() if isinstance(m, BaseTunerLayer))
     return [(layer.in_features, layer.out_features) for layer in layers]
 
@@ -129,10 +126,7 @@ def count_trainable(model: nn.Module, peft_config: PeftConfig) -> int:
         ValueError: If the method cannot adapt this model.
     """
     check_targets(model, peft_config.target_modules)
-    with _in_one_sentence(peft_config):
-        adapted = get_peft_model(
-            skeleton(model), copy.deepcopy(peft_config), low_cpu_mem_usage=True
-        )
+    adapted = adapted_skeleton(model, peft_config)
     whole = {
         id(p)
         for module in adapted.modules()
@@ -140,6 +134,16 @@ def count_trainable(model: nn.Module, peft_config: PeftConfig) -> int:
         for p in module.parameters()
     }
     return sum(p.numel() for p in adapted.parameters() if p.requires_grad and id(p) not in whole)
+
+
+def adapted_skeleton(model: nn.Module, peft_config: PeftConfig) -> PeftModel:
+    """A copy of the model with adapters on it, all on the meta device.
+
+    `torch.device` holds for this thread alone. peft's own `low_cpu_mem_usage` would replace a method of
+    `nn.Module` for the whole process, and two threads in it at once leave it replaced.
+    """
+    with _in_one_sentence(peft_config), torch.device("meta"):
+        return get_peft_model(skeleton(model), copy.deepcopy(peft_config))
 
 
 def skeleton(model: nn.Module) -> nn.Module:
@@ -158,7 +162,7 @@ def skeleton(model: nn.Module) -> nn.Module:
 def _in_one_sentence(peft_config: PeftConfig):
     """PEFT's refusals as ValueErrors that name the method; its advice for other situations kept quiet."""
     try:
-        with warnings.catch_warnings():
+        with ONE_THREAD, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="You are trying to modify a model with PEFT")
             warnings.filterwarnings(
                 "ignore", message="`is_gradient_checkpointing`"
@@ -179,7 +183,8 @@ def circuits_of(model: nn.Module, peft_config: PeftConfig) -> Counter[Circuit]:
     """
     if not isinstance(peft_config, AdapterConfig):
         return Counter()
-    adapted = add_adapter(skeleton(model), copy.deepcopy(peft_config))
+    check_targets(model, peft_config.target_modules)
+    adapted = adapted_skeleton(model, peft_config)
     layers = (layer for layer in adapted.modules() if isinstance(layer, AdapterLayer))
     changes = (change for layer in layers for change in layer.changes.values())
     return Counter(circuit for change in changes for circuit in change.circuits())

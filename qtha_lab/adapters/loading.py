@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft import PeftConfig, PeftModel, get_peft_model_state_dict
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from qtha_lab import __version__
-from qtha_lab.adapters.attach import check_name, skeleton
+from qtha_lab.adapters.attach import adapted_skeleton, check_name
 from qtha_lab.adapters.peft_bridge import AdapterConfig
 from qtha_lab.errors import Refusal
+from qtha_lab.one_thread import ONE_THREAD
 from qtha_lab.settings import unknown
 
 LONGEST = 2**20  # bytes of a description
@@ -55,7 +56,7 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
     _check_patterns(folder, config, model)
     config.base_model_name_or_path = getattr(model, "name_or_path", None) or None
     _check_fit(folder, _wanted_shapes(folder, model, config), _saved_shapes(folder))
-    with warnings.catch_warnings():
+    with ONE_THREAD, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # peft reads it
         try:
@@ -181,9 +182,9 @@ def _wanted_shapes(
     if hasattr(described, "init_lora_weights"):  # some starts read the base's weights
         described.init_lora_weights = True
     try:
-        with warnings.catch_warnings(), torch.device("meta"):
+        with ONE_THREAD, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            state = get_peft_model_state_dict(get_peft_model(skeleton(model), described))
+            state = get_peft_model_state_dict(adapted_skeleton(model, described))
     except Exception as problem:
         raise _no_fit(folder, problem) from problem
     return {key: tuple(tensor.shape) for key, tensor in state.items()}

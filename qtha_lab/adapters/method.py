@@ -26,8 +26,8 @@ from torch import Tensor
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import Setting, nearest
 
-# Where an adapter goes and what PEFT keeps for itself: set by name, never offered in a form.
-PLACEMENT = (
+# What PEFT writes down for itself when it makes or saves an adapter: for nobody to choose.
+NOTES = (
     "task_type",
     "peft_type",
     "auto_mapping",
@@ -36,6 +36,10 @@ PLACEMENT = (
     "base_model_name_or_path",
     "revision",
     "inference_mode",
+)
+# And where an adapter goes: set by name, never offered in a form.
+PLACEMENT = (
+    *NOTES,
     "target_modules",
     "exclude_modules",
     "layers_to_transform",
@@ -191,6 +195,11 @@ class Method(ABC):
         Raises:
             ValueError: With one sentence.
         """
+        for name in options:
+            if name in NOTES:
+                raise Refusal(
+                    f"{name} is no setting of method {self.name!r}: PEFT writes it itself, leave it out"
+                )
         config = self.make_config(**options)
         self.check_sizes(config, sorted(set(sizes or ())))
 

@@ -39,7 +39,7 @@ from transformers.pytorch_utils import Conv1D
 
 from qtha_lab import __version__
 from qtha_lab.adapters.method import PLACEMENT, Change, Layer, Method
-from qtha_lab.errors import Refusal
+from qtha_lab.errors import Refusal, Unsupported
 from qtha_lab.settings import Setting, setting, settings_of
 
 OUR_METHODS: dict[str, "OurMethod"] = {}
@@ -247,7 +247,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
     def _refuse_unless_linear(self, adapter: str) -> None:
         change = self.changes[adapter]
         if not change.is_linear(change.config):
-            raise NotImplementedError(
+            raise Unsupported(
                 f"adapter {adapter!r} cannot be merged: {change.not_mergeable(change.config)}"
             )
 
@@ -255,7 +255,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         base = self.get_base_layer()
         kind = quantised_kind(base)
         if kind is not None:
-            raise NotImplementedError(
+            raise Unsupported(
                 f"the base weight is quantised ({kind}), and a sum would be rounded to it again, so "
                 "merging would not be exact. Keep the adapter beside the model (save_pretrained), or "
                 "load the base without quantisation, put the adapter on it and merge there"
@@ -265,7 +265,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         """Add linear adapters into the base weight, which is kept to be put back by `unmerge`.
 
         Raises:
-            NotImplementedError: If an adapter's change is not one matrix; says what to do instead.
+            Unsupported: If an adapter's change is not one matrix; says what to do instead.
             ValueError: If `safe_merge` finds values that are not finite.
         """
         wanted = check_adapters_to_merge(self, adapter_names)
@@ -351,7 +351,7 @@ class AdapterModel(BaseTuner):
     @contextlib.contextmanager
     def _enable_peft_forward_hooks(self, *args, **kwargs):
         if kwargs.get("adapter_names") is not None:
-            raise NotImplementedError(
+            raise Unsupported(
                 f"a batch cannot mix {self.prefix.rstrip('_')} adapters by adapter_names: "
                 "call set_adapter and run one batch for each adapter"
             )

@@ -37,7 +37,8 @@ def adapted_layers_of(config: PeftConfig, shape: ModelShape) -> tuple[list[nn.Mo
     config.target_modules = set(shape.targets(config.target_modules))
     try:
         skeleton = tried.skeleton(config.target_modules)
-        model = get_peft_model(skeleton, config, low_cpu_mem_usage=True)
+        with torch.device("meta"):
+            model = get_peft_model(skeleton, config)
     except (TypeError, ValueError, NotImplementedError) as problem:
         raise Refusal(f"this method cannot adapt {shape.name}: {problem}") from problem
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)

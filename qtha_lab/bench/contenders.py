@@ -23,6 +23,7 @@ import torch
 from qtha_lab import paths
 from qtha_lab.ansatze import build
 from qtha_lab.bench import peers as peers_
+from qtha_lab.errors import Refusal
 from qtha_lab.settings import unknown
 from qtha_lab.simulators import expval_z
 from qtha_lab.simulators.engines import engine_module
@@ -35,7 +36,7 @@ Kind = Literal["forward", "backward"]
 Found = tuple[np.ndarray, np.ndarray, np.ndarray]  # values, gradients of inputs and of params
 
 
-class ContenderError(RuntimeError):
+class ContenderError(Refusal, RuntimeError):
     """A contender could not do what it was asked; says why in one sentence."""
 
 

@@ -1,12 +1,15 @@
 """The command `qtha-lab`: everything the workbench does, from the shell.
 
-One file a group of commands. A refusal is one sentence on standard error and exit status 2.
+One file a group of commands. A refusal is one sentence on standard error and exit status 2; a
+fault of ours is one too, with status 1 and its traceback in a file.
 """
 
 import os
 import sys
 
 import typer
+
+from qtha_lab import faults
 
 app = typer.Typer(
     name="qtha-lab",
@@ -19,14 +22,13 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command line; refusals become one sentence (`QTHA_LAB_DEBUG=1` shows the traceback)."""
+    """Run the command line; what goes wrong becomes one sentence (`QTHA_LAB_DEBUG=1` shows the traceback)."""
     from qtha_lab.cli import bench, compare, figures, inspect, machine, methods, run  # noqa: F401  (they add their commands)
 
     try:
         app()
-    except (ValueError, LookupError, OSError, NotImplementedError) as refused:
+    except Exception as wrong:
         if os.environ.get("QTHA_LAB_DEBUG"):
             raise
-        said = refused.args[0] if isinstance(refused, LookupError) and refused.args else refused
-        print(f"error: {said}", file=sys.stderr)
-        sys.exit(2)
+        print(f"error: {faults.sentence(wrong)}", file=sys.stderr)
+        sys.exit(2 if faults.is_refusal(wrong) else 1)

@@ -33,11 +33,20 @@ class MethodChoice(Declared):
         None, gt=0, description="Peak learning rate; empty takes the method's own default."
     )
     target_modules: list[str] | None = Field(
-        None, description="Names of the layers to adapt; empty takes the model's usual ones."
+        None,
+        min_length=1,
+        description="Names of the layers to adapt; empty takes the model's usual ones.",
     )
     options: dict[str, Option] = Field(
         default_factory=dict, description="Settings of the method that differ from its defaults."
     )
+
+    @field_validator("options")
+    @classmethod
+    def _beside_the_options(cls, options: dict[str, Option]) -> dict[str, Option]:
+        for name in cls.model_fields.keys() & options.keys():
+            raise Refusal(f"{name} stands beside the options, not among them")
+        return options
 
     @property
     def label(self) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from qtha_lab import paths
 from qtha_lab.errors import Refusal
+from qtha_lab.experiment import limits, memory
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -23,7 +25,18 @@ if TYPE_CHECKING:
     from qtha_lab.tasks import Task
 
 HEADS = {"lm": "causal-lm", "classification": "classification"}
+SAMPLED_ROWS = 64
 TASK_TYPES = {"lm": "CAUSAL_LM", "classification": "SEQ_CLS"}
+
+
+class Examined(NamedTuple):
+    """What had to be read and counted to know that an experiment can run."""
+
+    task: Task
+    model: nn.Module
+    config: PeftConfig
+    trainable: int
+    bytes: dict[str, int]
 
 
 def check(experiment: Experiment, runs_dir: Path | None = None) -> None:
@@ -32,12 +45,32 @@ def check(experiment: Experiment, runs_dir: Path | None = None) -> None:
     Raises:
         ValueError: One sentence with the rule and the value.
     """
+    trainable = examine(experiment).trainable
+    check_disk(runs_dir or paths.runs_dir(), disk_needed(experiment, trainable))
+
+
+def examine(experiment: Experiment, go_on: Callable[[], None] = lambda: None) -> Examined:
+    """All of `check` but the disk.
+
+    Args:
+        go_on: Called between stages; what it raises ends the work.
+    """
+    from qtha_lab import adapters
+
     check_names(experiment)
+    go_on()
     task = load_rows(experiment)
     check_rows(experiment, task)
+    go_on()
     model = empty_model(experiment, task)
-    trainable = check_adapter(experiment, model, task.kind)
-    check_disk(runs_dir or paths.runs_dir(), bytes_needed(experiment, trainable))
+    limits.check_positions(experiment, model)
+    config = peft_config(experiment, task.kind)
+    trainable = adapters.count_trainable(model, config)
+    go_on()
+    width = max(row_lengths(experiment, task))
+    needed = memory.bytes_needed(experiment, model, config, trainable, width)
+    memory.check_memory(needed)
+    return Examined(task, model, config, trainable, needed)
 
 
 def check_comparison(comparison: Comparison, runs_dir: Path | None = None) -> None:
@@ -59,6 +92,8 @@ def check_names(experiment: Experiment) -> None:
     check_task(experiment.task, **experiment.task_options)
     check_model(experiment.model)
     check_quantization(experiment.quantization)
+    limits.check_trackers(experiment.training.report_to)
+    limits.check_threads(experiment.training.threads)
 
 
 def load_rows(experiment: Experiment) -> Task:
@@ -96,6 +131,17 @@ def empty_model(experiment: Experiment, task: Task) -> nn.Module:
     )
 
 
+def row_lengths(experiment: Experiment, task: Task) -> list[int]:
+    """Tokens of the first training rows, as many as show how long rows are."""
+    from transformers import AutoTokenizer
+
+    from qtha_lab.models.catalogue import locate
+
+    tokenizer = AutoTokenizer.from_pretrained(locate(experiment.model), trust_remote_code=False)
+    rows = task.encode(task.train[:SAMPLED_ROWS], tokenizer, experiment.training.max_length)
+    return [len(row["input_ids"]) for row in rows]
+
+
 def peft_config(experiment: Experiment, kind: str) -> PeftConfig:
     """The method's PEFT config for a kind of task ("lm" or "classification")."""
     from qtha_lab.adapters import get_method
@@ -107,20 +153,7 @@ def peft_config(experiment: Experiment, kind: str) -> PeftConfig:
     return method.make_config(task_type=TASK_TYPES[kind], target_modules=targets, **choice.options)
 
 
-def check_adapter(experiment: Experiment, model: nn.Module, kind: str) -> int:
-    """Refuse targets that match nothing and sizes the method cannot take.
-
-    Returns:
-        How many numbers the adapter trains.
-    """
-    from qtha_lab import adapters
-
-    config = peft_config(experiment, kind)
-    adapters.check_targets(model, config.target_modules)
-    return adapters.count_trainable(model, config)
-
-
-def bytes_needed(experiment: Experiment, trainable: int) -> int:
+def disk_needed(experiment: Experiment, trainable: int) -> int:
     """Disk space of a run: two checkpoints of (adapter, two Adam moments), the adapter, the events."""
     copies_kept = 2 * 3 + 1
     return 4 * trainable * copies_kept + 500 * experiment.training.steps + 2**20

@@ -10,6 +10,8 @@ import weakref
 
 import plotly.graph_objects as go
 
+from qtha_lab.errors import Refusal
+
 PATIENCE_SECONDS = 120.0
 HOW_TO = (
     "install Chromium or Chrome (apt install chromium, brew install --cask chromium, or "
@@ -18,7 +20,7 @@ HOW_TO = (
 _one_at_a_time = threading.Lock()
 
 
-class NoBrowserError(OSError):
+class NoBrowserError(Refusal, OSError):
     """There is no Chromium on this machine, or it does not answer."""
 
 

@@ -89,7 +89,7 @@ def locate(name: str) -> Path | None:
         )
     if is_local(name):
         folder = Path(name).expanduser()
-        return folder if (folder / "config.json").is_file() else None
+        return folder if (folder / "config.json").is_file() and _has_weights(folder) else None
     return _in_hub_cache(name) if is_hub_id(name) else None
 
 
@@ -150,7 +150,11 @@ def _folder_refusal(folder: Path) -> Refusal:
         return Refusal(f"there is no model folder {folder}")
     if (folder / "adapter_config.json").is_file():
         return Refusal(f"{folder} holds an adapter, not a model: give the model it was trained on")
-    return Refusal(f"{folder} is no model folder: it has no config.json")
+    if not (folder / "config.json").is_file():
+        return Refusal(f"{folder} is no model folder: it has no config.json")
+    return Refusal(
+        f"{folder} has no whole weights: no model.safetensors, nor all files of its index"
+    )
 
 
 def _check_kind_of_files(folder: Path) -> None:
@@ -200,9 +204,16 @@ def _in_hub_cache(name: str) -> Path | None:
     if not isinstance(config, str):
         return None
     folder = Path(config).parent
+    return folder if _has_weights(folder) else None
+
+
+def _has_weights(folder: Path) -> bool:
+    """Whether the weights are there, every file of them."""
     index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        shards = set(json.loads(index.read_text())["weight_map"].values())
-    else:
-        shards = {"model.safetensors"}
-    return folder if all((folder / file).is_file() for file in shards) else None
+    if not index.is_file():
+        return (folder / "model.safetensors").is_file()
+    try:
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, LookupError, TypeError, AttributeError):  # cut, or no index of weights
+        return False
+    return all((folder / str(file)).is_file() for file in shards)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from math import prod
 from pathlib import Path
 
+from qtha_lab.errors import Refusal
 from qtha_lab.models.catalogue import (
     KNOWN,
     KnownModel,
@@ -29,7 +30,7 @@ Say = Callable[[str], None]
 FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 
 
-class FetchError(ValueError):
+class FetchError(Refusal):
     """A model could not be brought here; the message says why in one sentence."""
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from qtha_lab.errors import Refusal
 from qtha_lab.models.catalogue import KNOWN, Head, check_model, is_hub_id, locate
 from qtha_lab.models.quantized import quantization_config
+from qtha_lab.one_thread import ONE_THREAD
 from qtha_lab.settings import unknown
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def load_model(
     _set_padding(tokenizer)
     config = _config(folder, n_labels)
     config.pad_token_id = tokenizer.pad_token_id
-    with torch.random.fork_rng(devices=[]), _quietly():
+    with ONE_THREAD, torch.random.fork_rng(devices=[]), _quietly():
         torch.manual_seed(head_seed)
         model = _auto(head).from_pretrained(
             folder,
@@ -90,7 +91,7 @@ def empty_model(name: str, *, head: Head = "causal-lm", n_labels: int | None = N
 
     check_model(name, head)
     _check_labels(head, n_labels)
-    with torch.device("meta"):
+    with ONE_THREAD, torch.device("meta"):
         return _auto(head).from_config(_config(locate(name), n_labels), trust_remote_code=False)
 
 

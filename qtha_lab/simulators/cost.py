@@ -19,6 +19,7 @@ from qtha_lab.simulators import device_engine, device_plugins
 from qtha_lab.simulators.device_options import parse
 from qtha_lab.simulators.engines import choose, engine_module
 from qtha_lab.simulators.expval import expval_z
+from qtha_lab.simulators.small_twin import twin
 
 CALIBRATION_SECONDS = 1.0
 SIZES = tuple(4**k for k in range(12))  # samples, tried in this order
@@ -52,7 +53,8 @@ class Estimate:
 def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "cpu") -> Estimate:
     """Predict the cost of `expval_z` and its gradients for a batch, in float32.
 
-    Takes about a second for a circuit that was not asked about before.
+    Takes about a second for a circuit that was not asked about before; one too large for that is
+    judged by its twin on fewer wires.
 
     Args:
         circuit: What is to be run.
@@ -87,9 +89,10 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "
             "its time, and a queue before it, are not known"
         )
         return Estimate(chosen, each * batch, None, int(working), drawn, note)
-    curve = _curve(circuit, chosen, device, torch.get_num_threads())
-    seconds = curve.seconds(batch)
-    kept = int(curve.kept(batch))
+    small, times = twin(circuit)
+    curve = _curve(small, chosen, device, torch.get_num_threads(), each)
+    seconds = times * curve.seconds(batch)
+    kept = int(times * curve.kept(batch))
     return Estimate(chosen, each * batch, seconds, int(working) + kept, drawn, kept_bytes=kept)
 
 
@@ -111,9 +114,8 @@ def _elsewhere(engine: str) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def _curve(circuit: Circuit, engine: str, device: str, threads: int) -> "_Curve":
-    readout = Readout.z(circuit.n_qubits)
-    return _Curve(circuit, engine, device, _runs(circuit, readout, engine)[0])
+def _curve(circuit: Circuit, engine: str, device: str, threads: int, runs: int) -> "_Curve":
+    return _Curve(circuit, engine, device, runs)
 
 
 def forget() -> None:
@@ -148,7 +150,7 @@ class _Curve:
         for samples in (*(size for size in SIZES if size < batch), batch):
             if samples in self.points:
                 continue
-            known = len(self.points) > 1  # two sizes are always taken
+            known = len(self.points) > 1 or self.spent > CALIBRATION_SECONDS
             if known and self.spent + self._on_lines(samples) > CALIBRATION_SECONDS:
                 return
             self.points[samples] = self._best(samples)

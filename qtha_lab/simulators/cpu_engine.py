@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.errors import Refusal
+from qtha_lab.errors import Refusal, Unsupported
 from qtha_lab.simulators import cpu_angles as angles
 from qtha_lab.simulators import cpu_kernel as kernel
 from qtha_lab.simulators.cpu_plan import Plan, plan
 from qtha_lab.simulators.cpu_vectors import BYTES
+from qtha_lab.simulators.small_twin import twin
 
 MAX_QUBITS = 20
 GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
@@ -53,14 +54,19 @@ def broadcasts(name: str) -> bool:
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
-    """Room of every thread, states that are kept, then terms, values and slopes of the batch."""
-    tables = plan(circuit)
-    lanes = lanes_of(tables.n_qubits, batch, 4)
+    """Room of every thread, states that are kept, then terms, values and slopes of the batch.
+
+    Of a large circuit about: its tables, which take long to make, are judged by those of its twin.
+    """
+    small, times = twin(circuit)
+    tables = plan(small)
+    n_qubits = max(2, circuit.n_qubits)
+    lanes = lanes_of(n_qubits, batch, 4)
     threads = min(torch.get_num_threads(), -(-batch // lanes))
-    kept = min(KEEP_BYTES, 4 * 2 * 2**tables.n_qubits * (batch + lanes))
+    kept = min(KEEP_BYTES, 4 * 2 * 2**n_qubits * (batch + lanes))
     of_batch = 4 * batch * (circuit.n_inputs + tables.n_values)
-    sums = 8 * GROUPS * (tables.n_sums + tables.n_layers * 2**tables.n_qubits)
-    return 4 * tables.places(lanes, 4)[-1] * threads + kept + of_batch + sums
+    sums = 8 * GROUPS * (tables.n_sums + tables.n_layers * 2**n_qubits)
+    return 4 * times * tables.places(lanes, 4)[-1] * threads + kept + of_batch + sums
 
 
 def run(
@@ -101,7 +107,7 @@ class _Slopes(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *grads):
-        raise RuntimeError(
+        raise Unsupported(
             "engine 'cpu' has first derivatives only: use engine='torch' for second ones"
         )
 

@@ -13,9 +13,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from qtha_lab.errors import Refusal
 from qtha_lab.simulators import device_cache, device_plugins
 from qtha_lab.simulators.device_options import Spec
 from qtha_lab.simulators.device_tapes import Rows, Tapes
+
+
+class JobFailure(Refusal, RuntimeError):  # noqa: N818  a device's answer, passed on in a sentence
+    """A device did not run a job, however often it was asked."""
 
 
 def run_rows(tapes: Tapes, blocks: Iterable[Rows], total: int) -> np.ndarray:
@@ -30,7 +35,7 @@ def run_rows(tapes: Tapes, blocks: Iterable[Rows], total: int) -> np.ndarray:
         What was measured, (circuits, numbers a circuit).
 
     Raises:
-        RuntimeError: If a job fails for good, with how much is done.
+        JobFailure: If a job fails for good, with how much is done.
     """
     work = _Work(tapes, total)
     size = tapes.spec.options.batch_size
@@ -75,7 +80,7 @@ class _Work:
         try:
             measured = _tried(self.tapes, rows)
         except Exception as reason:
-            raise RuntimeError(self._failure(reason)) from reason
+            raise JobFailure(self._failure(reason)) from reason
         brought = dict(zip(names, measured, strict=True))
         if self.spec.is_cached:
             device_cache.keep(brought, self.spec.device)

@@ -11,6 +11,7 @@ An engine is one module, imported when first used, with
 import functools
 import importlib
 import importlib.util
+from collections.abc import Callable
 from types import ModuleType
 
 from qtha_lab.circuits import Circuit, Readout
@@ -60,8 +61,12 @@ def check_engine(engine: str, circuit: Circuit, readout: Readout | None = None) 
     Raises:
         ValueError: With one sentence.
     """
+    readout = readout or Readout.z(circuit.n_qubits)
     if engine != "auto":
-        check_call(engine, circuit, readout or Readout.z(circuit.n_qubits))
+        return check_call(engine, circuit, readout)
+    sentences = {name: _sentence(_check_circuit, name, circuit, readout) for name in AUTO}
+    if all(sentences.values()):
+        raise Refusal(sentences["torch"])
 
 
 def check_call(
@@ -118,8 +123,12 @@ def choose(
 
 def refusal(engine: str, *situation) -> str:
     """The sentence with which `check_call` refuses, empty if it does not."""
+    return _sentence(check_call, engine, *situation)
+
+
+def _sentence(check: Callable[..., None], *arguments) -> str:
     try:
-        check_call(engine, *situation)
+        check(*arguments)
     except ValueError as reason:
         return str(reason)
     return ""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.errors import Refusal
+from qtha_lab.errors import Refusal, Unsupported
 from qtha_lab.simulators.lightning_plan import Plan, plan
 from qtha_lab.simulators.lightning_register import Register, load
 from qtha_lab.simulators.lightning_walk import Walk
@@ -87,7 +87,7 @@ class _Slopes(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *grads):
-        raise RuntimeError(
+        raise Unsupported(
             f"engine {ctx.engine!r} has first derivatives only: use engine='torch' for second ones"
         )
 

@@ -1,5 +1,7 @@
 """Whether an evaluation fits into memory, asked before it starts."""
 
+from pathlib import Path
+
 import torch
 
 from qtha_lab.errors import Refusal
@@ -38,5 +40,32 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cpu":
         import psutil
 
-        return psutil.virtual_memory().available
+        return min(psutil.virtual_memory().available, _free_in_group())
     return 2**63
+
+
+def _free_in_group(
+    root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
+) -> int:
+    """What the control groups of this process (a container, a batch job) still allow; Linux, version 2."""
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return 2**63
+    inside = next((line[3:] for line in lines if line.startswith("0::")), "/")
+    group = root / inside.strip("/")
+    groups = [group, *group.parents][: len(group.relative_to(root).parts) + 1]
+    return min(map(_left, groups))
+
+
+def _left(group: Path) -> int:
+    """Limit less use, of which files that are only cached can be given up."""
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        used = int((group / "memory.current").read_text())
+        cached = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return 2**63
+    if limit == "max":
+        return 2**63
+    return max(0, int(limit) - used + int(cached.get("inactive_file", 0)))

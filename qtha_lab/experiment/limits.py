@@ -1,0 +1,50 @@
+"""What the machine, the libraries and the base model allow of a training, asked before it starts."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from qtha_lab.errors import Refusal
+from qtha_lab.settings import unknown
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from qtha_lab.experiment import Experiment
+
+
+def check_trackers(report_to: str) -> None:
+    """Refuse a tracker that transformers does not know, or that is not installed."""
+    from transformers.integrations import integration_utils as trackers
+
+    names = [name.strip() for name in report_to.split(",")]
+    if names in (["none"], ["all"]):
+        return
+    here = trackers.get_available_reporting_integrations()
+    for name in names:
+        if name not in trackers.INTEGRATION_TO_CALLBACK:
+            raise unknown("report_to", name, ["none", "all", *trackers.INTEGRATION_TO_CALLBACK])
+        if name not in here:
+            raise Refusal(f"report_to={name} needs a package of that name, which is not installed")
+
+
+def check_threads(threads: int | None) -> None:
+    """Refuse more threads than this process may run at once."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if threads and threads > there:
+        raise Refusal(f"threads must be at most {there}, which this machine has, not {threads}")
+
+
+def check_positions(experiment: Experiment, model: nn.Module) -> None:
+    """Refuse rows longer than the positions a model was made with; some models have no such end."""
+    asked, positions = experiment.training.max_length, _positions(model)
+    if positions and asked > positions:
+        raise Refusal(
+            f"max_length must be at most {positions:,}, the positions of model {experiment.model}, "
+            f"not {asked:,}"
+        )
+
+
+def _positions(model: nn.Module) -> int | None:
+    return getattr(model.config, "max_position_embeddings", None)

@@ -1,0 +1,77 @@
+"""How a worker ended that could not say so itself: its exit signal, and Python's last words.
+
+The process that launched a worker waits for it and writes `exit.json`; without that process only the
+log is left.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+from qtha_lab.rundir.files import RunDir, read_json, write_json
+
+BEGIN = "-- worker starts --"
+FATAL = "Fatal Python error"
+LAST_LINES = 5
+LOG_BYTES = 1 << 18
+
+
+_WATCHING: dict[Path, threading.Thread] = {}
+
+
+def watch(worker: subprocess.Popen, files: RunDir) -> None:
+    """Wait for a worker, in a thread, and keep how it ended."""
+
+    def wait() -> None:
+        code = worker.wait()
+        if files.path.is_dir():
+            write_json(files.path / "exit.json", {"pid": worker.pid, "code": code})
+
+    thread = threading.Thread(target=wait, daemon=True, name=files.path.name)
+    _WATCHING[files.path] = thread
+    thread.start()
+
+
+def last_words(files: RunDir) -> str:
+    """One sentence on the end of a worker that wrote no end itself.
+
+    A SIGKILL that nobody here sent is most often the kernel's, when memory ran out.
+    """
+    if files.path in _WATCHING:  # its end is just being written
+        _WATCHING[files.path].join(timeout=5)
+    number = _signal(files)
+    if number == signal.SIGKILL:
+        return "killed by the system (SIGKILL): out of memory?"
+    how = f"the worker died of {number.name}" if number else "the worker died"
+    lines = _last_log(files)
+    fatal = next((line for line in reversed(lines) if line.startswith(FATAL)), None)
+    if fatal:
+        return f"{how}: {fatal}; details in {files.log}"
+    tail = "\n".join(lines[-LAST_LINES:])
+    return how + (f"; its last output: {tail}" if tail else " without a word")
+
+
+def _signal(files: RunDir) -> signal.Signals | None:
+    """The signal that ended the last worker, the one whose number is in the lock file, if that is known."""
+    end = read_json(files.path / "exit.json")
+    try:
+        if end["pid"] == int(files.lock.read_text()) and end["code"] < 0:
+            return signal.Signals(-end["code"])
+    except (OSError, TypeError, KeyError, ValueError):
+        pass
+    return None
+
+
+def _last_log(files: RunDir) -> list[str]:
+    """The lines that the last worker printed; of a long log those at its end."""
+    try:
+        with files.log.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))
+            text = file.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    return text.rpartition(f"{BEGIN}\n")[2].splitlines()

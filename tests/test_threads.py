@@ -1,0 +1,34 @@
+"""Previews in several threads at once: what a person makes by typing while an earlier one still works."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import nn
+
+from qtha_lab import models
+from qtha_lab.experiment import Comparison, Experiment, Training
+from qtha_lab.preview import preview
+
+TRAINING = Training(threads=1)
+METHODS = ["lora", "qtha(r=2,waist=8)", "vera", "dora", "lora(r=2)", "qtha(r=3,waist=12)"]
+
+
+def test_previews_and_checks_in_four_threads_all_succeed_and_leave_the_process_as_it_was():
+    dtype, default = torch.get_default_dtype(), nn.Module.register_parameter
+    comparison = Comparison(methods=METHODS, training=TRAINING)
+
+    def six_previews(thread: int) -> list[int]:
+        turned = METHODS[thread:] + METHODS[:thread]
+        found = [preview(Experiment(method=m, training=TRAINING)) for m in turned]
+        return sorted(cost.trainable_parameters for cost in found)
+
+    with ThreadPoolExecutor(4) as pool:
+        threads = [pool.submit(six_previews, thread) for thread in range(3)]
+        checks = pool.submit(lambda: [comparison.check() for _ in range(6)])
+        counts = [thread.result() for thread in threads]
+        checks.result()
+    assert counts[0] == counts[1] == counts[2]
+    assert nn.Linear(1, 1).weight.device.type == "cpu"
+    assert nn.Module.register_parameter is default
+    assert torch.get_default_dtype() == dtype
+    assert next(models.load_model("tiny").model.parameters()).device.type == "cpu"
