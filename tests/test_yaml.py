@@ -133,7 +133,7 @@ def choices(draw):
     chosen = draw(st.lists(known, unique=True, max_size=5))
     options = {key: draw(values_of(declared[key])) for key in chosen}
     rate = draw(st.none() | st.floats(0, exclude_min=True, allow_infinity=False))
-    targets = draw(st.none() | st.lists(words, max_size=3))
+    targets = draw(st.none() | st.lists(words, min_size=1, max_size=3))
     return MethodChoice(name=name, options=options, learning_rate=rate, target_modules=targets)
 
 

@@ -26,6 +26,7 @@ from transformers.pytorch_utils import Conv1D
 from qtha_lab.adapters.peft_bridge import AdapterConfig, AdapterLayer
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
+from qtha_lab.one_thread import ONE_THREAD
 from qtha_lab.settings import nearest
 
 
