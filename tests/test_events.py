@@ -48,13 +48,13 @@ def test_a_truncated_file_is_read_up_to_the_break_and_the_next_life_begins_its_o
     file = tmp_path / "e"
     log = EventLog(file)
     for n in range(3):
-        log.append("train", n=n)
+        log.append("count", n=n)
     os.truncate(file, file.stat().st_size - 5)
     assert numbers(read_events(file)[0]) == [0, 1]
-    EventLog(file).append("train", n=9)
+    EventLog(file).append("count", n=9)
     events = read_events(file)[0]
     assert numbers(events) == [0, 1, 9]
-    assert [e["kind"] for e in events] == ["train", "train", "broken", "train"]
+    assert [e["kind"] for e in events] == ["count", "count", "broken", "count"]
 
 
 @pytest.mark.parametrize("garbage", [b"\x00\xff\xfe\n", b"null\n", b"[1]\n", b'{"no":"kind"}\n'])
@@ -79,7 +79,7 @@ def test_the_tail_reaches_back_to_a_status(tmp_path):
     log = EventLog(tmp_path / "e")
     log.append("status", state="running", step=0)
     for n in range(200):
-        log.append("train", step=n, n=n)
+        log.append("count", step=n, n=n)
     assert read_tail(tmp_path / "e", size=1000)[0]["kind"] == "status"
     log.append("status", state="stopped", step=199)
     assert len(read_tail(tmp_path / "e", size=1000)) < 30
@@ -90,7 +90,7 @@ def test_lines_of_several_writers_never_mix(tmp_path):
 
     def write(log, n):
         for _ in range(200):
-            log.append("train", n=n, text="x" * 500)
+            log.append("count", n=n, text="x" * 500)
 
     threads = [
         threading.Thread(target=write, args=pair) for pair in zip(logs, range(4), strict=True)
@@ -105,7 +105,7 @@ def test_lines_of_several_writers_never_mix(tmp_path):
 
 def test_a_reader_beside_a_writer_sees_every_event_once(tmp_path):
     log, seen, offset = EventLog(tmp_path / "e"), [], 0
-    writer = threading.Thread(target=lambda: [log.append("train", n=n) for n in range(2000)])
+    writer = threading.Thread(target=lambda: [log.append("count", n=n) for n in range(2000)])
     writer.start()
     while writer.is_alive() or len(seen) < 2000:
         events, offset = read_events(tmp_path / "e", offset)
