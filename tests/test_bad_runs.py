@@ -109,8 +109,8 @@ def test_a_bad_run_is_told_in_a_comparison_and_the_good_one_counts(folder, damag
     make(folder)
     harm, _ = DAMAGES[damage]
     harm(make(folder, seed=1).path)
-    shown = [run for run in runs.list_runs(folder)]
-    summary = compare.summarise(Comparison(methods="lora(r=2)", seeds=[0, 1]), shown)
+    comparison = Comparison(methods="lora(r=2)", seeds=[0, 1])
+    summary = compare.summarise(comparison, runs.list_runs(folder))
     (row,) = compare.rows(summary)
     assert row["seeds"][0] in "12"
     if damage.startswith("summary.json"):
@@ -139,14 +139,10 @@ def test_the_workbench_shows_a_bad_run_in_its_history_and_opens(folder, damage):
 def test_a_renamed_run_is_known_by_its_new_name(folder, tmp_path):
     made = make(folder)
     made.path.rename(folder / "my best")
-    assert (
-        "my best" in call("figures", folder, "--out", tmp_path / "o", "--formats", "csv", "--json")
-        or True
-    )
+    call("figures", folder, "--out", tmp_path / "out", "--formats", "csv")
+    assert (tmp_path / "out" / "loss_curves.csv").exists()
     (found,) = reading.entries(reading.find_runs([folder]))
     assert (found["run_id"], found["state"], found["eval_loss"]) == ("my best", "finished", 4.1)
-    written = {path.name for path in (tmp_path / "o").iterdir()}
-    assert "loss_curves.csv" in written
 
 
 def test_a_copied_run_is_a_run_of_its_own(folder, tmp_path):
