@@ -17,7 +17,7 @@ from qtha_lab.rundir.schema import is_event
 
 DURABLE = ("status", "checkpoint", "note")
 MEASURED = ("train", "eval", "generation", "whole_base", "spectrum")
-TAIL_BYTES = 1 << 14
+TAIL_BYTES = 1 << 13
 
 
 class EventLog:
@@ -144,7 +144,7 @@ def _parse(data: bytes, offset: int):
 
 def _event(line: bytes) -> dict[str, Any] | None:
     try:
-        event = json.loads(line, parse_constant=_no_number)
+        event = _DECODER.decode(line.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
     if not is_event(event):
@@ -156,3 +156,6 @@ def _event(line: bytes) -> dict[str, Any] | None:
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number in JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
