@@ -16,6 +16,7 @@ import traceback
 from pathlib import Path
 
 from qtha_lab import paths
+from qtha_lab.errors import Refusal
 from qtha_lab.rundir import RunDir, slots
 from qtha_lab.rundir.events import EventLog, read_tail
 from qtha_lab.rundir.status import last_step
@@ -28,7 +29,7 @@ class StopRequest:
     """Whether the run was asked to stop: by the file `stop`, by SIGTERM or by Ctrl-C.
 
     Raises:
-        FileNotFoundError: When the run's directory or its log is no longer there.
+        ValueError: When the run's directory or its log is no longer there.
     """
 
     def __init__(self, run: RunDir) -> None:
@@ -42,7 +43,7 @@ class StopRequest:
     def __call__(self) -> bool:
         for file in (self.run.experiment_file, self.run.events):
             if not file.exists():
-                raise FileNotFoundError(f"{file} was moved or deleted while the run went on")
+                raise Refusal(f"{file} was moved or deleted while the run went on")
         return self.signalled or self.run.stop.exists()
 
 

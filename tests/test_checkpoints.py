@@ -64,24 +64,24 @@ def straight(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def at_seven(tmp_path_factory):
-    """The run stopped at step 7, with whole checkpoints of steps 6 and 7."""
+def halfway(tmp_path_factory):
+    """The run stopped at step 8, with whole checkpoints of steps 6 and 8."""
     files = RunDir.create(EXPERIMENT, tmp_path_factory.mktemp("stopped"))
-    assert work(files, until=6).state == "stopped"
-    assert list(checkpoints.by_step(files.checkpoints)) == [7, 6]
+    assert work(files, until=7).state == "stopped"
+    assert list(checkpoints.by_step(files.checkpoints)) == [8, 6]
     return files
 
 
 @pytest.fixture
-def stopped(at_seven, tmp_path):
+def stopped(halfway, tmp_path):
     """A copy of that run, to be damaged."""
-    path = tmp_path / "runs" / at_seven.path.name
-    shutil.copytree(at_seven.path, path)
+    path = tmp_path / "runs" / halfway.path.name
+    shutil.copytree(halfway.path, path)
     return RunDir(path)
 
 
 def newest(files):
-    return checkpoints.place(files.checkpoints, 7)
+    return checkpoints.place(files.checkpoints, 8)
 
 
 def start(files):
@@ -108,8 +108,8 @@ DAMAGES = {
 }
 
 
-def test_every_file_of_a_checkpoint_is_in_its_seal(at_seven):
-    folder = newest(at_seven)
+def test_every_file_of_a_checkpoint_is_in_its_seal(halfway):
+    folder = newest(halfway)
     listed = json.loads((folder / "complete").read_text())["files"]
     assert sorted([*listed, "complete"]) == sorted(p.name for p in folder.iterdir())
     assert sorted(FILES) == sorted([*listed, "complete"])
@@ -121,12 +121,13 @@ def test_a_damaged_checkpoint_is_named_and_the_older_one_taken(stopped, name, da
     DAMAGES[damage](newest(stopped) / name)
     begin = start(stopped)
     if (name, damage) == ("complete", "empty"):  # as version 0.2.0 left it
-        assert (begin.step, "no checksums" in begin.note) == (7, True)
+        assert (begin.step, "no checksums" in begin.note) == (8, True)
         return
     assert (begin.step, begin.checkpoint.name) == (6, "checkpoint-6")
-    assert begin.note.startswith(f"checkpoint 7 is damaged ({name}: ")
+    assert begin.note.startswith("checkpoint 8 is damaged (")
+    assert name in begin.note or (name, damage) == ("complete", "flipped")  # then any file differs
     assert begin.note.endswith("), going on from 6")
-    assert (stopped.checkpoints / "aside-1-checkpoint-7").is_dir()
+    assert (stopped.checkpoints / "aside-1-checkpoint-8").is_dir()
     assert start(stopped).note == ""  # told once, in the life that it changed
 
 
@@ -172,7 +173,7 @@ def test_files_that_can_be_read_and_do_not_belong_together_are_found(stopped, da
         (newest(stopped) / "complete").write_bytes(b"")
     begin = start(stopped)
     assert begin.step == 6
-    assert begin.note.startswith("checkpoint 7 is damaged (")
+    assert begin.note.startswith("checkpoint 8 is damaged (")
 
 
 def test_a_checkpoint_sealed_with_a_nan_in_it_is_no_good_one(stopped):
@@ -180,7 +181,7 @@ def test_a_checkpoint_sealed_with_a_nan_in_it_is_no_good_one(stopped):
     checkpoints.seal(newest(stopped))
     path, step, damaged = newest_whole(stopped.checkpoints)
     assert (path.name, step) == ("checkpoint-6", 6)
-    assert damaged == {7: f"{ADAPTER}: holds numbers that are not finite"}
+    assert damaged == {8: f"{ADAPTER}: holds numbers that are not finite"}
 
 
 def test_a_file_that_training_would_load_instead_is_no_part_of_a_checkpoint(stopped):
@@ -190,25 +191,25 @@ def test_a_file_that_training_would_load_instead_is_no_part_of_a_checkpoint(stop
 
 def test_a_lost_checkpoint_is_missed(stopped):
     shutil.rmtree(newest(stopped))
-    assert start(stopped).note == "checkpoint 7 is damaged (it is missing), going on from 6"
+    assert start(stopped).note == "checkpoint 8 is damaged (it is missing), going on from 6"
 
 
 def test_other_names_files_and_links_among_the_checkpoints_are_left_or_put_aside(stopped):
     (stopped.checkpoints / "checkpoint-abc").mkdir()
-    (stopped.checkpoints / "checkpoint-8").write_text("a file")
-    (stopped.checkpoints / "checkpoint-9").symlink_to(newest(stopped))
-    assert start(stopped).step == 7
+    (stopped.checkpoints / "checkpoint-9").write_text("a file")
+    (stopped.checkpoints / "checkpoint-10").symlink_to(newest(stopped))
+    assert start(stopped).step == 8
     names = {path.name for path in stopped.checkpoints.iterdir()}
     assert names == {
-        "checkpoint-abc", "checkpoint-6", "checkpoint-7", "aside-1-checkpoint-8", "aside-1-checkpoint-9",
+        "checkpoint-abc", "checkpoint-6", "checkpoint-8", "aside-1-checkpoint-9", "aside-1-checkpoint-10",
     }  # fmt: skip
 
 
 def test_what_a_kill_left_half_written_is_removed_without_a_word(stopped):
-    shutil.copytree(newest(stopped), checkpoints.place(stopped.checkpoints, 8))
-    (checkpoints.place(stopped.checkpoints, 8) / "complete").unlink()
+    shutil.copytree(newest(stopped), checkpoints.place(stopped.checkpoints, 9))
+    (checkpoints.place(stopped.checkpoints, 9) / "complete").unlink()
     assert start(stopped).note == ""
-    assert not checkpoints.place(stopped.checkpoints, 8).exists()
+    assert not checkpoints.place(stopped.checkpoints, 9).exists()
 
 
 def test_where_no_checkpoint_is_whole_the_run_says_so_and_loses_nothing(stopped):
@@ -218,7 +219,7 @@ def test_where_no_checkpoint_is_whole_the_run_says_so_and_loses_nothing(stopped)
         before[step] = sorted(folder.iterdir())
     with pytest.raises(ValueError, match="no checkpoint of this run is whole") as refused:
         start(stopped)
-    assert "checkpoint 7 is damaged (optimizer.pt: missing)" in str(refused.value)
+    assert "checkpoint 8 is damaged (optimizer.pt: missing)" in str(refused.value)
     assert "checkpoint 6 is damaged (optimizer.pt: missing)" in str(refused.value)
     assert f"`qtha-lab resume {stopped.path.name} --anew`" in str(refused.value)
     folders = checkpoints.by_step(stopped.checkpoints)
@@ -229,7 +230,7 @@ def test_going_on_from_the_older_one_gives_the_same_losses_and_tells_to_the_end(
     (newest(stopped) / "scheduler.pt").unlink()
     outcome = work(stopped)
     assert outcome.state == "finished"
-    assert outcome.message == ("checkpoint 7 is damaged (scheduler.pt: missing), going on from 6")
+    assert outcome.message == ("checkpoint 8 is damaged (scheduler.pt: missing), going on from 6")
     states = [e for e in read_events(stopped.events)[0] if e["kind"] == "status"]
     running = [e["message"] for e in states if e["state"] == "running"]
     assert running[-1] == outcome.message

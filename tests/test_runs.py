@@ -415,13 +415,13 @@ def test_runs_are_listed_newest_first_and_other_folders_passed_over(tmp_path):
     made = [RunDir.create(experiment(m), tmp_path).path.name for m in (LORA, QTHA)]
     (tmp_path / "something else").mkdir()
     (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "experiment.yaml").write_text("no: experiment")
+    (tmp_path / "broken" / "experiment.yaml").write_text("nothing: experiment")
     (tmp_path / "file.txt").write_text("")
     assert [run.id for run in runs.list_runs(tmp_path)] == sorted(made, reverse=True)
     broken, *whole = runs.list_runs(tmp_path, unreadable=True)
     assert [run.id for run in whole] == sorted(made, reverse=True)
     assert (broken.id, broken.status().state) == ("broken", "unreadable")
-    assert broken.status().message.startswith("unknown experiment setting 'no'")
+    assert broken.status().message.startswith("unknown experiment setting 'nothing'")
     assert runs.list_runs(tmp_path / "nowhere") == []
 
 
@@ -465,7 +465,7 @@ def test_a_full_disk_is_said_in_plain_words(tmp_path):
     from qtha_lab.rundir.files import check_room
 
     check_room(tmp_path)
-    with pytest.raises(ValueError, match="the disk of .* is full: .* make room, then resume"):
+    with pytest.raises(ValueError, match=r"the disk of .* is full: .* make room, then resume"):
         check_room(tmp_path, needed=2**80)
 
 

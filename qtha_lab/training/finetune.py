@@ -46,7 +46,8 @@ def fine_tune(
     except Interrupted:
         return Outcome("stopped", job.step, f"stopped at step {job.step} of {job.steps}")
     except (OSError, RuntimeError):  # torch tells a full disk by the positions in its file
-        check_room(run.path)
+        if run.path.exists():
+            check_room(run.path)
         raise
 
 
