@@ -180,7 +180,7 @@ class Run:
             raise Refusal(f"run {self.id} has finished all {status.steps} steps")
         if status.state == "unreadable":
             raise Refusal(f"run {self.id} cannot be read: {status.message}")
-        check_room(self.path)
+        check_room(self.path, checkpoints.room_needed(self.files.checkpoints))
         _start(self.files, anew=anew)
 
     def _signal(self, number: int) -> None:

@@ -86,6 +86,13 @@ def keep_newest(checkpoints: Path, count: int = KEEP) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def room_needed(checkpoints: Path) -> int:
+    """Bytes that the next checkpoint takes: as many as the newest one, and some for the log."""
+    folders = [path for path in by_step(checkpoints).values() if path.is_dir()]
+    files = folders[0].rglob("*") if folders else ()
+    return 2**20 + sum(path.stat().st_size for path in files if path.is_file())
+
+
 def set_aside(path: Path) -> None:
     """Give a damaged or unwanted checkpoint a name under which nobody goes on from it."""
     for number in range(1, 10**6):

@@ -45,9 +45,11 @@ def fine_tune(
         return job.work()
     except Interrupted:
         return Outcome("stopped", job.step, f"stopped at step {job.step} of {job.steps}")
-    except (OSError, RuntimeError):  # torch tells a full disk by the positions in its file
+    except (
+        Exception
+    ):  # torch tells a full disk by the positions in its file, safetensors by a number
         if run.path.exists():
-            check_room(run.path)
+            check_room(run.path, checkpoints.room_needed(run.checkpoints))
         raise
 
 
