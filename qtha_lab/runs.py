@@ -11,38 +11,22 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from qtha_lab import paths
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.rundir import RunDir, ending, read_json, slots
+from qtha_lab.rundir import RunDir, checkpoints, ending, read_mapping, slots
 from qtha_lab.rundir.events import EventLog, history, read_events, read_tail
+from qtha_lab.rundir.files import check_room
+from qtha_lab.rundir.status import RESUMABLE, SUMMARISED, Status, last_status, last_step
 from qtha_lab.settings import nearest
 
-__all__ = ["Run", "Status", "attach", "history", "launch", "list_runs"]
+__all__ = ["RESUMABLE", "Run", "Status", "attach", "history", "launch", "list_runs"]
 
-TERMINAL = ("stopped", "finished", "failed", "diverged", "dead")
-RESUMABLE = ("stopped", "failed", "dead")
-RATE_STEPS = 20
-
-
-@dataclass(frozen=True)
-class Status:
-    """Where a run is: queued, loading, running, stopping, or how it ended."""
-
-    state: str
-    step: int
-    steps: int
-    message: str = ""
-    seconds_left: float | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen unless the run is resumed."""
-        return self.state in TERMINAL
+LOG_LOST = "its events.jsonl is missing"
 
 
 class Run:
@@ -80,21 +64,42 @@ class Run:
         """Whether a worker holds the run's lock."""
         return slots.is_held(self.files.lock)
 
+    @property
+    def unreadable(self) -> str | None:
+        """Why its directory cannot be read as a run; None where it can."""
+        try:
+            self.files.experiment  # noqa: B018  read, and kept
+        except Refusal as refused:
+            return str(refused)
+        except Exception as wrong:  # whatever a broken file leads its reader to
+            return f"experiment.yaml cannot be read ({type(wrong).__name__})"
+        events = self.files.events
+        if events.is_dir() or (events.exists() and not os.access(events, os.R_OK)):
+            return "events.jsonl cannot be read"
+        return None
+
     def status(self) -> Status:
         """The state now, from the last events and from whether the worker lives."""
+        if why := self.unreadable:
+            return Status("unreadable", 0, 0, why)
         alive = self.alive  # before reading: a worker writes its end before it lets go of the lock
-        events = read_tail(self.files.events)
-        said = [event for event in events if event["kind"] == "status"]
-        state, message = (said[-1]["state"], said[-1]["message"]) if said else ("queued", "")
-        step, steps = _step(events), self.experiment.training.steps
-        if (
-            state not in TERMINAL and not alive and not self.alive
-        ):  # asked again: it may have been resumed
-            return Status("dead", step, steps, ending.last_words(self.files))
-        if state not in TERMINAL and self.files.stop.exists() and state != "stopping":
-            state, message = "stopping", "after this step"
-        left = _seconds_left(events, steps) if state == "running" else None
-        return Status(state, step, steps, message, left)
+        status = last_status(read_tail(self.files.events), self.experiment.training.steps)
+        status = status or self._status_without_events()
+        if status.ended:
+            return status
+        if not alive and not self.alive:  # asked again: it may have been resumed
+            return replace(status, state="dead", message=self._last_words(), seconds_left=None)
+        if self.files.stop.exists() and status.state != "stopping":
+            return replace(status, state="stopping", message="after this step", seconds_left=None)
+        return status
+
+    def _status_without_events(self) -> Status:
+        """Of a run whose log is lost: as its summary says, else it waits for its worker or has lost it."""
+        steps, summary = self.experiment.training.steps, self.summary() or {}
+        if (state := summary.get("state")) in SUMMARISED:
+            step = summary.get("steps")
+            return Status(state, step if isinstance(step, int) else 0, steps, LOG_LOST)
+        return Status("queued", 0, steps)
 
     def events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """The events after a byte offset, and the offset to ask with next time."""
@@ -106,7 +111,7 @@ class Run:
 
     def summary(self) -> dict[str, Any] | None:
         """What it came to, once it has finished or diverged."""
-        return read_json(self.files.summary)
+        return read_mapping(self.files.summary)
 
     def log_tail(self, lines: int = 20) -> str:
         """The last output of the worker."""
@@ -156,23 +161,26 @@ class Run:
         if not self.status().ended:
             self.files.stop.touch()
 
-    def resume(self) -> None:
-        """Go on from the last checkpoint, with the same losses as if it had never stopped.
+    def resume(self, *, anew: bool = False) -> None:
+        """Go on from the last whole checkpoint, with the same losses as if it had never stopped.
+
+        A run that diverged does so again, unless damage was the cause.
+
+        Args:
+            anew: Begin at step 0 again; checkpoints there are put aside.
 
         Raises:
-            ValueError: If the run is still going, or finished, or diverged.
+            ValueError: If the run is still going, finished or cannot be read, or its disk is full.
         """
         status = self.status()
         if not status.ended:
             raise Refusal(f"run {self.id} is {status.state}: it needs no resume")
         if status.state == "finished":
             raise Refusal(f"run {self.id} has finished all {status.steps} steps")
-        if status.state == "diverged":
-            raise Refusal(
-                f"run {self.id} diverged and would do so again at the same step: "
-                "launch a new one with a lower learning rate"
-            )
-        _start(self.files)
+        if status.state == "unreadable":
+            raise Refusal(f"run {self.id} cannot be read: {status.message}")
+        check_room(self.path, checkpoints.room_needed(self.files.checkpoints))
+        _start(self.files, anew=anew)
 
     def _signal(self, number: int) -> None:
         """Signal the worker's process group; a worker started by hand shares its group with a shell, so it alone."""
@@ -183,6 +191,9 @@ class Run:
             (os.killpg if os.getpgid(pid) == pid else os.kill)(pid, number)
         except ProcessLookupError:
             return
+
+    def _last_words(self) -> str:
+        return ending.last_words(self.files) if self.files.events.exists() else LOG_LOST
 
 
 def launch(
@@ -221,13 +232,17 @@ def attach(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
     raise Refusal(f"no run {str(run_id)!r:.80} in {folder}: {hint}")
 
 
-def list_runs(runs_dir: Path | str | None = None) -> list[Run]:
-    """All runs in a folder, newest first; other folders in it are passed over."""
+def list_runs(runs_dir: Path | str | None = None, *, unreadable: bool = False) -> list[Run]:
+    """All runs in a folder, newest first; other folders in it are passed over.
+
+    Args:
+        unreadable: List those too whose files are broken; their status says why.
+    """
     folder = Path(runs_dir) if runs_dir else paths.runs_dir()
     if not folder.is_dir():
         return []
-    found = sorted((p for p in folder.iterdir() if RunDir(p).exists), reverse=True)
-    return [Run(path) for path in found if _readable(path)]
+    listed = sorted((p for p in folder.iterdir() if RunDir(p).exists), reverse=True)
+    return [run for run in map(Run, listed) if unreadable or run.unreadable is None]
 
 
 def with_whole_paths(experiment: Experiment) -> Experiment:
@@ -241,14 +256,7 @@ def with_whole_paths(experiment: Experiment) -> Experiment:
     return experiment.replace(**changes) if changes else experiment
 
 
-def _readable(path: Path) -> bool:
-    try:
-        return bool(RunDir(path).experiment)
-    except ValueError:
-        return False
-
-
-def _start(files: RunDir) -> None:
+def _start(files: RunDir, *, anew: bool = False) -> None:
     """Start a worker that is born with the run's lock, so that no second one can come between."""
     lock = slots.hold(files.lock, patience=5)
     if lock is None:
@@ -256,6 +264,8 @@ def _start(files: RunDir) -> None:
         raise Refusal(f"run {files.path.name} already has a worker (process {pid})")
     try:
         files.stop.unlink(missing_ok=True)
+        if anew:
+            _forget_checkpoints(files)
         _tell(files, "queued", "starting")
         with files.log.open("ab") as output:
             output.write(f"{ending.BEGIN}\n".encode())
@@ -276,26 +286,15 @@ def _start(files: RunDir) -> None:
 
 def _tell(files: RunDir, state: str, message: str) -> None:
     log = EventLog(files.events)
-    log.append("status", state=state, step=_step(read_tail(files.events)), message=message)
+    log.append("status", state=state, step=last_step(read_tail(files.events)), message=message)
     log.close()
 
 
-def _step(events: list[dict[str, Any]]) -> int:
-    """The last step taken; a resumed run begins again at its checkpoint."""
-    for event in reversed(events):
-        if event["kind"] == "train" or (event["kind"] == "status" and event["state"] == "running"):
-            return event["step"]
-    return next((e["step"] for e in reversed(events) if e["kind"] == "status"), 0)
-
-
-def _seconds_left(events: list[dict[str, Any]], steps: int) -> float | None:
-    """From the pace of the last steps by the clock, evaluations included."""
-    since = [e["kind"] == "status" and e["state"] == "running" for e in events]
-    begin = len(since) - since[::-1].index(True) if True in since else 0
-    train = [event for event in events[begin:] if event["kind"] == "train"][-RATE_STEPS:]
-    if not train:
-        return None
-    left = steps - train[-1]["step"]
-    if len(train) == 1:
-        return left * train[0]["seconds"]
-    return left * (train[-1]["t"] - train[0]["t"]) / (len(train) - 1)
+def _forget_checkpoints(files: RunDir) -> None:
+    """Put all checkpoints aside, and say in the log that the newest is none."""
+    for path in checkpoints.by_step(files.checkpoints).values():
+        checkpoints.set_aside(path)
+    log = EventLog(files.events)
+    log.append("note", step=0, message="begun again at step 0, as asked")
+    log.append("checkpoint", step=0)
+    log.close()

@@ -15,18 +15,24 @@ import time
 from pathlib import Path
 
 from qtha_lab import faults, paths
+from qtha_lab.errors import Refusal
 from qtha_lab.rundir import RunDir, slots
 from qtha_lab.rundir.events import EventLog, read_tail
+from qtha_lab.rundir.status import last_step
 
 EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1, "diverged": 1}
 REFUSED = 2
 
 
 class StopRequest:
-    """Whether the run was asked to stop: by the file `stop`, by SIGTERM or by Ctrl-C."""
+    """Whether the run was asked to stop: by the file `stop`, by SIGTERM or by Ctrl-C.
 
-    def __init__(self, file: Path) -> None:
-        self.file, self.signalled = file, False
+    Raises:
+        ValueError: When the run's directory or its log is no longer there.
+    """
+
+    def __init__(self, run: RunDir) -> None:
+        self.run, self.signalled = run, False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
@@ -34,7 +40,10 @@ class StopRequest:
         self.signalled = True
 
     def __call__(self) -> bool:
-        return self.signalled or self.file.exists()
+        for file in (self.run.experiment_file, self.run.events):
+            if not file.exists():
+                raise Refusal(f"{file} was moved or deleted while the run went on")
+        return self.signalled or self.run.stop.exists()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.set_inheritable(lock, False)
     slots.sign(lock, os.getpid())
     faulthandler.enable()
-    stop = StopRequest(run.stop)
+    stop = StopRequest(run)
     log = EventLog(run.events)
     state = _work(run, log, stop)
     log.close()
@@ -84,7 +93,8 @@ def _work(run: RunDir, log: EventLog, stop: StopRequest) -> str:
 
 
 def _wait_for_slot(run: RunDir, log: EventLog, threads: int, stop: StopRequest) -> int | None:
-    queue = slots.Queue(paths.runs_dir() / ".slots", slots.n_slots(threads))
+    folder = slots.shared_folder(paths.runs_dir(), run.path.parent)
+    queue = slots.Queue(folder, slots.n_slots(threads))
     step = _last_step(run)
     log.append(
         "status", state="queued", step=step, message=f"waiting for one of {queue.slots} slots"
@@ -105,8 +115,7 @@ def _use_threads(threads: int) -> None:
 
 
 def _last_step(run: RunDir) -> int:
-    steps = [event["step"] for event in read_tail(run.events) if event["kind"] == "train"]
-    return steps[-1] if steps else 0
+    return last_step(read_tail(run.events))
 
 
 if __name__ == "__main__":

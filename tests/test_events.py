@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 from qtha_lab.rundir import slots
-from qtha_lab.rundir.events import EventLog, history, read_events, read_tail
+from qtha_lab.rundir.events import TAIL_BYTES, EventLog, history, read_events, read_tail
+from qtha_lab.rundir.status import last_status, seconds_left
+from qtha_lab.training.summary import wall_seconds
 
 
 def numbers(events):
@@ -48,13 +51,13 @@ def test_a_truncated_file_is_read_up_to_the_break_and_the_next_life_begins_its_o
     file = tmp_path / "e"
     log = EventLog(file)
     for n in range(3):
-        log.append("train", n=n)
+        log.append("count", n=n)
     os.truncate(file, file.stat().st_size - 5)
     assert numbers(read_events(file)[0]) == [0, 1]
-    EventLog(file).append("train", n=9)
+    EventLog(file).append("count", n=9)
     events = read_events(file)[0]
     assert numbers(events) == [0, 1, 9]
-    assert [e["kind"] for e in events] == ["train", "train", "broken", "train"]
+    assert [e["kind"] for e in events] == ["count", "count", "broken", "count"]
 
 
 @pytest.mark.parametrize("garbage", [b"\x00\xff\xfe\n", b"null\n", b"[1]\n", b'{"no":"kind"}\n'])
@@ -76,13 +79,50 @@ def test_a_missing_file_has_no_events(tmp_path):
 
 
 def test_the_tail_reaches_back_to_a_status(tmp_path):
-    log = EventLog(tmp_path / "e")
-    log.append("status", state="running", step=0)
-    for n in range(200):
-        log.append("train", step=n, n=n)
+    lines = ['{"kind": "status", "state": "running", "step": 0}']  # as version 0.2.0 wrote them
+    lines += [json.dumps({"kind": "train", "step": step, "loss": 4.0}) for step in range(200)]
+    (tmp_path / "e").write_text("\n".join(lines) + "\n")
     assert read_tail(tmp_path / "e", size=1000)[0]["kind"] == "status"
-    log.append("status", state="stopped", step=199)
+    EventLog(tmp_path / "e").append("status", state="stopped", step=199)
     assert len(read_tail(tmp_path / "e", size=1000)) < 30
+
+
+@pytest.mark.parametrize("steps", [100, 1_000, 10_000])
+def test_the_last_of_a_log_tells_the_state_at_any_length(tmp_path, steps):
+    log = EventLog(tmp_path / "e")
+    log.append("status", state="running", step=0, message="going on from 25")
+    for step in range(1, steps + 1):
+        log.append("train", step=step, loss=4.0, learning_rate=0.01, grad_norm=1.0, seconds=0.1)
+    tail = read_tail(tmp_path / "e")
+    assert sum(len(json.dumps(event)) for event in tail) <= TAIL_BYTES
+    status = last_status(tail, steps)
+    assert (status.state, status.step) == ("running", steps)
+    assert status.message == "going on from 25"
+    kept = history(read_events(tmp_path / "e")[0])
+    assert [e["step"] for e in kept if e["kind"] == "train"] == list(range(1, steps + 1))
+
+
+def test_a_clock_set_back_changes_no_duration(tmp_path, monkeypatch):
+    log = EventLog(tmp_path / "e")
+    log.append("status", state="loading", step=0)
+    monkeypatch.setattr(time, "time", lambda now=time.time: now() - 3600)
+    log.append("train", step=1, loss=4.0, seconds=0.1)
+    log.append("train", step=2, loss=4.0, seconds=0.1)
+    events = read_events(tmp_path / "e")[0]
+    assert [e["t"] for e in events] == sorted(e["t"] for e in events)
+    assert wall_seconds(events) >= 0
+    assert seconds_left(events, 10) >= 0
+
+
+def test_time_between_two_lives_and_in_the_queue_is_no_time_at_work():
+    def at(t, kind, **fields):
+        return {"t": t, "kind": kind, "step": 0, **fields}
+
+    first = [at(0, "status", state="queued"), at(10, "status", state="loading"), at(15, "train")]
+    second = [at(900, "status", state="queued"), at(950, "status", state="loading")]
+    assert wall_seconds([*first, *second, at(957, "train")]) == 5 + 7
+    behind = [at(20, "status", state="queued"), at(4, "status", state="loading"), at(6, "train")]
+    assert wall_seconds([*first, *behind]) == 5 + 2
 
 
 def test_lines_of_several_writers_never_mix(tmp_path):
@@ -90,7 +130,7 @@ def test_lines_of_several_writers_never_mix(tmp_path):
 
     def write(log, n):
         for _ in range(200):
-            log.append("train", n=n, text="x" * 500)
+            log.append("count", n=n, text="x" * 500)
 
     threads = [
         threading.Thread(target=write, args=pair) for pair in zip(logs, range(4), strict=True)
@@ -105,7 +145,7 @@ def test_lines_of_several_writers_never_mix(tmp_path):
 
 def test_a_reader_beside_a_writer_sees_every_event_once(tmp_path):
     log, seen, offset = EventLog(tmp_path / "e"), [], 0
-    writer = threading.Thread(target=lambda: [log.append("train", n=n) for n in range(2000)])
+    writer = threading.Thread(target=lambda: [log.append("count", n=n) for n in range(2000)])
     writer.start()
     while writer.is_alive() or len(seen) < 2000:
         events, offset = read_events(tmp_path / "e", offset)
@@ -201,6 +241,23 @@ def test_a_dead_ticket_holds_nobody_up_and_giving_up_works(tmp_path):
     assert queue.wait(mine, give_up=lambda: True) is None
     os.close(slot)
     os.close(fd)
+
+
+def test_a_ticket_drawn_after_the_clock_was_set_back_waits_its_turn(tmp_path, monkeypatch):
+    queue = slots.Queue(tmp_path, slots=1)
+    first, one = queue.ticket("b")
+    monkeypatch.setattr(time, "time_ns", lambda: 5)
+    second, two = queue.ticket("a")
+    assert sorted([first, second]) == [first, second]
+    os.close(one)
+    os.close(two)
+
+
+def test_runs_beside_a_runs_folder_that_cannot_be_written_to_queue_where_they_lie(tmp_path):
+    (tmp_path / "file").write_text("")
+    unwritable = tmp_path / "file" / "runs"
+    assert slots.shared_folder(unwritable, tmp_path / "out") == tmp_path / "out" / ".slots"
+    assert slots.shared_folder(tmp_path, tmp_path / "out") == tmp_path / ".slots"
 
 
 def test_slots_and_threads_share_the_cores(monkeypatch):

@@ -1,5 +1,6 @@
 """Real workers on the bundled model, really stopped and really killed."""
 
+import calendar
 import itertools
 import json
 import os
@@ -267,12 +268,10 @@ def test_a_finished_run_has_nothing_to_resume(straight):
 def test_a_loss_or_gradient_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint(
     folder,
 ):
-    # warm-up over 4 of 8 steps: step 1 at rate 0, step 2 at 2.5e29: the weights overflow in step 3
-    method = "lora(learning_rate=1e30)"
-    run = runs.launch(
-        experiment(method, steps=8, warmup_fraction=0.5, checkpoint_every=1, max_grad_norm=0),
-        folder,
-    )
+    # warm-up over 4 of 8 steps: step 1 at rate 0, step 2 at 2.5e29, times alpha / r > 1e14: past float32
+    method = "lora(lora_alpha=1000000000000000,learning_rate=1e30)"
+    changes = {"steps": 8, "warmup_fraction": 0.5, "checkpoint_every": 1, "max_grad_norm": 0}
+    run = runs.launch(experiment(method, spectrum_every=0, **changes), folder)
     status = run.wait(PATIENCE)
     assert status.state == "diverged", run.log_tail()
     assert "is nan at step 3; checkpoint 1 is the last good one" in status.message
@@ -281,8 +280,10 @@ def test_a_loss_or_gradient_that_is_no_number_ends_the_run_and_keeps_the_last_go
     assert [None in event.values() for event in train] == [False, False, True]
     assert "NaN" not in run.files.events.read_text() + run.files.summary.read_text()
     assert run.summary()["state"] == "diverged"
-    with pytest.raises(ValueError, match="lower learning rate"):
-        run.resume()
+    run.resume()
+    again = run.wait(PATIENCE)
+    assert (again.state, again.message) == ("diverged", status.message)
+    assert not [event for event in run.events()[0] if event["kind"] == "note"]
 
 
 @pytest.mark.slow
@@ -442,9 +443,13 @@ def test_runs_are_listed_newest_first_and_other_folders_passed_over(tmp_path):
     made = [RunDir.create(experiment(m), tmp_path).path.name for m in (LORA, QTHA)]
     (tmp_path / "something else").mkdir()
     (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "experiment.yaml").write_text("no: experiment")
+    (tmp_path / "broken" / "experiment.yaml").write_text("nothing: experiment")
     (tmp_path / "file.txt").write_text("")
     assert [run.id for run in runs.list_runs(tmp_path)] == sorted(made, reverse=True)
+    broken, *whole = runs.list_runs(tmp_path, unreadable=True)
+    assert [run.id for run in whole] == sorted(made, reverse=True)
+    assert (broken.id, broken.status().state) == ("broken", "unreadable")
+    assert broken.status().message.startswith("unknown experiment setting 'nothing'")
     assert runs.list_runs(tmp_path / "nowhere") == []
 
 
@@ -470,6 +475,34 @@ def test_a_run_id_reads_as_what_it_is():
     date, clock, model, task, method, seed, tag = run_id(described).split("-")
     assert (len(date), len(clock), len(tag)) == (8, 6, 4)
     assert (model, task, method, seed) == ("My_Model", "my", "qtha", "s3")
+
+
+def test_a_run_id_is_in_utc_so_that_it_sorts_by_time(monkeypatch):
+    from qtha_lab.rundir.files import run_id
+
+    before = time.time()
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    made = calendar.timegm(time.strptime(run_id(Experiment())[:15], "%Y%m%d-%H%M%S"))
+    monkeypatch.undo()
+    time.tzset()
+    assert int(before) <= made <= time.time()
+
+
+def test_a_full_disk_is_said_in_plain_words(tmp_path):
+    from qtha_lab.rundir.files import check_room
+
+    check_room(tmp_path)
+    with pytest.raises(ValueError, match=r"the disk of .* is full: .* make room, then resume"):
+        check_room(tmp_path, needed=2**80)
+
+
+def test_a_run_beside_a_runs_folder_that_cannot_be_written_to_takes_a_slot(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path / "file" / "runs"))
+    run = runs.launch(Experiment(model="tinny"), tmp_path / "out", check=False)
+    assert run.wait(PATIENCE).message.startswith("unknown model 'tinny'")  # past the queue
+    assert (tmp_path / "out" / ".slots" / "queue").is_dir()
 
 
 def test_a_directory_that_is_no_run_is_refused_by_the_worker(tmp_path):

@@ -6,6 +6,7 @@ Reads run directories and starts nothing.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from qtha_lab.experiment import Comparison, Experiment
 
@@ -22,8 +23,7 @@ class Group:
     @property
     def title(self) -> str:
         """When, what and with which methods: `2026-11-24 15:30 · tiny/qa · lora, qtha · 2 runs`."""
-        first = min(run.id for run in self.runs)
-        when = f"{first[:4]}-{first[4:6]}-{first[6:8]} {first[9:11]}:{first[11:13]}"
+        when = local_time(min(run.id for run in self.runs))
         described = self.comparison
         methods = ", ".join(method.label for method in described.methods)
         count = f"{len(self.runs)} run{'s' if len(self.runs) > 1 else ''}"
@@ -41,6 +41,26 @@ class Group:
         )
 
 
+def local_time(run_id: str) -> str:
+    """When a run was made, on the clock of this place; the id itself where a person chose another.
+
+    Example:
+        >>> local_time("my favourite")
+        'my favourite'
+    """
+    try:
+        made = datetime.strptime(run_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return run_id
+    return made.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def unreadable(runs: Iterable) -> list[tuple[str, str]]:
+    """A line for each run that cannot be read, and the whole reason."""
+    reasons = [(run.id, why) for run in runs if (why := run.unreadable)]
+    return [(f"{run_id} · unreadable", f"{run_id}: unreadable: {why}") for run_id, why in reasons]
+
+
 def groups(runs: Iterable) -> list[Group]:
     """Runs with one name, model, task and training; a method and seed done again begins a new group.
 
@@ -50,6 +70,8 @@ def groups(runs: Iterable) -> list[Group]:
     found: list[dict] = []
     still_open: dict[str, dict] = {}
     for run in runs:
+        if run.unreadable:
+            continue
         experiment = run.experiment
         shared = json.dumps(experiment.model_dump(exclude={"method", "seed"}), sort_keys=True)
         key = (experiment.seed, experiment.method.meaning)

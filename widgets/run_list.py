@@ -13,7 +13,9 @@ from qtha_lab.cli.output import duration
 from qtha_lab.figures.theme import method_style
 from widgets import look
 
-BARS = {"finished": "success", "failed": "danger", "diverged": "danger", "dead": "danger"}
+BARS = dict.fromkeys(("failed", "diverged", "dead", "unreadable"), "danger") | {
+    "finished": "success"
+}
 
 
 class RunRow:

@@ -16,7 +16,7 @@ from qtha_lab.preview import preview
 from widgets import look
 from widgets.loop import Background, in_thread
 from widgets.overview import Overview
-from widgets.past import Group, groups
+from widgets.past import Group, groups, unreadable
 from widgets.setup import Setup
 from widgets.watch import Watch
 
@@ -89,23 +89,31 @@ class Workbench:
 
     def _found(self, attach: Iterable | object) -> Group | None:
         """The runs asked for, or the latest comparison."""
-        self.past = groups(runs_.list_runs())
+        self._sort_past(runs_.list_runs(unreadable=True))
         if attach is LATEST:
             return self.past[0] if self.past else None
         asked = [runs_.attach(one) if isinstance(one, str) else one for one in attach]
-        return Group(tuple(asked)) if asked else None
+        readable = tuple(run for run in asked if run.unreadable is None)
+        return Group(readable) if readable else None
 
     async def _list_past(self) -> None:
-        self.past = groups(await asyncio.to_thread(runs_.list_runs))
+        self._sort_past(await asyncio.to_thread(runs_.list_runs, unreadable=True))
         self.pick.options = self._choices()
 
+    def _sort_past(self, listed: Iterable) -> None:
+        self.past, self.unreadable = groups(listed), unreadable(listed)
+
     def _choices(self) -> list[tuple[str, object]]:
-        return [("show earlier runs …", ""), *((group.title, group) for group in self.past)]
+        whole = [(group.title, group) for group in self.past]
+        return [("show earlier runs …", ""), *whole, *self.unreadable]
 
     def _picked(self, change) -> None:
         if isinstance(change["new"], Group):
             self.watch.show(change["new"].runs)
             self.say(f"Showing the runs of {change['new'].title}.")
+            self.pick.value = ""
+        elif change["new"]:
+            self.say(change["new"])
             self.pick.value = ""
 
     def _laid_out(self) -> ipw.Widget:

@@ -43,11 +43,19 @@ def figures(
         raise Refusal(f"formats must be of {', '.join(FORMATS)}, not {', '.join(unknown)}")
     Look(theme, target)
     found = reading.find_runs(places)
+    for run_id, why in (left_out := reading.left_out(places)).items():
+        print(f"left out: {run_id}: unreadable: {why}", file=sys.stderr)
     origin = Origin(runs=[run.id for run in found], commits=reading.commits(found))
     drawn = list(figure_set(found))
     written, said = export_all(drawn, out, asked, target=target, theme=theme, origin=origin)
     if json:
-        print_json({"files": [str(path) for path in written], "pictures_missing": said or None})
+        print_json(
+            {
+                "files": [str(path) for path in written],
+                "pictures_missing": said or None,
+                "left_out": left_out,
+            }
+        )
         return
     for figure in drawn:
         print(f"{figure.name}: {figure.alt}")
@@ -66,9 +74,11 @@ def figure_set(found: list) -> Iterator[Any]:
     from qtha_lab.figures.seeds import seed_spread
 
     entries = reading.entries(found)
-    events = {run.id: run.history() for run in found}
-    labels = {entry["run_id"]: (entry["label"], entry["seed"]) for entry in entries}
-    yield loss_curves(one for run in found for one in from_events(*labels[run.id], events[run.id]))
+    events = {run.path: run.history() for run in found}
+    labels = {
+        run.path: (entry["label"], entry["seed"]) for run, entry in zip(found, entries, strict=True)
+    }
+    yield loss_curves(one for path in events for one in from_events(*labels[path], events[path]))
     whole = [entry for entry in entries if entry["state"] == "finished"]
     ends: dict[str, list[float]] = {}
     for entry in whole:
@@ -82,7 +92,7 @@ def figure_set(found: list) -> Iterator[Any]:
     if rows := compare.rows({"runs": entries}):
         yield results_table(rows)
     yield from circuits({entry["label"]: run for run, entry in zip(found, entries, strict=True)})
-    yield from update_spectra({run.id: reading.spectra(events[run.id]) for run in found}, labels)
+    yield from update_spectra({path: reading.spectra(events[path]) for path in events}, labels)
 
 
 def circuits(by_label: dict[str, Any]) -> Iterator[Any]:
@@ -117,16 +127,16 @@ def circuits_of(experiment: Any) -> list[Any]:
     return list(adapters.circuits_of(empty, config))
 
 
-def update_spectra(by_run: dict[str, dict], labels: dict[str, tuple[str, int]]) -> Iterator[Any]:
+def update_spectra(by_run: dict[Path, dict], labels: dict[Path, tuple[str, int]]) -> Iterator[Any]:
     """Of each label's first recorded run: one layer over training; of all labels: that layer's end, and ranks."""
     from qtha_lab.figures.bond_history import bond_history
     from qtha_lab.figures.rank_views import rank_by_layer
     from qtha_lab.figures.spectra import singular_values, spectrum_over_training
 
     first: dict[str, dict] = {}
-    for run_id, recorded in by_run.items():
+    for path, recorded in by_run.items():
         if recorded:
-            first.setdefault(labels[run_id][0], recorded)
+            first.setdefault(labels[path][0], recorded)
     if not first:
         return
     layer = _most_changed(first)

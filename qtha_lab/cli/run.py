@@ -11,6 +11,7 @@ from qtha_lab.cli import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import duration, print_json, print_table, progress
 from qtha_lab.experiment import Experiment, Training
+from qtha_lab.rundir.status import SUMMARISED
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Detach = Annotated[bool, typer.Option(help="Return at once; the run goes on by itself.")]
@@ -39,12 +40,17 @@ def run(
 
 
 @app.command()
-def resume(run_id: RunId, detach: Detach = False, json: Json = False) -> None:
-    """Go on with a stopped, failed or dead run from its last checkpoint."""
+def resume(
+    run_id: RunId,
+    anew: Annotated[bool, typer.Option("--anew", help="Begin at step 0 again.")] = False,
+    detach: Detach = False,
+    json: Json = False,
+) -> None:
+    """Go on with a run that ended early from its last whole checkpoint, or begin it again."""
     from qtha_lab import runs
 
     found = runs.attach(run_id)
-    found.resume()
+    found.resume(anew=anew)
     _show(found, detach=detach, json=json)
 
 
@@ -66,11 +72,12 @@ def list_(
     """List the runs, newest first, or look at one."""
     from qtha_lab import runs
 
-    found = [runs.attach(run_id)] if run_id else runs.list_runs()
+    found = [runs.attach(run_id)] if run_id else runs.list_runs(unreadable=True)
     if json:
         print_json([_entry(r) for r in found])
     elif run_id:
         _print_state(found[0])
+        _print_broken_lines(found[0])
         print(found[0].log_tail())
     else:
         rows = [
@@ -135,8 +142,17 @@ def follow(run) -> None:
         bars.update(bar, completed=status.step, said=status.state)
 
 
+def _print_broken_lines(run) -> None:
+    """How many lines of the log are no events, where there are any."""
+    broken = sum(event["kind"] == "broken" for event in run.events()[0])
+    if broken:
+        lines = "1 line" if broken == 1 else f"{broken} lines"
+        print(f"{lines} of events.jsonl cannot be read and are passed over")
+
+
 def _print_state(run) -> None:
-    status, summary = run.status(), run.summary() or {}
+    status = run.status()
+    summary = (run.summary() or {}) if status.state in SUMMARISED else {}
     print(
         f"{run.id}: {status.state} at step {status.step} of {status.steps}. {status.message}".strip()
     )
@@ -156,7 +172,7 @@ def _print_state(run) -> None:
     rows = [
         (name.replace("_", " "), f"{value:,}" if isinstance(value, int) else f"{value:.4g}")
         for name in shown
-        if (value := summary.get(name)) is not None
+        if isinstance(value := summary.get(name), int | float)
     ]
     if rows:
         print_table([("measure", "value"), *rows])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab import runs
+from qtha_lab.compare.entries import entry
 from qtha_lab.compare.findings import notes
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
@@ -47,7 +48,8 @@ def run(
         raise Refusal(f"another process runs a comparison in {out}")
     try:
         write_whole(out / "comparison.yaml", comparison.to_yaml())
-        started = [_start(e, out / "runs") for e in comparison.experiments()]
+        known = runs.list_runs(out / "runs")
+        started = [_start(e, out / "runs", known) for e in comparison.experiments()]
         return _follow(comparison, started, out, on_progress or (lambda run, status: None))
     finally:
         os.close(lock)
@@ -55,15 +57,15 @@ def run(
 
 def summarise(comparison: Comparison, started: list[Run]) -> dict[str, Any]:
     """The summary of the runs that have ended so far."""
-    entries = [_entry(one, status) for one in started if (status := one.status()).ended]
+    entries = [entry(one, status) for one in started if (status := one.status()).ended]
     described = comparison.model_dump()
     return {"comparison": described, "runs": entries, "notes": notes(entries, len(started))}
 
 
-def _start(experiment: Experiment, folder: Path) -> Run:
+def _start(experiment: Experiment, folder: Path, known: list[Run]) -> Run:
     """The run of an experiment in a folder: as it is, resumed, or new."""
     wanted = _what_counts(experiment)
-    same = [one for one in runs.list_runs(folder) if _what_counts(one.experiment) == wanted]
+    same = [one for one in known if _what_counts(one.experiment) == wanted]
     for found in same:
         state = found.status().state
         if state in ("stopped", "dead"):
@@ -101,18 +103,3 @@ def _follow(
             one.stop()
         write_json(out / "summary.json", summarise(comparison, started))
         raise
-
-
-def _entry(one: Run, status: Status) -> dict[str, Any]:
-    """What a run came to; for one without a summary, what it was and why it ended."""
-    experiment = one.experiment
-    plain = {
-        "run_id": one.id,
-        "model": experiment.model,
-        "task": experiment.task,
-        "method": experiment.method.name,
-        "label": experiment.method.label,
-        "seed": experiment.seed,
-    }
-    entry = (one.summary() or {}) if status.state in ("finished", "diverged") else {}
-    return plain | entry | {"state": status.state, "message": status.message}

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from qtha_lab import runs
+from qtha_lab.compare.entries import entry as entry_of
 from qtha_lab.errors import Refusal
-from qtha_lab.rundir import RunDir, read_json
+from qtha_lab.rundir import RunDir, read_mapping
 from qtha_lab.runs import Run
 
 
@@ -32,6 +33,13 @@ def find_runs(places: Iterable[str | Path]) -> list[Run]:
     return list(found.values())
 
 
+def left_out(places: Iterable[str | Path]) -> dict[str, str]:
+    """The runs in these places that cannot be read, by id, each with the reason."""
+    folders = [folder for place in places for folder in (Path(place), Path(place) / "runs")]
+    listed = [run for folder in folders for run in runs.list_runs(folder, unreadable=True)]
+    return {run.id: why for run in listed if (why := run.unreadable)}
+
+
 def _one(place: str | Path) -> Run:
     if Path(place).is_dir() and not RunDir(Path(place)).exists:
         raise Refusal(
@@ -42,25 +50,17 @@ def _one(place: str | Path) -> Run:
 
 def entries(found: Iterable[Run]) -> list[dict[str, Any]]:
     """One entry a run as in a comparison's `summary.json`, with memory and size in MiB and KiB too."""
-    return [_with_units(_entry(run)) for run in found]
+    return [_with_units(entry_of(run, run.status())) for run in found]
 
 
-def _entry(run: Run) -> dict[str, Any]:
-    experiment, status = run.experiment, run.status()
-    plain = {"run_id": run.id, "model": experiment.model, "task": experiment.task, "seed": experiment.seed,
-             "method": experiment.method.name, "label": experiment.method.label}  # fmt: skip
-    done = (run.summary() or {}) if status.state in ("finished", "diverged") else {}
-    return plain | done | {"state": status.state, "message": status.message}
-
-
-def _with_units(entry: dict[str, Any]) -> dict[str, Any]:
+def _with_units(plain: dict[str, Any]) -> dict[str, Any]:
     for name, source, unit in (
         ("peak_memory_mib", "peak_memory_bytes", 2**20),
         ("adapter_kib", "adapter_bytes", 2**10),
     ):
-        if entry.get(source) is not None:
-            entry[name] = entry[source] / unit
-    return entry
+        if plain.get(source) is not None:
+            plain[name] = plain[source] / unit
+    return plain
 
 
 def points(found: list[dict[str, Any]], cost: str, quality: str) -> list[dict[str, Any]]:
@@ -144,7 +144,8 @@ def commits(found: Iterable[Run]) -> list[str]:
     """The commits that the runs were made at, each once; marked where tracked files differed from it."""
     told = []
     for run in found:
-        git = (read_json(run.files.environment) or {}).get("git") or {}
-        if git.get("commit"):
-            told.append(git["commit"] + (" with changes" if git.get("dirty") else ""))
+        git = (read_mapping(run.files.environment) or {}).get("git")
+        commit = git.get("commit") if isinstance(git, dict) else None
+        if isinstance(commit, str):
+            told.append(commit + (" with changes" if git.get("dirty") else ""))
     return list(dict.fromkeys(told))

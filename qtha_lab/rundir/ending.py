@@ -12,7 +12,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from qtha_lab.rundir.files import RunDir, read_json, write_json
+from qtha_lab.rundir.files import RunDir, read_mapping, write_json
 
 BEGIN = "-- worker starts --"
 FATAL = "Fatal Python error"
@@ -57,7 +57,7 @@ def last_words(files: RunDir) -> str:
 
 def _signal(files: RunDir) -> signal.Signals | None:
     """The signal that ended the last worker, the one whose number is in the lock file, if that is known."""
-    end = read_json(files.path / "exit.json")
+    end = read_mapping(files.path / "exit.json")
     try:
         if end["pid"] == int(files.lock.read_text()) and end["code"] < 0:
             return signal.Signals(-end["code"])

@@ -13,33 +13,51 @@ import time
 from pathlib import Path
 from typing import Any
 
-DURABLE = ("status", "checkpoint")
+from qtha_lab.rundir.schema import is_event
+
+DURABLE = ("status", "checkpoint", "note")
 MEASURED = ("train", "eval", "generation", "whole_base", "spectrum")
-TAIL_BYTES = 1 << 16
+TAIL_BYTES = 1 << 13
 
 
 class EventLog:
     """Appends events, each with one write call, so that a reader never sees two lines mixed.
 
-    An instance opened on a file that ends in half a line begins a line of its own.
+    An instance opened on a file that ends in half a line begins a line of its own. The time of an event
+    is the clock's at the opening plus what a steady clock counted since, so that a clock set back or
+    forward changes no duration. The last status is repeated now and then, so that the end of a log of
+    any length tells the state.
     """
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._offset = time.time() - time.monotonic()
+        self._status: dict[str, Any] = {}
+        self._since_status = 0
         size = os.fstat(self._fd).st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
             os.write(self._fd, b"\n")
 
     def append(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """Write one event; status and checkpoint events reach the disk before this returns."""
-        event = finite({"t": time.time(), "kind": kind, **fields})
-        line = json.dumps(event, ensure_ascii=False, allow_nan=False)
-        data = line.encode("utf-8", errors="replace") + b"\n"
-        while data:  # a pipe or a full disk may take a part; a plain file takes all at once
-            data = data[os.write(self._fd, data) :]
+        """Write one event; what must survive a crash reaches the disk before this returns."""
+        event = finite({"t": self._offset + time.monotonic(), "kind": kind, **fields})
+        self._write(event)
+        if kind == "status":
+            self._status, self._since_status = fields, 0
+        elif self._status and self._since_status > TAIL_BYTES // 2:
+            repeated = self._status | {"step": fields.get("step", self._status.get("step", 0))}
+            self._since_status = 0
+            self._write({"t": event["t"], "kind": "status", **repeated, "again": True})
         if kind in DURABLE:
             os.fsync(self._fd)
         return event
+
+    def _write(self, event: dict[str, Any]) -> None:
+        line = json.dumps(event, ensure_ascii=False, allow_nan=False)
+        data = line.encode("utf-8", errors="replace") + b"\n"
+        self._since_status += len(data)
+        while data:  # a pipe or a full disk may take a part; a plain file takes all at once
+            data = data[os.write(self._fd, data) :]
 
     def close(self) -> None:
         os.close(self._fd)
@@ -67,7 +85,7 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]
                 offset = 0
             file.seek(offset)
             data = file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):
         return [], 0
     complete = data[: data.rfind(b"\n") + 1]
     return list(_parse(complete, offset)), offset + len(complete)
@@ -79,10 +97,10 @@ def read_tail(path: Path, size: int = TAIL_BYTES) -> list[dict[str, Any]]:
         length = path.stat().st_size
     except FileNotFoundError:
         return []
-    if length <= size:
-        return read_events(path)[0]
-    events = [e for e in read_events(path, length - size)[0][1:] if e["kind"] != "broken"]
-    if any(event["kind"] == "status" for event in events):
+    whole = length <= size
+    events = read_events(path, 0 if whole else length - size)[0]
+    events = [e for e in events[0 if whole else 1 :] if e["kind"] != "broken"]
+    if whole or any(event["kind"] == "status" for event in events):
         return events
     return read_tail(path, size * 4)
 
@@ -126,7 +144,18 @@ def _parse(data: bytes, offset: int):
 
 def _event(line: bytes) -> dict[str, Any] | None:
     try:
-        event = json.loads(line)
-    except ValueError:
+        event = _DECODER.decode(line.decode("utf-8"))
+    except (ValueError, RecursionError):
         return None
-    return event if isinstance(event, dict) and isinstance(event.get("kind"), str) else None
+    if not is_event(event):
+        return None
+    if event["kind"] == "status":
+        event.setdefault("message", "")
+    return event
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number)

@@ -9,12 +9,14 @@ import json
 import os
 import re
 import secrets
+import shutil
 import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir.events import finite
 
@@ -65,10 +67,10 @@ class RunDir:
 
 
 def run_id(experiment: Experiment) -> str:
-    """A readable, sortable name such as `20261124-153012-tiny-qa-qtha-s0-1a2b`."""
+    """A readable name such as `20261124-153012-tiny-qa-qtha-s0-1a2b`; in UTC, so that it sorts by time."""
     named = (experiment.model, experiment.task, experiment.method.name)
-    parts = [time.strftime("%Y%m%d-%H%M%S"), *map(_slug, named), f"s{experiment.seed}"]
-    return "-".join([*parts, secrets.token_hex(2)])
+    clock = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    return "-".join([clock, *map(_slug, named), f"s{experiment.seed}", secrets.token_hex(2)])
 
 
 def _slug(name: str) -> str:
@@ -78,7 +80,9 @@ def _slug(name: str) -> str:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader or a crash sees the old text or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(
+        f".{path.name}.new"
+    )  # one name: what a kill leaves, the next one takes
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -92,9 +96,40 @@ def write_json(path: Path, value: Any) -> None:
     write_whole(path, text + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """The value in a JSON file; None where it is missing or broken."""
+def read_mapping(path: Path) -> dict[str, Any] | None:
+    """The mapping in a JSON file; None where it is missing, broken or no mapping."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
+    return value if isinstance(value, dict) else None
+
+
+def check_room(folder: Path, needed: int = 2**20) -> None:
+    """Refuse a folder whose disk is full.
+
+    Raises:
+        ValueError: With the folder, and how much there is and should be.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise Refusal(
+            f"the disk of {folder} is full: {free / 2**20:.1f} MiB are free, {needed / 2**20:.1f} MiB "
+            "are needed; make room, then resume the run"
+        )
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or a folder's list of names is on the disk."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_tree(folder: Path) -> None:
+    """Wait until a folder and all that lies in it is on the disk."""
+    for path in folder.rglob("*"):
+        sync(path)
+    sync(folder)

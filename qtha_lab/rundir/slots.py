@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -90,11 +91,22 @@ def n_slots(threads: int | None = None) -> int:
     return max(1, n_cores() // threads) if threads else min(2, n_cores())
 
 
+def shared_folder(runs_dir: Path, beside: Path) -> Path:
+    """Where runs queue: in the runs folder; where that cannot be written to, beside the run itself."""
+    folder = runs_dir / ".slots"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return beside / ".slots"
+
+
 class Queue:
     """Where runs wait for one of the slots, first come, first served.
 
-    A ticket is a file named by its time whose lock is held while its owner waits; the ticket of a
-    dead owner is free and ignored.
+    A ticket is a file named by its time, or later than any before it, whose lock is held while its
+    owner waits; the ticket of a dead owner is free and ignored.
     """
 
     def __init__(self, folder: Path, slots: int) -> None:
@@ -102,8 +114,10 @@ class Queue:
 
     def ticket(self, name: str) -> tuple[Path, int]:
         """Join the queue; the file appears there locked, or another waiter would take it for dead."""
-        path = self.folder / "queue" / f"{time.time_ns():020d}-{name}"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        queue = self.folder / "queue"
+        queue.mkdir(parents=True, exist_ok=True)
+        before = [int(other.name.split("-")[0]) for other in queue.iterdir()]
+        path = queue / f"{max([time.time_ns(), *(n + 1 for n in before)]):020d}-{name}"
         making = self.folder / f"{path.name}.new"
         fd = hold(making)
         making.rename(path)

@@ -6,7 +6,6 @@ repeats an uninterrupted one bit for bit on CPU. Base weights are never written.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,20 +15,16 @@ from transformers import PrinterCallback, Trainer, set_seed
 
 from qtha_lab import adapters, models, tasks
 from qtha_lab.experiment.refusals import HEADS, load_rows, peft_config
-from qtha_lab.rundir import RunDir, write_json
+from qtha_lab.rundir import RunDir, checkpoints, read_mapping, write_json
 from qtha_lab.rundir.events import EventLog, history, read_events
+from qtha_lab.rundir.files import check_room, sync, sync_tree
 from qtha_lab.sharing import write_card
 from qtha_lab.training import environment, evaluation, metrics
 from qtha_lab.training.evaluation import Interrupted
+from qtha_lab.training.resuming import find_start, newest_whole
 from qtha_lab.training.spectra import RecordSpectra
 from qtha_lab.training.summary import ANSWERS, SCORES, summarise
-from qtha_lab.training.trainer import (
-    Watch,
-    last_checkpoint,
-    remove,
-    remove_broken,
-    training_arguments,
-)
+from qtha_lab.training.trainer import Watch, training_arguments
 
 
 class Outcome(NamedTuple):
@@ -45,12 +40,17 @@ def fine_tune(
 ) -> Outcome:
     """Work on a run from where it is until it ends or is asked to stop."""
     torch.set_num_threads(threads)
-    remove_broken(run.checkpoints)
     job = _Job(run, log, stop_requested, threads)
     try:
         return job.work()
     except Interrupted:
         return Outcome("stopped", job.step, f"stopped at step {job.step} of {job.steps}")
+    except (
+        Exception
+    ):  # torch tells a full disk by the positions in its file, safetensors by a number
+        if run.path.exists():
+            check_room(run.path, checkpoints.room_needed(run.checkpoints))
+        raise
 
 
 class _Job:
@@ -61,7 +61,7 @@ class _Job:
         self.experiment = run.experiment
         self.training = self.experiment.training
         self.steps = self.training.steps
-        self.checkpoint, self.step = last_checkpoint(run.checkpoints)
+        self.checkpoint, self.step, self.note = find_start(run, log)
         self.past = history(read_events(run.events)[0])
 
     def work(self) -> Outcome:
@@ -78,7 +78,8 @@ class _Job:
         self.save_adapter()
         self.write_summary("finished")
         self.write_card()
-        return Outcome("finished", self.step)
+        sync_tree(self.run.adapter)
+        return Outcome("finished", self.step, "; ".join(self.notes()))
 
     # ---- load ----
 
@@ -170,7 +171,7 @@ class _Job:
         )
         trainer.remove_callback(PrinterCallback)
         watch.trainer = trainer
-        self.tell("running")
+        self.tell("running", self.note)
         if self.step < self.steps:
             try:
                 trainer.train(resume_from_checkpoint=self.checkpoint and str(self.checkpoint))
@@ -195,9 +196,11 @@ class _Job:
 
     def diverged(self, watch: Watch) -> Outcome:
         if watch.ruined is not None:
-            remove(self.run.checkpoints, watch.ruined)
+            ruined = checkpoints.place(self.run.checkpoints, watch.ruined)
+            shutil.rmtree(ruined, ignore_errors=True)
         self.write_summary("diverged")
-        _, good = last_checkpoint(self.run.checkpoints)
+        _, good, _ = newest_whole(self.run.checkpoints)
+        self.log.append("checkpoint", step=good)
         kept = (
             f"checkpoint {good} is the last good one" if good else "no checkpoint was made before"
         )
@@ -236,8 +239,10 @@ class _Job:
         described = made / "adapter_config.json"
         base = {"base_model_name_or_path": models.public_base(self.experiment.model)}
         write_json(described, json.loads(described.read_text()) | base)
+        sync_tree(made)
         shutil.rmtree(self.run.adapter, ignore_errors=True)
         made.rename(self.run.adapter)
+        sync(self.run.path)
 
     def write_summary(self, state: str) -> None:
         counted = count_trained(self.model)
@@ -247,7 +252,7 @@ class _Job:
 
     def write_card(self) -> None:
         """The model card of the adapter, from the summary."""
-        found = json.loads(self.run.summary.read_text())
+        found = read_mapping(self.run.summary)
         made = (
             "quantization",
             "steps",
@@ -280,6 +285,11 @@ class _Job:
 
     def tell(self, state: str, message: str = "") -> None:
         self.log.append("status", state=state, step=self.step, message=message)
+
+    def notes(self) -> list[str]:
+        """What a person should know of the run, from all its lives."""
+        events = read_events(self.run.events)[0]
+        return [event["message"] for event in events if event["kind"] == "note"]
 
     def done(self, kind: str, step: int) -> bool:
         """Whether an earlier life, or this one, has measured this already."""

@@ -53,6 +53,7 @@ def measured(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
     for event in events:
         kinds.get(event["kind"], []).append(event)
     train, evals = kinds["train"], sorted(kinds["eval"], key=lambda event: event["step"])
+    seconds = [event["seconds"] for event in train if "seconds" in event]
     losses = [event["loss"] for event in train[-LAST_STEPS:]]
     last = evals[-1] if evals else {}
     answers = kinds["generation"][-1] if kinds["generation"] else {}
@@ -66,21 +67,21 @@ def measured(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         ),
         **{name: last[name] for name in SCORES if name in last},
         **{name: answers[name] for name in ANSWERS if name in answers},
-        "seconds_per_step": statistics.median(e["seconds"] for e in train) if train else None,
+        "seconds_per_step": statistics.median(seconds) if seconds else None,
     }
 
 
 def wall_seconds(events: Iterable[dict[str, Any]]) -> float:
     """Time at work, summed over the run's lives; waiting for a slot does not count."""
-    total, start, last = 0.0, None, 0.0
+    total, before = 0.0, None
     for event in events:
-        if event["kind"] == "status" and event["state"] == "queued":
-            total += last - start if start else 0.0
-            start = None
-        elif start is None and event["kind"] == "status":
-            start = event["t"]
-        last = event["t"]
-    return total + (last - start if start else 0.0)
+        waits = event["kind"] == "status" and event["state"] == "queued"
+        if before is not None and not waits:
+            total += max(0.0, event["t"] - before)  # another process's clock may be behind
+        elif before is None and event["kind"] != "status":
+            continue
+        before = None if waits else event["t"]
+    return total
 
 
 def peak_memory_bytes() -> int:

@@ -6,8 +6,6 @@ Builds the Trainer and watches it; loads no model and knows no process or lock.
 from __future__ import annotations
 
 import math
-import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,20 +14,20 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from qtha_lab.experiment import Experiment
+from qtha_lab.rundir import checkpoints
 from qtha_lab.rundir.events import EventLog
 from qtha_lab.training.evaluation import Interrupted, evaluating
 
-COMPLETE = "complete"
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 
 
 def training_arguments(
-    experiment: Experiment, learning_rate: float, checkpoints: Path
+    experiment: Experiment, learning_rate: float, folder: Path
 ) -> TrainingArguments:
     """The experiment in transformers' words; evaluation is left to `Watch`."""
     training = experiment.training
     return TrainingArguments(
-        output_dir=str(checkpoints),
+        output_dir=str(folder),
         max_steps=training.steps,
         per_device_train_batch_size=training.batch_size,
         gradient_accumulation_steps=training.gradient_accumulation,
@@ -45,7 +43,7 @@ def training_arguments(
         logging_steps=1,
         logging_nan_inf_filter=False,  # else a NaN is replaced by the average of the losses before
         save_steps=training.checkpoint_every,
-        save_total_limit=2,  # the older one stays until the newer one is complete
+        save_total_limit=None,  # `Watch` deletes the older ones, once the newer one is sealed
         report_to=[name.strip() for name in training.report_to.split(",")],
         remove_unused_columns=False,
         label_names=["labels"],
@@ -123,8 +121,10 @@ class Watch(TrainerCallback):
             self._evaluate_if_due(state, control)
 
     def on_save(self, args, state, control, **kwargs):
-        seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
-        self.log.append("checkpoint", step=state.global_step)
+        folder, step = Path(args.output_dir), state.global_step
+        checkpoints.seal(checkpoints.place(folder, step))
+        self.log.append("checkpoint", step=step)
+        checkpoints.keep_newest(folder)
 
     def measure(self, step: int) -> dict[str, float]:
         """Evaluate now and tell it; may raise `Interrupted`."""
@@ -161,43 +161,3 @@ class Watch(TrainerCallback):
         self.diverged = why
         control.should_training_stop = True
         control.should_save = False
-
-
-def seal(folder: Path) -> None:
-    """Mark a checkpoint as whole, once all of it is on the disk."""
-    for file in folder.iterdir():
-        _sync(file)
-    (folder / COMPLETE).touch()
-    _sync(folder / COMPLETE)
-    _sync(folder)
-
-
-def last_checkpoint(checkpoints: Path) -> tuple[Path | None, int]:
-    """The newest whole checkpoint and its step; (None, 0) before the first."""
-    whole = {
-        int(folder.name.removeprefix("checkpoint-")): folder
-        for folder in checkpoints.glob("checkpoint-*")
-        if (folder / COMPLETE).is_file()
-    }
-    step = max(whole, default=0)
-    return whole.get(step), step
-
-
-def remove(checkpoints: Path, step: int) -> None:
-    """Delete the checkpoint of a step, if there is one."""
-    shutil.rmtree(checkpoints / f"checkpoint-{step}", ignore_errors=True)
-
-
-def remove_broken(checkpoints: Path) -> None:
-    """Delete checkpoints that a killed worker left half-written."""
-    for folder in checkpoints.glob("checkpoint-*"):
-        if not (folder / COMPLETE).is_file():
-            shutil.rmtree(folder)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

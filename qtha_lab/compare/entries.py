@@ -1,0 +1,69 @@
+"""What a run came to, as one flat mapping: who it is from its directory and description, numbers from its summary.
+
+A summary that is broken or tells of another run is not shown under this one's name.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from qtha_lab.compare.table import MEASURES
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment import MethodChoice
+from qtha_lab.runs import Run, Status
+
+NEEDED = ("trainable_parameters", "learning_rate")
+SHARED = ("model", "task", "method", "seed")
+
+
+def entry(run: Run, status: Status) -> dict[str, Any]:
+    """The entry of a run in a comparison's `summary.json`; its state is "unreadable" where the numbers are."""
+    who, state = identity(run), {"state": status.state, "message": status.message}
+    summary = run.summary()
+    if status.state == "finished" or (status.state == "diverged" and summary is not None):
+        if wrong := flaw(summary, who):
+            return who | {"state": "unreadable", "message": wrong}
+        return summary | who | state
+    return who | state
+
+
+def identity(run: Run) -> dict[str, Any]:
+    """Which run it is, whatever its summary says."""
+    experiment = run.experiment
+    return {
+        "run_id": run.id,
+        "model": experiment.model,
+        "task": experiment.task,
+        "method": experiment.method.name,
+        "label": experiment.method.label,
+        "seed": experiment.seed,
+    }
+
+
+def flaw(summary: dict[str, Any] | None, who: dict[str, Any]) -> str | None:
+    """Why a summary cannot be taken for a run's, in a sentence; None if it can."""
+    if not summary:
+        return "its summary.json is missing, broken or empty"
+    for name in (*SHARED, "label"):
+        if name in summary and not _same(name, summary[name], who[name]):
+            return f"its summary.json tells of another run: {name} {summary[name]!r}, not {who[name]!r}"
+    for name in (*NEEDED, *MEASURES):
+        value = summary.get(name)
+        if not _is_number(value) and (name in NEEDED or value is not None):
+            return f"its summary.json has no number as {name}"
+    return None
+
+
+def _same(name: str, value: Any, expected: Any) -> bool:
+    """Whether two values mean the same; a label may give its options in another order."""
+    if value == expected or name != "label":
+        return value == expected
+    try:
+        return MethodChoice.parse(value) == MethodChoice.parse(expected)
+    except (Refusal, TypeError, AttributeError):
+        return False
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

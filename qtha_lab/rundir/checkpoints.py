@@ -1,0 +1,115 @@
+"""A run's checkpoints as folders: sealed with a checksum of every file, held against it, set aside.
+
+Knows no tensor; what the files of a checkpoint must hold is checked in `qtha_lab.training.resuming`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+from qtha_lab.rundir.files import read_mapping, sync, sync_tree, write_whole
+
+SEAL = "complete"
+NAME = re.compile(r"checkpoint-(0|[1-9]\d{0,14})")
+KEEP = 2
+
+
+def place(checkpoints: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return checkpoints / f"checkpoint-{step}"
+
+
+def by_step(checkpoints: Path) -> dict[int, Path]:
+    """Everything named as the checkpoint of a step, newest step first; whatever else lies there is not ours."""
+    if not checkpoints.is_dir():
+        return {}
+    names = ((NAME.fullmatch(path.name), path) for path in checkpoints.iterdir())
+    steps = {int(name[1]): path for name, path in names if name}
+    return dict(sorted(steps.items(), reverse=True))
+
+
+def seal(folder: Path) -> None:
+    """Mark a checkpoint as whole, once all of it is on the disk: name, size and SHA-256 of every file."""
+    sync_tree(folder)
+    files = {name: _described(folder / name) for name in _names(folder)}
+    write_whole(folder / SEAL, json.dumps({"files": files}, indent=1) + "\n")
+    sync(folder)
+    sync(folder.parent)
+
+
+def is_checksummed(folder: Path) -> bool:
+    """Whether the seal holds checksums; version 0.2.0 left an empty file."""
+    return (folder / SEAL).stat().st_size > 0
+
+
+def damage(folder: Path) -> str | None:
+    """The first file that is not as it was sealed, and how; None for a whole checkpoint."""
+    if folder.is_symlink() or not folder.is_dir():
+        return "it is no folder"
+    try:
+        if not (folder / SEAL).is_file():
+            return f"{SEAL}: missing"
+        return _differs(folder) if is_checksummed(folder) else None
+    except OSError as refused:
+        return f"{Path(refused.filename or folder).name}: {refused.strerror}"
+
+
+def _differs(folder: Path) -> str | None:
+    listed = (read_mapping(folder / SEAL) or {}).get("files")
+    if not isinstance(listed, dict) or not listed:
+        return f"{SEAL}: no list of checksums"
+    names = _names(folder)
+    for name, described in listed.items():
+        if name not in names:
+            return f"{name}: missing"
+        if _described(folder / name) != described:
+            return f"{name}: not as it was written"
+    strangers = [name for name in names if name not in listed and not name.startswith(".")]
+    return f"{strangers[0]}: no part of it" if strangers else None
+
+
+def discard_unfinished(checkpoints: Path, after: int) -> None:
+    """Delete what a killed worker left half-written: folders without a seal, of steps never announced."""
+    for step, path in by_step(checkpoints).items():
+        if step > after and path.is_dir() and not path.is_symlink() and not (path / SEAL).exists():
+            shutil.rmtree(path)
+
+
+def keep_newest(checkpoints: Path, count: int = KEEP) -> None:
+    """Delete all checkpoints but the newest ones."""
+    for path in list(by_step(checkpoints).values())[count:]:
+        if not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def room_needed(checkpoints: Path) -> int:
+    """Bytes that the next checkpoint takes: as many as the newest one, and some for the log."""
+    folders = [path for path in by_step(checkpoints).values() if path.is_dir()]
+    files = folders[0].rglob("*") if folders else ()
+    return 2**20 + sum(path.stat().st_size for path in files if path.is_file())
+
+
+def set_aside(path: Path) -> None:
+    """Give a damaged or unwanted checkpoint a name under which nobody goes on from it."""
+    for number in range(1, 10**6):
+        aside = path.with_name(f"aside-{number}-{path.name}")
+        if not aside.exists() and not aside.is_symlink():
+            path.rename(aside)
+            return
+
+
+def _names(folder: Path) -> list[str]:
+    """The files of a checkpoint, its seal left out."""
+    paths = (path for path in sorted(folder.rglob("*")) if not path.is_dir())
+    names = (path.relative_to(folder).as_posix() for path in paths)
+    return [name for name in names if name != SEAL and not name.startswith(f".{SEAL}.")]
+
+
+def _described(path: Path) -> dict[str, int | str]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"size": path.stat().st_size, "sha256": digest}
