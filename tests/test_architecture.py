@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     "errors",
     "settings paths calls quiet",
-    "registry",
+    "registry plugin_loading",
     "circuits",
     "ansatze",
     "simulators",
@@ -29,6 +29,7 @@ LAYERS = [
     "runs",
     "compare",
     "figures doctor bench exercises",
+    "plugins",
     "cli",
     "widgets",
 ]

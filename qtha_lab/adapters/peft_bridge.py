@@ -474,8 +474,12 @@ def method(
 
 
 def _register_with_peft(name: str, config_class: type[AdapterConfig]) -> None:
-    """Add the type to PEFT's closed list, then the tuner made for it; once a process."""
-    if _extend_peft_types(name) in PEFT_TYPE_TO_CONFIG_MAPPING:
+    """Add the type to PEFT's closed list, then the tuner made for it."""
+    kind = _extend_peft_types(name)
+    if (
+        kind in PEFT_TYPE_TO_CONFIG_MAPPING
+    ):  # the next version of a plugin; the tuner holds no mathematics
+        PEFT_TYPE_TO_CONFIG_MAPPING[kind] = config_class
         return
     prefix, title = f"{name}_", name.title().replace("_", "")
     # "Linear" in the name: PEFT recognises already adapted layers for "all-linear" by it.
