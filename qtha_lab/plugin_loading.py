@@ -67,10 +67,16 @@ def _load_module(name: str) -> None:
         raise _refusal(name, problem) from problem
 
 
+def module_name(name: str) -> str:
+    """The module that a plugin becomes; a file's is made of its path, so that its next version replaces it."""
+    if not name.endswith(".py"):
+        return name
+    return f"qtha_lab_plugin_{re.sub(r'[^0-9A-Za-z]', '_', str(Path(name).expanduser().resolve()))}"
+
+
 def _load_file(file: Path) -> None:
     source = _source(str(file)).read_bytes()
-    # what a file registers belongs to its path, so that its next version may replace it
-    name = f"qtha_lab_plugin_{re.sub(r'[^0-9A-Za-z]', '_', str(file.resolve()))}"
+    name = module_name(str(file))
     digest = hashlib.sha256(source).hexdigest()
     if getattr(sys.modules.get(name), "__fingerprint__", None) == digest:
         return

@@ -86,6 +86,10 @@ class Registry(Mapping[str, Member], Generic[Member]):
             raise unknown(self.kind, str(name), self)
         return self[name]
 
+    def names_of(self, module: str) -> list[str]:
+        """What one module registered."""
+        return sorted(name for name, owner in self._modules.items() if owner == module)
+
     def __getitem__(self, name: str) -> Member:
         self.discover()
         return self._members[name]

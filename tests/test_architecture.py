@@ -29,7 +29,7 @@ LAYERS = [
     "runs",
     "compare",
     "figures doctor bench exercises",
-    "plugins",
+    "plugins contract",
     "cli",
     "widgets",
 ]

@@ -1,5 +1,7 @@
 """The door for plugins: a file or a module brings a method or an ansatz, and is refused in a sentence when it cannot."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,8 @@ import torch
 from peft import PeftModel, get_peft_model
 from small_models import make
 
-from qtha_lab import adapters, ansatze, plugins
+from qtha_lab import adapters, ansatze, contract, plugins
+from qtha_lab.adapters.peft_bridge import OUR_METHODS
 from qtha_lab.errors import Refusal
 from qtha_lab.registry import Registry
 
@@ -105,3 +108,65 @@ def test_a_package_that_is_half_installed_is_left_out_and_said(tmp_path, monkeyp
     words.add("kept", 1, module="here")
     assert list(words) == ["kept"]
     assert words.broken == {"gone": "ModuleNotFoundError: No module named 'half'"}
+
+
+# the contract
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.stem)
+def test_the_examples_keep_to_the_contract(file):
+    verdicts = contract.check_plugin(str(file))
+    assert [verdict for verdict in verdicts if not verdict.holds] == []
+    assert len(verdicts) == len({verdict.fact for verdict in verdicts}) >= 4
+
+
+@pytest.mark.parametrize("name", sorted(OUR_METHODS))
+def test_our_methods_keep_to_the_contract_that_plugins_are_held_to(name):
+    verdicts = list(contract.check_member("method", OUR_METHODS[name]))
+    assert [verdict for verdict in verdicts if not verdict.holds] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fact", "seen"),
+    [
+        ('tensors["B"].zero_()', 'tensors["B"].fill_(0.1)', "nothing changes at the start", "logits move by up to"),
+        ("+ 1)", "+ 2)", "the number of trained parameters equals its formula", "n_parameters says"),
+        ('tensors["d"])', 'tensors["d"].detach())', "gradients reach every trained tensor and none of the base",
+         "no gradient reaches"),
+        ("x @ tensors", "x.tanh() @ tensors", "merged equals unmerged where it says that it merges", "is the change linear?"),
+        ('source="an example of this project"', 'source=" "', "it says what it is, its equation and where it is from",
+         "its source is empty"),
+    ],
+)  # fmt: skip
+def test_a_method_that_breaks_a_fact_is_told_which(plugin, old, new, fact, seen):
+    assert old in SOURCE
+    broken = named(f"slim_{abs(hash(fact)) % 10**8}", SOURCE.replace(old, new))
+    verdicts = {v.fact: v for v in contract.check_plugin(plugin(broken))}
+    assert seen in verdicts[fact].seen
+
+
+def test_an_ansatz_that_states_another_count_is_told(plugin):
+    source = (EXAMPLES / "chain.py").read_text().replace('"chain"', '"chain_miscounted"')
+    source = source.replace(
+        "lambda n_qubits, n_layers: n_qubits * n_layers", "lambda n, layers: n * layers + 1"
+    )
+    verdicts = contract.check_plugin(plugin(source))
+    (broken,) = [verdict for verdict in verdicts if not verdict.holds]
+    assert broken.fact == "its angles are numbered from 0 and as many as it states"
+    assert "2 angles for 2 qubits and 1 layers, n_params says 3" in broken.seen
+
+
+def test_a_file_that_registers_nothing_is_refused(plugin):
+    with pytest.raises(Refusal, match="registers no method, ansatz, task or figure"):
+        contract.check_plugin(plugin("x = 1"))
+
+
+def test_the_command_says_what_holds_and_fails_where_something_does_not(plugin):
+    command = [sys.executable, "-c", "from qtha_lab.cli import main; main()", "check-plugin"]
+    good = subprocess.run([*command, str(EXAMPLES / "chain.py")], capture_output=True, text=True)
+    assert good.returncode == 0, good.stderr
+    assert "ansatz chain" in good.stdout
+    source = (EXAMPLES / "chain.py").read_text().replace("n_qubits * n_layers,", "7,")
+    bad = subprocess.run([*command, plugin(source)], capture_output=True, text=True)
+    assert bad.returncode == 1
+    assert "n_params says 7" in " ".join(bad.stdout.split())
