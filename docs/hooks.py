@@ -118,11 +118,11 @@ def _ansatze() -> str:
 
 
 def _tasks() -> str:
-    from qtha_lab.tasks.registry import discover
+    from qtha_lab.tasks.registry import TASKS
 
     return _table(
         ("task", "what is learned", "source", "licence"),
-        ((f"`{t.name}`", t.summary, t.source, t.licence) for t in discover().values()),
+        ((f"`{t.name}`", t.summary, t.source, t.licence) for t in TASKS.values()),
     )
 
 

@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from qtha_lab.errors import Refusal
@@ -26,7 +26,7 @@ class Setting:
     ge: float | None = None
     gt: float | None = None
     le: float | None = None
-    choices: tuple = ()
+    choices: Collection = ()
     optional: bool = False
 
     def check(self, value: Any) -> None:
@@ -80,12 +80,15 @@ def setting(
     ge: float | None = None,
     gt: float | None = None,
     le: float | None = None,
-    choices: Iterable = (),
+    choices: Collection = (),
     unit: str = "",
 ) -> Any:
-    """Declare a setting of a dataclass: `r: int = setting(8, "Bottleneck size.", ge=1)`."""
+    """Declare a setting of a dataclass: `r: int = setting(8, "Bottleneck size.", ge=1)`.
+
+    Choices are read when they are needed, so a registry may grow after the declaration.
+    """
     metadata = {
-        "help": help, "ge": ge, "gt": gt, "le": le, "choices": tuple(choices), "unit": unit,
+        "help": help, "ge": ge, "gt": gt, "le": le, "choices": choices, "unit": unit,
     }  # fmt: skip
     if isinstance(default, (list, dict, set)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
@@ -163,7 +166,7 @@ def _from_dataclass(field: dataclasses.Field, hint: Any) -> Setting:
     limits = {key: said.get(key) for key in ("ge", "gt", "le")}
     return Setting(
         field.name, kind, default, " ".join(said.get("help", "").split()), said.get("unit") or "",
-        **limits, choices=tuple(said.get("choices") or choices), optional=optional or default is None,
+        **limits, choices=said.get("choices") or choices, optional=optional or default is None,
     )  # fmt: skip
 
 

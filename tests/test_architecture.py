@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     "errors",
     "settings paths calls quiet one_thread faults",
+    "registry plugin_loading",
     "circuits",
     "ansatze",
     "simulators",
@@ -28,6 +29,7 @@ LAYERS = [
     "runs",
     "compare",
     "figures doctor bench exercises",
+    "plugins contract",
     "cli",
     "widgets",
 ]
@@ -81,7 +83,9 @@ def test_figures_take_numbers_and_import_no_torch():
         source = path.read_text()
         assert "import torch" not in source
         rooms = {room for room, _ in imported_rooms(path)}
-        assert rooms <= {"errors", "settings", "paths", "figures"}, f"{path} imports {rooms}"
+        assert rooms <= {"errors", "settings", "paths", "registry", "figures"}, (
+            f"{path} imports {rooms}"
+        )
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -12,12 +12,12 @@ from qtha_lab.adapters.attach import (
 from qtha_lab.adapters.budget import size_warning
 from qtha_lab.adapters.loading import load_adapter
 from qtha_lab.adapters.method import Change, Layer, Method, TensorSpec
-from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.adapters.peft_bridge import OUR_METHODS, AdapterConfig, method
 from qtha_lab.adapters.qtha import QthaConfig
-from qtha_lab.adapters.registry import discover, get_method, method_names, method_of
+from qtha_lab.adapters.registry import get_method, method_names, method_of
 from qtha_lab.adapters.weighing import weigh
 
-discover()
+OUR_METHODS.discover()
 
 __all__ = [
     "AdapterConfig",

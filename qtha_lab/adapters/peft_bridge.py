@@ -40,9 +40,12 @@ from transformers.pytorch_utils import Conv1D
 from qtha_lab import __version__
 from qtha_lab.adapters.method import PLACEMENT, Change, Layer, Method
 from qtha_lab.errors import Refusal, Unsupported
+from qtha_lab.registry import Registry
 from qtha_lab.settings import Setting, setting, settings_of
 
-OUR_METHODS: dict[str, "OurMethod"] = {}
+OUR_METHODS: Registry["OurMethod"] = Registry(
+    "method", "qtha_lab.adapters", group="qtha_lab.methods"
+)
 
 
 @dataclasses.dataclass
@@ -453,7 +456,7 @@ def method(
     def register(change_class: type[Change]) -> type[Change]:
         config_class.method_name = name
         config_class.change_class = change_class
-        OUR_METHODS[name] = OurMethod(
+        entry = OurMethod(
             name,
             config_class,
             summary,
@@ -463,6 +466,7 @@ def method(
             mergeable,
             examples or {"default": {}},
         )
+        OUR_METHODS.add(name, entry, change_class.__module__)
         _register_with_peft(name, config_class)
         return change_class
 
@@ -470,8 +474,12 @@ def method(
 
 
 def _register_with_peft(name: str, config_class: type[AdapterConfig]) -> None:
-    """Add the type to PEFT's closed list, then the tuner made for it; once a process."""
-    if _extend_peft_types(name) in PEFT_TYPE_TO_CONFIG_MAPPING:
+    """Add the type to PEFT's closed list, then the tuner made for it."""
+    kind = _extend_peft_types(name)
+    if (
+        kind in PEFT_TYPE_TO_CONFIG_MAPPING
+    ):  # the next version of a plugin; the tuner holds no mathematics
+        PEFT_TYPE_TO_CONFIG_MAPPING[kind] = config_class
         return
     prefix, title = f"{name}_", name.title().replace("_", "")
     # "Linear" in the name: PEFT recognises already adapted layers for "all-linear" by it.

@@ -66,7 +66,7 @@ class QthaConfig(AdapterConfig):
     stand_in_layers: int = setting(
         2, "Layers of stand-in 'silu': 2, 3, 4 are the authors' BD, BE, BF.", ge=2, le=4
     )
-    ansatz: str = setting("qtha", "Circuit of the quantum branch.", choices=ansatze.names())
+    ansatz: str = setting("qtha", "Circuit of the quantum branch.", choices=ansatze.ANSATZE)
     n_layers: int | None = setting(None, "Layers of the circuit; None is r.", ge=1, le=1024)
     reupload: bool = setting(True, "Encode the bottleneck in every layer of the circuit.")
     input_scale: float = setting(1.0, "Factor on the bottleneck before it becomes angles.")

@@ -1,24 +1,14 @@
 """Methods by name: ours are found in the files beside this one, peft's come from `peft_methods`."""
 
-import importlib
-import pkgutil
-
-from qtha_lab import adapters
 from qtha_lab.adapters.method import Method
 from qtha_lab.adapters.peft_bridge import OUR_METHODS
 from qtha_lab.adapters.peft_methods import PEFT_METHODS
 from qtha_lab.settings import unknown
 
 
-def discover() -> None:
-    """Import every file of the package, so that each method registers itself."""
-    for module in pkgutil.iter_modules(adapters.__path__):
-        importlib.import_module(f"{adapters.__name__}.{module.name}")
-
-
 def method_names() -> list[str]:
     """All methods: ours first, then peft's."""
-    return [*sorted(OUR_METHODS), *PEFT_METHODS]
+    return [*OUR_METHODS, *PEFT_METHODS]
 
 
 def get_method(name: str) -> Method:

@@ -6,18 +6,16 @@ here: how data enter, and whether gates may entangle.
 
 import dataclasses
 import functools
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable
 
-from qtha_lab import ansatze
 from qtha_lab.circuits import Circuit, Gate
 from qtha_lab.errors import Refusal
-from qtha_lab.settings import nearest, unknown
+from qtha_lab.registry import Registry
+from qtha_lab.settings import nearest
 
 EMBEDDINGS = ("angle", "amplitude")
-_FOUND: dict[str, "AnsatzInfo"] = {}
+ANSATZE: Registry["AnsatzInfo"] = Registry("ansatz", "qtha_lab.ansatze", group="qtha_lab.ansatze")
 
 # What stays of a trainable two-qubit gate, on its second wire, when nothing may entangle.
 _LOCAL = {
@@ -61,22 +59,16 @@ def ansatz(
     """Register the function below as an ansatz: `(n_qubits, n_layers, reupload) -> Circuit`."""
 
     def register(make: Callable[..., Circuit]) -> Callable[..., Circuit]:
-        _FOUND[name] = AnsatzInfo(name, summary, source, n_params, min_qubits, make)
+        info = AnsatzInfo(name, summary, source, n_params, min_qubits, make)
+        ANSATZE.add(name, info, make.__module__)
         return make
 
     return register
 
 
-@functools.cache
-def _discover() -> None:
-    for module in pkgutil.iter_modules(ansatze.__path__):
-        importlib.import_module(f"{ansatze.__name__}.{module.name}")
-
-
 def names() -> list[str]:
     """All ansatze, in alphabetical order."""
-    _discover()
-    return sorted(_FOUND)
+    return list(ANSATZE)
 
 
 def get(name: str) -> AnsatzInfo:
@@ -85,9 +77,7 @@ def get(name: str) -> AnsatzInfo:
     Raises:
         ValueError: If there is none, with the nearest name.
     """
-    if name not in names():
-        raise unknown("ansatz", str(name), _FOUND)
-    return _FOUND[name]
+    return ANSATZE.get_or_refuse(name)
 
 
 def build(

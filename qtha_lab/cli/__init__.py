@@ -23,7 +23,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; what goes wrong becomes one sentence (`QTHA_LAB_DEBUG=1` shows the traceback)."""
-    from qtha_lab.cli import bench, compare, figures, inspect, machine, methods, run  # noqa: F401  (they add their commands)
+    from qtha_lab.cli import bench, compare, figures, inspect, machine, methods, plugins, run  # noqa: F401  (they add their commands)
 
     try:
         app()

@@ -3,20 +3,16 @@
 Holds no exercise: those of a lesson lie in a file `lesson_….py` beside this one.
 """
 
-import functools
-import importlib
-import pkgutil
 import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from qtha_lab import exercises as room
 from qtha_lab.errors import Refusal
-from qtha_lab.settings import unknown
+from qtha_lab.registry import Registry
 
-_FOUND: dict[str, "Exercise"] = {}
+EXERCISES: Registry["Exercise"] = Registry("exercise", "qtha_lab.exercises", prefix="lesson_")
 HARDEST = 3
 
 
@@ -86,10 +82,9 @@ def exercise(
     """Register the function below as the checker of an exercise (see `Exercise`)."""
 
     def register(checker: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
-        if number in _FOUND and _FOUND[number].checker.__module__ != checker.__module__:
-            raise Refusal(f"there is an exercise {number} already: {_FOUND[number].title}")
         codes = (_flush(solution), tuple(map(_flush, wrong)), checker, _flush(given))
-        _FOUND[number] = Exercise(number, title, difficulty, minutes, answer, hints, *codes)
+        entry = Exercise(number, title, difficulty, minutes, answer, hints, *codes)
+        EXERCISES.add(number, entry, checker.__module__)
         return checker
 
     return register
@@ -99,17 +94,9 @@ def _flush(code: str) -> str:
     return textwrap.dedent(code).strip()
 
 
-@functools.cache
-def _discover() -> None:
-    for module in pkgutil.iter_modules(room.__path__):
-        if module.name.startswith("lesson_"):
-            importlib.import_module(f"{room.__name__}.{module.name}")
-
-
 def exercises() -> list[Exercise]:
     """All exercises, in the order of the lessons."""
-    _discover()
-    return sorted(_FOUND.values(), key=lambda one: tuple(map(int, one.number.split("."))))
+    return sorted(EXERCISES.values(), key=lambda one: tuple(map(int, one.number.split("."))))
 
 
 def get(number: str) -> Exercise:
@@ -118,7 +105,4 @@ def get(number: str) -> Exercise:
     Raises:
         ValueError: If there is none.
     """
-    _discover()
-    if number not in _FOUND:
-        raise unknown("exercise", str(number), _FOUND)
-    return _FOUND[number]
+    return EXERCISES.get_or_refuse(number)

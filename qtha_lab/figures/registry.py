@@ -3,14 +3,11 @@
 A function registers itself with `@figure_function`; tests and the gallery go through all of them.
 """
 
-import functools
-import importlib
-import pkgutil
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from qtha_lab import figures
 from qtha_lab.figures.figure import Figure
+from qtha_lab.registry import Registry
 
 
 class FigureFunction(NamedTuple):
@@ -25,26 +22,20 @@ class FigureFunction(NamedTuple):
         return self.make(**{**self.arguments(), **changes})
 
 
-_FOUND: dict[str, FigureFunction] = {}
+FIGURES: Registry[FigureFunction] = Registry("figure", "qtha_lab.figures", group="qtha_lab.figures")
 
 
 def figure_function(example: Callable[[], dict[str, Any]]) -> Callable:
     """Register the function below; `example` gives its keyword arguments."""
 
     def register(make: Callable[..., Figure]) -> Callable[..., Figure]:
-        _FOUND[make.__name__] = FigureFunction(make.__name__, make, example)
+        entry = FigureFunction(make.__name__, make, example)
+        FIGURES.add(entry.name, entry, make.__module__)
         return make
 
     return register
 
 
-@functools.cache
-def _discover() -> None:
-    for module in pkgutil.iter_modules(figures.__path__):
-        importlib.import_module(f"{figures.__name__}.{module.name}")
-
-
 def figure_functions() -> list[FigureFunction]:
     """All figure functions, by name."""
-    _discover()
-    return [_FOUND[name] for name in sorted(_FOUND)]
+    return list(FIGURES.values())

@@ -12,7 +12,7 @@ from qtha_lab.settings import Setting, check_settings, settings_of, unknown
 from qtha_lab.tasks.files import read_data_set, read_jsonl
 from qtha_lab.tasks.folders import check_folder
 from qtha_lab.tasks.own import OwnData
-from qtha_lab.tasks.registry import TaskInfo, discover
+from qtha_lab.tasks.registry import TASKS, TaskInfo
 from qtha_lab.tasks.splits import normalised, split
 from qtha_lab.tasks.task import Task
 
@@ -21,14 +21,12 @@ FEWEST_ROWS = 2
 
 def task_names() -> list[str]:
     """The shipped tasks; a path or a Hugging Face id works wherever they do."""
-    return list(discover())
+    return list(TASKS)
 
 
 def task_info(name: str) -> TaskInfo:
     """What a shipped task declares about itself."""
-    if name not in discover():
-        raise unknown("task", name, discover())
-    return discover()[name]
+    return TASKS.get_or_refuse(name)
 
 
 def task_settings(name: str) -> dict[str, Setting]:
@@ -45,9 +43,9 @@ def check_task(name: str, **options: Any) -> None:
         qtha_lab.errors.Refusal: unknown task 'qna': did you mean 'qa'? Known: chat, definitions, qa, supersense
     """
     made, path = _make_options(name, options), Path(name).expanduser()
-    if name not in discover() and name.endswith(".jsonl"):
+    if name not in TASKS and name.endswith(".jsonl"):
         read_jsonl(path, made)
-    elif name not in discover() and path.is_dir():
+    elif name not in TASKS and path.is_dir():
         check_folder(path)
 
 
@@ -78,8 +76,8 @@ def load_task(
     """
     made = _make_options(name, options)
     held_out = None
-    if name in discover():
-        info = discover()[name]
+    if name in TASKS:
+        info = TASKS[name]
         kind, rows, source, licence = info.kind, list(made.rows()), info.source, info.licence
     elif name.endswith(".jsonl"):
         kind, rows = read_jsonl(Path(name).expanduser(), made)
@@ -137,8 +135,8 @@ def _check_counts(
 
 
 def _options_class(name: str) -> type:
-    if name in discover():
-        return discover()[name].options
+    if name in TASKS:
+        return TASKS[name].options
     path = Path(name).expanduser()
     if name.endswith(".jsonl"):
         if not path.is_file():
@@ -152,7 +150,7 @@ def _options_class(name: str) -> type:
         return OwnData
     if "/" in name:
         raise Refusal(f"there is no data set folder {path}")
-    raise unknown("task", name, discover())
+    raise unknown("task", name, TASKS)
 
 
 def _make_options(name: str, options: dict[str, Any]) -> Any:

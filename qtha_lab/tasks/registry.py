@@ -3,18 +3,16 @@
 A task is a dataclass of settings with a `rows()` method, decorated with `@task(...)`.
 """
 
-import importlib
 import json
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from qtha_lab.paths import data_dir
+from qtha_lab.registry import Registry
 from qtha_lab.tasks.task import Kind
 
-REGISTRY: dict[str, "TaskInfo"] = {}
+TASKS: Registry["TaskInfo"] = Registry("task", "qtha_lab.tasks", group="qtha_lab.tasks")
 
 
 @dataclass(frozen=True)
@@ -35,20 +33,11 @@ def task(
     """Class decorator: the dataclass's fields are the task's options, its `rows()` the data."""
 
     def register(options: type) -> type:
-        REGISTRY[name] = TaskInfo(name, summary, kind, source, licence, options)
+        info = TaskInfo(name, summary, kind, source, licence, options)
+        TASKS.add(name, info, options.__module__)
         return options
 
     return register
-
-
-@cache
-def discover() -> dict[str, TaskInfo]:
-    """Every registered task, in the order of their names."""
-    import qtha_lab.tasks as package
-
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-    return dict(sorted(REGISTRY.items()))
 
 
 def shipped_rows(name: str) -> list[dict]:

@@ -1,0 +1,25 @@
+"""`qtha-lab check-plugin`: whether a plugin keeps to the contract of what it registers."""
+
+from typing import Annotated
+
+import typer
+
+from qtha_lab.cli import app
+from qtha_lab.cli.output import print_table
+
+
+@app.command("check-plugin")
+def check_plugin(
+    plugin: Annotated[
+        str, typer.Argument(help="A Python file or an importable module.", metavar="plugin")
+    ],
+) -> None:
+    """Try every fact that a method, ansatz, task or figure keeps to; exit status 1 if one does not hold."""
+    from qtha_lab import contract
+
+    verdicts = contract.check_plugin(plugin)
+    for member in dict.fromkeys((verdict.kind, verdict.member) for verdict in verdicts):
+        rows = [(v.fact, v.seen or "holds") for v in verdicts if (v.kind, v.member) == member]
+        print_table([(" ".join(member), "seen"), *rows])
+    if not all(verdict.holds for verdict in verdicts):
+        raise typer.Exit(1)

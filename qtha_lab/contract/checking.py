@@ -1,0 +1,70 @@
+"""Hold the facts of a family against one member, or against all that a plugin registered."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from qtha_lab.contract import ansatz, figure, method, task  # noqa: F401  (they declare their facts)
+from qtha_lab.contract.facts import FACTS, Broken
+from qtha_lab.errors import Refusal
+from qtha_lab.plugin_loading import load_plugins, module_name
+from qtha_lab.registry import Registry
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether one fact holds for one member, and what was seen if not."""
+
+    kind: str
+    member: str
+    fact: str
+    seen: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing else was seen."""
+        return not self.seen
+
+
+def check_plugin(name: str) -> list[Verdict]:
+    """Import a plugin and try every fact on everything it registered.
+
+    Raises:
+        Refusal: If it does not import, or registers nothing.
+    """
+    load_plugins([name])
+    members = list(members_of(module_name(name)))
+    if not members:
+        raise Refusal(
+            f"plugin {name} registers no method, ansatz, task or figure: decorate one with @method, "
+            "@ansatz, @task or @figure_function"
+        )
+    return [verdict for kind, member in members for verdict in check_member(kind, member)]
+
+
+def members_of(module: str) -> Iterator[tuple[str, Any]]:
+    """What a module registered: the kind and the member of each."""
+    for registry in _registries():
+        yield from ((registry.kind, registry[name]) for name in registry.names_of(module))
+
+
+def check_member(kind: str, member: Any) -> Iterator[Verdict]:
+    """Try every fact of its family on a member; what a trial raises is what was seen."""
+    for fact in FACTS[kind]:
+        try:
+            fact.trial(member)
+        except Broken as broken:
+            yield Verdict(kind, member.name, fact.sentence, str(broken))
+        except Exception as problem:  # the member's own code: anything may come
+            yield Verdict(kind, member.name, fact.sentence, f"{type(problem).__name__}: {problem}")
+        else:
+            yield Verdict(kind, member.name, fact.sentence)
+
+
+def _registries() -> tuple[Registry, ...]:
+    from qtha_lab.adapters.peft_bridge import OUR_METHODS
+    from qtha_lab.ansatze import ANSATZE
+    from qtha_lab.figures.registry import FIGURES
+    from qtha_lab.tasks.registry import TASKS
+
+    return OUR_METHODS, ANSATZE, TASKS, FIGURES

@@ -1,0 +1,113 @@
+"""Plugins brought in: Python files and modules that are imported so that their members register themselves.
+
+What a plugin may import is in `qtha_lab.plugins`. A plugin is code and runs with your rights.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+from qtha_lab.errors import Refusal
+
+
+def load_plugins(names: Iterable[str]) -> None:
+    """Import plugins, so that what they register can be used by name.
+
+    A file that has changed since it was imported is imported anew.
+
+    Args:
+        names: Paths of Python files, or names of importable modules.
+
+    Raises:
+        Refusal: If one does not exist or does not import, or registers a name that is taken.
+    """
+    for name in names:
+        if name.endswith(".py"):
+            _load_file(Path(name).expanduser())
+        else:
+            _load_module(name)
+
+
+def fingerprints(names: Iterable[str]) -> dict[str, str]:
+    """The SHA-256 of the source of each plugin, by name; what a run records of them.
+
+    Raises:
+        Refusal: If there is no such plugin.
+    """
+    return {name: hashlib.sha256(_source(name).read_bytes()).hexdigest() for name in names}
+
+
+def _source(name: str) -> Path:
+    if name.endswith(".py"):
+        file = Path(name).expanduser()
+        if not file.is_file():
+            raise Refusal(f"there is no plugin file {name}")
+        return file
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or not spec.origin or not Path(spec.origin).is_file():
+        raise Refusal(
+            f"plugin {name!r} is no module that can be imported, and no file that ends in .py"
+        )
+    return Path(spec.origin)
+
+
+def _load_module(name: str) -> None:
+    _source(name)
+    try:
+        importlib.import_module(name)
+    except Exception as problem:
+        raise _refusal(name, problem) from problem
+
+
+def module_name(name: str) -> str:
+    """The module that a plugin becomes; a file's is made of its path, so that its next version replaces it."""
+    if not name.endswith(".py"):
+        return name
+    return f"qtha_lab_plugin_{re.sub(r'[^0-9A-Za-z]', '_', str(Path(name).expanduser().resolve()))}"
+
+
+def _load_file(file: Path) -> None:
+    source = _source(str(file)).read_bytes()
+    name = module_name(str(file))
+    digest = hashlib.sha256(source).hexdigest()
+    if getattr(sys.modules.get(name), "__fingerprint__", None) == digest:
+        return
+    module = ModuleType(name)
+    module.__file__ = str(file)
+    module.__dict__["__fingerprint__"] = digest
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        exec(compile(source, str(file), "exec"), module.__dict__)
+    except Exception as problem:
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before
+        raise _refusal(str(file), problem) from problem
+
+
+def _refusal(name: str, problem: Exception) -> Refusal:
+    if isinstance(problem, Refusal):
+        return Refusal(f"plugin {name}: {problem}")
+    line = next(
+        (f":{t.tb_lineno}" for t in _frames(problem) if t.tb_frame.f_code.co_filename == name), ""
+    )
+    return Refusal(f"plugin {name}{line} does not import: {type(problem).__name__}: {problem}")
+
+
+def _frames(problem: Exception):
+    frame = problem.__traceback__
+    frames = []
+    while frame:
+        frames.append(frame)
+        frame = frame.tb_next
+    return reversed(frames)

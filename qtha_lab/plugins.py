@@ -1,0 +1,80 @@
+"""The door for plugins: all that one needs from one address, and how one is brought in.
+
+    from qtha_lab.plugins import AdapterConfig, Change, TensorSpec, method, setting
+
+A plugin is a Python file or an importable module whose decorated members register themselves. It is named
+in an experiment (`plugins: [mine.py]`), by `--plugin`, or found by itself as an entry point of an installed
+package (`qtha_lab.methods`, `qtha_lab.ansatze`, `qtha_lab.tasks`, `qtha_lab.figures`). A plugin is code
+and runs with your rights: name only what you trust.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qtha_lab.adapters.method import Change, Layer, TensorSpec
+    from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+    from qtha_lab.ansatze.encoding import encoded
+    from qtha_lab.ansatze.registry import ansatz
+    from qtha_lab.circuits import Angle, Circuit, Gate
+    from qtha_lab.errors import Refusal
+    from qtha_lab.figures.figure import Figure
+    from qtha_lab.figures.registry import figure_function
+    from qtha_lab.plugin_loading import fingerprints, load_plugins
+    from qtha_lab.settings import setting
+    from qtha_lab.simulators import expval, expval_z, probs
+    from qtha_lab.tasks.registry import question_and_answer, task
+
+_ROOMS = {
+    "AdapterConfig": "adapters.peft_bridge",
+    "Angle": "circuits",
+    "Change": "adapters.method",
+    "Circuit": "circuits",
+    "Figure": "figures.figure",
+    "Gate": "circuits",
+    "Layer": "adapters.method",
+    "Refusal": "errors",
+    "TensorSpec": "adapters.method",
+    "ansatz": "ansatze.registry",
+    "encoded": "ansatze.encoding",
+    "expval": "simulators",
+    "expval_z": "simulators",
+    "figure_function": "figures.registry",
+    "fingerprints": "plugin_loading",
+    "load_plugins": "plugin_loading",
+    "method": "adapters.peft_bridge",
+    "probs": "simulators",
+    "question_and_answer": "tasks.registry",
+    "setting": "settings",
+    "task": "tasks.registry",
+}
+
+__all__ = [
+    "AdapterConfig",
+    "Angle",
+    "Change",
+    "Circuit",
+    "Figure",
+    "Gate",
+    "Layer",
+    "Refusal",
+    "TensorSpec",
+    "ansatz",
+    "encoded",
+    "expval",
+    "expval_z",
+    "figure_function",
+    "fingerprints",
+    "load_plugins",
+    "method",
+    "probs",
+    "question_and_answer",
+    "setting",
+    "task",
+]
+
+
+def __getattr__(name: str):
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'qtha_lab.plugins' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"qtha_lab.{_ROOMS[name]}"), name)

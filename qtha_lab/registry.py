@@ -1,0 +1,103 @@
+"""One family of things by name: methods, ansätze, tasks, figures, exercises.
+
+A member registers itself when its file is imported. Members are found in the files of one package, in
+installed packages that declare an entry point, and in plugins (`qtha_lab.plugins`).
+"""
+
+import importlib
+import importlib.metadata
+import logging
+import pkgutil
+from collections.abc import Iterator, Mapping
+from typing import Generic, TypeVar
+
+from qtha_lab.errors import Refusal
+from qtha_lab.settings import unknown
+
+Member = TypeVar("Member")
+log = logging.getLogger(__name__)
+
+
+class Registry(Mapping[str, Member], Generic[Member]):
+    """The members of a family, in alphabetical order; reading it first finds them all.
+
+    Args:
+        kind: What a member is called in a sentence.
+        package: Whose files are imported to find members.
+        prefix: Only files whose names begin so.
+        group: Entry points that other packages declare members under.
+
+    Example:
+        >>> words = Registry("word", "json")
+        >>> words.add("hello", 5, module="a")
+        >>> words["hello"], list(words)
+        (5, ['hello'])
+        >>> words.get_or_refuse("helo")
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: unknown word 'helo': did you mean 'hello'? Known: hello
+    """
+
+    def __init__(self, kind: str, package: str, *, prefix: str = "", group: str = "") -> None:
+        self.kind, self.package, self.prefix, self.group = kind, package, prefix, group
+        self.broken: dict[str, str] = {}  # entry points that could not be imported, and why
+        self._members: dict[str, Member] = {}
+        self._modules: dict[str, str] = {}
+        self._discovered = False
+
+    def add(self, name: str, member: Member, module: str) -> None:
+        """Register a member; the same file may do so again, with what it holds now.
+
+        Raises:
+            Refusal: If a member of another file has the name.
+        """
+        owner = self._modules.setdefault(name, module)
+        if owner != module:
+            raise Refusal(
+                f"there is a {self.kind} {name!r} already, in {owner}: "
+                f"the one in {module} needs another name"
+            )
+        self._members[name] = member
+
+    def discover(self) -> None:
+        """Import whatever may hold members, once."""
+        if self._discovered:
+            return
+        self._discovered = True
+        package = importlib.import_module(self.package)
+        for found in pkgutil.iter_modules(package.__path__):
+            if found.name.startswith(self.prefix):
+                importlib.import_module(f"{self.package}.{found.name}")
+        for point in importlib.metadata.entry_points(group=self.group) if self.group else ():
+            try:
+                point.load()
+            except Exception as problem:  # somebody else's code: whatever it raises, ours go on
+                self.broken[point.name] = f"{type(problem).__name__}: {problem}"
+                log.warning(
+                    "%s %s of %s was left out: %s", self.kind, point.name, point.value, problem
+                )
+
+    def get_or_refuse(self, name: str) -> Member:
+        """The member of that name.
+
+        Raises:
+            Refusal: If there is none, with the nearest name.
+        """
+        if name not in self:
+            raise unknown(self.kind, str(name), self)
+        return self[name]
+
+    def names_of(self, module: str) -> list[str]:
+        """What one module registered."""
+        return sorted(name for name, owner in self._modules.items() if owner == module)
+
+    def __getitem__(self, name: str) -> Member:
+        self.discover()
+        return self._members[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self.discover()
+        return iter(sorted(self._members))
+
+    def __len__(self) -> int:
+        self.discover()
+        return len(self._members)

@@ -1,0 +1,172 @@
+"""The door for plugins: a file or a module brings a method or an ansatz, and is refused in a sentence when it cannot."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel, get_peft_model
+from small_models import make
+
+from qtha_lab import adapters, ansatze, contract, plugins
+from qtha_lab.adapters.peft_bridge import OUR_METHODS
+from qtha_lab.errors import Refusal
+from qtha_lab.registry import Registry
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SOURCE = (EXAMPLES / "diagonal.py").read_text()
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """Write a plugin under a name of its own, so that no test sees another's."""
+
+    def write(text: str, name: str = "mine.py") -> str:
+        (tmp_path / name).write_text(text)
+        return str(tmp_path / name)
+
+    return write
+
+
+def named(method: str, source: str = SOURCE) -> str:
+    """The example method under another name."""
+    return source.replace('"diagonal"', f'"{method}"')
+
+
+def test_the_door_holds_what_it_promises():
+    for name in plugins.__all__:
+        assert getattr(plugins, name) is not None
+
+
+def test_a_method_in_a_file_becomes_a_peft_tuner(plugin, tmp_path):
+    plugins.load_plugins([plugin(named("slim_one"))])
+    method = adapters.get_method("slim_one")
+    model = get_peft_model(make("llama"), method.make_config(target_modules=["q_proj"], r=3))
+    for tensor in (p for p in model.parameters() if p.requires_grad):
+        tensor.data.normal_()
+    ids = torch.arange(6)[None]
+    expected = model(ids).logits
+    model.save_pretrained(tmp_path / "saved")
+    loaded = PeftModel.from_pretrained(make("llama"), tmp_path / "saved")
+    assert torch.equal(loaded(ids).logits, expected)
+
+
+def test_an_ansatz_in_a_file_is_a_choice_of_every_method_that_takes_one():
+    plugins.load_plugins([str(EXAMPLES / "chain.py")])
+    assert "chain" in ansatze.names()
+    config = adapters.get_method("qtha").make_config(r=3, ansatz="chain")
+    assert config.circuit().counts() == {"RY": 18, "CNOT": 6}  # 3 layers: 3 + 3 RY, 2 CNOT
+
+
+def test_a_changed_file_is_imported_anew_and_replaces_what_it_registered(plugin):
+    file = plugin(named("slim_two"))
+    plugins.load_plugins([file])
+    first = plugins.fingerprints([file])
+    plugins.load_plugins([plugin(named("slim_two").replace("setting(8,", "setting(5,"))])
+    assert plugins.fingerprints([file]) != first
+    assert adapters.get_method("slim_two").make_config().r == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("import nothing_of_that_name", "mine.py:1 does not import: ModuleNotFoundError"),
+        ("x = (", "does not import: SyntaxError"),
+        (named("qtha"), "there is a method 'qtha' already, in qtha_lab.adapters.qtha"),
+        ("from qtha_lab.plugins import nonsense", "does not import: ImportError"),
+    ],
+)
+def test_what_does_not_import_or_clashes_is_refused_in_a_sentence(plugin, text, sentence):
+    with pytest.raises(Refusal) as refused:
+        plugins.load_plugins([plugin(text)])
+    assert sentence in str(refused.value)
+    assert adapters.get_method("qtha").make_config().r == 8  # ours stands as it was
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("no/such/file.py", "there is no plugin file no/such/file.py"),
+        ("no_such_module", "plugin 'no_such_module' is no module that can be imported"),
+        ("no_such.module", "plugin 'no_such.module' is no module that can be imported"),
+    ],
+)
+def test_a_plugin_that_is_not_there_is_refused(name, sentence):
+    for attempt in (plugins.load_plugins, plugins.fingerprints):
+        with pytest.raises(Refusal, match=sentence):
+            attempt([name])
+
+
+def test_a_package_that_is_half_installed_is_left_out_and_said(tmp_path, monkeypatch):
+    info = tmp_path / "half-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: half\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[words]\ngone = half.gone\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    words = Registry("word", "json", group="words")
+    words.add("kept", 1, module="here")
+    assert list(words) == ["kept"]
+    assert words.broken == {"gone": "ModuleNotFoundError: No module named 'half'"}
+
+
+# the contract
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.stem)
+def test_the_examples_keep_to_the_contract(file):
+    verdicts = contract.check_plugin(str(file))
+    assert [verdict for verdict in verdicts if not verdict.holds] == []
+    assert len(verdicts) == len({verdict.fact for verdict in verdicts}) >= 4
+
+
+@pytest.mark.parametrize("name", sorted(OUR_METHODS))
+def test_our_methods_keep_to_the_contract_that_plugins_are_held_to(name):
+    verdicts = list(contract.check_member("method", OUR_METHODS[name]))
+    assert [verdict for verdict in verdicts if not verdict.holds] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fact", "seen"),
+    [
+        ('tensors["B"].zero_()', 'tensors["B"].fill_(0.1)', "nothing changes at the start", "logits move by up to"),
+        ("+ 1)", "+ 2)", "the number of trained parameters equals its formula", "n_parameters says"),
+        ('tensors["d"])', 'tensors["d"].detach())', "gradients reach every trained tensor and none of the base",
+         "no gradient reaches"),
+        ("x @ tensors", "x.tanh() @ tensors", "merged equals unmerged where it says that it merges", "is the change linear?"),
+        ('source="an example of this project"', 'source=" "', "it says what it is, its equation and where it is from",
+         "its source is empty"),
+    ],
+)  # fmt: skip
+def test_a_method_that_breaks_a_fact_is_told_which(plugin, old, new, fact, seen):
+    assert old in SOURCE
+    broken = named(f"slim_{abs(hash(fact)) % 10**8}", SOURCE.replace(old, new))
+    verdicts = {v.fact: v for v in contract.check_plugin(plugin(broken))}
+    assert seen in verdicts[fact].seen
+
+
+def test_an_ansatz_that_states_another_count_is_told(plugin):
+    source = (EXAMPLES / "chain.py").read_text().replace('"chain"', '"chain_miscounted"')
+    source = source.replace(
+        "lambda n_qubits, n_layers: n_qubits * n_layers", "lambda n, layers: n * layers + 1"
+    )
+    verdicts = contract.check_plugin(plugin(source))
+    (broken,) = [verdict for verdict in verdicts if not verdict.holds]
+    assert broken.fact == "its angles are numbered from 0 and as many as it states"
+    assert "2 angles for 2 qubits and 1 layers, n_params says 3" in broken.seen
+
+
+def test_a_file_that_registers_nothing_is_refused(plugin):
+    with pytest.raises(Refusal, match="registers no method, ansatz, task or figure"):
+        contract.check_plugin(plugin("x = 1"))
+
+
+def test_the_command_says_what_holds_and_fails_where_something_does_not(plugin):
+    command = [sys.executable, "-c", "from qtha_lab.cli import main; main()", "check-plugin"]
+    good = subprocess.run([*command, str(EXAMPLES / "chain.py")], capture_output=True, text=True)
+    assert good.returncode == 0, good.stderr
+    assert "ansatz chain" in good.stdout
+    source = (EXAMPLES / "chain.py").read_text().replace("n_qubits * n_layers,", "7,")
+    bad = subprocess.run([*command, plugin(source)], capture_output=True, text=True)
+    assert bad.returncode == 1
+    assert "n_params says 7" in " ".join(bad.stdout.split())
