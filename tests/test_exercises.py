@@ -13,7 +13,7 @@ from qtha_lab.exercises import check, desk, exercises, get, hint, judge, solutio
 FOLDER = Path(__file__).parent.parent / "notebooks"
 each = pytest.mark.parametrize("exercise", exercises(), ids=lambda e: e.number)
 each_mistake = pytest.mark.parametrize(
-    "exercise, code, why",
+    ("exercise", "code", "why"),
     [(e, code, why) for e in exercises() for code, why in e.wrong],
     ids=lambda value: getattr(value, "number", ""),
 )
@@ -122,20 +122,22 @@ def test_four_terms_are_right_for_every_angle_of_the_published_circuit_and_two_a
     torch.manual_seed(0)
     x, p = torch.randn(1, 4).double(), torch.randn(16, dtype=torch.float64, requires_grad=True)
     (exact,) = torch.autograd.grad(expval_z(circuit, x, p)[0, 0], p)
+    start = p.detach()
     two, four = (get(n).left_by(get(n).solution) for n in ("3.3", "3.4"))
 
     def off(rule):
         def read(angle, k):
-            moved = p.detach().clone()
+            moved = start.clone()
             moved[k] = angle
             return float(expval_z(circuit, x, moved)[0, 0])
 
-        slopes = [rule(lambda t, k=k: read(t, k), float(p[k])) for k in range(16)]
+        slopes = [rule(lambda t, k=k: read(t, k), float(start[k])) for k in range(16)]
         return [k for k in range(16) if abs(slopes[k] - float(exact[k])) > 1e-6]
 
     controlled = {a.index for g in circuit.gates if g.name == "CRZ" for a in g.angles}
     assert off(four) == []
-    assert off(two) and set(off(two)) <= controlled
+    assert off(two)
+    assert set(off(two)) <= controlled
 
 
 @each

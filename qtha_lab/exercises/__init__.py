@@ -1,8 +1,10 @@
-"""Exercises of the lessons: `check` an answer, ask for a `hint`, unfold the `solution`.
+"""Exercises and pages of the lessons: `check` an answer, ask for a `hint`, unfold the `solution`.
 
     check("1.2", answer)   says "right", what is wrong, or "not attempted" for `...`; never fails
     hint("1.2")            one more hint a call; on a page, one more a click
     solution("1.2")        the code, folded on a page
+
+A page says which model it uses and what is to be seen in what it ran (`page`).
 
 A lesson's exercises are one file here, `lesson_01.py`, and appear by being declared:
 
@@ -32,6 +34,18 @@ hold number, title, difficulty and minutes against the notebook, where an exerci
 """
 
 from qtha_lab.exercises.desk import Verdict, check, hint, solution
+from qtha_lab.exercises.page import page_model, what_to_see
 from qtha_lab.exercises.registry import Exercise, exercise, exercises, get
 
-__all__ = ["Exercise", "Verdict", "check", "exercise", "exercises", "get", "hint", "solution"]
+__all__ = [
+    "Exercise",
+    "Verdict",
+    "check",
+    "exercise",
+    "exercises",
+    "get",
+    "hint",
+    "page_model",
+    "solution",
+    "what_to_see",
+]

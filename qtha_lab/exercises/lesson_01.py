@@ -219,29 +219,29 @@ exercise(
     "Two updates at one size",
     difficulty=2,
     minutes=8,
-    answer="at_norm",
+    answer="rescaled",
     hints=(
         "Divide out the size that the change has, multiply in the size that it should have.",
         "The size that it should have is share · ‖W‖, not share.",
         "Return change · share · ‖weight‖ / ‖change‖, with `np.linalg.norm` for both.",
     ),
     solution="""
-        def at_norm(weight, change, share):
+        def rescaled(weight, change, share):
             size = share * np.linalg.norm(weight)
             return change * size / np.linalg.norm(change)
     """,
     wrong=(
         (
-            "at_norm = lambda weight, change, share: share * change",
+            "rescaled = lambda weight, change, share: share * change",
             "the updates keep their own sizes so: a change twice as large is still twice as large",
         ),
         (
-            "at_norm = lambda weight, change, share: share * change / np.linalg.norm(change)",
+            "rescaled = lambda weight, change, share: share * change / np.linalg.norm(change)",
             "now all have one norm, but a share of the weight's norm was asked for",
         ),
         (
             """
-            def at_norm(weight, change, share):
+            def rescaled(weight, change, share):
                 values = [np.linalg.norm(matrix, 2) for matrix in (weight, change)]
                 return change * share * values[0] / values[1]
             """,

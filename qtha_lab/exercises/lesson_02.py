@@ -5,7 +5,6 @@ import math
 from qtha_lab.exercises import judge
 from qtha_lab.exercises.registry import exercise
 
-
 exercise(
     "2.1",
     "Bond dimension of a swap",
@@ -178,6 +177,7 @@ exercise(
     accepts=judge.Number(1 - 26240 / 106496, rtol=1e-3),  # 8 (8192 + 5120) = 106,496
     remark="75.4 %; the circuits hold 512 of 26,240 parameters. The saving is the tensor networks'.",
 )
+
 
 def _operators():
     import torch

@@ -98,9 +98,7 @@ def exercise(number: str, title: str, *, solution: str, wrong: tuple, **declared
     if number in _FOUND:
         raise Refusal(f"there is an exercise {number} already: {_FOUND[number].title}")
     mistakes = tuple((_flush(code), why) for code, why in wrong)
-    _FOUND[number] = Exercise(
-        number, title, solution=_flush(solution), wrong=mistakes, **declared
-    )
+    _FOUND[number] = Exercise(number, title, solution=_flush(solution), wrong=mistakes, **declared)
 
 
 def _flush(code: str) -> str:
