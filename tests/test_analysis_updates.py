@@ -334,7 +334,7 @@ def test_a_sketched_snapshot_finds_the_leading_values():
 # non-linearity
 
 
-def test_the_linear_share_of_a_cube_and_a_square_is_known():
+def test_the_nonlinear_share_of_a_cube_and_a_square_is_known():
     # x ~ N(0, 1): the best line through x³ is 3x, and 1 - E[3x·x³]/E[x⁶] = 1 - 9/15 = 0.4;
     # x² has no linear part at all, and about its mean 1 it varies by E[x⁴] - 1 = 2 of 3
     torch.manual_seed(0)
@@ -343,9 +343,26 @@ def test_the_linear_share_of_a_cube_and_a_square_is_known():
     assert cube.share == pytest.approx(0.4, abs=0.02)
     assert cube.in_sample_share <= cube.share + 1e-9
     square = linear_fit(lambda x: x**2, x, ranks=())
-    assert square.share == pytest.approx(1, abs=0.01)
-    assert square.affine_share == pytest.approx(2 / 3, abs=0.02)
+    assert square.linear_share == pytest.approx(1, abs=0.01)
+    assert square.share == pytest.approx(2 / 3, abs=0.02)
     assert cube.floor < 1e-12
+
+
+def test_a_constant_is_no_nonlinearity():
+    torch.manual_seed(0)
+    x = torch.randn(500, 4, dtype=torch.float64)
+    fit = linear_fit(lambda x: 2 * x + 7, x, ranks=(4,))
+    assert max(fit.share, fit.in_sample_share, fit.by_rank[4], fit.floor) < 1e-12
+    assert fit.linear_share > 0.5
+
+
+def test_the_bounds_of_the_share_close_with_tokens_around_what_is_known():
+    torch.manual_seed(0)
+    x = torch.randn(4_000, 40, dtype=torch.float64)
+    few, many = share_curve(lambda x: x**3, x, counts=[60, 4_000, 9_999])  # the last are not there
+    assert few.in_sample_share < 0.4 < few.share  # 1 - 9/15, as above
+    assert many.in_sample_share < 0.4 < many.share
+    assert many.share - many.in_sample_share < (few.share - few.in_sample_share) / 10
 
 
 def test_the_best_map_of_low_rank_leaves_the_smaller_singular_values():

@@ -8,18 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from qtha_lab.exercises import check, desk, exercises, hint, judge, solution
+from qtha_lab.exercises import check, desk, exercises, get, hint, judge, solution
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
-each = pytest.mark.parametrize("one", exercises(), ids=lambda one: one.number)
-
-
-def left_by(one, code):
-    """What a piece of code leaves under the answer's name, after what the notebook ran before."""
-    names: dict = {}
-    exec(one.given, names)
-    exec(code, names)
-    return names[one.answer]
+each = pytest.mark.parametrize("exercise", exercises(), ids=lambda e: e.number)
+each_mistake = pytest.mark.parametrize(
+    ("exercise", "code", "why"),
+    [(e, code, why) for e in exercises() for code, why in e.wrong],
+    ids=lambda value: getattr(value, "number", ""),
+)
 
 
 def cells_of(lesson):
@@ -28,49 +25,137 @@ def cells_of(lesson):
     return nbformat.read(found[0], as_version=4).cells if found else []
 
 
+def numbers_in(text):
+    """All numbers of a sentence, as written and without separators of thousands."""
+    return [float(n.replace(",", "")) for n in re.findall(r"-?\d[\d,]*(?:\.\d+)?", text)]
+
+
+def tells(text, rights):
+    """Whether a sentence holds a right value; 0, 1 and 2 are in too many sentences to count."""
+    telling = [right for right in rights if right not in (-1, 0, 1, 2)]
+    return any(np.isclose(n, right, rtol=1e-3) for n in numbers_in(text) for right in telling)
+
+
 @each
-def test_the_solution_is_right(one):
-    verdict = check(one.number, left_by(one, one.solution))
+def test_the_solution_is_right(exercise):
+    verdict = check(exercise.number, exercise.left_by(exercise.solution))
     assert verdict.state == "right", verdict
 
 
+@each_mistake
+def test_a_mistake_to_be_expected_is_wrong_and_told_its_reason(exercise, code, why):
+    verdict = check(exercise.number, exercise.left_by(code))
+    assert (verdict.state, verdict.message) == ("wrong", why)
+    assert not tells(why, exercise.accepts.rights()), "the reason holds the right value"
+
+
 @each
-def test_a_mistake_to_be_expected_is_wrong_and_told_why(one):
-    for code in one.wrong:
-        verdict = check(one.number, left_by(one, code))
-        assert verdict.state == "wrong", code
-        assert verdict.message
+def test_every_mistake_has_a_reason_of_its_own_and_every_exercise_three_hints(exercise):
+    reasons = [why for _, why in exercise.wrong]
+    assert len(set(reasons)) == len(reasons)
+    assert len(set(exercise.hints)) == 3
+
+
+@each
+def test_a_mistake_nobody_thought_of_is_not_told_the_right_value(exercise):
+    size = max(np.ravel(exercise.accepts.rights()).max(), 1) * 7.3
+    answers = {
+        judge.Number: size,
+        judge.WholeNumbers: [int(size)] * len(exercise.accepts.rights()),
+        judge.Function: lambda *arguments: np.full(shape_of(exercise), size),
+    }
+    verdict = check(exercise.number, answers[type(exercise.accepts)])
+    assert verdict.state == "wrong"
+    assert not tells(verdict.message.split("helps on")[0].split("it gives")[-1], rights(exercise))
+    assert "too large" not in verdict.message
+
+
+def shape_of(exercise):
+    return judge.as_array(exercise.accepts.cases[0][1]).shape
+
+
+def rights(exercise):
+    return [] if isinstance(exercise.accepts, judge.Number) else exercise.accepts.rights()
 
 
 @each
 @pytest.mark.parametrize(
     "odd", [None, "a duck", object(), [], float("nan")], ids=lambda odd: type(odd).__name__
 )
-def test_an_odd_answer_is_wrong_and_stops_nothing(one, odd):
-    assert check(one.number, odd).state == "wrong"
+def test_an_odd_answer_is_wrong_and_stops_nothing(exercise, odd):
+    assert check(exercise.number, odd).state == "wrong"
 
 
 @each
-def test_an_empty_answer_is_not_attempted(one):
-    assert check(one.number, ...).state == "not attempted"
+def test_an_empty_answer_is_not_attempted(exercise):
+    assert check(exercise.number, ...).state == "not attempted"
+
+
+def test_the_values_of_a_product_are_refused_to_those_who_form_it_in_torch_or_numpy():
+    def in_torch(B, A):
+        return torch.linalg.svd(B @ A).S[: len(A)]
+
+    def in_numpy(B, A):
+        return np.linalg.svd(B.numpy() @ A.numpy(), compute_uv=False)[: len(A)]
+
+    def from_small_matrices(B, A):
+        left, right = (np.linalg.qr(m, mode="r") for m in (B.numpy(), A.numpy().T))
+        return np.linalg.svd(left @ right.T, compute_uv=False)
+
+    assert "as large as B A" in check("1.4", in_torch).message
+    assert "as large as B A" in check("1.4", in_numpy).message
+    assert check("1.4", from_small_matrices).state == "right"
+
+
+@pytest.mark.parametrize("number", ["3.3", "3.4"])
+@pytest.mark.parametrize("step", [0.1, 0.01, 3e-4, 1e-6])
+def test_a_slope_by_a_small_step_is_refused(number, step):
+    verdict = check(number, lambda f, t: (f(t + step) - f(t - step)) / (2 * step))
+    assert verdict.state == "wrong", verdict
+
+
+def test_four_terms_are_right_for_every_angle_of_the_published_circuit_and_two_are_not():
+    from qtha_lab import ansatze
+    from qtha_lab.simulators import expval_z
+
+    circuit = ansatze.build("qtha", n_qubits=4, n_layers=1)
+    torch.manual_seed(0)
+    x, p = torch.randn(1, 4).double(), torch.randn(16, dtype=torch.float64, requires_grad=True)
+    (exact,) = torch.autograd.grad(expval_z(circuit, x, p)[0, 0], p)
+    start = p.detach()
+    two, four = (get(n).left_by(get(n).solution) for n in ("3.3", "3.4"))
+
+    def off(rule):
+        def read(angle, k):
+            moved = start.clone()
+            moved[k] = angle
+            return float(expval_z(circuit, x, moved)[0, 0])
+
+        slopes = [rule(lambda t, k=k: read(t, k), float(start[k])) for k in range(16)]
+        return [k for k in range(16) if abs(slopes[k] - float(exact[k])) > 1e-6]
+
+    controlled = {a.index for g in circuit.gates if g.name == "CRZ" for a in g.angles}
+    assert off(four) == []
+    assert off(two)
+    assert set(off(two)) <= controlled
 
 
 @each
-def test_the_notebook_asks_it_as_declared(one):
-    cells = cells_of(one.number.split(".")[0])
+def test_the_notebook_asks_it_as_declared(exercise):
+    cells = cells_of(exercise.number.split(".")[0])
     if not cells:
         pytest.skip("its notebook is not written yet")
-    (at,) = [i for i, cell in enumerate(cells) if cell.source.startswith(one.heading + "\n")]
-    assert cells[at].source.split("\n\n")[1].startswith(one.effort)
+    (at,) = [i for i, cell in enumerate(cells) if cell.source.startswith(exercise.heading + "\n")]
+    assert cells[at].source.split("\n\n")[1].startswith(exercise.effort)
     stub, *asked = (cell.source for cell in cells[at + 1 : at + 5])
     assert asked == [
-        f'check("{one.number}", {one.answer})',
-        f'hint("{one.number}")',
-        f'solution("{one.number}")',
+        f'check("{exercise.number}", {exercise.answer})',
+        f'hint("{exercise.number}")',
+        f'solution("{exercise.number}")',
     ]
     names: dict = {}
     exec(stub, names)
-    assert check(one.number, names[one.answer]).state == "not attempted"
+    assert check(exercise.number, names[exercise.answer]).state == "not attempted"
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("0[1-9]_*.ipynb")), ids=lambda p: p.stem)
@@ -86,11 +171,11 @@ def test_a_lesson_has_three_exercises_numbered_in_order_and_all_declared(path):
 
 def test_hints_come_one_at_a_time_and_unfold_on_a_page():
     desk._GIVEN.pop("1.1", None)
-    first, second, again = hint("1.1"), hint("1.1"), hint("1.1")
-    assert repr(first).startswith("Hint 1 of 2")
-    assert repr(second).startswith("Hint 2 of 2")
-    assert repr(again) == repr(second)
-    assert first._repr_html_().count("<details") == 2
+    first, second, third, again = (hint("1.1") for _ in range(4))
+    assert repr(first).startswith("Hint 1 of 3")
+    assert repr(second).startswith("Hint 2 of 3")
+    assert repr(again) == repr(third)
+    assert first._repr_html_().count("<details") == 3
     assert "open" not in first._repr_html_()
 
 
@@ -121,9 +206,8 @@ def test_functions_left_as_they_stood_are_empty():
 
 
 def test_answers_may_be_tensors_and_arrays():
-    judge.array(torch.tensor([1.0, 2.0], requires_grad=True), [1, 2])
-    judge.number(np.float32(3), 3)
-    judge.number(torch.tensor(3.0), 3)
-    judge.on_cases(lambda x: torch.as_tensor(x) * 2, [(([1, 2],), [2, 4])])
-    with pytest.raises(judge.Wrong, match=r"entry \[1\] is 3, which is not it"):
-        judge.array([1, 3], [1, 2])
+    judge.Number(3).check(np.float32(3))
+    judge.Number(3).check(torch.tensor(3.0))
+    judge.WholeNumbers((1, 2)).check(torch.tensor([1, 2]))
+    double = judge.Function(lambda: [(([1, 2],), [2, 4])])
+    double.check(lambda x: torch.tensor(x, dtype=torch.float64, requires_grad=True) * 2)

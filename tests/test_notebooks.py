@@ -11,12 +11,14 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from qtha_lab.exercises import get
+from qtha_lab.exercises import exercises, get
+from qtha_lab.models import is_available
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LESSONS = [path for path in NOTEBOOKS if re.match(r"0[1-9]_", path.stem)]
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 
 
 def read(path):
@@ -64,16 +66,39 @@ def test_one_parameters_cell_holds_literals_only(path):
         ast.literal_eval(line.value)
 
 
-def execute(notebook, tmp_path):
-    """Run all cells in the small profile; give back all outputs, with none on standard error."""
+@each_lesson
+def test_the_stated_minutes_hold_the_exercises_and_the_reading(path):
+    cells = read(path).cells
+    stated = int(re.search(r"\*\*Time:\*\* (\d+) minutes", cells[0].source)[1])
+    lesson = f"{int(path.stem[:2])}."
+    solving = sum(e.minutes for e in exercises() if e.number.startswith(lesson))
+    words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
+    assert solving + words / 150 <= stated
+
+
+@each_lesson
+def test_the_page_says_near_its_top_which_model_it_uses(path):
+    shown = [cell.source for cell in read(path).cells[:4] if "page_model(" in cell.source]
+    assert [source.splitlines()[-1] for source in shown] == ["page"]
+
+
+@each_lesson
+def test_what_is_to_be_seen_is_computed_and_not_written(path):
+    cells = read(path).cells
+    assert not [c.id for c in cells if c.cell_type == "markdown" and "What to see" in c.source]
+    assert len([c for c in cells if "what_to_see(\n" in c.source]) >= 4
+
+
+def execute(notebook, tmp_path, profile="ci"):
+    """Run all cells, in the small profile if not told otherwise; all outputs, none on standard error."""
     environment = os.environ | {
-        "QTHA_LAB_PROFILE": "ci",
+        "QTHA_LAB_PROFILE": profile,
         "QTHA_LAB_RUNS": str(tmp_path / "runs"),
         "IPYTHONDIR": str(tmp_path / "ipython"),
         "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
     }
     client = NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
+        notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
     )
     client.execute(env=environment)
     outputs = [out for cell in notebook.cells if cell.cell_type == "code" for out in cell.outputs]
@@ -104,10 +129,30 @@ def test_runs_top_to_bottom_as_found(path, tmp_path):
         assert verdict.startswith("○"), verdict
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+@each_lesson
 @pytest.mark.slow
 def test_runs_top_to_bottom_with_every_exercise_solved(path, tmp_path):
     said = verdicts(execute(solved(read(path)), tmp_path))
     assert len(said) >= 3
     for verdict in said:
         assert verdict.startswith("✓"), verdict
+
+
+def claims(outputs):
+    """The sentences under "What to see": those that hold begin with ✓, the others with ✗."""
+    texts = [out["data"]["text/plain"] for out in outputs if "text/markdown" in out.get("data", {})]
+    return [line for text in texts for line in text.splitlines() if line[:2] in ("✓ ", "✗ ")]
+
+
+@each_lesson
+@pytest.mark.parametrize("model", ["tiny", "smollm2-135m"])
+@pytest.mark.slow
+def test_every_sentence_of_what_to_see_holds_on_each_model(path, model, tmp_path):
+    if not is_available(model):
+        pytest.skip(f"{model} is not on this machine")
+    notebook = read(path)
+    (parameters,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    parameters.source += f'\nmodel = "{model}"'
+    shown = claims(execute(notebook, tmp_path, profile="full"))
+    assert len(shown) >= 5
+    assert [line for line in shown if line.startswith("✗")] == []

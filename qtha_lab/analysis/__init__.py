@@ -24,7 +24,7 @@ from qtha_lab.analysis.gate_noise import gate_noise
 from qtha_lab.analysis.jacobians import jacobians_of
 from qtha_lab.analysis.lie_algebra import lie_algebra_of
 from qtha_lab.analysis.live import snapshot
-from qtha_lab.analysis.nonlinearity import linear_fit
+from qtha_lab.analysis.nonlinearity import linear_fit, share_curve
 from qtha_lab.analysis.shapes import SHAPES, get_shape, shape_of
 from qtha_lab.analysis.shot_noise import shot_noise
 from qtha_lab.analysis.sketch import randomised_svd
@@ -70,6 +70,7 @@ __all__ = [
     "profile_table",
     "randomised_svd",
     "shape_of",
+    "share_curve",
     "shot_noise",
     "snapshot",
     "spectrum_of",

@@ -35,7 +35,8 @@ def nonlinearity_table(
 ) -> list[dict]:
     """How far each layer's update is from one matrix: unexplained shares, and slopes across tokens.
 
-    See `LinearFit` for what the shares do not show; compare "share" with "floor" before anything.
+    See `LinearFit` for what the shares do not show; the truth lies between "in_sample_share" and
+    "share", and is known only where the two are close.
 
     Args:
         inputs: What the layers are fed, from `capture_inputs`; only these layers are looked at.

@@ -1,29 +1,31 @@
-"""Exercises of the lessons: `check` an answer, ask for a `hint`, unfold the `solution`.
+"""Exercises and pages of the lessons: `check` an answer, ask for a `hint`, unfold the `solution`.
 
     check("1.2", answer)   says "right", what is wrong, or "not attempted" for `...`; never fails
     hint("1.2")            one more hint a call; on a page, one more a click
     solution("1.2")        the code, folded on a page
 
+A page says which model it uses and what is to be seen in what it ran (`page`).
+
 A lesson's exercises are one file here, `lesson_01.py`, and appear by being declared:
 
-    @exercise(
+    exercise(
         "1.2", "Stable rank", difficulty=1, minutes=5, answer="stable_rank",
-        hints=("The squared Frobenius norm is the sum of the squared singular values.",),
+        hints=("What does the Frobenius norm add up?", "...", "..."),
         solution='''
             def stable_rank(values):
                 return sum(v**2 for v in values) / max(values) ** 2
         ''',
-        wrong=("stable_rank = lambda values: sum(values) / max(values)",),
+        wrong=(
+            ("stable_rank = lambda values: sum(values) / max(values)", "the values enter squared"),
+        ),
+        accepts=judge.Function(lambda: [(([3.0, 3.0, 0.0],), 2.0)]),
+        remark="One large value hides any number of others.",
     )
-    def _(answer):
-        judge.on_cases(answer, [(([3.0, 3.0, 0.0],), 2.0)])
-        return "One large value hides any number of others."
 
-The decorated function is the checker. It gets the answer, raises `judge.Wrong` (the functions of
-`judge` do) with what is wrong, and may return a remark for those who were right. Solution and `wrong`
-are code that leaves the answer under the name `answer`; `given` is code that the notebook ran before.
-Tests run every solution and every wrong answer through its checker, and hold number, title, difficulty
-and minutes against the notebook, where an exercise is, in this order:
+`accepts` says what is right. Solution and the code in `wrong` leave the answer under the name `answer`;
+`given` is code that the notebook ran before. An answer that does what one of `wrong` does is told that
+one's reason, which must not hold the right value. Tests run every solution and every wrong answer, and
+hold number, title, difficulty and minutes against the notebook, where an exercise is, in this order:
 
     ### Exercise 1.2 · Stable rank            a markdown cell; its second paragraph is `exercise.effort`
     ★☆☆ · 5 minutes                           (`★★☆ · 10 minutes`), then the task
@@ -32,6 +34,18 @@ and minutes against the notebook, where an exercise is, in this order:
 """
 
 from qtha_lab.exercises.desk import Verdict, check, hint, solution
+from qtha_lab.exercises.page import page_model, what_to_see
 from qtha_lab.exercises.registry import Exercise, exercise, exercises, get
 
-__all__ = ["Exercise", "Verdict", "check", "exercise", "exercises", "get", "hint", "solution"]
+__all__ = [
+    "Exercise",
+    "Verdict",
+    "check",
+    "exercise",
+    "exercises",
+    "get",
+    "hint",
+    "page_model",
+    "solution",
+    "what_to_see",
+]

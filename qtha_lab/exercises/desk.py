@@ -24,8 +24,8 @@ class Verdict:
     message: str = ""
 
     def __repr__(self) -> str:
-        said = f"{self.state}: {self.message}" if self.message else self.state
-        return f"{SIGNS[self.state]} {self.number} {said}"
+        verdict = f"{self.state}: {self.message}" if self.message else self.state
+        return f"{SIGNS[self.state]} {self.number} {verdict}"
 
     def _repr_html_(self) -> str:
         kind = {"right": "success", "wrong": "error"}.get(self.state, "info")
@@ -60,34 +60,49 @@ def check(number: str, answer: Any) -> Verdict:
         >>> check("1.1", ...)
         ○ 1.1 not attempted: put your answer in place of ... and run both cells again
     """
-    one = get(number)
+    exercise = get(number)
     if judge.is_empty(answer):
         todo = "put your answer in place of ... and run both cells again"
         return Verdict(number, "not attempted", todo)
     try:
-        remark = one.checker(answer)
-    except judge.Wrong as why:
-        return Verdict(number, "wrong", str(why))
-    except Exception as stopped:  # an answer of a kind that nobody thought of
-        return Verdict(number, "wrong", f"it stops with {type(stopped).__name__}: {stopped}")
-    return Verdict(number, "right", remark or "")
+        exercise.check(answer)
+    except Exception as error:  # an answer of a kind that nobody thought of stops nothing either
+        return Verdict(number, "wrong", _known_reason(exercise, answer) or _reason(number, error))
+    return Verdict(number, "right", exercise.remark)
+
+
+def _known_reason(exercise: Exercise, answer: Any) -> str | None:
+    """Why the answer is wrong, if it does what one of the exercise's known mistakes does."""
+    for mistake, why in exercise.wrong:
+        try:
+            if exercise.accepts.agrees(answer, exercise.left_by(mistake)):
+                return why
+        except Exception:  # it does not even run on all cases, so it is another mistake
+            continue
+    return None
+
+
+def _reason(number: str, error: Exception) -> str:
+    if isinstance(error, judge.Wrong):
+        return f'{error}; hint("{number}") helps on'
+    return f"it stops with {type(error).__name__}: {error}"
 
 
 def hint(number: str) -> Folded:
     """The next hint; after the last one, the last again."""
-    one = get(number)
-    _GIVEN[number] = min(_GIVEN[number] + 1, len(one.hints))
+    exercise = get(number)
+    _GIVEN[number] = min(_GIVEN[number] + 1, len(exercise.hints))
     turn = _GIVEN[number]
-    pieces = [(_title(one, k), f"<p>{html.escape(text)}</p>") for k, text in enumerate(one.hints)]
-    return Folded(pieces, f"{_title(one, turn - 1)}: {one.hints[turn - 1]}")
+    hints = exercise.hints
+    pieces = [(_title(exercise, k), f"<p>{html.escape(text)}</p>") for k, text in enumerate(hints)]
+    return Folded(pieces, f"{_title(exercise, turn - 1)}: {hints[turn - 1]}")
 
 
-def _title(one: Exercise, index: int) -> str:
-    return f"Hint {index + 1} of {len(one.hints)} for {one.number}"
+def _title(exercise: Exercise, index: int) -> str:
+    return f"Hint {index + 1} of {len(exercise.hints)} for {exercise.number}"
 
 
 def solution(number: str) -> Folded:
     """The code of one right answer; there are others."""
-    one = get(number)
-    title = f"Solution of {number}"
-    return Folded([(title, f"<pre>{html.escape(one.solution)}</pre>")], one.solution)
+    code = get(number).solution
+    return Folded([(f"Solution of {number}", f"<pre>{html.escape(code)}</pre>")], code)

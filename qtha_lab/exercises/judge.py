@@ -1,16 +1,21 @@
-"""What is wrong with an answer, in a sentence: numbers, arrays, words, and functions on cases.
+"""What answer an exercise accepts: a number, some whole numbers, or a function on cases.
 
-Every function returns nothing for a right answer and raises `Wrong` for another. They never tell a
-value that was asked for; a function is told on which arguments it went wrong.
+Each kind checks an answer (raises `Wrong` with what is wrong), tells whether an answer agrees with a
+known mistake, and names the right values. No sentence tells a value that was asked for; a function
+is told on which arguments it went wrong.
 """
 
 import dis
-from collections.abc import Callable, Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 RTOL = 1e-4
+Arguments = tuple
+Case = tuple[Arguments, Any]
 
 
 class Wrong(Exception):  # noqa: N818 - an answer is wrong, nothing has failed
@@ -41,101 +46,145 @@ def _does_nothing(function: Any) -> bool:
     return all(s.opname in returns and s.argval in (None, ...) for s in steps)
 
 
-def number(
-    answer: Any, right: float, *, rtol: float = RTOL, atol: float = 1e-9, traps: Mapping = {}
-) -> None:
-    """One number, close enough; `traps` maps wrong values to what led to them.
+@dataclass(frozen=True)
+class Number:
+    """One number, close enough.
 
     Example:
-        >>> number(4, 8, traps={4: "that is one side only"})
+        >>> Number(8).check(4)
         Traceback (most recent call last):
-        qtha_lab.exercises.judge.Wrong: 4 is not it: that is one side only
+        qtha_lab.exercises.judge.Wrong: 4 is not it
     """
-    try:
-        value = float(answer)
-    except (TypeError, ValueError):
-        raise Wrong(f"a number is asked for, not {_short(answer)}") from None
-    if np.isclose(value, right, rtol=rtol, atol=atol):
-        return
-    for trap, why in traps.items():
-        if np.isclose(value, trap, rtol=rtol, atol=atol):
-            raise Wrong(f"{_short(answer)} is not it: {why}")
-    raise Wrong(f"{_short(answer)} is too {'large' if value > right else 'small'}")
+
+    right: float
+    rtol: float = RTOL
+
+    def check(self, answer: Any) -> None:
+        """Raise `Wrong` unless it is the number."""
+        if not self._close(as_number(answer), self.right):
+            raise Wrong(f"{_short(answer)} is not it")
+
+    def agrees(self, answer: Any, mistake: Any) -> bool:
+        """Whether an answer is the value that a known mistake leads to."""
+        return self._close(as_number(answer), as_number(mistake))
+
+    def rights(self) -> list[float]:
+        """What no sentence may tell."""
+        return [float(self.right)]
+
+    def _close(self, one: float, other: float) -> bool:
+        return bool(np.isclose(one, other, rtol=self.rtol, atol=1e-9))
 
 
-def array(answer: Any, right: Any, *, rtol: float = RTOL, atol: float = 1e-6) -> None:
-    """Numbers of a shape: the shape first, then the first entry that differs.
+@dataclass(frozen=True)
+class WholeNumbers:
+    """Some whole numbers in order; which of them is wrong is not told.
 
     Example:
-        >>> array([1, 2], [1, 2, 3])
+        >>> WholeNumbers((1, 2)).check((1, 3))
         Traceback (most recent call last):
-        qtha_lab.exercises.judge.Wrong: its shape is (2,), not (3,)
+        qtha_lab.exercises.judge.Wrong: (1, 3) is not it
     """
-    right = np.asarray(right, dtype=float)
-    value = _as_array(answer)
-    if value.shape != right.shape:
-        raise Wrong(f"its shape is {value.shape}, not {right.shape}")
-    differs = np.argwhere(~np.isclose(value, right, rtol=rtol, atol=atol))
-    if len(differs):
-        place = tuple(map(int, differs[0]))
-        where = ", ".join(map(str, place))
-        raise Wrong(f"entry [{where}] is {value[place]:.6g}, which is not it")
 
+    right: tuple[int, ...]
 
-def word(answer: Any, right: str, among: Iterable[str], *, traps: Mapping[str, str] = {}) -> None:
-    """One of a few words.
+    def check(self, answer: Any) -> None:
+        """Raise `Wrong` unless they are the numbers."""
+        if self._read(answer) != self.right:
+            raise Wrong(f"{_short(answer)} is not it")
 
-    Example:
-        >>> word("left", "right", ["left", "right"], traps={"left": "look again"})
-        Traceback (most recent call last):
-        qtha_lab.exercises.judge.Wrong: 'left' is not it: look again
-    """
-    among = list(among)
-    said = str(answer).strip().lower()
-    if said == right.lower():
-        return
-    if said not in [one.lower() for one in among]:
-        raise Wrong(f"the answer is one of {', '.join(map(repr, among))}, not {_short(answer)}")
-    raise Wrong(f"{said!r} is not it{': ' + traps[said] if said in traps else ''}")
+    def agrees(self, answer: Any, mistake: Any) -> bool:
+        """Whether an answer is what a known mistake leads to."""
+        return self._read(answer) == self._read(mistake)
 
+    def rights(self) -> list[float]:
+        """What no sentence may tell."""
+        return list(map(float, self.right))
 
-def on_cases(
-    function: Any,
-    cases: Iterable[tuple[tuple, Any]],
-    *,
-    rtol: float = RTOL,
-    atol: float = 1e-6,
-    told: Callable[..., str] | None = None,
-) -> None:
-    """A function on arguments whose result is known.
-
-    Args:
-        cases: (arguments, right result) each.
-        told: Names the arguments in the sentence, for those too long to print.
-
-    Example:
-        >>> on_cases(lambda x: x + 1, [((1,), 2), ((3,), 9)])
-        Traceback (most recent call last):
-        qtha_lab.exercises.judge.Wrong: for (3) it gives 4, not 9
-    """
-    if not callable(function):
-        raise Wrong(f"a function is asked for, not {_short(function)}")
-    for arguments, right in cases:
-        name = told(*arguments) if told else f"({', '.join(map(_short, arguments))})"
+    def _read(self, answer: Any) -> tuple[int, ...]:
         try:
-            result = function(*arguments)
-        except Exception as stopped:
-            raise Wrong(f"for {name} it stops with {type(stopped).__name__}: {stopped}") from None
+            values = tuple(int(value) for value in answer)
+        except (TypeError, ValueError):
+            values = ()
+        if len(values) != len(self.right):
+            raise Wrong(f"{len(self.right)} whole numbers are asked for, not {_short(answer)}")
+        return values
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function, on arguments whose result is known.
+
+    Attributes:
+        make: Gives the (arguments, right result) pairs; called when an answer comes.
+        label: Names the arguments in a sentence, for those too long to print.
+
+    Example:
+        >>> Function(lambda: [((1,), 2), ((3,), 9)]).check(lambda x: x + 1)
+        Traceback (most recent call last):
+        qtha_lab.exercises.judge.Wrong: for (3) it gives 4, which is not it
+    """
+
+    make: Callable[[], Iterable[Case]]
+    label: Callable[..., str] | None = None
+    rtol: float = RTOL
+    atol: float = 1e-6
+
+    @functools.cached_property
+    def cases(self) -> list[Case]:
+        """The pairs, made once."""
+        return list(self.make())
+
+    def check(self, answer: Any) -> None:
+        """Raise `Wrong` at the first case where the function is not right."""
+        if not callable(answer):
+            raise Wrong(f"a function is asked for, not {_short(answer)}")
+        for arguments, right in self.cases:
+            self._check_case(answer, arguments, as_array(right))
+
+    def _check_case(self, answer: Callable, arguments: Arguments, right: np.ndarray) -> None:
+        name = self.name(arguments)
+        try:
+            result = answer(*arguments)
+        except Exception as error:
+            raise Wrong(f"for {name} it stops with {type(error).__name__}: {error}") from None
         if result is None:
             raise Wrong(f"for {name} it returns nothing: is there a return?")
-        value, wanted = _as_array(result), np.asarray(right, dtype=float)
-        if value.shape != wanted.shape:
-            raise Wrong(f"for {name} it gives shape {value.shape}, not {wanted.shape}")
-        if not np.allclose(value, wanted, rtol=rtol, atol=atol):
-            raise Wrong(f"for {name} it gives {_short(result)}, not {_short(right)}")
+        value = as_array(result)
+        if value.shape != right.shape:
+            raise Wrong(f"for {name} it gives shape {value.shape}, not {right.shape}")
+        if not self._close(value, right):
+            raise Wrong(f"for {name} it gives {_short(result)}, which is not it")
+
+    def agrees(self, answer: Any, mistake: Any) -> bool:
+        """Whether an answer gives on every case what a known mistake gives."""
+        pairs = ((as_array(answer(*a)), as_array(mistake(*a))) for a, _ in self.cases)
+        return all(one.shape == other.shape and self._close(one, other) for one, other in pairs)
+
+    def rights(self) -> list[float]:
+        """What no sentence may tell."""
+        return [float(v) for _, right in self.cases for v in as_array(right).ravel()]
+
+    def name(self, arguments: Arguments) -> str:
+        """The arguments in a sentence."""
+        return self.label(*arguments) if self.label else f"({', '.join(map(_short, arguments))})"
+
+    def _close(self, one: np.ndarray, other: np.ndarray) -> bool:
+        return np.allclose(one, other, rtol=self.rtol, atol=self.atol)
 
 
-def _as_array(answer: Any) -> np.ndarray:
+Accepted = Number | WholeNumbers | Function
+
+
+def as_number(answer: Any) -> float:
+    """A number of any kind, a tensor too, as a float."""
+    try:
+        return float(answer)
+    except (TypeError, ValueError):
+        raise Wrong(f"a number is asked for, not {_short(answer)}") from None
+
+
+def as_array(answer: Any) -> np.ndarray:
     """Numbers of any kind, a torch tensor too, as an array."""
     if hasattr(answer, "detach"):
         answer = answer.detach().cpu()

@@ -5,14 +5,14 @@ import math
 from qtha_lab.exercises import judge
 from qtha_lab.exercises.registry import exercise
 
-
-@exercise(
+exercise(
     "2.1",
     "Bond dimension of a swap",
     difficulty=1,
     minutes=5,
     answer="bond_dim",
     hints=(
+        "A bond is the rank of a matrix whose rows are all that lies on its left.",
         "Regroup the entry W[j₁ j₂, i₁ i₂] as a matrix of rows (j₁, i₁) and columns (j₂, i₂).",
         "SWAP sends i₁ i₂ to j₁ j₂ = i₂ i₁: each of the four rows (j₁, i₁) meets a column of its own.",
     ),
@@ -23,25 +23,30 @@ from qtha_lab.exercises.registry import exercise
         regrouped = swap.reshape(2, 2, 2, 2).permute(0, 2, 1, 3).reshape(4, 4)
         bond_dim = int(torch.linalg.matrix_rank(regrouped))
     """,
-    wrong=("bond_dim = 1", "bond_dim = 2", "bond_dim = 16"),
+    wrong=(
+        (
+            "bond_dim = 1",
+            "that would make the swap a Kronecker product, each site acting for itself",
+        ),
+        ("bond_dim = 2", "that is a CNOT: two terms suffice there"),
+        (
+            "bond_dim = 16",
+            "that counts the entries of the regrouped matrix; a bond is at most its smaller side",
+        ),
+    ),
+    accepts=judge.Number(4),
+    remark="SWAP = (I⊗I + X⊗X + Y⊗Y + Z⊗Z) / 2: four terms of one size, the most that fit.",
 )
-def _(answer):
-    traps = {
-        1: "that would make the swap a Kronecker product, each site acting for itself",
-        2: "that is a CNOT: two terms suffice there",
-        16: "a bond between sites of 2 × 2 is never above 4",
-    }
-    judge.number(answer, 4, traps=traps)
-    return "SWAP = (I⊗I + X⊗X + Y⊗Y + Z⊗Z) / 2: four terms of one size, the most that fit."
 
 
-@exercise(
+exercise(
     "2.2",
     "Count an operator's parameters",
     difficulty=1,
     minutes=5,
     answer="count",
     hints=(
+        "How many entries has a tensor with four legs of known sizes?",
         "A core has four legs: output, right bond, left bond, input. Its entries are their product.",
         "At the two ends the outer bond is 1: put a 1 before and after the bonds.",
     ),
@@ -54,30 +59,42 @@ def _(answer):
             )
     """,
     wrong=(
-        "count = lambda in_dims, out_dims, bonds: sum(i * o for i, o in zip(in_dims, out_dims))",
-        """
-        def count(in_dims, out_dims, bonds):
-            edges = [1, *bonds]
-            return sum(o * i * b for i, o, b in zip(in_dims, out_dims, edges))
-        """,
+        (
+            "count = lambda in_dims, out_dims, bonds: sum(i * o for i, o in zip(in_dims, out_dims))",
+            "that counts cores without bonds, as if each were a plain matrix",
+        ),
+        (
+            """
+            def count(in_dims, out_dims, bonds):
+                edges = [1, *bonds]
+                return sum(o * i * b for i, o, b in zip(in_dims, out_dims, edges))
+            """,
+            "each core has a bond on its left and one on its right: both multiply",
+        ),
     ),
+    accepts=judge.Function(
+        lambda: [
+            (((2, 3), (5, 7), (4,)), 2 * 5 * 4 + 4 * 3 * 7),
+            (((8, 8, 8, 7), (4, 4, 4, 4), (8, 8, 8)), 4576),  # 256 + 2,048 + 2,048 + 224
+        ]
+    ),
+    remark="The second case is M_A of QTHA on a layer of 3,584 inputs: 4,576 against 917,504 dense.",
 )
-def _(answer):
-    cases = [
-        (((2, 3), (5, 7), (4,)), 2 * 5 * 4 + 4 * 3 * 7),
-        (((8, 8, 8, 7), (4, 4, 4, 4), (8, 8, 8)), 4576),  # 256 + 2,048 + 2,048 + 224
-    ]
-    judge.on_cases(answer, cases)
-    return "The second case is M_A of QTHA on a layer of 3,584 inputs: 4,576 against 917,504 dense."
 
 
-@exercise(
+def _bonds():
+    uneven = 2 - 0.75 * math.log2(3)  # p = 3/4, 1/4: -(3/4) log₂(3/4) - (1/4) log₂(1/4)
+    return [(([5.0, 0.0],), 0), (([2.0, 2.0],), 1), (([1.0] * 8,), 3), (([3**0.5, 1.0],), uneven)]
+
+
+exercise(
     "2.3",
     "Entanglement entropy of a bond",
     difficulty=2,
     minutes=8,
     answer="entropy_bits",
     hints=(
+        "An entropy needs shares that add up to 1: shares of what?",
         "Unlike in lesson 1, the shares are those of the squares: p = σ² / Σσ².",
         "Bits mean the logarithm of base 2; leave zeros out.",
     ),
@@ -90,30 +107,32 @@ def _(answer):
             return -(shares * np.log2(shares)).sum()
     """,
     wrong=(
-        """
-        import numpy as np
+        (
+            """
+            import numpy as np
 
-        def entropy_bits(values):
-            shares = np.asarray(values) / np.sum(values)
-            return -(shares * np.log2(shares + 1e-300)).sum()
-        """,
-        """
-        import numpy as np
+            def entropy_bits(values):
+                shares = np.asarray(values) / np.sum(values)
+                return -(shares * np.log2(shares + 1e-300)).sum()
+            """,
+            "the shares are those of the values; across a bond the squares are shared out",
+        ),
+        (
+            """
+            import numpy as np
 
-        def entropy_bits(values):
-            shares = np.square(values) / np.sum(np.square(values))
-            return -(shares * np.log(shares + 1e-300)).sum()
-        """,
+            def entropy_bits(values):
+                shares = np.square(values) / np.sum(np.square(values))
+                return -(shares * np.log(shares + 1e-300)).sum()
+            """,
+            "that is in nats: bits take the logarithm of base 2",
+        ),
     ),
+    accepts=judge.Function(_bonds),
+    remark="A bond of dimension χ holds log₂ χ bits at most. It is `Bond.entropy_bits`.",
 )
-def _(answer):
-    uneven = 2 - 0.75 * math.log2(3)  # p = 3/4, 1/4: -(3/4) log₂(3/4) - (1/4) log₂(1/4)
-    cases = [(([5.0, 0.0],), 0), (([2.0, 2.0],), 1), (([1.0] * 8,), 3), (([3**0.5, 1.0],), uneven)]
-    judge.on_cases(answer, cases)
-    return "A bond of dimension χ holds log₂ χ bits at most. It is `Bond.entropy_bits`."
 
-
-@exercise(
+exercise(
     "2.4",
     "Where the 76 % come from",
     difficulty=2,
@@ -139,20 +158,43 @@ def _(answer):
         layers = [(4096, 4096), (4096, 1024)]
         saving = 1 - sum(qtha(*one, 8, 8) for one in layers) / sum(lora(*one, 8) for one in layers)
     """,
-    wrong=("saving = 26240 / 106496", "saving = 1 - 26240 / 65536", "saving = 76"),
+    wrong=(
+        ("saving = 26240 / 106496", "that is what is left; the saving is the rest"),
+        (
+            "saving = 1 - 26240 / 65536",
+            "LoRA was counted on q_proj alone; v_proj has its A and B too",
+        ),
+        ("saving = 76", "that is the figure of the 7B model at r = 10, and in per cent"),
+        (
+            "saving = 100 * (1 - 26240 / 106496)",
+            "give it as a share of one, not in per cent",
+        ),
+        (
+            "saving = 1 - 25792 / 106496",
+            "that is with one layer of the circuit; here L = r",
+        ),
+    ),
+    accepts=judge.Number(1 - 26240 / 106496, rtol=1e-3),  # 8 (8192 + 5120) = 106,496
+    remark="75.4 %; the circuits hold 512 of 26,240 parameters. The saving is the tensor networks'.",
 )
-def _(answer):
-    lora, qtha = 8 * (8192 + 5120), 26240  # methods: Llama-3-8B, r = 8, L = 8
-    traps = {
-        qtha / lora: "that is what is left; the saving is the rest",
-        100 * (1 - qtha / lora): "give it as a share of one",
-        1 - 25792 / lora: "that is with one layer of the circuit; here L = r = 8",
-    }
-    judge.number(answer, 1 - qtha / lora, rtol=1e-3, traps=traps)
-    return "75.4 %; the circuits hold 512 of 26,240 parameters. The saving is the tensor networks'."
 
 
-@exercise(
+def _operators():
+    import torch
+
+    random = torch.Generator().manual_seed(0)
+    first, second = (torch.randn(3, 2, generator=random, dtype=torch.float64) for _ in range(2))
+    cnot = torch.eye(4, dtype=torch.float64)[[0, 1, 3, 2]]
+    yield (torch.kron(first, second), (3, 3), (2, 2), 1), 0.0  # a Kronecker product: a bond of 1
+    yield (cnot, (2, 2), (2, 2), 1), math.sqrt(0.5)  # two terms of one size, one of them lost
+    yield (cnot, (2, 2), (2, 2), 2), 0.0
+
+
+def _sizes(matrix, out_dims, in_dims, bond) -> str:
+    return f"a {len(matrix)} × {matrix.shape[1]} matrix, {out_dims} and {in_dims}, bond {bond}"
+
+
+exercise(
     "2.5",
     "The best operator of two cores",
     difficulty=3,
@@ -173,38 +215,28 @@ def _(answer):
             return float(values[bond:].norm() / values.norm())
     """,
     wrong=(
-        """
-        import torch
+        (
+            """
+            import torch
 
-        def best_error(matrix, out_dims, in_dims, bond):
-            values = torch.linalg.svdvals(matrix)
-            return float(values[bond:].norm() / values.norm())
-        """,
-        """
-        import torch
+            def best_error(matrix, out_dims, in_dims, bond):
+                values = torch.linalg.svdvals(matrix)
+                return float(values[bond:].norm() / values.norm())
+            """,
+            "that cuts rows from columns, as LoRA does; a bond cuts one pair of digits from the other",
+        ),
+        (
+            """
+            import torch
 
-        def best_error(matrix, out_dims, in_dims, bond):
-            (o1, o2), (i1, i2) = out_dims, in_dims
-            values = torch.linalg.svdvals(matrix.reshape(o1 * i1, o2 * i2))
-            return float(values[bond:].norm() / values.norm())
-        """,
+            def best_error(matrix, out_dims, in_dims, bond):
+                (o1, o2), (i1, i2) = out_dims, in_dims
+                values = torch.linalg.svdvals(matrix.reshape(o1 * i1, o2 * i2))
+                return float(values[bond:].norm() / values.norm())
+            """,
+            "a reshape alone leaves the digits in the order o₁ o₂ i₁ i₂: bring i₁ beside o₁ first",
+        ),
     ),
+    accepts=judge.Function(_operators, label=_sizes),
+    remark="Regroup, then cut: TT-SVD does this once a bond.",
 )
-def _(answer):
-    import torch
-
-    random = torch.Generator().manual_seed(0)
-    first, second = (torch.randn(3, 2, generator=random, dtype=torch.float64) for _ in range(2))
-    product = torch.kron(first, second)
-    cnot = torch.eye(4, dtype=torch.float64)[[0, 1, 3, 2]]
-    cases = [
-        ((product, (3, 3), (2, 2), 1), 0.0),  # a Kronecker product is a bond of 1
-        ((cnot, (2, 2), (2, 2), 1), math.sqrt(0.5)),  # two terms of one size, one of them lost
-        ((cnot, (2, 2), (2, 2), 2), 0.0),
-    ]
-    judge.on_cases(answer, cases, told=_sizes)
-    return "Regroup, then cut: TT-SVD does this once a bond."
-
-
-def _sizes(matrix, out_dims, in_dims, bond) -> str:
-    return f"a {len(matrix)} × {matrix.shape[1]} matrix, {out_dims} and {in_dims}, bond {bond}"

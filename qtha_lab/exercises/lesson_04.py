@@ -5,8 +5,7 @@ import numpy as np
 from qtha_lab.exercises import judge
 from qtha_lab.exercises.registry import exercise
 
-
-@exercise(
+exercise(
     "4.1",
     "The most that the rank can be",
     difficulty=1,
@@ -14,88 +13,113 @@ from qtha_lab.exercises.registry import exercise
     answer="largest_ranks",
     hints=(
         "Δy is B's columns mixed by z: how many numbers has z for each read-out?",
-        "4 means; 4 means and 6 products of two; 16 chances, which add up to 1.",
-        "The chances without their constant sum span 15; with the constant, B has 16 columns.",
+        "One for each qubit; one more for each pair; one for each bit string of r qubits.",
+        "Is a constant a direction? Rows of Δ(X) are not centred: count all columns of B.",
     ),
     solution="largest_ranks = (4, 10, 16)",
     wrong=(
-        "largest_ranks = (4, 4, 4)",
-        "largest_ranks = (300, 300, 300)",
-        "largest_ranks = (4, 6, 16)",
+        (
+            "largest_ranks = (4, 4, 4)",
+            "r bounds what goes in; what comes out is mixed from the entries of z",
+        ),
+        (
+            "largest_ranks = (300, 300, 300)",
+            "the tokens bound it too, but B has far fewer columns than there are tokens",
+        ),
+        (
+            "largest_ranks = (4, 6, 16)",
+            "the second read-out keeps the means beside the products",
+        ),
+        (
+            "largest_ranks = (4, 10, 15)",
+            "well thought: probabilities add up to 1, so they vary in one direction fewer. But the rows "
+            "of the realised change are not centred, and then their constant sum is a direction too",
+        ),
     ),
+    accepts=judge.WholeNumbers((4, 10, 16)),
+    remark="And the rank of every single Jacobian stays at most 4: z has only 4 inputs.",
 )
-def _(answer):
-    try:
-        found = tuple(int(value) for value in answer)
-    except (TypeError, ValueError):
-        raise judge.Wrong("three whole numbers are asked for") from None
-    if found == (4, 4, 4):
-        raise judge.Wrong("r bounds what goes in; what comes out is mixed from the entries of z")
-    if found[:2] == (4, 6):
-        raise judge.Wrong("the second read-out keeps the means beside the products")
-    judge.array(found, (4, 10, 16))
-    return "And the rank of every single Jacobian stays at most 4: z has only 4 inputs."
 
 
-def _fit_share(x, y):
-    weight = np.linalg.lstsq(x, y, rcond=None)[0]
-    return ((y - x @ weight) ** 2).sum() / (y**2).sum()
-
-
-def _pairs():
+def _updates():
     draws = np.random.default_rng(0)
     x = draws.normal(size=(60, 3))
     weight = draws.normal(size=(3, 2))
-    return [(x, x @ weight), (x, x**2 @ weight), (x, x @ weight + np.tanh(2 * x[:, :2]))]
+    for y in (x @ weight + 1, x**2 @ weight, x @ weight + np.tanh(2 * x[:, :2]) - 3):
+        one = np.column_stack([x, np.ones(len(x))])
+        left = y - one @ np.linalg.lstsq(one, y, rcond=None)[0]
+        yield (x, y), (left**2).sum() / (y**2).sum()
 
 
-@exercise(
+exercise(
     "4.2",
     "The non-linear share",
     difficulty=2,
     minutes=10,
     answer="nonlinear_share",
     hints=(
+        "A column of ones beside x gives the fit its offset: `np.column_stack([x, np.ones(len(x))])`.",
         "np.linalg.lstsq(x, y, rcond=None)[0] is the matrix W of the best fit x @ W ≈ y.",
-        "The share is what is left over: Σ‖y - x W‖² over Σ‖y‖².",
+        "The share is what is left over: Σ‖y - x W‖² over Σ‖y‖², with the x that has the ones.",
     ),
     solution="""
         import numpy as np
 
 
         def nonlinear_share(x, y):
+            x = np.column_stack([x, np.ones(len(x))])
             W = np.linalg.lstsq(x, y, rcond=None)[0]
             return ((y - x @ W) ** 2).sum() / (y**2).sum()
     """,
     wrong=(
-        """
-        def nonlinear_share(x, y):
-            W = np.linalg.lstsq(x, y, rcond=None)[0]
-            return 1 - ((y - x @ W) ** 2).sum() / (y**2).sum()
-        """,
-        """
-        def nonlinear_share(x, y):
-            W = np.linalg.lstsq(x, y, rcond=None)[0]
-            return np.linalg.norm(y - x @ W) / np.linalg.norm(y)
-        """,
+        (
+            """
+            def nonlinear_share(x, y):
+                W = np.linalg.lstsq(x, y, rcond=None)[0]
+                return ((y - x @ W) ** 2).sum() / (y**2).sum()
+            """,
+            "without an offset a constant counts as non-linear, which it is not",
+        ),
+        (
+            """
+            def nonlinear_share(x, y):
+                x = np.column_stack([x, np.ones(len(x))])
+                W = np.linalg.lstsq(x, y, rcond=None)[0]
+                return 1 - ((y - x @ W) ** 2).sum() / (y**2).sum()
+            """,
+            "that is the share that the fit explains; what it leaves over was asked for",
+        ),
+        (
+            """
+            def nonlinear_share(x, y):
+                x = np.column_stack([x, np.ones(len(x))])
+                W = np.linalg.lstsq(x, y, rcond=None)[0]
+                return np.linalg.norm(y - x @ W) / np.linalg.norm(y)
+            """,
+            "that is a ratio of lengths; shares are of squares, so that they add up to 1",
+        ),
     ),
     given="import numpy as np",
+    accepts=judge.Function(_updates, label=lambda x, y: f"{len(x)} tokens"),
+    remark="In sample it flatters: with as many features as tokens it is 0 whatever the update does.",
 )
-def _(answer):
-    cases = [((x, y), _fit_share(x, y)) for x, y in _pairs()]
-    judge.on_cases(answer, cases, told=lambda x, y: f"{len(x)} tokens")
-    return (
-        "In sample it flatters: with as many features as tokens it is 0 whatever the update does."
-    )
 
 
-@exercise(
+def _stacks():
+    draws = np.random.default_rng(1)
+    same = np.repeat(draws.normal(size=(1, 2, 3)), 5, axis=0)
+    for J in (same, draws.normal(size=(7, 2, 3)), same + 0.1 * draws.normal(size=(5, 2, 3))):
+        yield (J,), ((J - J.mean(0)) ** 2).sum() / (J**2).sum()
+
+
+exercise(
     "4.3",
     "Token dependence",
     difficulty=2,
     minutes=10,
     answer="token_dependence",
     hints=(
+        "What would every token's Jacobian be if the update were one matrix?",
         "J.mean(axis=0) is the mean Jacobian. What is left of J when it is taken away?",
         "Σ‖J - mean‖² over Σ‖J‖², over all tokens.",
     ),
@@ -104,17 +128,17 @@ def _(answer):
             return ((J - J.mean(axis=0)) ** 2).sum() / (J**2).sum()
     """,
     wrong=(
-        "token_dependence = lambda J: J.var()",
-        "token_dependence = lambda J: (J.mean(axis=0) ** 2).sum() / (J**2).sum()",
+        (
+            "token_dependence = lambda J: J.var()",
+            "`var` takes one mean over all entries; the mean Jacobian has a mean an entry. "
+            "And a share is of something",
+        ),
+        (
+            "token_dependence = lambda J: (J.mean(axis=0) ** 2).sum() / (J**2).sum()",
+            "that is the mean's share, counted for one token; what is not the mean was asked for",
+        ),
     ),
     given="import numpy as np",
+    accepts=judge.Function(_stacks, label=lambda J: f"{len(J)} Jacobians"),
+    remark="0 for any LoRA, at most 1: where slopes of opposite sign cancel, the mean shows nothing.",
 )
-def _(answer):
-    draws = np.random.default_rng(1)
-    same = np.repeat(draws.normal(size=(1, 2, 3)), 5, axis=0)
-    stacks = [same, draws.normal(size=(7, 2, 3)), same + 0.1 * draws.normal(size=(5, 2, 3))]
-    cases = [((J,), ((J - J.mean(0)) ** 2).sum() / (J**2).sum()) for J in stacks]
-    judge.on_cases(answer, cases, told=lambda J: f"{len(J)} Jacobians")
-    return (
-        "0 for any LoRA, at most 1: where slopes of opposite sign cancel, the mean shows nothing."
-    )

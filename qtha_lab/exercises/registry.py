@@ -10,10 +10,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qtha_lab.errors import Refusal
+<<<<<<< HEAD
 from qtha_lab.registry import Registry
 
 EXERCISES: Registry["Exercise"] = Registry("exercise", "qtha_lab.exercises", prefix="lesson_")
+=======
+from qtha_lab.exercises.judge import Accepted
+from qtha_lab.settings import unknown
+
+Mistake = tuple[str, str]
+
+_FOUND: dict[str, "Exercise"] = {}
+>>>>>>> mend-lessons
 HARDEST = 3
+HINTS = 3
 
 
 @dataclass(frozen=True)
@@ -24,10 +34,12 @@ class Exercise:
         number: Lesson and place in it, `"4.2"`.
         difficulty: 1 to 3 stars.
         answer: The name under which the solution, and the learner, leave the answer.
-        hints: From a nudge to nearly all.
+        hints: Three, from a nudge to nearly all.
         solution: Code that leaves the right answer.
-        wrong: Pieces of code that leave wrong ones, each a mistake to be expected.
-        checker: Raises `judge.Wrong` for a wrong answer; may return a remark for a right one.
+        wrong: (code that leaves a wrong answer, why it is wrong), each a mistake to be expected.
+        accepts: What a right answer is.
+        remark: What those are told who were right.
+        also: Raises `judge.Wrong` for an answer with right values that was not to be reached that way.
         given: Code that the notebook ran before the exercise and the solution needs.
     """
 
@@ -38,8 +50,10 @@ class Exercise:
     answer: str
     hints: tuple[str, ...]
     solution: str = field(repr=False)
-    wrong: tuple[str, ...] = field(repr=False)
-    checker: Callable[[Any], str | None] = field(repr=False)
+    wrong: tuple[Mistake, ...] = field(repr=False)
+    accepts: Accepted = field(repr=False)
+    remark: str = field(repr=False)
+    also: Callable[[Any], None] = field(default=lambda answer: None, repr=False)
     given: str = field(default="", repr=False)
 
     def __post_init__(self):
@@ -47,8 +61,22 @@ class Exercise:
             raise Refusal(f"an exercise has a number such as '4.2', not {self.number!r}")
         if not 1 <= self.difficulty <= HARDEST:
             raise Refusal(f"difficulty must lie between 1 and {HARDEST}, not {self.difficulty}")
-        if not self.hints or not self.wrong:
-            raise Refusal(f"exercise {self.number} needs a hint and a wrong answer at least")
+        if len(self.hints) != HINTS:
+            raise Refusal(f"exercise {self.number} needs {HINTS} hints, not {len(self.hints)}")
+        if not self.wrong:
+            raise Refusal(f"exercise {self.number} needs a wrong answer at least")
+
+    def check(self, answer: Any) -> None:
+        """Raise `judge.Wrong` unless the answer is right, and was reached in a way that is allowed."""
+        self.accepts.check(answer)
+        self.also(answer)
+
+    def left_by(self, code: str) -> Any:
+        """What a piece of code leaves as the answer, after what the notebook ran before."""
+        names: dict = {}
+        exec(self.given, names)
+        exec(code, names)
+        return names[self.answer]
 
     @property
     def heading(self) -> str:
@@ -67,6 +95,7 @@ class Exercise:
         return f"{stars} · {self.minutes} minutes"
 
 
+<<<<<<< HEAD
 def exercise(
     number: str,
     title: str,
@@ -88,6 +117,14 @@ def exercise(
         return checker
 
     return register
+=======
+def exercise(number: str, title: str, *, solution: str, wrong: tuple, **declared) -> None:
+    """Declare an exercise (see `Exercise`); code may be indented as it stands."""
+    if number in _FOUND:
+        raise Refusal(f"there is an exercise {number} already: {_FOUND[number].title}")
+    mistakes = tuple((_flush(code), why) for code, why in wrong)
+    _FOUND[number] = Exercise(number, title, solution=_flush(solution), wrong=mistakes, **declared)
+>>>>>>> mend-lessons
 
 
 def _flush(code: str) -> str:
@@ -96,7 +133,12 @@ def _flush(code: str) -> str:
 
 def exercises() -> list[Exercise]:
     """All exercises, in the order of the lessons."""
+<<<<<<< HEAD
     return sorted(EXERCISES.values(), key=lambda one: tuple(map(int, one.number.split("."))))
+=======
+    _discover()
+    return sorted(_FOUND.values(), key=lambda e: tuple(map(int, e.number.split("."))))
+>>>>>>> mend-lessons
 
 
 def get(number: str) -> Exercise:

@@ -1,0 +1,45 @@
+"""How large the arrays are that a function makes on its way: torch's tensors and NumPy's memory."""
+
+import tracemalloc
+from collections.abc import Callable
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+BYTES = 8  # an entry in float64
+SMALL = 20_000  # entries' worth of memory that the call of a small function takes by itself
+
+
+class _Sizes(TorchDispatchMode):
+    """Counts the entries of the largest tensor that any operation returns."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        sizes = (leaf.numel() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor))
+        self.largest = max(self.largest, *sizes, 0)
+        return result
+
+
+def largest_array(function: Callable, *arguments: torch.Tensor) -> int:
+    """Entries of the largest tensor a call makes, or of all its NumPy arrays at their peak.
+
+    Example:
+        >>> column = torch.ones(50, 1, dtype=torch.float64)
+        >>> largest_array(lambda c: c @ c.T, column), largest_array(lambda c: c.T @ c, column)
+        (2500, 50)
+    """
+    return min(_once(function, arguments) for _ in range(2))  # the first call may import
+
+
+def _once(function: Callable, arguments: tuple) -> int:
+    tracemalloc.start()
+    try:
+        with _Sizes() as sizes:
+            function(*arguments)
+        peak = tracemalloc.get_traced_memory()[1] // BYTES
+    finally:
+        tracemalloc.stop()
+    return max(sizes.largest, peak if peak > SMALL else 0)

@@ -1,0 +1,76 @@
+"""What a lesson's page says of itself: the model it uses, and what is to be seen in what it ran.
+
+    page = page_model("smollm2-135m")   shows which model the page uses; `page.name` is it
+    what_to_see((f"Rank {rank}.", rank <= 8), …)   sentences about numbers, each with what must hold
+
+A sentence that does not hold is shown as one that does not; tests run every page on each of its models
+and want all to hold.
+"""
+
+from dataclasses import dataclass
+
+from qtha_lab.models import KNOWN, is_available
+
+TOY = "tiny"
+
+
+@dataclass(frozen=True)
+class PageModel:
+    """The model that a page uses, and the one it was written for."""
+
+    name: str
+    wanted: str
+
+    def __repr__(self) -> str:
+        return self._repr_markdown_().replace("**", "")
+
+    def _repr_markdown_(self) -> str:
+        return f"**This page uses `{self.name}`**, {_about(self.name)}. {self._other()}"
+
+    def _other(self) -> str:
+        computed = "Every *What to see* is computed from what this page ran."
+        if self.name == self.wanted:
+            return computed
+        return (
+            f"It runs on `{self.wanted}` too ({_about(self.wanted)}), which is not on this machine: "
+            f"`qtha-lab fetch {self.wanted}` in a terminal brings it ({KNOWN[self.wanted].download_mb} "
+            f"MB, about a minute); then restart the kernel. {computed}"
+        )
+
+
+def _about(name: str) -> str:
+    return KNOWN[name].summary if name in KNOWN else "a model of your own"
+
+
+def page_model(wanted: str) -> PageModel:
+    """The model of this page: the wanted one where it is on this machine, else the bundled toy.
+
+    Example:
+        >>> page_model("tiny").name
+        'tiny'
+    """
+    return PageModel(wanted if is_available(wanted) else TOY, wanted)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Sentences about what was just run, and whether each holds."""
+
+    claims: tuple[tuple[str, bool], ...]
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{'✓' if holds else '✗'} {text}" for text, holds in self.claims)
+
+    def _repr_markdown_(self) -> str:
+        lines = [text if holds else f"*Not in this run:* ~~{text}~~" for text, holds in self.claims]
+        return "**What to see.**\n\n" + "\n".join(f"* {line}" for line in lines)
+
+
+def what_to_see(*claims: tuple[str, bool]) -> Claims:
+    """Sentences with the numbers of this run, each with the statement that it makes.
+
+    Example:
+        >>> what_to_see(("1 is less than 2.", 1 < 2))
+        ✓ 1 is less than 2.
+    """
+    return Claims(tuple((text, bool(holds)) for text, holds in claims))
