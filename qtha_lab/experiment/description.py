@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import equivalents, families, refusals
+from qtha_lab.experiment import editions, equivalents, families, refusals
 from qtha_lab.experiment.declared import Declared
 
 Scalar = bool | int | float | str | None
@@ -70,6 +70,9 @@ class Training(Declared):
         "linear", description="Course of the learning rate after the warm-up."
     )
     warmup_fraction: float = Field(0.1, ge=0, le=1, description="Share of the steps that warm up.")
+    head_learning_rate: float | None = Field(
+        None, gt=0, description="Peak learning rate of a new classification head; empty takes the adapter's."
+    )  # fmt: skip
     weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
     max_grad_norm: float = Field(
         1.0, ge=0, description="Gradients are scaled down to this norm; 0 leaves them."
@@ -128,13 +131,19 @@ class _Described(Declared):
         return equivalents.to_yaml(self)
 
     @classmethod
-    def from_yaml(cls, source: str | Path):
+    def from_yaml(cls, source: str | Path, unmarked: int = editions.EDITION):
         """Read YAML text, or the file at a path.
+
+        Args:
+            source: What to read.
+            unmarked: The edition of a description that does not say it.
 
         Raises:
             ValueError: If it is no mapping or a field is wrong.
         """
-        return cls(**equivalents.read_yaml(source))
+        fields = equivalents.read_yaml(source)
+        edition = fields.pop("edition", unmarked)
+        return editions.as_meant(cls(**fields), editions.checked(edition))
 
     def to_python(self) -> str:
         """The Python that makes this description and starts it."""

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from qtha_lab.experiment import Experiment
+from qtha_lab.experiment import Experiment, editions
 from qtha_lab.rundir.events import finite
 
 
@@ -50,7 +50,7 @@ class RunDir:
             except FileExistsError:
                 continue
             found.checkpoints.mkdir()
-            write_whole(found.experiment_file, experiment.to_yaml())
+            write_whole(found.experiment_file, editions.record(experiment))
             return found
 
     @property
@@ -60,8 +60,8 @@ class RunDir:
 
     @cached_property
     def experiment(self) -> Experiment:
-        """The experiment as it was launched."""
-        return Experiment.from_yaml(self.experiment_file)
+        """The experiment as it was launched, whatever has become a default since."""
+        return Experiment.from_yaml(self.experiment_file, unmarked=editions.FIRST)
 
 
 def run_id(experiment: Experiment) -> str:

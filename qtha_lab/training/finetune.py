@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from transformers import PrinterCallback, Trainer, set_seed
+from transformers import PrinterCallback, set_seed
 
 from qtha_lab import adapters, models, tasks
 from qtha_lab.experiment.refusals import HEADS, load_rows, peft_config
@@ -21,6 +21,7 @@ from qtha_lab.rundir.events import EventLog, history, read_events
 from qtha_lab.sharing import write_card
 from qtha_lab.training import environment, evaluation, metrics
 from qtha_lab.training.evaluation import Interrupted
+from qtha_lab.training.rates import HEAD, GroupedTrainer
 from qtha_lab.training.spectra import RecordSpectra
 from qtha_lab.training.summary import ANSWERS, SCORES, summarise
 from qtha_lab.training.trainer import (
@@ -161,7 +162,8 @@ class _Job:
             eval_every=self.training.eval_every,
             evaluated={step for step in evaluated if step <= self.step},
         )
-        trainer = Trainer(
+        trainer = GroupedTrainer(
+            head_learning_rate=self.training.head_learning_rate,
             model=self.model,
             args=training_arguments(self.experiment, self.learning_rate, self.run.checkpoints),
             train_dataset=self.train_rows,
@@ -291,7 +293,7 @@ class _Job:
 def count_trained(model: torch.nn.Module) -> dict[str, int]:
     """How many numbers the adapter trains, and how many a new classification head does."""
     trained = [(name, p.numel()) for name, p in model.named_parameters() if p.requires_grad]
-    head = sum(count for name, count in trained if "modules_to_save" in name)
+    head = sum(count for name, count in trained if HEAD in name)
     return {
         "trainable_parameters": sum(count for _, count in trained) - head,
         "head_parameters": head,
