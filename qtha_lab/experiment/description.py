@@ -52,6 +52,13 @@ class MethodChoice(Declared):
         own = {key: given.pop(key) for key in ("learning_rate", "target_modules") if key in given}
         return cls(name=name, options=given, **own)
 
+    @classmethod
+    def of(cls, value: MethodChoice | dict | str) -> MethodChoice:
+        """The choice that is given as text, as fields or as it is."""
+        if isinstance(value, str):
+            return cls.parse(value)
+        return cls(**value) if isinstance(value, dict) else value
+
     def _chosen(self) -> dict[str, Any]:
         own = {"learning_rate": self.learning_rate, "target_modules": self.target_modules}
         return self.options | {key: value for key, value in own.items() if value is not None}
@@ -126,24 +133,37 @@ class _Described(Declared):
         default_factory=dict, description="Settings of the task that differ from its defaults."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _in_todays_words(cls, given: Any) -> Any:
+        """Take an `edition` beside the fields: whose defaults they leave out."""
+        if not isinstance(given, dict) or "edition" not in given:
+            return given
+        fields = {key: value for key, value in given.items() if key != "edition"}
+        edition = editions.checked(given["edition"])
+        if "methods" in cls.model_fields:
+            methods = fields.get("methods") or cls.model_fields["methods"].get_default(
+                call_default_factory=True
+            )
+            listed = calls.split_list(methods) if isinstance(methods, str) else methods
+            fields["methods"] = [editions.as_meant(MethodChoice.of(m), edition) for m in listed]
+        else:
+            choice = MethodChoice.of(fields.get("method") or MethodChoice())
+            fields["method"] = editions.as_meant(choice, edition)
+        return fields
+
     def to_yaml(self) -> str:
         """The description as YAML, without what is at its default; `from_yaml` reads it back."""
         return equivalents.to_yaml(self)
 
     @classmethod
-    def from_yaml(cls, source: str | Path, unmarked: int = editions.EDITION):
+    def from_yaml(cls, source: str | Path):
         """Read YAML text, or the file at a path.
-
-        Args:
-            source: What to read.
-            unmarked: The edition of a description that does not say it.
 
         Raises:
             ValueError: If it is no mapping or a field is wrong.
         """
-        fields = equivalents.read_yaml(source)
-        edition = fields.pop("edition", unmarked)
-        return editions.as_meant(cls(**fields), editions.checked(edition))
+        return cls(**equivalents.read_yaml(source))
 
     def to_python(self) -> str:
         """The Python that makes this description and starts it."""

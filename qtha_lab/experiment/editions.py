@@ -1,7 +1,7 @@
 """What a description meant when it was written: the defaults that have changed since.
 
 A description leaves out what is at its default, so a recorded one says which defaults it counts on:
-its `edition`. Runs recorded before there was one are of edition 1. A description that a person writes
+its `edition`. Runs recorded before there was one are of the first. A description that a person writes
 without an edition counts on today's defaults.
 """
 
@@ -14,15 +14,20 @@ from qtha_lab.errors import Refusal
 if TYPE_CHECKING:
     from qtha_lab.experiment.description import Comparison, Experiment, MethodChoice
 
-EDITION = 2
 FIRST = 1
-# By the edition that changed them: a method's options as they were before, where nothing is said.
+EDITION = 2
+# By the edition that changed them: options of a method as they were before, where nothing is said.
 _BEFORE = {2: {"qtha": {"init": "paper"}}}
 
 
 def record(described: Experiment | Comparison) -> str:
     """The YAML of a description with the edition whose defaults it leaves out."""
     return f"edition: {EDITION}\n{described.to_yaml()}"
+
+
+def is_marked(text: str) -> bool:
+    """Whether a recorded description says its edition."""
+    return text.startswith("edition:")
 
 
 def checked(edition: int) -> int:
@@ -35,24 +40,17 @@ def checked(edition: int) -> int:
     return edition
 
 
-def as_meant(described: Experiment | Comparison, edition: int) -> Experiment | Comparison:
-    """The same description in today's words.
+def as_meant(choice: MethodChoice, edition: int) -> MethodChoice:
+    """A method in today's words.
 
     Example:
-        >>> from qtha_lab.experiment import Experiment
-        >>> as_meant(Experiment(method="qtha(r=4)"), edition=1).method.label
+        >>> from qtha_lab.experiment import MethodChoice
+        >>> as_meant(MethodChoice.parse("qtha(r=4)"), edition=1).label
         'qtha(r=4,init=paper)'
-        >>> as_meant(Experiment(method="qtha(r=4)"), edition=2).method.label
+        >>> as_meant(MethodChoice.parse("qtha(r=4)"), edition=2).label
         'qtha(r=4)'
     """
-    if hasattr(described, "methods"):
-        methods = [_method_as_meant(choice, edition) for choice in described.methods]
-        return described.replace(methods=methods)
-    return described.replace(method=_method_as_meant(described.method, edition))
-
-
-def _method_as_meant(choice: MethodChoice, edition: int) -> MethodChoice:
-    unsaid = {}
+    unsaid: dict = {}
     for changed, before in _BEFORE.items():
         if edition < changed:
             unsaid = before.get(choice.name, {}) | unsaid

@@ -61,7 +61,9 @@ class RunDir:
     @cached_property
     def experiment(self) -> Experiment:
         """The experiment as it was launched, whatever has become a default since."""
-        return Experiment.from_yaml(self.experiment_file, unmarked=editions.FIRST)
+        experiment = Experiment.from_yaml(self.experiment_file)
+        marked = editions.is_marked(self.experiment_file.read_text(encoding="utf-8"))
+        return experiment if marked else experiment.replace(edition=editions.FIRST)
 
 
 def run_id(experiment: Experiment) -> str:
