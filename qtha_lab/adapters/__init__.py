@@ -11,6 +11,7 @@ from qtha_lab.adapters.attach import (
     load_adapter,
 )
 from qtha_lab.adapters.budget import size_warning
+from qtha_lab.adapters.first_step import first_step_warning
 from qtha_lab.adapters.method import Change, Layer, Method, TensorSpec
 from qtha_lab.adapters.peft_bridge import AdapterConfig, method
 from qtha_lab.adapters.qtha import QthaConfig
@@ -30,6 +31,7 @@ __all__ = [
     "check_targets",
     "circuit_of",
     "count_trainable",
+    "first_step_warning",
     "get_method",
     "load_adapter",
     "method",

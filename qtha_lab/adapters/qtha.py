@@ -187,6 +187,8 @@ class QthaConfig(AdapterConfig):
 class Qtha(Change):
     """Tensors and formula of QTHA at one layer."""
 
+    gentle_start = "init=matched"
+
     def __init__(self, config: QthaConfig, layer: Layer):
         super().__init__(config, layer)
         self.plain = _is_plain(config, layer)
@@ -261,7 +263,8 @@ class Qtha(Change):
         widening = self.layer.in_features / config.waist if self.use_mpo else 1.0
         # a wide readout goes to B as it is, so that M_B makes up for its norm
         narrow, wide = 1 / math.sqrt(self.z_size), self.wide and self.use_mpo
-        start_maps(config.init, tensors, widening, 1.0 if wide else narrow)
+        multiplied = config.fusion == "hadamard"
+        start_maps(config.init, tensors, widening, 1.0 if wide else narrow, multiplied)
         if self.branch:
             self.branch.initialise(tensors)
         if not self.use_mpo:

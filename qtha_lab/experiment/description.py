@@ -45,6 +45,13 @@ class MethodChoice(Declared):
         """The name with everything chosen, as `parse` reads it."""
         return calls.call(self.name, self._chosen())
 
+    @property
+    def peak_learning_rate(self) -> float:
+        """The learning rate chosen, or the method's own."""
+        from qtha_lab.adapters import get_method
+
+        return self.learning_rate or get_method(self.name).default_learning_rate
+
     @classmethod
     def parse(cls, text: str) -> MethodChoice:
         """Read `name` or `name(option=value,…)`; `learning_rate` and `target_modules` may stand among them."""

@@ -107,6 +107,8 @@ class _Job:
         for parameter in self.model.parameters():
             if parameter.requires_grad:  # PEFT leaves a new head in the base's bfloat16
                 parameter.data = parameter.data.float()
+        if warning := adapters.first_step_warning(self.model, self.config, self.learning_rate):
+            self.tell("loading", warning)
         self.poll()
 
     def load_base(self, quantization: str) -> models.LoadedModel:
@@ -149,8 +151,7 @@ class _Job:
 
     @property
     def learning_rate(self) -> float:
-        method = adapters.get_method(self.experiment.method.name)
-        return self.experiment.method.learning_rate or method.default_learning_rate
+        return self.experiment.method.peak_learning_rate
 
     def train(self) -> Watch:
         """Take the steps that are left."""
