@@ -7,10 +7,12 @@ import pytest
 import torch
 from small_models import TARGETS, make
 
+from qtha_lab import Experiment, launch
 from qtha_lab.adapters import QthaConfig, get_method
 from qtha_lab.adapters.attach import adapted_sizes
 from qtha_lab.adapters.first_step import FAR, LORA, first_step_warning, reach, times_lora
 from qtha_lab.adapters.method import Layer
+from qtha_lab.preview import preview
 
 WAISTS = ((16, 2), (16, 8), (32, 3), (64, 3), (256, 2), (256, 8))
 
@@ -95,3 +97,12 @@ def test_the_sentence_counts_as_the_formula_does():
     times = max(times_lora(config, Layer(*size), 0.005) for size in sizes)
     assert times > FAR
     assert f"about {times:.0f} times" in first_step_warning(make("llama"), config, 0.005)
+
+
+def test_the_preview_and_the_log_of_a_run_say_it(tmp_path):
+    training = {"steps": 1, "train_rows": 20, "eval_rows": 2, "generate_rows": 0, "threads": 1}
+    described = Experiment(method="qtha(r=3,n_layers=1,init=paper)", training=training)
+    (sentence,) = [w for w in preview(described).warnings if "the first step moves" in w]
+    run = launch(described, tmp_path, check=False)
+    assert run.wait(150).state == "finished", run.log_tail()
+    assert sentence in [event.get("message") for event in run.history() + run.events()[0]]

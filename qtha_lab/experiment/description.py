@@ -146,18 +146,18 @@ class _Described(Declared):
         """Take an `edition` beside the fields: whose defaults they leave out."""
         if not isinstance(given, dict) or "edition" not in given:
             return given
-        fields = {key: value for key, value in given.items() if key != "edition"}
-        edition = editions.checked(given["edition"])
-        if "methods" in cls.model_fields:
-            methods = fields.get("methods") or cls.model_fields["methods"].get_default(
-                call_default_factory=True
-            )
-            listed = calls.split_list(methods) if isinstance(methods, str) else methods
-            fields["methods"] = [editions.as_meant(MethodChoice.of(m), edition) for m in listed]
-        else:
-            choice = MethodChoice.of(fields.get("method") or MethodChoice())
-            fields["method"] = editions.as_meant(choice, edition)
-        return fields
+        fields = dict(given)
+        edition = editions.checked(fields.pop("edition"))
+        return fields if edition == editions.EDITION else cls._older(fields, edition)
+
+    @classmethod
+    def _older(cls, fields: dict, edition: int) -> dict:
+        (name,) = {"method", "methods"} & cls.model_fields.keys()
+        value = fields.get(name) or cls.model_fields[name].get_default(call_default_factory=True)
+        if name == "method":
+            return fields | {name: editions.as_meant(MethodChoice.of(value), edition)}
+        listed = calls.split_list(value) if isinstance(value, str) else value
+        return fields | {name: [editions.as_meant(MethodChoice.of(m), edition) for m in listed]}
 
     def to_yaml(self) -> str:
         """The description as YAML, without what is at its default; `from_yaml` reads it back."""

@@ -242,7 +242,11 @@ class _Job:
     def write_summary(self, state: str) -> None:
         counted = count_trained(self.model)
         counted["base_parameters"] = self.base_parameters
-        facts = counted | {"learning_rate": self.learning_rate, "state": state}
+        rates = {
+            "learning_rate": self.learning_rate,
+            "head_learning_rate": self.training.head_learning_rate,
+        }
+        facts = counted | rates | {"state": state}
         write_json(self.run.summary, summarise(self.run, facts))
 
     def write_card(self) -> None:
@@ -253,6 +257,7 @@ class _Job:
             "steps",
             "seed",
             "learning_rate",
+            "head_learning_rate",
             "trainable_parameters",
             "head_parameters",
         )
