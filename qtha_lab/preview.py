@@ -224,6 +224,7 @@ def warnings(
 ) -> list[str]:
     """What a person should know before the start, in sentences."""
     found = [adapters.size_warning(model, config)] if experiment.method.name != "lora" else []
+    found.append(adapters.first_step_warning(model, config, experiment.method.peak_learning_rate))
     if not calibration.fits(model):
         found.append(
             "the model is too large to be tried here: its time is worked out from matrix products alone"

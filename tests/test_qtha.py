@@ -196,7 +196,7 @@ def test_with_a_circuit_the_change_is_not_linear_and_without_it_is():
 
 
 def test_the_published_start_has_a_zero_last_core_and_random_angles():
-    _, t = drawn(QthaConfig(r=8, waist=64, bond_dim=4), 576, 192)
+    _, t = drawn(QthaConfig(r=8, waist=64, bond_dim=4, init="paper"), 576, 192)
     assert not t["mpo_out_3"].any()
     assert all(t[name].abs().min() > 0 for name in t if name != "mpo_out_3")
     assert t["A"].abs().max() <= math.sqrt(6 / 64)
@@ -213,7 +213,23 @@ def test_the_balanced_start_has_zero_b_and_networks_of_singular_values_near_one(
         assert float(values.square().mean().sqrt()) == pytest.approx(0.5, rel=1e-6)
 
 
-@pytest.mark.parametrize("init", ["paper", "balanced"])
+def test_the_start_is_matched_unless_another_is_named():
+    change, t = drawn(QthaConfig(r=4, waist=64, bond_dim=4), 576, 192)
+    assert change.config.init == "matched"
+    assert not t["B"].any()
+    m_a, m_b = (
+        mpo.dense([t[f"mpo_{side}_{k}"] for k in range(4)], shape)
+        for side, shape in (("in", change.down), ("out", change.up))
+    )
+    # M_B keeps mean squares, M_A multiplies their root by in_features / waist, and A divides by it
+    assert float(m_b.norm()) == pytest.approx(math.sqrt(192), rel=1e-6)
+    assert float(m_a.norm()) == pytest.approx(576 / 64 * math.sqrt(64), rel=1e-6)
+    assert float(t["A"].std()) == pytest.approx(64 / 576 / math.sqrt(64), rel=0.15)
+    for name in ("W_c", "W_q"):
+        assert t[name].abs().max() <= math.sqrt(3) / 4  # uniform, standard deviation 1 / r
+
+
+@pytest.mark.parametrize("init", ["matched", "paper", "balanced"])
 def test_away_from_zero_every_tensor_is_drawn(init):
     _, t = drawn(QthaConfig(r=2, waist=8, bond_dim=2, init=init, init_weights=False))
     assert all(tensor.abs().min() > 0 for tensor in t.values())
@@ -278,7 +294,7 @@ def test_every_ansatz_can_be_inside(ansatz):
         ),
         ({"ansatz": "qhta"}, "ansatz must be one of .*: did you mean 'qtha'"),
         ({"engine": "gpu9"}, "unknown engine 'gpu9'"),
-        ({"init": "zero"}, "init must be one of paper, balanced, not 'zero'"),
+        ({"init": "zero"}, "init must be one of matched, balanced, paper, not 'zero'"),
         ({"alpha": 0}, "alpha must be above 0, not 0"),
         ({"dropout": 1.5}, r"dropout must be at most 0\.95, not 1\.5"),
         ({"fusion": "hadamard", "use_linear": False}, "'hadamard' multiplies two branches"),

@@ -10,6 +10,7 @@ from qtha_lab.adapters.attach import (
     count_trainable,
 )
 from qtha_lab.adapters.budget import size_warning
+from qtha_lab.adapters.first_step import first_step_warning
 from qtha_lab.adapters.loading import load_adapter
 from qtha_lab.adapters.method import Change, Layer, Method, TensorSpec
 from qtha_lab.adapters.peft_bridge import OUR_METHODS, AdapterConfig, method
@@ -30,6 +31,7 @@ __all__ = [
     "check_targets",
     "circuits_of",
     "count_trainable",
+    "first_step_warning",
     "get_method",
     "load_adapter",
     "method",

@@ -73,7 +73,10 @@ class Change(ABC):
     """The mathematics of one method at one layer: named tensors, and the change they make.
 
     Plain data only (it is copied and pickled with the model): tensors live in the PEFT layer.
+    `gentle_start` names the option whose first step goes about as far as LoRA's, if there is one.
     """
+
+    gentle_start: str = ""
 
     def __init__(self, config: Any, layer: Layer):
         self.config = config

@@ -5,8 +5,8 @@
 
 M_A, M_B are matrix product operators to and from a `waist`; s = alpha / r. Switching branches off
 gives the authors' other architectures (A, AB, B, C, BC). With a circuit the change is not linear in
-x, so it cannot be merged; without one it can. No change at the start: the last core of M_B is zero
-("paper"), or B is ("balanced", and wherever there are no operators).
+x, so it cannot be merged; without one it can. No change at the start (`qtha_start`): B is zero, or
+the last core of M_B is (`init="paper"`, as published, and where there is no B).
 
 Trainable parameters of a layer with everything on (methods.md 1.5), P the sizes of the cores:
 
@@ -30,6 +30,7 @@ from qtha_lab import ansatze, mpo
 from qtha_lab.adapters.branches import READOUTS, STAND_INS, CircuitBranch, branch_of
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.adapters.qtha_start import STARTS, start_maps, start_operator
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import setting
@@ -38,7 +39,7 @@ from qtha_lab.simulators import check_engine
 
 @dataclasses.dataclass
 class QthaConfig(AdapterConfig):
-    """Settings of QTHA; the defaults are the authors'.
+    """Settings of QTHA; the defaults are the authors' but for the start (`init="paper"` is theirs).
 
     Example:
         >>> config = QthaConfig(r=10, n_layers=1)
@@ -88,8 +89,8 @@ class QthaConfig(AdapterConfig):
         "first", "Which blocks these are.", choices=("first", "last")
     )  # fmt: skip
     init: str = setting(
-        "paper", "Start: last core zero, or B zero and operators of singular values near 1.",
-        choices=("paper", "balanced"),
+        "matched", "Start: a first step as far as LoRA's; operators of singular values near 1; as published.",
+        choices=STARTS,
     )  # fmt: skip
     init_scale: float = setting(
         1.0, "Factor on the initial tensor networks (on A where there are none).", gt=0
@@ -161,11 +162,12 @@ class QthaConfig(AdapterConfig):
     summary="Tensor-network maps around a small quantum circuit and a linear branch.",
     equation="Δy = s·M_B B (W_q ⟨Z⟩(h) + W_c h), h = A M_A x",
     source="arXiv:2503.12790 and its authors' code",
-    default_learning_rate=3e-3,
+    default_learning_rate=5e-3,
     mergeable=False,
     examples={
         "ABC": {"r": 3, "waist": 12, "bond_dim": 2, "n_sites": 3, "n_layers": 2},
         "ABC-product": {"r": 2, "waist": 8, "bond_dim": 3, "n_sites": 2, "fusion": "hadamard"},
+        "ABC-paper": {"r": 2, "waist": 8, "bond_dim": 2, "init": "paper"},
         "ABC-balanced": {"r": 2, "waist": 8, "bond_dim": 2, "init": "balanced", "input_scale": 2.0},
         "ABC-pairs": {"r": 3, "waist": 12, "bond_dim": 2, "n_layers": 1, "readout": "z+zz"},
         "ABC-probs": {"r": 2, "waist": 8, "bond_dim": 2, "n_layers": 1, "readout": "probs"},
@@ -184,6 +186,8 @@ class QthaConfig(AdapterConfig):
 )
 class Qtha(Change):
     """Tensors and formula of QTHA at one layer."""
+
+    gentle_start = "init=matched"
 
     def __init__(self, config: QthaConfig, layer: Layer):
         super().__init__(config, layer)
@@ -244,28 +248,35 @@ class Qtha(Change):
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
         config = self.config
-        for name in ("A", "B", "W_c", "W_q"):
-            if name in tensors:
-                # a plain layer starts as peft's LoRA does
-                torch.nn.init.kaiming_uniform_(tensors[name], a=math.sqrt(5) if self.plain else 0)
-        if self.branch:
-            self.branch.initialise(tensors)
-        if self.use_mpo:
-            for side, shape in (("in", self.down), ("out", self.up)):
-                self._start_operator(_cores(tensors, side), shape)
-        elif not self.plain:
-            tensors["A"].mul_(config.init_scale)
+        if self.plain:  # as peft's LoRA does
+            torch.nn.init.kaiming_uniform_(tensors["A"], a=math.sqrt(5))
+            torch.nn.init.kaiming_uniform_(tensors["B"], a=math.sqrt(5))
+        else:
+            self._start(tensors)
         if config.init_weights:
             last_core_zero = self.use_mpo and (config.init == "paper" or not self.bottleneck)
             zeroed = _cores(tensors, "out")[-1] if last_core_zero else tensors["B"]
             zeroed.zero_()
 
-    def _start_operator(self, cores: list[Tensor], shape: mpo.MpoShape) -> None:
-        if self.config.init == "balanced":
-            mpo.balanced_(cores, shape)
-        else:
-            mpo.kaiming_(cores)
-        cores[0].mul_(self.config.init_scale)
+    def _start(self, tensors: Mapping[str, Tensor]) -> None:
+        config = self.config
+        widening = self.layer.in_features / config.waist if self.use_mpo else 1.0
+        # a wide readout goes to B as it is, so that M_B makes up for its norm
+        narrow, wide = 1 / math.sqrt(self.z_size), self.wide and self.use_mpo
+        multiplied = config.fusion == "hadamard"
+        start_maps(config.init, tensors, widening, 1.0 if wide else narrow, multiplied)
+        if self.branch:
+            self.branch.initialise(tensors)
+        if not self.use_mpo:
+            tensors["A"].mul_(config.init_scale)
+            return
+        for side, shape, rms in (
+            ("in", self.down, widening if self.bottleneck else 1.0),
+            ("out", self.up, narrow if wide else 1.0),
+        ):
+            cores = _cores(tensors, side)
+            start_operator(config.init, cores, shape, rms)
+            cores[0].mul_(config.init_scale)
 
     def delta(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]

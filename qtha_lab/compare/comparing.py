@@ -16,7 +16,7 @@ from qtha_lab import runs
 from qtha_lab.compare.entries import entry
 from qtha_lab.compare.findings import notes
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import Comparison, Experiment
+from qtha_lab.experiment import Comparison, Experiment, editions
 from qtha_lab.rundir import slots, write_json, write_whole
 from qtha_lab.runs import Run, Status
 
@@ -47,7 +47,7 @@ def run(
     if lock is None:
         raise Refusal(f"another process runs a comparison in {out}")
     try:
-        write_whole(out / "comparison.yaml", comparison.to_yaml())
+        write_whole(out / "comparison.yaml", editions.record(comparison))
         known = runs.list_runs(out / "runs")
         started = [_start(e, out / "runs", known) for e in comparison.experiments()]
         return _follow(comparison, started, out, on_progress or (lambda run, status: None))

@@ -10,18 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qtha_lab.errors import Refusal
-<<<<<<< HEAD
-from qtha_lab.registry import Registry
-
-EXERCISES: Registry["Exercise"] = Registry("exercise", "qtha_lab.exercises", prefix="lesson_")
-=======
 from qtha_lab.exercises.judge import Accepted
-from qtha_lab.settings import unknown
+from qtha_lab.registry import Registry
 
 Mistake = tuple[str, str]
 
-_FOUND: dict[str, "Exercise"] = {}
->>>>>>> mend-lessons
+EXERCISES: Registry["Exercise"] = Registry("exercise", "qtha_lab.exercises", prefix="lesson_")
 HARDEST = 3
 HINTS = 3
 
@@ -95,36 +89,11 @@ class Exercise:
         return f"{stars} · {self.minutes} minutes"
 
 
-<<<<<<< HEAD
-def exercise(
-    number: str,
-    title: str,
-    *,
-    difficulty: int,
-    minutes: int,
-    answer: str,
-    hints: tuple[str, ...],
-    solution: str,
-    wrong: tuple[str, ...],
-    given: str = "",
-) -> Callable:
-    """Register the function below as the checker of an exercise (see `Exercise`)."""
-
-    def register(checker: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
-        codes = (_flush(solution), tuple(map(_flush, wrong)), checker, _flush(given))
-        entry = Exercise(number, title, difficulty, minutes, answer, hints, *codes)
-        EXERCISES.add(number, entry, checker.__module__)
-        return checker
-
-    return register
-=======
 def exercise(number: str, title: str, *, solution: str, wrong: tuple, **declared) -> None:
     """Declare an exercise (see `Exercise`); code may be indented as it stands."""
-    if number in _FOUND:
-        raise Refusal(f"there is an exercise {number} already: {_FOUND[number].title}")
     mistakes = tuple((_flush(code), why) for code, why in wrong)
-    _FOUND[number] = Exercise(number, title, solution=_flush(solution), wrong=mistakes, **declared)
->>>>>>> mend-lessons
+    entry = Exercise(number, title, solution=_flush(solution), wrong=mistakes, **declared)
+    EXERCISES.add(number, entry, module=repr(title))
 
 
 def _flush(code: str) -> str:
@@ -133,12 +102,7 @@ def _flush(code: str) -> str:
 
 def exercises() -> list[Exercise]:
     """All exercises, in the order of the lessons."""
-<<<<<<< HEAD
     return sorted(EXERCISES.values(), key=lambda one: tuple(map(int, one.number.split("."))))
-=======
-    _discover()
-    return sorted(_FOUND.values(), key=lambda e: tuple(map(int, e.number.split("."))))
->>>>>>> mend-lessons
 
 
 def get(number: str) -> Exercise:

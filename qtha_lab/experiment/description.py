@@ -12,7 +12,7 @@ from pydantic import Field, PlainValidator, field_validator, model_validator
 
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import canonical, equivalents, families, refusals
+from qtha_lab.experiment import canonical, editions, equivalents, families, refusals
 from qtha_lab.experiment.declared import Declared, option
 
 Option = Annotated[Any, PlainValidator(option)]
@@ -61,12 +61,26 @@ class MethodChoice(Declared):
         differing = canonical.without_defaults(self.name, self.options)
         return calls.call(self.name, differing | self._placed())
 
+    @property
+    def peak_learning_rate(self) -> float:
+        """The learning rate chosen, or the method's own."""
+        from qtha_lab.adapters import get_method
+
+        return self.learning_rate or get_method(self.name).default_learning_rate
+
     @classmethod
     def parse(cls, text: str) -> MethodChoice:
         """Read `name` or `name(option=value,…)`; `learning_rate` and `target_modules` may stand among them."""
         name, given = calls.parse_call(text, "method")
         own = {key: given.pop(key) for key in ("learning_rate", "target_modules") if key in given}
         return cls(name=name, options=given, **own)
+
+    @classmethod
+    def of(cls, value: MethodChoice | dict | str) -> MethodChoice:
+        """The choice that is given as text, as fields or as it is."""
+        if isinstance(value, str):
+            return cls.parse(value)
+        return cls(**value) if isinstance(value, dict) else value
 
     @field_validator("target_modules")
     @classmethod
@@ -94,6 +108,9 @@ class Training(Declared):
         "linear", description="Course of the learning rate after the warm-up."
     )
     warmup_fraction: float = Field(0.1, ge=0, le=1, description="Share of the steps that warm up.")
+    head_learning_rate: float | None = Field(
+        None, gt=0, description="Peak learning rate of a new classification head; empty takes the adapter's."
+    )  # fmt: skip
     weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
     max_grad_norm: float = Field(
         1.0, ge=0, description="Gradients are scaled down to this norm; 0 leaves them."
@@ -146,6 +163,25 @@ class _Described(Declared):
     task_options: dict[str, Option] = Field(
         default_factory=dict, description="Settings of the task that differ from its defaults."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_todays_words(cls, given: Any) -> Any:
+        """Take an `edition` beside the fields: whose defaults they leave out."""
+        if not isinstance(given, dict) or "edition" not in given:
+            return given
+        fields = dict(given)
+        edition = editions.checked(fields.pop("edition"))
+        return fields if edition == editions.EDITION else cls._older(fields, edition)
+
+    @classmethod
+    def _older(cls, fields: dict, edition: int) -> dict:
+        (name,) = {"method", "methods"} & cls.model_fields.keys()
+        value = fields.get(name) or cls.model_fields[name].get_default(call_default_factory=True)
+        if name == "method":
+            return fields | {name: editions.as_meant(MethodChoice.of(value), edition)}
+        listed = calls.split_list(value) if isinstance(value, str) else value
+        return fields | {name: [editions.as_meant(MethodChoice.of(m), edition) for m in listed]}
 
     def to_yaml(self) -> str:
         """The description as YAML, without what is at its default; `from_yaml` reads it back."""

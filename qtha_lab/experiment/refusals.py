@@ -111,7 +111,7 @@ def load_rows(experiment: Experiment) -> Task:
 
 
 def check_rows(experiment: Experiment, task: Task) -> None:
-    """Refuse a task that cannot fill one batch or has nothing to evaluate on."""
+    """Refuse a task that cannot fill one batch, has nothing to evaluate on or lacks the head it is to train."""
     training = experiment.training
     if len(task.train) < training.batch_size:
         raise Refusal(
@@ -120,6 +120,11 @@ def check_rows(experiment: Experiment, task: Task) -> None:
         )
     if not task.eval:
         raise Refusal(f"task {task.name} has no evaluation rows")
+    if training.head_learning_rate is not None and task.kind != "classification":
+        raise Refusal(
+            f"head_learning_rate is for a classification head, which task {task.name} does not "
+            f"train: leave out {training.head_learning_rate:g}"
+        )
 
 
 def empty_model(experiment: Experiment, task: Task) -> nn.Module:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import Experiment
+from qtha_lab.experiment import Experiment, editions
 from qtha_lab.rundir.events import finite
 
 
@@ -52,7 +52,7 @@ class RunDir:
             except FileExistsError:
                 continue
             found.checkpoints.mkdir()
-            write_whole(found.experiment_file, experiment.to_yaml())
+            write_whole(found.experiment_file, editions.record(experiment))
             return found
 
     @property
@@ -62,8 +62,10 @@ class RunDir:
 
     @cached_property
     def experiment(self) -> Experiment:
-        """The experiment as it was launched."""
-        return Experiment.from_yaml(self.experiment_file)
+        """The experiment as it was launched, whatever has become a default since."""
+        experiment = Experiment.from_yaml(self.experiment_file)
+        marked = editions.is_marked(self.experiment_file.read_text(encoding="utf-8"))
+        return experiment if marked else experiment.replace(edition=editions.FIRST)
 
 
 def run_id(experiment: Experiment) -> str:

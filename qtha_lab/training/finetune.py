@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from transformers import PrinterCallback, Trainer, set_seed
+from transformers import PrinterCallback, set_seed
 
 from qtha_lab import adapters, models, tasks
 from qtha_lab.experiment.refusals import HEADS, load_rows, peft_config
@@ -21,6 +21,7 @@ from qtha_lab.rundir.files import check_room, sync, sync_tree
 from qtha_lab.sharing import write_card
 from qtha_lab.training import environment, evaluation, metrics
 from qtha_lab.training.evaluation import Interrupted
+from qtha_lab.training.rates import HEAD, GroupedTrainer
 from qtha_lab.training.resuming import find_start, newest_whole
 from qtha_lab.training.spectra import RecordSpectra
 from qtha_lab.training.summary import ANSWERS, SCORES, summarise
@@ -107,6 +108,8 @@ class _Job:
         for parameter in self.model.parameters():
             if parameter.requires_grad:  # PEFT leaves a new head in the base's bfloat16
                 parameter.data = parameter.data.float()
+        if warning := adapters.first_step_warning(self.model, self.config, self.learning_rate):
+            self.tell("loading", warning)
         self.poll()
 
     def load_base(self, quantization: str) -> models.LoadedModel:
@@ -149,8 +152,7 @@ class _Job:
 
     @property
     def learning_rate(self) -> float:
-        method = adapters.get_method(self.experiment.method.name)
-        return self.experiment.method.learning_rate or method.default_learning_rate
+        return self.experiment.method.peak_learning_rate
 
     def train(self) -> Watch:
         """Take the steps that are left."""
@@ -162,7 +164,8 @@ class _Job:
             eval_every=self.training.eval_every,
             evaluated={step for step in evaluated if step <= self.step},
         )
-        trainer = Trainer(
+        trainer = GroupedTrainer(
+            head_learning_rate=self.training.head_learning_rate,
             model=self.model,
             args=training_arguments(self.experiment, self.learning_rate, self.run.checkpoints),
             train_dataset=self.train_rows,
@@ -247,7 +250,11 @@ class _Job:
     def write_summary(self, state: str) -> None:
         counted = count_trained(self.model)
         counted["base_parameters"] = self.base_parameters
-        facts = counted | {"learning_rate": self.learning_rate, "state": state}
+        rates = {
+            "learning_rate": self.learning_rate,
+            "head_learning_rate": self.training.head_learning_rate,
+        }
+        facts = counted | rates | {"state": state}
         write_json(self.run.summary, summarise(self.run, facts))
 
     def write_card(self) -> None:
@@ -258,6 +265,7 @@ class _Job:
             "steps",
             "seed",
             "learning_rate",
+            "head_learning_rate",
             "trainable_parameters",
             "head_parameters",
         )
@@ -304,7 +312,7 @@ class _Job:
 def count_trained(model: torch.nn.Module) -> dict[str, int]:
     """How many numbers the adapter trains, and how many a new classification head does."""
     trained = [(name, p.numel()) for name, p in model.named_parameters() if p.requires_grad]
-    head = sum(count for name, count in trained if "modules_to_save" in name)
+    head = sum(count for name, count in trained if HEAD in name)
     return {
         "trainable_parameters": sum(count for _, count in trained) - head,
         "head_parameters": head,

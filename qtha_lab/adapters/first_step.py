@@ -1,0 +1,82 @@
+"""How far the first step of an optimiser moves a layer's output, beside LoRA's.
+
+Adam moves every number that has a gradient by the learning rate η, whatever the gradient's size, so the
+first step's reach is a matter of the start and of η alone. It is tried out on one layer with random
+inputs and gradients of unit variance. LoRA's (r = 8, alpha = 16, peft's start) is η · 2 · √(8/3): the
+scale, times the norm of A x, whose entries have variance 1/3.
+
+The measure and the limit are ours.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import nn
+
+from qtha_lab.adapters.attach import adapted_sizes
+from qtha_lab.adapters.method import Change, Layer
+from qtha_lab.adapters.peft_bridge import AdapterConfig, AdapterLayer
+
+LORA = 2 * math.sqrt(8 / 3)
+LORA_RATE = 3e-3
+FAR = 20  # times as far as LoRA's: more is worth a sentence
+_MOST_QUBITS = 10  # of a circuit that is tried in passing
+
+
+def reach(change: Change, tokens: int = 32, seed: int = 0) -> float:
+    """Root mean square of what the first step adds to the output, over the learning rate."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        specs = change.tensors()
+        tensors = {n: torch.empty(spec.shape, dtype=torch.float64) for n, spec in specs.items()}
+        with torch.no_grad():
+            change.initialise(tensors)
+        x = torch.randn(tokens, change.layer.in_features, dtype=torch.float64)
+        gradient = torch.randn(tokens, change.layer.out_features, dtype=torch.float64)
+    trained = [tensors[name].requires_grad_() for name, spec in specs.items() if spec.trainable]
+    before = change.delta(tensors, x)
+    slopes = torch.autograd.grad(before, trained, gradient, allow_unused=True)
+    step = 1e-6
+    with torch.no_grad():
+        for tensor, slope in zip(trained, slopes, strict=True):
+            if slope is not None:
+                tensor.add_(slope.sign(), alpha=step)
+        moved = change.delta(tensors, x) - before
+    return float(moved.square().mean().sqrt()) / step
+
+
+def times_lora(config: AdapterConfig, layer: Layer, learning_rate: float) -> float:
+    """The reach at a learning rate, in units of LoRA's at its default rate."""
+    config = copy.deepcopy(config)
+    if hasattr(config, "engine"):
+        config.engine = "auto"  # nothing is sent to a machine elsewhere to try it
+    return learning_rate * reach(config.change(layer)) / (LORA_RATE * LORA)
+
+
+def first_step_warning(model: nn.Module, config, learning_rate: float) -> str | None:
+    """A sentence if the first step goes many times as far as LoRA's; None if not, or if it is not ours.
+
+    Args:
+        model: The base model, which may be on the meta device, or one with the adapter on it.
+        config: A PEFT config.
+        learning_rate: Of the optimiser, at its peak.
+    """
+    if not isinstance(config, AdapterConfig):
+        return None
+    circuit = config.change_class.circuit(config)
+    if circuit is not None and circuit.n_qubits > _MOST_QUBITS:
+        return None
+    layers = [m for m in model.modules() if isinstance(m, AdapterLayer)]
+    sizes = {(m.in_features, m.out_features) for m in layers} or set(adapted_sizes(model, config))
+    times = max(times_lora(config, Layer(*size), learning_rate) for size in sizes)
+    if times < FAR:
+        return None
+    other = config.change_class.gentle_start
+    return (
+        f"the first step moves a layer's output about {times:.0f} times as far as LoRA's does at "
+        f"{LORA_RATE:g}: a learning rate near {learning_rate / times:.0e}{other and f' or {other}'} "
+        "starts as gently"
+    )

@@ -1,0 +1,58 @@
+"""What a description meant when it was written: the defaults that have changed since.
+
+A description leaves out what is at its default, so a recorded one says which defaults it counts on:
+its `edition`. Runs recorded before there was one are of the first. A description that a person writes
+without an edition counts on today's defaults.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtha_lab.errors import Refusal
+
+if TYPE_CHECKING:
+    from qtha_lab.experiment.description import Comparison, Experiment, MethodChoice
+
+FIRST = 1
+EDITION = 2
+# By the edition that changed them: options of a method as they were before, where nothing is said.
+_BEFORE = {2: {"qtha": {"init": "paper"}}}
+
+
+def record(described: Experiment | Comparison) -> str:
+    """The YAML of a description with the edition whose defaults it leaves out."""
+    return f"edition: {EDITION}\n{described.to_yaml()}"
+
+
+def is_marked(text: str) -> bool:
+    """Whether a recorded description says its edition."""
+    return text.startswith("edition:")
+
+
+def checked(edition: int) -> int:
+    """Refuse an edition that does not exist."""
+    if isinstance(edition, bool) or edition not in range(FIRST, EDITION + 1):
+        raise Refusal(
+            f"edition must be from {FIRST} to {EDITION}, not {edition!r}: "
+            "a newer qtha-lab wrote this description, or it is damaged"
+        )
+    return edition
+
+
+def as_meant(choice: MethodChoice, edition: int) -> MethodChoice:
+    """A method in today's words.
+
+    Example:
+        >>> from qtha_lab.experiment import MethodChoice
+        >>> as_meant(MethodChoice.parse("qtha(r=4)"), edition=1).label
+        'qtha(r=4,init=paper)'
+        >>> as_meant(MethodChoice.parse("qtha(r=4)"), edition=2).label
+        'qtha(r=4)'
+    """
+    unsaid: dict = {}
+    for changed, before in _BEFORE.items():
+        if edition < changed:
+            unsaid = before.get(choice.name, {}) | unsaid
+    new = {name: value for name, value in unsaid.items() if name not in choice.options}
+    return choice.replace(options=choice.options | new) if new else choice

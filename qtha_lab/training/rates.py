@@ -1,0 +1,43 @@
+"""Learning rates by group: the adapter's, and one for a new classification head where it is asked for.
+
+Groups parameters and nothing else; schedules and warm-up scale every group alike.
+"""
+
+from __future__ import annotations
+
+import torch
+from transformers import Trainer
+
+HEAD = "modules_to_save"  # in the names PEFT gives to a module that is trained whole
+
+
+class GroupedTrainer(Trainer):
+    """transformers' Trainer with a learning rate for the head; None leaves it at the adapter's."""
+
+    def __init__(self, *, head_learning_rate: float | None, **options):
+        super().__init__(**options)
+        self.head_learning_rate = head_learning_rate
+
+    def create_optimizer(self, *arguments, **options) -> torch.optim.Optimizer:
+        optimizer = super().create_optimizer(*arguments, **options)
+        if self.head_learning_rate is not None:
+            head = {id(p) for name, p in self.model.named_parameters() if HEAD in name}
+            set_apart(optimizer, head, self.head_learning_rate)
+        return optimizer
+
+
+def set_apart(optimizer: torch.optim.Optimizer, members: set[int], learning_rate: float) -> None:
+    """Move parameters, by their ids, into groups of their own that differ in the rate alone.
+
+    Example:
+        >>> body, head = torch.nn.Linear(2, 2, bias=False), torch.nn.Linear(2, 1, bias=False)
+        >>> adam = torch.optim.AdamW([body.weight, head.weight], lr=0.1)
+        >>> set_apart(adam, {id(head.weight)}, 0.5)
+        >>> [(group["lr"], len(group["params"])) for group in adam.param_groups]
+        [(0.1, 1), (0.5, 1)]
+    """
+    for group in list(optimizer.param_groups):
+        apart = [p for p in group["params"] if id(p) in members]
+        group["params"] = [p for p in group["params"] if id(p) not in members]
+        if apart:
+            optimizer.add_param_group({**group, "params": apart, "lr": learning_rate})

@@ -1,0 +1,58 @@
+"""A recorded description keeps its meaning when a default changes."""
+
+import pytest
+
+from qtha_lab import runs
+from qtha_lab.experiment import Comparison, Experiment, editions
+from qtha_lab.rundir import RunDir, write_whole
+
+OF_0_2_0 = "model: tiny\ntask: qa\nmethod:\n  name: qtha\n  options:\n    r: 4\n"
+
+
+def recorded(folder, text):
+    run = RunDir(folder / "20261101-000000-tiny-qa-qtha-s0-0000")
+    run.path.mkdir()
+    write_whole(run.experiment_file, text)
+    return run
+
+
+def test_a_run_recorded_before_the_start_changed_started_as_published(tmp_path):
+    run = recorded(tmp_path, OF_0_2_0)
+    assert run.experiment.method.label == "qtha(r=4,init=paper)"
+    assert runs.list_runs(tmp_path)[0].experiment.method.options["init"] == "paper"
+
+
+def test_a_run_recorded_with_a_start_keeps_it(tmp_path):
+    run = recorded(tmp_path, OF_0_2_0 + "    init: balanced\n")
+    assert run.experiment.method.label == "qtha(r=4,init=balanced)"
+
+
+def test_a_run_recorded_today_counts_on_todays_defaults(tmp_path):
+    run = RunDir.create(Experiment(method="qtha(r=4)"), tmp_path)
+    assert run.experiment_file.read_text().startswith(f"edition: {editions.EDITION}\n")
+    assert RunDir(run.path).experiment == Experiment(method="qtha(r=4)")
+
+
+def test_a_recorded_description_can_be_used_as_a_file(tmp_path):
+    for described in (Experiment(method="qtha(r=4)"), Comparison(methods="lora,qtha(r=4)")):
+        file = tmp_path / "it.yaml"
+        file.write_text(editions.record(described))
+        assert type(described).from_yaml(file) == described
+
+
+def test_an_older_edition_is_put_in_todays_words():
+    assert Experiment(edition=1).method.label == "qtha(init=paper)"
+    assert Experiment(edition=1, method="lora").method.label == "lora"
+    compared = Comparison(edition=1, methods="lora,qtha(r=4),qtha(init=balanced)")
+    assert [m.label for m in compared.methods] == [
+        "lora",
+        "qtha(r=4,init=paper)",
+        "qtha(init=balanced)",
+    ]
+    assert [m.label for m in Comparison(edition=1).methods] == ["lora", "qtha(init=paper)"]
+
+
+@pytest.mark.parametrize("edition", [0, editions.EDITION + 1, "new", True])
+def test_an_edition_that_does_not_exist_is_refused(edition):
+    with pytest.raises(ValueError, match="edition must be from 1 to"):
+        Experiment(edition=edition)

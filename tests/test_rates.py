@@ -1,0 +1,72 @@
+"""A classification head can be trained at a rate of its own; the adapter's rate is not touched."""
+
+import pytest
+
+from qtha_lab import adapters, models
+from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.refusals import peft_config
+from qtha_lab.training.rates import HEAD, GroupedTrainer
+from qtha_lab.training.trainer import training_arguments
+
+
+def trainer_of(experiment, folder):
+    base = models.load_model("tiny", head="classification", n_labels=3)
+    model = adapters.add_adapter(base.model, peft_config(experiment, "classification"))
+    trainer = GroupedTrainer(
+        head_learning_rate=experiment.training.head_learning_rate,
+        model=model,
+        args=training_arguments(experiment, 0.001, folder),
+    )
+    trainer.create_optimizer_and_scheduler(10)
+    return trainer
+
+
+def experiment_with(**training):
+    training |= {"warmup_fraction": 0.0, "schedule": "linear", "weight_decay": 0.1}
+    return Experiment(task="supersense", method="lora(r=2)", training=training)
+
+
+def rates(trainer):
+    """The rate of every trained parameter; a parameter in two groups or none is a KeyError or a clash."""
+    names = {id(p): name for name, p in trainer.model.named_parameters() if p.requires_grad}
+    pairs = [
+        (names.pop(id(p)), group["lr"])
+        for group in trainer.optimizer.param_groups
+        for p in group["params"]
+    ]
+    assert not names
+    return dict(pairs)
+
+
+def test_the_head_has_its_rate_and_the_adapter_keeps_its_own(tmp_path):
+    trainer = trainer_of(experiment_with(head_learning_rate=0.05), tmp_path)
+    found = rates(trainer)
+    assert {rate for name, rate in found.items() if HEAD in name} == {0.05}
+    assert {rate for name, rate in found.items() if HEAD not in name} == {0.001}
+    assert trainer.lr_scheduler.get_last_lr()[0] == 0.001  # what the log tells is the adapter's
+
+
+def test_the_schedule_lowers_both_alike(tmp_path):
+    trainer = trainer_of(experiment_with(head_learning_rate=0.05), tmp_path)
+    for _ in range(5):
+        trainer.optimizer.step()
+        trainer.lr_scheduler.step()
+    assert sorted(set(rates(trainer).values())) == pytest.approx([0.0005, 0.025])
+
+
+def test_without_one_all_have_the_same_rate(tmp_path):
+    assert set(rates(trainer_of(experiment_with(), tmp_path)).values()) == {0.001}
+
+
+def test_a_head_rate_is_refused_where_no_head_is_trained():
+    described = Experiment(task="qa", method="lora", training={"head_learning_rate": 0.01})
+    with pytest.raises(
+        ValueError, match="head_learning_rate is for a classification head, which task qa"
+    ):
+        described.check()
+
+
+def test_flags_files_and_labels_carry_the_head_rate():
+    described = experiment_with(head_learning_rate=0.05)
+    assert "--head-learning-rate 0.05" in described.to_command()
+    assert Experiment.from_yaml(described.to_yaml()) == described
