@@ -201,7 +201,9 @@ def test_where_no_script_runs_stands_a_picture_and_the_finding(tmp_path):
     run = run_folder(tmp_path, method="lora(r=2)")
     write(run, status("running", 0), *(train(step, 5 - step / 10) for step in range(1, 9)))
     write(run, {"kind": "eval", "step": 0, "loss": 5.0}, {"kind": "eval", "step": 8, "loss": 4.0})
-    bundle = LivePlot([run]).panel._repr_mimebundle_()
+    plot = LivePlot([run])
+    asyncio.run(plot.tick())
+    bundle = plot.panel._repr_mimebundle_()
     picture = ElementTree.fromstring(bundle["image/svg+xml"])
     name = "{http://www.w3.org/2000/svg}"
     assert picture.find(f"{name}title").text == bundle["text/plain"]

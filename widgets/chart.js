@@ -237,18 +237,34 @@ class View {
   }
 
   async redraw(width) {
-    const { data, layout } = this.figure;
+    const { data } = this.figure;
     const first = !this.plot.on;
     if (first) this.plot.replaceChildren();
     const traces = data.map((trace, i) => ({ ...trace, ...this.points(trace, this.curves.all[i], width) }));
-    await this.plotly.react(this.plot, traces, { ...layout, width }, { displaylogo: false });
-    if (first) this.plot.on("plotly_relayout", () => this.schedule());
+    await this.plotly.react(this.plot, traces, this.layout(width), { displaylogo: false });
+    if (first) this.plot.on("plotly_relayout", () => this.remember());
   }
 
   points(trace, curve, width) {
-    const axis = this.plot.layout?.[(trace.xaxis ?? "x").replace("x", "xaxis")];
-    const zoomed = axis?.autorange === false;
-    return thin(curve, zoomed ? axis.range : [-Infinity, Infinity], width);
+    const zoom = this.zoom[(trace.xaxis ?? "x").replace("x", "xaxis")];
+    return thin(curve, zoom ?? [-Infinity, Infinity], width);
+  }
+
+  layout(width) {
+    const { layout } = this.figure;
+    const zoomed = Object.entries(this.zoom).map(([name, range]) => [name, { ...layout[name], range: [...range] }]);
+    return { ...layout, width, ...Object.fromEntries(zoomed) };
+  }
+
+  // What a person zoomed into, by axis; kept for the page, so that another view of this chart shows it too.
+  get zoom() { return shared().zoom.get(this.zoomKey) ?? {}; }
+
+  get zoomKey() { return `${this.figure.id} ${this.figure.layout.uirevision}`; }
+
+  remember() {
+    const axes = Object.entries(this.plot.layout).filter(([name, axis]) => /^[xy]axis/.test(name) && axis.autorange === false);
+    shared().zoom.set(this.zoomKey, Object.fromEntries(axes.map(([name, axis]) => [name, [...axis.range]])));
+    this.schedule();
   }
 
   close() {

@@ -80,7 +80,7 @@ class Chart(anywidget.AnyWidget):
     still = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, figure: go.Figure, alt: str = ""):
-        self.lock, self.version, self.live = threading.RLock(), 0, True
+        self.lock, self.version, self.live = threading.RLock(), 0, False
         self.curves: list[Points] = []
         super().__init__()
         self.on_msg(self._answer)
@@ -95,7 +95,7 @@ class Chart(anywidget.AnyWidget):
             self.curves = [Points(trace.x, trace.y) for trace in figure.data]
             layout["uirevision"] = self.version + 1  # zoom is kept until there is another figure
             self.alt, self.still = alt, ""
-            self._renew({"data": data, "layout": layout})
+            self._renew({"id": self.model_id, "data": data, "layout": layout})
 
     def extend(self, news: Mapping[int, Sequence[tuple[float, float]]]) -> None:
         """Add points to curves, by their number in the figure; earlier x take back what came after."""
@@ -116,10 +116,10 @@ class Chart(anywidget.AnyWidget):
             if any(beyond):
                 self._renew(self.figure)
 
-    def follow(self, live: bool) -> None:
-        """Whether more points are to come: pages of a live chart ask from time to time."""
+    def expect(self, more: bool) -> None:
+        """Say whether more points are to come: until then, pages ask from time to time."""
         with self.lock:
-            self.live = live
+            self.live = more
             self._send_points({})
 
     def draw_still(self) -> str:

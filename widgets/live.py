@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from itertools import product
 
 import ipywidgets as ipw
+from IPython.display import display
 
 from qtha_lab.figures import curves
 from widgets.chart import Chart, Points
@@ -83,32 +84,44 @@ class LivePlot:
 
     def rest(self) -> None:
         """Nothing more is to come: leave the still picture, and let pages ask no more."""
-        self.chart.draw_still()
-        self.chart.follow(False)
+        self.chart.expect(False)
+        self.panel.renew()
 
     async def follow(self) -> None:
         """Draw at most twice a second, until every run has ended (see `Run.status`)."""
-        self.chart.follow(True)
-        while True:
-            statuses = [await asyncio.to_thread(run.status) for run in self.runs]
-            await self.tick()
-            if all(status.ended for status in statuses):
-                return self.rest()
-            await asyncio.sleep(TICK_SECONDS)
+        self.chart.expect(True)
+        try:
+            while True:
+                statuses = [await asyncio.to_thread(run.status) for run in self.runs]
+                await self.tick()
+                if all(status.ended for status in statuses):
+                    return
+                await asyncio.sleep(TICK_SECONDS)
+        finally:
+            self.rest()
 
 
 class Panel(ipw.VBox):
     """The chart on a page; elsewhere (GitHub, nbconvert) its still picture, or at least its words."""
 
     def __init__(self, plot: LivePlot):
-        self.plot = plot
+        self.plot, self.handle = plot, None
         super().__init__([plot.chart])
         self.add_class("qtha-plot")
 
     def _repr_mimebundle_(self, **kwargs):
-        self.plot.catch_up()
         twin = {"image/svg+xml": self.plot.chart.draw_still(), "text/plain": self.plot.chart.alt}
         return super()._repr_mimebundle_(**kwargs) | twin
+
+    def _ipython_display_(self):
+        self.plot.catch_up()
+        self.handle = display(self._repr_mimebundle_(), raw=True, display_id=True)
+
+    def renew(self) -> None:
+        """Put the curves as they are now into the notebook's output."""
+        bundle = self._repr_mimebundle_()
+        if self.handle is not None:
+            self.handle.update(bundle, raw=True)
 
 
 def _series(run, kind: str, points: Points = NONE) -> curves.Series:

@@ -63,7 +63,7 @@ class Watch:
     async def follow(self) -> None:
         """Draw at most twice a second, and the table whenever a run ends, until all have."""
         ended = -1
-        self.plot.chart.follow(bool(self.runs))
+        self.plot.chart.expect(bool(self.runs))
         while self.runs:
             statuses = {run.id: await asyncio.to_thread(run.status) for run in self.runs}
             await self.plot.tick()
