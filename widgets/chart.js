@@ -112,11 +112,11 @@ function position(x, value) {
 }
 
 // Fine where the axis shows it, coarse on both sides of that.
-function thin({ x, y }, [from, to], pixels) {
+function thin({ x, y }, [from, to], most) {
   const first = Math.max(0, position(x, from) - 1);
   const last = Math.min(x.length, position(x, to) + 2);
   const picked = [
-    ...seen(y, 0, first, 200), ...seen(y, first, last, 2 * pixels), ...seen(y, last, x.length, 200),
+    ...seen(y, 0, first, 200), ...seen(y, first, last, most), ...seen(y, last, x.length, 200),
   ];
   return { x: picked.map((i) => x[i]), y: picked.map((i) => y[i]) };
 }
@@ -240,6 +240,7 @@ class View {
     const { data } = this.figure;
     const first = !this.plot.on;
     if (first) this.plot.replaceChildren();
+    this.plot.style.height = `${this.figure.layout.height ?? 360}px`;
     const traces = data.map((trace, i) => ({ ...trace, ...this.points(trace, this.curves.all[i], width) }));
     await this.plotly.react(this.plot, traces, this.layout(width), { displaylogo: false });
     if (first) this.plot.on("plotly_relayout", () => this.remember());
@@ -247,13 +248,14 @@ class View {
 
   points(trace, curve, width) {
     const zoom = this.zoom[(trace.xaxis ?? "x").replace("x", "xaxis")];
-    return thin(curve, zoom ?? [-Infinity, Infinity], width);
+    const most = trace.mode?.includes("markers") ? Math.max(100, width / 8) : 2 * width; // markers are wide
+    return thin(curve, zoom ?? [-Infinity, Infinity], most);
   }
 
   layout(width) {
     const { layout } = this.figure;
     const zoomed = Object.entries(this.zoom).map(([name, range]) => [name, { ...layout[name], range: [...range] }]);
-    return { ...layout, width, ...Object.fromEntries(zoomed) };
+    return { height: 360, ...layout, width, ...Object.fromEntries(zoomed) };
   }
 
   // What a person zoomed into, by axis; kept for the page, so that another view of this chart shows it too.
