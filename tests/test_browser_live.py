@@ -120,7 +120,7 @@ def test_zoom_outlives_new_points_and_the_curves_outlive_the_kernel(tmp_path):
         lab.run_cell("plot.rest()")
         whole = page.locator('.qtha-chart[data-points="100000 0"]')
         expect(whole).to_have_count(1)
-        page.wait_for_function(f"() => ({DRAWN})()[0] > 200")
+        page.wait_for_function(f"() => ({DRAWN})()[0] > 150")
         assert page.evaluate(RANGES) == zoomed
         drawn = page.evaluate(DRAWN)
         assert drawn[0] < 4_000

@@ -325,7 +325,7 @@ def test_a_new_workbench_shows_the_runs_of_an_earlier_one(tmp_path):
     async def work(bench):
         await bench.watch.follow()
         start = bench.setup.comparison()
-        return [list(t.y) for t in bench.watch.plot.figure.data], start, bench.banner.value
+        return [list(c.y) for c in bench.watch.plot.chart.curves], start, bench.banner.value
 
     drawn, start, said = in_a_kernel(work)
     assert drawn[0] == drawn[2] == [5.0]
