@@ -49,6 +49,20 @@ class Lab:
         cell.locator(".jp-InputPrompt").click()
         self.page.keyboard.press("Control+Enter")
 
+    def second_tab(self) -> Page:
+        """The same notebook in a tab of its own, still loading."""
+        url = self.page.url.replace("/lab/tree/", "/lab/workspaces/second/tree/")
+        tab = self.listen(self.page.context.new_page())
+        tab.goto(url, wait_until="commit")
+        return tab
+
+    def listen(self, page: Page) -> Page:
+        """Note what the console of a page complains about, and be patient with it."""
+        page.set_default_timeout(PATIENCE)
+        page.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        return page
+
     def restart_kernel(self) -> None:
         """Restart the kernel, confirming the question."""
         self.menu("Kernel", "Restart Kernel…")
@@ -77,11 +91,10 @@ def open_lab(notebook: Path, folder: Path, *, size=(1400, 1000), **env: str) -> 
     port, token = free_port(), secrets.token_hex(16)
     with serve(notebook.parent, folder, port, token, env), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-        page.set_default_timeout(PATIENCE)
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+        page = context.new_page()
         lab = Lab(page)
-        page.on("console", lambda m: lab.complaints.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: lab.complaints.append(str(error)))
+        lab.listen(page)
         try:
             page.goto(f"http://127.0.0.1:{port}/lab/tree/{notebook.name}?token={token}")
             lab.wait_idle()

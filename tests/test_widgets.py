@@ -1,9 +1,7 @@
 """The panels without a browser: forms over every declaration, live curves from real event files, the workbench."""
 
 import asyncio
-import json
 import threading
-import time
 
 import ipywidgets as ipw
 import pytest
@@ -177,13 +175,13 @@ def test_live_curves_grow_by_what_is_new(tmp_path):
     plot = LivePlot([run])
     write(run, status("running", 0), train(1, 5.0), {"kind": "eval", "step": 0, "loss": 6.0})
     asyncio.run(plot.tick())
-    assert list(plot.figure.data[0].x) == [1]
+    assert list(plot.chart.curves[0].x) == [1]
     offset = plot.offsets[run.id]
     write(run, train(2, 4.5))
     asyncio.run(plot.tick())
     assert plot.offsets[run.id] > offset
-    assert list(plot.figure.data[0].y) == [5.0, 4.5]
-    assert "lora starts at 6.000" in plot.caption.value
+    assert list(plot.chart.curves[0].y) == [5.0, 4.5]
+    assert "lora starts at 6.000" in plot.chart.alt
 
 
 def test_live_curves_of_a_resumed_run_are_its_history(tmp_path):
@@ -193,8 +191,8 @@ def test_live_curves_of_a_resumed_run_are_its_history(tmp_path):
     plot = LivePlot([run])
     asyncio.run(plot.tick())
     kept = curves.from_events("lora", 0, history(run.events()[0]))[0]
-    assert list(plot.figure.data[0].x) == kept["steps"] == [1, 2, 3, 4, 5, 6]
-    assert list(plot.figure.data[0].y) == kept["values"]
+    assert list(plot.chart.curves[0].x) == kept["steps"] == [1, 2, 3, 4, 5, 6]
+    assert list(plot.chart.curves[0].y) == kept["values"]
 
 
 def test_following_ends_with_the_runs_and_survives_a_torn_line(tmp_path):
@@ -204,22 +202,7 @@ def test_following_ends_with_the_runs_and_survives_a_torn_line(tmp_path):
         file.write('{"kind": "train", "st')
     plot = LivePlot([run])
     asyncio.run(asyncio.wait_for(plot.follow(), timeout=10))
-    assert list(plot.figure.data[0].x) == [1]
-
-
-def test_one_tick_over_six_long_runs_takes_less_than_half_its_interval(tmp_path):
-    events = [train(step, 5.0 + (step % 7) / 10) for step in range(20_000)]
-    shown = [run_folder(tmp_path, seed=seed) for seed in range(6)]
-    for run in shown:
-        run.files.events.write_text("".join(json.dumps(e) + "\n" for e in events))
-    plot = LivePlot(shown)
-    asyncio.run(plot.tick())
-    assert len(plot.figure.data[0].x) <= 802
-    for run in shown:
-        write(run, train(20_000, 5.0))
-    begin = time.perf_counter()
-    asyncio.run(plot.tick())
-    assert time.perf_counter() - begin < 0.25
+    assert list(plot.chart.curves[0].x) == [1]
 
 
 def test_rows_tell_the_state_and_enable_what_can_be_done(tmp_path):
@@ -427,7 +410,7 @@ def test_a_new_workbench_shows_the_runs_of_an_earlier_one(tmp_path):
     async def work(bench):
         await bench.watch.follow()
         start = bench.setup.comparison()
-        return [list(t.y) for t in bench.watch.plot.figure.data], start, bench.banner.value
+        return [list(c.y) for c in bench.watch.plot.chart.curves], start, bench.banner.value
 
     drawn, start, said = in_a_kernel(work)
     assert drawn[0] == drawn[2] == [5.0]

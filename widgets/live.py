@@ -1,133 +1,135 @@
-"""Curves of runs while they train: a plotly widget fed by the events of their directories.
+"""Curves of runs while they train: a chart fed by the events of their directories.
 
 Reads and draws; starts and stops nothing. `qtha_lab.figures.curves.loss_curves` is the still picture.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable
+from itertools import product
 
-import plotly.graph_objects as go
+import ipywidgets as ipw
+from IPython.display import display
 
 from qtha_lab.figures import curves
-from widgets import look
+from widgets.chart import Chart, Points
 
 TICK_SECONDS = 0.5
-REMEMBER_TICKS = 10
 KINDS = tuple(curves.PANELS)
-MODEBAR = {
-    "bgcolor": "rgba(0,0,0,0)",
-    "remove": ["lasso", "select", "zoomin", "zoomout", "autoscale"],
-}
-
-
-class Track:
-    """The losses of one run so far; a resumed run loses the steps it does again."""
-
-    def __init__(self, label: str, seed: int):
-        self.label, self.seed = label, seed
-        self.points: dict[str, dict[int, float]] = {kind: {} for kind in KINDS}
-
-    def add(self, events: Iterable[dict]) -> set[str]:
-        """Take in new events; tell which curves they changed."""
-        changed = set()
-        for event in events:
-            if event["kind"] == "status" and event.get("state") == "running":
-                changed |= self._go_back(event.get("step", 0))
-            elif event["kind"] in KINDS and event.get("loss") is not None:
-                self.points[event["kind"]][event["step"]] = event["loss"]
-                changed.add(event["kind"])
-        return changed
-
-    def _go_back(self, step: int) -> set[str]:
-        """A run that goes on from a checkpoint does the later steps again (as `qtha_lab.rundir.events.history`)."""
-        changed = {kind for kind, points in self.points.items() if max(points, default=0) > step}
-        for kind in changed:
-            self.points[kind] = {s: v for s, v in self.points[kind].items() if s <= step}
-        return changed
-
-    def series(self, kind: str) -> curves.Series:
-        """One curve, as the figure functions take it."""
-        steps = sorted(self.points[kind])
-        values = [self.points[kind][step] for step in steps]
-        return {
-            "label": self.label,
-            "seed": self.seed,
-            "kind": kind,
-            "steps": steps,
-            "values": values,
-        }
+NONE = Points()
 
 
 class LivePlot:
-    """Train and evaluation loss of several runs in one widget; show `plot.panel`, await `plot.follow()`.
+    """Train and evaluation loss of several runs in one chart; show `plot.panel`, await `plot.follow()`.
 
     A run is anything with `id`, `experiment` and `events(offset)`; each is read from where the last read ended.
     """
 
     def __init__(self, runs: Iterable = ()):
-        self.figure = go.FigureWidget(curves.empty_curves("page"))
-        self.figure.layout.update(hovermode="closest", autosize=True, modebar=MODEBAR)
-        self.caption = look.text("", "qtha-said")
-        self.panel = look.column(self.figure, self.caption)
-        self.panel.add_class("qtha-plot")
+        self.chart = Chart(curves.empty_curves("page"))
+        self.panel = Panel(self)
         self.show(runs)
 
     def show(self, runs: Iterable) -> None:
         """Draw these runs instead, from their beginning."""
-        self.runs, self.ticks = list(runs), 0
+        self.runs = list(runs)
         self.offsets = {run.id: 0 for run in self.runs}
-        self.tracks = {
-            run.id: Track(run.experiment.method.label, run.experiment.seed) for run in self.runs
-        }
-        empty = [curves.curve(t.series(kind)) for t in self.tracks.values() for kind in KINDS]
-        curves.name_once(empty)
-        with self.figure.batch_update():
-            self.figure.data = ()
-            self.figure.add_traces(empty)
-        self.traces = dict(
-            zip(((i, kind) for i in self.tracks for kind in KINDS), self.figure.data, strict=True)
+        self.numbers = {(r.id, k): n for n, (r, k) in enumerate(product(self.runs, KINDS))}
+        figure = curves.empty_curves("page")
+        figure.add_traces(
+            [curves.curve(_series(run, kind)) for run, kind in product(self.runs, KINDS)]
         )
-        self.remember()
+        curves.name_once(figure.data)
+        self.chart.show(figure, curves.describe(()))
 
-    def remember(self) -> None:
-        """Put what is drawn into the widget's state, from which a reloaded page draws it again.
-
-        plotly sends changes to the page only; its display hook is what renews the state.
-        """
-        self.figure._repr_mimebundle_()
+    def series(self) -> list[curves.Series]:
+        """The curves so far, as the figure functions take them."""
+        return [
+            _series(run, kind, self.chart.curves[self.numbers[run.id, kind]])
+            for run, kind in product(self.runs, KINDS)
+        ]
 
     def feed(self, news: dict[str, list[dict]]) -> None:
-        """Append new events of each run id; only the curves they belong to are sent to the page."""
-        changed = [(i, kind) for i, events in news.items() for kind in self.tracks[i].add(events)]
-        if not changed:
-            return
-        with self.figure.batch_update():
-            for run_id, kind in changed:
-                one = self.tracks[run_id].series(kind)
-                self.traces[run_id, kind].update(curves.points(one))
-        self.caption.value = self.alt()
+        """Append new events of each run id; only what is new is sent to the page."""
+        points = defaultdict(list)
+        for run_id, event in ((i, event) for i, events in news.items() for event in events):
+            if event["kind"] in KINDS and event.get("loss") is not None:
+                number = self.numbers[run_id, event["kind"]]
+                points[number].append((event["step"], event["loss"]))
+            elif event["kind"] == "status" and event.get("state") == "running":
+                self.chart.extend(points)
+                points.clear()
+                self._go_back(run_id, event.get("step", 0))
+        self.chart.extend(points)
+        self.chart.alt = curves.describe(self.series())
 
-    def alt(self) -> str:
-        """The finding so far, in words."""
-        return curves.describe(track.series("eval") for track in self.tracks.values())
+    def _go_back(self, run_id: str, step: int) -> None:
+        """A run that goes on from a checkpoint does the later steps again (as `qtha_lab.rundir.events.history`)."""
+        self.chart.cut([self.numbers[run_id, kind] for kind in KINDS], step)
 
     async def tick(self) -> None:
         """Read what is new of every run, off the loop, and draw it."""
-        runs, news = self.runs, {}
-        for run in runs:
-            news[run.id] = await asyncio.to_thread(run.events, self.offsets[run.id])
+        runs, offsets = self.runs, self.offsets
+        news = {run.id: await asyncio.to_thread(run.events, offsets[run.id]) for run in runs}
         if runs is self.runs:
-            self.offsets = {run_id: offset for run_id, (_, offset) in news.items()}
-            self.feed({run_id: events for run_id, (events, _) in news.items()})
-            self.ticks += 1
-            if self.ticks % REMEMBER_TICKS == 1:
-                self.remember()
+            self._take(news)
+
+    def catch_up(self) -> None:
+        """Read what is new of every run now."""
+        self._take({run.id: run.events(self.offsets[run.id]) for run in self.runs})
+
+    def _take(self, news: dict[str, tuple[list[dict], int]]) -> None:
+        self.offsets = {run_id: offset for run_id, (_, offset) in news.items()}
+        self.feed({run_id: events for run_id, (events, _) in news.items()})
+
+    def rest(self) -> None:
+        """Nothing more is to come: leave the still picture, and let pages ask no more."""
+        self.chart.expect(False)
+        self.panel.renew()
 
     async def follow(self) -> None:
         """Draw at most twice a second, until every run has ended (see `Run.status`)."""
-        while True:
-            statuses = [await asyncio.to_thread(run.status) for run in self.runs]
-            await self.tick()
-            if all(status.ended for status in statuses):
-                return self.remember()
-            await asyncio.sleep(TICK_SECONDS)
+        self.chart.expect(True)
+        try:
+            while True:
+                statuses = [await asyncio.to_thread(run.status) for run in self.runs]
+                await self.tick()
+                if all(status.ended for status in statuses):
+                    return
+                await asyncio.sleep(TICK_SECONDS)
+        finally:
+            self.rest()
+
+
+class Panel(ipw.VBox):
+    """The chart on a page; elsewhere (GitHub, nbconvert) its still picture, or at least its words."""
+
+    def __init__(self, plot: LivePlot):
+        self.plot, self.handle = plot, None
+        super().__init__([plot.chart])
+        self.add_class("qtha-plot")
+
+    def _repr_mimebundle_(self, **kwargs):
+        twin = {"image/svg+xml": self.plot.chart.draw_still(), "text/plain": self.plot.chart.alt}
+        return super()._repr_mimebundle_(**kwargs) | twin
+
+    def _ipython_display_(self):
+        self.plot.catch_up()
+        self.handle = display(self._repr_mimebundle_(), raw=True, display_id=True)
+
+    def renew(self) -> None:
+        """Put the curves as they are now into the notebook's output."""
+        bundle = self._repr_mimebundle_()
+        if self.handle is not None:
+            self.handle.update(bundle, raw=True)
+
+
+def _series(run, kind: str, points: Points = NONE) -> curves.Series:
+    method, seed = run.experiment.method, run.experiment.seed
+    return {
+        "label": method.label,
+        "seed": seed,
+        "kind": kind,
+        "steps": points.x,
+        "values": points.y,
+    }

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.figure import Figure
 from qtha_lab.figures.look import Look
 from widgets import look
-from widgets.live import MODEBAR
+from widgets.chart import MODEBAR
 
 PAGE = Look("page")
 

@@ -63,16 +63,16 @@ class Watch:
     async def follow(self) -> None:
         """Draw at most twice a second, and the table whenever a run ends, until all have."""
         ended = -1
+        self.plot.chart.expect(bool(self.runs))
         while self.runs:
             statuses = {run.id: await asyncio.to_thread(run.status) for run in self.runs}
             await self.plot.tick()
             self.list.update(statuses)
             before, ended = ended, sum(status.ended for status in statuses.values())
             if ended != before:
-                self.plot.remember()
                 await self.tell()
             if ended == len(statuses):
-                return
+                return self.plot.rest()
             await asyncio.sleep(TICK_SECONDS)
 
     async def tell(self) -> None:

@@ -64,3 +64,17 @@ def log_colors(low: float, high: float) -> dict:
     """The ticks of a colour bar whose colours are logarithms (base 10)."""
     ticks = between(low, high)
     return {"tickvals": [math.log10(t) for t in ticks], "ticktext": [*map(power_of_ten, ticks)]}
+
+
+def linear(low: float, high: float, most: int = 6) -> list[float]:
+    """Round values from low to high, 1, 2 or 5 times a power of ten apart.
+
+    Example:
+        >>> linear(0, 60), linear(3.9, 4.4)
+        ([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0], [3.9, 4.0, 4.1, 4.2, 4.3, 4.4])
+    """
+    rough = (high - low) / most or 1.0
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{n * step:.10g}") for n in range(first, last + 1)]

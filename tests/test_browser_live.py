@@ -1,0 +1,134 @@
+"""Live curves in a real JupyterLab: whatever is reloaded, opened twice or restarted, no point is missing."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_browser import PATIENCE, open_lab
+from playwright.sync_api import Page, expect
+
+from qtha_lab.runs import list_runs
+
+STEPS = 60
+LAUNCH = f"""
+from qtha_lab import Experiment, launch
+from widgets import LivePlot
+
+training = {{"steps": {STEPS}, "eval_every": 20, "eval_rows": 8}}
+runs = [launch(Experiment(method=name, training=training)) for name in ("qtha", "lora")]
+plot = LivePlot(runs)
+plot.panel
+"""
+FOLLOW = "await plot.follow()"
+RECORD = """
+from qtha_lab import Experiment
+from qtha_lab.rundir import RunDir
+from qtha_lab.rundir.events import EventLog
+from qtha_lab.runs import Run
+from widgets import LivePlot
+
+run = Run(RunDir.create(Experiment(method="lora"), "recorded").path)
+log = EventLog(run.files.events)
+
+def record(first, last):
+    for step in range(first, last):
+        log.append("train", step=step, loss=5 - step / last, seconds=0.1)
+
+record(1, 101)
+plot = LivePlot([run])
+plot.panel
+"""
+RECORD_MORE = """
+record(101, 100_001)  # a long run
+await plot.tick()
+plot.rest()
+"""
+# How many points plotly holds of each curve of the last plot on the page.
+DRAWN = """() => {
+    const plot = [...document.querySelectorAll('.qtha-plot .js-plotly-plot')].at(-1);
+    return (plot?.data ?? []).map(trace => trace.x?.length ?? 0);
+}"""
+
+
+RANGES = """() => {
+    const { xaxis, yaxis } = document.querySelector('.qtha-plot .js-plotly-plot').layout;
+    return [xaxis.autorange ?? true, ...xaxis.range, ...yaxis.range].map(String);
+}"""
+
+
+def notebook_of(tmp_path: Path, *sources: str) -> Path:
+    """A notebook of these cells, beside an empty folder for JupyterLab."""
+    path = tmp_path / "live.ipynb"
+    cells = [nbformat.v4.new_code_cell(source.strip()) for source in sources]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    (tmp_path / "lab").mkdir()
+    return path
+
+
+def wait_for_step(page: Page, step: int) -> None:
+    page.wait_for_function(f"() => ({DRAWN})()[0] >= {step}")
+
+
+def recorded() -> list[int]:
+    """How many losses of training and evaluation the runs' directories hold, run by run."""
+    runs = sorted(list_runs(), key=lambda run: run.id)
+    kinds = [[event["kind"] for event in run.history()] for run in runs]
+    return [kind.count(which) for kind in kinds for which in ("train", "eval")]
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_reloaded_page_and_a_second_tab_end_with_every_point(tmp_path):
+    notebook = notebook_of(tmp_path, LAUNCH, FOLLOW)
+    with open_lab(notebook, tmp_path / "lab", QTHA_LAB_RUNS=str(tmp_path / "runs")) as lab:
+        page = lab.page
+        lab.menu("Run", "Run All Cells")
+        wait_for_step(page, 1)
+        lab.menu("File", "Save Notebook")
+        wait_for_step(page, 20)
+        tab = lab.second_tab()
+        wait_for_step(page, 25)
+        page.reload()
+
+        statuses = [run.wait(PATIENCE / 1000).state for run in list_runs()]
+        assert statuses == ["finished", "finished"]
+        whole = recorded()
+        assert whole[::2] == [STEPS, STEPS]
+        for view in (page, tab):
+            view.wait_for_function(f"whole => String(({DRAWN})()) === String(whole)", arg=whole)
+            expect(view.locator(".qtha-plot [aria-live=polite]")).to_contain_text("falls from")
+        assert lab.complaints == []
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_zoom_outlives_new_points_and_the_curves_outlive_the_kernel(tmp_path):
+    with open_lab(notebook_of(tmp_path, RECORD, RECORD_MORE), tmp_path / "lab") as lab:
+        page = lab.page
+        lab.run_cell("plot.panel")
+        page.wait_for_function(f"() => ({DRAWN})()[0] === 100")
+        area = page.locator(".qtha-plot .nsewdrag").first.bounding_box()
+        left, top = area["x"] + area["width"] / 4, area["y"] + area["height"] / 4
+        page.mouse.move(left, top)
+        page.mouse.down()
+        page.mouse.move(left + area["width"] / 3, top + area["height"] / 3, steps=5)
+        page.mouse.up()
+        page.wait_for_function(f"() => ({RANGES})()[0] === 'false'")
+        zoomed = page.evaluate(RANGES)
+
+        lab.run_cell("plot.rest()")
+        whole = page.locator('.qtha-chart[data-points="100000 0"]')
+        expect(whole).to_have_count(1)
+        page.wait_for_function(f"() => ({DRAWN})()[0] > 150")
+        assert page.evaluate(RANGES) == zoomed
+        drawn = page.evaluate(DRAWN)
+        assert drawn[0] < 4_000
+
+        lab.restart_kernel()
+        page.evaluate(
+            "() => document.dispatchEvent(new Event('visibilitychange'))"
+        )  # it asks again
+        expect(whole).to_have_count(1)
+        assert page.evaluate(DRAWN) == drawn
+        assert lab.complaints == []
