@@ -28,6 +28,7 @@ class Setting:
     le: float | None = None
     choices: tuple = ()
     optional: bool = False
+    common: bool = False  # among the first that a person sets
 
     def check(self, value: Any) -> None:
         """Refuse a value outside the declaration.
@@ -82,10 +83,12 @@ def setting(
     le: float | None = None,
     choices: Iterable = (),
     unit: str = "",
+    common: bool = False,
 ) -> Any:
     """Declare a setting of a dataclass: `r: int = setting(8, "Bottleneck size.", ge=1)`."""
     metadata = {
         "help": help, "ge": ge, "gt": gt, "le": le, "choices": tuple(choices), "unit": unit,
+        "common": common,
     }  # fmt: skip
     if isinstance(default, (list, dict, set)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
@@ -164,6 +167,7 @@ def _from_dataclass(field: dataclasses.Field, hint: Any) -> Setting:
     return Setting(
         field.name, kind, default, " ".join(said.get("help", "").split()), said.get("unit") or "",
         **limits, choices=tuple(said.get("choices") or choices), optional=optional or default is None,
+        common=said.get("common", False),
     )  # fmt: skip
 
 
@@ -179,5 +183,5 @@ def _from_pydantic(name: str, field: Any) -> Setting:
     default = None if field.is_required() else field.get_default(call_default_factory=True)
     return Setting(
         name, kind, default, field.description or "", extra.get("unit", ""),
-        **limits, choices=choices, optional=optional,
+        **limits, choices=choices, optional=optional, common=extra.get("common", False),
     )  # fmt: skip

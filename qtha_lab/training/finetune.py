@@ -147,9 +147,12 @@ class _Job:
     # ---- train ----
 
     @property
+    def usual_rate(self) -> float:
+        return adapters.get_method(self.experiment.method.name).default_learning_rate
+
+    @property
     def learning_rate(self) -> float:
-        method = adapters.get_method(self.experiment.method.name)
-        return self.experiment.method.learning_rate or method.default_learning_rate
+        return self.experiment.method.learning_rate or self.usual_rate
 
     def train(self) -> Watch:
         """Take the steps that are left."""
@@ -201,8 +204,11 @@ class _Job:
         kept = (
             f"checkpoint {good} is the last good one" if good else "no checkpoint was made before"
         )
-        rate = f"a learning rate below {self.learning_rate:g} may help"
-        return Outcome("diverged", self.step, f"{watch.diverged}; {kept}; {rate}")
+        return Outcome(
+            "diverged",
+            self.step,
+            f"{watch.diverged}; {kept}; {advice(self.learning_rate, self.usual_rate)}",
+        )
 
     # ---- finish ----
 
@@ -309,3 +315,10 @@ def load_weights(model: torch.nn.Module, checkpoint) -> None:
     from peft import load_peft_weights, set_peft_model_state_dict
 
     set_peft_model_state_dict(model, load_peft_weights(str(checkpoint), device="cpu"))
+
+
+def advice(rate: float, usual: float) -> str:
+    """Which learning rate to try after one that diverged: the method's default, or less than that."""
+    if rate > usual:
+        return f"try a learning rate of {usual:g}, the method's default"
+    return f"a learning rate below {rate:g} may help"
