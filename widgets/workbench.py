@@ -68,7 +68,9 @@ class Workbench(ipw.VBox):
     def refuse(self, wrong: Exception) -> None:
         """Show where the sentence stands all that is wrong, with the way to each field."""
         sentence = str(wrong) or type(wrong).__name__
-        self.banner.refuse(self.setup.faults() or [self.setup.fault(sentence)])
+        faults = self.setup.faults()
+        in_form = sentence in [fault.sentence for fault in faults]
+        self.banner.refuse(faults if in_form else [self.setup.fault(sentence)])
 
     def go(self, control: ipw.Widget) -> None:
         """Open what hides a control, and go there."""
