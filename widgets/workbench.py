@@ -65,10 +65,9 @@ class Workbench(ipw.VBox):
         """Show a sentence under the buttons."""
         self.banner.say(sentence)
 
-    def refuse(self, wrong: Exception) -> None:
+    def refuse(self, wrong: Exception | str) -> None:
         """Show where the sentence stands all that is wrong, with the way to each field."""
-        sentence = str(wrong) or type(wrong).__name__
-        faults = self.setup.faults()
+        sentence, faults = str(wrong), self.setup.faults()
         in_form = sentence in [fault.sentence for fault in faults]
         self.banner.refuse(faults if in_form else [self.setup.fault(sentence)])
 

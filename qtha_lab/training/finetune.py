@@ -318,7 +318,14 @@ def load_weights(model: torch.nn.Module, checkpoint) -> None:
 
 
 def advice(rate: float, usual: float) -> str:
-    """Which learning rate to try after one that diverged: the method's default, or less than that."""
+    """Which learning rate to try after one that diverged: the method's default, or less than that.
+
+    Example:
+        >>> advice(100_000.0, usual=0.003)
+        "try a learning rate of 0.003, the method's default"
+        >>> advice(0.003, usual=0.003)
+        'a learning rate below 0.003 may help'
+    """
     if rate > usual:
         return f"try a learning rate of {usual:g}, the method's default"
     return f"a learning rate below {rate:g} may help"
