@@ -41,8 +41,9 @@ def lab_with(tmp_path: Path, *cells: str, size=(1400, 2000)) -> Iterator[tuple[L
     """A notebook of these cells in JupyterLab, the first one run: a workbench."""
     notebook, home = tmp_path / "page.ipynb", tmp_path / "lab"
     home.mkdir()
-    page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    nbformat.write(page, notebook)
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    code = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    nbformat.write(nbformat.v4.new_notebook(cells=code, metadata=kernel), notebook)
     env = {"QTHA_LAB_PROFILE": "ci", "QTHA_LAB_RUNS": str(tmp_path / "runs")}
     with open_lab(notebook, home, size=size, **env) as lab:
         lab.run_cell("Workbench()")

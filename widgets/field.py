@@ -29,8 +29,7 @@ class Field:
     def __init__(self, declared: Setting, value: Any = None, known: Iterable[str] = ()):
         self.declared = declared
         self.error = ""
-        self.control = OneOf(declared.name, known) if known else _control(declared)
-        self.control.tooltip = _help(declared)
+        self.control = OneOf(declared.name, known, _help(declared)) if known else _control(declared)
         self.help = look.text("", "qtha-said")
         self.panel = ipw.Box([self.control, self.help]).add_class("qtha-field")
         self.value = declared.default if value is None else value
@@ -58,8 +57,8 @@ class Field:
 
 
 def _control(declared: Setting) -> ipw.ValueWidget:
-    """A drop-down for choices, a box for true or false, else text; its description is its accessible name."""
-    name = {"description": declared.name}
+    """A drop-down for choices, a box for true or false, else text; it has a name and a tooltip for a screen reader."""
+    name = {"description": declared.name, "tooltip": _help(declared)}
     if declared.choices:
         options = [(str(choice), choice) for choice in declared.choices]
         unset = [(UNSET, None)] if declared.optional else []

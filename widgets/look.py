@@ -71,10 +71,10 @@ def table(rows: list[dict[str, str]]) -> str:
 
 
 def _cells(name: str, *values: str) -> str:
-    first = f'<th scope="row">{_breakable(name)}</th>'
-    return first + "".join(f"<td>{_breakable(value)}</td>" for value in values)
+    first = f'<th scope="row">{breakable(name)}</th>'
+    return first + "".join(f"<td>{breakable(value)}</td>" for value in values)
 
 
-def _breakable(cell: str) -> str:
-    """A label with many options may go on in the next line after any comma between them."""
+def breakable(cell: str) -> str:
+    """Text for a page; a label with many options may go on in the next line after any comma between them."""
     return re.sub(r",(?=[a-z])", ",<wbr>", html.escape(cell))

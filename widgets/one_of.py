@@ -23,12 +23,10 @@ class OneOf(ipw.VBox):
 
     value = traitlets.Unicode()
 
-    def __init__(self, name: str, known: Iterable[str]):
+    def __init__(self, name: str, known: Iterable[str], help: str = ""):
         self.known = list(known)
-        self.pick = ipw.Dropdown(options=[*self.known, OTHER], description=name)
-        self.entry = ipw.Text(
-            description="path or id", placeholder=f"of a {name}", continuous_update=False
-        )
+        self.pick = ipw.Dropdown(options=[*self.known, OTHER], description=name, tooltip=help)
+        self.entry = ipw.Text(description="path or id", continuous_update=False, tooltip=help)
         super().__init__([self.pick, self.entry])
         self.pick.observe(self._picked, "value")
         self.entry.observe(self._picked, "value")

@@ -25,7 +25,9 @@ class RunRow(ipw.Box):
         self.title = f"{label}, seed {run.experiment.seed}"
         tip = html.escape(f"{self.title}, {run.path}")
         dot = f'<span class="qtha-dot" style="background:{color}"></span>'
-        name = f'<span title="{tip}">{dot}{html.escape(label)} · seed {run.experiment.seed}</span>'
+        name = (
+            f'<span title="{tip}">{dot}{look.breakable(label)} · seed {run.experiment.seed}</span>'
+        )
         self.bar = ipw.IntProgress(layout={"height": "18px"})
         self.said = look.text("", "qtha-said")
         self.said.add_class("qtha-state")

@@ -60,8 +60,16 @@ class Setup:
 
     def faults(self) -> list[Fault]:
         """All that is wrong on its own, in the order of the page."""
-        first = self.what.faults() + self.task_options.faults()
+        first = self._wrong_here() + self.task_options.faults()
         return first + self.methods.faults() + self.training.faults()
+
+    def _wrong_here(self) -> list[Fault]:
+        """Entries that their declaration refuses, else what the description does, such as a seed given twice."""
+        try:
+            Comparison(**self.what.values)
+        except ValueError as refused:
+            return self.what.faults() or [self.what.fault(str(refused))]
+        return self.what.faults()
 
     def fault(self, sentence: str) -> Fault:
         """A refusal of the whole, with the control it is about where it begins with a setting's name."""
