@@ -28,6 +28,7 @@ class Setting:
     le: float | None = None
     choices: Collection = ()
     optional: bool = False
+    common: bool = False  # among the first that a person sets
 
     def check(self, value: Any) -> None:
         """Refuse a value outside the declaration.
@@ -82,6 +83,7 @@ def setting(
     le: float | None = None,
     choices: Collection = (),
     unit: str = "",
+    common: bool = False,
 ) -> Any:
     """Declare a setting of a dataclass: `r: int = setting(8, "Bottleneck size.", ge=1)`.
 
@@ -89,6 +91,7 @@ def setting(
     """
     metadata = {
         "help": help, "ge": ge, "gt": gt, "le": le, "choices": choices, "unit": unit,
+        "common": common,
     }  # fmt: skip
     if isinstance(default, (list, dict, set)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
@@ -167,6 +170,7 @@ def _from_dataclass(field: dataclasses.Field, hint: Any) -> Setting:
     return Setting(
         field.name, kind, default, " ".join(said.get("help", "").split()), said.get("unit") or "",
         **limits, choices=said.get("choices") or choices, optional=optional or default is None,
+        common=said.get("common", False),
     )  # fmt: skip
 
 
@@ -182,5 +186,5 @@ def _from_pydantic(name: str, field: Any) -> Setting:
     default = None if field.is_required() else field.get_default(call_default_factory=True)
     return Setting(
         name, kind, default, field.description or "", extra.get("unit", ""),
-        **limits, choices=choices, optional=optional,
+        **limits, choices=choices, optional=optional, common=extra.get("common", False),
     )  # fmt: skip

@@ -27,9 +27,8 @@ def wait_for_points(lab, count: int) -> None:
 def set_steps(lab, steps: int) -> None:
     """Open the training form and enter the number of steps, as a reader does."""
     bench = lab.page.locator(".qtha-workbench").first
-    bench.locator(".jupyter-widget-Collapse-header", has_text="Training").click()
-    form = bench.locator(".qtha-form", has=lab.page.get_by_text("steps", exact=True))
-    form.locator("input[type=number]").first.fill(str(steps))
+    bench.get_by_role("button", name="Training", exact=True).click()
+    bench.get_by_label("steps", exact=True).fill(str(steps))
     lab.page.keyboard.press("Tab")
 
 
@@ -45,7 +44,7 @@ def test_the_tour_launches_draws_stops_and_finds_its_runs_again(tmp_path):
         lab.menu("Run", "Run All Cells")
         bench = page.locator(".qtha-workbench").first
         state = bench.locator(".qtha-state")
-        expect(bench.locator(".qtha-table td").first).to_be_visible()
+        expect(bench.locator(".qtha-table th").first).to_be_visible()
         expect(state.first).to_contain_text("finished")  # the runs launched by the cells above
 
         set_steps(lab, 5000)

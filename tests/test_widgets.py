@@ -1,6 +1,7 @@
 """The panels without a browser: forms over every declaration, live curves from real event files, the workbench."""
 
 import asyncio
+import re
 import threading
 
 import ipywidgets as ipw
@@ -17,10 +18,14 @@ from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.events import EventLog, history
 from qtha_lab.settings import Setting, settings_of
 from qtha_lab.tasks import task_names, task_settings
+from widgets.banner import Fault
+from widgets.fold import Fold, reveal
 from widgets.form import Form
 from widgets.live import LivePlot
 from widgets.loop import Background, in_thread
-from widgets.methods import MethodTabs, choice_settings
+from widgets.method_card import choice_settings
+from widgets.methods import MethodCards
+from widgets.one_of import OneOf
 from widgets.past import groups
 from widgets.run_list import RunList
 from widgets.setup import Setup
@@ -37,6 +42,7 @@ FLAT = {
     k: {n: s for n, s in v.items() if s.type not in (MethodChoice, Training)}
     for k, v in DECLARED.items()
 }
+each_method = pytest.mark.parametrize("method", method_names())
 each_declaration = pytest.mark.parametrize("declared", FLAT.values(), ids=FLAT)
 
 
@@ -93,6 +99,44 @@ def test_entries_are_read_as_on_the_command_line():
     assert form.values["rate"] is None
 
 
+@each_declaration
+def test_every_control_is_named_and_described(declared):
+    for name, field in Form(declared).fields.items():
+        parts = field.control.children if isinstance(field.control, OneOf) else [field.control]
+        assert all(part.description for part in parts), name
+        assert parts[0].description == name
+        assert all(part.tooltip for part in parts), name
+
+
+@each_declaration
+def test_help_is_plain_words(declared):
+    for name, setting in declared.items():
+        help = Form({name: setting})[name].help.value
+        assert not re.search(r"`|\]\(|\*\*|https?:|\bNone\b", help), help
+        assert len(setting.help.split()) > 2 or "." in setting.help, help
+        assert help.lower().rstrip(".") != name.replace("_", " ")
+
+
+@each_method
+def test_learning_rate_and_layers_come_first_and_rarer_options_are_folded(method):
+    form = MethodCards([MethodChoice(name=method)], lambda: None, lambda: "tiny").cards[0].form
+    assert list(form.fields)[:2] == ["learning_rate", "target_modules"]
+    shown = [part for part in form.panel.children if not isinstance(part, Fold)]
+    assert shown[:2] == [form["learning_rate"].panel, form["target_modules"].panel]
+    assert len(shown) <= 12
+    for fold in set(form.panel.children) - set(shown):
+        assert not fold.unfolded
+    assert not any(
+        box.layout.max_height for box in everything(form.panel)
+    )  # nothing scrolls inside
+
+
+def everything(widget):
+    yield widget
+    for part in getattr(widget, "children", ()):
+        yield from everything(part)
+
+
 def test_a_name_can_be_picked_or_typed():
     form = Form({"model": Setting("model", str, "tiny")}, known={"model": ["tiny", "minilm"]})
     heard = []
@@ -104,28 +148,80 @@ def test_a_name_can_be_picked_or_typed():
 
 
 def test_methods_can_be_added_twice_and_removed():
-    tabs = MethodTabs([MethodChoice(name="qtha")], lambda: None, lambda: "tiny")
-    tabs.add.value = "lora"
-    tabs.add.value = "lora"
-    tabs.entries[2].options["r"].value = 2
-    assert [choice.label for choice in tabs.choices()] == ["qtha", "lora", "lora(r=2)"]
-    assert tabs.tabs.titles == ("qtha", "lora", "lora")
-    for entry in list(tabs.entries):
+    cards = MethodCards([MethodChoice(name="qtha")], lambda: None, lambda: "tiny")
+    cards.add.value = "lora"
+    cards.add.value = "lora"
+    cards.cards[2].form["r"].value = 2
+    assert [choice.label for choice in cards.choices()] == ["qtha", "lora", "lora(r=2)"]
+    for entry in list(cards.cards):
         entry.remove.click()
     with pytest.raises(ValueError, match="add at least one method"):
-        tabs.choices()
+        cards.choices()
+
+
+def test_cards_are_titled_by_their_label_and_two_equal_ones_differ():
+    start = [MethodChoice.parse("qtha(r=4,waist=16,bond_dim=3)"), MethodChoice(name="lora")]
+    cards = MethodCards(start, lambda: None, lambda: "tiny")
+    cards.add.value = "lora"
+    titles = [card.title for card in cards.cards]
+    assert titles == [start[0].label, "lora", "lora (2)"]
+    cards.cards[2].form["learning_rate"].control.value = "0.01"
+    assert cards.cards[2].title == "lora(learning_rate=0.01)"
+    cards.cards[2].copy.click()
+    assert cards.cards[3].title == "lora(learning_rate=0.01) (2)"
+    assert cards.cards[3].remove.tooltip == "Remove lora(learning_rate=0.01) (2)"
+    with pytest.raises(ValueError, match=r"^methods: lora\(learning_rate=0.01\) is given twice$"):
+        cards.choices()
+    cards.cards[3].form["r"].control.value = "none of it"
+    assert cards.cards[3].title == "lora(learning_rate=0.01,r='none of it')"
+    assert cards.cards[3].copy.disabled
+
+
+def test_options_that_do_not_go_together_lead_to_one_of_them():
+    cards = MethodCards([MethodChoice(name="qtha")], lambda: None, lambda: "tiny")
+    form = cards.cards[0].form
+    for name in ("use_mpo", "use_circuit", "use_linear"):
+        form[name].value = False
+    (fault,) = cards.faults()
+    assert fault.sentence.startswith("qtha: use_mpo, use_circuit and use_linear are all off")
+    assert fault.control is form["use_mpo"].control
+
+
+def test_all_that_is_wrong_is_told_with_the_control_it_was_entered_in():
+    setup = Setup(Comparison(methods="qtha, lora, lora(r=2)"), lambda: None)
+    setup.training["steps"].control.value = "0"
+    setup.methods.cards[0].form["r"].control.value = "0"
+    setup.methods.cards[2].form["r"].control.value = "-1"
+    assert setup.faults() == [
+        Fault("qtha: r must be at least 1, not 0", setup.methods.cards[0].form["r"].control),
+        Fault("lora(r=-1): r must be at least 1, not -1", setup.methods.cards[2].form["r"].control),
+        Fault("steps must be at least 1, not 0", setup.training["steps"].control),
+    ]
+    assert setup.fault("unknown model 'x'").control is setup.what["model"].control
+    assert setup.fault("seeds[0] must be 1").control is setup.what["seeds"].control
+    assert setup.fault("the folder is full").control is None
+
+
+def test_the_way_to_a_control_opens_every_fold_around_it():
+    setup = Setup(Comparison(methods="lora, qtha"), lambda: None)
+    card = setup.methods.cards[1]
+    assert not card.unfolded
+    assert reveal(card.form["use_mpo"].control, setup.panel)
+    assert card.unfolded
+    assert card.form.panel.children[-1].unfolded
+    assert not reveal(ipw.Text(), setup.panel)
 
 
 def test_controls_come_beside_the_method_as_it_is_set_up():
     start = [MethodChoice.parse("qtha(r=4,waist=16,bond_dim=3)"), MethodChoice.parse("lora(r=4)")]
-    tabs = MethodTabs(start, lambda: None, lambda: "tiny")
-    tabs.add.value = "qtha with its controls"
-    labels = [choice.label for choice in tabs.choices()]
+    cards = MethodCards(start, lambda: None, lambda: "tiny")
+    cards.add.value = "qtha with its controls"
+    labels = [choice.label for choice in cards.choices()]
     assert labels[:2] == [choice.label for choice in start]
     assert "qtha(r=4,waist=16,bond_dim=3,ansatz=product)" in labels
     assert labels[-1] == "lora(r=2)"  # 6,900 parameters; a LoRA of r=2 has 7,680
     assert len(labels) == len(set(labels))
-    assert tabs.add.value == tabs.add.options[0]
+    assert cards.add.value == cards.add.options[0]
 
 
 def test_the_setup_gives_back_the_comparison_it_started_with():
@@ -145,7 +241,7 @@ def test_a_bad_entry_is_one_sentence():
     with pytest.raises(ValueError, match=r"^steps must be at least 1, not 0$"):
         setup.comparison()
     setup.training["steps"].value = 5
-    setup.methods.entries[0].options["r"].value = 0
+    setup.methods.cards[0].form["r"].value = 0
     with pytest.raises(ValueError, match=r"^qtha: r must be at least 1, not 0$"):
         setup.comparison()
 
@@ -221,6 +317,33 @@ def test_rows_tell_the_state_and_enable_what_can_be_done(tmp_path):
     assert not row.resume.disabled  # from the last checkpoint that is whole
     row.stop.click()
     assert asked == [[run]]
+
+
+def test_a_row_says_where_a_run_stopped_once(tmp_path):
+    run = run_folder(tmp_path)
+    rows = RunList(print, print)
+    rows.show([run])
+    rows.update({run.id: runs.Status("stopped", 20, 100, "stopped at step 20 of 100")})
+    assert rows.rows[run.id].said.value == "stopped at step 20 of 100"
+
+
+def test_new_states_and_quarters_of_a_run_are_read_aloud_and_no_more(tmp_path):
+    run = run_folder(tmp_path)
+    rows, heard = RunList(print, print), []
+    rows.tell = heard.append
+    rows.show([run])
+    for state, step in [
+        ("running", 1),
+        ("running", 2),
+        ("running", 25),
+        ("running", 26),
+        ("finished", 100),
+    ]:
+        rows.update({run.id: runs.Status(state, step, 100)})
+    assert heard == [
+        "lora, seed 0: running · step 25 of 100.",
+        "lora, seed 0: finished · step 100 of 100.",
+    ]
 
 
 def test_earlier_runs_are_found_as_the_comparisons_they_were(tmp_path):
@@ -356,14 +479,14 @@ async def settled(bench):
 
 def test_a_bad_entry_stands_in_the_banner_and_nothing_launches():
     async def work(bench):
-        bench.setup.methods.entries[0].options["r"].value = 0
+        bench.setup.methods.cards[0].form["r"].value = 0
         bench.background.start("launch", bench.launch)
         await settled(bench)
-        return bench.banner.value, bench.banner._dom_classes
+        return [link.description for link in bench.banner.links.children], bench.banner.refusing
 
-    said, classes = in_a_kernel(work)
-    assert said == "qtha: r must be at least 1, not 0"
-    assert "qtha-wrong" in classes
+    links, refusing = in_a_kernel(work)
+    assert links == ["qtha: r must be at least 1, not 0"]
+    assert refusing
     assert runs.list_runs() == []
 
 
@@ -410,7 +533,7 @@ def test_a_new_workbench_shows_the_runs_of_an_earlier_one(tmp_path):
     async def work(bench):
         await bench.watch.follow()
         start = bench.setup.comparison()
-        return [list(c.y) for c in bench.watch.plot.chart.curves], start, bench.banner.value
+        return [list(c.y) for c in bench.watch.plot.chart.curves], start, bench.banner.text.value
 
     drawn, start, said = in_a_kernel(work)
     assert drawn[0] == drawn[2] == [5.0]
@@ -419,3 +542,50 @@ def test_a_new_workbench_shows_the_runs_of_an_earlier_one(tmp_path):
         ["lora(r=2)", "qtha(r=4)"],
     )
     assert "tiny/qa · lora(r=2), qtha(r=4) · 2 runs" in said
+
+
+def test_a_panel_has_a_still_twin_and_a_sentence_for_when_no_kernel_answers(tmp_path, monkeypatch):
+    run = run_folder(tmp_path / "runs", "lora(r=2)", name="before", steps=9)
+    write(run, status("running", 0), train(1, 5.0), status("stopped", 1))
+    bundles = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: bundles.append(data))
+
+    async def work(bench):
+        bench._ipython_display_()
+
+    in_a_kernel(work)
+    note, panel = bundles
+    assert "run this cell again" in note["text/html"]
+    assert "application/vnd.jupyter.widget-view+json" in panel
+    for kind in ("text/html", "text/plain"):
+        assert "lora(r=2)" in panel[kind]
+        assert "step 1 of 9" in panel[kind]
+
+
+def test_a_panel_can_stand_in_any_box():
+    async def work(bench):
+        return ipw.HBox([bench]).children == (bench,)
+
+    assert in_a_kernel(work)
+
+
+def test_entries_settle_into_the_code_and_the_banner_names_every_wrong_field():
+    async def work(bench):
+        bench.setup.methods.cards[1].form["r"].control.value = "0"
+        bench.setup.training["steps"].control.value = "-3"
+        await settled(bench)
+        wrong = [link.description for link in bench.banner.links.children]
+        spoken = bench.aria.sentence
+        bench.banner.links.children[1].click()
+        opened = bench.setup.panel.children[-1].unfolded
+        bench.setup.methods.cards[1].form["r"].control.value = "2"
+        bench.setup.training["steps"].control.value = "3"
+        await settled(bench)
+        return wrong, spoken, opened, bench.banner.refusing, bench.code[2].value
+
+    wrong, spoken, opened, refusing, code = in_a_kernel(work)
+    assert wrong == ["lora: r must be at least 1, not 0", "steps must be at least 1, not -3"]
+    assert all(sentence in spoken for sentence in wrong)
+    assert opened
+    assert not refusing
+    assert "lora(r=2)" in code

@@ -13,6 +13,8 @@ from qtha_lab import ansatze
 from qtha_lab.figures.circuit import circuit_diagram, hover_texts
 from qtha_lab.figures.circuit_state import circuit_state
 from widgets import look
+from widgets.aria import Aria
+from widgets.fold import Fold
 from widgets.redraw import Redrawn
 from widgets.turned_circuit import TurnedCircuit
 
@@ -69,13 +71,17 @@ class CircuitExplorer:
 
     def _make_controls(self, name: str, n_qubits: int, n_layers: int) -> None:
         count = {"min": 1, "max": MOST, "continuous_update": False, "layout": {"width": "230px"}}
-        self.ansatz = ipw.Dropdown(options=ansatze.names(), value=name, layout={"width": "180px"})
+        self.ansatz = ipw.Dropdown(
+            options=ansatze.names(), value=name, description="ansatz", layout={"width": "270px"}
+        )
         self.qubits = ipw.IntSlider(n_qubits, description="qubits", **count)
         self.layers = ipw.IntSlider(n_layers, description="layers", **count)
         narrow = {"indent": False, "layout": {"width": "150px"}}
         self.reupload = ipw.Checkbox(True, description="data in every layer", **narrow)
         self.angle = ipw.Dropdown(description="turn", layout={"width": "160px"})
-        self.slider = ipw.FloatSlider(0, min=-pi, max=pi, step=0.01, layout={"width": "320px"})
+        self.slider = ipw.FloatSlider(
+            0, min=-pi, max=pi, step=0.01, description="angle", layout={"width": "380px"}
+        )
         self.observable = ipw.Dropdown(description="slopes of", layout={"width": "220px"})
         self.draw = ipw.Button(description="Draw angles", layout={"width": "120px"})
         self.zero = ipw.Button(description="All zero", layout={"width": "80px"})
@@ -93,10 +99,18 @@ class CircuitExplorer:
 
     def _laid_out(self) -> ipw.Widget:
         self.code.value = look.code(self.twin)
-        python = ipw.Accordion([self.code], titles=["The same in Python"], selected_index=None)
+        python = Fold("The same in Python", self.code)
         above = look.row(self.ansatz, self.qubits, self.layers, self.reupload)
         below = look.row(self.angle, self.slider, self.observable, self.draw, self.zero)
-        parts = [look.style_sheet(), above, below, self.wrong, self.state.panel, self.diagram.panel]
+        parts = [
+            look.style_sheet(),
+            Aria(),
+            above,
+            below,
+            self.wrong,
+            self.state.panel,
+            self.diagram.panel,
+        ]
         return look.column(*parts, python, css="qtha-circuit-explorer")
 
     def _offer(self) -> None:

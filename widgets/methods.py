@@ -1,71 +1,27 @@
-"""The methods to compare: one tab each, its options drawn from what the method declares.
+"""The methods to compare: a card each, and a list to add from.
 
-The same method may be added twice, with other options. Checks nothing that `MethodChoice` does not.
+The same method may be added twice, with other options.
 """
 
-import dataclasses
-import textwrap
 from collections.abc import Callable, Iterable
 
 import ipywidgets as ipw
 
-from qtha_lab.adapters import get_method, method_names
+from qtha_lab.adapters import method_names
 from qtha_lab.adapters.controls import CONTROLS
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import MethodChoice
 from qtha_lab.experiment.families import with_controls
-from qtha_lab.settings import Setting, settings_of
 from widgets import look
-from widgets.form import Form
+from widgets.banner import Fault
+from widgets.method_card import MethodCard
 
+ADD = "add a method …"
 CONTROLLED = {f"{name} with its controls": name for name in CONTROLS}
 
 
-def choice_settings(name: str) -> dict[str, Setting]:
-    """What a choice of this method has besides its name and options, with its own learning rate named."""
-    own = {n: s for n, s in settings_of(MethodChoice).items() if n not in ("name", "options")}
-    rate = own["learning_rate"]
-    own["learning_rate"] = dataclasses.replace(
-        rate, help=f"{rate.help} Not set: {get_method(name).default_learning_rate:g}."
-    )
-    return own
-
-
-class MethodTab:
-    """The options of one method, most of them folded in a scrolling form."""
-
-    def __init__(self, choice: MethodChoice, on_remove: Callable[["MethodTab"], None]):
-        self.name = choice.name
-        self.title = textwrap.shorten(choice.label.replace(",", ", "), 34, placeholder=" …")
-        method = get_method(choice.name)
-        self.common = Form(choice_settings(choice.name), choice.model_dump())
-        self.options = Form(method.settings(), choice.options)
-        self.remove = ipw.Button(description="Remove", icon="times", layout={"width": "100px"})
-        self.remove.on_click(lambda _: on_remove(self))
-        self.said = look.text(method.summary, "qtha-said", flex="1 1 200px")
-        forms = look.column(
-            self.common.panel, self.options.panel, max_height="330px", overflow="auto"
-        )
-        self.panel = look.column(look.row(self.said, self.remove), forms)
-
-    def choice(self) -> MethodChoice:
-        """The method as entered; only what differs from the defaults is written out.
-
-        Raises:
-            ValueError: The first entry that cannot be.
-        """
-        for wrong in (self.common.errors | self.options.errors).values():
-            raise Refusal(f"{self.name}: {wrong}")
-        return MethodChoice(name=self.name, **self.common.changed, options=self.options.changed)
-
-    def observe(self, changed: Callable[[], None]) -> None:
-        """Call `changed()` after every entry."""
-        self.common.observe(changed)
-        self.options.observe(changed)
-
-
-class MethodTabs:
-    """Tabs of methods with a list to add from; `tabs.choices()` is what was picked.
+class MethodCards:
+    """Cards of methods with a list to add from; `cards.choices()` is what was picked.
 
     `model()` names the base model, on which LoRA of a method's size is found for its controls.
     """
@@ -77,16 +33,17 @@ class MethodTabs:
         model: Callable[[], str],
     ):
         self.changed, self.model = changed, model
-        self.entries: list[MethodTab] = []
-        self.tabs = ipw.Tab(layout={"width": "auto"})
-        self.add = ipw.Dropdown(
-            options=["add a method …", *CONTROLLED, *method_names()], layout={"width": "220px"}
-        )
+        self.cards: list[MethodCard] = []
+        self.add = ipw.Dropdown(options=[ADD, *CONTROLLED, *method_names()], description="add")
         self.add.observe(self._picked, "value")
-        self.panel = look.column(look.row(look.text("Methods", "qtha-head"), self.add), self.tabs)
+        self.box = look.column()
+        head = look.row(look.heading("Methods"), self.add, css="qtha-methods-head")
+        self.panel = look.column(head, self.box)
         for choice in choices:
             self._append(choice)
         self._draw()
+        if self.cards:
+            self.cards[0].unfolded = True
 
     def choices(self) -> list[MethodChoice]:
         """Every method as entered.
@@ -94,40 +51,71 @@ class MethodTabs:
         Raises:
             ValueError: If there is none, or an entry cannot be.
         """
-        if not self.entries:
-            raise Refusal("add at least one method")
-        return [entry.choice() for entry in self.entries]
+        for fault in self.faults():
+            raise Refusal(fault.sentence)
+        return [card.choice() for card in self.cards]
 
-    def _append(self, choice: MethodChoice) -> None:
-        entry = MethodTab(choice, self._removed)
-        entry.observe(self.changed)
-        self.entries.append(entry)
+    def faults(self) -> list[Fault]:
+        """What is wrong, with the control to change."""
+        if not self.cards:
+            return [Fault("add at least one method", self.add)]
+        labels = [card.label for card in self.cards]
+        twice = [i for i, label in enumerate(labels) if label in labels[:i]]
+        wrong = [fault for card in self.cards for fault in card.faults(self._place(card))]
+        return wrong + [
+            Fault(f"methods: {labels[i]} is given twice", self.cards[i].button) for i in twice
+        ]
+
+    def _place(self, card: MethodCard) -> str:
+        alone = [c.name for c in self.cards].count(card.name) == 1
+        return card.name if alone else card.title
+
+    def _append(self, choice: MethodChoice) -> MethodCard:
+        card = MethodCard(choice, self._copied, self._removed)
+        card.form.observe(self._entered)
+        self.cards.append(card)
+        return card
+
+    def _entered(self) -> None:
+        self._draw()
+        self.changed()
 
     def _picked(self, change) -> None:
         picked = change["new"]
         if picked in CONTROLLED or picked in method_names():
-            for choice in self._meant(picked):
-                self._append(choice)
-            self.add.value = self.add.options[0]
-            self._draw(len(self.entries) - 1)
-            self.changed()
+            new = [self._append(choice) for choice in self._meant(picked)]
+            if picked in method_names():
+                new[0].unfolded = True
+            self.add.value = ADD
+            self._entered()
 
     def _meant(self, picked: str) -> list[MethodChoice]:
         """One method; or the controls of one, beside it if it is there already."""
         name = CONTROLLED.get(picked)
         if name is None:
             return [MethodChoice(name=picked)]
-        there = [e.choice() for e in self.entries]
+        there = [card.choice() for card in self.cards if not card.faults()]
         own = next((c for c in there if c.name == name), MethodChoice(name=name))
         meanings = {choice.meaning for choice in there}
         return [c for c in with_controls(own, self.model()) if c.meaning not in meanings]
 
-    def _removed(self, entry: MethodTab) -> None:
-        self.entries.remove(entry)
-        self._draw()
-        self.changed()
+    def _copied(self, card: MethodCard) -> None:
+        self._append(card.choice()).unfolded = True
+        self._entered()
 
-    def _draw(self, selected: int = 0) -> None:
-        self.tabs.children = [entry.panel for entry in self.entries]
-        self.tabs.titles = [entry.title for entry in self.entries]
-        self.tabs.selected_index = selected if self.entries else None
+    def _removed(self, card: MethodCard) -> None:
+        self.cards.remove(card)
+        self._entered()
+
+    def _draw(self) -> None:
+        """Cards in their order, each under its label, with a number where two labels are equal."""
+        labels = [card.label for card in self.cards]
+        for i, (card, label) in enumerate(zip(self.cards, labels, strict=True)):
+            number = labels[:i].count(label) + 1
+            card.title = label if number == 1 else f"{label} ({number})"
+            card.copy.disabled = bool(card.faults())
+            card.copy.tooltip, card.remove.tooltip = (
+                f"Duplicate {card.title}",
+                f"Remove {card.title}",
+            )
+        self.box.children = self.cards

@@ -16,6 +16,7 @@ from qtha_lab.figures.figure import Figure
 from qtha_lab.figures.mpo import mpo_diagram
 from qtha_lab.figures.truncation import truncation_error
 from widgets import look
+from widgets.aria import Aria
 from widgets.redraw import Redrawn
 
 SITES = (2, 3, 4)
@@ -62,7 +63,7 @@ class MpoExplorer:
         self.sites.observe(self._sites_picked, "value")
         self.order.observe(self._picked, "value")
         choice = look.row(self.weight, self.sites, self.order)
-        parts = (look.style_sheet(), choice, self.sliders, self.numbers)
+        parts = (look.style_sheet(), Aria(), choice, self.sliders, self.numbers)
         pictures = (self.chain.panel, self.errors.panel, self.twin)
         self.panel = look.column(*parts, *pictures, css="qtha-explorer")
         self._tell()

@@ -15,7 +15,7 @@ class OneOf(ipw.VBox):
     """A drop-down of known names; its last entry opens a text field.
 
     Example:
-        >>> control = OneOf(["tiny", "minilm"])
+        >>> control = OneOf("model", ["tiny", "minilm"])
         >>> control.value = "a/hub-id"
         >>> control.pick.value, control.entry.value
         ('other …', 'a/hub-id')
@@ -23,17 +23,19 @@ class OneOf(ipw.VBox):
 
     value = traitlets.Unicode()
 
-    def __init__(self, known: Iterable[str]):
+    def __init__(self, name: str, known: Iterable[str], help: str = ""):
         self.known = list(known)
-        self.pick = ipw.Dropdown(options=[*self.known, OTHER], layout={"width": "auto"})
-        self.entry = ipw.Text(
-            placeholder="path or id", continuous_update=False, layout={"width": "auto"}
-        )
+        self.pick = ipw.Dropdown(options=[*self.known, OTHER], description=name, tooltip=help)
+        self.entry = ipw.Text(description="path or id", continuous_update=False, tooltip=help)
         super().__init__([self.pick, self.entry])
         self.pick.observe(self._picked, "value")
         self.entry.observe(self._picked, "value")
         self.observe(self._draw, "value")
         self._picked()
+
+    def focus(self) -> None:
+        """Go to the part that was used."""
+        (self.entry if self.pick.value == OTHER else self.pick).focus()
 
     def _picked(self, _change=None) -> None:
         """The reader has chosen or typed."""

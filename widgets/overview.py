@@ -7,6 +7,7 @@ from qtha_lab.cli.output import duration
 from qtha_lab.compare import findings
 from qtha_lab.figures.theme import method_of
 from widgets import look
+from widgets.fold import Fold
 
 
 class Overview:
@@ -18,16 +19,16 @@ class Overview:
         self.engines = look.text("", "qtha-said")
         self.warnings = look.text("", "qtha-banner")
         self.notes = look.text("", "qtha-said")
-        self.circuits = look.text("", "qtha-code", max_height="240px", overflow="auto")
-        head = look.text("Before you start", "qtha-head")
+        self.circuits = look.text("", "qtha-code")
+        self.drawn = Fold("Circuits", self.circuits)
         self.panel = look.column(
-            head,
+            look.heading("Before you start"),
             self.table,
             self.notes,
             self.warnings,
             self.simulation,
             self.engines,
-            self.circuits,
+            self.drawn,
         )
         self.show({}, 0)
 
@@ -49,6 +50,7 @@ class Overview:
         drawn = {n: p.circuit_text for n, p in previews.items() if p.circuit_text}
         text = "\n\n".join(f"circuit of {name}\n{circuit}" for name, circuit in drawn.items())
         self.circuits.value = look.code(text) if text else ""
+        self.drawn.layout.display = "" if text else "none"
 
 
 def _row(label: str, preview, steps: int) -> dict[str, str]:

@@ -18,51 +18,75 @@ BARS = dict.fromkeys(("failed", "diverged", "dead", "unreadable"), "danger") | {
 }
 
 
-class RunRow:
+class RunRow(ipw.Box):
     """One run."""
 
     def __init__(self, run, on_stop: Callable, on_resume: Callable):
         label = run.experiment.method.label
         color = method_style(label)["color"]
-        said = html.escape(f"{label} · seed {run.experiment.seed} · {run.path}")
-        name = f'seed {run.experiment.seed} · <b style="color:{color}">{html.escape(label)}</b>'
-        self.name = look.text(f'<span title="{said}">{name}</span>', "qtha-run", flex="0 0 390px")
-        self.bar = ipw.IntProgress(layout={"flex": "2 1 140px", "width": "auto", "height": "20px"})
-        self.said = look.text("", "qtha-said", flex="2 1 240px")
+        self.title = f"{label}, seed {run.experiment.seed}"
+        tip = html.escape(f"{self.title}, {run.path}")
+        dot = f'<span class="qtha-dot" style="background:{color}"></span>'
+        name = (
+            f'<span title="{tip}">{dot}{look.breakable(label)} · seed {run.experiment.seed}</span>'
+        )
+        self.bar = ipw.IntProgress(layout={"height": "18px"})
+        self.said = look.text("", "qtha-said")
         self.said.add_class("qtha-state")
-        self.stop = ipw.Button(description="Stop", icon="stop", layout={"width": "84px"})
-        self.resume = ipw.Button(description="Resume", icon="play", layout={"width": "96px"})
+        self.stop = ipw.Button(description="Stop", icon="stop", tooltip=f"Stop {self.title}")
+        self.resume = ipw.Button(description="Resume", icon="play", tooltip=f"Resume {self.title}")
         self.stop.on_click(lambda _: on_stop([run]))
         self.resume.on_click(lambda _: on_resume([run]))
-        self.panel = look.row(self.name, self.bar, self.said, self.stop, self.resume)
+        does = look.row(self.stop, self.resume, css="qtha-does")
+        super().__init__([look.text(name, "qtha-name"), self.bar, self.said, does])
+        self.add_class("qtha-run")
 
-    def show(self, status) -> None:
-        """Draw a status."""
+    def show(self, status) -> str:
+        """Draw a status; returns what is worth saying aloud: a new state, or another quarter done."""
         self.bar.max, self.bar.value = max(status.steps, 1), status.step
         self.bar.bar_style = BARS.get(status.state, "info")
-        left = duration(status.seconds_left)
-        parts = [status.state, f"step {status.step} of {status.steps}", left and f"{left} left"]
-        self.said.value = html.escape(" · ".join(filter(None, [*parts, status.message]))[:400])
+        self.said.value = html.escape(words(status)[:400])
         look.mark(self.said, BARS.get(status.state) == "danger")
         self.stop.disabled = status.ended or status.state == "stopping"
         self.resume.disabled = status.state not in runs.RESUMABLE
+        mark = (status.state, 4 * status.step // max(status.steps, 1))
+        before, self.mark = getattr(self, "mark", mark), mark
+        return f"{self.title}: {words(status)}." if mark != before else ""
+
+
+def words(status) -> str:
+    """A status in words; what its message says already is not said twice.
+
+    Example:
+        >>> words(runs.Status("stopped", 20, 100, "stopped at step 20 of 100"))
+        'stopped at step 20 of 100'
+        >>> words(runs.Status("running", 30, 100, "", 75.0))
+        'running · step 30 of 100 · 1 min 15 s left'
+    """
+    left = duration(status.seconds_left)
+    state = "" if status.message.startswith(status.state) else status.state
+    place = f"step {status.step} of {status.steps}"
+    place = "" if place in status.message else place
+    return " · ".join(filter(None, [state, place, left and f"{left} left", status.message]))
 
 
 class RunList:
-    """A row a run; `on_stop` and `on_resume` are called with the runs meant."""
+    """A row a run; `on_stop` and `on_resume` are called with the runs meant, `tell` with news to be read aloud."""
 
     def __init__(self, on_stop: Callable, on_resume: Callable):
         self.on_stop, self.on_resume = on_stop, on_resume
-        self.panel = look.column()
+        self.tell: Callable[[str], None] = lambda sentence: None
+        self.panel = look.column(css="qtha-runs")
         self.rows: dict[str, RunRow] = {}
 
     def show(self, shown: Iterable) -> None:
         """List these runs instead."""
         self.rows = {run.id: RunRow(run, self.on_stop, self.on_resume) for run in shown}
-        self.panel.children = [row.panel for row in self.rows.values()]
+        self.panel.children = list(self.rows.values())
 
     def update(self, statuses: dict) -> None:
         """Draw the status of each run id."""
-        for run_id, status in statuses.items():
-            if run_id in self.rows:
-                self.rows[run_id].show(status)
+        shown = {i: status for i, status in statuses.items() if i in self.rows}
+        news = [self.rows[run_id].show(status) for run_id, status in shown.items()]
+        if any(news):
+            self.tell(" ".join(filter(None, news)))

@@ -5,16 +5,16 @@
 
 from collections.abc import Callable
 
-import ipywidgets as ipw
-
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Training
 from qtha_lab.models import model_names
 from qtha_lab.settings import settings_of
 from qtha_lab.tasks import task_names, task_settings
 from widgets import look
+from widgets.banner import Fault
+from widgets.fold import Fold
 from widgets.form import Form
-from widgets.methods import MethodTabs
+from widgets.methods import MethodCards
 
 ELSEWHERE = ("methods", "training", "task_options")
 
@@ -29,15 +29,19 @@ class Setup:
         given = start.model_dump()
         self.what = Form(plain, given, {"model": model_names(), "task": task_names()})
         self.training = Form(settings_of(Training), given["training"])
-        self.methods = MethodTabs(start.methods, changed, lambda: self.what["model"].value)
+        self.methods = MethodCards(start.methods, changed, lambda: self.what["model"].value)
         self.task_box = look.column()
         self._draw_task_options(start.task_options)
         self.what["task"].control.observe(lambda _: self._draw_task_options({}), "value")
         self.what.observe(changed)
         self.training.observe(changed)
-        scroll = look.column(self.training.panel, max_height="330px", overflow="auto")
-        folded = ipw.Accordion([scroll], titles=("Training",))
-        self.panel = look.column(self.what.panel, self.task_box, self.methods.panel, folded)
+        self.panel = look.column(
+            look.column(
+                look.heading("What to fine-tune"), self.what.panel, self.task_box, css="qtha-group"
+            ),
+            self.methods.panel,
+            Fold("Training", self.training.panel).add_class("qtha-group"),
+        )
 
     def comparison(self) -> Comparison:
         """Everything as entered.
@@ -45,15 +49,33 @@ class Setup:
         Raises:
             ValueError: The first entry that cannot be, in one sentence.
         """
-        options = self.task_options
-        for wrong in (self.what.errors | options.errors | self.training.errors).values():
-            raise Refusal(wrong)
+        for fault in self.faults():
+            raise Refusal(fault.sentence)
         return Comparison(
             **self.what.values,
-            task_options=options.changed,
+            task_options=self.task_options.changed,
             methods=self.methods.choices(),
             training=self.training.changed,
         )
+
+    def faults(self) -> list[Fault]:
+        """All that is wrong on its own, in the order of the page."""
+        first = self._wrong_here() + self.task_options.faults()
+        return first + self.methods.faults() + self.training.faults()
+
+    def _wrong_here(self) -> list[Fault]:
+        """Entries that their declaration refuses, else what the description does, such as a seed given twice."""
+        try:
+            Comparison(**self.what.values)
+        except ValueError as refused:
+            return self.what.faults() or [self.what.fault(str(refused))]
+        return self.what.faults()
+
+    def fault(self, sentence: str) -> Fault:
+        """A refusal of the whole, with the control it is about where it begins with a setting's name."""
+        forms = (self.what, self.task_options, self.training)
+        faults = [form.fault(sentence) for form in forms]
+        return next((fault for fault in faults if fault.control), faults[0])
 
     def _draw_task_options(self, values: dict) -> None:
         """The options of the task now picked; a name not known here has none to draw."""

@@ -16,6 +16,7 @@ from qtha_lab.errors import Refusal
 from qtha_lab.figures.figure import Figure
 from qtha_lab.figures.spectra import singular_values, spectrum_over_training
 from widgets import look
+from widgets.aria import Aria
 from widgets.redraw import Redrawn
 
 RANKS = {
@@ -64,7 +65,12 @@ class SpectrumExplorer:
             control.observe(lambda _: self.draw_step(), "value")
         self.decay, self.history = Redrawn(self._decay()), Redrawn(self._history())
         self.panel = look.column(
-            *(look.style_sheet(), look.row(self.run, self.layer, self.step, self.most), self.ranks),
+            *(
+                look.style_sheet(),
+                Aria(),
+                look.row(self.run, self.layer, self.step, self.most),
+                self.ranks,
+            ),
             *(self.decay.panel, self.history.panel, self.twin),
             css="qtha-explorer",
         )

@@ -14,6 +14,7 @@ from qtha_lab.figures.side_by_side import updates_side_by_side
 from qtha_lab.figures.spectra import singular_values
 from qtha_lab.rundir.events import history
 from widgets import look
+from widgets.aria import Aria
 from widgets.live import TICK_SECONDS
 from widgets.loop import Background
 from widgets.redraw import Redrawn
@@ -49,7 +50,7 @@ class UpdateExplorer:
             control.observe(lambda _: self.offering or self.draw(), "value")
         controls = look.row(self.layer, self.step)
         pictures = (self.sides.panel, self.decay.panel)
-        self.panel = look.column(look.style_sheet(), controls, self.state, *pictures)
+        self.panel = look.column(look.style_sheet(), Aria(), controls, self.state, *pictures)
         self.panel.add_class("qtha-update-explorer")
 
     def _ipython_display_(self) -> None:

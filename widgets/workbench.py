@@ -4,7 +4,6 @@ Ties the other panels together. Without it: `Comparison`, `preview`, `launch`, `
 """
 
 import asyncio
-import html
 import time
 from collections.abc import Callable, Iterable
 
@@ -13,7 +12,10 @@ import ipywidgets as ipw
 from qtha_lab import runs as runs_
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.preview import preview
-from widgets import look
+from widgets import look, twin
+from widgets.aria import Aria
+from widgets.banner import Banner
+from widgets.fold import Fold, reveal
 from widgets.loop import Background, in_thread
 from widgets.overview import Overview
 from widgets.past import Group, groups, unreadable
@@ -25,8 +27,8 @@ LATEST = object()
 CODE = {"Show as Python": "to_python", "Show as YAML": "to_yaml", "Show as a command": "to_command"}
 
 
-class Workbench:
-    """Shown by being the last line of a cell.
+class Workbench(ipw.VBox):
+    """Shown by being the last line of a cell, alone or in any box.
 
     Args:
         comparison: What the form starts with; default the runs shown, else QTHA and LoRA on tiny/qa.
@@ -37,30 +39,42 @@ class Workbench:
     """
 
     def __init__(self, comparison: Comparison | None = None, attach: Iterable | object = LATEST):
-        self.banner = look.text("", "qtha-banner")
+        super().__init__()
+        self.add_class("qtha-workbench")
+        self.aria = Aria()
+        self.banner = Banner(self.go, self.aria.say)
         self.background = Background(self.refuse)
         self.overview, self.watch = Overview(), Watch(self.background)
+        self.watch.list.tell = self.aria.say
         self.code = [look.text("", "qtha-code") for _ in CODE]
         shown = self._found(attach)
         self.setup = Setup(comparison or (shown.comparison if shown else START), self.changed)
-        self.panel = self._laid_out()
+        self.children = self._laid_out()
         self.say(f"Showing the runs of {shown.title}." if shown else "")
         self.watch.show(shown.runs if shown else ())
         self.changed()
 
-    def _repr_mimebundle_(self, **kwargs):
-        return self.panel._repr_mimebundle_(**kwargs)
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        still = twin.bundle(self.setup.comparison(), self.watch.runs)
+        display(twin.note(), raw=True)
+        display(self._repr_mimebundle_() | still, raw=True)
 
     def say(self, sentence: str) -> None:
         """Show a sentence under the buttons."""
-        self.banner.value = html.escape(sentence)
-        self.banner.layout.display = "" if sentence else "none"
-        look.mark(self.banner, False)
+        self.banner.say(sentence)
 
-    def refuse(self, sentence: str) -> None:
-        """Show what is wrong where the sentence stands."""
-        self.say(sentence)
-        look.mark(self.banner, True)
+    def refuse(self, wrong: Exception | str) -> None:
+        """Show where the sentence stands all that is wrong, with the way to each field."""
+        sentence, faults = str(wrong), self.setup.faults()
+        in_form = sentence in [fault.sentence for fault in faults]
+        self.banner.refuse(faults if in_form else [self.setup.fault(sentence)])
+
+    def go(self, control: ipw.Widget) -> None:
+        """Open what hides a control, and go there."""
+        reveal(control, self)
+        control.focus()
 
     def changed(self) -> None:
         """An entry was made: renew the preview and the code, when entries have settled."""
@@ -75,7 +89,7 @@ class Workbench:
             piece.value = look.code(getattr(comparison, tongue)())
         found = await in_thread(previews, comparison)
         self.overview.show(found, comparison.training.steps)
-        if "qtha-wrong" in self.banner._dom_classes:
+        if self.banner.refusing:
             self.say("")
 
     async def launch(self) -> None:
@@ -116,22 +130,22 @@ class Workbench:
             self.say(change["new"])
             self.pick.value = ""
 
-    def _laid_out(self) -> ipw.Widget:
+    def _laid_out(self) -> list[ipw.Widget]:
         launch = ipw.Button(description="Launch", icon="rocket", button_style="primary")
         launch.on_click(lambda _: self.background.start("launch", self.launch))
         stop = ipw.Button(description="Stop all", icon="stop")
         stop.on_click(lambda _: self.watch.stop(self.watch.runs))
         resume = ipw.Button(description="Resume all", icon="play")
         resume.on_click(lambda _: self.watch.resume(self.watch.runs))
-        self.pick = ipw.Dropdown(options=self._choices(), layout={"width": "320px"})
+        self.pick = ipw.Dropdown(options=self._choices(), description="earlier runs")
         self.pick.observe(self._picked, "value")
-        code = ipw.Accordion(self.code, titles=tuple(CODE))
+        self.pick.add_class("qtha-pick")
+        code = [Fold(title, part) for title, part in zip(CODE, self.code, strict=True)]
         left = look.column(self.setup.panel, flex="1 1 560px", min_width="0")
-        right = look.column(self.overview.panel, code, flex="1 1 420px", min_width="0")
-        top = look.row(left, right, css="qtha-top")
+        right = look.column(self.overview.panel, *code, flex="1 1 420px", min_width="0")
         buttons = look.row(launch, stop, resume, self.pick)
-        parts = [look.style_sheet(), top, buttons, self.banner, self.watch.panel]
-        return look.column(*parts, css="qtha-workbench")
+        top = look.row(left, right, css="qtha-top")
+        return [look.style_sheet(), self.aria, top, buttons, self.banner, self.watch.panel]
 
 
 START = Comparison(methods=["qtha", "lora"])

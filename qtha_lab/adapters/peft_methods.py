@@ -14,9 +14,21 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from qtha_lab.adapters.method import Method
 from qtha_lab.settings import Setting, settings_of
 
-_RANK = {"ge": 1, "le": 4096}
-_DROPOUT = {"ge": 0, "le": 0.95}
+_SIZE = {"ge": 1, "le": 4096}
+_SHARE = {"ge": 0, "le": 0.95}
 _POSITIVE = {"gt": 0}
+# What a setting means in words of ours: peft's are Markdown, or say no more than its name.
+_RANK = _SIZE | {"help": "Inner size of the update: a larger one can express more and trains more."}
+_ALPHA = _POSITIVE | {"help": "Scaling: the update is times alpha / r; 2 r is usual."}
+_DROPOUT = _SHARE | {"help": "Share of the adapter's input set to zero while training."}
+_MODULE_DROPOUT = _SHARE | {"help": "Chance that a step leaves an adapted layer as it was."}
+_RSLORA = {"help": "Scale by alpha / √r instead of alpha / r: the better for large r."}
+_BASES = _SIZE | {"help": "Inner size of the frozen random matrices."}
+_D_INITIAL = _POSITIVE | {"help": "Start of the trained scalings between the frozen matrices."}
+_RANDLORA_ALPHA = _POSITIVE | {"help": "Scaling: the update is times alpha / r; 20 r is usual."}
+_STRENGTH = _POSITIVE | {"help": "Start of the strength λ, which bounds the norm of the update."}
+_FREQUENCIES = _SIZE | {"help": "Trained coefficients a layer; the rest stay zero."}
+_SCALING = _POSITIVE | {"help": "Factor on the update."}
 # Layers whose IA³ vector scales the input, by the names the common architectures give them.
 _FEEDFORWARD = ("down_proj", "fc2", "wo", "dense_4h_to_h", "mlp.c_proj", "output.dense")
 
@@ -48,6 +60,7 @@ class PeftMethod(Method):
                 declared[name],
                 default=self.defaults.get(name, declared[name].default),
                 optional=False,
+                common=True,
                 **limits,
             )
             for name, limits in self.shown.items()
@@ -78,7 +91,7 @@ def _declared(config_class: type) -> dict[str, Setting]:
     return settings_of(config_class)
 
 
-_LORA = {"r": _RANK, "lora_alpha": _POSITIVE, "lora_dropout": _DROPOUT, "use_rslora": {}}
+_LORA = {"r": _RANK, "lora_alpha": _ALPHA, "lora_dropout": _DROPOUT, "use_rslora": _RSLORA}
 _LISTED = [
     PeftMethod(
         "lora", "LORA", "Low-rank update B·A beside the weight.",
@@ -96,26 +109,26 @@ _LISTED = [
         "vera", "VERA", "Frozen random low-rank matrices shared by all layers, trained scalings.",
         "ΔW = diag(b) B diag(d) A, A and B frozen",
         "Kopiczko et al. 2023, arXiv:2310.11454", 1e-2,
-        {"r": _RANK, "vera_dropout": _DROPOUT, "d_initial": _POSITIVE},
+        {"r": _BASES, "vera_dropout": _DROPOUT, "d_initial": _D_INITIAL},
         {}, {"save_projection": True},
     ),
     PeftMethod(
         "randlora", "RANDLORA", "A full-rank sum of frozen random low-rank bases, trained scalings.",
         "ΔW = s·Σ B_i Λ_i A Γ_i, A and B frozen",
         "Albert et al. 2025, arXiv:2502.00987", 3e-3,
-        {"r": _RANK, "randlora_alpha": _POSITIVE, "randlora_dropout": _DROPOUT},
+        {"r": _BASES, "randlora_alpha": _RANDLORA_ALPHA, "randlora_dropout": _DROPOUT},
     ),
     PeftMethod(
         "loha", "LOHA", "Element-wise product of two low-rank updates.",
         "ΔW = s·(B₁ A₁) ⊙ (B₂ A₂)",
         "FedPara, Hyeon-Woo et al. 2021, arXiv:2108.06098", 3e-3,
-        {"r": _RANK, "alpha": _POSITIVE, "module_dropout": _DROPOUT}, {"alpha": 16},
+        {"r": _RANK, "alpha": _ALPHA, "module_dropout": _MODULE_DROPOUT}, {"alpha": 16},
     ),
     PeftMethod(
         "lokr", "LOKR", "Kronecker product of a small and a low-rank matrix.",
         "ΔW = s·C ⊗ (B A)",
         "LyCORIS, Yeh et al. 2023, arXiv:2309.14859", 3e-3,
-        {"r": _RANK, "alpha": _POSITIVE, "module_dropout": _DROPOUT}, {"alpha": 16},
+        {"r": _RANK, "alpha": _ALPHA, "module_dropout": _MODULE_DROPOUT}, {"alpha": 16},
     ),
     PeftMethod(
         "hira", "HIRA", "Low-rank update multiplied into the frozen weight element by element.",
@@ -127,20 +140,20 @@ _LISTED = [
         "delora", "DELORA", "Normalised low-rank update with a trained strength.",
         "ΔW = (λ‖W‖/r) B Ξ A, columns normalised",
         "Bini et al. 2025, arXiv:2503.18225", 3e-3,
-        {"r": _RANK, "delora_lambda": _POSITIVE, "module_dropout": _DROPOUT},
+        {"r": _RANK, "delora_lambda": _STRENGTH, "module_dropout": _MODULE_DROPOUT},
     ),
     PeftMethod(
         "fourierft", "FOURIERFT", "A few trained coefficients of the update's Fourier transform.",
         "ΔW = s·Re IDFT(F), F with n entries",
         "Gao et al. 2024, arXiv:2405.03003", 1e-2,
         # zeros, so that it starts at the base model as every other method does; peft draws them
-        {"n_frequency": _RANK, "scaling": _POSITIVE}, {"n_frequency": 1000, "init_weights": True},
+        {"n_frequency": _FREQUENCIES, "scaling": _SCALING}, {"n_frequency": 1000, "init_weights": True},
     ),
     PeftMethod(
         "waveft", "WAVEFT", "A few trained coefficients of the update's wavelet transform.",
         "ΔW = s·IDWT(F), F with n entries",
         "Bilican et al. 2025, arXiv:2505.12532", 1e-2,
-        {"n_frequency": _RANK, "scaling": _POSITIVE}, {"n_frequency": 1000},
+        {"n_frequency": _FREQUENCIES, "scaling": _SCALING}, {"n_frequency": 1000},
     ),
     PeftMethod(
         "ia3", "IA3", "One trained factor a feature.",

@@ -59,14 +59,14 @@ class QpaConfig(AdapterConfig):
         106264
     """
 
-    r: int = setting(4, "Inner size of the generated factors.", ge=1, le=4096)
+    r: int = setting(4, "Inner size of the generated factors.", ge=1, le=4096, common=True)
     alpha: float | None = setting(
-        None, "Scaling: the change is times alpha / r; None is 2 r.", gt=0
+        None, "Scaling: the change is times alpha / r; None is 2 r.", gt=0, common=True
     )
     chunk: int | None = setting(
         None, "Numbers generated a basis state; None is 2048, or a 16th of all if less.", ge=1
     )
-    n_layers: int = setting(8, "Blocks of RY and CNOT in the circuit.", ge=1, le=1024)
+    n_layers: int = setting(8, "Blocks of RY and CNOT in the circuit.", ge=1, le=1024, common=True)
     hidden: tuple = setting(
         (32, 64, 128, 128, 64, 32, 32), "Widths of the MLP between bits and chunk."
     )
@@ -76,7 +76,7 @@ class QpaConfig(AdapterConfig):
     )  # fmt: skip
     generator: str = setting(
         "circuit", "What gives the probabilities: the circuit, or as many classical numbers.",
-        choices=("circuit", "classical"),
+        choices=("circuit", "classical"), common=True,
     )  # fmt: skip
     train_generator: bool = setting(
         True, "Train the angles (or their classical stand-ins); off keeps their random start."
@@ -93,7 +93,7 @@ class QpaConfig(AdapterConfig):
         "zero", "Start without change by subtracting the first B, or as in the paper's code.",
         choices=("zero", "paper"),
     )  # fmt: skip
-    engine: str = setting("auto", "What simulates the circuit.")
+    engine: str = setting("auto", "What simulates the circuit.", common=True)
 
     def __post_init__(self):
         self.hidden = mlp_mapping.checked_widths(self.hidden)

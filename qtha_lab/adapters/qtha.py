@@ -47,15 +47,15 @@ class QthaConfig(AdapterConfig):
         26880
     """
 
-    r: int = setting(8, "Bottleneck size, and qubits of the circuit.", ge=1, le=256)
+    r: int = setting(8, "Bottleneck size, and qubits of the circuit.", ge=1, le=256, common=True)
     alpha: float | None = setting(
-        None, "Scaling: the change is times alpha / r; None is 2 r.", gt=0
+        None, "Scaling: the change is times alpha / r; None is 2 r.", gt=0, common=True
     )
     use_mpo: bool = setting(
         True, "Map to and from a waist by tensor networks (else A and B alone)."
     )
-    waist: int = setting(256, "Width between the tensor networks and A, B.", ge=1)
-    bond_dim: int = setting(8, "Bond dimension of both tensor networks.", ge=1)
+    waist: int = setting(256, "Width between the tensor networks and A, B.", ge=1, common=True)
+    bond_dim: int = setting(8, "Bond dimension of both tensor networks.", ge=1, common=True)
     n_sites: int = setting(4, "Cores of each tensor network.", ge=1, le=12)
     in_dims: tuple | None = setting(None, "Factors of in_features; None finds balanced ones.")
     out_dims: tuple | None = setting(None, "Factors of out_features; None finds balanced ones.")
@@ -67,15 +67,19 @@ class QthaConfig(AdapterConfig):
     stand_in_layers: int = setting(
         2, "Layers of stand-in 'silu': 2, 3, 4 are the authors' BD, BE, BF.", ge=2, le=4
     )
-    ansatz: str = setting("qtha", "Circuit of the quantum branch.", choices=ansatze.ANSATZE)
-    n_layers: int | None = setting(None, "Layers of the circuit; None is r.", ge=1, le=1024)
+    ansatz: str = setting(
+        "qtha", "Circuit of the quantum branch.", choices=ansatze.ANSATZE, common=True
+    )
+    n_layers: int | None = setting(
+        None, "Layers of the circuit; None is r.", ge=1, le=1024, common=True
+    )
     reupload: bool = setting(True, "Encode the bottleneck in every layer of the circuit.")
     input_scale: float = setting(1.0, "Factor on the bottleneck before it becomes angles.")
     readout: str = setting(
         "z", "What is read: ⟨Z_i⟩ as published; ours, past rank r: all ⟨Z_i Z_j⟩ too, or 2^r probabilities.",
         choices=READOUTS,
     )  # fmt: skip
-    engine: str = setting("auto", "What simulates the circuit.")
+    engine: str = setting("auto", "What simulates the circuit.", common=True)
     train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
     use_linear: bool = setting(True, "Use the linear branch, W_c · h.")
     fusion: str = setting(
@@ -90,7 +94,7 @@ class QthaConfig(AdapterConfig):
     )  # fmt: skip
     init: str = setting(
         "matched", "Start: a first step as far as LoRA's; operators of singular values near 1; as published.",
-        choices=STARTS,
+        choices=STARTS, common=True,
     )  # fmt: skip
     init_scale: float = setting(
         1.0, "Factor on the initial tensor networks (on A where there are none).", gt=0

@@ -49,9 +49,9 @@ class QuantaConfig(AdapterConfig):
         43008
     """
 
-    n_axes: int = setting(4, "Axes that a vector is reshaped to.", ge=2, le=8)
+    n_axes: int = setting(4, "Axes that a vector is reshaped to.", ge=2, le=8, common=True)
     dims: tuple | None = setting(
-        None, "Sizes of the axes, largest first as a rule; None finds balanced ones."
+        None, "Sizes of the axes, largest first as a rule; None finds balanced ones.", common=True
     )
 
     def __post_init__(self):

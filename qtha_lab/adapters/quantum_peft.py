@@ -48,13 +48,17 @@ class QuantumPeftConfig(AdapterConfig):
         69
     """
 
-    r: int = setting(8, "Singular values, and columns of the two bases.", ge=1, le=4096)
-    alpha: float | None = setting(None, "Scaling: the change is times alpha / r; None is r.", gt=0)
+    r: int = setting(
+        8, "Singular values, and columns of the two bases.", ge=1, le=4096, common=True
+    )
+    alpha: float | None = setting(
+        None, "Scaling: the change is times alpha / r; None is r.", gt=0, common=True
+    )
     mapping: str = setting(
         "pauli", "What gives the bases: a circuit, or a truncated exponential.",
-        choices=("pauli", "taylor"),
+        choices=("pauli", "taylor"), common=True,
     )  # fmt: skip
-    n_layers: int = setting(1, "Layers of the circuit (pauli).", ge=1, le=64)
+    n_layers: int = setting(1, "Layers of the circuit (pauli).", ge=1, le=64, common=True)
     taylor_order: int = setting(12, "Highest power in the exponential (taylor).", ge=1, le=40)
     orthonormalise: bool = setting(
         False, "Make cropped or truncated columns exactly orthonormal (ours)."

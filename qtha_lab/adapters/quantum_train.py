@@ -64,21 +64,23 @@ class QuantumTrainConfig(AdapterConfig):
     chunk: int | None = setting(
         None, "Weights generated a basis state; None is as many as keep to ten qubits.", ge=1
     )
-    n_layers: int = setting(8, "Blocks of RY and CNOT in the circuit.", ge=1, le=1024)
+    n_layers: int = setting(8, "Blocks of RY and CNOT in the circuit.", ge=1, le=1024, common=True)
     n_blocks: int = setting(1, "Unentangled circuits that share the qubits.", ge=1, le=20)
     mapping: str = setting(
         "mlp", "What turns probabilities into weights: a network, or a matrix product state.",
-        choices=("mlp", "mps"),
+        choices=("mlp", "mps"), common=True,
     )  # fmt: skip
     hidden: tuple = setting((4, 20, 4), "Widths of the network between bits and chunk (mlp).")
     activation: str = setting(
         "none", "Between the layers of the network (mlp); the code has none.",
         choices=tuple(mlp_mapping.ACTIVATIONS),
     )  # fmt: skip
-    bond_dim: int = setting(4, "Bond dimension of the matrix product state (mps).", ge=1, le=256)
+    bond_dim: int = setting(
+        4, "Bond dimension of the matrix product state (mps).", ge=1, le=256, common=True
+    )
     generator: str = setting(
         "circuit", "What gives the probabilities: the circuit, or as many classical numbers.",
-        choices=("circuit", "classical"),
+        choices=("circuit", "classical"), common=True,
     )  # fmt: skip
     train_generator: bool = setting(
         True, "Train the angles (or their classical stand-ins); off keeps their random start."
@@ -87,7 +89,7 @@ class QuantumTrainConfig(AdapterConfig):
     beta: float = setting(0.8, "Factor on tanh in the post-processing.", gt=0)
     gamma: float = setting(0.1, "Factor inside tanh in the post-processing.", gt=0)
     exponent: float = setting(0.3, "Power in the post-processing; 1 leaves tanh alone.", gt=0)
-    engine: str = setting("auto", "What simulates the circuit.")
+    engine: str = setting("auto", "What simulates the circuit.", common=True)
 
     def __post_init__(self):
         self.hidden = mlp_mapping.checked_widths(self.hidden)

@@ -244,7 +244,11 @@ class Comparison(_Described):
             "Fine-tuning methods; 'all' is every one, 'qtha(r=4)+controls' one with its controls."
         ),
     )
-    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1, description="Seeds.")
+    seeds: list[int] = Field(
+        default_factory=lambda: [0],
+        min_length=1,
+        description="Every method is trained once with each seed, such as 0, 1, 2.",
+    )
     training: Training = Field(default_factory=Training, description="The course of the training.")
 
     @model_validator(mode="before")

@@ -151,6 +151,10 @@ class _Job:
     # ---- train ----
 
     @property
+    def usual_rate(self) -> float:
+        return adapters.get_method(self.experiment.method.name).default_learning_rate
+
+    @property
     def learning_rate(self) -> float:
         return self.experiment.method.peak_learning_rate
 
@@ -207,8 +211,11 @@ class _Job:
         kept = (
             f"checkpoint {good} is the last good one" if good else "no checkpoint was made before"
         )
-        rate = f"a learning rate below {self.learning_rate:g} may help"
-        return Outcome("diverged", self.step, f"{watch.diverged}; {kept}; {rate}")
+        return Outcome(
+            "diverged",
+            self.step,
+            f"{watch.diverged}; {kept}; {advice(self.learning_rate, self.usual_rate)}",
+        )
 
     # ---- finish ----
 
@@ -330,3 +337,17 @@ def load_weights(model: torch.nn.Module, checkpoint) -> None:
     from peft import load_peft_weights, set_peft_model_state_dict
 
     set_peft_model_state_dict(model, load_peft_weights(str(checkpoint), device="cpu"))
+
+
+def advice(rate: float, usual: float) -> str:
+    """Which learning rate to try after one that diverged: the method's default, or less than that.
+
+    Example:
+        >>> advice(100_000.0, usual=0.003)
+        "try a learning rate of 0.003, the method's default"
+        >>> advice(0.003, usual=0.003)
+        'a learning rate below 0.003 may help'
+    """
+    if rate > usual:
+        return f"try a learning rate of {usual:g}, the method's default"
+    return f"a learning rate below {rate:g} may help"

@@ -1,0 +1,207 @@
+"""The form of the workbench in a real JupyterLab: by keyboard, by screen reader, in narrow windows, after a restart."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from accessibility import unnamed, violations
+from jupyter_browser import Lab, open_lab
+from playwright.sync_api import Locator, expect
+
+from qtha_lab.experiment import Experiment
+from qtha_lab.rundir import RunDir
+from qtha_lab.rundir.events import EventLog
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+PANEL = "from widgets import Workbench\nWorkbench()"
+EXPLORERS = """import torch
+from IPython.display import display
+from qtha_lab import runs
+from widgets import CircuitExplorer, MpoExplorer, SpectrumExplorer, UpdateExplorer
+spectrum = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}
+display(CircuitExplorer(n_qubits=2), MpoExplorer({"swap": torch.eye(4)[[0, 2, 1, 3]]}))
+display(SpectrumExplorer({"lora": [spectrum, spectrum | {"step": 6}]}), UpdateExplorer(runs.list_runs()))"""
+# Whether anything in the panel reaches past its right edge, but for what scrolls by itself on purpose.
+TOO_WIDE = """() => {
+    const panel = document.querySelector('.qtha-workbench');
+    const edge = panel.getBoundingClientRect().right + 1;
+    return [...panel.querySelectorAll('input, select, button, .qtha-said, .qtha-name')]
+        .filter(e => e.offsetParent && e.getBoundingClientRect().right > edge).map(e => e.outerHTML);
+}"""
+# Elements with a scroller of their own inside the form.
+SCROLLERS = """() => [...document.querySelectorAll('.qtha-group, .qtha-group *')]
+    .filter(e => e.offsetParent && e.scrollHeight > e.clientHeight + 1
+        && ['auto', 'scroll'].includes(getComputedStyle(e).overflowY)).map(e => e.className)"""
+
+
+@contextlib.contextmanager
+def lab_with(tmp_path: Path, *cells: str, size=(1400, 2000)) -> Iterator[tuple[Lab, Locator]]:
+    """A notebook of these cells in JupyterLab, the first one run: a workbench."""
+    notebook, home = tmp_path / "page.ipynb", tmp_path / "lab"
+    home.mkdir()
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    code = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    nbformat.write(nbformat.v4.new_notebook(cells=code, metadata=kernel), notebook)
+    env = {"QTHA_LAB_PROFILE": "ci", "QTHA_LAB_RUNS": str(tmp_path / "runs")}
+    with open_lab(notebook, home, size=size, **env) as lab:
+        lab.run_cell("Workbench()")
+        bench = lab.page.locator(".qtha-workbench").first
+        expect(bench.locator(".qtha-table th").first).to_be_visible()
+        yield lab, bench
+
+
+def stopped_run(folder: Path, method: str) -> None:
+    """A run that stopped at step 2 of 9."""
+    files = RunDir.create(Experiment(method=method, training={"steps": 9}), folder)
+    log = EventLog(files.events)
+    log.append("status", state="running", step=0, message="")
+    for step in (1, 2):
+        log.append("train", step=step, loss=5.0, seconds=0.1)
+    log.append("status", state="stopped", step=2, message="stopped at step 2 of 9")
+    log.close()
+
+
+def enter(bench: Locator, name: str, text: str) -> None:
+    """Fill a field and leave it."""
+    bench.get_by_label(name, exact=True).first.fill(text)
+    bench.page.keyboard.press("Tab")
+
+
+def tab_to(page, name: str) -> None:
+    """Press Tab until the control of that name has the focus."""
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        if page.evaluate(FOCUSED).strip() == name:
+            return
+    raise AssertionError(f"Tab never came to {name}")
+
+
+FOCUSED = """() => document.activeElement.labels?.[0]?.textContent
+    || document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"""
+
+
+def test_training_is_set_and_a_run_launched_by_keyboard_alone(tmp_path):
+    with lab_with(tmp_path, PANEL) as (lab, bench):
+        page = lab.page
+        bench.get_by_label("model").first.focus()
+        tab_to(page, "Training")
+        fold = bench.get_by_role("button", name="Training", exact=True)
+        expect(fold).to_have_attribute("aria-expanded", "false")
+        page.keyboard.press("Enter")
+        expect(fold).to_have_attribute("aria-expanded", "true")
+        tab_to(page, "steps")
+        page.keyboard.press("Control+a")
+        page.keyboard.type("1")
+        tab_to(page, "Show as a command")
+        page.keyboard.press("Space")
+        expect(bench.locator(".qtha-code", has_text="qtha-lab compare --steps 1")).to_be_visible()
+        tab_to(page, "Launch")
+        page.keyboard.press("Enter")
+        expect(bench.locator(".qtha-state").nth(1)).to_contain_text("of 1")
+        expect(bench.get_by_role("status")).not_to_be_empty()
+        for row in (0, 1):
+            expect(bench.locator(".qtha-state").nth(row)).to_contain_text("finished")
+        assert lab.complaints == []
+
+
+def test_no_control_is_nameless_and_axe_finds_nothing_grave_in_light_and_dark(tmp_path):
+    stopped_run(tmp_path / "runs", "lora(r=2)")
+    parts = (".qtha-workbench", ".qtha-circuit-explorer", ".qtha-explorer", ".qtha-update-explorer")
+    with lab_with(tmp_path, PANEL, EXPLORERS) as (lab, bench):
+        page = lab.page
+        for name in ("Training", "Circuits", "Show as YAML"):
+            if (fold := bench.get_by_role("button", name=name, exact=True)).is_visible():
+                fold.click()
+        enter(bench, "steps", "0")
+        expect(bench.locator(".qtha-faults button")).to_have_count(1)
+        lab.run_cell("CircuitExplorer")
+        expect(page.locator(".qtha-update-explorer .noUi-handle[aria-label=step]")).to_be_visible()
+        for theme in ("JupyterLab Light", "JupyterLab Dark"):
+            lab.menu("Settings", "Theme", theme)
+            expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
+            assert [(part, found) for part in parts for found in violations(page, part)] == []
+            assert [(part, found) for part in parts for found in unnamed(page, part)] == []
+
+
+def test_every_wrong_field_is_named_and_a_click_leads_to_it(tmp_path):
+    with lab_with(tmp_path, PANEL) as (lab, bench):
+        fold = bench.get_by_role("button", name="Training", exact=True)
+        fold.click()
+        for steps in ("7", "x", "0.5", "", "0"):  # fast, wrong and right
+            enter(bench, "steps", steps)
+        enter(bench, "learning_rate", "fast")
+        fold.click()
+        links = bench.locator(".qtha-faults button")
+        expect(links).to_have_text(
+            ["qtha: learning_rate must be a number, not 'fast'", "steps must be at least 1, not 0"]
+        )
+        links.nth(1).click()
+        expect(bench.get_by_label("steps", exact=True)).to_be_focused()
+        enter(bench, "steps", "12")
+        enter(bench, "learning_rate", "0.02")
+        expect(links).to_have_count(0)
+        expect(
+            bench.get_by_role("button", name="qtha(learning_rate=0.02)", exact=True)
+        ).to_be_visible()
+        code = bench.locator(".qtha-code", has_text="--steps 12")
+        expect(code.filter(has_text="qtha(learning_rate=0.02)")).to_have_count(1)
+        assert lab.complaints == []
+
+
+def test_every_field_can_be_typed_into_in_quick_succession(tmp_path):
+    with lab_with(tmp_path, PANEL) as (lab, bench):
+        bench.get_by_role("button", name="Training", exact=True).click()
+        for fold in bench.get_by_role("button", name="more settings").all():
+            if fold.is_visible():
+                fold.click()
+        fields = [
+            one for one in bench.locator(".qtha-field input[type=text]").all() if one.is_visible()
+        ]
+        before = [field.input_value() for field in fields]
+        for field in fields:
+            field.click()
+            lab.page.keyboard.type("zz")
+        expect(bench.locator(".qtha-faults button")).not_to_have_count(0)
+        for field, value in zip(fields, before, strict=True):
+            field.fill(value)
+        lab.page.keyboard.press("Tab")
+        expect(bench.locator(".qtha-faults button")).to_have_count(0)
+        expect(bench.locator(".qtha-code", has_text="qtha-lab compare")).to_have_count(1)
+        expect(bench.locator(".qtha-stale")).to_have_count(0)
+        assert lab.complaints == []
+
+
+def test_rows_and_fields_fit_from_the_default_width_down_to_500_pixels(tmp_path):
+    for method in ("qtha(r=4,waist=16,bond_dim=3,init=balanced,learning_rate=0.01)", "lora(r=2)"):
+        stopped_run(tmp_path / "runs", method)
+    with lab_with(tmp_path, PANEL, size=(1400, 1000)) as (lab, bench):
+        bench.get_by_role("button", name="Training", exact=True).click()
+        row = bench.locator(".qtha-run").first
+        expect(row.locator(".qtha-state")).to_have_text("stopped at step 2 of 9")
+        stop, resume = (row.get_by_role("button", name=n, exact=True) for n in ("Stop", "Resume"))
+        name, place = row.locator(".qtha-name").bounding_box(), resume.bounding_box()
+        assert place["y"] < name["y"] + name["height"]  # in the line of its run
+        lab.page.keyboard.press("Control+b")  # folds the file browser away
+        for width in (1400, 900, 700, 500):
+            lab.page.set_viewport_size({"width": width, "height": 1000})
+            lab.page.wait_for_function(f"() => ({TOO_WIDE})().length === 0")
+            assert stop.bounding_box()["y"] == resume.bounding_box()["y"]
+            assert lab.page.evaluate(SCROLLERS) == []
+
+
+def test_after_a_restart_the_cell_says_what_to_do(tmp_path):
+    with lab_with(tmp_path, PANEL) as (lab, bench):
+        note = lab.page.locator(".qtha-note")
+        expect(note).to_be_hidden()
+        lab.restart_kernel()
+        expect(note).to_be_visible()
+        lab.menu("File", "Save Notebook")
+        lab.page.reload()
+        lab.wait_idle()
+        expect(note).to_contain_text("run this cell again")
+        expect(note).to_be_visible()
+        lab.run_cell("Workbench()")
+        expect(bench.locator(".qtha-table th").first).to_be_visible()
+        expect(note).to_be_hidden()

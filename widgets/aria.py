@@ -1,0 +1,20 @@
+"""For a screen reader: news said as they come, and names and roles that ipywidgets does not give.
+
+Shows nothing. A panel without it works, and says less.
+"""
+
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+
+class Aria(anywidget.AnyWidget):
+    """Put one into a panel; `aria.say(sentence)` is read aloud."""
+
+    _esm = Path(__file__).parent / "aria.js"
+    sentence = traitlets.Unicode().tag(sync=True)
+
+    def say(self, sentence: str) -> None:
+        """Have a sentence read when the reader is idle."""
+        self.sentence = sentence

@@ -1,0 +1,67 @@
+"""One sentence about what happens or what is wrong, and the way to each field that must change.
+
+Takes sentences and fields; finds out nothing.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import ipywidgets as ipw
+
+from widgets import look
+
+
+class Fault(NamedTuple):
+    """What is wrong, in one sentence, and the control to change, where there is one."""
+
+    sentence: str
+    control: ipw.Widget | None = None
+
+
+class Banner(ipw.VBox):
+    """Show it; `banner.say(sentence)`, `banner.refuse([Fault(sentence, control)])`.
+
+    Args:
+        go: Called with the control of a fault that was clicked.
+        tell: Called with everything shown, to have it read aloud.
+
+    Example:
+        >>> banner = Banner(go=print, tell=print)
+        >>> banner.say("Checking …")
+        Checking …
+    """
+
+    def __init__(self, go: Callable[[ipw.Widget], None], tell: Callable[[str], None]):
+        self.go, self.tell = go, tell
+        self.text = look.text("", "qtha-banner")
+        self.links = look.column(css="qtha-faults")
+        super().__init__([self.text, self.links])
+        self._show([])
+
+    @property
+    def refusing(self) -> bool:
+        """Whether it says that something is wrong."""
+        return "qtha-wrong" in self.text._dom_classes
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence; with none, take no room."""
+        look.mark(self.text, False)
+        self._show([sentence] if sentence else [])
+
+    def refuse(self, faults: Iterable[Fault]) -> None:
+        """Show all that is wrong, as buttons that lead to the controls."""
+        faults = list(faults)
+        elsewhere = [fault.sentence for fault in faults if fault.control is None]
+        look.mark(self.text, True)
+        self._show(elsewhere or ["To be changed first:"], [f for f in faults if f.control])
+
+    def _show(self, sentences: list[str], faults: Iterable[Fault] = ()) -> None:
+        self.text.value = look.lines(sentences)
+        self.text.layout.display = "" if sentences else "none"
+        self.links.children = [self._link(fault) for fault in faults]
+        self.tell(" ".join([*sentences, *(fault.sentence for fault in faults)]))
+
+    def _link(self, fault: Fault) -> ipw.Button:
+        link = ipw.Button(description=fault.sentence, icon="arrow-up", tooltip="Go to this field")
+        link.on_click(lambda _: self.go(fault.control))
+        return link

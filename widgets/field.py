@@ -1,0 +1,108 @@
+"""One setting on a page: a control of the right kind under its name, and its help, or what is wrong with the entry.
+
+Knows no setting by name; `widgets.form` puts several together.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import ipywidgets as ipw
+
+from qtha_lab import calls
+from qtha_lab.settings import Setting
+from widgets import look
+from widgets.one_of import OneOf
+
+UNSET = "not set"
+
+
+class Field:
+    """One setting; show `field.panel`, read `field.value`.
+
+    Args:
+        declared: What it may be.
+        value: The entry to start with, else the default.
+        known: Names to pick from, for a setting that also takes a path or an id.
+    """
+
+    def __init__(self, declared: Setting, value: Any = None, known: Iterable[str] = ()):
+        self.declared = declared
+        self.error = ""
+        self.control = OneOf(declared.name, known, _help(declared)) if known else _control(declared)
+        self.help = look.text("", "qtha-said")
+        self.panel = ipw.Box([self.control, self.help]).add_class("qtha-field")
+        self.value = declared.default if value is None else value
+        self.control.observe(lambda _: self.check(), "value")
+
+    @property
+    def value(self) -> Any:
+        """The entry in the type declared; an entry that cannot be read stays text."""
+        return _read(self.declared, self.control.value)
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self.control.value = _write(value) if isinstance(self.control, ipw.Text) else value
+        self.check()
+
+    def check(self) -> None:
+        """Hold the entry against its declaration and say beside it what is wrong."""
+        try:
+            self.declared.check(self.value)
+            self.error = ""
+        except ValueError as wrong:
+            self.error = str(wrong)
+        self.help.value = look.lines([self.error or _help(self.declared)])
+        look.mark(self.help, bool(self.error))
+
+
+def _control(declared: Setting) -> ipw.ValueWidget:
+    """A drop-down for choices, a box for true or false, else text; it has a name and a tooltip for a screen reader."""
+    name = {"description": declared.name, "tooltip": _help(declared)}
+    if declared.choices:
+        options = [(str(choice), choice) for choice in declared.choices]
+        unset = [(UNSET, None)] if declared.optional else []
+        return ipw.Dropdown(options=[*unset, *options], **name)
+    if declared.type is bool and not declared.optional:
+        return ipw.Checkbox(indent=False, **name)
+    placeholder = UNSET if declared.optional else ""
+    return ipw.Text(placeholder=placeholder, continuous_update=False, **name)
+
+
+def _read(declared: Setting, entry: Any) -> Any:
+    """What a text entry means, in the same words as on the command line; other entries as they are."""
+    if not isinstance(entry, str) or declared.choices:
+        return entry
+    entry = entry.strip()
+    if declared.type is str and not (declared.optional and not entry):
+        return entry
+    if not entry and declared.optional:
+        return None
+    try:
+        if declared.type is dict:
+            return calls.parse_options(entry)
+        if declared.type in (list, tuple):
+            return declared.type(map(calls.read_value, calls.split_list(entry)))
+    except ValueError:
+        return entry
+    return calls.read_value(entry)
+
+
+def _write(value: Any) -> str:
+    """The text that `_read` reads back."""
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return calls.write_options(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(calls.write_value, value))
+    return value if isinstance(value, str) else calls.write_value(value)
+
+
+def _help(declared: Setting) -> str:
+    """The unit, what it means, and its limits; an entry that is not made is called so."""
+    limits = {"at least": declared.ge, "above": declared.gt, "at most": declared.le}
+    rule = ", ".join(f"{words} {limit:g}" for words, limit in limits.items() if limit is not None)
+    unit = f"[{declared.unit}] " if declared.unit else ""
+    meaning = re.sub(r"\bNone\b", UNSET, declared.help)
+    return unit + meaning + (f" ({rule})" if rule else "")

@@ -1,0 +1,66 @@
+"""A fold: a button that shows and hides what is below it.
+
+ipywidgets' Accordion cannot be reached by keyboard; this is a native button.
+"""
+
+import ipywidgets as ipw
+
+from widgets import look
+
+
+class Fold(ipw.VBox):
+    """Parts under a button with a title, reached by Tab and opened by Enter or Space.
+
+    Args:
+        beside: Controls in the line of the button, always shown.
+        more: Whether it is a lesser one, inside another.
+
+    Example:
+        >>> fold = Fold("Training", look.text("…"))
+        >>> fold.unfolded = True
+        >>> fold.body.layout.display
+        ''
+    """
+
+    def __init__(self, title: str, *parts: ipw.Widget, beside=(), unfolded=False, more=False):
+        self.button = ipw.ToggleButton(unfolded, description=title)
+        self.body = look.column(*parts, css="qtha-folded")
+        head = ipw.HBox([self.button, *beside]).add_class("qtha-fold-head")
+        super().__init__([head, self.body])
+        self.add_class("qtha-fold")
+        if more:
+            self.add_class("qtha-more")
+        self.button.observe(lambda _: self._turn(), "value")
+        self._turn()
+
+    @property
+    def title(self) -> str:
+        """What stands on the button."""
+        return self.button.description
+
+    @title.setter
+    def title(self, title: str) -> None:
+        self.button.description = title
+
+    @property
+    def unfolded(self) -> bool:
+        """Whether its parts are shown."""
+        return self.button.value
+
+    @unfolded.setter
+    def unfolded(self, unfolded: bool) -> None:
+        self.button.value = unfolded
+
+    def _turn(self) -> None:
+        self.button.icon = "caret-down" if self.unfolded else "caret-right"
+        self.body.layout.display = "" if self.unfolded else "none"
+
+
+def reveal(control: ipw.Widget, within: ipw.Widget) -> bool:
+    """Open every fold on the way to a control; tell whether it is in there."""
+    inside = within is control or any(
+        reveal(control, part) for part in getattr(within, "children", ())
+    )
+    if inside and isinstance(within, Fold):
+        within.unfolded = True
+    return inside

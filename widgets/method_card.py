@@ -1,0 +1,71 @@
+"""One method of a comparison: its label as the title, its options drawn from what it declares.
+
+Checks nothing that the method does not.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import ipywidgets as ipw
+
+from qtha_lab import calls
+from qtha_lab.adapters import get_method
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment import MethodChoice
+from qtha_lab.settings import Setting, settings_of
+from widgets import look
+from widgets.banner import Fault
+from widgets.fold import Fold
+from widgets.form import Form
+
+
+def choice_settings(name: str) -> dict[str, Setting]:
+    """What a choice of this method has besides its name and options, with its own learning rate named."""
+    own = {n: s for n, s in settings_of(MethodChoice).items() if n not in ("name", "options")}
+    rate, usual = own["learning_rate"], get_method(name).default_learning_rate
+    own["learning_rate"] = dataclasses.replace(rate, help=f"{rate.help} Not set: {usual:g}.")
+    return {n: dataclasses.replace(s, common=True) for n, s in own.items()}
+
+
+class MethodCard(Fold):
+    """One method under its label: learning rate and layers first, then its options, the rarer folded."""
+
+    def __init__(self, choice: MethodChoice, on_copy: Callable, on_remove: Callable):
+        self.name = choice.name
+        method = get_method(choice.name)
+        own = choice_settings(choice.name)
+        self.form = Form(own | method.settings(), choice.model_dump() | choice.options)
+        self.copy = ipw.Button(description="Duplicate", icon="copy").add_class("qtha-small")
+        self.remove = ipw.Button(description="Remove", icon="times").add_class("qtha-small")
+        self.copy.on_click(lambda _: on_copy(self))
+        self.remove.on_click(lambda _: on_remove(self))
+        said = look.text(look.lines([method.summary]), "qtha-said")
+        super().__init__(self.name, said, self.form.panel, beside=(self.copy, self.remove))
+        self.add_class("qtha-group")
+
+    @property
+    def label(self) -> str:
+        """The method with all that was entered, right or wrong."""
+        changed = self.form.changed
+        return calls.call(self.name, changed) if self.faults() else self.choice().label
+
+    def choice(self) -> MethodChoice:
+        """The method as entered; only what differs from the defaults is written out.
+
+        Raises:
+            ValueError: If an entry, or all of them together, cannot be.
+        """
+        for fault in self.form.faults():
+            raise Refusal(fault.sentence)
+        changed = self.form.changed
+        own = {name: changed.pop(name) for name in choice_settings(self.name) if name in changed}
+        get_method(self.name).check(changed)
+        return MethodChoice(name=self.name, **own, options=changed)
+
+    def faults(self, place: str = "") -> list[Fault]:
+        """What is wrong, with the control to change."""
+        try:
+            self.choice()
+        except ValueError as refused:
+            return self.form.faults(place) or [self.form.fault(str(refused), place)]
+        return []
