@@ -130,7 +130,7 @@ def test_the_workbench_shows_a_bad_run_in_its_history_and_opens(folder, damage):
     assert (f"{bad.id} · unreadable" in titles) == (state == "unreadable")
     if state == "unreadable":
         bench.pick.value = dict(bench.pick.options)[f"{bad.id} · unreadable"]
-        assert f"{bad.id}: unreadable: " in bench.banner.value
+        assert f"{bad.id}: unreadable: " in bench.banner.text.value
 
 
 # ---- identity ----

@@ -517,7 +517,7 @@ def test_previews_at_once_leave_the_banner_empty_and_the_kernel_whole():
         for number in range(3):
             bench.background.start(f"preview {number}", bench.refresh)
         await settled(bench)
-        return bench.banner.value, bench.overview.table.value
+        return bench.banner.text.value, bench.overview.table.value
 
     said, table = in_a_kernel(work)
     assert said == ""
