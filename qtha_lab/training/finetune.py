@@ -248,7 +248,7 @@ class _Job:
         self.model.save_pretrained(str(made))
         described = made / "adapter_config.json"
         base = {"base_model_name_or_path": models.public_base(self.experiment.model)}
-        write_json(described, json.loads(described.read_text()) | base)
+        write_json(described, (read_mapping(described) or {}) | base)
         sync_tree(made)
         shutil.rmtree(self.run.adapter, ignore_errors=True)
         made.rename(self.run.adapter)
