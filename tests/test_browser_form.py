@@ -85,7 +85,7 @@ FOCUSED = """() => document.activeElement.labels?.[0]?.textContent
 def test_training_is_set_and_a_run_launched_by_keyboard_alone(tmp_path):
     with lab_with(tmp_path, PANEL) as (lab, bench):
         page = lab.page
-        bench.get_by_label("model").first.focus()
+        bench.get_by_label("model", exact=True).focus()
         tab_to(page, "Training")
         fold = bench.get_by_role("button", name="Training", exact=True)
         expect(fold).to_have_attribute("aria-expanded", "false")
