@@ -85,7 +85,7 @@ FOCUSED = """() => document.activeElement.labels?.[0]?.textContent
 def test_training_is_set_and_a_run_launched_by_keyboard_alone(tmp_path):
     with lab_with(tmp_path, PANEL) as (lab, bench):
         page = lab.page
-        bench.get_by_label("model").first.focus()
+        bench.get_by_label("model", exact=True).focus()
         tab_to(page, "Training")
         fold = bench.get_by_role("button", name="Training", exact=True)
         expect(fold).to_have_attribute("aria-expanded", "false")
@@ -96,7 +96,7 @@ def test_training_is_set_and_a_run_launched_by_keyboard_alone(tmp_path):
         page.keyboard.type("1")
         tab_to(page, "Show as a command")
         page.keyboard.press("Space")
-        expect(bench.locator(".qtha-code", has_text="qtha-lab compare --steps 1")).to_be_visible()
+        expect(bench.locator(".qtha-code", has_text="--steps 1")).to_be_visible()
         tab_to(page, "Launch")
         page.keyboard.press("Enter")
         expect(bench.locator(".qtha-state").nth(1)).to_contain_text("of 1")

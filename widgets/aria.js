@@ -1,5 +1,5 @@
 // What ipywidgets cannot tell a screen reader, kept true while the page changes: names of slider handles,
-// folds open or shut, groups; and a live region in which news is said.
+// folds open or shut, groups, icons that are no words; and a live region in which news is said.
 function complete(root) {
   for (const handle of root.querySelectorAll(".noUi-handle")) {
     const label = handle.closest(".widget-slider")?.querySelector(".widget-label");
@@ -8,6 +8,7 @@ function complete(root) {
   for (const button of root.querySelectorAll(".qtha-fold > .qtha-fold-head > .widget-toggle-button")) {
     set(button, "aria-expanded", String(button.classList.contains("mod-active")));
   }
+  for (const icon of root.querySelectorAll("button > i")) set(icon, "aria-hidden", "true");
   for (const group of root.querySelectorAll(".qtha-group")) {
     const title = group.querySelector("h3, .widget-toggle-button");
     set(group, "role", "group");

@@ -104,5 +104,5 @@ def _help(declared: Setting) -> str:
     limits = {"at least": declared.ge, "above": declared.gt, "at most": declared.le}
     rule = ", ".join(f"{words} {limit:g}" for words, limit in limits.items() if limit is not None)
     unit = f"[{declared.unit}] " if declared.unit else ""
-    meaning = re.sub(r"\bNone\b", UNSET, declared.help)
+    meaning = re.sub(r"\bNone\b", "empty", declared.help)
     return unit + meaning + (f" ({rule})" if rule else "")

@@ -23,7 +23,7 @@ def choice_settings(name: str) -> dict[str, Setting]:
     """What a choice of this method has besides its name and options, with its own learning rate named."""
     own = {n: s for n, s in settings_of(MethodChoice).items() if n not in ("name", "options")}
     rate, usual = own["learning_rate"], get_method(name).default_learning_rate
-    own["learning_rate"] = dataclasses.replace(rate, help=f"{rate.help} Not set: {usual:g}.")
+    own["learning_rate"] = dataclasses.replace(rate, help=f"{rate.help.rstrip('.')}, {usual:g}.")
     return {n: dataclasses.replace(s, common=True) for n, s in own.items()}
 
 
