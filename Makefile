@@ -1,6 +1,7 @@
 # make lab    set up and open the workbench      make lab PORT=8890 OPEN=0 on a server
 # make test   set up and run every test
 # make peft-matrix   PEFT's own tests over our methods (some minutes)      make peft-matrix K='delete or merge'
+# make docs   the documentation, into out/docs
 # make figures   the figures of the recorded runs, into out/figures      make figures RUNS=out/mine
 # make peers  environments of other simulators, for the benchmark
 # make bench  all simulators, ours and others, on the QTHA circuit (some ten minutes)
@@ -14,7 +15,7 @@ STAMP  := $(VENV)/.installed
 BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
 ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test peft-matrix figures install lint format constraints peers bench clean
+.PHONY: lab test docs peft-matrix figures install lint format constraints peers bench clean
 
 install: $(STAMP)
 
@@ -34,6 +35,9 @@ test: install
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
 peft-matrix: install
 	$(BIN)/python tests/peft_matrix $(if $(K),-k "$(K)")
 
@@ -48,7 +52,7 @@ format: install
 	$(BIN)/python -m ruff check --fix .
 
 constraints: install
-	$(BIN)/python -m pip freeze --exclude-editable | grep -viE '^(torch|torchvision|triton|nvidia|cuda|setuptools|pip)' > $(VENV)/freeze.txt
+	$(BIN)/python -m pip freeze --exclude-editable | grep -viE '^(torch|torchvision|triton|nvidia[^=]*|cuda[^=]*|setuptools|pip)==' > $(VENV)/freeze.txt
 	{ sed -n '/^#/p' constraints.txt; sort -f $(VENV)/freeze.txt; } > $(VENV)/constraints.new && mv $(VENV)/constraints.new constraints.txt
 
 # Two environments, since TorchQuantum wants an old qiskit and NumPy; its own list of requirements holds

@@ -4,17 +4,32 @@ Importing it is quick; torch, transformers, peft and pennylane load when a name 
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from qtha_lab.quiet import keep_quiet
 
+if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same at run time
+    from qtha_lab import ansatze, compare, figures, preview
+    from qtha_lab.adapters import QthaConfig, load_adapter
+    from qtha_lab.circuits import Circuit
+    from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
+    from qtha_lab.models import load_model
+    from qtha_lab.runs import attach, launch, list_runs
+    from qtha_lab.sharing import export_lora
+    from qtha_lab.simulators import expval, expval_z, probs
+    from qtha_lab.tasks import load_task
+
 __version__ = "0.2.0"
 
-_HOME = {
+_ROOMS = {
     "QthaConfig": "adapters",
     "load_adapter": "adapters",
     "load_model": "models",
     "load_task": "tasks",
+    "Circuit": "circuits",
+    "expval": "simulators",
     "expval_z": "simulators",
+    "probs": "simulators",
     "export_lora": "sharing",
     "Experiment": "experiment",
     "Comparison": "experiment",
@@ -23,17 +38,47 @@ _HOME = {
     "launch": "runs",
     "attach": "runs",
     "list_runs": "runs",
+    # whole rooms
+    "ansatze": "",
+    "compare": "",
+    "figures": "",
+    "preview": "",
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = [
+    "Circuit",
+    "Comparison",
+    "Experiment",
+    "MethodChoice",
+    "QthaConfig",
+    "Training",
+    "__version__",
+    "ansatze",
+    "attach",
+    "compare",
+    "export_lora",
+    "expval",
+    "expval_z",
+    "figures",
+    "launch",
+    "list_runs",
+    "load_adapter",
+    "load_model",
+    "load_task",
+    "preview",
+    "probs",
+]
 
 keep_quiet()
 
 
 def __getattr__(name: str):
-    if name not in _HOME:
+    if name not in _ROOMS:
         raise AttributeError(f"module 'qtha_lab' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"qtha_lab.{_HOME[name]}"), name)
+    room = _ROOMS[name]
+    if not room:
+        return importlib.import_module(f"qtha_lab.{name}")
+    return getattr(importlib.import_module(f"qtha_lab.{room}"), name)
 
 
 def __dir__():

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from qtha_lab.bench.machine import forget_peak_memory, machine, peak_memory_bytes
+from qtha_lab.bench.predictions import bench_predictions
 from qtha_lab.bench.step import bench_step
 from qtha_lab.experiment import MethodChoice
 
@@ -50,3 +51,13 @@ def test_the_high_water_mark_sees_a_block_that_was_freed_again():
     assert peak_memory_bytes() - before > 150 * 2**20
     forget_peak_memory()
     assert peak_memory_bytes() - before < 50 * 2**20
+
+
+def test_predictions_are_held_against_what_was_then_done():
+    result = bench_predictions({"cpu": (1, 300)}, ["lora"], rounds=2)
+    labels = [case["label"] for case in result["cases"]]
+    assert labels == ["cpu, 1 samples", "cpu, 300 samples", "step of lora on tiny"]
+    for case in result["cases"]:
+        ratios = [p / r for p, r in zip(case["predicted"], case["real"], strict=True)]
+        assert 0 < min(ratios) <= case["ratio"] <= max(ratios)
+    assert json.loads(json.dumps(result)) == result

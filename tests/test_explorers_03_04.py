@@ -209,9 +209,9 @@ def test_in_a_browser_updates_appear_and_another_layer_shows_others(tmp_path):
             "() => (document.querySelector('.qtha-update-explorer')?.textContent.match(/: finished/g)"
             " ?? []).length === 2"
         )
-        lab.wait_idle()
+        drawn = f"({ENDS})().split(' ').filter(end => end !== '' && isFinite(end)).length"
+        lab.page.wait_for_function(f"() => {drawn} === 8")  # r = 4 lines per method
         before = lab.page.evaluate(ENDS)
-        assert len(before.split()) == 8  # r = 4 lines a method
         panel.locator("select").first.select_option("model.layers.5.self_attn.v_proj")
         lab.page.wait_for_function(f"() => ({ENDS})() !== '{before}'")
         assert lab.complaints == []

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-import time
+import socket
 
 import pytest
 import torch
@@ -205,12 +205,11 @@ def test_hub_that_is_switched_off_is_not_tried(monkeypatch):
         models.fetch("owner/model")
 
 
-def test_hub_that_does_not_answer_is_given_up_quickly(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    start = time.monotonic()
-    assert not catalogue.hub_is_reachable()
-    assert time.monotonic() - start < 8
+def test_hub_that_does_not_answer_is_given_up(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert not catalogue.hub_is_reachable(seconds=0.5)
 
 
 def test_a_damaged_file_is_refused(tmp_path):

@@ -10,10 +10,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import qtha_lab
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
 REQUIREMENTS = [
-    Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    requirement
+    for requirement in map(Requirement, [*PROJECT["dependencies"], *EXTRAS])
+    if requirement.name != PROJECT["name"]  # an extra that holds another one
 ]
 PINS = {
     canonicalize_name(name): Version(version)
@@ -66,8 +71,6 @@ def test_the_makefile_installs_from_the_same_two_files():
 
 
 def test_the_version_is_said_the_same_everywhere():
-    import qtha_lab
-
     assert qtha_lab.__version__ == PROJECT["version"]
     assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
 
@@ -76,3 +79,11 @@ def test_the_readme_starts_with_the_two_commands():
     readme = (ROOT / "README.md").read_text()
     assert readme.index("make lab") < readme.index("make test") < readme.index("\n## ")
     assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("name", qtha_lab.__all__)
+def test_what_an_editor_sees_is_there_at_run_time(name):
+    assert name in dir(qtha_lab)
+    assert getattr(qtha_lab, name) is not None
+    imported = re.findall(r"^    from \S+ import (.+)$", Path(qtha_lab.__file__).read_text(), re.M)
+    assert name == "__version__" or name in ", ".join(imported).split(", ")

@@ -12,7 +12,7 @@ from qtha_lab.circuits.gates import Gate
 from qtha_lab.errors import Refusal
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, init=False)
 class Circuit:
     """Gates on `n_qubits` qubits; wire 0 is the most significant bit.
 
@@ -34,12 +34,14 @@ class Circuit:
 
     n_qubits: int
     gates: tuple[Gate, ...]
-    start: str = "zero"
+    start: str
 
-    def __post_init__(self):
-        if not isinstance(self.gates, Iterable):
-            raise Refusal(f"the gates of a circuit must be a list of Gate, not {self.gates!r}")
-        object.__setattr__(self, "gates", tuple(self.gates))
+    def __init__(self, n_qubits: int, gates: Iterable[Gate], start: str = "zero") -> None:
+        if not isinstance(gates, Iterable):
+            raise Refusal(f"the gates of a circuit must be a list of Gate, not {gates!r}")
+        object.__setattr__(self, "n_qubits", n_qubits)
+        object.__setattr__(self, "gates", tuple(gates))
+        object.__setattr__(self, "start", start)
         if not isinstance(self.n_qubits, int) or self.n_qubits < 1:
             raise Refusal(f"a circuit needs at least 1 qubit, not {self.n_qubits!r}")
         for position, gate in enumerate(self.gates):

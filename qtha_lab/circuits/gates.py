@@ -8,6 +8,7 @@ Unitaries given as a matrix are taken apart in `unitary`.
 import dataclasses
 import operator
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from qtha_lab.circuits.angle import PI, Angle
 from qtha_lab.errors import Refusal
@@ -55,6 +56,10 @@ def _rx(wire: int, angle: Angle) -> list[Part]:
     return [_z(wire, PI / 2), _y(wire, angle), _z(wire, -PI / 2)]
 
 
+def _swap(a: int, b: int) -> list[Part]:
+    return [_cnot(a, b), _cnot(b, a), _cnot(a, b)]
+
+
 def _controlled_phase(a: int, b: int, angle: Angle) -> list[Part]:
     return [_z(a, angle.times(0.5)), _z(b, angle.times(0.5)), _z((a, b), angle.times(-0.5))]
 
@@ -92,17 +97,19 @@ _KINDS = [
     GateKind("PauliZ", 1, 0, ("Z",), lambda w, a: [_z(w[0], PI)]),
     GateKind("S", 1, 0, ("S",), lambda w, a: [_z(w[0], PI / 2)]),
     GateKind("T", 1, 0, ("T",), lambda w, a: [_z(w[0], PI / 4)]),
-    GateKind("CNOT", 2, 0, ("●", "X"), lambda w, a: [_cnot(*w)]),
-    GateKind("CZ", 2, 0, ("●", "Z"), lambda w, a: _controlled_phase(*w, _PI)),
-    GateKind("SWAP", 2, 0, ("SWAP", "SWAP"), lambda w, a: [_cnot(*w), _cnot(*w[::-1]), _cnot(*w)]),
-    GateKind("CRX", 2, 1, ("●", "RX"), lambda w, a: _crx(*w, a[0])),
-    GateKind("CRY", 2, 1, ("●", "RY"), lambda w, a: _cry(*w, a[0])),
+    GateKind("CNOT", 2, 0, ("●", "X"), lambda w, a: [_cnot(w[0], w[1])]),
+    GateKind("CZ", 2, 0, ("●", "Z"), lambda w, a: _controlled_phase(w[0], w[1], _PI)),
+    GateKind("SWAP", 2, 0, ("SWAP", "SWAP"), lambda w, a: _swap(w[0], w[1])),
+    GateKind("CRX", 2, 1, ("●", "RX"), lambda w, a: _crx(w[0], w[1], a[0])),
+    GateKind("CRY", 2, 1, ("●", "RY"), lambda w, a: _cry(w[0], w[1], a[0])),
     GateKind(
         "CRZ", 2, 1, ("●", "RZ"), lambda w, a: [_z(w[1], a[0].times(0.5)), _z(w, a[0].times(-0.5))]
     ),
-    GateKind("ControlledPhaseShift", 2, 1, ("●", "Rϕ"), lambda w, a: _controlled_phase(*w, a[0])),
-    GateKind("IsingXX", 2, 1, ("XX", "XX"), lambda w, a: _xx(*w, a[0])),
-    GateKind("IsingYY", 2, 1, ("YY", "YY"), lambda w, a: _yy(*w, a[0])),
+    GateKind(
+        "ControlledPhaseShift", 2, 1, ("●", "Rϕ"), lambda w, a: _controlled_phase(w[0], w[1], a[0])
+    ),
+    GateKind("IsingXX", 2, 1, ("XX", "XX"), lambda w, a: _xx(w[0], w[1], a[0])),
+    GateKind("IsingYY", 2, 1, ("YY", "YY"), lambda w, a: _yy(w[0], w[1], a[0])),
     GateKind("IsingZZ", 2, 1, ("ZZ", "ZZ"), lambda w, a: [_z(w, a[0])]),
 ]
 GATES: dict[str, GateKind] = {kind.name: kind for kind in _KINDS}
@@ -126,9 +133,18 @@ ALIASES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False)
 class Gate:
     """One gate on given wires; a bare number is a constant angle.
+
+    Args:
+        name: The gate's name, or its usual short one.
+        wires: Where it acts; a controlled gate's control comes first.
+        angles: As many as the gate takes, in radians.
+        matrix: Of a `QubitUnitary` alone; `Gate.unitary` is the way to one.
+
+    Raises:
+        Refusal: If there is no such gate, or it takes other wires or angles.
 
     Example:
         >>> str(Gate("CRZ", (0, 1), Angle.param(3))), str(Gate("RY", 0, 0.5)), str(Gate("H", 1))
@@ -137,14 +153,20 @@ class Gate:
 
     name: str
     wires: tuple[int, ...]
-    angles: tuple[Angle, ...] = ()
-    matrix: Matrix | None = dataclasses.field(default=None, repr=False)
+    angles: tuple[Angle, ...]
+    matrix: Matrix | None = dataclasses.field(repr=False)
 
-    def __post_init__(self):
-        object.__setattr__(self, "wires", tuple(map(_as_index, _as_tuple(self.wires))))
-        angles = tuple(map(_as_angle, _as_tuple(self.angles)))
-        object.__setattr__(self, "angles", angles)
-        object.__setattr__(self, "name", ALIASES.get(self.name, self.name))
+    def __init__(
+        self,
+        name: str,
+        wires: int | Iterable[int],
+        angles: Angle | float | Iterable[Angle | float] = (),
+        matrix: Any = None,
+    ) -> None:
+        object.__setattr__(self, "name", ALIASES.get(name, name))
+        object.__setattr__(self, "wires", tuple(map(_as_index, _as_tuple(wires))))
+        object.__setattr__(self, "angles", tuple(map(_as_angle, _as_tuple(angles))))
+        object.__setattr__(self, "matrix", matrix)
         self._check_matrix()
         if self.name not in GATES and self.name != UNITARY:
             raise Refusal(_unknown_gate(self.name))
@@ -155,8 +177,9 @@ class Gate:
             raise Refusal(f"wires are numbered 0, 1, 2, …, not {self.wires}")
         if len(set(self.wires)) != len(self.wires):
             raise Refusal(f"{self.name} needs different wires, not {self.wires}")
-        if len(angles) != kind.n_angles:
-            raise Refusal(f"{self.name} takes {_count(kind.n_angles, 'angle')}, not {len(angles)}")
+        if len(self.angles) != kind.n_angles:
+            wanted = _count(kind.n_angles, "angle")
+            raise Refusal(f"{self.name} takes {wanted}, not {len(self.angles)}")
 
     def _check_matrix(self) -> None:
         if (self.matrix is not None) != (self.name == UNITARY):
@@ -170,7 +193,7 @@ class Gate:
             object.__setattr__(self, "matrix", checked(self.matrix))
 
     @classmethod
-    def unitary(cls, matrix, wires: int | Iterable[int]) -> "Gate":
+    def unitary(cls, matrix: Any, wires: int | Iterable[int]) -> "Gate":
         """Any constant gate on one or two wires, given by its matrix.
 
         Args:

@@ -109,6 +109,31 @@ def simulators(
     _write(measured, json)
 
 
+@bench.command()
+def predictions(
+    model: Annotated[str, typer.Option(help="The base model of the training steps.")] = "tiny",
+    rounds: Annotated[int, typer.Option(min=1, help="Predictions of each case.")] = 5,
+    json: JsonFile = None,
+) -> None:
+    """How far predicted times are from real ones, for circuits and for training steps."""
+    from qtha_lab.bench.predictions import bench_predictions
+
+    with progress() as bars:
+        bar = bars.add_task("predictions", total=None, said="")
+        measured = bench_predictions(
+            model=model, rounds=rounds, on_case=lambda label: bars.update(bar, said=label)
+        )
+    rows = [
+        (case["label"], f"{min(case['real']):.3g}", f"{case['ratio']:.2f}")
+        for case in measured["cases"]
+    ]
+    print_table(
+        [("case", "real, s", "predicted / real"), *rows],
+        caption=f"medians of {rounds} rounds, {measured['machine']['processor']}",
+    )
+    _write(measured, json)
+
+
 def _measure_simulators(
     given: dict, quick: bool, engines: str, peers: str, pythons: list[str], threads: int | None
 ) -> dict:

@@ -116,6 +116,11 @@ def _curve(circuit: Circuit, engine: str, device: str, threads: int) -> "_Curve"
     return _Curve(circuit, engine, device, _runs(circuit, readout, engine)[0])
 
 
+def forget() -> None:
+    """Throw away what was measured; the next estimates measure anew."""
+    _curve.cache_clear()
+
+
 class _Curve:
     """Seconds and kept bytes against the batch, measured at more sizes as larger ones are asked for."""
 
@@ -150,16 +155,23 @@ class _Curve:
 
     def _on_lines(self, batch: int) -> float:
         """Between sizes on a straight line; beyond the last on the line through the last two."""
-        if batch in self.points or len(self.points) == 1:
-            samples = batch if batch in self.points else max(self.points)
-            return self.points[samples][0] * batch / samples
-        sizes = sorted(self.points)
+        undisturbed = self._undisturbed()
+        if batch in undisturbed or len(undisturbed) == 1:
+            samples = batch if batch in undisturbed else max(undisturbed)
+            return undisturbed[samples] * batch / samples
+        sizes = sorted(undisturbed)
         below = min(bisect.bisect(sizes, batch), len(sizes) - 1)
-        (few, short), (many, long) = ((n, self.points[n][0]) for n in sizes[below - 1 : below + 1])
+        (few, short), (many, long) = ((n, undisturbed[n]) for n in sizes[below - 1 : below + 1])
         slope = (long - short) / (many - few)
         if batch > many:  # a disturbed measurement must not grow with the batch
             slope = min(max(slope, 0.5 * long / many), 1.5 * long / many)
         return long + slope * (batch - many)
+
+    def _undisturbed(self) -> dict[int, float]:
+        """Seconds by samples, none longer than a larger batch took: a busy machine only adds time."""
+        sizes = sorted(self.points, reverse=True)
+        shortest = itertools.accumulate((self.points[size][0] for size in sizes), min)
+        return dict(zip(sizes, shortest, strict=True))
 
     def _best(self, samples: int) -> tuple[float, float]:
         """The fastest of some passes: seconds, and bytes kept."""

@@ -1,0 +1,136 @@
+"""Measure the tables of docs/results.md, and write them with the command, the commit and the date of each.
+
+    python benchmarks/results.py toy controls        run what is missing (resumable), then write
+    python benchmarks/results.py --write             write what has been run
+
+Runs lie in out/results/NAME; a table goes to docs/results/NAME.md.
+"""
+
+import argparse
+import datetime
+import json
+import shlex
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from qtha_lab.bench.machine import machine
+from qtha_lab.compare import aggregate
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT, PAGES = ROOT / "out" / "results", ROOT / "docs" / "results"
+SMALL = "qtha(r=4,waist=16,bond_dim=3{})"
+TUNED = "learning_rate=0.01"
+TOY = "--model tiny --task qa --seeds 0,1,2"
+# By name: the options of `qtha-lab compare`. LoRA's alpha is 2 r wherever it stands beside QTHA, as QTHA's is.
+COMPARISONS = {
+    "toy": f"{TOY} --steps 100 --methods lora,qtha,qtha(init=paper)",
+    "controls": f"{TOY} --steps 100 --methods "
+    + ",".join(
+        [
+            f"lora(r=8,lora_alpha=16,{TUNED})",
+            f"lora(r=2,lora_alpha=4,{TUNED})",
+            SMALL.format(f",init=paper,{TUNED}"),
+            *(
+                SMALL.format(f",{change}{TUNED}")
+                for change in ("", "use_circuit=false,", "ansatz=product,", "train_circuit=false,")
+            ),
+        ]
+    ),
+    "rounding": f"{TOY} --steps 100 --methods "
+    + ",".join(
+        SMALL.format(f",{start}engine={engine},{TUNED}")
+        for start in ("", "init=paper,")
+        for engine in ("cpu", "torch", "lightning")
+    ),
+    "methods": f"{TOY} --steps 50 --methods all",
+    "smollm2": "--model smollm2-135m --task qa --steps 30 --eval-every 30 --checkpoint-every 30 --seeds 0 --methods "
+    + ",".join(
+        f"{name},learning_rate={rate})"
+        for name, rates in {
+            "lora(r=2,lora_alpha=4": (0.001, 0.01),
+            "lora(r=8,lora_alpha=16": (0.001, 0.01),
+            "qtha(r=8,waist=64,bond_dim=4,n_layers=2,init=paper": (0.001,),
+            "qtha(r=8,waist=64,bond_dim=4,n_layers=2": (0.001, 0.003),
+            "qtha(r=8,waist=64,bond_dim=4,use_circuit=false": (0.003,),
+        }.items()
+        for rate in rates
+    ),
+}
+
+
+def command(name: str) -> list[str]:
+    """The command of a comparison; what ends up in a table is what this gave."""
+    out = (OUT / name).relative_to(ROOT)
+    return ["qtha-lab", "compare", *shlex.split(COMPARISONS[name]), "--out", str(out)]
+
+
+def measure(name: str) -> None:
+    """Run it, or what is missing of it; the commit and the date are those of the first start."""
+    folder = OUT / name
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = folder / "measured.json"
+    if not facts.exists():
+        commit = subprocess.check_output(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True
+        )
+        facts.write_text(
+            json.dumps(
+                {
+                    "commit": commit.strip(),
+                    "date": datetime.date.today().isoformat(),
+                    "processor": machine()["processor"],
+                    "load_at_start": round(psutil.getloadavg()[0], 1),
+                }
+            )
+        )
+    subprocess.run(
+        [Path(sys.executable).parent / "qtha-lab", *command(name)[1:]], cwd=ROOT, check=True
+    )
+
+
+def write(name: str) -> None:
+    """The table of a comparison as Markdown."""
+    folder = OUT / name
+    facts = json.loads((folder / "measured.json").read_text())
+    groups = aggregate(json.loads((folder / "summary.json").read_text()))
+    if name == "methods":
+        groups.sort(key=lambda group: group["eval_loss"]["mean"])
+    start = statistics.fmean(group["eval_loss_start"]["mean"] for group in groups)
+    lines = [
+        f"| method | trainable parameters | eval loss (start {start:.3f}) | train loss, last 10 steps |",
+        "|---|---:|---:|---:|",
+    ]
+    for group in groups:
+        losses = (_interval(group[measure]) for measure in ("eval_loss", "train_loss"))
+        cells = [f"`{group['label']}`", f"{group['trainable_parameters']:,}", *losses]
+        lines.append(f"| {' | '.join(cells)} |")
+    told = f"`{shlex.join(command(name))}`  \n{facts['date']}, commit {facts['commit']}, {facts['processor']}"
+    PAGES.mkdir(parents=True, exist_ok=True)
+    (PAGES / f"{name}.md").write_text("\n".join([told, "", *lines]) + "\n")
+
+
+def _interval(over: dict[str, float]) -> str:
+    """The mean, with smallest and largest where there are several seeds."""
+    if over["min"] == over["max"]:
+        return f"{over['mean']:.3f}"
+    return f"{over['mean']:.3f} [{over['min']:.3f}–{over['max']:.3f}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", choices=[*COMPARISONS, []], help="which tables")
+    parser.add_argument("--write", action="store_true", help="run nothing")
+    asked = parser.parse_args()
+    for name in asked.names or COMPARISONS:
+        if not asked.write:
+            measure(name)
+        if (OUT / name / "summary.json").exists():
+            write(name)
+
+
+if __name__ == "__main__":
+    main()

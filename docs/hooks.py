@@ -1,0 +1,180 @@
+"""What the site takes from the project itself: executed notebooks, and tables read from the registries.
+
+A page asks for a table by `{{ name }}` or `{{ name argument }}` on a line of its own.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from html import unescape
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+CACHE = ROOT / ".cache" / "docs"
+FORMULA = re.compile(r"\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
+CODE = re.compile(r"(<pre.*?</pre>|<code.*?</code>|<script.*?</script>)", re.DOTALL)
+ASKED = re.compile(r"^\{\{ (\w+)(?: ([\w.]+))? \}\}$", re.MULTILINE)
+
+
+def on_pre_build(config) -> None:
+    """Put an executed copy of every notebook among the pages; one that is unchanged is not run again."""
+    lessons = Path(config["docs_dir"]) / "lessons"
+    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        shutil.copyfile(_executed(notebook), lessons / notebook.name)
+
+
+def on_page_markdown(markdown: str, **_) -> str:
+    return ASKED.sub(lambda asked: TABLES[asked[1]](*filter(None, [asked[2]])), markdown)
+
+
+def on_page_content(html: str, page, **_) -> str:
+    """Formulas of the lessons as MathML, which browsers draw without a script."""
+    if not page.file.src_uri.endswith(".ipynb"):
+        return html
+    parts = CODE.split(html)
+    return "".join(part if i % 2 else FORMULA.sub(_mathml, part) for i, part in enumerate(parts))
+
+
+def _mathml(formula: re.Match) -> str:
+    from latex2mathml.converter import convert
+
+    text = unescape(formula["display"] or formula["inline"])
+    return convert(text, display="block" if formula["display"] else "inline")
+
+
+def _executed(notebook: Path) -> Path:
+    """The notebook with outputs, run in its small profile."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    sources = [
+        notebook,
+        *sorted((ROOT / "qtha_lab").rglob("*.py")),
+        *(ROOT / "widgets").glob("*.*"),
+    ]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    file = CACHE / f"{notebook.stem}-{digest}.ipynb"
+    if not file.is_file():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        content = nbformat.read(notebook, as_version=4)
+        client = NotebookClient(
+            content, timeout=600, kernel_name="python3", store_widget_state=False,
+            resources={"metadata": {"path": str(notebook.parent)}},
+        )  # fmt: skip
+        runs = str(CACHE / "runs")
+        client.execute(env=os.environ | {"QTHA_LAB_PROFILE": "ci", "QTHA_LAB_RUNS": runs})
+        for old in CACHE.glob(f"{notebook.stem}-*.ipynb"):
+            old.unlink()
+        nbformat.write(content, file)
+    return file
+
+
+def _table(head: tuple[str, ...], rows) -> str:
+    from qtha_lab.adapters.listing import markdown
+
+    return markdown([head, *([str(cell) for cell in row] for row in rows)])
+
+
+def _methods() -> str:
+    from qtha_lab.adapters.listing import controls_table, markdown, methods_table
+
+    return f"{markdown(methods_table())}\n\n## Controls\n\n{markdown(controls_table())}"
+
+
+def _settings(path: str) -> str:
+    """Every setting of a class, from its declaration."""
+    from qtha_lab.settings import settings_of
+
+    module, _, name = path.rpartition(".")
+    declared = getattr(__import__(f"qtha_lab.{module}", fromlist=[name]), name)
+    rows = (
+        (f"`{s.name}`", _kind(s), _default(s.default), f"{s.help} {_unit(s)}")
+        for s in settings_of(declared).values()
+    )
+    return _table(("setting", "what it may be", "default", "meaning"), rows)
+
+
+def _kind(setting) -> str:
+    if setting.choices:
+        return ", ".join(f"`{choice}`" for choice in setting.choices)
+    bounds = ((setting.ge, "≥"), (setting.gt, ">"), (setting.le, "≤"))
+    limits = [f"{sign} {limit}" for limit, sign in bounds if limit is not None]
+    return ", ".join([setting.type.__name__, *limits])
+
+
+def _unit(setting) -> str:
+    return f"In {setting.unit}." if setting.unit else ""
+
+
+def _ansatze() -> str:
+    from qtha_lab import ansatze
+
+    infos = [ansatze.get(name) for name in ansatze.names()]
+    return _table(
+        ("ansatz", "what it is", "angles, 4 qubits, 2 layers", "source"),
+        ((f"`{i.name}`", i.summary, i.n_params(4, 2), i.source) for i in infos),
+    )
+
+
+def _tasks() -> str:
+    from qtha_lab.tasks.registry import discover
+
+    return _table(
+        ("task", "what is learned", "source", "licence"),
+        ((f"`{t.name}`", t.summary, t.source, t.licence) for t in discover().values()),
+    )
+
+
+def _figures() -> str:
+    from qtha_lab.figures.registry import figure_functions
+
+    rows = (
+        (f"`{f.name}`", f"`{f.make.__module__}`", f.make.__doc__.strip().splitlines()[0])
+        for f in figure_functions()
+    )
+    return _table(("figure", "import from", "what it shows"), rows)
+
+
+def _command() -> str:
+    """The help of every command, as markdown."""
+    import typer.main
+
+    from qtha_lab.cli import app, bench, compare, figures, inspect, machine, methods, run  # noqa: F401
+
+    group = typer.main.get_command(app)
+    return "\n\n".join(_help(group, "qtha-lab"))
+
+
+def _help(command, path: str):
+    for name, child in sorted(getattr(command, "commands", {}).items()):
+        yield from _help(child, f"{path} {name}")
+    if not hasattr(command, "commands"):
+        yield f"## {path}\n\n{(command.help or '').strip()}"
+        options = [p for p in command.params if getattr(p, "help", None)]
+        rows = ((f"`{_names(p)}`", _default(p.default), p.help) for p in options)
+        yield _table(("option", "default", "meaning"), rows)
+
+
+def _names(parameter) -> str:
+    return (
+        ", ".join(parameter.opts)
+        if parameter.param_type_name == "option"
+        else parameter.name.upper()
+    )
+
+
+def _default(value) -> str:
+    """Nothing where there is none, or where it is a description that has a table of its own."""
+    plain = isinstance(value, bool | int | float | str | list | tuple | dict)
+    return f"`{value}`" if plain and value not in ("", {}, [], ()) else ""
+
+
+TABLES = {
+    "methods": _methods,
+    "settings": _settings,
+    "ansatze": _ansatze,
+    "tasks": _tasks,
+    "figures": _figures,
+    "command": _command,
+}
