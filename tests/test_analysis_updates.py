@@ -21,6 +21,7 @@ from qtha_lab.analysis import (
     linear_fit,
     nonlinearity_table,
     overlap,
+    share_curve,
     snapshot,
     subspace_table,
     updates_of,
