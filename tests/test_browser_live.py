@@ -21,13 +21,15 @@ plot.panel
 """
 FOLLOW = "await plot.follow()"
 RECORD = """
+from pathlib import Path
+
 from qtha_lab import Experiment
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.events import EventLog
 from qtha_lab.runs import Run
 from widgets import LivePlot
 
-run = Run(RunDir.create(Experiment(method="lora"), "recorded").path)
+run = Run(RunDir.create(Experiment(method="lora"), Path("recorded")).path)
 log = EventLog(run.files.events)
 
 def record(first, last):
