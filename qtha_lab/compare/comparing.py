@@ -116,4 +116,4 @@ def _entry(one: Run, status: Status) -> dict[str, Any]:
         "run_dir": str(one.path),
     }
     entry = (one.summary() or {}) if status.state in ("finished", "diverged") else {}
-    return plain | entry | {"state": status.state, "message": status.message}
+    return entry | plain | {"state": status.state, "message": status.message}

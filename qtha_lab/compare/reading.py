@@ -50,7 +50,7 @@ def _entry(run: Run) -> dict[str, Any]:
     plain = {"run_id": run.id, "model": experiment.model, "task": experiment.task, "seed": experiment.seed,
              "method": experiment.method.name, "label": experiment.method.label}  # fmt: skip
     done = (run.summary() or {}) if status.state in ("finished", "diverged") else {}
-    return plain | done | {"state": status.state, "message": status.message}
+    return done | plain | {"state": status.state, "message": status.message}
 
 
 def _with_units(entry: dict[str, Any]) -> dict[str, Any]:
