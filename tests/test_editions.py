@@ -1,10 +1,13 @@
 """A recorded description keeps its meaning when a default changes."""
 
+import json
+
 import pytest
 
 from qtha_lab import runs
+from qtha_lab.compare import reading
 from qtha_lab.experiment import Comparison, Experiment, editions
-from qtha_lab.rundir import RunDir, write_whole
+from qtha_lab.rundir import RunDir, write_json, write_whole
 
 OF_0_2_0 = "model: tiny\ntask: qa\nmethod:\n  name: qtha\n  options:\n    r: 4\n"
 
@@ -56,3 +59,15 @@ def test_an_older_edition_is_put_in_todays_words():
 def test_an_edition_that_does_not_exist_is_refused(edition):
     with pytest.raises(ValueError, match="edition must be from 1 to"):
         Experiment(edition=edition)
+
+
+def test_a_finished_run_of_0_2_0_is_listed_as_what_it_was(tmp_path):
+    run = recorded(tmp_path, OF_0_2_0)
+    told = {"t": 1.0, "kind": "status", "state": "finished", "step": 100, "message": ""}
+    write_whole(run.events, json.dumps(told) + "\n")
+    numbers = {"trainable_parameters": 6900, "learning_rate": 0.003, "eval_loss": 4.2}
+    identity = {"run_id": run.path.name, "model": "tiny", "task": "qa", "method": "qtha", "seed": 0}
+    write_json(run.summary, identity | numbers | {"label": "qtha(r=4)", "options": {"r": 4}})
+    (entry,) = reading.entries(runs.list_runs(tmp_path))
+    assert (entry["label"], entry["state"]) == ("qtha(r=4,init=paper)", "finished")
+    assert entry["learning_rate"] == 0.003
