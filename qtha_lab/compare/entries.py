@@ -10,7 +10,7 @@ from typing import Any
 
 from qtha_lab.compare.table import MEASURES
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import MethodChoice
+from qtha_lab.experiment import MethodChoice, editions
 from qtha_lab.runs import Run, Status
 
 NEEDED = ("trainable_parameters", "learning_rate")
@@ -22,7 +22,8 @@ def entry(run: Run, status: Status) -> dict[str, Any]:
     who, state = identity(run), {"state": status.state, "message": status.message}
     summary = run.summary()
     if status.state == "finished" or (status.state == "diverged" and summary is not None):
-        if wrong := flaw(summary, who):
+        edition = editions.EDITION if run.files.is_marked else editions.FIRST
+        if wrong := flaw(summary, who, edition):
             return who | {"state": "unreadable", "message": wrong}
         return summary | who | state
     return who | state
@@ -41,12 +42,18 @@ def identity(run: Run) -> dict[str, Any]:
     }
 
 
-def flaw(summary: dict[str, Any] | None, who: dict[str, Any]) -> str | None:
-    """Why a summary cannot be taken for a run's, in a sentence; None if it can."""
+def flaw(summary: dict[str, Any] | None, who: dict[str, Any], edition: int) -> str | None:
+    """Why a summary cannot be taken for a run's, in a sentence; None if it can.
+
+    Args:
+        summary: What `summary.json` holds.
+        who: The identity it should tell of.
+        edition: Whose defaults its label leaves out.
+    """
     if not summary:
         return "its summary.json is missing, broken or empty"
     for name in (*SHARED, "label"):
-        if name in summary and not _same(name, summary[name], who[name]):
+        if name in summary and not _same(name, summary[name], who[name], edition):
             return f"its summary.json tells of another run: {name} {summary[name]!r}, not {who[name]!r}"
     for name in (*NEEDED, *MEASURES):
         value = summary.get(name)
@@ -55,12 +62,12 @@ def flaw(summary: dict[str, Any] | None, who: dict[str, Any]) -> str | None:
     return None
 
 
-def _same(name: str, value: Any, expected: Any) -> bool:
+def _same(name: str, value: Any, expected: Any, edition: int) -> bool:
     """Whether two values mean the same; a label may give its options in another order."""
     if value == expected or name != "label":
         return value == expected
     try:
-        return MethodChoice.parse(value) == MethodChoice.parse(expected)
+        return editions.as_meant(MethodChoice.parse(value), edition) == MethodChoice.parse(expected)
     except (Refusal, TypeError, AttributeError):
         return False
 

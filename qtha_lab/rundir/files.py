@@ -64,8 +64,12 @@ class RunDir:
     def experiment(self) -> Experiment:
         """The experiment as it was launched, whatever has become a default since."""
         experiment = Experiment.from_yaml(self.experiment_file)
-        marked = editions.is_marked(self.experiment_file.read_text(encoding="utf-8"))
-        return experiment if marked else experiment.replace(edition=editions.FIRST)
+        return experiment if self.is_marked else experiment.replace(edition=editions.FIRST)
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether the description says the edition whose defaults it leaves out."""
+        return editions.is_marked(self.experiment_file.read_text(encoding="utf-8"))
 
 
 def run_id(experiment: Experiment) -> str:
