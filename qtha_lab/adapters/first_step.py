@@ -66,12 +66,13 @@ def first_step_warning(model: nn.Module, config, learning_rate: float) -> str | 
     """
     if not isinstance(config, AdapterConfig):
         return None
-    circuit = config.change_class.circuit(config)
-    if circuit is not None and circuit.n_qubits > _MOST_QUBITS:
+    adapted = [m for m in model.modules() if isinstance(m, AdapterLayer)]
+    sizes = {(m.in_features, m.out_features) for m in adapted} or set(adapted_sizes(model, config))
+    layers = [Layer(*size) for size in sizes]
+    circuits = (circuit for layer in layers for circuit in config.change(layer).circuits())
+    if any(circuit.n_qubits > _MOST_QUBITS for circuit in circuits):
         return None
-    layers = [m for m in model.modules() if isinstance(m, AdapterLayer)]
-    sizes = {(m.in_features, m.out_features) for m in layers} or set(adapted_sizes(model, config))
-    times = max(times_lora(config, Layer(*size), learning_rate) for size in sizes)
+    times = max(times_lora(config, layer, learning_rate) for layer in layers)
     if times < FAR:
         return None
     other = config.change_class.gentle_start
