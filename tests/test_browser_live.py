@@ -99,6 +99,7 @@ def test_a_reloaded_page_and_a_second_tab_end_with_every_point(tmp_path):
         assert whole[::2] == [STEPS, STEPS]
         for view in (page, tab):
             view.wait_for_function(f"whole => String(({DRAWN})()) === String(whole)", arg=whole)
+        for view in (page, tab):
             expect(view.locator(".qtha-plot [aria-live=polite]")).to_contain_text("falls from")
         assert lab.complaints == []
 

@@ -4,6 +4,7 @@
 const FIRST_WAIT = 2_000; // until a question without an answer is asked again; doubled each time
 const LONGEST_WAIT = 60_000;
 const QUIET = 10_000; // after so long without a word of a live chart the page asks whether it lacks any
+const NARROW = 520; // pixels; below, panels side by side cannot be read
 const STYLE = `
 .qtha-chart .main-svg text, .qtha-chart .legendtext { fill: var(--jp-ui-font-color1, #444) !important; }
 .qtha-chart .modebar-btn path { fill: var(--jp-ui-font-color2, #666) !important; }
@@ -240,9 +241,10 @@ class View {
     const { data } = this.figure;
     const first = !this.plot.on;
     if (first) this.plot.replaceChildren();
-    this.plot.style.height = `${this.figure.layout.height ?? 360}px`;
+    const layout = this.layout(width);
+    this.plot.style.height = `${layout.height}px`;
     const traces = data.map((trace, i) => ({ ...trace, ...this.points(trace, this.curves.all[i], width) }));
-    await this.plotly.react(this.plot, traces, this.layout(width), { displaylogo: false });
+    await this.plotly.react(this.plot, traces, layout, { displaylogo: false });
     if (first) this.plot.on("plotly_relayout", () => this.remember());
   }
 
@@ -253,7 +255,8 @@ class View {
   }
 
   layout(width) {
-    const { layout } = this.figure;
+    const { layout: wide, narrow } = this.figure;
+    const layout = width < NARROW ? { ...wide, ...narrow } : wide;
     const zoomed = Object.entries(this.zoom).map(([name, range]) => [name, { ...layout[name], range: [...range] }]);
     return { height: 360, ...layout, width, ...Object.fromEntries(zoomed) };
   }

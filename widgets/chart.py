@@ -72,6 +72,7 @@ class Chart(anywidget.AnyWidget):
     Args:
         figure: What to draw, with the points that it has already.
         alt: The finding in words: the caption, and what a screen reader says.
+        narrow: Changes of the layout for where the page has little room.
     """
 
     _esm = Path(__file__).with_suffix(".js")
@@ -79,14 +80,14 @@ class Chart(anywidget.AnyWidget):
     alt = traitlets.Unicode().tag(sync=True)
     still = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, figure: go.Figure, alt: str = ""):
+    def __init__(self, figure: go.Figure, alt: str = "", narrow: dict[str, Any] | None = None):
         self.lock, self.version, self.live = threading.RLock(), 0, False
         self.curves: list[Points] = []
         super().__init__()
         self.on_msg(self._answer)
-        self.show(figure, alt)
+        self.show(figure, alt, narrow)
 
-    def show(self, figure: go.Figure, alt: str = "") -> None:
+    def show(self, figure: go.Figure, alt: str = "", narrow: dict[str, Any] | None = None) -> None:
         """Draw another figure in the same place."""
         plain = json.loads(figure.to_json())
         data = [{k: v for k, v in trace.items() if k not in ("x", "y")} for trace in plain["data"]]
@@ -95,7 +96,9 @@ class Chart(anywidget.AnyWidget):
             self.curves = [Points(trace.x, trace.y) for trace in figure.data]
             layout["uirevision"] = self.version + 1  # zoom is kept until there is another figure
             self.alt, self.still = alt, ""
-            self._renew({"id": self.model_id, "data": data, "layout": layout})
+            self._renew(
+                {"id": self.model_id, "data": data, "layout": layout, "narrow": narrow or {}}
+            )
 
     def extend(self, news: Mapping[int, Sequence[tuple[float, float]]]) -> None:
         """Add points to curves, by their number in the figure; earlier x take back what came after."""

@@ -40,7 +40,7 @@ class LivePlot:
             [curves.curve(_series(run, kind)) for run, kind in product(self.runs, KINDS)]
         )
         curves.name_once(figure.data)
-        self.chart.show(figure, curves.describe(()))
+        self.chart.show(figure, curves.describe(()), curves.stacked())
 
     def series(self) -> list[curves.Series]:
         """The curves so far, as the figure functions take them."""

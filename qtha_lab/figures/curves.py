@@ -52,6 +52,11 @@ def empty_curves(theme: str = "light") -> go.Figure:
     return go.Figure(layout={"template": themes.template(theme), "height": 360, **_axes()})
 
 
+def stacked() -> dict:
+    """What to change in the layout of the two panels so that one stands above the other."""
+    return {**_axes(stacked=True), "height": 560}
+
+
 def _axes(stacked: bool = False) -> dict:
     layout = {}
     for panel, (x, y, title) in enumerate(PANELS.values()):
