@@ -23,12 +23,13 @@ from widgets import CircuitExplorer, MpoExplorer, SpectrumExplorer, UpdateExplor
 spectrum = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}
 display(CircuitExplorer(n_qubits=2), MpoExplorer({"swap": torch.eye(4)[[0, 2, 1, 3]]}))
 display(SpectrumExplorer({"lora": [spectrum, spectrum | {"step": 6}]}), UpdateExplorer(runs.list_runs()))"""
-# Whether anything in the panel reaches past its right edge, but for what scrolls by itself on purpose.
+# Controls and words that reach past the panel's right edge; the plot's own buttons are the plot's.
 TOO_WIDE = """() => {
     const panel = document.querySelector('.qtha-workbench');
     const edge = panel.getBoundingClientRect().right + 1;
     return [...panel.querySelectorAll('input, select, button, .qtha-said, .qtha-name')]
-        .filter(e => e.offsetParent && e.getBoundingClientRect().right > edge).map(e => e.outerHTML);
+        .filter(e => e.offsetParent && !e.closest('.js-plotly-plot'))
+        .filter(e => e.getBoundingClientRect().right > edge).map(e => e.outerHTML);
 }"""
 # The middle heights of a run's name and of its two buttons, read at one moment.
 MIDDLES = """row => [...row.querySelectorAll('.qtha-name, button')].map(e => {
