@@ -25,7 +25,8 @@ class Fold(ipw.VBox):
     def __init__(self, title: str, *parts: ipw.Widget, beside=(), unfolded=False, more=False):
         self.button = ipw.ToggleButton(unfolded, description=title)
         self.body = look.column(*parts, css="qtha-folded")
-        head = ipw.HBox([self.button, *beside]).add_class("qtha-fold-head")
+        tools = [ipw.HBox(beside)] if beside else []
+        head = ipw.HBox([self.button, *tools]).add_class("qtha-fold-head")
         super().__init__([head, self.body])
         self.add_class("qtha-fold")
         if more:
