@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -195,7 +196,7 @@ WHOLE = [
 
 def read_by_everybody(path):
     """All that is read from a log, one after the other."""
-    from widgets.live import Track
+    from widgets.live import LivePlot
 
     events = read_events(path)[0]
     kept = history(events)
@@ -204,7 +205,10 @@ def read_by_everybody(path):
     wall_seconds(events)
     reading.spectra(kept)
     from_events("lora", 0, kept)
-    Track("lora", 0).add(events)
+    run = SimpleNamespace(
+        id="it", experiment=Experiment(method="lora"), events=lambda at: (kept, 0)
+    )
+    LivePlot([run]).catch_up()
     return events
 
 

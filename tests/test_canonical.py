@@ -17,7 +17,7 @@ FEW = settings(max_examples=20, deadline=None, derandomize=True, database=None)
 def values(declared: Setting) -> st.SearchStrategy:
     """Values that a setting may have, as far as its own declaration says."""
     if declared.choices:
-        return st.sampled_from(declared.choices)
+        return st.sampled_from(list(declared.choices))
     if declared.type is bool:
         return st.booleans()
     if declared.type is int:

@@ -25,9 +25,9 @@ def test_a_run_recorded_before_the_start_changed_started_as_published(tmp_path):
     assert runs.list_runs(tmp_path)[0].experiment.method.options["init"] == "paper"
 
 
-def test_a_run_recorded_with_a_start_keeps_it(tmp_path):
+def test_a_start_that_has_another_name_today_is_called_by_it(tmp_path):
     run = recorded(tmp_path, OF_0_2_0 + "    init: balanced\n")
-    assert run.experiment.method.label == "qtha(r=4,init=balanced)"
+    assert run.experiment.method.label == "qtha(r=4,init=isometric)"
 
 
 def test_a_run_recorded_today_counts_on_todays_defaults(tmp_path):
@@ -50,7 +50,7 @@ def test_an_older_edition_is_put_in_todays_words():
     assert [m.label for m in compared.methods] == [
         "lora",
         "qtha(r=4,init=paper)",
-        "qtha(init=balanced)",
+        "qtha(init=isometric)",
     ]
     assert [m.label for m in Comparison(edition=1).methods] == ["lora", "qtha(init=paper)"]
 

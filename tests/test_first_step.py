@@ -45,7 +45,7 @@ def test_the_other_starts_go_by_their_sizes():
     layer = Layer(384, 384)
     assert reach(QthaConfig(init="paper").change(layer)) > 100 * LORA
     narrow, wide = (
-        reach(QthaConfig(init="balanced", use_circuit=False, **sizes).change(Layer(3584, 3584)))
+        reach(QthaConfig(init="isometric", use_circuit=False, **sizes).change(Layer(3584, 3584)))
         for sizes in ({"r": 2, "waist": 16, "bond_dim": 2}, {"r": 16})
     )
     assert wide > 10 * narrow
@@ -77,7 +77,7 @@ def warning_of(label_options, rate=None, method="qtha"):
 def test_the_published_start_is_warned_of_with_what_helps():
     sentence = warning_of({"init": "paper"})
     assert "times as far as LoRA's does at 0.003" in sentence
-    assert "or init=matched starts as gently" in sentence
+    assert "or init=balanced starts as gently" in sentence
     assert warning_of({}) is None
     assert warning_of({"init": "paper"}, rate=1e-5) is None
 

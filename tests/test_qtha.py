@@ -206,7 +206,7 @@ def test_the_published_start_has_a_zero_last_core_and_random_angles():
 
 
 def test_the_balanced_start_has_zero_b_and_networks_of_singular_values_near_one():
-    change, t = drawn(QthaConfig(waist=64, bond_dim=4, init="balanced", init_scale=0.5), 576, 192)
+    change, t = drawn(QthaConfig(waist=64, bond_dim=4, init="isometric", init_scale=0.5), 576, 192)
     assert not t["B"].any()
     for side, shape in (("in", change.down), ("out", change.up)):
         values = torch.linalg.svdvals(mpo.dense([t[f"mpo_{side}_{k}"] for k in range(4)], shape))
@@ -215,7 +215,7 @@ def test_the_balanced_start_has_zero_b_and_networks_of_singular_values_near_one(
 
 def test_the_start_is_matched_unless_another_is_named():
     change, t = drawn(QthaConfig(r=4, waist=64, bond_dim=4), 576, 192)
-    assert change.config.init == "matched"
+    assert change.config.init == "balanced"
     assert not t["B"].any()
     m_a, m_b = (
         mpo.dense([t[f"mpo_{side}_{k}"] for k in range(4)], shape)
@@ -229,7 +229,7 @@ def test_the_start_is_matched_unless_another_is_named():
         assert t[name].abs().max() <= math.sqrt(3) / 4  # uniform, standard deviation 1 / r
 
 
-@pytest.mark.parametrize("init", ["matched", "paper", "balanced"])
+@pytest.mark.parametrize("init", ["balanced", "paper", "isometric"])
 def test_away_from_zero_every_tensor_is_drawn(init):
     _, t = drawn(QthaConfig(r=2, waist=8, bond_dim=2, init=init, init_weights=False))
     assert all(tensor.abs().min() > 0 for tensor in t.values())
@@ -294,7 +294,7 @@ def test_every_ansatz_can_be_inside(ansatz):
         ),
         ({"ansatz": "qhta"}, "ansatz must be one of .*: did you mean 'qtha'"),
         ({"engine": "gpu9"}, "unknown engine 'gpu9'"),
-        ({"init": "zero"}, "init must be one of matched, balanced, paper, not 'zero'"),
+        ({"init": "zero"}, "init must be one of balanced, isometric, paper, not 'zero'"),
         ({"alpha": 0}, "alpha must be above 0, not 0"),
         ({"dropout": 1.5}, r"dropout must be at most 0\.95, not 1\.5"),
         ({"fusion": "hadamard", "use_linear": False}, "'hadamard' multiplies two branches"),

@@ -120,7 +120,7 @@ plain = st.none() | st.booleans() | numbers | words
 def values_of(setting):
     """Values such as a setting may have, within its limits or not."""
     if setting.choices:
-        return st.sampled_from(setting.choices)
+        return st.sampled_from(list(setting.choices))
     by_type = {int: st.integers(), float: numbers, bool: st.booleans(), str: words}
     return by_type.get(setting.type, plain | st.lists(plain, max_size=3))
 
@@ -129,8 +129,9 @@ def values_of(setting):
 def choices(draw):
     name = draw(st.sampled_from(sorted(method_names())))
     declared = get_method(name).settings()
-    known = st.sampled_from(sorted(declared)) if declared else st.nothing()
-    chosen = draw(st.lists(known, unique=True, max_size=5))
+    chosen = []
+    if declared:
+        chosen = draw(st.lists(st.sampled_from(sorted(declared)), unique=True, max_size=5))
     options = {key: draw(values_of(declared[key])) for key in chosen}
     rate = draw(st.none() | st.floats(0, exclude_min=True, allow_infinity=False))
     targets = draw(st.none() | st.lists(words, min_size=1, max_size=3))

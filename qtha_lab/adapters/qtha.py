@@ -93,7 +93,7 @@ class QthaConfig(AdapterConfig):
         "first", "Which blocks these are.", choices=("first", "last")
     )  # fmt: skip
     init: str = setting(
-        "matched", "Start: a first step as far as LoRA's; operators of singular values near 1; as published.",
+        "balanced", "Start: a first step as far as LoRA's; operators of singular values near 1; as published.",
         choices=STARTS, common=True,
     )  # fmt: skip
     init_scale: float = setting(
@@ -172,7 +172,14 @@ class QthaConfig(AdapterConfig):
         "ABC": {"r": 3, "waist": 12, "bond_dim": 2, "n_sites": 3, "n_layers": 2},
         "ABC-product": {"r": 2, "waist": 8, "bond_dim": 3, "n_sites": 2, "fusion": "hadamard"},
         "ABC-paper": {"r": 2, "waist": 8, "bond_dim": 2, "init": "paper"},
-        "ABC-balanced": {"r": 2, "waist": 8, "bond_dim": 2, "init": "balanced", "input_scale": 2.0},
+        "ABC-isometric": {
+            "r": 2,
+            "waist": 8,
+            "bond_dim": 2,
+            "init": "isometric",
+            "input_scale": 2.0,
+        },
+        "ABC-paper": {"r": 2, "waist": 8, "bond_dim": 2, "n_layers": 1, "init": "paper"},
         "ABC-pairs": {"r": 3, "waist": 12, "bond_dim": 2, "n_layers": 1, "readout": "z+zz"},
         "ABC-probs": {"r": 2, "waist": 8, "bond_dim": 2, "n_layers": 1, "readout": "probs"},
         "ABC-mixed": {"r": 2, "waist": 8, "bond_dim": 2, "n_layers": 1, "classical_layers": 1},
@@ -191,7 +198,7 @@ class QthaConfig(AdapterConfig):
 class Qtha(Change):
     """Tensors and formula of QTHA at one layer."""
 
-    gentle_start = "init=matched"
+    gentle_start = "init=balanced"
 
     def __init__(self, config: QthaConfig, layer: Layer):
         super().__init__(config, layer)

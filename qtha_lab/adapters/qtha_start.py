@@ -1,11 +1,11 @@
-"""How QTHA's tensors start: `matched` (ours, the default), `balanced` (ours) or `paper` (the authors').
+"""How QTHA's tensors start: `balanced` (ours, the default), `isometric` (ours) or `paper` (the authors').
 
 None changes the model; they differ in how far the first step goes (`first_step`). Under Adam every
 number that has a gradient moves by the learning rate η, here those of B alone, so the output moves by
 
     η · s · rms(M_B v) · |z|     v random signs; LoRA's by η · s · |A x|, s = 2 and √(8/3) for r = 8
 
-`matched` makes the first factor times the second 1, whatever r, waist and bond dimension are, so that a
+`balanced` makes the first factor times the second 1, whatever r, waist and bond dimension are, so that a
 rate of 5e-3 takes the output as far as LoRA's goes at 3e-3 (5 · 2 · 1 ≈ 3 · 2 · √(8/3)):
 
     rms(M_B v) = 1                   M_B keeps mean squares: its Frobenius norm is √out_features
@@ -14,6 +14,7 @@ rate of 5e-3 takes the output as far as LoRA's goes at 3e-3 (5 · 2 · 1 ≈ 3 �
                                      inputs, change h as LoRA's A does, over in_features of them
 
 rms(h) = 1 also keeps the circuit's angles within ± π/2 as a rule. Derivation and choice are ours.
+`isometric` is what 0.2.0 called balanced: operators of singular values near 1, whatever that does to the step.
 """
 
 import math
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from qtha_lab import mpo
 
-STARTS = ("matched", "balanced", "paper")
+STARTS = ("balanced", "isometric", "paper")
 
 
 def start_maps(
@@ -36,13 +37,13 @@ def start_maps(
         start: One of `STARTS`.
         tensors: Of one layer.
         widening: What M_A multiplies a root mean square by; 1 without it.
-        z_rms: Root mean square of z that a matched start is to have.
+        z_rms: Root mean square of z that a balanced start is to have.
         multiplied: Whether the branches are multiplied and not added.
     """
     alone = "W_c" not in tensors or multiplied  # W_q's part is then all of z, or a factor of it
     rms = {"A": 1 / widening, "B": 1.0, "W_c": z_rms, "W_q": 1.0 if alone else z_rms}
     for name in filter(tensors.__contains__, rms):
-        if start == "matched":
+        if start == "balanced":
             uniform_(tensors[name], rms[name] / math.sqrt(tensors[name].shape[1]))
         else:
             torch.nn.init.kaiming_uniform_(tensors[name], a=0)
@@ -55,13 +56,13 @@ def start_operator(start: str, cores: list[Tensor], shape: mpo.MpoShape, rms: fl
         start: One of `STARTS`.
         cores: What to fill.
         shape: Their shape.
-        rms: Root mean square of the operator's outputs for unit-variance inputs, if it is matched.
+        rms: Root mean square of the operator's outputs for unit-variance inputs, if it is balanced.
     """
     if start == "paper":
         mpo.kaiming_(cores)
         return
     mpo.balanced_(cores, shape)
-    if start == "matched":
+    if start == "balanced":
         wanted = rms * math.sqrt(shape.out_features)
         factor = (wanted / mpo.norm(cores, shape)) ** (1 / shape.n_sites)
         for core in cores:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 FIRST = 1
 EDITION = 2
-# By the edition that changed them: options of a method as they were before, where nothing is said.
-_BEFORE = {2: {"qtha": {"init": "paper"}}}
+# By the edition that changed them: what an option of a method means today, by what was said then; None is nothing.
+_BEFORE = {2: {"qtha": {"init": {None: "paper", "balanced": "isometric"}}}}
 
 
 def record(described: Experiment | Comparison) -> str:
@@ -50,9 +50,10 @@ def as_meant(choice: MethodChoice, edition: int) -> MethodChoice:
         >>> as_meant(MethodChoice.parse("qtha(r=4)"), edition=2).label
         'qtha(r=4)'
     """
-    unsaid: dict = {}
-    for changed, before in _BEFORE.items():
+    options = dict(choice.options)
+    for changed, before in sorted(_BEFORE.items()):
         if edition < changed:
-            unsaid = before.get(choice.name, {}) | unsaid
-    new = {name: value for name, value in unsaid.items() if name not in choice.options}
-    return choice.replace(options=choice.options | new) if new else choice
+            for name, today in before.get(choice.name, {}).items():
+                if (said := options.get(name)) in today:
+                    options[name] = today[said]
+    return choice.replace(options=options)
