@@ -205,10 +205,10 @@ def read_by_everybody(path):
     wall_seconds(events)
     reading.spectra(kept)
     from_events("lora", 0, kept)
-    run = SimpleNamespace(
+    shown = SimpleNamespace(
         id="it", experiment=Experiment(method="lora"), events=lambda at: (kept, 0)
     )
-    LivePlot([run]).catch_up()
+    LivePlot([shown]).catch_up()
     return events
 
 

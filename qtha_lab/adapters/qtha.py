@@ -179,7 +179,6 @@ class QthaConfig(AdapterConfig):
             "init": "isometric",
             "input_scale": 2.0,
         },
-        "ABC-paper": {"r": 2, "waist": 8, "bond_dim": 2, "n_layers": 1, "init": "paper"},
         "ABC-pairs": {"r": 3, "waist": 12, "bond_dim": 2, "n_layers": 1, "readout": "z+zz"},
         "ABC-probs": {"r": 2, "waist": 8, "bond_dim": 2, "n_layers": 1, "readout": "probs"},
         "ABC-mixed": {"r": 2, "waist": 8, "bond_dim": 2, "n_layers": 1, "classical_layers": 1},
