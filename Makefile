@@ -1,6 +1,7 @@
 # make lab    set up and open the workbench      make lab PORT=8890 OPEN=0 on a server
 # make test   set up and run every test
 # make peft-matrix   PEFT's own tests over our methods (some minutes)      make peft-matrix K='delete or merge'
+# make claims   every sentence of what is to be seen in the lessons, on the real model too (half an hour)
 # make docs   the documentation, into out/docs
 # make figures   the figures of the recorded runs, into out/figures      make figures RUNS=out/mine
 # make peers  environments of other simulators, for the benchmark
@@ -15,7 +16,7 @@ STAMP  := $(VENV)/.installed
 BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
 ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test docs peft-matrix figures install lint format constraints peers bench clean
+.PHONY: lab test claims docs peft-matrix figures install lint format constraints peers bench clean
 
 install: $(STAMP)
 
@@ -34,6 +35,10 @@ test: install
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+claims: install
+	$(BIN)/qtha-lab fetch smollm2-135m
+	QTHA_LAB_CLAIMS=smollm2-135m $(BIN)/python -m pytest tests/test_notebooks.py -k holds_on_each_model
 
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
