@@ -43,20 +43,34 @@ def _mathml(formula: re.Match) -> str:
     return convert(text, display="block" if formula["display"] else "inline")
 
 
-def _executed(notebook: Path) -> Path:
-    """The notebook with outputs, run in its small profile."""
-    import nbformat
-    from nbclient import NotebookClient
-
+def cached(notebook: Path) -> Path:
+    """Where the executed copy of a notebook lies, by all that its outputs depend on."""
     sources = [
         notebook,
         *sorted((ROOT / "qtha_lab").rglob("*.py")),
-        *(ROOT / "widgets").glob("*.*"),
+        *sorted((ROOT / "widgets").glob("*.*")),
     ]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    file = CACHE / f"{notebook.stem}-{digest}.ipynb"
-    if not file.is_file():
-        CACHE.mkdir(parents=True, exist_ok=True)
+    return CACHE / f"{notebook.stem}-{digest}.ipynb"
+
+
+def keep(notebook: Path, content) -> None:
+    """Keep an executed copy, in the place of older ones, without the state of its widgets."""
+    import nbformat
+
+    CACHE.mkdir(parents=True, exist_ok=True)
+    for old in CACHE.glob(f"{notebook.stem}-*.ipynb"):
+        old.unlink()
+    content.metadata.pop("widgets", None)
+    nbformat.write(content, cached(notebook))
+
+
+def _executed(notebook: Path) -> Path:
+    """The notebook with outputs, run in its small profile where no copy is kept."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    if not cached(notebook).is_file():
         content = nbformat.read(notebook, as_version=4)
         client = NotebookClient(
             content, timeout=600, kernel_name="python3", store_widget_state=False,
@@ -64,10 +78,8 @@ def _executed(notebook: Path) -> Path:
         )  # fmt: skip
         runs = str(CACHE / "runs")
         client.execute(env=os.environ | {"QTHA_LAB_PROFILE": "ci", "QTHA_LAB_RUNS": runs})
-        for old in CACHE.glob(f"{notebook.stem}-*.ipynb"):
-            old.unlink()
-        nbformat.write(content, file)
-    return file
+        keep(notebook, content)
+    return cached(notebook)
 
 
 def _table(head: tuple[str, ...], rows) -> str:

@@ -4,7 +4,10 @@ import ast
 import itertools
 import os
 import re
+import runpy
 import statistics
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -14,6 +17,7 @@ from nbclient import NotebookClient
 from qtha_lab.exercises import exercises, get
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
+keep_for_the_site = runpy.run_path(str(FOLDER.parent / "docs" / "hooks.py"))["keep"]
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LESSONS = [path for path in NOTEBOOKS if re.match(r"0[1-9]_", path.stem)]
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -124,8 +128,10 @@ def solved(notebook):
 @each_notebook
 @pytest.mark.slow
 def test_runs_top_to_bottom_as_found(path, tmp_path):
-    for verdict in verdicts(execute(read(path), tmp_path)):
+    notebook = read(path)
+    for verdict in verdicts(execute(notebook, tmp_path)):
         assert verdict.startswith("○"), verdict
+    keep_for_the_site(path, notebook)  # the documentation shows this copy
 
 
 @each_lesson
@@ -153,3 +159,16 @@ def test_every_sentence_of_what_to_see_holds_on_each_model(path, model, tmp_path
     shown = claims(execute(notebook, tmp_path, profile="full"))
     assert len(shown) >= 5
     assert [line for line in shown if line.startswith("✗")] == []
+
+
+@pytest.mark.slow
+def test_the_documentation_is_built_without_a_warning(tmp_path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(
+        command, cwd=FOLDER.parent, env=environment, capture_output=True, text=True
+    )
+    assert (built.returncode, built.stdout, built.stderr) == (0, "", "")
+    assert "ΔW" in (tmp_path / "reference" / "methods.html").read_text()
+    lesson = (tmp_path / "lessons" / "01_lora_and_rank.html").read_text()
+    assert "<math" in lesson
