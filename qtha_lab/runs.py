@@ -21,6 +21,7 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import RunDir, checkpoints, ending, read_mapping, slots
 from qtha_lab.rundir.events import EventLog, history, read_events, read_tail
 from qtha_lab.rundir.files import check_room
+from qtha_lab.rundir.plugins import record_plugins
 from qtha_lab.rundir.status import RESUMABLE, SUMMARISED, Status, last_status, last_step
 from qtha_lab.settings import nearest
 
@@ -212,6 +213,7 @@ def launch(
     if check:
         experiment.check(folder)
     files = RunDir.create(experiment, folder)
+    record_plugins(files)
     _start(files)
     return Run(files.path)
 
@@ -253,7 +255,15 @@ def with_whole_paths(experiment: Experiment) -> Experiment:
         looks_like_path = len(said.parts) > 1 or said.suffix in (".jsonl", ".json")
         if looks_like_path and said.exists():
             changes[name] = str(said.resolve())
+    plugins = [_whole_path(name) for name in experiment.plugins]
+    if plugins != experiment.plugins:
+        changes["plugins"] = plugins
     return experiment.replace(**changes) if changes else experiment
+
+
+def _whole_path(plugin: str) -> str:
+    file = Path(plugin).expanduser()
+    return str(file.resolve()) if file.suffix == ".py" and file.exists() else plugin
 
 
 def _start(files: RunDir, *, anew: bool = False) -> None:

@@ -1,5 +1,6 @@
 """The door for plugins: a file or a module brings a method or an ansatz, and is refused in a sentence when it cannot."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,12 @@ import torch
 from peft import PeftModel, get_peft_model
 from small_models import make
 
-from qtha_lab import adapters, ansatze, contract, plugins
+from qtha_lab import adapters, ansatze, compare, contract, plugins, runs
 from qtha_lab.adapters.peft_bridge import OUR_METHODS
 from qtha_lab.errors import Refusal
+from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.registry import Registry
+from qtha_lab.rundir.plugins import bring_plugins
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SOURCE = (EXAMPLES / "diagonal.py").read_text()
@@ -170,3 +173,39 @@ def test_the_command_says_what_holds_and_fails_where_something_does_not(plugin):
     bad = subprocess.run([*command, plugin(source)], capture_output=True, text=True)
     assert bad.returncode == 1
     assert "n_params says 7" in " ".join(bad.stdout.split())
+
+
+# in a run
+
+
+def test_a_method_of_a_plugin_is_launched_compared_and_resumed_only_as_it_was(plugin, tmp_path):
+    file = plugin(named("slim_run"))
+    training = {"steps": 3, "batch_size": 2, "train_rows": 8, "eval_rows": 2, "generate_rows": 0}
+    compared = Comparison(methods="lora(r=2),slim_run(r=3)", plugins=[file], training=training)
+    summary = compare.run(compared, tmp_path / "out")
+    entries = {entry["label"]: entry for entry in summary["runs"]}
+    assert {label: entry["state"] for label, entry in entries.items()} == {
+        "lora(r=2)": "finished",
+        "slim_run(r=3)": "finished",
+    }
+    # tiny: 6 layers, q 192 -> 192 and v 192 -> 64; r (in + out + 1) each
+    assert entries["slim_run(r=3)"]["trainable_parameters"] == 6 * 3 * (192 + 192 + 192 + 64 + 2)
+
+    (run,) = [one for one in runs.list_runs(tmp_path / "out" / "runs") if "slim" in one.id]
+    assert json.loads(run.files.plugins.read_text()) == plugins.fingerprints([file])
+    plugin(named("slim_run").replace("setting(8,", "setting(5,"))
+    with pytest.raises(Refusal, match="was changed since this run was launched"):
+        bring_plugins(run.files)
+
+
+def test_a_plugin_that_is_not_there_is_refused_before_anything_starts(tmp_path):
+    for described in (Experiment(plugins=["gone.py"]), Comparison(plugins=["gone.py"])):
+        with pytest.raises(Refusal, match=r"there is no plugin file gone\.py"):
+            described.check(tmp_path)
+
+
+def test_plugins_come_back_from_yaml_python_and_the_command():
+    described = Experiment(method="lora(r=2)", plugins=["mine.py", "my.module"])
+    assert Experiment.from_yaml(described.to_yaml()) == described
+    assert "plugins=" in described.to_python()
+    assert "--plugins mine.py,my.module" in described.to_command()

@@ -27,7 +27,8 @@ def option(declared: Setting, panel: str) -> Any:
         names = f"{flag}/--no-{flag.removeprefix('--')}"
         return Annotated[bool | None, typer.Option(names, help=help, rich_help_panel=panel)]
     metavar = METAVAR.get(declared.type, "NAME(OPTION=VALUE,…)")
-    shown = typer.Option(flag, help=help, metavar=metavar, rich_help_panel=panel)
+    names = [flag, flag.removesuffix("s")] if declared.type is list else [flag]
+    shown = typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
     return Annotated[str | None, shown]
 
 
@@ -82,6 +83,8 @@ def _read(declared: Setting, value: Any) -> Any:
     """The text of a flag as the declaring model takes it; `null` empties an optional setting."""
     if declared.type is dict:
         return calls.parse_options(value)
+    if declared.name == "plugins":
+        return calls.split_list(value)
     if declared.name == "seeds":
         return [calls.read_value(seed) for seed in calls.split_list(value)]
     if declared.type in (int, float) and value not in ("null", "all"):

@@ -163,6 +163,10 @@ class _Described(Declared):
     task_options: dict[str, Option] = Field(
         default_factory=dict, description="Settings of the task that differ from its defaults."
     )
+    plugins: list[str] = Field(
+        default_factory=list,
+        description="Python files or modules with methods, ansätze or tasks of your own; they run with your rights.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from qtha_lab import paths
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import limits, memory
+from qtha_lab.plugin_loading import load_plugins
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -88,6 +89,7 @@ def check_names(experiment: Experiment) -> None:
     from qtha_lab.models.quantized import check_quantization
     from qtha_lab.tasks import check_task
 
+    load_plugins(experiment.plugins)
     get_method(experiment.method.name).check(experiment.method.options)
     check_task(experiment.task, **experiment.task_options)
     check_model(experiment.model)

@@ -25,7 +25,7 @@ from qtha_lab.rundir.events import finite
 class RunDir:
     """One run's directory.
 
-    `experiment.yaml`, `environment.json`, `events.jsonl`, `worker.log`, `worker.lock`, `checkpoints/`,
+    `experiment.yaml`, `environment.json`, `plugins.json`, `events.jsonl`, `worker.log`, `worker.lock`, `checkpoints/`,
     `adapter/`, `summary.json`; a file `stop` asks the worker to stop.
     """
 
@@ -39,6 +39,7 @@ class RunDir:
     stop = property(lambda self: self.path / "stop")
     checkpoints = property(lambda self: self.path / "checkpoints")
     adapter = property(lambda self: self.path / "adapter")
+    plugins = property(lambda self: self.path / "plugins.json")
     summary = property(lambda self: self.path / "summary.json")
 
     @classmethod

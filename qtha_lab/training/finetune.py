@@ -18,6 +18,7 @@ from qtha_lab.experiment.refusals import HEADS, load_rows, peft_config
 from qtha_lab.rundir import RunDir, checkpoints, read_mapping, write_json
 from qtha_lab.rundir.events import EventLog, history, read_events
 from qtha_lab.rundir.files import check_room, sync, sync_tree
+from qtha_lab.rundir.plugins import bring_plugins
 from qtha_lab.sharing import write_card
 from qtha_lab.training import environment, evaluation, metrics
 from qtha_lab.training.evaluation import Interrupted
@@ -85,6 +86,7 @@ class _Job:
     # ---- load ----
 
     def load(self) -> None:
+        bring_plugins(self.run)
         self.tell("loading", f"task {self.experiment.task}")
         self.task = load_rows(self.experiment)
         self.poll()
