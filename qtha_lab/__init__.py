@@ -12,9 +12,10 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same 
     from qtha_lab import ansatze, compare, figures, preview
     from qtha_lab.adapters import QthaConfig, load_adapter
     from qtha_lab.circuits import Circuit
+    from qtha_lab.compare import launch
     from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
     from qtha_lab.models import load_model
-    from qtha_lab.runs import attach, launch, list_runs
+    from qtha_lab.runs import attach, list_runs
     from qtha_lab.sharing import export_lora
     from qtha_lab.simulators import expval, expval_z, probs
     from qtha_lab.tasks import load_task
@@ -35,7 +36,7 @@ _ROOMS = {
     "Comparison": "experiment",
     "MethodChoice": "experiment",
     "Training": "experiment",
-    "launch": "runs",
+    "launch": "compare",
     "attach": "runs",
     "list_runs": "runs",
     # whole rooms

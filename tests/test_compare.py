@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from qtha_lab import compare, runs
+from qtha_lab import compare, launch, runs
 from qtha_lab.compare import findings
 from qtha_lab.compare.table import aggregate, rows, tables
 from qtha_lab.experiment import Comparison
@@ -87,6 +87,26 @@ def test_a_second_process_in_one_folder_is_refused(tmp_path):
     assert fd is not None
     with pytest.raises(ValueError, match="another process runs a comparison in"):
         compare.run(Comparison(methods="lora", training=TRAINING), tmp_path)
+
+
+def test_a_comparison_launched_from_python_returns_at_once_and_is_a_set_of_runs(tmp_path):
+    comparison = Comparison(methods="lora(r=2),lora(r=3)", training=TRAINING | {"steps": 2})
+    started = launch(comparison, tmp_path)
+    assert [run.experiment.method.label for run in started.runs] == ["lora(r=2)", "lora(r=3)"]
+    started.wait()
+    assert repr(started) == "<2 runs: 2 finished>"
+    table = started.table()
+    assert list(table["method"]) == ["lora(r=2)", "lora(r=3)"]
+    assert {"eval loss", "parameters"} <= set(table.columns)
+    assert "loss_curves" in [figure.name for figure in started.figures()]
+    assert started.summary()["runs"][0]["state"] == "finished"
+    assert started.stop().resume().statuses()[0].state == "finished"  # nothing to stop or resume
+
+
+def test_a_comparison_that_cannot_run_launches_nothing(tmp_path):
+    with pytest.raises(ValueError, match="unknown method 'qhta'"):
+        launch(Comparison(methods="lora,qhta", training=TRAINING), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_cannot_run_is_refused_before_any_run_starts(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qtha_lab.cli import app, figures, machine  # noqa: F401  (a second command, as in the whole)
-from qtha_lab.compare import reading
+from qtha_lab.compare import figure_set, reading
 from qtha_lab.experiment import Experiment
 from qtha_lab.paths import data_dir
 from qtha_lab.rundir import RunDir, write_json, write_whole
@@ -160,7 +160,7 @@ def test_what_a_snapshot_of_a_model_gives_is_what_is_read(tmp_path):
 
 def test_runs_without_spectra_or_circuits_have_the_rest(tmp_path):
     record(tmp_path, "lora", 0, 4.1)
-    names = [figure.name for figure in figures.figure_set(reading.find_runs([tmp_path]))]
+    names = [figure.name for figure in figure_set.figure_set(reading.find_runs([tmp_path]))]
     assert names == ["loss_curves", "seeds_eval_loss", "results"]
 
 
@@ -220,4 +220,4 @@ def test_make_figures_draws_the_recorded_runs_the_same_twice(tmp_path):
 )
 def test_the_circuits_drawn_are_those_that_the_adapter_runs(method, n_circuits):
     experiment = Experiment(method=method)
-    assert len(figures.circuits_of(experiment)) == n_circuits
+    assert len(figure_set.circuits_of(experiment)) == n_circuits

@@ -1,6 +1,7 @@
 """Several methods with several seeds: run them, lay them out in a table, say what it shows."""
 
 from qtha_lab.compare.comparing import run, summarise
+from qtha_lab.compare.launching import RunSet, launch
 from qtha_lab.compare.table import aggregate, rows, tables
 
-__all__ = ["aggregate", "rows", "run", "summarise", "tables"]
+__all__ = ["RunSet", "aggregate", "launch", "rows", "run", "summarise", "tables"]

@@ -1,0 +1,138 @@
+"""The figures of a comparison: curves, Pareto plots, table, circuits, and spectra where they were recorded.
+
+Draws; writes no file.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from qtha_lab.circuits.rows import gate_rows
+from qtha_lab.compare import reading, table
+from qtha_lab.errors import Refusal
+from qtha_lab.figures.bond_history import bond_history
+from qtha_lab.figures.circuit import circuit_diagram
+from qtha_lab.figures.curves import from_events, loss_curves
+from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.pareto import pareto
+from qtha_lab.figures.rank_views import rank_by_layer
+from qtha_lab.figures.results import results_table
+from qtha_lab.figures.seeds import seed_spread
+from qtha_lab.figures.spectra import singular_values, spectrum_over_training
+from qtha_lab.runs import Run
+
+COSTS = ("trainable_parameters", "seconds_per_step", "peak_memory_mib")
+log = logging.getLogger(__name__)
+
+
+def figure_set(
+    found: list[Run], on_left_out: Callable[[str], None] = log.warning
+) -> Iterator[Figure]:
+    """The figures of some runs, those left out for which nothing was recorded.
+
+    Args:
+        found: The runs.
+        on_left_out: Called with the sentence that says why a figure is missing.
+    """
+    entries = reading.entries(found)
+    events = {run.path: run.history() for run in found}
+    labels = {
+        run.path: (entry["label"], entry["seed"]) for run, entry in zip(found, entries, strict=True)
+    }
+    yield loss_curves(one for path in events for one in from_events(*labels[path], events[path]))
+    whole = [entry for entry in entries if entry["state"] == "finished"]
+    ends: dict[str, list[float]] = {}
+    for entry in whole:
+        if entry.get("eval_loss") is not None:
+            ends.setdefault(entry["label"], []).append(entry["eval_loss"])
+    yield seed_spread(ends)
+    for cost in COSTS:
+        points = reading.points(entries, cost, "eval_loss")
+        if len(points) > 1:
+            yield pareto(points, cost=cost)
+    if rows := table.rows({"runs": entries}):
+        yield results_table(rows)
+    by_label = {entry["label"]: run for run, entry in zip(found, entries, strict=True)}
+    yield from circuits(by_label, on_left_out)
+    yield from update_spectra({path: reading.spectra(events[path]) for path in events}, labels)
+
+
+def circuits(by_label: dict[str, Run], on_left_out: Callable[[str], None]) -> Iterator[Figure]:
+    """The circuits that each method runs, one for every size; of a model that is not here, none."""
+    for label, run in by_label.items():
+        try:
+            different = circuits_of(run.experiment)
+        except Refusal as refused:
+            on_left_out(f"no circuit of {label}: {refused}")
+            continue
+        for circuit in different:
+            size = f", {circuit.n_qubits} qubits" if len(different) > 1 else ""
+            drawn = circuit_diagram(circuit.n_qubits, gate_rows(circuit))
+            yield _named(drawn, f"circuit_{label}{size}", f"Circuit of {label}{size}")
+
+
+def circuits_of(experiment: Any) -> list[Any]:
+    """The different circuits that an experiment runs, on its model's layers without their weights."""
+    from qtha_lab import adapters, models
+
+    chosen = experiment.method
+    method = adapters.get_method(chosen.name)
+    if not method.ours:
+        return []
+    targets = chosen.target_modules or models.default_target_modules(experiment.model)
+    config = method.make_config(None, targets, **chosen.options)
+    # adapters lie below the head, whichever it is
+    empty = models.empty_model(experiment.model, head="classification", n_labels=2)
+    return list(adapters.circuits_of(empty, config))
+
+
+def update_spectra(
+    by_run: dict[Path, dict], labels: dict[Path, tuple[str, int]]
+) -> Iterator[Figure]:
+    """Of each label's first recorded run: one layer over training; of all labels: that layer's end, and ranks."""
+    first: dict[str, dict] = {}
+    for path, recorded in by_run.items():
+        if recorded:
+            first.setdefault(labels[path][0], recorded)
+    if not first:
+        return
+    layer = _most_changed(first)
+    shown = {label: recorded[layer] for label, recorded in first.items() if layer in recorded}
+    for label, one in shown.items():
+        of = f"the update of {layer}, {label}"
+        drawn = spectrum_over_training(one.steps, one.values, of=of)
+        yield _named(drawn, f"spectrum_{label}", f"Singular values over training, {label}")
+        if one.bonds:
+            drawn = bond_history(one.steps, one.bonds, of=f"{layer}, {label}")
+            yield _named(drawn, f"bonds_{label}", f"Bonds over training, {label}")
+    yield singular_values(
+        {label: one.values[-1] for label, one in shown.items()}, of=f"the update of {layer}"
+    )
+    ranks = {
+        label: {
+            name: one.effective_rank
+            for name, one in recorded.items()
+            if one.effective_rank is not None
+        }
+        for label, recorded in first.items()
+    }
+    if any(ranks.values()):
+        yield rank_by_layer({label: told for label, told in ranks.items() if told})
+
+
+def _most_changed(first: dict[str, dict]) -> str:
+    """The layer with the largest singular value at the end, among those that most labels recorded."""
+    ends = [
+        (layer, one.values[-1][0]) for recorded in first.values() for layer, one in recorded.items()
+    ]
+    counts = {layer: sum(name == layer for name, _ in ends) for layer, _ in ends}
+    return max(ends, key=lambda end: (counts[end[0]], end[1]))[0]
+
+
+def _named(figure: Figure, name: str, title: str) -> Figure:
+    """The figure under a file name made of letters, digits and single underscores."""
+    slug = "".join(c if c.isalnum() or c in ".-" else "_" for c in name)
+    return replace(figure, name="_".join(filter(None, slug.split("_"))), title=title)

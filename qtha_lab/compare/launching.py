@@ -1,0 +1,104 @@
+"""Launch from Python: one run, or all runs of a comparison as a set that can be waited for, stopped and drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from qtha_lab import runs as runs_
+from qtha_lab.compare.comparing import summarise
+from qtha_lab.compare.table import rows
+from qtha_lab.experiment import Comparison, Experiment
+from qtha_lab.runs import RESUMABLE, Run, Status
+
+if TYPE_CHECKING:
+    import pandas
+
+    from qtha_lab.figures.figure import Figure
+
+
+class RunSet:
+    """The runs of a comparison; each is a process of its own and goes on if this object is forgotten.
+
+    Attributes:
+        comparison: What was launched.
+        runs: One for every method and seed, all methods of a seed together.
+    """
+
+    def __init__(self, comparison: Comparison, runs: list[Run]) -> None:
+        self.comparison, self.runs = comparison, runs
+
+    def statuses(self) -> list[Status]:
+        """Where each run is."""
+        return [run.status() for run in self.runs]
+
+    def wait(self) -> RunSet:
+        """Wait until every run has ended."""
+        for run in self.runs:
+            run.wait()
+        return self
+
+    def stop(self) -> RunSet:
+        """Ask all runs to stop after their step, saved, and wait until they have."""
+        for run in self.runs:
+            run.ask_to_stop()
+        for run in self.runs:
+            run.stop()
+        return self
+
+    def resume(self) -> RunSet:
+        """Go on with every run that was stopped, failed or died."""
+        for run in self.runs:
+            if run.status().state in RESUMABLE:
+                run.resume()
+        return self
+
+    def summary(self) -> dict[str, Any]:
+        """The runs that have ended, with notes on what they show, as `qtha-lab compare` writes it."""
+        return summarise(self.comparison, self.runs)
+
+    def table(self) -> pandas.DataFrame:
+        """A row for every method: means over the seeds, what was learnt with its least and most."""
+        import pandas
+
+        return pandas.DataFrame(rows(self.summary()))
+
+    def figures(self) -> list[Figure]:
+        """Curves, seeds, Pareto plots, table, circuits, and spectra where they were recorded."""
+        from qtha_lab.compare.figure_set import figure_set
+
+        return list(figure_set(self.runs))
+
+    def __repr__(self) -> str:
+        states = [status.state for status in self.statuses()]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        return f"<{len(self.runs)} runs: {counts}>"
+
+
+@overload
+def launch(
+    described: Experiment, runs_dir: Path | str | None = None, *, check: bool = True
+) -> Run: ...
+@overload
+def launch(
+    described: Comparison, runs_dir: Path | str | None = None, *, check: bool = True
+) -> RunSet: ...
+def launch(
+    described: Experiment | Comparison, runs_dir: Path | str | None = None, *, check: bool = True
+) -> Run | RunSet:
+    """Start a run, or every run of a comparison, and return at once; what waits for a slot is queued.
+
+    Args:
+        described: What to run.
+        runs_dir: The folder of run directories; None is the usual one.
+        check: Refuse first what cannot work; without it the worker would fail.
+
+    Raises:
+        Refusal: If it cannot run; then nothing is started.
+    """
+    if isinstance(described, Experiment):
+        return runs_.launch(described, runs_dir, check=check)
+    if check:
+        described.check(Path(runs_dir) if runs_dir else None)
+    started = [runs_.launch(e, runs_dir, check=False) for e in described.experiments()]
+    return RunSet(described, started)
