@@ -70,13 +70,13 @@ def test_leading_values_only_are_drawn_and_ranks_are_of_all():
     explorer = SpectrumExplorer({"full": events(40)})
     assert len(drawn(explorer)["full"]) == 16
     assert "step 10, 16 leading" in explorer.decay.figure.alt
-    assert "<td>full</td><td>40</td>" in explorer.ranks.value
+    assert '<th scope="row">full</th><td>40</td>' in explorer.ranks.value
     explorer.most.value = None
     assert len(drawn(explorer)["full"]) == 40
 
 
 def test_ranks_are_those_of_the_values(spectra):
-    assert "<td>lora(r=8)</td><td>8</td>" in spectra.ranks.value
+    assert '<th scope="row">lora(r=8)</th><td>8</td>' in spectra.ranks.value
     assert "<td>1.25</td>" in spectra.ranks.value  # stable rank of (1, 1/2): 1 + 1/4
 
 
@@ -190,7 +190,7 @@ def test_dragging_a_bond_moves_the_chain_the_point_and_the_numbers(bonds):
     label, parameters, error = bonds.errors.figure.table.rows[-1]
     assert (label, parameters) == ("chosen bonds", 576)
     assert 0 < error == bonds.point.relative_error < 1
-    assert "<td>576</td>" in bonds.numbers.value
+    assert '<th scope="row">576</th>' in bonds.numbers.value
 
 
 def test_other_cores_and_orders_bring_their_own_bonds(bonds):
