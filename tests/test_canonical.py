@@ -91,7 +91,7 @@ def test_equal_values_are_one_method_however_they_are_typed(one, other, label):
     ],
 )
 def test_a_comparison_refuses_one_method_written_in_two_ways(methods, sentence):
-    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+    with pytest.raises(ValueError, match=f"^methods: {re.escape(sentence)}$"):
         Comparison(methods=methods)
 
 
