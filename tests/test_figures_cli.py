@@ -214,7 +214,8 @@ def test_make_figures_draws_the_recorded_runs_the_same_twice(tmp_path):
         ("qtha(r=2,use_circuit=false)", 0),
         ("qpa", 1),
         ("qpa(generator=classical)", 0),
-        ("quantum_train(n_blocks=2)", 2),
+        ("quantum_train(n_blocks=2)", 1),  # two of five qubits each
+        ("quantum_train(n_blocks=3)", 2),
         ("lora(r=2)", 0),
     ],
 )

@@ -175,7 +175,7 @@ def _in_one_sentence(peft_config: PeftConfig):
 
 
 def circuits_of(model: nn.Module, peft_config: PeftConfig) -> Counter[Circuit]:
-    """Every circuit that a config runs on a model, and in how many layers; none for peft's own methods.
+    """Every circuit that a config runs on a model, and how often, a layer at a time; none for peft's methods.
 
     The only answer to this question: some circuits depend on the size of the layer that they are for.
 
