@@ -31,7 +31,7 @@ def sentence(wrong: BaseException, log: Path | None = None) -> str:
         'steps must be at least 1, not 0'
     """
     refusal = is_refusal(wrong)
-    place = "" if refusal and log is None else _recorded(wrong, log or paths.log_file())
+    place = "" if refusal and log is None else _recorded(wrong, log)
     if refusal:
         return _words(wrong)
     if _is_of_memory(wrong):
@@ -64,11 +64,13 @@ def _words(wrong: BaseException) -> str:
     return " ".join(str(wrong).split())
 
 
-def _recorded(wrong: BaseException, log: Path) -> str:
-    """Append the traceback to the log; the words that name it."""
+def _recorded(wrong: BaseException, log: Path | None) -> str:
+    """Append the traceback to the log; the words that name it. A run's folder that is gone is not made anew."""
     lines = traceback.format_exception(wrong)
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
+        if log is None:
+            log = paths.log_file()
+            log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} qtha-lab {__version__}\n")
             file.writelines([*lines, "\n"])

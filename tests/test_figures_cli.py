@@ -28,7 +28,8 @@ def record(folder, method, seed, loss, layers=None):
     run = RunDir(folder / f"2026-tiny-qa-{method}-s{seed}")
     run.path.mkdir(parents=True)
     write_whole(
-        run.experiment_file, f"model: tiny\ntask: qa\nseed: {seed}\nmethod: {METHODS[method]}\n"
+        run.experiment_file,
+        f"edition: 2\nmodel: tiny\ntask: qa\nseed: {seed}\nmethod: {METHODS[method]}\n",
     )
     events = [
         {"kind": "status", "state": "running", "step": 0, "message": ""},
