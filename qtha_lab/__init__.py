@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same 
     from qtha_lab.simulators import expval, expval_z, probs
     from qtha_lab.tasks import load_task
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _ROOMS = {
     "QthaConfig": "adapters",
