@@ -86,6 +86,11 @@ class Registry(Mapping[str, Member], Generic[Member]):
             raise unknown(self.kind, str(name), self)
         return self[name]
 
+    def forget(self, module: str) -> None:
+        """Take out what one module registered."""
+        for name in self.names_of(module):
+            del self._members[name], self._modules[name]
+
     def names_of(self, module: str) -> list[str]:
         """What one module registered."""
         return sorted(name for name, owner in self._modules.items() if owner == module)

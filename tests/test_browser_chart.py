@@ -89,7 +89,7 @@ def test_a_page_draws_all_points_whatever_was_lost_and_keeps_its_zoom(bare):
     chart.extend({0: line(0, 60)})
     chart.comm.sent.clear()  # lost: the page was still loading
     bare.until(f"() => String(({DRAWN})()) === '60'")
-    plot = page.get_by_role("img", name="Nothing yet.")
+    plot = page.get_by_role("figure", name="Nothing yet.")
     assert plot.count() == 1
 
     area = page.locator(".nsewdrag").bounding_box()

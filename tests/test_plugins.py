@@ -12,6 +12,7 @@ from small_models import make
 
 from qtha_lab import adapters, ansatze, compare, contract, plugins, runs
 from qtha_lab.adapters.peft_bridge import OUR_METHODS
+from qtha_lab.contract.checking import registries
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.registry import Registry
@@ -19,6 +20,16 @@ from qtha_lab.rundir.plugins import bring_plugins
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SOURCE = (EXAMPLES / "diagonal.py").read_text()
+
+
+@pytest.fixture(autouse=True)
+def _no_plugin_stays():
+    """Other tests of the process see our own members only."""
+    yield
+    for module in [name for name in sys.modules if name.startswith("qtha_lab_plugin_")]:
+        del sys.modules[module]
+        for registry in registries():
+            registry.forget(module)
 
 
 @pytest.fixture

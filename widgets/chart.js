@@ -149,7 +149,7 @@ class View {
     this.root = Object.assign(document.createElement("div"), { className: "qtha-chart" });
     const style = Object.assign(document.createElement("style"), { textContent: STYLE });
     this.plot = document.createElement("div");
-    this.plot.setAttribute("role", "img");
+    this.plot.setAttribute("role", "figure"); // its tools can be focused, which an image's parts cannot
     this.caption = document.createElement("p");
     this.caption.setAttribute("aria-live", "polite");
     this.root.append(style, this.plot, this.caption);

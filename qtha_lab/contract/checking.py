@@ -44,7 +44,7 @@ def check_plugin(name: str) -> list[Verdict]:
 
 def members_of(module: str) -> Iterator[tuple[str, Any]]:
     """What a module registered: the kind and the member of each."""
-    for registry in _registries():
+    for registry in registries():
         yield from ((registry.kind, registry[name]) for name in registry.names_of(module))
 
 
@@ -61,7 +61,8 @@ def check_member(kind: str, member: Any) -> Iterator[Verdict]:
             yield Verdict(kind, member.name, fact.sentence)
 
 
-def _registries() -> tuple[Registry, ...]:
+def registries() -> tuple[Registry, ...]:
+    """The families that a plugin may add to."""
     from qtha_lab.adapters.peft_bridge import OUR_METHODS
     from qtha_lab.ansatze import ANSATZE
     from qtha_lab.figures.registry import FIGURES

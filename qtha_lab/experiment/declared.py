@@ -88,7 +88,7 @@ def one_sentence(refused: ValidationError, declared: type[BaseModel]) -> Refusal
 def _place(location: tuple) -> str:
     """`("methods", 0, "name")` as `methods[0].name`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return text.removeprefix(".")
+    return " ".join(text.removeprefix(".").split())  # a key may hold a line break
 
 
 def _rule(error: dict) -> str:

@@ -18,7 +18,7 @@ def twin(circuit: Circuit) -> tuple[Circuit, int]:
         >>> from qtha_lab.ansatze import build
         >>> small, times = twin(build("qtha", n_qubits=20, n_layers=20))
         >>> small.n_qubits, times
-        (14, 64)
+        (13, 128)
     """
     widest = max((len(gate.wires) for gate in circuit.gates), default=1)
     turns = sum(kind in "YZ" for gate in circuit.gates for kind, _, _ in gate.parts())
