@@ -71,3 +71,9 @@ def test_a_finished_run_of_0_2_0_is_listed_as_what_it_was(tmp_path):
     (entry,) = reading.entries(runs.list_runs(tmp_path))
     assert (entry["label"], entry["state"]) == ("qtha(r=4,init=paper)", "finished")
     assert entry["learning_rate"] == 0.003
+
+
+def test_a_run_of_0_2_0_goes_on_at_the_rate_it_had(tmp_path):
+    assert recorded(tmp_path, OF_0_2_0).experiment.method.peak_learning_rate == 3e-3
+    assert Experiment(method="qtha(init=isometric)").method.peak_learning_rate == 3e-3
+    assert Experiment(method="qtha(r=4)").method.peak_learning_rate == 5e-3

@@ -147,6 +147,7 @@ class Method(ABC):
     ours: bool
     mergeable: bool
     default_learning_rate: float
+    other_learning_rates: Mapping[tuple[str, Any], float] = {}
     config_class: type
 
     @abstractmethod
@@ -164,6 +165,12 @@ class Method(ABC):
     @abstractmethod
     def owns(self, config: Any) -> bool:
         """Whether a PEFT config is one of this method."""
+
+    def learning_rate_of(self, options: Mapping[str, Any]) -> float:
+        """Where to start with these options when nothing is known."""
+        others = self.other_learning_rates.items()
+        suited = (rate for (name, value), rate in others if options.get(name) == value)
+        return next(suited, self.default_learning_rate)
 
     def is_mergeable(self, config: Any) -> bool:
         """Whether an adapter with this config can be merged into the weights."""

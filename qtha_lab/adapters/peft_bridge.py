@@ -406,6 +406,7 @@ class OurMethod(Method):
     default_learning_rate: float
     mergeable: bool
     examples: Mapping[str, Mapping[str, Any]]
+    other_learning_rates: Mapping[tuple[str, Any], float] = dataclasses.field(default_factory=dict)
     ours: bool = True
 
     def settings(self) -> dict[str, Setting]:
@@ -439,6 +440,7 @@ def method(
     default_learning_rate: float,
     mergeable: bool = True,
     examples: Mapping[str, Mapping[str, Any]] | None = None,
+    other_learning_rates: Mapping[tuple[str, Any], float] | None = None,
 ):
     """Register the mathematics below as a method: with us by name, with PEFT as a tuner.
 
@@ -450,6 +452,7 @@ def method(
         source: Paper or code it is from.
         default_learning_rate: Where to start when nothing is known.
         mergeable: Whether every config of it is linear in the layer's input.
+        other_learning_rates: The same where an option has a value, by (option, value).
         examples: Small configs, by name, that show each of its forms; the contract tests run them.
     """
 
@@ -465,6 +468,7 @@ def method(
             default_learning_rate,
             mergeable,
             examples or {"default": {}},
+            other_learning_rates or {},
         )
         OUR_METHODS.add(name, entry, change_class.__module__)
         _register_with_peft(name, config_class)

@@ -167,6 +167,7 @@ class QthaConfig(AdapterConfig):
     equation="Δy = s·M_B B (W_q ⟨Z⟩(h) + W_c h), h = A M_A x",
     source="arXiv:2503.12790 and its authors' code",
     default_learning_rate=5e-3,
+    other_learning_rates={("init", "paper"): 3e-3, ("init", "isometric"): 3e-3},  # as in 0.2.0
     mergeable=False,
     examples={
         "ABC": {"r": 3, "waist": 12, "bond_dim": 2, "n_sites": 3, "n_layers": 2},

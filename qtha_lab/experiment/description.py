@@ -66,7 +66,7 @@ class MethodChoice(Declared):
         """The learning rate chosen, or the method's own."""
         from qtha_lab.adapters import get_method
 
-        return self.learning_rate or get_method(self.name).default_learning_rate
+        return self.learning_rate or get_method(self.name).learning_rate_of(self.options)
 
     @classmethod
     def parse(cls, text: str) -> MethodChoice:

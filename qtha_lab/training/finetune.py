@@ -154,7 +154,8 @@ class _Job:
 
     @property
     def usual_rate(self) -> float:
-        return adapters.get_method(self.experiment.method.name).default_learning_rate
+        chosen = self.experiment.method
+        return adapters.get_method(chosen.name).learning_rate_of(chosen.options)
 
     @property
     def learning_rate(self) -> float:
