@@ -46,7 +46,7 @@ COMPARISONS = {
         for start in ("", "init=paper,")
         for engine in ("cpu", "torch", "lightning")
     ),
-    "methods": f"{TOY} --steps 50 --methods all",
+    "methods": "--model tiny --task qa --seeds 0 --steps 50 --methods all",
     "smollm2": "--model smollm2-135m --task qa --steps 30 --eval-every 30 --checkpoint-every 30 --seeds 0 --methods "
     + ",".join(
         f"{name},learning_rate={rate})"

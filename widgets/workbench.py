@@ -97,7 +97,8 @@ class Workbench(ipw.VBox):
         comparison = self.setup.comparison()
         self.say("Checking …")
         started = await asyncio.to_thread(launch_all, comparison)
-        self.say(f"Launched {len(started)} runs; they go on if this page is closed.")
+        runs = "1 run; it goes" if len(started) == 1 else f"{len(started)} runs; they go"
+        self.say(f"Launched {runs} on if this page is closed.")
         self.watch.show(started)
         await self._list_past()
 
