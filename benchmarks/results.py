@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from qtha_lab.bench.machine import machine
+from benchmarks.machine import machine
 from qtha_lab.compare import aggregate
 
 ROOT = Path(__file__).resolve().parent.parent

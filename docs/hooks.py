@@ -139,7 +139,7 @@ def _tasks() -> str:
 
 
 def _figures() -> str:
-    from qtha_lab.figures.registry import figure_functions
+    from qtha_lab.figures.machinery.registry import figure_functions
 
     rows = (
         (f"`{f.name}`", f"`{f.make.__module__}`", f.make.__doc__.strip().splitlines()[0])

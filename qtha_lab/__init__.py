@@ -6,13 +6,15 @@ Importing it is quick; torch, transformers, peft and pennylane load when a name 
 import importlib
 from typing import TYPE_CHECKING
 
+from qtha_lab.moved import find_moved
 from qtha_lab.quiet import keep_quiet
 
 if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same at run time
-    from qtha_lab import ansatze, compare, figures, preview
+    from qtha_lab import ansatze, compare, figures
     from qtha_lab.adapters import QthaConfig, load_adapter
     from qtha_lab.circuits import Circuit
     from qtha_lab.compare import launch
+    from qtha_lab.cost import preview
     from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
     from qtha_lab.models import load_model
     from qtha_lab.runs import attach, list_runs
@@ -71,6 +73,7 @@ __all__ = [
 ]
 
 keep_quiet()
+find_moved()
 
 
 def __getattr__(name: str):

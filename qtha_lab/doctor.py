@@ -103,7 +103,7 @@ def _kernels() -> Finding:
         engine_module("cpu")
     except Refusal as refused:
         return Finding("kernels", "note", f"{refused}, which is slower", "pip install -U numba")
-    from qtha_lab.simulators.compiled import cache_fault
+    from qtha_lab.simulators.cpu.compiled import cache_fault
 
     if fault := cache_fault():
         said = f"compiled anew by every process: {kernels_dir()} cannot be written to ({fault})"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from qtha_lab.ansatze.registry import ansatz
     from qtha_lab.circuits import Angle, Circuit, Gate
     from qtha_lab.errors import Refusal
-    from qtha_lab.figures.figure import Figure
-    from qtha_lab.figures.registry import figure_function
+    from qtha_lab.figures.machinery.figure import Figure
+    from qtha_lab.figures.machinery.registry import figure_function
     from qtha_lab.plugin_loading import fingerprints, load_plugins
     from qtha_lab.settings import setting
     from qtha_lab.simulators import expval, expval_z, probs

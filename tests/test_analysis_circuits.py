@@ -10,23 +10,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qtha_lab import ansatze
-from qtha_lab.analysis.entanglement import (
+from qtha_lab.analysis.circuits.entanglement import (
     cut_entropies,
     entropy_bits,
     haar_entropy_bits,
     haar_meyer_wallach,
     meyer_wallach,
 )
-from qtha_lab.analysis.entangling import entangling_capability, standard_error
-from qtha_lab.analysis.expressibility import (
+from qtha_lab.analysis.circuits.entangling import entangling_capability, standard_error
+from qtha_lab.analysis.circuits.expressibility import (
     divergence,
     expressibility_of,
     expressibility_points,
     haar_floor,
     log_haar_shares,
 )
-from qtha_lab.analysis.random_angles import RandomAngles, draw_angles, haar_states, states_at
-from qtha_lab.analysis.trainability import (
+from qtha_lab.analysis.circuits.random_angles import (
+    RandomAngles,
+    draw_angles,
+    haar_states,
+    states_at,
+)
+from qtha_lab.analysis.circuits.trainability import (
     fit_decay,
     gradient_variance_of,
     gradient_variance_points,

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from qtha_lab import ansatze
-from qtha_lab.analysis.circuit_trace import trace_circuit
-from qtha_lab.analysis.entanglement import cut_entropies
-from qtha_lab.analysis.gate_gradients import gate_gradients
-from qtha_lab.analysis.gate_noise import gate_noise
-from qtha_lab.analysis.random_angles import draw_angles
-from qtha_lab.analysis.shot_noise import shot_noise
+from qtha_lab.analysis.circuits.circuit_trace import trace_circuit
+from qtha_lab.analysis.circuits.entanglement import cut_entropies
+from qtha_lab.analysis.circuits.gate_gradients import gate_gradients
+from qtha_lab.analysis.circuits.gate_noise import gate_noise
+from qtha_lab.analysis.circuits.random_angles import draw_angles
+from qtha_lab.analysis.circuits.shot_noise import shot_noise
 from qtha_lab.circuits import GATES, Angle, Circuit, Gate, to_pennylane
 from qtha_lab.figures.circuit import circuit_diagram
 from qtha_lab.simulators import expval, expval_z, state

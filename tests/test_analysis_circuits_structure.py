@@ -9,17 +9,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from qtha_lab.analysis.fisher import KINDS, FisherSpectrum, fisher_spectrum
 
 from qtha_lab import ansatze
-from qtha_lab.analysis.fisher import KINDS, FisherSpectrum, fisher_spectrum
-from qtha_lab.analysis.fourier import allowed_frequencies, fourier_spectrum
-from qtha_lab.analysis.lie_algebra import (
+from qtha_lab.analysis.circuits.fourier import allowed_frequencies, fourier_spectrum
+from qtha_lab.analysis.circuits.lie_algebra import (
     closure_dimension,
     generators_of,
     independent,
     lie_algebra_of,
 )
-from qtha_lab.analysis.random_angles import draw_angles
+from qtha_lab.analysis.circuits.random_angles import draw_angles
 from qtha_lab.circuits import Angle, Circuit, Gate, to_pennylane
 from qtha_lab.simulators import expval_z, probs
 
@@ -145,7 +145,7 @@ def test_sums_are_closed_as_pennylane_does(n_qubits):
 @given(seed=st.integers(0, 999))
 @settings(max_examples=15, deadline=None)
 def test_sums_that_come_apart_close_to_the_same_as_vectors(seed):
-    from qtha_lab.analysis.lie_algebra import _closed_vectors
+    from qtha_lab.analysis.circuits.lie_algebra import _closed_vectors
 
     random = np.random.default_rng(seed)
     strings = [(int(x), int(z)) for x, z in random.integers(0, 4, (6, 2)) if (x, z) != (0, 0)]
@@ -166,7 +166,7 @@ def test_constant_gates_that_are_no_cliffords_dress_too():
 
 
 def test_sums_that_span_too_much_are_refused(monkeypatch):
-    monkeypatch.setattr("qtha_lab.analysis.lie_algebra.MOST_NUMBERS", 20 * 4**4)
+    monkeypatch.setattr("qtha_lab.analysis.circuits.lie_algebra.MOST_NUMBERS", 20 * 4**4)
     with pytest.raises(ValueError, match="on 4 qubits is closed up to dimension 20, and has at"):
         lie_algebra_of(tied(4))
 

@@ -11,18 +11,18 @@ from transformers import BertConfig, GPT2Config, LlamaConfig, Qwen2Config
 
 from qtha_lab import adapters, ansatze
 from qtha_lab.adapters import QthaConfig
-from qtha_lab.analysis.circuit_cost import count_circuit
-from qtha_lab.analysis.cost import Workload, base_flops, cost_of, cost_table
-from qtha_lab.analysis.hardware import (
+from qtha_lab.circuits import Angle, Circuit, Gate, Readout
+from qtha_lab.cost.circuit import count_circuit
+from qtha_lab.cost.processors import (
     PROCESSORS,
     QUANTUM_PROCESSORS,
     Quoted,
     assumptions,
     get_quantum_processor,
 )
-from qtha_lab.analysis.shapes import SHAPES, get_shape, shape_of
-from qtha_lab.circuits import Angle, Circuit, Gate, Readout
-from qtha_lab.simulators import device_engine
+from qtha_lab.cost.shapes import SHAPES, get_shape, shape_of
+from qtha_lab.cost.step import Workload, base_flops, cost_of, cost_table
+from qtha_lab.simulators.device import engine as device_engine
 
 TARGETS = ["q_proj", "v_proj"]
 SMALL = Workload(rows=2, length=32, shots=100)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tensorly.decomposition import tensor_train
 
 from qtha_lab import mpo
-from qtha_lab.analysis.bonds import bonds_of, state_bonds, truncate
-from qtha_lab.analysis.factorisation import (
+from qtha_lab.analysis.networks.bonds import bonds_of, state_bonds, truncate
+from qtha_lab.analysis.networks.factorisation import (
     alternatives,
     bonds_within,
     contraction,
@@ -163,7 +163,7 @@ def test_two_sites_cut_at_the_best_possible_error():
 
 
 def test_a_large_matrix_is_cut_first_and_its_error_is_still_right(monkeypatch):
-    monkeypatch.setattr("qtha_lab.analysis.factorisation.LARGEST", 4)
+    monkeypatch.setattr("qtha_lab.analysis.networks.factorisation.LARGEST", 4)
     matrix = random_matrix(16, 16)
     (point,) = truncation_curve(matrix, (4, 2, 2), (4, 2, 2), (3,))
     cores, shape = mpo.from_matrix(matrix, (4, 2, 2), (4, 2, 2), max_bond=3)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.linalg import svds
 
-from qtha_lab.analysis.sketch import Dense, leading_svd, randomised_svd
-from qtha_lab.analysis.spectrum import (
+from qtha_lab.analysis.updates.sketch import Dense, leading_svd, randomised_svd
+from qtha_lab.analysis.updates.spectrum import (
     Spectrum,
     factored_spectrum,
     factored_svd,

@@ -27,8 +27,8 @@ from qtha_lab.analysis import (
     updates_of,
     view_updates,
 )
-from qtha_lab.analysis.subspaces import chance_overlap, principal_angles, update_vectors
-from qtha_lab.analysis.updates import adapted_layers, base_weight
+from qtha_lab.analysis.updates.subspaces import chance_overlap, principal_angles, update_vectors
+from qtha_lab.analysis.updates.update import adapted_layers, base_weight
 from qtha_lab.models import load_model
 
 OURS = [name for name in adapters.method_names() if adapters.get_method(name).ours]

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from qtha_lab.bench.machine import forget_peak_memory, machine, peak_memory_bytes
-from qtha_lab.bench.predictions import bench_predictions
-from qtha_lab.bench.step import bench_step
+from benchmarks.machine import forget_peak_memory, machine, peak_memory_bytes
+from benchmarks.predictions import bench_predictions
+from benchmarks.step import bench_step
 from qtha_lab.experiment import MethodChoice
 
 

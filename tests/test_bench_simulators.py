@@ -10,13 +10,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from benchmarks import contenders, simulators_table
+from benchmarks.contenders import PEERS, WORKER, EngineContender, Peer
+from benchmarks.fitting import Fitting, Known
+from benchmarks.grid import Grid, Row
+from benchmarks.problem import TOLERANCE, Problem, checked_rows
+from benchmarks.simulators import bench_simulators
 from qtha_lab.ansatze import build
-from qtha_lab.bench import contenders, simulators_table
-from qtha_lab.bench.contenders import PEERS, WORKER, EngineContender, Peer
-from qtha_lab.bench.fitting import Fitting, Known
-from qtha_lab.bench.grid import Grid, Row
-from qtha_lab.bench.problem import TOLERANCE, Problem, checked_rows
-from qtha_lab.bench.simulators import bench_simulators
 from qtha_lab.cli import app, bench  # noqa: F401  (it adds its commands)
 from qtha_lab.simulators import expval_z
 
@@ -90,7 +90,7 @@ def test_the_result_is_plain_json_with_machine_versions_and_commit(measured):
 
 
 def test_the_roofline_is_that_of_the_work_over_the_time(measured):
-    from qtha_lab.simulators.cpu_roofline import work
+    from qtha_lab.simulators.cpu.roofline import work
 
     rows = [row for row in measured["rows"] if row["contender"] == "cpu"]
     assert len(measured["roofline"]) == len(rows)

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qtha_lab import ansatze
-from qtha_lab.analysis.ansatz_profile import profile_ansatz, profile_table
+from qtha_lab.analysis.circuits.ansatz_profile import profile_ansatz, profile_table
 from qtha_lab.cli import app, inspect  # noqa: F401  (it adds its command)
 
 

@@ -13,7 +13,7 @@ import torch
 
 from qtha_lab import ansatze, paths
 from qtha_lab.simulators import expval_z
-from qtha_lab.simulators.compiled import cache_fault, compiled
+from qtha_lab.simulators.cpu.compiled import cache_fault, compiled
 
 CALL = """
 import torch
@@ -27,7 +27,7 @@ values.sum().backward()
 print(*values.flatten().tolist(), *params.grad.tolist())
 """
 LOADED = """
-from qtha_lab.simulators import cpu_kernel
+from qtha_lab.simulators.cpu import kernel as cpu_kernel
 print(sum(cpu_kernel.walk.stats.cache_hits.values()))
 """
 

@@ -10,8 +10,8 @@ import pennylane as qml
 import pytest
 import torch
 
+from benchmarks.machine import forget_peak_memory, memory_bytes, peak_memory_bytes
 from qtha_lab import ansatze
-from qtha_lab.bench.machine import forget_peak_memory, memory_bytes, peak_memory_bytes
 from qtha_lab.circuits import Angle, Circuit, Gate, to_pennylane
 from qtha_lab.simulators import cost, estimate, expval_z
 

@@ -78,7 +78,7 @@ def test_only_states_are_left_to_engine_torch():
 
 
 def test_work_is_counted_by_hand():
-    from qtha_lab.simulators.cpu_roofline import sweep_peak, work
+    from qtha_lab.simulators.cpu.roofline import sweep_peak, work
 
     # two turns of |00⟩, of four pairs of numbers each, 3 multiply-adds a pair; |ψ|² is 3 operations a row;
     # the transform of four rows has two times two additions and subtractions

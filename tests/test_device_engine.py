@@ -17,14 +17,14 @@ from qtha_lab import ansatze, calls
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout, to_pennylane
 from qtha_lab.simulators import (
     check_engine,
-    device_cache,
-    device_engine,
-    device_jobs,
     expval,
     expval_z,
     probs,
 )
-from qtha_lab.simulators.device_options import parse
+from qtha_lab.simulators.device import cache as device_cache
+from qtha_lab.simulators.device import engine as device_engine
+from qtha_lab.simulators.device import jobs as device_jobs
+from qtha_lab.simulators.device.options import parse
 
 NONE = torch.empty(0, dtype=torch.float64)
 TURN = Circuit(1, [Gate("RY", 0, Angle.input(0))])

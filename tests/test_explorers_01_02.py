@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qtha_lab import mpo
 from qtha_lab.analysis import snapshot, truncation_curve
-from qtha_lab.analysis.decomposed import Decomposed
+from qtha_lab.analysis.networks.decomposed import Decomposed
 from qtha_lab.figures.spectra import singular_values
 from widgets import MpoExplorer, SpectrumExplorer
 

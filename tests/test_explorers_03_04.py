@@ -10,8 +10,8 @@ from jupyter_browser import open_lab
 from playwright.sync_api import expect
 
 from qtha_lab import ansatze
-from qtha_lab.analysis.circuit_trace import trace_circuit
-from qtha_lab.analysis.gate_gradients import apart
+from qtha_lab.analysis.circuits.circuit_trace import trace_circuit
+from qtha_lab.analysis.circuits.gate_gradients import apart
 from qtha_lab.experiment import Experiment
 from qtha_lab.figures.circuit_state import circuit_state
 from qtha_lab.runs import Status

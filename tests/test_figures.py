@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from qtha_lab.adapters import method_names
-from qtha_lab.figures import curves, theme
+from qtha_lab.figures import curves
+from qtha_lab.figures.machinery import theme
 
 COLORS = [theme.BLUE, theme.VERMILLION, theme.GREEN, theme.PINK, theme.SKY, theme.GREY]
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB.
@@ -69,7 +70,9 @@ def test_two_labels_never_look_the_same_in_one_figure():
 
 
 def test_a_style_is_the_same_in_every_process():
-    code = "from qtha_lab.figures.theme import method_style as m; print(m('never-heard-of'))"
+    code = (
+        "from qtha_lab.figures.machinery.theme import method_style as m; print(m('never-heard-of'))"
+    )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == str(theme.method_style("never-heard-of"))
 

@@ -8,10 +8,10 @@ import sys
 import plotly.graph_objects as go
 import pytest
 
-from qtha_lab.figures.export import NoBrowserError, export, export_all
-from qtha_lab.figures.look import TARGETS, Look
-from qtha_lab.figures.registry import figure_functions
-from qtha_lab.figures.theme import INKS
+from qtha_lab.figures.machinery.export import NoBrowserError, export, export_all
+from qtha_lab.figures.machinery.look import TARGETS, Look
+from qtha_lab.figures.machinery.registry import figure_functions
+from qtha_lab.figures.machinery.theme import INKS
 
 FUNCTIONS = {one.name: one for one in figure_functions()}
 every_figure = pytest.mark.parametrize("name", FUNCTIONS)
@@ -93,8 +93,8 @@ def test_unknown_looks_are_refused_in_a_sentence():
 
 def test_without_a_browser_the_rest_is_still_written_and_the_way_to_one_is_told(tmp_path):
     code = (
-        "import sys; from qtha_lab.figures.export import export_all\n"
-        "from qtha_lab.figures.registry import figure_functions\n"
+        "import sys; from qtha_lab.figures.machinery.export import export_all\n"
+        "from qtha_lab.figures.machinery.registry import figure_functions\n"
         "figures = [f.example() for f in figure_functions()][:2]\n"
         "written, said = export_all(figures, sys.argv[1]); print(len(written), said)"
     )

@@ -15,17 +15,17 @@ import pytest
 
 from qtha_lab.ansatze import build
 from qtha_lab.circuits.rows import gate_rows
-from qtha_lab.figures import embed
-from qtha_lab.figures.browser import find_browser, render
 from qtha_lab.figures.circuit import circuit_diagram
 from qtha_lab.figures.curves import loss_curves
-from qtha_lab.figures.export import export
-from qtha_lab.figures.look import Look
+from qtha_lab.figures.machinery import embed
+from qtha_lab.figures.machinery.browser import find_browser, render
+from qtha_lab.figures.machinery.export import export
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.provenance import Origin
+from qtha_lab.figures.machinery.registry import figure_functions
 from qtha_lab.figures.mpo import mpo_diagram
 from qtha_lab.figures.pareto import pareto
-from qtha_lab.figures.provenance import Origin
 from qtha_lab.figures.rank_views import rank_by_layer
-from qtha_lab.figures.registry import figure_functions
 from qtha_lab.figures.seeds import seed_spread
 
 pytestmark = [
@@ -51,8 +51,8 @@ def test_a_picture_written_twice_is_the_same_file(tmp_path, form, name):
 
 def test_another_process_writes_the_same_pdf_and_page(tmp_path):
     code = (
-        "import sys; from qtha_lab.figures.export import export\n"
-        "from qtha_lab.figures.registry import figure_functions\n"
+        "import sys; from qtha_lab.figures.machinery.export import export\n"
+        "from qtha_lab.figures.machinery.registry import figure_functions\n"
         "figure = {f.name: f for f in figure_functions()}['pareto'].example()\n"
         "[export(figure, f'{sys.argv[1]}/b.{form}') for form in ('pdf', 'svg', 'html')]"
     )

@@ -7,17 +7,17 @@ import pytest
 
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.circuits.rows import gate_rows
-from qtha_lab.figures import labels, ticks
 from qtha_lab.figures.circuit import circuit_diagram, depth
 from qtha_lab.figures.circuit_page import hover
-from qtha_lab.figures.look import Look
+from qtha_lab.figures.machinery import labels, ticks
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.provenance import Origin, build_date
+from qtha_lab.figures.machinery.table import Table
 from qtha_lab.figures.mpo import largest_bonds, mpo_diagram, n_parameters
 from qtha_lab.figures.pareto import front, pareto
-from qtha_lab.figures.provenance import Origin, build_date
 from qtha_lab.figures.rank_views import rank_by_layer, short
 from qtha_lab.figures.results import results_table
 from qtha_lab.figures.spectra import singular_values, spectrum_over_training
-from qtha_lab.figures.table import Table
 from qtha_lab.figures.trainability import fall, gradient_variance
 
 

@@ -17,11 +17,11 @@ from qtha_lab.simulators import (
     estimate,
     expval,
     expval_z,
-    lightning_engine,
     probs,
     state,
 )
-from qtha_lab.simulators.lightning_engine import working_bytes
+from qtha_lab.simulators.lightning import engine as lightning_engine
+from qtha_lab.simulators.lightning.engine import working_bytes
 
 HAS_KOKKOS = importlib.util.find_spec("pennylane_lightning.lightning_kokkos_ops") is not None
 KOKKOS = pytest.param(

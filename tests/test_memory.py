@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from qtha_lab import adapters, ansatze, models, simulators, tasks
+from qtha_lab.cost.preview import preview
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment, Training, memory, refusals
 from qtha_lab.models.catalogue import locate
-from qtha_lab.preview import preview
-from qtha_lab.simulators import cpu_engine, small_twin
+from qtha_lab.simulators import small_twin
+from qtha_lab.simulators.cpu import engine as cpu_engine
 from qtha_lab.simulators.memory import _free_in_group
 
 GIB = 2**30
@@ -109,7 +110,7 @@ def test_the_bytes_of_a_large_circuit_are_about_those_of_its_twin(monkeypatch):
 
 
 def test_no_circuit_is_planned_on_more_wires_than_can_be_tried(monkeypatch):
-    from qtha_lab.simulators import cpu_plan
+    from qtha_lab.simulators.cpu import plan as cpu_plan
 
     planned = []
     make = cpu_plan.Plan.__init__

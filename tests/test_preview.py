@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from qtha_lab import adapters, calibration, models, simulators, tasks
+from qtha_lab import adapters, models, simulators, tasks
+from qtha_lab.cost import measured
+from qtha_lab.cost.preview import Simulation, mean_length, preview
 from qtha_lab.experiment import Experiment, Training, refusals
-from qtha_lab.preview import Simulation, mean_length, preview
-from qtha_lab.simulators import device_engine
+from qtha_lab.simulators.device import engine as device_engine
 
 TRAINING = Training(threads=1)
 
@@ -120,7 +121,7 @@ def test_a_machine_elsewhere_is_not_timed_and_nothing_is_sent_there(monkeypatch)
 
 
 def test_accumulation_and_recomputing_cost_what_they_repeat(monkeypatch):
-    monkeypatch.setattr(calibration, "FORGET_SECONDS", 1e9)  # one timing serves all three
+    monkeypatch.setattr(measured, "FORGET_SECONDS", 1e9)  # one timing serves all three
 
     def base(**changes):
         training = TRAINING.replace(**changes)
@@ -165,6 +166,6 @@ def test_a_preview_leaves_the_random_state_and_the_threads_alone():
 def test_fewer_blocks_cost_less():
     config = refusals.peft_config(Experiment(method="lora"), "lm")
     config.layers_to_transform = [0, 1]
-    _, share = calibration._on_every_block(config, 6)
+    _, share = measured._on_every_block(config, 6)
     assert share == pytest.approx(2 / 6)
-    assert calibration._trial_sizes(models.empty_model("tiny")) == (6,)
+    assert measured._trial_sizes(models.empty_model("tiny")) == (6,)

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from qtha_lab import models
+from qtha_lab.cost.preview import preview
 from qtha_lab.experiment import Comparison, Experiment, Training
-from qtha_lab.preview import preview
 
 TRAINING = Training(threads=1)
 METHODS = ["lora", "qtha(r=2,waist=8)", "vera", "dora", "lora(r=2)", "qtha(r=3,waist=12)"]

@@ -10,10 +10,10 @@ from torch import nn
 
 from qtha_lab import __version__, runs
 from qtha_lab.adapters import get_method, method_names
+from qtha_lab.cost.preview import Cancelled, preview
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
 from qtha_lab.figures import curves
-from qtha_lab.preview import Cancelled, preview
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.events import EventLog, history
 from qtha_lab.settings import Setting, settings_of

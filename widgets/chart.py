@@ -18,8 +18,8 @@ import anywidget
 import plotly.graph_objects as go
 import traitlets
 
-from qtha_lab.figures import still
 from qtha_lab.figures.curves import decimate
+from qtha_lab.figures.machinery import still
 
 MOST_POINTS = 2000  # of one curve in one message; a longer stretch is thinned
 MOST_POINTS_OF_ALL = 20_000  # in one message; the page asks for the rest

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 import ipywidgets as ipw
 from torch import Tensor
 
-from qtha_lab.analysis.decomposed import Decomposed
+from qtha_lab.analysis.networks.decomposed import Decomposed
 from qtha_lab.errors import Refusal
-from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.mpo import mpo_diagram
 from qtha_lab.figures.truncation import truncation_error
 from widgets import look

@@ -1,11 +1,11 @@
 """What a comparison will cost before it starts: parameters, seconds a step, warnings and circuits.
 
-Shows what `qtha_lab.preview` found; computes nothing.
+Shows what `qtha_lab.cost.preview` found; computes nothing.
 """
 
 from qtha_lab.cli.output import duration
 from qtha_lab.compare import findings
-from qtha_lab.figures.theme import method_of
+from qtha_lab.figures.machinery.theme import method_of
 from widgets import look
 from widgets.fold import Fold
 

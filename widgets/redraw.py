@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from qtha_lab.figures.figure import Figure
-from qtha_lab.figures.look import Look
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.look import Look
 from widgets import look
 from widgets.chart import MODEBAR
 

@@ -13,7 +13,7 @@ import numpy as np
 from qtha_lab.analysis import snapshot, spectrum_of
 from qtha_lab.compare import reading
 from qtha_lab.errors import Refusal
-from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.spectra import singular_values, spectrum_over_training
 from widgets import look
 from widgets.aria import Aria

@@ -6,8 +6,8 @@ What the circuit explorer turns; knows no controls.
 from collections.abc import Iterable
 
 from qtha_lab import ansatze
-from qtha_lab.analysis.circuit_trace import CircuitTrace, trace_circuit
-from qtha_lab.analysis.random_angles import draw_angles
+from qtha_lab.analysis.circuits.circuit_trace import CircuitTrace, trace_circuit
+from qtha_lab.analysis.circuits.random_angles import draw_angles
 
 DIGITS = 3  # of an angle, so that the line of Python gives the very same numbers
 TWIN = """circuit = ansatze.build({name!r}, {n_qubits}, {n_layers}, reupload={reupload})

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import ipywidgets as ipw
 
 from qtha_lab.compare import reading
-from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.side_by_side import updates_side_by_side
 from qtha_lab.figures.spectra import singular_values
 from qtha_lab.rundir.events import history

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 import ipywidgets as ipw
 
 from qtha_lab import runs as runs_
+from qtha_lab.cost.preview import preview
 from qtha_lab.experiment import Comparison, Experiment
-from qtha_lab.preview import preview
 from widgets import look, twin
 from widgets.aria import Aria
 from widgets.banner import Banner

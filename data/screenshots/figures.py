@@ -7,8 +7,8 @@ from pathlib import Path
 
 from qtha_lab.cli.figures import figure_set
 from qtha_lab.compare import reading
-from qtha_lab.figures.export import export
-from qtha_lab.figures.provenance import Origin
+from qtha_lab.figures.machinery.export import export
+from qtha_lab.figures.machinery.provenance import Origin
 
 HERE = Path(__file__).resolve().parent
 SHOWN = {"loss_curves": "loss_curves", "seeds_eval_loss": "seeds", "circuit_qtha": "circuit"}

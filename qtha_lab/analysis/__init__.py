@@ -1,62 +1,62 @@
-"""What a run's numbers hide: spectra of updates, non-linearity, tensor networks, cost.
+"""What a run's numbers hide: spectra of updates, non-linearity, tensor networks, circuits.
 
 Computes from models, adapters and plain matrices; trains nothing and draws nothing. Every number's
 docstring says what it does not show.
 
 `view_updates` (ranks of an update in four named views) needs the activations of `capture_inputs`;
-`snapshot` takes the part that needs none, while a model trains. `cost_table` needs no model at all,
-and what is known of an ansatz, from `profile_ansatz` to `trace_circuit`, only a circuit.
+`snapshot` takes the part that needs none, while a model trains. What is known of an ansatz, from
+`profile_ansatz` to `trace_circuit`, needs only a circuit. What a method costs is in `qtha_lab.cost`.
 """
 
-from qtha_lab.analysis.activations import capture_inputs
-from qtha_lab.analysis.ansatz_profile import profile_ansatz, profile_table
-from qtha_lab.analysis.bonds import adapter_bonds, bonds_of, state_bonds, truncate
-from qtha_lab.analysis.circuit_trace import trace_circuit
-from qtha_lab.analysis.cost import Workload, cost_of, cost_table
-from qtha_lab.analysis.entanglement import cut_entropies, meyer_wallach
-from qtha_lab.analysis.entangling import entangling_capability
-from qtha_lab.analysis.expressibility import expressibility_of, expressibility_points
-from qtha_lab.analysis.factorisation import alternatives, truncation_curve
-from qtha_lab.analysis.fisher import fisher_spectrum
-from qtha_lab.analysis.fourier import fourier_spectrum
-from qtha_lab.analysis.gate_gradients import gate_gradients
-from qtha_lab.analysis.gate_noise import gate_noise
-from qtha_lab.analysis.jacobians import jacobians_of
-from qtha_lab.analysis.lie_algebra import lie_algebra_of
-from qtha_lab.analysis.live import snapshot
-from qtha_lab.analysis.nonlinearity import linear_fit, share_curve
-from qtha_lab.analysis.shapes import SHAPES, get_shape, shape_of
-from qtha_lab.analysis.shot_noise import shot_noise
-from qtha_lab.analysis.sketch import randomised_svd
-from qtha_lab.analysis.spectrum import Spectrum, factored_spectrum, spectrum_of, streamed_spectrum
-from qtha_lab.analysis.subspaces import compare_subspaces, intruder_dimensions, overlap
-from qtha_lab.analysis.tables import nonlinearity_table, subspace_table
-from qtha_lab.analysis.trainability import gradient_variance_of, gradient_variance_points
-from qtha_lab.analysis.updates import updates_of
-from qtha_lab.analysis.views import VIEWS, view_updates
+import importlib
+
+from qtha_lab.analysis.circuits.ansatz_profile import profile_ansatz, profile_table
+from qtha_lab.analysis.circuits.circuit_trace import trace_circuit
+from qtha_lab.analysis.circuits.entanglement import cut_entropies, meyer_wallach
+from qtha_lab.analysis.circuits.entangling import entangling_capability
+from qtha_lab.analysis.circuits.expressibility import expressibility_of, expressibility_points
+from qtha_lab.analysis.circuits.fourier import fourier_spectrum
+from qtha_lab.analysis.circuits.gate_gradients import gate_gradients
+from qtha_lab.analysis.circuits.gate_noise import gate_noise
+from qtha_lab.analysis.circuits.lie_algebra import lie_algebra_of
+from qtha_lab.analysis.circuits.shot_noise import shot_noise
+from qtha_lab.analysis.circuits.trainability import gradient_variance_of, gradient_variance_points
+from qtha_lab.analysis.networks.bonds import adapter_bonds, bonds_of, state_bonds, truncate
+from qtha_lab.analysis.networks.decomposed import Decomposed
+from qtha_lab.analysis.networks.factorisation import alternatives, truncation_curve
+from qtha_lab.analysis.updates.activations import capture_inputs
+from qtha_lab.analysis.updates.jacobians import jacobians_of
+from qtha_lab.analysis.updates.live import snapshot
+from qtha_lab.analysis.updates.nonlinearity import linear_fit, share_curve
+from qtha_lab.analysis.updates.sketch import randomised_svd
+from qtha_lab.analysis.updates.spectrum import (
+    Spectrum,
+    factored_spectrum,
+    spectrum_of,
+    streamed_spectrum,
+)
+from qtha_lab.analysis.updates.subspaces import compare_subspaces, intruder_dimensions, overlap
+from qtha_lab.analysis.updates.tables import nonlinearity_table, subspace_table
+from qtha_lab.analysis.updates.update import updates_of
+from qtha_lab.analysis.updates.views import VIEWS, view_updates
 
 __all__ = [
-    "SHAPES",
     "VIEWS",
+    "Decomposed",
     "Spectrum",
-    "Workload",
     "adapter_bonds",
     "alternatives",
     "bonds_of",
     "capture_inputs",
     "compare_subspaces",
-    "cost_of",
-    "cost_table",
     "cut_entropies",
     "entangling_capability",
     "expressibility_of",
     "expressibility_points",
     "factored_spectrum",
-    "fisher_spectrum",
     "fourier_spectrum",
     "gate_gradients",
     "gate_noise",
-    "get_shape",
     "gradient_variance_of",
     "gradient_variance_points",
     "intruder_dimensions",
@@ -69,7 +69,6 @@ __all__ = [
     "profile_ansatz",
     "profile_table",
     "randomised_svd",
-    "shape_of",
     "share_curve",
     "shot_noise",
     "snapshot",
@@ -83,3 +82,9 @@ __all__ = [
     "updates_of",
     "view_updates",
 ]
+
+
+def __getattr__(name: str):
+    if name in {"SHAPES", "Workload", "cost_of", "cost_table", "get_shape", "shape_of"}:
+        return getattr(importlib.import_module("qtha_lab.cost"), name)  # their address before 0.4
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

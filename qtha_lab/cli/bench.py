@@ -1,5 +1,6 @@
 """`qtha-lab bench`: the project's own measurements, as ratios inside one process."""
 
+import importlib.util
 import json as json_
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,11 @@ JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write all fi
 @bench.callback()
 def group() -> None:
     """Measure; each table names its machine."""
+    if importlib.util.find_spec("benchmarks") is None:
+        raise Refusal(
+            "the benchmarks are in a checkout of qtha-lab, not in the installed package: "
+            "git clone it, then make install"
+        )
 
 
 @bench.command()
@@ -34,7 +40,7 @@ def step(
     json: JsonFile = None,
 ) -> None:
     """The time and memory of one training step, QTHA against LoRA, taking turns."""
-    from qtha_lab.bench.step import bench_step
+    from benchmarks.step import bench_step
     from qtha_lab.experiment import MethodChoice
 
     choices = [MethodChoice.parse(text) for text in split_list(methods)]
@@ -90,7 +96,7 @@ def simulators(
     ] = None,
 ) -> None:
     """Every engine and every installed peer on the QTHA circuit, checked, then timed in turns."""
-    from qtha_lab.bench import simulators_table as table_
+    from benchmarks import simulators_table as table_
 
     if table:
         print(table_.markdown(json_.loads(table.read_text())), end="")
@@ -116,7 +122,7 @@ def predictions(
     json: JsonFile = None,
 ) -> None:
     """How far predicted times are from real ones, for circuits and for training steps."""
-    from qtha_lab.bench.predictions import bench_predictions
+    from benchmarks.predictions import bench_predictions
 
     with progress() as bars:
         bar = bars.add_task("predictions", total=None, said="")
@@ -139,9 +145,9 @@ def _measure_simulators(
 ) -> dict:
     import torch
 
-    from qtha_lab.bench.contenders import PEERS
-    from qtha_lab.bench.grid import QUICK, Grid
-    from qtha_lab.bench.simulators import bench_simulators
+    from benchmarks.contenders import PEERS
+    from benchmarks.grid import QUICK, Grid
+    from benchmarks.simulators import bench_simulators
     from qtha_lab.simulators import engine_names
 
     chosen = {**(QUICK if quick else {}), **{k: v for k, v in given.items() if v}}

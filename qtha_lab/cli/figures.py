@@ -32,9 +32,9 @@ def figures(
     """Write the figures of a comparison: curves, Pareto plots, table, circuits, spectra where recorded."""
     from qtha_lab.compare import reading
     from qtha_lab.compare.figure_set import figure_set
-    from qtha_lab.figures.export import FORMATS, export_all
-    from qtha_lab.figures.look import Look
-    from qtha_lab.figures.provenance import Origin
+    from qtha_lab.figures.machinery.export import FORMATS, export_all
+    from qtha_lab.figures.machinery.look import Look
+    from qtha_lab.figures.machinery.provenance import Origin
 
     asked = [form.strip() for form in formats.split(",") if form.strip()]
     if unknown := [form for form in asked if form not in FORMATS]:

@@ -36,7 +36,7 @@ def ansatz(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Size, chip cost, expressibility, entanglement, gradients and Lie algebra, side by side."""
-    from qtha_lab.analysis.ansatz_profile import profile_ansatz, profile_table
+    from qtha_lab.analysis.circuits.ansatz_profile import profile_ansatz, profile_table
     from qtha_lab.ansatze import build
 
     profiles = {}

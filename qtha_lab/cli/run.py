@@ -88,7 +88,7 @@ def list_(
 
 def print_plan(described, experiments: list[Experiment]) -> None:
     """Check, then print the YAML and, as its comments, what each method will cost."""
-    from qtha_lab.preview import preview
+    from qtha_lab.cost.preview import preview
 
     described.check()
     print(described.to_yaml(), end="")

@@ -16,7 +16,7 @@ from qtha_lab.errors import Refusal
 from qtha_lab.figures.bond_history import bond_history
 from qtha_lab.figures.circuit import circuit_diagram
 from qtha_lab.figures.curves import from_events, loss_curves
-from qtha_lab.figures.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.pareto import pareto
 from qtha_lab.figures.rank_views import rank_by_layer
 from qtha_lab.figures.results import results_table

@@ -14,7 +14,7 @@ from qtha_lab.runs import RESUMABLE, Run, Status
 if TYPE_CHECKING:
     import pandas
 
-    from qtha_lab.figures.figure import Figure
+    from qtha_lab.figures.machinery.figure import Figure
 
 
 class RunSet:

@@ -65,7 +65,7 @@ def registries() -> tuple[Registry, ...]:
     """The families that a plugin may add to."""
     from qtha_lab.adapters.peft_bridge import OUR_METHODS
     from qtha_lab.ansatze import ANSATZE
-    from qtha_lab.figures.registry import FIGURES
+    from qtha_lab.figures.machinery.registry import FIGURES
     from qtha_lab.tasks.registry import TASKS
 
     return OUR_METHODS, ANSATZE, TASKS, FIGURES

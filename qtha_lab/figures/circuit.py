@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 from qtha_lab.figures import circuit_page
-from qtha_lab.figures.figure import Figure
-from qtha_lab.figures.registry import figure_function
-from qtha_lab.figures.table import Table
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table
 
 
 class AngleRow(TypedDict):

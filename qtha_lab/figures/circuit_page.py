@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from qtha_lab.figures import theme as themes
-from qtha_lab.figures.canvas import Canvas
-from qtha_lab.figures.look import Look
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.canvas import Canvas
+from qtha_lab.figures.machinery.look import Look
 
 SHORT = {"Hadamard": "H", "PauliX": "X", "PauliY": "Y", "PauliZ": "Z", "PhaseShift": "Rϕ"}
 CONTROLLED = {

@@ -1,6 +1,6 @@
 """The state at the end of a circuit: probabilities and phases, ⟨Z⟩, entanglement over cuts, gradients.
 
-Takes numbers of one sample at given angles (`qtha_lab.analysis.circuit_trace` has them); runs nothing.
+Takes numbers of one sample at given angles (`qtha_lab.analysis.circuits.circuit_trace` has them); runs nothing.
 """
 
 import functools
@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from qtha_lab.figures import theme as themes
-from qtha_lab.figures.figure import Figure
-from qtha_lab.figures.look import Look
-from qtha_lab.figures.registry import figure_function
-from qtha_lab.figures.table import Table
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table
 
 NAMED_STATES = 16  # states with a label and an arrow of their phase
 NAMED_ANGLES = 12

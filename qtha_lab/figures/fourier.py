@@ -1,6 +1,6 @@
 """Which frequencies of a datum a circuit's read-out contains, and how large they are on average.
 
-Takes magnitudes that were computed elsewhere (`qtha_lab.analysis.fourier`).
+Takes magnitudes that were computed elsewhere (`qtha_lab.analysis.circuits.fourier`).
 """
 
 import functools
@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from qtha_lab.figures import theme as themes
-from qtha_lab.figures.figure import Figure
-from qtha_lab.figures.look import Look
-from qtha_lab.figures.registry import figure_function
-from qtha_lab.figures.table import Table
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table
 
 PRESENT = 1e-6  # a smaller coefficient is rounding
 PATTERNS = ("", "/", "x", "\\", ".")

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from qtha_lab.errors import Refusal
-from qtha_lab.figures import theme as themes
-from qtha_lab.figures.canvas import Canvas
-from qtha_lab.figures.figure import Figure
-from qtha_lab.figures.look import Look
-from qtha_lab.figures.registry import figure_function
-from qtha_lab.figures.table import Table
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.canvas import Canvas
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table
 
 
 def _example() -> dict:

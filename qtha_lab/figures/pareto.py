@@ -9,12 +9,12 @@ from typing import NotRequired, TypedDict
 
 import plotly.graph_objects as go
 
-from qtha_lab.figures import labels, ticks
-from qtha_lab.figures import theme as themes
-from qtha_lab.figures.figure import Figure
-from qtha_lab.figures.look import Look
-from qtha_lab.figures.registry import figure_function
-from qtha_lab.figures.table import Table, written
+from qtha_lab.figures.machinery import labels, ticks
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table, written
 
 
 class Point(TypedDict):

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from qtha_lab.figures.canvas import Canvas
-from qtha_lab.figures.figure import Figure
-from qtha_lab.figures.look import Look
-from qtha_lab.figures.registry import figure_function
-from qtha_lab.figures.table import Table
+from qtha_lab.figures.machinery.canvas import Canvas
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table
 
 CAPTION = (
     "Means over the seeds, with the smallest and largest value in brackets, which is no confidence "

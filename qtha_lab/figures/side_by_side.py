@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from qtha_lab.figures import theme as themes
-from qtha_lab.figures import ticks
-from qtha_lab.figures.figure import Figure
-from qtha_lab.figures.look import Look
-from qtha_lab.figures.registry import figure_function
-from qtha_lab.figures.table import Table
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import ticks
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table
 
 FLOOR = 1e-6  # of the largest of all; what is smaller is rounding, or zero
 FAINTEST = 0.35

@@ -16,9 +16,9 @@ from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from qtha_lab.adapters.peft_bridge import AdapterLayer
-from qtha_lab.analysis.activations import capture_inputs
-from qtha_lab.analysis.nonlinearity import best_linear_map
-from qtha_lab.analysis.updates import adapted_layers, update_of
+from qtha_lab.analysis.updates.activations import capture_inputs
+from qtha_lab.analysis.updates.nonlinearity import best_linear_map
+from qtha_lab.analysis.updates.update import adapted_layers, update_of
 from qtha_lab.errors import Refusal
 from qtha_lab.models.public import public_base
 from qtha_lab.sharing.card import write_card

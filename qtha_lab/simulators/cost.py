@@ -15,8 +15,9 @@ import torch
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.errors import Refusal
-from qtha_lab.simulators import device_engine, device_plugins
-from qtha_lab.simulators.device_options import parse
+from qtha_lab.simulators.device import engine as device_engine
+from qtha_lab.simulators.device import plugins as device_plugins
+from qtha_lab.simulators.device.options import parse
 from qtha_lab.simulators.engines import choose, engine_module
 from qtha_lab.simulators.expval import expval_z
 from qtha_lab.simulators.small_twin import twin

@@ -21,12 +21,12 @@ from qtha_lab.simulators.memory import check_memory
 
 _MODULES = {
     "torch": "torch_engine",
-    "cpu": "cpu_engine",
-    "lightning": "lightning_engine",
-    "lightning.qubit": "lightning_engine",
-    "lightning.kokkos": "lightning_engine",
-    "lightning.gpu": "lightning_engine",
-    "device": "device_engine",
+    "cpu": "cpu.engine",
+    "lightning": "lightning.engine",
+    "lightning.qubit": "lightning.engine",
+    "lightning.kokkos": "lightning.engine",
+    "lightning.gpu": "lightning.engine",
+    "device": "device.engine",
 }
 # What "auto" tries, in this order. On one core, CPU time, forward and backward of the QTHA ansatz with one
 # layer at 2 to 18 qubits and 1, 4 and 16 samples: torch takes 1.4 to 9 times as long as cpu, except for a
@@ -140,7 +140,7 @@ def _cpu_fault() -> str:
     if importlib.util.find_spec("numba") is None:
         return "needs numba, which is not installed (pip install numba)"
     try:
-        importlib.import_module("qtha_lab.simulators.cpu_engine").try_out()
+        importlib.import_module("qtha_lab.simulators.cpu.engine").try_out()
     except Exception as fault:  # of a compiler and its libraries, whatever it may be
         message = " ".join(str(fault).split())
         return f"cannot be compiled by numba here ({type(fault).__name__}: {message:.200})"

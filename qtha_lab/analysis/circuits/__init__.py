@@ -1,0 +1,1 @@
+"""What a circuit can do and what it costs to train: entanglement, expressibility, gradients, noise."""

@@ -1,0 +1,171 @@
+"""An ansatz at a glance: size, cost on a chip, expressibility, entanglement, gradients, Lie algebra.
+
+Puts together what other files compute; several ansatze stand side by side in a table.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+from qtha_lab.analysis.circuits.entanglement import haar_entropy_bits
+from qtha_lab.analysis.circuits.entangling import EntanglingCapability, entangling_capability
+from qtha_lab.analysis.circuits.expressibility import Expressibility, expressibility_of
+from qtha_lab.analysis.circuits.lie_algebra import LieAlgebra, lie_algebra_of
+from qtha_lab.analysis.circuits.random_angles import Inputs
+from qtha_lab.analysis.circuits.trainability import (
+    GradientVariance,
+    gradient_variance_of,
+    two_design_variance,
+)
+from qtha_lab.circuits import Circuit, HardwareCost, hardware_cost
+from qtha_lab.errors import Refusal
+
+KL, Q, CUT, LIE = "KL to Haar, nats", "Meyer-Wallach Q", "middle cut, bits", "Lie algebra dim."
+ROUNDING = 1e-9  # below this a number and its error are shown as 0
+
+
+@dataclasses.dataclass(frozen=True)
+class AnsatzProfile:
+    """One circuit's numbers, each of which says in its own class what it does not show.
+
+    None of them says which ansatz fits a task best.
+
+    Attributes:
+        lie_algebra: None where it could not be closed: too many qubits, or too large.
+    """
+
+    circuit: Circuit
+    hardware: HardwareCost
+    expressibility: Expressibility
+    entangling: EntanglingCapability
+    gradient: GradientVariance
+    lie_algebra: LieAlgebra | None
+
+
+def profile_ansatz(
+    circuit: Circuit,
+    n_samples: int = 1000,
+    inputs: Inputs = "zeros",
+    seed: int = 0,
+    observable: str = "Z0",
+    topology: str = "grid",
+) -> AnsatzProfile:
+    """Compute all of them, with trainable angles uniform in ±π.
+
+    Args:
+        circuit: Of any ansatz.
+        n_samples: Draws for each sampled number.
+        inputs: The data: "zeros", "uniform" or one sample (see `draw_angles`).
+        seed: Of the draws.
+        observable: Whose gradient is measured.
+        topology: The chip (see `compile_for`).
+
+    Example:
+        >>> from qtha_lab.ansatze import build
+        >>> profile = profile_ansatz(build("qtha", 3, 1), n_samples=50)
+        >>> profile.lie_algebra.dimension, profile.hardware.topology
+        (63, 'grid')
+    """
+    sampled = (n_samples, inputs, seed)
+    return AnsatzProfile(
+        circuit,
+        hardware_cost(circuit, topology),
+        expressibility_of(circuit, *sampled),
+        entangling_capability(circuit, *sampled),
+        gradient_variance_of(circuit, observable, *sampled),
+        _lie_algebra(circuit),
+    )
+
+
+def _lie_algebra(circuit: Circuit) -> LieAlgebra | None:
+    try:
+        return lie_algebra_of(circuit)
+    except ValueError:
+        return None
+
+
+def profile_table(profiles: Mapping[str, AnsatzProfile]) -> list[tuple[str, ...]]:
+    """Rows of text, the heading first: a column an ansatz, then what random states or gates have.
+
+    Depths let commuting gates change places; the chip's are after routing, in CZ.
+
+    Args:
+        profiles: By name, all on as many qubits.
+
+    Raises:
+        ValueError: If there are none, or they differ in qubits or chip.
+
+    Example:
+        >>> from qtha_lab.ansatze import build
+        >>> table = profile_table({"qtha": profile_ansatz(build("qtha", 3, 1), n_samples=50)})
+        >>> table[0], table[1]
+        (('what', 'qtha', 'at random'), ('trainable angles', '12', ''))
+    """
+    found = list(profiles.values())
+    shapes = {(p.circuit.n_qubits, p.hardware.topology, p.gradient.observable) for p in found}
+    if len(shapes) != 1:
+        raise Refusal(
+            "profiles stand side by side if they share qubits, chip and observable, "
+            f"not {sorted(shapes)}"
+        )
+    columns = [dict(_cells(profile)) for profile in found]
+    random = _at_random(found[0])
+    return [
+        ("what", *profiles, "at random"),
+        *((name, *(c[name] for c in columns), random.get(name, "")) for name in columns[0]),
+    ]
+
+
+def _cells(profile: AnsatzProfile) -> list[tuple[str, str]]:
+    circuit, chip = profile.circuit, profile.hardware
+    two = sum(len(gate.wires) == 2 for gate in circuit.gates)
+    entangling, gradient = profile.entangling, profile.gradient
+    cells = [
+        ("trainable angles", str(circuit.n_params)),
+        ("gates (2-qubit)", f"{len(circuit.gates)} ({two})"),
+        ("depth (2-qubit)", f"{circuit.depth(True)} ({circuit.two_qubit_depth(True)})"),
+        (f"CZ (SWAPs), {chip.topology}", f"{chip.two_qubit_gates} ({chip.swaps})"),
+        (f"CZ depth, {chip.topology}", str(chip.two_qubit_depth)),
+        (KL, with_error(profile.expressibility.kl, profile.expressibility.error)),
+        (Q, with_error(entangling.meyer_wallach, entangling.error)),
+    ]
+    if circuit.n_qubits > 1:
+        middle = circuit.n_qubits // 2 - 1
+        entropy = entangling.cut_entropy_bits[middle], entangling.cut_errors[middle]
+        cells.append((CUT, with_error(*entropy)))
+    algebra = profile.lie_algebra
+    return [
+        *cells,
+        (f"Var ∂⟨{gradient.observable}⟩", with_error(gradient.mean, gradient.error)),
+        (LIE, f"{algebra.dimension:,}" if algebra else "not closed"),
+    ]
+
+
+def _at_random(profile: AnsatzProfile) -> dict[str, str]:
+    """What uniformly random states, a two-design and all gates have."""
+    n_qubits = profile.circuit.n_qubits
+    random = {
+        KL: f"{profile.expressibility.floor:.3g}",
+        Q: f"{profile.entangling.haar:.3g}",
+        f"Var ∂⟨{profile.gradient.observable}⟩": f"{two_design_variance(n_qubits):.3g}",
+        LIE: f"{4**n_qubits - 1:,}",
+    }
+    if n_qubits > 1:
+        entropy = haar_entropy_bits(n_qubits, n_qubits // 2)
+        random[CUT] = f"{entropy:.3g}"
+    return random
+
+
+def with_error(value: float, error: float) -> str:
+    """A number with its standard error, as many digits as the error has one.
+
+    Example:
+        >>> with_error(0.68987, 0.0052), with_error(1234.0, 20.0), with_error(1e-17, 1e-18)
+        ('0.690 ± 0.005', '1234 ± 20', '0')
+    """
+    if abs(value) < ROUNDING and error < ROUNDING:
+        return "0"
+    if not error > ROUNDING:
+        return f"{value:.4g}"
+    digits = max(0, -math.floor(math.log10(error)))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"

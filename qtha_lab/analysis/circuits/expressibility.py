@@ -1,0 +1,167 @@
+"""Expressibility: how near the states of a circuit at random angles come to uniformly random ones.
+
+    D_KL( P(fidelity of two states of the circuit) ‖ P_Haar(F) = (N - 1)(1 - F)^(N - 2) )
+
+in nats, from a histogram; 0 is as expressive as it gets. Says nothing about training.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from qtha_lab import ansatze
+from qtha_lab.analysis.circuits.random_angles import (
+    Inputs,
+    RandomAngles,
+    check_samples,
+    draw_angles,
+    states_at,
+)
+from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
+
+N_BINS = 75  # of the published figures
+MARGIN = 1e-9  # a fidelity this close below an edge is rounding
+
+
+@dataclasses.dataclass(frozen=True)
+class Expressibility:
+    """The divergence of a circuit's fidelities from those of Haar-random states.
+
+    Depends on the bins and the samples, and cannot tell circuits apart below `floor`, what truly
+    random states give on average with as many. From about 8 qubits on, most fidelities of any
+    entangling circuit fall into the first bin, and little is told apart. Does not show which states
+    are missed, nor whether the circuit can be trained; one of small divergence is often hard to train.
+
+    Attributes:
+        kl: In nats, biased upward by about `floor` when small.
+        error: One standard deviation over draws of the samples.
+        shares: Of the fidelities in each bin of [0, 1]; `haar` holds those of random states.
+    """
+
+    kl: float
+    error: float
+    floor: float
+    shares: Float[np.ndarray, " bins"]
+    haar: Float[np.ndarray, " bins"]
+    n_samples: int
+
+
+def expressibility_of(
+    circuit: Circuit,
+    n_samples: int = 1000,
+    inputs: Inputs = "zeros",
+    seed: int = 0,
+    n_bins: int = N_BINS,
+) -> Expressibility:
+    """Compare pairs of states at random angles with random states.
+
+    Args:
+        circuit: What to run; trainable angles are uniform in ±π.
+        n_samples: Pairs of states, so twice as many runs.
+        inputs: The data, the same for both states of a pair: "zeros", "uniform" (anew for every
+            pair) or one sample (see `draw_angles`).
+        seed: Of the draws.
+        n_bins: Of the histogram.
+
+    Example:
+        >>> from qtha_lab.circuits import Circuit, Gate
+        >>> idle = expressibility_of(Circuit(1, [Gate("Hadamard", 0)]), 10)
+        >>> round(idle.kl, 4)  # all fidelities are 1: ln 75
+        4.3175
+
+    Source:
+        Sim et al. 2019, arXiv:1905.10876. The error and the floor are ours.
+    """
+    check_samples(n_samples, least=2)
+    drawn = draw_angles(circuit, 2 * n_samples, inputs, seed)
+    pairs = torch.cat([drawn.inputs[:n_samples]] * 2)  # one datum a pair
+    states = states_at(circuit, RandomAngles(pairs, drawn.params))
+    overlaps = (states[:n_samples].conj() * states[n_samples:]).sum(-1)
+    return divergence(overlaps.abs().square().numpy(), circuit.n_qubits, n_bins)
+
+
+def divergence(
+    fidelities: Float[np.ndarray, " samples"], n_qubits: int, n_bins: int = N_BINS
+) -> Expressibility:
+    """From fidelities of independent pairs, however they were made."""
+    if n_bins < 2:
+        raise Refusal(f"n_bins must be at least 2, not {n_bins}")
+    n_samples = len(fidelities)
+    kept = np.clip(fidelities + MARGIN, 0.0, 1.0)
+    shares = np.histogram(kept, np.linspace(0, 1, n_bins + 1))[0] / n_samples
+    haar = np.exp(log_haar_shares(n_qubits, n_bins))
+    logs = np.log(np.where(shares > 0, shares, 1.0)) - log_haar_shares(n_qubits, n_bins)
+    kl = float((shares * logs).sum())
+    spread = float((shares * logs**2).sum() - kl**2)  # delta method for a multinomial
+    return Expressibility(
+        kl=max(0.0, kl),
+        error=float(np.sqrt(max(0.0, spread) / n_samples)),
+        floor=haar_floor(n_qubits, n_samples, n_bins),
+        shares=shares,
+        haar=haar,
+        n_samples=n_samples,
+    )
+
+
+def log_haar_shares(n_qubits: int, n_bins: int) -> Float[np.ndarray, " bins"]:
+    """ln of the chance that two random states have a fidelity in each bin of [0, 1].
+
+    (1 - a)^(N - 1) - (1 - b)^(N - 1) for a bin from a to b; in logarithms, since the last bins are
+    rarer than any float for many qubits.
+
+    Source:
+        Życzkowski and Sommers 2005, arXiv:quant-ph/0311117.
+    """
+    power = 2**n_qubits - 1
+    left = np.arange(n_bins, 0, -1) / n_bins  # 1 - a
+    right = left - 1 / n_bins
+    right[-1] = 0.0
+    return power * np.log(left) + np.log1p(-((right / left) ** power))
+
+
+def haar_floor(n_qubits: int, n_samples: int, n_bins: int = N_BINS) -> float:
+    """What the divergence of truly random states is on average: Σ E[k/S ln(k / (S q))].
+
+    k is binomial of S samples with the chance q of the bin; what lies beyond ten standard deviations
+    and thirty counts is left out.
+    """
+    import scipy.stats
+
+    total = 0.0
+    for log in log_haar_shares(n_qubits, n_bins):
+        mean = n_samples * np.exp(log)
+        reach = 10 * np.sqrt(mean) + 30
+        counts = np.arange(max(1, int(mean - reach)), min(n_samples, int(mean + reach)) + 1)
+        chances = scipy.stats.binom.pmf(counts, n_samples, np.exp(log))
+        total += (chances * counts / n_samples * (np.log(counts / n_samples) - log)).sum()
+    return float(total)
+
+
+def expressibility_points(
+    name: str,
+    n_qubits: int,
+    layers: Sequence[int],
+    n_samples: int = 1000,
+    inputs: Inputs = "zeros",
+    seed: int = 0,
+    **options,
+) -> list[dict]:
+    """An ansatz over layers, as rows for `qtha_lab.figures.expressibility`.
+
+    Example:
+        >>> from qtha_lab.figures.expressibility import expressibility
+        >>> figure = expressibility(expressibility_points("qtha", 3, [1, 2], 100), n_qubits=3)
+        >>> figure.alt
+        'Divergence from random states of 3 qubits (smaller is more expressive): qtha goes from ... at 1 to ... at 2 layers.'
+    """
+    rows = []
+    for n_layers in layers:
+        circuit = ansatze.build(name, n_qubits, n_layers, **options)
+        found = expressibility_of(circuit, n_samples, inputs, seed)
+        own = {"kl": found.kl, "error": found.error, "floor": found.floor}
+        rows.append({"ansatz": name, "n_layers": n_layers, **own})
+    return rows

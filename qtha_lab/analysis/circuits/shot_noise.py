@@ -1,0 +1,102 @@
+"""How much ⟨Z⟩ moves when a circuit is measured a finite number of times.
+
+Runs a sampling device many times over and compares its spread with the binomial law. Gate noise is
+`gate_noise`.
+"""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float
+
+from qtha_lab.analysis.circuits.gate_gradients import Numbers, one_sample
+from qtha_lab.analysis.circuits.random_angles import check_samples
+from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
+from qtha_lab.simulators import expval_z
+
+
+@dataclasses.dataclass(frozen=True)
+class ShotNoise:
+    """⟨Z⟩ of every wire, exact and from samples, at one point.
+
+    Does not show noise of gates or read-out, and says nothing of slopes, which by parameter-shift
+    take two circuits an angle with an error each.
+
+    Attributes:
+        exact: (n_qubits,); `means` and `deviations` are over the repeats.
+        law: √((1 - ⟨Z⟩²) / shots), what the deviation is in theory.
+    """
+
+    exact: Float[np.ndarray, " n_qubits"]
+    means: Float[np.ndarray, " n_qubits"]
+    deviations: Float[np.ndarray, " n_qubits"]
+    shots: int
+    repeats: int
+
+    @property
+    def law(self) -> Float[np.ndarray, " n_qubits"]:
+        return np.sqrt(np.clip(1 - self.exact**2, 0, None) / self.shots)
+
+    @property
+    def deviation_errors(self) -> Float[np.ndarray, " n_qubits"]:
+        """Standard errors of the measured deviations, as of normal numbers."""
+        return self.law / np.sqrt(2 * (self.repeats - 1))
+
+    def shots_for(self, error: float) -> int:
+        """Shots after which the least certain ⟨Z⟩ has that standard error.
+
+        Example:
+            >>> here = ShotNoise(np.zeros(1), np.zeros(1), np.zeros(1), shots=100, repeats=2)
+            >>> here.shots_for(0.01)  # (1 - 0)/0.01²
+            10000
+        """
+        if error <= 0:
+            raise Refusal(f"the error must be above 0, not {error}")
+        return max(1, int(np.ceil((1 - (self.exact**2).min()) / error**2 - 1e-9)))
+
+
+def shot_noise(
+    circuit: Circuit,
+    inputs: Numbers,
+    params: Numbers,
+    shots: int = 1000,
+    repeats: int = 50,
+    seed: int = 0,
+    device: str = "default.qubit",
+) -> ShotNoise:
+    """Measure a circuit again and again.
+
+    Args:
+        circuit: What to run.
+        inputs: One sample, (n_inputs,).
+        params: Trainable angles, (n_params,).
+        shots: Samples of each repeat.
+        repeats: Independent measurements of all qubits.
+        seed: Of the device.
+        device: A PennyLane device that takes shots and a seed.
+
+    Raises:
+        ValueError: If the numbers do not fit, or the device cannot sample.
+
+    Example:
+        >>> from qtha_lab.circuits import Circuit, Gate
+        >>> coin = shot_noise(Circuit(1, [Gate("H", 0)]), [], [], shots=100, repeats=20)
+        >>> coin.law
+        array([0.1])
+
+    Source:
+        The variance of a mean of ±1 with expectation z is (1 - z²)/shots.
+    """
+    check_samples(repeats, least=2)
+    x = one_sample("inputs", inputs, circuit.n_inputs)
+    p = one_sample("params", params, circuit.n_params)
+    engine = f"device:{device}(shots={shots},seed={seed},cache=false)"
+    measured = expval_z(circuit, x.repeat(repeats, 1), p, engine).numpy()
+    return ShotNoise(
+        exact=expval_z(circuit, x, p, "torch").numpy(),
+        means=measured.mean(0),
+        deviations=measured.std(0, ddof=1),
+        shots=shots,
+        repeats=repeats,
+    )

@@ -1,0 +1,188 @@
+"""The variance of gradients at random angles, against qubits and layers: barren plateaus.
+
+One read-out and one distribution of angles; what happens in training is not shown.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from qtha_lab import ansatze
+from qtha_lab.analysis.circuits.random_angles import Inputs, check_samples, draw_angles, free_angles
+from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
+from qtha_lab.simulators import expval
+
+UNSEEN = 1e-24  # a variance below this is rounding of a slope that is zero
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientVariance:
+    """Variances of ∂⟨O⟩/∂θ_k over random angles.
+
+    Does not show the gradient at a chosen start (near zero, for instance), nor after some steps. A
+    variance that is large says nothing of whether the minimum is good.
+
+    Attributes:
+        variances: Of each trainable angle; `errors` are their standard errors.
+        mean: Over the `seen` trainable angles, those that change the read-out at all (a product of
+            qubits shows Z0 only those of wire 0); 0 if there are none. `error`: its standard error.
+    """
+
+    variances: Float[np.ndarray, " n_params"]
+    errors: Float[np.ndarray, " n_params"]
+    mean: float
+    error: float
+    seen: int
+    observable: str
+    n_samples: int
+
+
+def gradient_variance_of(
+    circuit: Circuit,
+    observable: str = "Z0",
+    n_samples: int = 1000,
+    inputs: Inputs = "zeros",
+    seed: int = 0,
+    engine: str = "auto",
+) -> GradientVariance:
+    """Slopes of one expectation at trainable angles drawn uniformly in ±π.
+
+    Args:
+        circuit: What to run.
+        observable: A Pauli string such as "Z0" (local) or "Z0 Z1 Z2" (global).
+        n_samples: Draws.
+        inputs: The data: "zeros", "uniform" or one sample (see `draw_angles`).
+        seed: Of the draws.
+        engine: What runs it (see `expval_z`).
+
+    Example:
+        >>> from qtha_lab.circuits import Angle, Circuit, Gate
+        >>> one = gradient_variance_of(Circuit(1, [Gate("RY", 0, Angle.param(0))]), n_samples=4000)
+        >>> abs(one.mean - 0.5) < 4 * one.error  # the mean of sin²
+        True
+
+    Source:
+        McClean et al. 2018, arXiv:1803.11173; that the read-out matters, Cerezo et al. 2021,
+        arXiv:2001.00550.
+    """
+    check_samples(n_samples, least=2)
+    slopes = random_slopes(circuit, observable, n_samples, inputs, seed, engine)
+    squares = (slopes - slopes.mean(0)) ** 2 * (n_samples / (n_samples - 1))
+    seen = squares.mean(0) > UNSEEN
+    together = squares[:, seen].mean(1) if seen.any() else np.zeros(n_samples)
+    root = np.sqrt(n_samples)
+    return GradientVariance(
+        variances=squares.mean(0),
+        errors=squares.std(0) / root,
+        mean=float(together.mean()),
+        error=float(together.std() / root),
+        seen=int(seen.sum()),
+        observable=observable,
+        n_samples=n_samples,
+    )
+
+
+def random_slopes(
+    circuit: Circuit,
+    observable: str,
+    n_samples: int,
+    inputs: Inputs = "zeros",
+    seed: int = 0,
+    engine: str = "auto",
+) -> Float[np.ndarray, "samples n_params"]:
+    """∂⟨O⟩/∂θ at every draw of the angles, in one forward and one backward pass."""
+    drawn = draw_angles(circuit, n_samples, inputs, seed)
+    params = drawn.params.requires_grad_()
+    if circuit.start == "amplitudes":
+        run = torch.func.vmap(lambda x, p: expval(circuit, [observable], x, p, "torch"))
+        values = run(drawn.inputs, params)
+    else:
+        free = free_angles(circuit)
+        together = torch.cat([drawn.inputs, params], -1)[:, : free.n_inputs]
+        values = expval(free, [observable], together, together.new_zeros(0), engine)
+    if not values.requires_grad:
+        return np.zeros((n_samples, 0))
+    return torch.autograd.grad(values.sum(), params)[0].numpy()
+
+
+def two_design_variance(n_qubits: int) -> float:
+    """The variance where the circuit on both sides of a Pauli turn is a two-design.
+
+    N²/(2(N + 1)(N² - 1)) with N = 2^n, near 2^-n/2, for the expectation of any Pauli string.
+
+    Example:
+        >>> two_design_variance(1)  # 4/(2·3·3)
+        0.2222222222222222
+
+    Source:
+        The law is McClean et al. 2018, arXiv:1803.11173; the constant is our arithmetic [R]. With
+        the slope i⟨[H, O]⟩, H = P/2: the state gives Tr(A²)/(N(N + 1)) with A = i[H, O], the
+        observable Tr(A²) = N/2 · N²/(N² - 1).
+    """
+    n = 2**n_qubits
+    return n**2 / (2 * (n + 1) * (n**2 - 1))
+
+
+def gradient_variance_points(
+    name: str,
+    qubits: Sequence[int],
+    layers: Sequence[int],
+    observable: str = "Z0",
+    n_samples: int = 1000,
+    inputs: Inputs = "zeros",
+    seed: int = 0,
+    **options,
+) -> list[dict]:
+    """An ansatz over sizes, as rows for `qtha_lab.figures.trainability`; variances are means.
+
+    Example:
+        >>> from qtha_lab.figures.trainability import gradient_variance
+        >>> rows = gradient_variance_points("qtha", [2, 3], [1], n_samples=50)
+        >>> gradient_variance(rows).alt
+        'Variance of the gradient from 2 to 3 qubits: qtha, 1 layer: ...'
+    """
+    rows = []
+    for n_layers in layers:
+        for n_qubits in qubits:
+            circuit = ansatze.build(name, n_qubits, n_layers, **options)
+            found = gradient_variance_of(circuit, observable, n_samples, inputs, seed)
+            size = {"ansatz": name, "n_qubits": n_qubits, "n_layers": n_layers}
+            rows.append({**size, "variance": found.mean, "error": found.error})
+    return rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Decay:
+    """A straight line through log₂ of the variance: `slope` a qubit, -1 for a two-design.
+
+    A fit to a few small sizes; does not show that the law goes on.
+    """
+
+    slope: float
+    error: float
+
+
+def fit_decay(qubits: Sequence[int], variances: Sequence[float], errors: Sequence[float]) -> Decay:
+    """Fit log₂ variance against qubits, each point weighted by its standard error.
+
+    Raises:
+        ValueError: If there are fewer than two sizes, or a variance or an error is not above 0.
+
+    Example:
+        >>> fit_decay([2, 4], [0.25, 0.0625], [0.01, 0.0025])
+        Decay(slope=-1.0, error=0.0408...)
+    """
+    x, v, e = (np.asarray(values, dtype=float) for values in (qubits, variances, errors))
+    if len(set(x.tolist())) < 2:
+        raise Refusal(f"a slope needs at least 2 numbers of qubits, not {sorted(set(x))}")
+    if not ((v > 0).all() and (e > 0).all()):
+        raise Refusal("variances and errors must be above 0 for a fit of their logarithm")
+    weights = (v * np.log(2) / e) ** 2  # 1 / variance of log2(v)
+    centred = x - (weights * x).sum() / weights.sum()
+    spread = (weights * centred**2).sum()
+    slope = float((weights * centred * np.log2(v)).sum() / spread)
+    return Decay(round(slope, 12), float(spread**-0.5))

@@ -1,0 +1,188 @@
+"""What the bonds of a matrix product operator carry: singular values, entanglement, truncation.
+
+    W = Σ_s  L_s · σ_s · R_s      at each bond, the sites to its left in L, to its right in R
+
+The values are right only in canonical form, so that is made first. A state vector is an operator
+whose columns all have size 1. Which factors to choose is `factorisation`.
+"""
+
+import dataclasses
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from qtha_lab.adapters.peft_bridge import AdapterLayer
+from qtha_lab.analysis.updates.update import adapter_name, chosen_layers
+from qtha_lab.errors import Refusal
+from qtha_lab.mpo import MpoShape
+
+Sites = list[Float[Tensor, "left out in right"]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Bond:
+    """One bond of an operator or state.
+
+    Entanglement here is a fact of linear algebra about a matrix cut in two; it does not show that a
+    quantum computer is needed or helps, and it changes with the factorisation and the order of the
+    sites.
+
+    Attributes:
+        position: Number of sites to its left.
+        dimension: Size of the bond in the cores.
+        values: Singular values across it, largest first.
+        cut: Kept only after truncation: Frobenius norm of the values dropped here.
+    """
+
+    position: int
+    dimension: int
+    values: Float[np.ndarray, " values"]
+    cut: float = 0.0
+
+    @property
+    def entropy_bits(self) -> float:
+        """-Σ p log₂ p of p = σ² / Σσ²: 0 for a product, log₂ of the dimension at most.
+
+        Source:
+            Schollwöck 2011, arXiv:1008.3477, section 4.1.1.
+        """
+        squares = self.values[self.values > 0] ** 2
+        if not len(squares):
+            return 0.0
+        shares = squares / squares.sum()
+        return max(0.0, float(-(shares * np.log2(shares)).sum()))
+
+    def schmidt_rank(self, threshold: float = 1e-10) -> int:
+        """Values above `threshold` times the largest: the bond dimension that is needed."""
+        if not len(self.values) or self.values[0] == 0:
+            return 0
+        return int((self.values > threshold * self.values[0]).sum())
+
+
+def bonds_of(cores: Sequence[Tensor], shape: MpoShape) -> list[Bond]:
+    """Every bond of an operator, from left to right.
+
+    Example:
+        >>> from qtha_lab import mpo
+        >>> cnot = torch.eye(4)[[0, 1, 3, 2]]
+        >>> bonds_of(*mpo.from_matrix(cnot, (2, 2), (2, 2), cutoff=1e-6))[0].values.round(6)  # P₀⊗I + P₁⊗X
+        array([1.414214, 1.414214])
+    """
+    return _sweep(_canonical(_sites(cores, shape)), [None] * (shape.n_sites - 1), 0.0)[1]
+
+
+def truncate(
+    cores: Sequence[Tensor],
+    shape: MpoShape,
+    max_bond: int | Sequence[int] | None = None,
+    cutoff: float = 0.0,
+) -> tuple[list[Tensor], MpoShape, list[Bond]]:
+    """An operator near the given one with smaller bonds, and what was cut at each.
+
+    The square of the whole error is the sum of the squares of the cuts. It is at most √(bonds)
+    times that of the best operator of these bonds, not the best itself.
+
+    Args:
+        max_bond: Most values kept at every bond, or at each; None keeps all.
+        cutoff: Drop values below this share of the largest at their bond.
+
+    Source:
+        Oseledets 2011, SIAM J. Sci. Comput. 33, 2295, algorithm 2 (rounding).
+    """
+    most = (
+        [max_bond] * (shape.n_sites - 1)
+        if max_bond is None or isinstance(max_bond, int)
+        else list(max_bond)
+    )
+    if len(most) != shape.n_sites - 1 or any(m is not None and m < 1 for m in most):
+        raise Refusal(
+            f"max_bond must be at least 1, for one bond or each of {shape.n_sites - 1}, not {max_bond}"
+        )
+    pieces, found = _sweep(_canonical(_sites(cores, shape)), most, cutoff)
+    smaller = MpoShape(shape.in_dims, shape.out_dims, (1, *[p.shape[-1] for p in pieces]))
+    made = [
+        piece.permute(1, 3, 0, 2).reshape(size).to(core)
+        for piece, size, core in zip(pieces, smaller.core_shapes, cores, strict=True)
+    ]
+    return made, smaller, found
+
+
+def state_bonds(state: Float[Tensor, " size"], dims: Sequence[int]) -> list[Bond]:
+    """The bonds of a real vector over sites of these sizes, the first the most significant.
+
+    Example:
+        >>> bell = torch.tensor([1.0, 0.0, 0.0, 1.0]) / 2**0.5
+        >>> round(state_bonds(bell, (2, 2))[0].entropy_bits, 6)
+        1.0
+    """
+    from qtha_lab import mpo
+
+    vector = torch.as_tensor(state).double().reshape(-1, 1)
+    return bonds_of(*mpo.from_matrix(vector, tuple(dims), (1,) * len(dims)))
+
+
+def adapter_bonds(
+    model: nn.Module, adapter: str | None = None, layers: Collection[str] | None = None
+) -> list[dict]:
+    """A row for each bond of each tensor network among an adapter's tensors.
+
+    Does not show the whole update: what lies between two networks can make any bond useless.
+    """
+    rows = []
+    for name, module in chosen_layers(model, layers).items():
+        if not isinstance(module, AdapterLayer):
+            continue
+        chosen = adapter_name(module, adapter, name)
+        operators = module.changes[chosen].operators(module.adapter_tensors(chosen))
+        for operator, (cores, shape) in operators.items():
+            rows += [_row(name, operator, bond) for bond in bonds_of(cores, shape)]
+    return rows
+
+
+def _row(layer: str, operator: str, bond: Bond) -> dict:
+    return {
+        "layer": layer,
+        "operator": operator,
+        "bond": bond.position,
+        "dimension": bond.dimension,
+        "schmidt_rank": bond.schmidt_rank(1e-6),
+        "entropy_bits": bond.entropy_bits,
+        "singular_values": bond.values.tolist(),
+    }
+
+
+def _sites(cores: Sequence[Tensor], shape: MpoShape) -> Sites:
+    return [
+        core.detach().to("cpu", torch.float64).reshape(site).permute(2, 0, 3, 1)
+        for core, site in zip(cores, shape.sites, strict=True)
+    ]
+
+
+def _canonical(sites: Sites) -> Sites:
+    """The same operator with every site but the last an isometry from the left."""
+    made, carry = [], torch.eye(1, dtype=torch.float64)
+    for site in sites[:-1]:
+        site = torch.tensordot(carry, site, dims=1)
+        q, carry = torch.linalg.qr(site.reshape(-1, site.shape[-1]))
+        made.append(q.reshape(*site.shape[:-1], -1))
+    return [*made, torch.tensordot(carry, sites[-1], dims=1)]
+
+
+def _sweep(sites: Sites, most: list[int | None], cutoff: float) -> tuple[Sites, list[Bond]]:
+    """Decompose from the right, keeping the largest values; the sites must be canonical."""
+    made, found, carry = [], [], sites[-1]
+    for position in range(len(sites) - 1, 0, -1):
+        _, o, i, right = carry.shape
+        u, values, vh = torch.linalg.svd(carry.reshape(len(carry), -1), full_matrices=False)
+        cap = most[position - 1]
+        kept = int((values > cutoff * values[0]).sum()) if cutoff else len(values)
+        kept = max(1, min(kept, cap or kept))
+        dimension = kept if cap or cutoff else len(carry)
+        cut = float(values[kept:].norm())
+        found.append(Bond(position, dimension, values[:kept].numpy(), cut))
+        made.append(vh[:kept].reshape(kept, o, i, right))
+        carry = torch.tensordot(sites[position - 1], u[:, :kept] * values[:kept], dims=1)
+    return [carry, *made[::-1]], found[::-1]

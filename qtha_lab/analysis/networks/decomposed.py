@@ -1,0 +1,127 @@
+"""A matrix decomposed once and cut as often as asked: what an explorer needs while bonds are dragged.
+
+`factorisation` goes through factors, orders and budgets by itself; here each bond is chosen by hand.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab import mpo
+from qtha_lab.analysis.networks.bonds import Bond, bonds_of, truncate
+from qtha_lab.analysis.networks.factorisation import Factorised, contraction_flops, permute_digits
+from qtha_lab.analysis.updates.spectrum import as_matrix
+from qtha_lab.errors import Refusal
+from qtha_lab.mpo import MpoShape
+
+WIDEST = 256  # bonds beyond it are cut once for all, so that every later cut is quick
+
+
+@dataclasses.dataclass(frozen=True)
+class Decomposed:
+    """A matrix as an operator with bonds as wide as it needs, up to `WIDEST`.
+
+    Attributes:
+        norm: Frobenius norm of the matrix.
+        lost: Norm of what `WIDEST` left out; 0 where no bond is wider.
+    """
+
+    cores: tuple[Tensor, ...]
+    shape: MpoShape
+    order: tuple[int, ...]
+    norm: float
+    lost: float
+
+    @classmethod
+    def of(
+        cls,
+        matrix: Float[Tensor, "rows cols"],
+        n_sites: int,
+        order: Sequence[int] | None = None,
+        widest: int = WIDEST,
+    ) -> "Decomposed":
+        """Decompose with balanced factors.
+
+        Args:
+            n_sites: How many cores.
+            order: Which digit of the index each site holds; None is the order of the index.
+            widest: Bonds beyond it are cut.
+
+        Example:
+            >>> import torch
+            >>> swap = torch.eye(4)[[0, 2, 1, 3]]
+            >>> Decomposed.of(swap, 2).shape.bonds
+            (1, 4, 1)
+        """
+        matrix = as_matrix(matrix)
+        order = tuple(range(n_sites)) if order is None else tuple(order)
+        if sorted(order) != list(range(n_sites)):
+            raise Refusal(f"order must hold each of 0 … {n_sites - 1} once, not {order}")
+        outs, ins = (mpo.factorise(side, n_sites) for side in matrix.shape)
+        moved = permute_digits(matrix, outs, ins, order)
+        outs, ins = ([dims[k] for k in order] for dims in (outs, ins))
+        cores, shape = mpo.from_matrix(moved, outs, ins, max_bond=widest)
+        whole, kept = float(moved.norm()), float(mpo.norm(cores, shape))
+        lost = math.sqrt(max(whole**2 - kept**2, 0.0)) if widest in shape.bonds else 0.0
+        return cls(tuple(cores), shape, order, whole, lost)
+
+    @functools.cached_property
+    def bonds(self) -> list[Bond]:
+        """Every bond as decomposed, with its singular values and entropy: of the part up to `WIDEST`."""
+        return bonds_of(self.cores, self.shape)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The bond dimensions between the sites."""
+        return self.shape.bonds[1:-1]
+
+    def cut(self, widths: Sequence[int]) -> Factorised:
+        """The operator with bonds of these widths at most, and how near it is to the matrix.
+
+        Example:
+            >>> import torch
+            >>> cnot = torch.eye(4)[[0, 1, 3, 2]]  # P₀⊗I + P₁⊗X, two terms of one size
+            >>> whole = Decomposed.of(cnot, 2)
+            >>> round(whole.cut([1]).relative_error**2, 6), round(whole.cut([2]).relative_error, 6)
+            (0.5, 0.0)
+        """
+        _, shape, gone = _narrowed(self.cores, self.shape, tuple(widths))
+        return self._point(shape, gone)
+
+    def curve(self, widths: Sequence[int]) -> list[Factorised]:
+        """A point for each width of all bonds alike, the narrowest first.
+
+        Each is cut from the next wider one, which costs little; squares of the cuts add up.
+        """
+        cores, shape, gone, points = self.cores, self.shape, 0.0, []
+        for width in sorted(set(widths), reverse=True):
+            cores, shape, more = _narrowed(cores, shape, (width,) * len(self.widths))
+            gone += more
+            points.append(self._point(shape, gone))
+        return points[::-1]
+
+    def _point(self, shape: MpoShape, gone: float) -> Factorised:
+        error = math.sqrt(self.lost**2 + gone)
+        return Factorised(
+            out_dims=shape.out_dims,
+            in_dims=shape.in_dims,
+            order=self.order,
+            bonds=shape.bonds,
+            n_parameters=shape.n_parameters,
+            dense_parameters=shape.in_features * shape.out_features,
+            relative_error=error / self.norm if self.norm else 0.0,
+            flops_per_token=contraction_flops(shape, 1),
+        )
+
+
+def _narrowed(cores: Sequence[Tensor], shape: MpoShape, widths: tuple[int, ...]) -> tuple:
+    """Cores, sizes and the square of what was cut; as they are where no bond is wider."""
+    inner = shape.bonds[1:-1]
+    if len(widths) == len(inner) and all(w >= bond for w, bond in zip(widths, inner, strict=True)):
+        return cores, shape, 0.0
+    cores, shape, bonds = truncate(cores, shape, list(widths))
+    return cores, shape, sum(bond.cut**2 for bond in bonds)

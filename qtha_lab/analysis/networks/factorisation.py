@@ -1,0 +1,256 @@
+"""Any matrix as a matrix product operator: error against parameters, factors and order.
+
+Decomposes with `mpo.from_matrix` (TT-SVD by tensornetwork), cuts with `bonds.truncate`, counts
+operations. What the bonds carry is `bonds`.
+"""
+
+import bisect
+import dataclasses
+import itertools
+import math
+from collections.abc import Collection, Iterator, Sequence
+
+import numpy as np
+import opt_einsum
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab import mpo
+from qtha_lab.analysis.networks.bonds import Bond, bonds_of, truncate
+from qtha_lab.analysis.updates.spectrum import as_matrix
+from qtha_lab.errors import Refusal
+from qtha_lab.mpo import MpoShape
+
+LARGEST = 2048  # smaller side of a matrix whose decomposition is made without a first cut
+MOST = 256  # bond of that first cut
+
+
+@dataclasses.dataclass(frozen=True)
+class Factorised:
+    """A matrix as an operator of given sizes, and how near it is.
+
+    Does not show what the error does to the model: a small share of the norm may hold what matters.
+
+    Attributes:
+        order: Which digit of the index each site holds; (0, 1, …) is the usual chain.
+        relative_error: ‖W - MPO‖_F / ‖W‖_F.
+        flops_per_token: Of the cheapest contraction with one vector.
+    """
+
+    out_dims: tuple[int, ...]
+    in_dims: tuple[int, ...]
+    order: tuple[int, ...]
+    bonds: tuple[int, ...]
+    n_parameters: int
+    dense_parameters: int
+    relative_error: float
+    flops_per_token: int
+
+    def row(self) -> dict:
+        """As plain data."""
+        return dataclasses.asdict(self)
+
+
+def truncation_curve(
+    matrix: Float[Tensor, "rows cols"],
+    out_dims: Sequence[int],
+    in_dims: Sequence[int],
+    max_bonds: Sequence[int] = (1, 2, 4, 8, 16, 32, 64),
+) -> list[Factorised]:
+    """Error against parameters as the bond grows, from one decomposition.
+
+    A random matrix shows the same shape of curve shifted up: compare with one of the same size
+    before reading structure into it.
+
+    Example:
+        >>> import torch
+        >>> two = torch.kron(torch.randn(4, 4), torch.randn(3, 3)) + torch.eye(12)
+        >>> [round(point.relative_error, 6) for point in truncation_curve(two, (4, 3), (4, 3), (2, 4))]
+        [0.0, 0.0]
+    """
+    if not max_bonds or min(max_bonds) < 1:
+        raise Refusal(f"max_bonds must be whole numbers of at least 1, not {tuple(max_bonds)}")
+    matrix = as_matrix(matrix)
+    first_cut = max(max_bonds) if min(matrix.shape) > LARGEST else None
+    cores, shape = mpo.from_matrix(matrix, out_dims, in_dims, max_bond=first_cut)
+    whole = float(matrix.norm())
+    lost = 0.0 if first_cut is None else whole**2 - float(mpo.norm(cores, shape)) ** 2
+    order = tuple(range(len(in_dims)))
+    return [
+        _point(truncate(cores, shape, max_bond), order, whole, max(lost, 0.0))
+        for max_bond in max_bonds
+    ]
+
+
+def _point(cut: tuple, order: tuple[int, ...], whole: float, lost: float) -> Factorised:
+    _, shape, bonds = cut
+    error = math.sqrt(lost + sum(bond.cut**2 for bond in bonds))
+    return Factorised(
+        out_dims=shape.out_dims,
+        in_dims=shape.in_dims,
+        order=order,
+        bonds=shape.bonds,
+        n_parameters=shape.n_parameters,
+        dense_parameters=shape.in_features * shape.out_features,
+        relative_error=error / whole if whole else 0.0,
+        flops_per_token=contraction_flops(shape, 1),
+    )
+
+
+def alternatives(
+    matrix: Float[Tensor, "rows cols"],
+    n_parameters: int,
+    n_sites: Collection[int] = (2, 3, 4),
+    *,
+    orders: bool = True,
+    most: int = 24,
+) -> list[Factorised]:
+    """Other factors and orders of sites within a budget, the nearest to the matrix first.
+
+    For each number of sites: the balanced factors, each way to order them along the index, and
+    (with `orders`) each order of the digits along the chain, mirror images left out. Bonds are as
+    in `factorise_in_order`. Does not search further, and a difference of a few per cent may be
+    chance: look at several weights.
+
+    Args:
+        n_parameters: No alternative has more.
+        n_sites: Numbers of sites to try.
+        orders: Whether digits may be chained in another order than that of the index.
+        most: Most alternatives for each number of sites, taken evenly from all.
+
+    Raises:
+        ValueError: If no alternative fits the budget.
+    """
+    matrix = as_matrix(matrix)
+    found = []
+    for sites in n_sites:
+        candidates = list(_candidates(matrix.shape, sites, orders))
+        step = max(1, math.ceil(len(candidates) / most))
+        for out_dims, in_dims, order in candidates[::step]:
+            if sum(o * i for o, i in zip(out_dims, in_dims, strict=True)) <= n_parameters:
+                found.append(factorise_in_order(matrix, out_dims, in_dims, order, n_parameters))
+    if not found:
+        raise Refusal(f"no factorisation has at most n_parameters={n_parameters}")
+    return sorted(found, key=lambda point: point.relative_error)
+
+
+def _candidates(size: tuple[int, int], n_sites: int, orders: bool) -> Iterator[tuple]:
+    """(out_dims, in_dims, order) with the balanced factors in every order."""
+    outs, ins = (mpo.factorise(side, n_sites) for side in size)
+    straight = tuple(range(n_sites))
+    for out_dims in dict.fromkeys(itertools.permutations(outs)):
+        for in_dims in dict.fromkeys(itertools.permutations(ins)):
+            yield out_dims, in_dims, straight
+    if orders:
+        for order in itertools.permutations(straight):
+            if order[0] < order[-1] and order != straight:
+                yield outs, ins, order
+
+
+def factorise_in_order(
+    matrix: Float[Tensor, "rows cols"],
+    out_dims: Sequence[int],
+    in_dims: Sequence[int],
+    order: Sequence[int],
+    n_parameters: int,
+) -> Factorised:
+    """The matrix as an operator whose k-th site holds digit `order[k]` of row and column index.
+
+    Every bond keeps the singular values above one threshold, the lowest that the budget allows, so
+    that bonds are wide only where it is needed. Good, not proven best.
+
+    Raises:
+        ValueError: If the order is not one of all digits, or bonds of 1 are above the budget.
+    """
+    order = tuple(order)
+    if sorted(order) != list(range(len(in_dims))):
+        raise Refusal(f"order must hold each of 0 … {len(in_dims) - 1} once, not {order}")
+    moved = permute_digits(as_matrix(matrix), out_dims, in_dims, order)
+    outs, ins = ([dims[k] for k in order] for dims in (out_dims, in_dims))
+    first_cut = MOST if min(moved.shape) > LARGEST else None
+    cores, shape = mpo.from_matrix(moved, outs, ins, max_bond=first_cut)
+    whole = float(moved.norm())
+    lost = 0.0 if first_cut is None else whole**2 - float(mpo.norm(cores, shape)) ** 2
+    widths = bonds_within(bonds_of(cores, shape), shape, n_parameters)
+    return _point(truncate(cores, shape, widths), order, whole, max(lost, 0.0))
+
+
+def bonds_within(found: Sequence[Bond], shape: MpoShape, n_parameters: int) -> list[int]:
+    """Values that each bond keeps above one common threshold, the lowest affordable.
+
+    Raises:
+        ValueError: If one value a bond is above the budget.
+    """
+    thresholds = np.unique(np.concatenate([[np.inf], *[bond.values for bond in found]]))[::-1]
+
+    def widths(threshold: float) -> list[int]:
+        return [max(1, int((bond.values >= threshold).sum())) for bond in found]
+
+    def size(threshold: float) -> int:
+        whole = (1, *widths(threshold), 1)
+        return MpoShape(shape.in_dims, shape.out_dims, whole).n_parameters
+
+    if size(np.inf) > n_parameters:
+        raise Refusal(
+            f"bonds of 1 need {size(np.inf)} parameters, above n_parameters={n_parameters}"
+        )
+    above = bisect.bisect_right(thresholds, n_parameters, key=size)
+    return widths(thresholds[above - 1])
+
+
+def permute_digits(
+    matrix: Float[Tensor, "rows cols"],
+    out_dims: Sequence[int],
+    in_dims: Sequence[int],
+    order: Sequence[int],
+) -> Float[Tensor, "rows cols"]:
+    """The matrix with the digits of both indices in another order of significance.
+
+    Example:
+        >>> import torch
+        >>> a, b = torch.randn(2, 2), torch.randn(3, 3)
+        >>> swapped = permute_digits(torch.kron(a, b), (2, 3), (2, 3), (1, 0))
+        >>> bool(torch.allclose(swapped, torch.kron(b, a)))
+        True
+    """
+    n = len(in_dims)
+    legs = matrix.reshape(*out_dims, *in_dims).permute(*order, *(n + k for k in order))
+    return legs.reshape(matrix.shape)
+
+
+def sweep_flops(shape: MpoShape, tokens: int = 1) -> int:
+    """Operations of contracting a batch of vectors site by site, as the authors do.
+
+    Site k: 2 · tokens · o_1…o_{k-1} · i_{k+1}…i_n · (o_k R_{k+1} R_k i_k), each multiply-add
+    counted as two.
+    """
+    total = 0
+    for k, site in enumerate(shape.sites):
+        rest = math.prod(shape.out_dims[:k]) * math.prod(shape.in_dims[k + 1 :])
+        total += 2 * tokens * rest * math.prod(site)
+    return total
+
+
+def contraction_flops(shape: MpoShape, tokens: int = 1) -> int:
+    """Operations of the cheapest order of contraction, or of the dense product if cheaper.
+
+    Joining the cores first is counted in. Does not show time: small contractions run far below a
+    machine's peak (see `mpo.takes_dense_route`).
+    """
+    dense = mpo.join_flops(shape) + 2 * tokens * shape.in_features * shape.out_features
+    equation, sizes = contraction(shape, tokens)
+    how = "optimal" if shape.n_sites <= 5 else "auto"
+    _, info = opt_einsum.contract_path(equation, *sizes, shapes=True, optimize=how)
+    return int(min(dense, float(info.opt_cost)))
+
+
+def contraction(shape: MpoShape, tokens: int) -> tuple[str, list[tuple[int, ...]]]:
+    """The einsum of a batch of vectors with all sites, and the sizes of its operands."""
+    n = shape.n_sites
+    symbol = opt_einsum.get_symbol
+    ins, outs = ([symbol(start + k) for k in range(n)] for start in (0, n))
+    links = [symbol(2 * n + k) for k in range(n + 1)]
+    batch = symbol(3 * n + 1)
+    sites = [outs[k] + links[k + 1] + links[k] + ins[k] for k in range(n)]
+    equation = f"{batch}{''.join(ins)},{','.join(sites)}->{batch}{''.join(outs)}"
+    return equation, [(tokens, *shape.in_dims), *shape.sites]

@@ -1,0 +1,104 @@
+"""What the adapted layers of a model are fed when it reads real text.
+
+Runs the model as it stands, adapters on; computes nothing from what it catches.
+"""
+
+import functools
+from collections.abc import Collection, Iterable, Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from qtha_lab.analysis.updates.update import chosen_layers
+from qtha_lab.errors import Refusal
+
+
+@torch.no_grad()
+def capture_inputs(
+    model: nn.Module,
+    batches: Mapping[str, Tensor] | Iterable[Mapping[str, Tensor]],
+    *,
+    max_tokens: int = 512,
+    layers: Collection[str] | None = None,
+    seed: int = 0,
+) -> dict[str, Float[Tensor, "tokens in_features"]]:
+    """The inputs of every adapted layer at the same random tokens, padding left out.
+
+    Does not show other text: what is measured on these inputs holds for text like it. Tokens of one
+    sentence are not independent samples.
+
+    Args:
+        model: With adapters; read in evaluation mode and left as it was.
+        batches: What a tokenizer gives: `input_ids`, `attention_mask`, …; one batch or several.
+        max_tokens: Most tokens kept, the same at every layer.
+        layers: Names of layers to catch; None is all.
+        seed: Of the choice of tokens.
+
+    Raises:
+        ValueError: If there is no token, or a layer is not fed one vector a token.
+
+    Example:
+        >>> from peft import LoraConfig, get_peft_model
+        >>> from qtha_lab import load_model
+        >>> tiny = load_model("tiny")
+        >>> model = get_peft_model(tiny.model, LoraConfig(target_modules=["q_proj"]))
+        >>> text = tiny.tokenizer(["How are you?", "Well."], padding=True, return_tensors="pt")
+        >>> inputs = capture_inputs(model, text, max_tokens=5)
+        >>> len(inputs), inputs["model.layers.0.self_attn.q_proj"].shape
+        (6, torch.Size([5, 192]))
+    """
+    batches = [batches] if hasattr(batches, "keys") else list(batches)
+    masks = [_mask(batch) for batch in batches]
+    chosen = _choose(masks, max_tokens, seed)
+    modules = chosen_layers(model, layers)
+    caught: dict[str, list[Tensor]] = {name: [] for name in modules}
+    was_training = model.training
+    model.eval()
+    try:
+        for batch, mask, keep in zip(batches, masks, chosen, strict=True):
+            hooks = [
+                module.register_forward_pre_hook(
+                    functools.partial(_catch, name, caught[name], mask, keep)
+                )
+                for name, module in modules.items()
+            ]
+            try:
+                model(**{key: value for key, value in batch.items() if key != "labels"})
+            finally:
+                for hook in hooks:
+                    hook.remove()
+    finally:
+        model.train(was_training)
+    return {name: torch.cat(pieces) for name, pieces in caught.items()}
+
+
+def _mask(batch: Mapping[str, Tensor]) -> Tensor:
+    mask = batch.get("attention_mask")
+    return (torch.ones_like(batch["input_ids"]) if mask is None else mask).bool().cpu()
+
+
+def _choose(masks: list[Tensor], max_tokens: int, seed: int) -> list[Tensor]:
+    """For each batch, the positions to keep among its real tokens."""
+    counts = [int(mask.sum()) for mask in masks]
+    total = sum(counts)
+    if total == 0 or max_tokens < 1:
+        raise Refusal(f"nothing to look at: {total} tokens, of which at most {max_tokens}")
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
+    kept, start, chosen = order[:max_tokens].sort().values, 0, []
+    for count in counts:
+        inside = (kept >= start) & (kept < start + count)
+        chosen.append(kept[inside] - start)
+        start += count
+    return chosen
+
+
+def _catch(name: str, pieces: list[Tensor], mask: Tensor, keep: Tensor, module, args) -> None:
+    x = args[0].detach()
+    if x.shape[:-1].numel() != mask.numel():
+        raise Refusal(
+            f"{name} is fed {x.shape[:-1].numel()} vectors for {mask.numel()} tokens: "
+            "only layers with one vector a token can be looked at"
+        )
+    real = x.reshape(-1, x.shape[-1]).cpu()[mask.reshape(-1)]
+    pieces.append(real[keep])

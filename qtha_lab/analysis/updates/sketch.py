@@ -1,0 +1,174 @@
+"""Randomised singular values of a matrix that is only ever multiplied: seconds and bounded memory.
+
+An operator gives A·X in blocks of rows and Aᵀ·A·X; a dense or memory-mapped matrix, a mean of
+Jacobians or a stack of thousands of them are all such. The error is estimated and stated.
+"""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab.analysis.updates.spectrum import THRESHOLD, Spectrum, as_matrix
+from qtha_lab.errors import Refusal
+
+FIRST_RANK = 16
+PROBES = 8
+
+
+class Operator(ABC):
+    """A matrix (rows × cols) that need not be stored."""
+
+    shape: tuple[int, int]
+
+    @abstractmethod
+    def products(self, x: Float[Tensor, "cols k"]) -> Iterator[Float[Tensor, "some k"]]:
+        """A·x, some rows after others."""
+
+    @abstractmethod
+    def gram(self, x: Float[Tensor, "cols k"]) -> Float[Tensor, "cols k"]:
+        """Aᵀ·A·x."""
+
+
+class Dense(Operator):
+    """A stored matrix (an array mapped from a file as well), read `block` rows at a time."""
+
+    def __init__(self, matrix: Tensor | np.ndarray, block: int = 1024, dtype=torch.float64):
+        if len(matrix.shape) != 2:
+            raise Refusal(f"a matrix has two sizes, not shape {tuple(matrix.shape)}")
+        self.matrix, self.block, self.dtype = matrix, block, dtype
+        self.shape = tuple(matrix.shape)
+
+    def products(self, x):
+        for rows in self._blocks():
+            yield (rows @ x.to(self.dtype)).double()
+
+    def gram(self, x):
+        x = x.to(self.dtype)
+        return sum(rows.mT @ (rows @ x) for rows in self._blocks()).double()
+
+    def _blocks(self) -> Iterator[Tensor]:
+        for start in range(0, self.shape[0], self.block):
+            rows = torch.as_tensor(self.matrix[start : start + self.block])
+            yield rows.detach().to("cpu", self.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sketch:
+    """The leading singular values and right singular vectors of an operator.
+
+    Does not show what lies beyond: `spectrum.missing` says how much there is (Frobenius norm, the
+    mean over `PROBES` random vectors), not how it is spread.
+    """
+
+    spectrum: Spectrum
+    right: Float[Tensor, "k cols"]
+
+
+def randomised_svd(
+    operator: Operator | Tensor | np.ndarray,
+    max_rank: int | None = None,
+    *,
+    oversample: int = 8,
+    power_iterations: int = 4,
+    tolerance: float = THRESHOLD,
+    seed: int = 0,
+) -> Sketch:
+    """The leading singular values of an operator, few at first and more until little is missing.
+
+    Memory is some cols × k numbers and one block of rows × k. A matrix of rank k is found whole. Of
+    others the values found are never too large, but may be too small, most where they hardly fall:
+    of a 4096 × 4096 Gaussian matrix the 64 leading ones came out 3 to 7 % low (2 power iterations:
+    8 to 13 %).
+
+    Args:
+        operator: A matrix or an `Operator`.
+        max_rank: Most values to find; None goes on until `tolerance` is met.
+        oversample: Random directions beyond the values that are kept.
+        power_iterations: Passes that sharpen the subspace; matters where values fall slowly.
+        tolerance: Stop when what is missing is below this share of the Frobenius norm.
+        seed: Of the random directions; the global random state is left alone.
+
+    Example:
+        >>> low = torch.ones(300, 1) @ torch.ones(1, 200)
+        >>> sketch = randomised_svd(low)
+        >>> sketch.spectrum.numerical_rank(), round(float(sketch.spectrum.values[0]), 3)
+        (1, 244.949)
+
+    Source:
+        Halko, Martinsson and Tropp 2011, SIAM Rev. 53, 217: algorithm 4.4, with
+        AᵀA for both of its products.
+    """
+    if max_rank is not None and max_rank < 1:
+        raise Refusal(f"max_rank must be at least 1, not {max_rank}")
+    operator = operator if isinstance(operator, Operator) else Dense(operator)
+    most = min(operator.shape)
+    limit = most if max_rank is None else min(max_rank, most)
+    random = torch.Generator().manual_seed(seed)
+    rank = min(FIRST_RANK, limit)
+    while True:
+        basis = _range(operator, min(rank + oversample, most), power_iterations, random)
+        found = _project(operator, basis, rank, random)
+        if rank >= limit or found.spectrum.missing <= tolerance * found.spectrum.norm:
+            return found
+        rank = min(2 * rank, limit)
+
+
+def _range(operator: Operator, size: int, power_iterations: int, random) -> Float[Tensor, "cols k"]:
+    """An orthonormal basis of about the leading right singular vectors."""
+    if size >= operator.shape[1]:
+        return torch.eye(operator.shape[1], dtype=torch.float64)
+    basis = _gaussian(operator.shape[1], size, random)
+    for _ in range(max(1, power_iterations)):
+        basis = torch.linalg.qr(operator.gram(basis)).Q
+    return basis
+
+
+def _project(operator: Operator, basis: Tensor, rank: int, random) -> Sketch:
+    """Decompose A·basis, and estimate with fresh random vectors what the basis does not reach."""
+    size = basis.shape[1]
+    probes = _gaussian(operator.shape[1], PROBES, random)
+    probes -= basis @ (basis.mT @ probes)
+    triangle, missed = None, torch.zeros(PROBES, dtype=torch.float64)
+    for block in operator.products(torch.cat([basis, probes], dim=1)):
+        missed += block[:, size:].square().sum(0)
+        block = block[:, :size]
+        stacked = block if triangle is None else torch.cat([triangle, block])
+        triangle = torch.linalg.qr(stacked, mode="r").R
+    _, values, vh = torch.linalg.svd(triangle, full_matrices=False)
+    dropped = float(values[rank:].square().sum())
+    beyond = 0.0 if size >= operator.shape[1] else float(missed.mean())
+    kept = values[:rank].numpy()
+    norm = float(np.sqrt(np.sum(kept**2) + dropped + beyond))
+    spectrum = Spectrum(kept, operator.shape, norm, float(np.sqrt(dropped + beyond)))
+    return Sketch(spectrum, vh[:rank] @ basis.mT)
+
+
+def leading_svd(
+    matrix: Float[Tensor, "rows cols"], k: int, seed: int = 0
+) -> tuple[Float[Tensor, "rows k"], Float[Tensor, " k"], Float[Tensor, "k cols"]]:
+    """The k leading singular vectors and values of a stored matrix, sketched if it is large.
+
+    Does not show how sure the last vectors are: where two values are near, their vectors mix.
+
+    Example:
+        >>> left, values, right = leading_svd(torch.diag(torch.tensor([3.0, 2.0, 1.0])), k=2)
+        >>> values.tolist(), left.shape, right.shape
+        ([3.0, 2.0], torch.Size([3, 2]), torch.Size([2, 3]))
+    """
+    matrix = as_matrix(matrix)
+    k = min(k, *matrix.shape)
+    if min(matrix.shape) <= 1024 or 4 * k > min(matrix.shape):
+        left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+        return left[:, :k], values[:k], right[:k]
+    sketch = randomised_svd(matrix, k, oversample=max(8, k // 2), power_iterations=4, seed=seed)
+    left, values, turn = torch.linalg.svd(matrix @ sketch.right.mT, full_matrices=False)
+    return left, values, turn @ sketch.right
+
+
+def _gaussian(rows: int, cols: int, random: torch.Generator) -> Float[Tensor, "rows cols"]:
+    return torch.randn(rows, cols, generator=random, dtype=torch.float64)

@@ -1,0 +1,176 @@
+"""Where an update points: overlap of singular subspaces, and intruder dimensions.
+
+Compares with the base weight and with other adapters; how large an update is, is `spectrum`.
+"""
+
+import dataclasses
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab.analysis.updates.jacobians import jacobians_of
+from qtha_lab.analysis.updates.sketch import leading_svd
+from qtha_lab.analysis.updates.spectrum import THRESHOLD, as_matrix, factored_svd
+from qtha_lab.analysis.updates.update import Update
+from qtha_lab.errors import Refusal
+
+Vectors = tuple[Float[Tensor, "out k"], Float[Tensor, " k"], Float[Tensor, "k in"]]
+
+
+def overlap(first: Float[Tensor, "size k"], second: Float[Tensor, "size m"]) -> float:
+    """‖UᵀV‖_F² / min(k, m) of two spans of columns: 1 if one holds the other, 0 if orthogonal.
+
+    Does not show significance: compare with `chance_overlap`, and beware of vectors whose singular
+    values are near each other, which are not well determined.
+
+    Example:
+        >>> e = torch.eye(4)
+        >>> overlap(e[:, :2], e[:, 1:3])
+        0.5
+
+    Source:
+        Hu et al. 2021, arXiv:2106.09685, section 7.2, equation 4.
+    """
+    cosines = _cosines(first, second)
+    return float(cosines.square().sum()) / len(cosines)
+
+
+def principal_angles(
+    first: Float[Tensor, "size k"], second: Float[Tensor, "size m"]
+) -> Float[np.ndarray, " min_k_m"]:
+    """Angles between two subspaces in radians, smallest first.
+
+    Source:
+        Björck and Golub 1973, Math. Comp. 27, 579.
+    """
+    from scipy.linalg import subspace_angles
+
+    return subspace_angles(as_matrix(first).numpy(), as_matrix(second).numpy())[::-1]
+
+
+def chance_overlap(size: int, k: int, m: int) -> float:
+    """The overlap to expect of random k- and m-dimensional subspaces: max(k, m) / size.
+
+    E‖UᵀV‖_F² = k m / size, since each of the k m cosines has mean square 1 / size.
+    """
+    return max(k, m) / size
+
+
+def _cosines(first: Tensor, second: Tensor) -> Float[Tensor, " min_k_m"]:
+    """Cosines of the principal angles."""
+    first, second = as_matrix(first), as_matrix(second)
+    if len(first) != len(second):
+        raise Refusal(
+            f"subspaces must lie in one space, not in {len(first)} and {len(second)} dimensions"
+        )
+    product = torch.linalg.qr(first).Q.mT @ torch.linalg.qr(second).Q
+    return torch.linalg.svdvals(product).clamp_max(1)
+
+
+def update_vectors(update: Update, k: int, x: Tensor | None = None) -> Vectors:
+    """At most k leading singular vectors of an update, none beyond its numerical rank.
+
+    Of its linear path; where there is none, of its mean Jacobian at the tokens x. Does not show the
+    rest of a non-linear update.
+
+    Raises:
+        ValueError: If a non-linear update without linear path is given no tokens.
+    """
+    if update.factors is not None:
+        found = factored_svd(*update.factors)
+    elif update.is_linear:
+        found = leading_svd(update.linear_path(), k)
+    elif x is not None:
+        found = jacobians_of(update.delta, x).mean_svd()
+    else:
+        raise Refusal(f"the update of {update.name} has no linear path: give tokens x")
+    left, values, right = found
+    real = int((values > THRESHOLD * values[0]).sum()) if values[0] > 0 else 0
+    keep = min(k, real)
+    return left[:, :keep], values[:keep], right[:keep]
+
+
+@dataclasses.dataclass(frozen=True)
+class Overlaps:
+    """Overlaps of two updates' (or an update's and a weight's) leading subspaces, and chance's."""
+
+    output: float
+    input: float
+    chance_output: float
+    chance_input: float
+    dimensions: tuple[int, int]
+
+
+def compare_subspaces(first: Vectors, second: Vectors) -> Overlaps | None:
+    """Overlaps on the output and on the input side; None if one of the two has no direction."""
+    (left, _, right), (other_left, _, other_right) = first, second
+    k, m = left.shape[1], other_left.shape[1]
+    if 0 in (k, m):
+        return None
+    return Overlaps(
+        output=overlap(left, other_left),
+        input=overlap(right.mT, other_right.mT),
+        chance_output=chance_overlap(len(left), k, m),
+        chance_input=chance_overlap(right.shape[1], k, m),
+        dimensions=(k, m),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Intruders:
+    """The leading singular vectors of a tuned weight that resemble none of the base weight.
+
+    Does not show harm: that intruders go with forgetting is the paper's finding for LoRA against
+    full fine-tuning, not a property of this count. The threshold is a choice, and where singular
+    values of the base lie close together its vectors are mixed by small changes and similarities
+    fall without any intruder.
+
+    Attributes:
+        similarities: For each leading left singular vector of the tuned weight, its largest
+            |cosine| with any of the base weight.
+        indices: Those below the threshold; 0 is the leading one.
+    """
+
+    similarities: Float[np.ndarray, " top"]
+    indices: tuple[int, ...]
+    threshold: float
+
+
+def intruder_dimensions(
+    weight: Float[Tensor, "out in"],
+    change: Float[Tensor, "out in"],
+    *,
+    top: int = 10,
+    threshold: float = 0.5,
+    base_vectors: Float[Tensor, "out k"] | None = None,
+) -> Intruders:
+    """Intruder dimensions of weight + change.
+
+    Args:
+        weight: The base weight.
+        change: The update, as a matrix.
+        top: How many leading vectors of the tuned weight are looked at.
+        threshold: Largest |cosine| of an intruder.
+        base_vectors: All left singular vectors of the weight, where they are known already.
+
+    Example:
+        >>> base = torch.diag(torch.tensor([3.0, 2.0, 1.0, 0.0]))
+        >>> new = 9 * torch.ones(4, 1) @ torch.ones(1, 4) / 4  # along (1, 1, 1, 1) / 2
+        >>> intruder_dimensions(base, new, top=1, threshold=0.6).indices
+        (0,)
+
+    Source:
+        Shuttleworth et al. 2024, arXiv:2410.21228, and the authors' code: left singular vectors,
+        the 10 leading ones. The default threshold is that of PEFT's `reduce_intruder_dimension`.
+    """
+    if not 0 < threshold <= 1:
+        raise Refusal(f"threshold must lie between 0 and 1, not {threshold}")
+    weight, change = as_matrix(weight), as_matrix(change)
+    if base_vectors is None:
+        base_vectors = torch.linalg.svd(weight, full_matrices=False).U
+    tuned, _, _ = leading_svd(weight + change, top)
+    largest = (tuned.mT @ base_vectors.double()).abs().amax(dim=1).numpy()
+    below = tuple(int(index) for index in np.flatnonzero(largest < threshold))
+    return Intruders(largest, below, threshold)

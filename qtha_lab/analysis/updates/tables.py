@@ -1,0 +1,134 @@
+"""Non-linearity and subspaces of an adapter's updates, a row a layer, as plain data.
+
+Puts together what `nonlinearity`, `jacobians` and `subspaces` compute for one update; rank spectra
+have a table of their own in `views`.
+"""
+
+import dataclasses
+from collections.abc import Collection, Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from qtha_lab.analysis.updates.jacobians import jacobians_of
+from qtha_lab.analysis.updates.nonlinearity import linear_fit
+from qtha_lab.analysis.updates.subspaces import (
+    Vectors,
+    compare_subspaces,
+    intruder_dimensions,
+    update_vectors,
+)
+from qtha_lab.analysis.updates.update import Update, adapted_layers, base_weight, updates_of
+
+Inputs = Mapping[str, Float[Tensor, "tokens in_features"]]
+
+
+def nonlinearity_table(
+    model: nn.Module,
+    inputs: Inputs,
+    adapter: str | None = None,
+    ranks: Collection[int] = (1, 2, 4, 8),
+    *,
+    max_rank: int = 128,
+    seed: int = 0,
+) -> list[dict]:
+    """How far each layer's update is from one matrix: unexplained shares, and slopes across tokens.
+
+    See `LinearFit` for what the shares do not show; the truth lies between "in_sample_share" and
+    "share", and is known only where the two are close.
+
+    Args:
+        inputs: What the layers are fed, from `capture_inputs`; only these layers are looked at.
+        ranks: Ranks of linear maps to score.
+        max_rank: Of the frame of the Jacobians.
+    """
+    rows = []
+    for update in updates_of(model, adapter, list(inputs)):
+        x = inputs[update.name]
+        fit = dataclasses.asdict(linear_fit(update.delta, x, ranks, seed=seed))
+        by_rank = fit.pop("by_rank")
+        slopes = {"token_dependence": 0.0, "relative_spread": 0.0}
+        if not update.is_linear:
+            found = jacobians_of(update.delta, x, max_rank=max_rank, seed=seed)
+            slopes = {name: getattr(found, name) for name in slopes}
+        rows.append(
+            {
+                **_place(update),
+                **fit,
+                **{f"share_of_rank_{rank}": share for rank, share in by_rank.items()},
+                **slopes,
+            }
+        )
+    return rows
+
+
+def subspace_table(
+    model: nn.Module,
+    adapter: str | None = None,
+    *,
+    other: str | None = None,
+    other_model: nn.Module | None = None,
+    inputs: Inputs | None = None,
+    layers: Collection[str] | None = None,
+    k: int = 8,
+    top: int = 10,
+    threshold: float = 0.5,
+) -> list[dict]:
+    """Where each layer's update points: overlaps with the base and another adapter, and intruders.
+
+    Overlaps are of the k leading directions with the base weight's k leading ones; "chance" is what
+    random directions would give, and an overlap near it shows nothing.
+
+    Args:
+        other: Another adapter to compare with, on `other_model` or beside the first.
+        other_model: Where it is, if on another model with layers of the same names.
+        inputs: Activations, for updates without a linear path; those without both are left out.
+        layers: Names of layers; None is all.
+        k: Leading directions of each.
+        top: Leading vectors of the tuned weight that are looked at for intruders.
+        threshold: Largest |cosine| of an intruder.
+    """
+    inputs, modules = inputs or {}, adapted_layers(model)
+    theirs = {}
+    if other is not None or other_model is not None:
+        theirs = {u.name: u for u in updates_of(other_model or model, other, layers)}
+    rows = []
+    for update in updates_of(model, adapter, layers):
+        x = inputs.get(update.name)
+        if update.factors is None and not update.is_linear and x is None:
+            continue
+        weight, own = base_weight(modules[update.name]), update_vectors(update, k, x)
+        base = torch.linalg.svd(weight, full_matrices=False)
+        row = _place(update) | _overlaps("base", own, (base.U[:, :k], base.S[:k], base.Vh[:k]))
+        if update.name in theirs:
+            row |= _overlaps("other", own, update_vectors(theirs[update.name], k, x))
+        change = _matrix(update, x)
+        found = intruder_dimensions(
+            weight, change, top=top, threshold=threshold, base_vectors=base.U
+        )
+        row |= {
+            "intruders": len(found.indices),
+            "similarities": found.similarities.tolist(),
+            "relative_norm": float(change.norm() / weight.norm()),
+        }
+        rows.append(row)
+    return rows
+
+
+def _place(update: Update) -> dict:
+    return {"layer": update.name, "block": update.block}
+
+
+def _matrix(update: Update, x: Tensor | None) -> Float[Tensor, "out_features in_features"]:
+    """The linear path, or the mean Jacobian where there is none."""
+    path = update.linear_path()
+    return jacobians_of(update.delta, x).mean if path is None else path
+
+
+def _overlaps(name: str, own: Vectors, their: Vectors) -> dict:
+    """Overlaps by side, None where one of the two has no direction."""
+    found = compare_subspaces(own, their)
+    keys = ("output", "input", "chance_output", "chance_input")
+    values = dataclasses.asdict(found) if found else dict.fromkeys(keys)
+    return {f"{name}_{key}": values[key] for key in keys}

@@ -1,0 +1,226 @@
+"""An adapter's update at every adapted layer of a live model: x ↦ Δy on its own, in float64.
+
+One way in for our methods and for peft's. Ranks and spectra of it are `views`; what it is applied
+to is `activations`.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Callable, Collection, Iterator
+
+import torch
+from jaxtyping import Float
+from peft.tuners.lora.layer import LoraLayer
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.integrations import dequantize_module_weight
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from qtha_lab.adapters.peft_bridge import AdapterLayer, block_of, quantised_kind
+from qtha_lab.analysis.updates.sketch import Operator
+from qtha_lab.errors import Refusal
+
+Delta = Callable[[Float[Tensor, "tokens in_features"]], Float[Tensor, "tokens out_features"]]
+NO_CURVATURE = (
+    1e-8  # of f(x + y) - f(x) - f(y), relative: float64 rounding of a linear f lies below
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Update:
+    """What one adapter adds to one layer's output.
+
+    Attributes:
+        name: Of the layer, as in the base model.
+        block: Index of its transformer block, if it is in one.
+        delta: x (tokens, in_features) ↦ Δy (tokens, out_features), differentiable in x, float64, on
+            the CPU.
+        is_linear: Whether Δy is one constant matrix times x.
+        factors: Thin matrices whose product is the linear path, where the method has such.
+    """
+
+    name: str
+    block: int | None
+    in_features: int
+    out_features: int
+    delta: Delta
+    is_linear: bool
+    factors: tuple[Float[Tensor, "rows cols"], ...] | None
+
+    def linear_operator(self) -> "LinearMap":
+        """The update as an operator, for a linear one."""
+        if not self.is_linear:
+            raise Refusal(f"the update of {self.name} is not linear in x: it has no one matrix")
+        return LinearMap(self.delta, self.in_features, self.out_features)
+
+    def linear_path(self) -> Float[Tensor, "out_features in_features"] | None:
+        """ΔW of the part that is linear in x, as a stored matrix; None if there is no such part."""
+        if self.factors is not None:
+            return torch.linalg.multi_dot(self.factors)
+        if not self.is_linear:
+            return None
+        with torch.no_grad():
+            return self.delta(torch.eye(self.in_features, dtype=torch.float64)).mT
+
+
+class LinearMap(Operator):
+    """A linear function of row vectors as an operator: out_features rows, in_features columns."""
+
+    def __init__(self, function: Delta, in_features: int, out_features: int, dtype=torch.float64):
+        self.function, self.dtype = function, dtype
+        self.shape = (out_features, in_features)
+
+    def products(self, x):
+        with torch.no_grad():
+            yield self.function(x.mT.to(self.dtype)).mT.double()
+
+    def gram(self, x):
+        point = torch.zeros(x.shape[1], self.shape[1], dtype=self.dtype, requires_grad=True)
+        with torch.enable_grad():
+            value = self.function(point)
+        (image,) = self.products(x)
+        if not value.requires_grad:
+            return torch.zeros_like(x)
+        return torch.autograd.grad(value, point, image.mT.to(value))[0].mT.double()
+
+
+def adapted_layers(model: nn.Module) -> dict[str, BaseTunerLayer]:
+    """The adapted layers by their names in the base model, in order.
+
+    Raises:
+        ValueError: If the model carries no adapter.
+    """
+    found = {
+        name.removeprefix("base_model.model."): module
+        for name, module in model.named_modules()
+        if isinstance(module, BaseTunerLayer)
+    }
+    if not found:
+        raise Refusal(f"this {type(model).__name__} carries no adapter: add one first")
+    return found
+
+
+def updates_of(
+    model: nn.Module, adapter: str | None = None, layers: Collection[str] | None = None
+) -> Iterator[Update]:
+    """The update of an adapter at each layer, one after the other (a copy in float64 each).
+
+    Args:
+        model: With the adapter on it, not merged.
+        adapter: Its name; None is the active one.
+        layers: Names of layers to look at; None is all.
+
+    Raises:
+        ValueError: If a layer or the adapter is unknown, or merged into the weights.
+    """
+    for name, module in chosen_layers(model, layers).items():
+        yield update_of(module, name, adapter_name(module, adapter, name))
+
+
+def chosen_layers(model: nn.Module, layers: Collection[str] | None) -> dict[str, BaseTunerLayer]:
+    """The adapted layers of these names; all if None."""
+    found = adapted_layers(model)
+    if layers is None:
+        return found
+    unknown = [name for name in layers if name not in found]
+    if unknown:
+        raise Refusal(f"no adapted layer {unknown[0]!r} here; there are {', '.join(found)}")
+    return {name: module for name, module in found.items() if name in layers}
+
+
+def adapter_name(module: BaseTunerLayer, adapter: str | None, layer: str) -> str:
+    """The adapter that is meant, checked: on this layer, and not merged into its weight."""
+    known = available_adapters(module)
+    chosen = adapter or next((name for name in module.active_adapters if name in known), None)
+    if chosen not in known:
+        raise Refusal(
+            f"adapter {chosen!r} is not on {layer}; there {'are' if known else 'is none'} "
+            f"{', '.join(sorted(known))}".rstrip()
+        )
+    if chosen in module.merged_adapters:
+        raise Refusal(f"adapter {chosen!r} is merged into {layer}: unmerge it to look at it")
+    return chosen
+
+
+def available_adapters(module: BaseTunerLayer) -> set[str]:
+    """Names of all adapters that a layer carries."""
+    held = (getattr(module, name) for name in module.adapter_layer_names)
+    return {key for tensors in held if hasattr(tensors, "keys") for key in tensors.keys()}  # noqa: SIM118
+
+
+def update_of(module: BaseTunerLayer, name: str, adapter: str) -> Update:
+    """The update of an adapter at one layer, times its weight where adapters are weighed."""
+    sizes = (block_of(f".{name}."), module.in_features, module.out_features)
+    if isinstance(module, AdapterLayer):
+        change, tensors = module.changes[adapter], _in_float64(module.adapter_tensors(adapter))
+        with torch.no_grad():
+            factors = change.linear_factors(tensors)
+        linear, weight = change.is_linear(change.config), module.factors[adapter]
+        if factors is not None:
+            factors = (weight * factors[0], *factors[1:])
+        return Update(name, *sizes, lambda x: weight * change.delta(tensors, x), linear, factors)
+    factors = lora_factors(module, adapter)
+    if factors is not None:
+        up, down = (factor.detach().to("cpu", torch.float64) for factor in factors)
+        return Update(name, *sizes, lambda x: x @ down.mT @ up.mT, True, (up, down))
+    delta = difference(module, adapter)
+    return Update(name, *sizes, delta, _is_linear(delta, module.in_features), None)
+
+
+def lora_factors(module: BaseTunerLayer, adapter: str) -> tuple[Tensor, Tensor] | None:
+    """(scaling · B, A) of peft's plain LoRA; None for its variants (DoRA, …) and other methods."""
+    plain = (
+        isinstance(module, LoraLayer)
+        and adapter in module.lora_A
+        and adapter not in module.lora_variant
+        and module.lora_B[adapter].bias is None
+    )
+    if not plain:
+        return None
+    up, down = module.lora_B[adapter].weight, module.lora_A[adapter].weight
+    return up * module.scaling[adapter], down
+
+
+def difference(module: BaseTunerLayer, adapter: str) -> Delta:
+    """Output with the adapter less output without, in a float64 copy: true of any method.
+
+    Raises:
+        ValueError: If the base is quantised, which has no float64 copy.
+    """
+    kind = quantised_kind(module.get_base_layer())
+    if kind is not None:
+        raise Refusal(
+            f"the update of {type(module).__name__} is read off a float64 copy of its layer, and "
+            f"this one is quantised ({kind}): load the base without quantisation to look at it"
+        )
+    twin = copy.deepcopy(module).to("cpu", torch.float64).eval()
+    twin.set_adapter([adapter])
+    twin.enable_adapters(True)
+    twin.requires_grad_(False)
+    base = twin.get_base_layer()
+    return lambda x: twin(x) - base(x)
+
+
+def base_weight(module: BaseTunerLayer) -> Float[Tensor, "out_features in_features"]:
+    """The frozen weight below the adapters, in float64; a quantised one as it multiplies."""
+    base = module.get_base_layer()
+    weight = base.weight
+    if quantised_kind(base) is not None:
+        can = hasattr(weight, "dequantize")
+        weight = weight.dequantize() if can else dequantize_module_weight(base)
+    weight = weight.detach().to("cpu", torch.float64)
+    return weight.mT if isinstance(base, Conv1D) else weight
+
+
+def _in_float64(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().to("cpu", torch.float64) for name, tensor in tensors.items()}
+
+
+def _is_linear(delta: Delta, in_features: int) -> bool:
+    """Whether f(x + y) = f(x) + f(y) on two random vectors of length about √in_features."""
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(2, in_features, generator=random, dtype=torch.float64)
+    with torch.no_grad():
+        both, (first, second) = delta(x.sum(0, keepdim=True))[0], delta(x)
+    scale = first.norm() + second.norm()
+    return bool((both - first - second).norm() <= NO_CURVATURE * scale.clamp_min(1e-12))

@@ -1,0 +1,126 @@
+"""What an adapter costs on a model of a given shape: parameters, and operations counted by torch.
+
+Makes no weight of the base. Bytes, circuits and seconds are `cost`.
+"""
+
+import copy
+import dataclasses
+import functools
+
+import torch
+from peft import PeftConfig, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from qtha_lab.adapters.method import Change
+from qtha_lab.adapters.peft_bridge import AdapterConfig, AdapterLayer
+from qtha_lab.circuits import Circuit
+from qtha_lab.cost.shapes import ModelShape
+from qtha_lab.errors import Refusal
+
+PROBED_TOKENS = (64, 128)
+MOST_AMPLITUDES = 2**22  # simulated for a count; methods with larger circuits are not counted
+
+
+def adapted_layers_of(config: PeftConfig, shape: ModelShape) -> tuple[list[nn.Module], int]:
+    """The shape's adapted layers on the meta device, and how many parameters they train.
+
+    One block of peft's methods stands for all, which are alike; a method of ours may treat blocks
+    differently.
+    """
+    ours = isinstance(config, AdapterConfig) or getattr(config, "layers_to_transform", None)
+    tried = shape if ours else dataclasses.replace(shape, n_blocks=1)
+    times = 1 if ours else shape.n_blocks
+    config = copy.deepcopy(config)
+    config.task_type = None  # the skeleton has no head
+    config.target_modules = set(shape.targets(config.target_modules))
+    try:
+        skeleton = tried.skeleton(config.target_modules)
+        with torch.device("meta"):
+            model = get_peft_model(skeleton, config)
+    except (TypeError, ValueError, NotImplementedError) as problem:
+        raise Refusal(f"this method cannot adapt {shape.name}: {problem}") from problem
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return [m for m in model.modules() if isinstance(m, BaseTunerLayer)] * times, trained * times
+
+
+def adapter_flops(config: PeftConfig, layers: list[nn.Module], tokens: int) -> int | None:
+    """Forward and backward of all adapters' matrix products for so many tokens.
+
+    Counted by torch while one layer of each size runs on few tokens, and drawn out in a straight
+    line.
+    """
+    total, settings = 0.0, repr(config.to_dict())
+    for layer in layers:
+        first = next(iter(layer.changes.values())) if isinstance(layer, AdapterLayer) else None
+        plain = getattr(first, "plain", False)
+        key = (settings, layer.in_features, layer.out_features, plain)
+        counted = _counted(_Held(key, layer))
+        if counted is None:
+            return None
+        few, many = counted
+        slope = (many - few) / (PROBED_TOKENS[1] - PROBED_TOKENS[0])
+        total += few + slope * (tokens - PROBED_TOKENS[0])
+    return round(total)
+
+
+class _Held:
+    """A layer to count on, looked up by what decides the count."""
+
+    def __init__(self, key: tuple, layer: nn.Module):
+        self.key, self.layer = key, layer
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@functools.lru_cache(maxsize=256)
+def _counted(held: _Held) -> tuple[int, int] | None:
+    """Operations at each number of `PROBED_TOKENS`."""
+    ours = isinstance(held.layer, AdapterLayer)
+    run = _run_ours if ours else _run_pefts
+    if ours and max(map(_amplitudes, _change(held).circuits()), default=0) > MOST_AMPLITUDES:
+        return None
+    try:
+        few, many = (run(held, tokens) for tokens in PROBED_TOKENS)
+    except NotImplementedError:  # an operation that torch cannot run without numbers
+        return None
+    return few, many
+
+
+def _change(held: _Held) -> Change:
+    return next(iter(held.layer.changes.values()))
+
+
+def _amplitudes(circuit: Circuit) -> int:
+    """Amplitudes of all the states that the count would simulate."""
+    return (PROBED_TOKENS[1] if circuit.n_inputs else 1) * 2**circuit.n_qubits
+
+
+def _run_ours(held: _Held, tokens: int) -> int:
+    """On real tensors, since circuits need numbers; there is no base weight among them."""
+    change = _change(held)
+    with torch.random.fork_rng(devices=[]):
+        tensors = {name: torch.zeros(s.shape) for name, s in change.tensors().items()}
+        change.initialise(tensors)
+    for name, spec in change.tensors().items():
+        tensors[name].requires_grad_(spec.trainable)
+    x = torch.zeros(tokens, change.layer.in_features, requires_grad=True)
+    return _matrix_flops(lambda: change.delta(tensors, x))
+
+
+def _run_pefts(held: _Held, tokens: int) -> int:
+    """On the meta device, less the frozen layer's own products."""
+    layer = held.layer
+    x = torch.empty(tokens, layer.in_features, device="meta", requires_grad=True)
+    return _matrix_flops(lambda: layer(x)) - 4 * tokens * layer.in_features * layer.out_features
+
+
+def _matrix_flops(forward) -> int:
+    with FlopCounterMode(display=False) as counter, torch.enable_grad():
+        forward().sum().backward()
+    return counter.get_total_flops()

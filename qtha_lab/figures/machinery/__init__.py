@@ -1,0 +1,1 @@
+"""What every figure is made with: sizes and inks, tables, export, provenance, the registry."""

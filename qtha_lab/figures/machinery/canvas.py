@@ -1,0 +1,90 @@
+"""A blank page on which one unit is one pixel, for diagrams that are no plots; y grows downward.
+
+Text, boxes and lines with exact sizes; what they mean is decided by the figure functions.
+"""
+
+import plotly.graph_objects as go
+
+from qtha_lab.figures.machinery.look import Look
+
+Place = tuple[float, float]
+
+
+class Canvas:
+    """Collects strokes, boxes, texts and hover spots, then gives the plotly figure."""
+
+    def __init__(self, look: Look):
+        self.look = look
+        self.strokes: list[dict] = []
+        self.boxes: list[dict] = []
+        self.texts: dict[tuple[float, str], list[tuple[Place, str]]] = {}
+        self.dots: list[Place] = []
+        self.spots: list[tuple[Place, str]] = []
+
+    def stroke(self, start: Place, end: Place, width: float = 1.0) -> None:
+        """A straight line behind everything else, `width` in units of the page's line."""
+        line = {"width": width * self.look.line, "color": self.look.inks.text}
+        (x0, y0), (x1, y1) = start, end
+        place = {"x0": x0, "x1": x1, "y0": y0, "y1": y1}
+        self.strokes.append({"type": "line", "layer": "below", "line": line, **place})
+
+    def box(
+        self, middle: Place, size: tuple[float, float], fill: str, radius: bool = False
+    ) -> None:
+        """A filled rectangle (an ellipse with `radius`) around a middle, in front of the strokes."""
+        (x, y), (width, height) = middle, size
+        self.boxes.append({
+            "type": "circle" if radius else "rect", "layer": "below",
+            "x0": x - width / 2, "x1": x + width / 2, "y0": y - height / 2, "y1": y + height / 2,
+            "fillcolor": fill, "line": {"width": 0.6 * self.look.line, "color": self.look.inks.text},
+        })  # fmt: skip
+
+    def text(
+        self, at: Place, said: str, font: float | None = None, side: str = "middle center"
+    ) -> None:
+        """A text at a place; `side` as plotly's textposition."""
+        self.texts.setdefault((font or self.look.font, side), []).append((at, said))
+
+    def dot(self, at: Place) -> None:
+        """A filled dot, as of a control."""
+        self.dots.append(at)
+
+    def spot(self, at: Place, said: str) -> None:
+        """A place that tells something when the mouse is over it."""
+        self.spots.append((at, said))
+
+    def figure(self, height: float) -> go.Figure:
+        """The page, as high as asked."""
+        hidden = {"visible": False, "fixedrange": True}
+        made = go.Figure(
+            data=[*self._texts(), self._dots(), self._spots()],
+            layout={
+                "width": self.look.width, "height": height, "showlegend": False,
+                "margin": {"l": 0, "r": 0, "t": 0, "b": 0, "autoexpand": False},
+                "xaxis": {**hidden, "range": [0, self.look.width]},
+                "yaxis": {**hidden, "range": [height, 0]}, "shapes": [*self.strokes, *self.boxes],
+            },
+        )  # fmt: skip
+        return made
+
+    def _texts(self) -> list[go.Scatter]:
+        return [
+            go.Scatter(
+                x=[x for (x, _), _ in told], y=[y for (_, y), _ in told], text=[t for _, t in told],
+                mode="text", textposition=side, textfont={"size": font}, hoverinfo="skip",
+                cliponaxis=False,
+            )
+            for (font, side), told in self.texts.items()
+        ]  # fmt: skip
+
+    def _dots(self) -> go.Scatter:
+        marker = {"color": self.look.inks.text, "size": 1.2 * self.look.marker}
+        x, y = ([at[i] for at in self.dots] for i in (0, 1))
+        return go.Scatter(x=x, y=y, mode="markers", marker=marker, hoverinfo="skip")
+
+    def _spots(self) -> go.Scatter:
+        x, y = ([at[i] for at, _ in self.spots] for i in (0, 1))
+        return go.Scatter(
+            x=x, y=y, mode="markers", marker={"size": 2 * self.look.font, "opacity": 0},
+            hovertext=[said for _, said in self.spots], hoverinfo="text",
+        )  # fmt: skip

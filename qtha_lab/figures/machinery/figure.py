@@ -1,0 +1,75 @@
+"""A figure: something that can be drawn in any look, with its caption, alt text and numbers.
+
+Every figure function returns one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.table import Table
+
+Draw = Callable[[Look], go.Figure]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a figure function gives back; shows itself in Jupyter.
+
+    Args:
+        name: The stem of the file it is written to.
+        draw: Makes the plotly figure for a look; the size and template are set afterwards.
+        caption: What is drawn, and what it does not show.
+        alt: The finding, for people who do not see the figure.
+        table: The numbers that are drawn.
+        theme: The theme on the screen.
+        title: What it is called; None is made from the name.
+    """
+
+    name: str
+    draw: Draw = field(repr=False)
+    caption: str
+    alt: str
+    table: Table = field(repr=False)
+    theme: str = "light"
+    title: str | None = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "title", self.title or self.name.replace("_", " ").capitalize())
+        Look(self.theme)  # refuse an unknown theme before anything is drawn
+
+    @cached_property
+    def plotly(self) -> go.Figure:
+        """The plotly figure for the screen."""
+        return self.at(Look(self.theme))
+
+    def at(self, look: Look) -> go.Figure:
+        """The plotly figure in a look; the drawing may ask for a height or margin of its own."""
+        made = self.draw(look)
+        made.update_layout(
+            template=look.template(), meta={"caption": self.caption, "alt": self.alt}
+        )
+        for number, trace in enumerate(made.data):
+            trace.uid = f"trace{number}"  # else a random one, and no two SVGs alike
+        if not look.on_screen:
+            made.layout.width = round(look.width)
+        made.layout.height = round(made.layout.height or look.height)
+        return made
+
+    def export(self, path: Path | str, **options) -> Path:
+        """Write it to a file, the format by the ending (see `qtha_lab.figures.machinery.export.export`)."""
+        from qtha_lab.figures.machinery.export import export
+
+        return export(self, path, **options)
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import HTML, display
+
+        display(self.plotly)
+        said = f'<span style="opacity:.75">{escape(self.caption)}</span>'
+        display(HTML(f'<p role="note" aria-label="{escape(self.alt)}">{said}</p>'))

@@ -1,0 +1,156 @@
+"""How large and in which ink a figure is drawn: the theme, and the sizes of where it will stand.
+
+Lengths are in CSS pixels (96 to the inch), as plotly takes them; a font of 8 pt is 10.67 of them.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+
+from qtha_lab.errors import Refusal
+from qtha_lab.figures.machinery import theme as themes
+
+PIXELS_PER_INCH = 96
+PIXELS_PER_POINT = PIXELS_PER_INCH / 72
+LETTER = 0.56  # the mean width of a letter over the font size, in Helvetica and Arial
+
+
+class Target(NamedTuple):
+    """A place for a figure: its width, height over width, and sizes of text, lines and markers.
+
+    It is drawn smaller by `zoom` and enlarged when written, since plotly's legend keys have one size.
+    """
+
+    width_inches: float
+    ratio: float
+    font_points: float
+    line_points: float
+    marker_points: float
+    zoom: float = 1.0
+    tallest: float = 1.5  # height over width that a legend may not push a plot beyond
+
+
+# Source: the two column widths are those of IEEE journals; a beamer slide (16:9) is 6.3 in wide.
+TARGETS = {
+    "screen": Target(7.5, 0.52, 9.75, 1.5, 6.0),
+    "one-column": Target(3.5, 0.7, 8.0, 1.1, 4.0),
+    "two-column": Target(7.16, 0.4, 8.0, 1.2, 4.5),
+    "beamer": Target(5.6, 0.52, 10.0, 1.6, 5.5, tallest=0.58),
+    "poster": Target(14.0, 0.52, 26.0, 4.0, 13.0, zoom=2.5),
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """A theme at a target, which is all that a drawing function is told about its page.
+
+    Example:
+        >>> paper = Look(target="one-column")
+        >>> paper.width, round(paper.font, 2)
+        (336.0, 10.67)
+    """
+
+    theme: str = "light"
+    target: str = "screen"
+
+    def __post_init__(self):
+        if self.target not in TARGETS:
+            raise Refusal(f"target must be one of {', '.join(TARGETS)}, not {self.target!r}")
+        self.inks  # noqa: B018  (refuses an unknown theme before any drawing)
+
+    @property
+    def inks(self) -> themes.Inks:
+        """The colours of text, grid and paper."""
+        return themes.inks(self.theme)
+
+    @property
+    def on_screen(self) -> bool:
+        """Whether the width is the reader's window."""
+        return self.target == "screen"
+
+    @property
+    def narrow(self) -> bool:
+        """Whether two panels side by side would be too small to read."""
+        return self.width / self.font < 36
+
+    zoom = property(lambda self: TARGETS[self.target].zoom)
+    width = property(lambda self: self._pixels(72 * TARGETS[self.target].width_inches))
+    height = property(lambda self: round(self.width * TARGETS[self.target].ratio))
+    font = property(lambda self: self._pixels(TARGETS[self.target].font_points))
+    line = property(lambda self: self._pixels(TARGETS[self.target].line_points))
+    marker = property(lambda self: self._pixels(TARGETS[self.target].marker_points))
+    small = property(lambda self: 0.86 * self.font)
+
+    def _pixels(self, points: float) -> float:
+        return points * PIXELS_PER_POINT / self.zoom
+
+    def text_width(self, text: str, font: float | None = None) -> float:
+        """About how wide a text is; the longest of its lines."""
+        return max(map(len, text.split("<br>"))) * LETTER * (font or self.font)
+
+    def wrap(self, text: str, width: float) -> str:
+        """The text broken after commas and spaces so that it fits a width, joined by `<br>`."""
+        lines = [""]
+        for piece in text.replace(",", ",\0").replace(" ", " \0").split("\0"):
+            if lines[-1] and self.text_width(lines[-1] + piece) > width:
+                lines.append("")
+            lines[-1] += piece
+        return "<br>".join(line.rstrip() for line in lines)
+
+    def template(self) -> go.layout.Template:
+        """The theme's template with this target's sizes."""
+        made = go.layout.Template(themes.template(self.theme))
+        made.layout.font.size = self.font
+        for one in (made.layout.xaxis, made.layout.yaxis):
+            one.update(
+                tickfont_size=self.small, title_font_size=self.font, ticklen=0.3 * self.font,
+                title_standoff=0.4 * self.font,
+                linewidth=max(1, 0.08 * self.font), gridwidth=max(0.5, 0.05 * self.font),
+            )  # fmt: skip
+            one.tickwidth = one.linewidth
+        made.layout.margin = {
+            "l": 3.4 * self.font,
+            "r": self.font,
+            "t": self.font,
+            "b": 3 * self.font,
+        }
+        return made
+
+    def line_of(self, label: str, style: dict[str, str] | None = None, **given) -> go.Scatter:
+        """A line with markers in the style of a method, as thick and large as this page wants it."""
+        style = style or themes.method_style(label)
+        line = {"color": style["color"], "dash": style["dash"], "width": self.line}
+        marker = {"symbol": style["symbol"], "size": self.marker, "color": style["color"]}
+        name = self.wrap(label, self.width - 6 * self.font)
+        made = go.Scatter(name=name, mode="lines+markers", line=line, marker=marker)
+        return made.update(given)
+
+    def colorbar(self, title: str, ticks: dict) -> dict:
+        """A colour bar with these ticks (see `qtha_lab.figures.machinery.ticks`)."""
+        font = {"size": self.font}
+        small = {"size": self.small}
+        return {"title": {"text": title, "font": font}, "thickness": self.font, "tickfont": small,
+                "outlinewidth": 0, **ticks}  # fmt: skip
+
+    def with_legend(self, figure: go.Figure, names: Sequence[str]) -> go.Figure:
+        """The figure with a legend of these names above the plot, as much higher as it needs.
+
+        Names go in columns as wide as the widest; one that is wider than the page is wrapped.
+        """
+        names = [self.wrap(name, self.width - 6 * self.font) for name in dict.fromkeys(names)]
+        widest = max(map(self.text_width, names), default=0.0) + 0.4 * self.font
+        columns = max(1, int((self.width - 5.5 * self.font) // (widest + 3.6 * self.font)))
+        lines = sum(1 + name.count("<br>") for name in names)
+        rows = lines if columns == 1 else math.ceil(len(names) / columns)
+        top = (1.45 * rows + 0.9) * self.font
+        legend = {
+            "orientation": "h", "entrywidth": widest, "entrywidthmode": "pixels", "itemwidth": 30,
+            "xref": "container", "x": 0.01, "xanchor": "left", "tracegroupgap": 0,
+            "yref": "container", "y": 0.995, "yanchor": "top", "bgcolor": "rgba(0,0,0,0)",
+        }  # fmt: skip
+        height = (figure.layout.height or self.height) + max(0, top - 2.5 * self.font)
+        height = min(height, self.width * TARGETS[self.target].tallest)
+        return figure.update_layout(legend=legend, margin_t=top, height=height, showlegend=True)

@@ -1,0 +1,41 @@
+"""Every figure function by name, each with data that it can draw at once.
+
+A function registers itself with `@figure_function`; tests and the gallery go through all of them.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.registry import Registry
+
+
+class FigureFunction(NamedTuple):
+    """A figure function and what gives it example arguments."""
+
+    name: str
+    make: Callable[..., Figure]
+    arguments: Callable[[], dict[str, Any]]
+
+    def example(self, **changes: Any) -> Figure:
+        """The figure of the example data."""
+        return self.make(**{**self.arguments(), **changes})
+
+
+FIGURES: Registry[FigureFunction] = Registry("figure", "qtha_lab.figures", group="qtha_lab.figures")
+
+
+def figure_function(example: Callable[[], dict[str, Any]]) -> Callable:
+    """Register the function below; `example` gives its keyword arguments."""
+
+    def register(make: Callable[..., Figure]) -> Callable[..., Figure]:
+        entry = FigureFunction(make.__name__, make, example)
+        FIGURES.add(entry.name, entry, make.__module__)
+        return make
+
+    return register
+
+
+def figure_functions() -> list[FigureFunction]:
+    """All figure functions, by name."""
+    return list(FIGURES.values())

@@ -1,0 +1,135 @@
+"""The numbers behind a figure as rows and columns, and how they are written: CSV, HTML, LaTeX.
+
+Columns have the names of our data; headings with units are made when the table is written.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qtha_lab.errors import Refusal
+from qtha_lab.figures.machinery import labels
+
+LONG = 40  # rows of a LaTeX table that no longer fit on one page
+WIDE = 8  # columns that no longer fit beside each other
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of plain values under named columns.
+
+    Example:
+        >>> table = Table(("method", "eval_loss"), [("lora", 4.12345), ("qtha", None)])
+        >>> print(table.csv(), end="")
+        method,eval_loss
+        lora,4.12345
+        qtha,
+        >>> table.cells()[1]
+        ['qtha', '–']
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    def __post_init__(self):
+        object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "rows", tuple(tuple(map(plain, row)) for row in self.rows))
+        for number, row in enumerate(self.rows):
+            if len(row) != len(self.columns):
+                raise Refusal(f"row {number} has {len(row)} values for {len(self.columns)} columns")
+
+    @classmethod
+    def of(cls, records: Sequence[dict[str, Any]]) -> "Table":
+        """The table of records; a record that lacks a column leaves its cell empty."""
+        columns = list(dict.fromkeys(name for record in records for name in record))
+        return cls(columns, [[record.get(name) for name in columns] for record in records])
+
+    def cells(self) -> list[list[str]]:
+        """Every value as a reader sees it."""
+        return [[written(value) for value in row] for row in self.rows]
+
+    def numeric(self) -> list[bool]:
+        """Which columns hold numbers and are aligned to the right."""
+        columns = zip(*self.cells(), strict=True) if self.rows else [()] * len(self.columns)
+        return [all(re.match(r"[-+−]?[\d.]|–$", cell) for cell in column) for column in columns]
+
+    def turned(self) -> "Table":
+        """The same on its side: a column for each row, named by its first cell.
+
+        Example:
+            >>> Table(("method", "loss"), [("lora", 4.1), ("qtha", 4.2)]).turned()
+            Table(columns=('method', 'lora', 'qtha'), rows=(('loss (nats)', '4.1', '4.2'),))
+        """
+        first, *rest = zip(*self.cells(), strict=True)
+        rows = zip(map(labels.axis, self.columns[1:]), rest, strict=True)
+        return Table((self.columns[0], *first), [(name, *cells) for name, cells in rows])
+
+    def csv(self) -> str:
+        """Comma-separated values with the names of our data and every digit; missing is empty."""
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(self.rows)
+        return file.getvalue()
+
+    def html(self, title: str | None = None, ink: str = "#333333", paper: str | None = None) -> str:
+        """An HTML fragment made by great_tables, in the colours of a page."""
+        head = [labels.axis(name) for name in self.columns]
+        made = self._laid_out(head, self.cells(), title)
+        paper = paper or "transparent"
+        made = made.tab_options(table_font_names=["Helvetica", "Arial"], table_font_color=ink)
+        return made.tab_options(table_background_color=paper).as_raw_html()
+
+    def latex(self, caption: str | None = None) -> str:
+        """A LaTeX `table` with booktabs rules, laid out by great_tables; a wide one on its side."""
+        if len(self.columns) > WIDE and 0 < len(self.rows) < len(self.columns):
+            return self.turned().latex(caption)
+        texts = [*map(labels.latex, self.columns), labels.escape(caption or "")]
+        texts += [labels.escape(cell) for row in self.cells() for cell in row]
+        # great_tables escapes mathematics, so it lays out words that stand for the texts
+        width = len(self.columns)
+        words = [f"QTHATEXT{number}Q" for number in range(len(texts))]
+        body = words[width + 1 :]
+        rows = [body[start : start + width] for start in range(0, len(body), width)]
+        made = self._laid_out(words[:width], rows, words[width] if caption else None)
+        long = len(self.rows) > LONG
+        laid_out = made.tab_options(table_font_size="9pt").as_latex(use_longtable=long)
+        laid_out = laid_out.replace("{\\large ", "{\\small ")
+        return re.sub(r"QTHATEXT(\d+)Q", lambda found: texts[int(found[1])], laid_out)
+
+    def _laid_out(self, head: list[str], rows: list[list[str]], title: str | None):
+        import pandas as pd
+        from great_tables import GT
+
+        names = [f"c{number}" for number in range(len(head))]
+        made = GT(pd.DataFrame(rows, columns=names, dtype=object), id="qtha-table")
+        made = made.cols_label(**dict(zip(names, head, strict=True)))
+        for name, numeric in zip(names, self.numeric(), strict=True):
+            made = made.cols_align("right" if numeric else "left", columns=name)
+        return made.tab_header(title=title) if title else made
+
+    def _repr_html_(self) -> str:
+        return self.html(paper="#ffffff")
+
+
+def plain(value: Any) -> Any:
+    """A number of numpy as Python's own; anything else as it is."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def written(value: Any) -> str:
+    """A value as a reader sees it.
+
+    Example:
+        >>> written(30720), written(6900.0), written(0.0123456), written(1e-9), written(None)
+        ('30,720', '6,900', '0.01235', '1e-09', '–')
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    whole = isinstance(value, int) or (value.is_integer() and 1000 <= abs(value) < 1e15)
+    return f"{int(value):,}" if whole else f"{value:.4g}"

@@ -1,0 +1,129 @@
+"""Modules under the addresses they had before: `import qtha_lab.calibration` still finds its module.
+
+A table and one finder. An old address is the same module object as the new one; nothing is kept twice.
+"""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+from types import ModuleType
+
+_NEW = {  # the room that took a module in: its address there, and what it was called outside
+    "simulators.cpu": {
+        name: f"simulators.cpu_{name}"
+        for name in [
+            "angles",
+            "engine",
+            "kernel",
+            "passes",
+            "plan",
+            "roofline",
+            "sweeps",
+            "vectors",
+        ]
+    }
+    | {"compiled": "simulators.compiled"},
+    "simulators.lightning": {
+        name: f"simulators.lightning_{name}" for name in ["engine", "plan", "register", "walk"]
+    },
+    "simulators.device": {
+        name: f"simulators.device_{name}"
+        for name in ["cache", "engine", "jobs", "noise", "options", "plugins", "slopes", "tapes"]
+    },
+    "analysis.updates": {
+        name: f"analysis.{name}"
+        for name in (
+            [
+                "activations",
+                "jacobians",
+                "live",
+                "nonlinearity",
+                "sketch",
+                "spectrum",
+                "subspaces",
+                "tables",
+                "views",
+            ]
+        )
+    },
+    "analysis.circuits": {
+        name: f"analysis.{name}"
+        for name in [
+            "ansatz_profile",
+            "circuit_trace",
+            "entanglement",
+            "entangling",
+            "expressibility",
+            "fourier",
+            "gate_gradients",
+            "gate_noise",
+            "lie_algebra",
+            "pauli_strings",
+            "random_angles",
+            "shot_noise",
+            "trainability",
+        ]
+    },
+    "analysis.networks": {
+        name: f"analysis.{name}" for name in ["bonds", "decomposed", "factorisation"]
+    },
+    "cost": {
+        "adapter": "analysis.adapter_cost",
+        "circuit": "analysis.circuit_cost",
+        "step": "analysis.cost",
+        "shapes": "analysis.shapes",
+        "processors": "analysis.hardware",
+        "measured": "calibration",
+        "preview": "preview",
+    },
+    "figures.machinery": {
+        name: f"figures.{name}"
+        for name in [
+            "browser",
+            "canvas",
+            "embed",
+            "export",
+            "figure",
+            "labels",
+            "look",
+            "provenance",
+            "registry",
+            "still",
+            "table",
+            "theme",
+            "ticks",
+        ]
+    },
+}
+MOVED = {
+    f"qtha_lab.{old}": f"qtha_lab.{room}.{name}"
+    for room, names in _NEW.items()
+    for name, old in names.items()
+}
+
+
+class _Moved(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds a module that has moved, by its old address."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname not in MOVED:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self)
+
+    def create_module(self, spec) -> ModuleType:
+        module = importlib.import_module(MOVED[spec.name])
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """The module has run already; it keeps the name it has today."""
+        spec = module.__spec__
+        if spec is not None:
+            module.__spec__ = spec.loader_state
+
+
+def find_moved() -> None:
+    """Let imports of old addresses find their modules from now on."""
+    if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
+        sys.meta_path.append(_Moved())

@@ -1,0 +1,1 @@
+"""Engine `cpu`: blocks of samples in cache, walked by compiled kernels, with a gradient written by hand."""

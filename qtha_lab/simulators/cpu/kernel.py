@@ -1,0 +1,219 @@
+"""The compiled walk of engine `cpu`: blocks of samples through a circuit, and back.
+
+All work is done in one array, `room`, of rows of lanes, one lane a sample, so that every operation
+is a sweep over neighbouring numbers. It holds the real and the imaginary plane of ψ, 2^n rows each
+and one unused, then those of λ, then the shears of every turn, then slopes of up to four turns, then
+cosine, sine and slope of every term.
+"""
+
+from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.passes import make_pass, make_phase
+from qtha_lab.simulators.cpu.sweeps import (
+    add_angle,
+    add_scaled,
+    copy,
+    fill,
+    half_turns,
+    is_odd,
+    make_butterfly,
+    shears,
+    squares,
+    take_next,
+    total,
+    weigh,
+)
+
+# kinds of passes: two turns; phases, then two turns; two turns, phases, two turns; and a phase that
+# differs between samples
+TURNS, PHASES_TURNS, TURNS_PHASES_TURNS, PHASE_SAMPLED = range(4)
+
+_TURNS, _BACK_TURNS = make_pass("t", False), make_pass("t", True)
+_PT, _BACK_PT = make_pass("pt", False), make_pass("pt", True)
+_TPT, _BACK_TPT = make_pass("tpt", False), make_pass("tpt", True)
+_PHASE, _BACK_PHASE = make_phase(False), make_phase(True)
+_BUTTERFLY, _BUTTERFLY_2 = make_butterfly(1), make_butterfly(2)
+
+
+@compiled(fastmath=True)
+def _take_in(room, at, lanes, table, start, count, links, scales, factor):
+    """Add columns of `table` to rows of `room`: links has (column, row), each with its scale."""
+    for w in range(count):
+        for i in range(len(links)):
+            more = room.dtype.type(factor * scales[i]) * table[start + w, links[i, 0]]
+            room[at + links[i, 1] * lanes + w] += more
+
+
+@compiled(fastmath=True)
+def _hand_out(room, at, lanes, table, start, count, links, scales, factor):
+    """Add rows of `room` to columns of `table`."""
+    for w in range(count):
+        for i in range(len(links)):
+            more = room.dtype.type(factor * scales[i]) * room[at + links[i, 1] * lanes + w]
+            table[start + w, links[i, 0]] += more
+
+
+@compiled(fastmath=True)
+def _transform(room, at, size, lanes):
+    """Walsh-Hadamard transform of the rows from `at` on: Σ_m row_m·(-1)^{|k & m|}."""
+    step = 1
+    while 2 * step < size:
+        for k in range(size):
+            if not k & (3 * step):
+                _BUTTERFLY_2(room, at + k * lanes, (step * lanes, 2 * step * lanes), lanes)
+        step *= 4
+    if step < size:
+        for k in range(step):
+            _BUTTERFLY(room, at + k * lanes, (step * lanes,), lanes)
+
+
+@compiled(fastmath=True)
+def _make_angles(angles, term_starts, members, shared, lanes, at, terms_at, room):
+    """Fill the shears (of a phase: cosine and sine) of every angle that differs between samples."""
+    for j in range(len(angles)):
+        cos_at = at + 2 * j * lanes
+        fill(room, cos_at, shared[angles[j, 0], 0], lanes)
+        fill(room, cos_at + lanes, shared[angles[j, 0], 1], lanes)
+        for position in range(term_starts[j], term_starts[j + 1]):
+            of = terms_at + 3 * members[position] * lanes
+            add_angle(room, cos_at, cos_at + lanes, of, of + lanes, lanes)
+        if angles[j, 1]:
+            shears(room, cos_at, cos_at + lanes, lanes)
+
+
+@compiled(fastmath=True)
+def _pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, found, found_at):
+    """Pass number `at` over all rows; backward undone on ψ and λ."""
+    kind, first, last, layer = ops[at, 0], ops[at, 1], ops[at, 1] + 4 * ops[at, 2], ops[at, 3]
+    cosines, to = 2 * layer * size, found_at + layer * size
+    for place in range(first, last, 4):
+        given = (lanes, plane, rows, place, ops, at, phases, cosines, size, slopes, found, to)
+        if back:
+            if kind == TURNS_PHASES_TURNS:
+                _BACK_TPT(room, *given)
+            elif kind == PHASES_TURNS:
+                _BACK_PT(room, *given)
+            else:
+                _BACK_TURNS(room, *given)
+        elif kind == TURNS_PHASES_TURNS:
+            _TPT(room, *given)
+        elif kind == PHASES_TURNS:
+            _PT(room, *given)
+        else:
+            _TURNS(room, *given)
+
+
+@compiled(fastmath=True)
+def walk(
+    tables, places, n_qubits, lanes, n_groups, counter, shared, phases, inputs, backward, values,
+    kept, input_slopes, sum_slopes, phase_slopes, room,
+):  # fmt: skip
+    """Take groups of blocks, whichever are next by `counter`, through the circuit.
+
+    Forward, what is read is added to `values` (batch, readouts). Backward these are the output's
+    slopes, and to `input_slopes` (batch, inputs) and for each group to the float64 sums over
+    samples `sum_slopes` (groups, sums) and `phase_slopes` (groups · layers · 2^n) is added.
+    `kept` takes ψ of the first blocks, as many as fit, from forward to backward; the others are
+    walked again. `shared` (sums + 1, 4) has cosine, sine and shears of every sum, `phases` (layers
+    · 2 · 2^n) cosines and sines of every layer's rows; `inputs` (batch, inputs) are the data. For
+    `tables` and `places` in `room` see `cpu_plan`.
+    """
+    (
+        ops, rows, turns, angles, term_starts, members, terms, term_scales, readout, signs,
+        is_strings, start_rows, start_scales,
+    ) = tables  # fmt: skip
+    psi, plane, shared_at, sampled_at, slopes, terms_at, vector = places
+    size = 1 << n_qubits
+    batch = len(inputs)
+    n_blocks = (batch + lanes - 1) // lanes
+    one, zero = room.dtype.type(1.0), room.dtype.type(0.0)
+    n_ops = len(ops)
+    steps = 2 * n_ops if backward else n_ops
+    for number in range(len(turns)):
+        for i in range(2):
+            shear = shared[turns[number, 0], 2 + i]
+            fill(room, shared_at + (2 * number + i) * vector, shear, vector)
+    while True:
+        group = take_next(counter)
+        if group >= n_groups:
+            return
+        found_at = group * (len(phases) // 2)
+        for block in range(n_blocks * group // n_groups, n_blocks * (group + 1) // n_groups):
+            start = block * lanes
+            count = min(lanes, batch - start)
+            fill(room, terms_at, zero, 3 * len(terms) * lanes)
+            _take_in(room, terms_at, lanes, inputs, start, count, terms, term_scales, 0.5)
+            for t in range(len(terms)):
+                cos_at = terms_at + 3 * t * lanes
+                half_turns(room, cos_at, cos_at + lanes, lanes)
+            _make_angles(angles, term_starts, members, shared, lanes, sampled_at, terms_at, room)
+            kept_at = 2 * size * start
+            keeps = kept_at + 2 * size * lanes <= len(kept)
+            step = n_ops if backward and keeps else 0
+            if step:
+                copy(room, 0, kept, kept_at, size * lanes)
+                copy(room, plane, kept, kept_at + size * lanes, size * lanes)
+            else:
+                fill(room, 0, zero, 2 * plane)
+                if len(start_rows):
+                    _take_in(room, psi, lanes, inputs, start, count, start_rows, start_scales, 1.0)
+                else:
+                    fill(room, 0, one, lanes)
+            while True:
+                if step == n_ops:  # the end of the circuit: read it, or λ = g ψ
+                    if backward:
+                        fill(room, 2 * plane, zero, size * lanes)
+                        _take_in(room, 2 * plane, lanes, values, start, count, readout, signs, 1.0)
+                    for k in range(size if not backward else 0):
+                        at = k * lanes
+                        squares(room, at, plane + at, 2 * plane + at, lanes)
+                    if is_strings:
+                        _transform(room, 2 * plane, size, lanes)
+                    for k in range(size if backward else 0):
+                        at = k * lanes
+                        weigh(room, at, plane + at, 2 * plane, lanes)
+                    if not backward:
+                        _hand_out(room, 2 * plane, lanes, values, start, count, readout, signs, 1.0)
+                    if keeps and not backward:
+                        copy(kept, kept_at, room, 0, size * lanes)
+                        copy(kept, kept_at + size * lanes, room, plane, size * lanes)
+                if step == steps:
+                    break
+                back = step >= n_ops
+                number = 2 * n_ops - 1 - step if back else step
+                step += 1
+                if back:
+                    fill(room, slopes, zero, 4 * lanes)
+                is_phase = ops[number, 0] == PHASE_SAMPLED
+                if is_phase:
+                    mask, angle = ops[number, 1], ops[number, 2]
+                    for k in range(size):
+                        sign = -one if is_odd(k & mask) else one
+                        if back:
+                            _BACK_PHASE(room, lanes, plane, k * lanes, sign, angle, slopes)
+                        else:
+                            _PHASE(room, lanes, plane, k * lanes, sign, angle, slopes)
+                else:
+                    _pass(
+                        room, lanes, plane, rows, ops, number, phases, size, slopes, back,
+                        phase_slopes, found_at,
+                    )  # fmt: skip
+                if not back:
+                    continue
+                for i in range(4):
+                    turn, of = ops[number, 4 + i], slopes + i * lanes
+                    if turn < 0:
+                        continue
+                    sum_slopes[group, turns[turn, 0]] += total(room, of, lanes)
+                    j = turns[turn, 1]
+                    for position in range(term_starts[j], term_starts[j + 1]):
+                        to = terms_at + (3 * members[position] + 2) * lanes
+                        add_scaled(room, to, of, one, lanes)
+            if backward:
+                _hand_out(
+                    room, terms_at + 2 * lanes, lanes, input_slopes, start, count, terms,
+                    term_scales, 1.0,
+                )  # fmt: skip
+                _hand_out(
+                    room, 2 * plane, lanes, input_slopes, start, count, start_rows, start_scales,
+                    2.0,
+                )  # fmt: skip

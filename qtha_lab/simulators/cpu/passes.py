@@ -1,0 +1,216 @@
+"""The sweeps of engine `cpu` that take ψ and λ through gates: turns about Y and phases.
+
+Several operations are done on rows while they are in registers: storing them costs more.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from qtha_lab.simulators.cpu.vectors import FAST, Lanes, over_lanes, plus_times, times_plus
+
+OP_WIDTH = 20  # numbers in a row of `ops`
+
+
+def _turned(builder, rows, bit, outer, inner):
+    """Apply one turn, as three shears, to 2^k row vectors; `bit` of a row is its side of the turn."""
+    rows = list(rows)
+    for low in range(len(rows)):
+        if not low >> bit & 1:
+            high = low | 1 << bit
+            a, b = rows[low], rows[high]
+            a = plus_times(builder, a, outer, b)
+            b = plus_times(builder, b, inner, a)
+            rows[low], rows[high] = plus_times(builder, a, outer, b), b
+    return rows
+
+
+def _turn_slope(builder, slope, rows, duals, bit):
+    """Add Σ (λ_high ψ_low - λ_low ψ_high) over the pairs of one turn."""
+    for low in range(len(rows)):
+        if not low >> bit & 1:
+            high = low | 1 << bit
+            pair = times_plus(builder, duals[high], rows[low], duals[low], rows[high], minus=True)
+            slope = builder.fadd(slope, pair, flags=FAST)
+    return slope
+
+
+def _phased(builder, a, b, cos, sin):
+    """(a + ib)·(cos - i·sin)."""
+    return times_plus(builder, a, cos, b, sin), times_plus(builder, b, cos, a, sin, minus=True)
+
+
+def _phase_slope(builder, slope, row, dual):
+    """Add Im(λ* ψ) of one row."""
+    overlap = times_plus(builder, dual[0], row[1], dual[1], row[0], minus=True)
+    return builder.fadd(slope, overlap, flags=FAST)
+
+
+def make_pass(steps: str, backward: bool):
+    """A sweep of several operations over four rows of ψ, which stay in registers in between.
+
+    `steps` are in the order of time: "t" two turns, "p" one phase a row. Backward they are undone on
+    ψ and on λ, two planes further on, and their slopes are added up.
+
+    `f(room, lanes, plane, rows, at, ops, op, phases, layer, size, slopes, found, found_at)`: the rows
+    are `rows[at : at + 4]`; `ops[op, 8:]` has for each of up to four turns the position of its shears
+    -tan(a/4) in `room`, how much further sin(a/2) is, and -1 if they differ between samples, else 0.
+    Cosines of phases are in `phases` from `layer` on, sines `size` further. The slopes of turns are
+    added to the rows of `room` from `slopes` on, those of phases to `found[found_at + row]`.
+    """
+
+    @intrinsic
+    def sweep(
+        typingctx,
+        room,
+        lanes,
+        plane,
+        rows,
+        at,
+        ops,
+        op,
+        phases,
+        layer,
+        size,
+        slopes,
+        found,
+        found_at,
+    ):
+        signature = types.void(
+            room, lanes, plane, rows, at, ops, op, phases, layer, size, slopes, found, found_at
+        )
+
+        def codegen(context, builder, signature, args):
+            pass_ = _Pass(context, builder, signature.args, args, backward)
+            with over_lanes(builder, args[1], pass_.room.vector.count) as (w, _):
+                pass_.load(w)
+                order = list(enumerate(steps))
+                n_turns = 0 if not backward else steps.count("t")
+                for _, step in reversed(order) if backward else order:
+                    if step == "p":
+                        pass_.phase()
+                        continue
+                    n_turns -= backward
+                    pass_.turn(w, 2 * n_turns)
+                    pass_.turn(w, 2 * n_turns + 1)
+                    n_turns += not backward
+                pass_.store()
+            if backward and "p" in steps:
+                pass_.add_phase_slopes(args[11], args[12], signature.args[11])
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return sweep
+
+
+class _Pass:
+    """What `make_pass` writes: one vector of four rows, of ψ and if `backward` of λ."""
+
+    def __init__(self, context, builder, kinds, args, backward):
+        self.context, self.builder = context, builder
+        self.backward = backward
+        _, self.lanes, self.plane, _, at, _, op, _, layer, size, self.slopes, _, _ = args
+        self.room = Lanes(context, builder, kinds[0], args[0])
+        rows = Lanes(context, builder, kinds[3], args[3])
+        ops = Lanes(context, builder, kinds[5], args[5])
+        phases = Lanes(context, builder, kinds[7], args[7])
+        self.rows = [rows.number(builder.add(at, at.type(i))) for i in range(4)]
+        first = builder.add(builder.mul(op, op.type(OP_WIDTH)), op.type(8))
+        self.turns = [ops.number(builder.add(first, op.type(i))) for i in range(12)]
+        cosines = [builder.add(layer, row) for row in self.rows]
+        self.phases = [
+            (phases.number(place), phases.number(builder.add(place, size))) for place in cosines
+        ]
+        zero = ir.Constant(self.room.vector, None)
+        self.found = [cgutils.alloca_once_value(builder, zero) for _ in range(4)]
+
+    def load(self, w):
+        builder = self.builder
+        self.places = []
+        for state in range(1 + self.backward):
+            for plane in (2 * state, 2 * state + 1):
+                base = builder.add(builder.mul(self.plane, self.plane.type(plane)), w)
+                rows = [builder.add(builder.mul(row, self.lanes), base) for row in self.rows]
+                self.places.append(rows)
+        self.values = [[self.room.load(place) for place in rows] for rows in self.places]
+
+    def store(self):
+        for places, values in zip(self.places, self.values, strict=True):
+            for place, value in zip(places, values, strict=True):
+                self.room.store(value, place)
+
+    def turn(self, w, number):
+        builder, bit = self.builder, number % 2
+        at, gap, sampled = self.turns[3 * number : 3 * number + 3]
+        at = builder.add(at, builder.and_(w, sampled))
+        outer, inner = self.room.load(at), self.room.load(builder.add(at, gap))
+        if self.backward:
+            outer, inner = builder.fneg(outer), builder.fneg(inner)
+            shift = builder.mul(self.lanes, self.lanes.type(number))
+            place = builder.add(builder.add(self.slopes, shift), w)
+            slope = self.room.load(place)
+            for rows, duals in zip(self.values[:2], self.values[2:], strict=True):
+                slope = _turn_slope(builder, slope, rows, duals, bit)
+            self.room.store(slope, place)
+        self.values = [_turned(builder, rows, bit, outer, inner) for rows in self.values]
+
+    def phase(self):
+        builder = self.builder
+        for i, (cos, sin) in enumerate(self.phases):
+            cos, sin = self.room.spread(cos), self.room.spread(sin)
+            if self.backward:
+                sin = builder.fneg(sin)
+                row, dual = ([plane[i] for plane in self.values[k : k + 2]] for k in (0, 2))
+                slope = _phase_slope(builder, builder.load(self.found[i]), row, dual)
+                builder.store(slope, self.found[i])
+            for k in range(0, len(self.values), 2):
+                real, imag = self.values[k : k + 2]
+                real[i], imag[i] = _phased(builder, real[i], imag[i], cos, sin)
+
+    def add_phase_slopes(self, found, found_at, kind):
+        goal = Lanes(self.context, self.builder, kind, found)
+        for row, place in zip(self.rows, self.found, strict=True):
+            total = self.room.total(self.builder.load(place))
+            goal.add_number(total, self.builder.add(found_at, row))
+
+
+def make_phase(backward: bool):
+    """A sweep that multiplies one row of ψ by cos - i·sign·sin of every lane.
+
+    `f(room, lanes, plane, place, sign, at, slopes)`: cosines are at `at` in `room`, sines `lanes`
+    further. Backward it is undone on ψ and λ, and sign·Im(λ* ψ) added to the row at `slopes`.
+    """
+
+    @intrinsic
+    def sweep(typingctx, room, lanes, plane, place, sign, at, slopes):
+        signature = types.void(room, lanes, plane, place, sign, at, slopes)
+
+        def codegen(context, builder, signature, args):
+            room = Lanes(context, builder, signature.args[0], args[0])
+            _, lanes, plane, place, sign, at, slopes = args
+            sign = room.spread(sign)
+            with over_lanes(builder, lanes, room.vector.count) as (w, _):
+                angle = builder.add(at, w)
+                cos, sin = room.load(angle), room.load(builder.add(angle, lanes))
+                sin = builder.fmul(sin, sign, flags=FAST)
+                sin = builder.fneg(sin) if backward else sin
+                rows = []
+                for state in range(1 + backward):
+                    shift = builder.mul(plane, plane.type(2 * state))
+                    real = builder.add(builder.add(place, shift), w)
+                    places = real, builder.add(real, plane)
+                    rows.append([room.load(p) for p in places])
+                    for value, p in zip(_phased(builder, *rows[-1], cos, sin), places, strict=True):
+                        room.store(value, p)
+                if backward:
+                    found = builder.add(slopes, w)
+                    slope = _phase_slope(builder, room.constant(0.0), *rows)
+                    slope = builder.fmul(slope, sign, flags=FAST)
+                    room.store(builder.fadd(slope, room.load(found), flags=FAST), found)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return sweep

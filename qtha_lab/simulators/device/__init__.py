@@ -1,0 +1,1 @@
+"""Engine `device:NAME(…)`: any PennyLane device, with shots, noise, jobs and a cache of results."""

@@ -1,0 +1,206 @@
+"""Engine `device:NAME(option=value, …)`: any PennyLane device by name, with shots and noise.
+
+The slow and independent way: it checks the others, samples, and runs on hardware. `default.qubit`
+without shots takes a batch and torch differentiates through it; others get one list of circuits, and
+their slopes as the device has them or by parameter-shift. Computes in float64 whatever comes in.
+"""
+
+import functools
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qtha_lab.circuits import Circuit, Readout, to_pennylane
+from qtha_lab.errors import Refusal
+from qtha_lab.simulators.device import jobs, plugins, slopes
+from qtha_lab.simulators.device.options import Spec, parse
+from qtha_lab.simulators.device.tapes import Tapes, amplitudes_of, rows_together
+from qtha_lab.simulators.memory import check_memory
+
+
+def check(circuit: Circuit, readout: Readout, name: str) -> None:
+    """Refuse unknown devices and options, what they cannot do, and what does not fit."""
+    if readout.kind == "state":
+        raise Refusal(f"engine {name!r} reads expectations and probabilities, not the state")
+    spec = parse(name)
+    check_memory(name, circuit.n_qubits, 1, working_bytes(circuit, 1, name))
+    _check_options(circuit, spec)
+
+
+def _check_options(circuit: Circuit, spec: Spec) -> None:
+    options = spec.options
+    if options.basis and circuit.start == "amplitudes":
+        raise Refusal(
+            f"basis {options.basis!r} has no gate that starts in amplitudes: "
+            "give the noise as numbers, or start in zero"
+        )
+    if options.seed is not None and not plugins.takes_seed(spec.device):
+        raise Refusal(f"PennyLane device {spec.device!r} takes no seed")
+    jobs.device(spec, circuit.n_qubits)
+    if options.is_noisy and not _has_channels(spec.device):
+        raise Refusal(
+            f"noise needs a device that simulates it, as device:default.mixed does, "
+            f"not {spec.device!r}"
+        )
+
+
+def broadcasts(name: str) -> bool:
+    """Whether the device takes a batch; others run one circuit a sample."""
+    return _is_plain(parse(name))
+
+
+def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
+    """Three complex double states of the samples that go together, all of them or a tape's.
+
+    What a plugin of others needs is not known here, and on a machine elsewhere it is nothing.
+    """
+    spec = parse(name)
+    if not plugins.is_local(spec.device):
+        return 0
+    amplitudes = amplitudes_of(spec, circuit.n_qubits)
+    together = batch if _is_plain(spec) else min(batch, rows_together(spec, circuit.n_qubits))
+    return 3 * 16 * amplitudes * together
+
+
+def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
+    """Circuits run for one sample: forward, and backward with slopes of inputs and params.
+
+    Example:
+        >>> from qtha_lab.ansatze import build
+        >>> ring = build("qtha", n_qubits=3, n_layers=1)  # 9 turns, 6 controlled ones
+        >>> circuits(ring, Readout.z(3), "device:default.qubit(shots=100)")
+        (1, 42)
+    """
+    spec = parse(name)
+    if _is_plain(spec):
+        return 1, 1
+    tapes = _tapes(circuit, readout, spec)
+    if _method(tapes) == "backprop":
+        return 1, 1
+    shifts = 1 if _method(tapes) == "adjoint" else slopes.n_shifts(tapes.slots)
+    of_start = 2 * circuit.n_inputs if circuit.start == "amplitudes" else 0
+    return 1, shifts + of_start
+
+
+def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str) -> Tensor:
+    """What is read, (batch, readout size)."""
+    dtype, where = inputs.dtype, inputs.device
+    inputs, params = inputs.to("cpu", torch.float64), params.to("cpu", torch.float64)
+    spec = parse(name)
+    if _is_plain(spec):
+        values = _broadcast(circuit, inputs, params, readout, spec)
+    else:
+        values = _OneByOne.apply(inputs, params, _tapes(circuit, readout, spec))
+    return values.to(where, dtype)
+
+
+def _is_plain(spec: Spec) -> bool:
+    """Whether PennyLane's own simulator is asked for nothing but the exact answer."""
+    options = spec.options
+    return (
+        spec.device == "default.qubit"
+        and options.shots is None
+        and options.slopes == "best"
+        and not (options.is_noisy or options.basis or spec.is_cached or spec.own)
+    )
+
+
+class _OneByOne(torch.autograd.Function):
+    """One circuit a sample, and one list of circuits a batch."""
+
+    @staticmethod
+    def forward(ctx, inputs: Tensor, params: Tensor, tapes: Tapes) -> Tensor:
+        ctx.save_for_backward(inputs, params)
+        ctx.tapes = tapes
+        if not tapes.read:
+            return inputs.new_ones(len(inputs), tapes.n_values)
+        batch = tapes.rows(inputs.numpy(), params.numpy())
+        measured = jobs.run_rows(tapes, [batch], len(batch))
+        return torch.from_numpy(tapes.values(measured))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad: Tensor):
+        inputs, params = (t.numpy() for t in ctx.saved_tensors)
+        found = _slopes(ctx.tapes, inputs, params, grad.numpy(), ctx.needs_input_grad)
+        return (*map(torch.from_numpy, found), None)
+
+
+def _slopes(tapes: Tapes, inputs, params, grad, wanted):
+    """Slopes of inputs and params, by the cheapest way the device has."""
+    sources = [n for n, is_wanted in zip(("input", "param"), wanted, strict=False) if is_wanted]
+    slots = [slot for slot in tapes.slots if slot.angle.source in sources]
+    batch, slopes, of_starts = tapes.rows(inputs, params), inputs[:, :0], None
+    starts = tapes.circuit.start == "amplitudes" and "input" in sources
+    if not tapes.read or not (slots or starts):
+        return np.zeros_like(inputs), np.zeros_like(params)
+    method = _method(tapes)
+    if method == "backprop":
+        slots = tapes.slots
+        slopes, of_starts = slopes.backprop_slopes(tapes, batch, grad)
+    elif slots and method == "adjoint":
+        slots, slopes = tapes.slots, slopes.adjoint_slopes(tapes, batch, grad)
+    elif slots:
+        slopes = slopes.shift_slopes(tapes, batch, grad, slots)
+    if starts and of_starts is None:
+        of_starts = slopes.amplitude_slopes(tapes, batch, grad)
+    of_inputs, of_params = slopes.by_source(slots, slopes, inputs.shape[1], len(params))
+    return of_inputs if of_starts is None else of_starts, of_params
+
+
+@functools.lru_cache(maxsize=64)
+def _tapes(circuit: Circuit, readout: Readout, spec: Spec) -> Tapes:
+    return Tapes(circuit, readout, spec)
+
+
+@functools.lru_cache(maxsize=64)
+def _method(tapes: Tapes) -> str:
+    """How slopes are made: "backprop", "adjoint" or "parameter-shift"."""
+    if tapes.spec.options.slopes == "best":
+        if slopes.has_backprop(tapes.spec):
+            return "backprop"
+        if slopes.has_adjoint(tapes):
+            return "adjoint"
+    return "parameter-shift"
+
+
+@functools.lru_cache(maxsize=64)
+def _has_channels(device: str) -> bool:
+    import pennylane as qml
+
+    started = plugins.start(device, 1, ())
+    if hasattr(started, "target_device"):  # plugins written for PennyLane before 0.33
+        return "QubitChannel" in started.target_device.operations
+    flip = qml.tape.QuantumScript([qml.QubitChannel([qml.math.eye(2)], 0)], [qml.expval(qml.Z(0))])
+    try:
+        started.preprocess_transforms(started.setup_execution_config(None, flip))([flip])
+    except Exception:
+        return False
+    return True
+
+
+def _broadcast(
+    circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, spec: Spec
+) -> Tensor:
+    values = _node(circuit, readout, spec)(inputs, params)
+    if readout.kind == "probs":
+        return values[0].expand(len(inputs), -1)
+    return torch.stack([torch.atleast_1d(v).expand(len(inputs)) for v in values], -1)
+
+
+@functools.lru_cache(maxsize=64)
+def _node(circuit: Circuit, readout: Readout, spec: Spec):
+    import pennylane as qml
+
+    def z_string(wires: tuple[int, ...]):
+        return qml.prod(*map(qml.PauliZ, wires)) if wires else qml.Identity(0)
+
+    def measured(inputs, params):
+        to_pennylane(circuit, inputs, params)
+        if readout.kind == "probs":
+            return [qml.probs(wires=range(circuit.n_qubits))]
+        return [qml.expval(z_string(wires)) for wires in readout.strings]
+
+    made = jobs.device(spec, circuit.n_qubits)
+    return qml.QNode(measured, made, interface="torch", diff_method="backprop")

@@ -1,0 +1,171 @@
+"""Runs tapes on a device in jobs: batches, further tries, a time limit, and nothing lost.
+
+What a job brings home is in the cache before the next one starts.
+"""
+
+import functools
+import hashlib
+import itertools
+import queue
+import threading
+import time
+from collections.abc import Iterable
+
+import numpy as np
+
+from qtha_lab.errors import Refusal
+from qtha_lab.simulators.device import cache, plugins
+from qtha_lab.simulators.device.options import Spec
+from qtha_lab.simulators.device.tapes import Rows, Tapes
+
+
+class JobFailure(Refusal, RuntimeError):  # noqa: N818  a device's answer, passed on in a sentence
+    """A device did not run a job, however often it was asked."""
+
+
+def run_rows(tapes: Tapes, blocks: Iterable[Rows], total: int) -> np.ndarray:
+    """Run circuits.
+
+    Args:
+        tapes: What to run, where and how.
+        blocks: Their numbers, made as they are needed.
+        total: How many circuits there are.
+
+    Returns:
+        What was measured, (circuits, numbers a circuit).
+
+    Raises:
+        JobFailure: If a job fails for good, with how much is done.
+    """
+    work = _Work(tapes, total)
+    size = tapes.spec.options.batch_size
+    for block in blocks:
+        for first in range(0, len(block), size):
+            work.add(tapes.finish(block.take(slice(first, first + size))))
+    work.submit(least=1)
+    return np.stack([work.results[name] for name in work.order])
+
+
+class _Work:
+    """One call's circuits: which wait, and what is known."""
+
+    def __init__(self, tapes: Tapes, total: int):
+        self.tapes, self.spec, self.total = tapes, tapes.spec, total
+        self.order: list[str] = []
+        self.results: dict[str, np.ndarray] = {}
+        self.waiting: dict[str, Rows] = {}
+
+    def add(self, rows: Rows) -> None:
+        """Look the rows up, let the others wait, and run what fills a job."""
+        if self.spec.is_cached:
+            names = self.tapes.names(rows)
+            self.results |= cache.look_up(set(names) - self.results.keys())
+        else:  # equal circuits are run apart, each with shots of its own
+            names = [str(len(self.order) + i) for i in range(len(rows))]
+        self.order += names
+        for i, name in enumerate(names):
+            if name not in self.results and name not in self.waiting:
+                self.waiting[name] = rows.take([i])
+        self.submit(least=self.spec.options.batch_size)
+
+    def submit(self, least: int) -> None:
+        """Run jobs while at least so many circuits wait."""
+        while len(self.waiting) >= least:
+            self._submit_job()
+
+    def _submit_job(self) -> None:
+        """Run one job, and keep what it brings."""
+        names = list(itertools.islice(self.waiting, self.spec.options.batch_size))
+        rows = joined([self.waiting[name] for name in names])
+        try:
+            measured = _tried(self.tapes, rows)
+        except Exception as reason:
+            raise JobFailure(self._failure(reason)) from reason
+        brought = dict(zip(names, measured, strict=True))
+        if self.spec.is_cached:
+            cache.keep(brought, self.spec.device)
+        self.results |= brought
+        for name in names:
+            del self.waiting[name]
+
+    def _failure(self, reason: Exception) -> str:
+        done = sum(key in self.results for key in self.order)
+        words = " ".join(str(reason).split()) or type(reason).__name__
+        after = (
+            "they are kept, and the same call goes on from there"
+            if self.spec.is_cached
+            else "they are lost, since cache=false"
+        )
+        return (
+            f"PennyLane device {self.spec.device!r} failed with {done:,} of {self.total:,} circuits "
+            f"done ({after}): {words}"
+        )
+
+
+def _tried(tapes: Tapes, rows: Rows) -> np.ndarray:
+    """Run one job, again after a growing wait if it fails; simulators here fail only once."""
+    options, local = tapes.spec.options, plugins.is_local(tapes.spec.device)
+    tries = 1 if local else 1 + options.retries
+    for attempt in itertools.count(1):
+        try:
+            made = _device_for(tapes, rows, fresh=attempt > 1)
+            return _in_time(options.time_limit, functools.partial(_run_job, tapes, rows, made))
+        except Exception:
+            if attempt == tries:
+                raise
+            time.sleep(options.backoff * 2 ** (attempt - 1))
+    raise AssertionError("the count has no end")
+
+
+def _run_job(tapes: Tapes, rows: Rows, made) -> np.ndarray:
+    """One list of tapes, which a plugin sends as one job."""
+    import pennylane as qml
+
+    return tapes.measured(qml.execute(tapes.tapes(rows), made, diff_method=None, cache=False))
+
+
+def _in_time(limit: float | None, work):
+    """The result of `work`, waited for no longer than the limit; what hangs is left behind."""
+    if limit is None:
+        return work()
+    box: queue.SimpleQueue = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            box.put((work(), None))
+        except Exception as reason:
+            box.put((None, reason))
+
+    threading.Thread(target=run, daemon=True, name="qtha-device").start()
+    try:
+        found, reason = box.get(timeout=limit)
+    except queue.Empty:
+        raise TimeoutError(f"a job took longer than time_limit={limit:g} s") from None
+    if reason is not None:
+        raise reason
+    return found
+
+
+def _device_for(tapes: Tapes, rows: Rows, fresh: bool):
+    """The device of a job; with a seed a new one, whose samples depend on seed and circuits."""
+    spec, n_qubits = tapes.spec, tapes.circuit.n_qubits
+    if spec.options.seed is not None:
+        text = "\n".join(tapes.names(rows))  # the seed is in every name
+        drawn = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+        return plugins.start(spec.device, n_qubits, spec.own, drawn)
+    if fresh:
+        return plugins.start(spec.device, n_qubits, spec.own)
+    return device(spec, n_qubits)
+
+
+@functools.lru_cache(maxsize=64)
+def device(spec: Spec, n_qubits: int):
+    """A started device, kept for further calls."""
+    return plugins.start(spec.device, n_qubits, spec.own)
+
+
+def joined(parts: list[Rows]) -> Rows:
+    """Rows below each other."""
+    starts = [part.starts for part in parts if part.starts is not None]
+    numbers = np.concatenate([part.numbers for part in parts])
+    return Rows(numbers, np.concatenate(starts) if starts else None)

@@ -1,0 +1,125 @@
+"""What may stand in the brackets of `device:NAME(option=value, …)`: shots, noise, cache, retries.
+
+Reads and checks the text. Options that are not ours go to the device, if its class has them.
+"""
+
+import dataclasses
+import functools
+from typing import Any, Literal
+
+from qtha_lab import calls
+from qtha_lab.settings import check_settings, setting, settings_of, unknown
+from qtha_lab.simulators.device import plugins
+
+# [R] where methods.md 1.8 is silent: depolarizing of probability p replaces the qubits by noise
+PRESETS = {
+    "wukong": {
+        "shots": 1000,
+        "basis": "u3_cz",
+        "depolarizing_1q": 0.01,
+        "depolarizing_2q": 0.1,
+        "readout_0to1": 0.05,
+        "readout_1to0": 0.1,
+    },
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceOptions:
+    """Options of the engine `device:NAME`, beside those of the device itself.
+
+    Source:
+        The preset "wukong": the noise model in the QTHA authors' code, without its 20-qubit grid,
+        so two-qubit gates act on any pair and need no SWAPs.
+    """
+
+    shots: int | None = setting(None, "Samples a circuit; none: exact.", ge=1)
+    seed: int | None = setting(None, "The same call then draws the same samples.", ge=0)
+    noise: Literal["wukong"] | None = setting(
+        None, "Preset of shots, basis and noise; options given beside it win."
+    )
+    basis: Literal["u3_cz"] | None = setting(
+        None, "Rewrite the circuit in U3 and CZ, one U3 between two CZ, before noise is added."
+    )
+    depolarizing_1q: float = setting(
+        0.0, "Chance that a one-qubit gate leaves its qubit fully mixed.", ge=0.0, le=1.0
+    )
+    depolarizing_2q: float = setting(
+        0.0, "Chance that a two-qubit gate leaves its qubits fully mixed.", ge=0.0, le=1.0
+    )
+    readout_0to1: float = setting(0.0, "Chance that a 0 is read as 1.", ge=0.0, le=1.0)
+    readout_1to0: float = setting(0.0, "Chance that a 1 is read as 0.", ge=0.0, le=1.0)
+    slopes: Literal["best", "parameter-shift"] = setting(
+        "best", "How to differentiate: as the device does it best, or as a machine must."
+    )
+    cache: bool | None = setting(
+        None, "Keep results by circuit and angles; none: for shots and plugins only."
+    )
+    digits: int = setting(
+        4, "Digits of the angles that are run and kept, with a cache.", ge=1, le=15
+    )
+    batch_size: int = setting(200, "Circuits a job.", ge=1)
+    retries: int = setting(3, "Further tries of a job that failed.", ge=0)
+    backoff: float = setting(1.0, "Wait before the second try; it doubles.", ge=0.0, unit="s")
+    time_limit: float | None = setting(None, "Longest wait for a job.", gt=0.0, unit="s")
+
+    def __post_init__(self):
+        check_settings(self)
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether any channel is to be added."""
+        return any(
+            (self.depolarizing_1q, self.depolarizing_2q, self.readout_0to1, self.readout_1to0)
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Spec:
+    """A device, our options and its own: what an engine's name says."""
+
+    device: str
+    options: DeviceOptions
+    own: tuple[tuple[str, Any], ...]
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether results are kept on disk."""
+        if self.options.cache is None:
+            return self.options.shots is not None or not plugins.is_local(self.device)
+        return self.options.cache
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """Everything that can change a result, as plain values."""
+        of_jobs = ("noise", "slopes", "cache", "batch_size", "retries", "backoff", "time_limit")
+        ours = dataclasses.asdict(self.options)
+        kept = {name: value for name, value in ours.items() if name not in of_jobs}
+        return {"device": self.device, **kept, **{f"own {name}": v for name, v in self.own}}
+
+
+@functools.lru_cache(maxsize=64)
+def parse(engine: str) -> Spec:
+    """Read an engine's name.
+
+    Raises:
+        ValueError: If the device is not installed, an option unknown, or a value outside its limits.
+
+    Example:
+        >>> parse("device:default.mixed(noise=wukong,shots=50)").options.depolarizing_2q
+        0.1
+        >>> parse("device:default.qubit(shots=0)")
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: shots must be at least 1, not 0
+    """
+    device, given = calls.parse_call(engine.partition(":")[2], "device")
+    ours = list(settings_of(DeviceOptions))
+    theirs = plugins.own_options(device)
+    for name in given:
+        if name not in ours and theirs is not None and name not in theirs:
+            raise unknown(f"option of device:{device}", name, [*ours, *theirs])
+    own = {name: given.pop(name) for name in list(given) if name not in ours}
+    preset = given.get("noise")
+    if isinstance(preset, str):
+        given = {**PRESETS.get(preset, {}), **given}
+    return Spec(device, DeviceOptions(**given), tuple(own.items()))

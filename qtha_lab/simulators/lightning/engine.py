@@ -1,0 +1,149 @@
+"""Engines `lightning`, `lightning.kokkos`, `lightning.gpu`: the batch as a register of Lightning.
+
+2^m samples lie on m more qubits beside the data's n, so one run of Lightning serves them all. Goes
+through the batch in chunks, whatever its size. First derivatives only.
+
+Source:
+    The batch as a register: |Ψ⟩ = Σ_b |b⟩|ψ(x_b)⟩, on which a shared gate acts as 1 ⊗ U [R].
+    The way back: Jones and Gacon 2020, arXiv:2009.02823.
+"""
+
+import torch
+from torch import Tensor
+
+from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.errors import Refusal, Unsupported
+from qtha_lab.simulators.lightning.plan import Plan, plan
+from qtha_lab.simulators.lightning.register import Register, load
+from qtha_lab.simulators.lightning.walk import Walk
+
+MAX_QUBITS = 20
+CHUNK_QUBITS = 16  # of ψ in a chunk: 2^16 amplitudes stay in the cache of one core
+KEEP_BYTES = 2**26  # of final states, kept from forward to backward if they are no more
+
+
+def check(circuit: Circuit, readout: Readout, name: str) -> None:
+    """Refuse a Lightning that is not installed, and circuits and readouts it does not take."""
+    if circuit.n_qubits > MAX_QUBITS:
+        raise Refusal(
+            f"engine {name!r} takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits} "
+            f"({8 * 2**circuit.n_qubits:,} bytes a sample)"
+        )
+    if readout.kind == "state":
+        raise Refusal(
+            f"engine {name!r} reads strings of Z and probabilities, not the state: "
+            "use engine='torch'"
+        )
+    load(name)
+
+
+def broadcasts(name: str) -> bool:
+    """The batch goes through together."""
+    return True
+
+
+def working_bytes(circuit: Circuit, batch: int, name: str = "lightning") -> int:
+    """Of a chunk ψ, then ψ and λ, each on the host and in Lightning, ψ at the end and overlaps.
+
+    Beside it signs, and the states kept from forward to backward.
+    """
+    n_qubits = circuit.n_qubits
+    chunk = 8 * 2 ** (n_qubits + _index_qubits(n_qubits, batch))
+    return (2 + 4 + 2) * chunk + 4 * n_qubits * 2**n_qubits + _kept_bytes(n_qubits, batch, 4)
+
+
+def run(
+    circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str = "lightning"
+) -> Tensor:
+    """What is read, (batch, readout size), computed on the host, or by `lightning.gpu` on its card."""
+    batch, where = len(inputs), inputs.device
+    if circuit.n_inputs == 0:
+        inputs = inputs[:1]  # every sample is the same
+    values = _Read.apply(inputs.cpu(), params.cpu(), plan(circuit, readout), name)
+    return values.expand(batch, -1).to(where)
+
+
+class _Read(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, inputs: Tensor, params: Tensor, cut: Plan, engine: str) -> Tensor:
+        ctx.save_for_backward(inputs, params)
+        ctx.call = _Call(cut, inputs, params, engine, keep=any(ctx.needs_input_grad))
+        return ctx.call.forward(inputs)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        inputs, params = ctx.saved_tensors  # refused by torch if changed since
+        return (*_Slopes.apply(inputs, params, grad, ctx.call), None, None)
+
+
+class _Slopes(torch.autograd.Function):
+    """The backward pass, a function of its own so that a second derivative gets a sentence."""
+
+    @staticmethod
+    def forward(ctx, inputs: Tensor, params: Tensor, grad: Tensor, call: "_Call"):
+        ctx.engine = call.engine
+        of_inputs, of_params = call.backward(inputs, grad)
+        return of_inputs, of_params.to(params.dtype)
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise Unsupported(
+            f"engine {ctx.engine!r} has first derivatives only: use engine='torch' for second ones"
+        )
+
+
+class _Call:
+    """One evaluation in chunks, and if they are small the states it ends in."""
+
+    def __init__(self, cut: Plan, inputs: Tensor, params: Tensor, engine: str, keep: bool):
+        self.plan, self.engine, self.dtype = cut, engine, inputs.dtype
+        self.walk = Walk(cut, params)
+        self.index_qubits = _index_qubits(cut.n_qubits, len(inputs))
+        keeps = keep and _kept_bytes(cut.n_qubits, len(inputs), inputs.element_size()) > 0
+        self.kept: list[Tensor] | None = [] if keeps else None
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        register, read = self._register(0), []
+        for chunk in self._chunks(inputs):
+            state = self.walk.forward(register, chunk)
+            read.append(self.walk.read(state))
+            if self.kept is not None:
+                self.kept.append(state.clone())
+        return torch.cat(read, 1)[:, : len(inputs)].T
+
+    def backward(self, inputs: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+        register, both = self._register(0), self._register(1)
+        of_sums, of_inputs = torch.zeros_like(self.walk.shared), []
+        for number, (chunk, of_read) in enumerate(
+            zip(self._chunks(inputs), self._chunks(grad), strict=True)
+        ):
+            kept = self.kept is not None
+            state = self.kept[number] if kept else self.walk.forward(register, chunk)
+            sums, slopes = self.walk.backward(both, state, chunk, of_read.T)
+            of_sums += sums
+            of_inputs.append(slopes)
+        return torch.cat(of_inputs)[: len(inputs)], of_sums @ self.plan.of_params
+
+    def _register(self, more: int) -> Register:
+        return Register(self.engine, self.plan.n_qubits + self.index_qubits + more, self.dtype)
+
+    def _chunks(self, rows: Tensor) -> list[Tensor]:
+        """Rows in chunks that fill the register, the last with zeros."""
+        samples = 2**self.index_qubits
+        chunks = list(rows.detach().split(samples))
+        missing = samples - len(chunks[-1])
+        if missing:
+            chunks[-1] = torch.cat([chunks[-1], rows.new_zeros(missing, rows.shape[1])])
+        return chunks
+
+
+def _index_qubits(n_qubits: int, batch: int) -> int:
+    """Qubits that number the samples of a chunk: as many as fit, fewer if that pads much less."""
+    most = min(max(CHUNK_QUBITS - n_qubits, 0), (batch - 1).bit_length())
+    return min(range(most, max(most - 3, -1), -1), key=lambda m: (-(-batch >> m) << m) * 8 // batch)
+
+
+def _kept_bytes(n_qubits: int, batch: int, itemsize: int) -> int:
+    """Of the final states, none if they would be too many."""
+    states = 2 * itemsize * 2**n_qubits * batch
+    return states if states <= KEEP_BYTES else 0
