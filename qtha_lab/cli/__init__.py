@@ -7,18 +7,10 @@ fault of ours is one too, with status 1 and its traceback in a file.
 import os
 import sys
 
-import typer
-
 from qtha_lab import faults
+from qtha_lab.cli.application import app
 
-app = typer.Typer(
-    name="qtha-lab",
-    help="Quantum parameter-efficient fine-tuning: QTHA against LoRA, from the shell.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
+__all__ = ["app", "main"]
 
 
 def main() -> None:

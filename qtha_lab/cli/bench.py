@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from qtha_lab.calls import split_list
-from qtha_lab.cli import app
+from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_table, progress
 from qtha_lab.errors import Refusal
 

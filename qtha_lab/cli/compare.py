@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qtha_lab.cli import app
+from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import duration, print_json, print_table, progress
 from qtha_lab.cli.run import DryRun, Json, print_plan

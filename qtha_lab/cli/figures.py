@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from qtha_lab.cli import app
+from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json
 from qtha_lab.errors import Refusal
 

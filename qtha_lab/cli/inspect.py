@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from qtha_lab.calls import parse_call, split_list
-from qtha_lab.cli import app
+from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
 
 inspect = typer.Typer(help="Look inside, without training.", no_args_is_help=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from qtha_lab.cli import app
+from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
 from qtha_lab.errors import Refusal
 

@@ -5,10 +5,7 @@ Writes a list out in full; the description keeps what was written out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from qtha_lab.experiment import MethodChoice
+from qtha_lab.experiment.method_choice import MethodChoice
 
 SUFFIX = "+controls"
 
@@ -31,7 +28,6 @@ def write_out(texts: list[str | MethodChoice], model: str) -> list[MethodChoice]
         model: Base model, on which LoRA of equal size is found.
     """
     from qtha_lab.adapters import method_names
-    from qtha_lab.experiment import MethodChoice
 
     found: list[MethodChoice] = []
     for text in texts:
@@ -65,7 +61,6 @@ def with_controls(choice: MethodChoice, model: str, lora: bool = True) -> list[M
 def _loras(choice: MethodChoice, model: str) -> list[MethodChoice]:
     from qtha_lab import adapters, models
     from qtha_lab.adapters import get_method
-    from qtha_lab.experiment import MethodChoice
 
     targets = choice.target_modules or models.default_target_modules(model)
     empty = models.empty_model(model, head="causal-lm")

@@ -7,13 +7,16 @@ one), and the same figure written twice gives the same bytes.
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.machinery import embed
 from qtha_lab.figures.machinery.browser import NoBrowserError, render
-from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import PIXELS_PER_INCH, Look
 from qtha_lab.figures.machinery.provenance import Origin, this_checkout
+
+if TYPE_CHECKING:
+    from qtha_lab.figures.machinery.figure import Figure
 
 EMBEDDERS: dict[str, Callable[[bytes, dict[str, str]], bytes]] = {
     "pdf": embed.into_pdf,
@@ -24,7 +27,7 @@ FORMATS = (*EMBEDDERS, "html", "csv", "tex")
 
 
 def export(
-    figure: Figure,
+    figure: "Figure",
     path: Path | str,
     target: str = "one-column",
     theme: str = "light",
@@ -62,7 +65,7 @@ def export(
 
 
 def export_all(
-    figures: Iterable[Figure],
+    figures: Iterable["Figure"],
     folder: Path | str,
     formats: Sequence[str] = FORMATS,
     **options,
@@ -89,7 +92,7 @@ def export_all(
 
 
 def _bytes(
-    figure: Figure, form: str, look: Look, words: dict[str, str], plotlyjs: bool | str, path: Path
+    figure: "Figure", form: str, look: Look, words: dict[str, str], plotlyjs: bool | str, path: Path
 ) -> bytes:
     if form == "csv":
         return figure.table.csv().encode()
@@ -111,7 +114,7 @@ def _put_script(folder: Path) -> None:
         script.write_text(get_plotlyjs(), encoding="utf-8")
 
 
-def _html(figure: Figure, theme: str, words: dict[str, str], plotlyjs: bool | str) -> str:
+def _html(figure: "Figure", theme: str, words: dict[str, str], plotlyjs: bool | str) -> str:
     """A whole page: the figure, its caption, and its numbers in a table that unfolds."""
     look = Look(theme)
     drawn = figure.at(look).to_html(
@@ -149,7 +152,7 @@ details {{ margin-top: 1rem; overflow-x: auto; }}
 """
 
 
-def _tex(figure: Figure, words: dict[str, str], path: Path) -> str:
+def _tex(figure: "Figure", words: dict[str, str], path: Path) -> str:
     """The numbers as a LaTeX table; above it, as comments, where they come from and the figure's lines."""
     from qtha_lab.figures.machinery.labels import escape as tex
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
+from qtha_lab.figures.machinery.export import export
 from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.table import Table
 
@@ -63,8 +64,6 @@ class Figure:
 
     def export(self, path: Path | str, **options) -> Path:
         """Write it to a file, the format by the ending (see `qtha_lab.figures.machinery.export.export`)."""
-        from qtha_lab.figures.machinery.export import export
-
         return export(self, path, **options)
 
     def _ipython_display_(self) -> None:

@@ -1,0 +1,94 @@
+"""A method and what was chosen for it: name, options, learning rate and layers.
+
+Lists of methods by one word are `families`; what trains them is `description`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, PlainValidator, field_validator
+
+from qtha_lab import calls
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment import canonical
+from qtha_lab.experiment.declared import Declared, option
+
+Option = Annotated[Any, PlainValidator(option)]
+
+
+class MethodChoice(Declared):
+    """A fine-tuning method with what was chosen for it.
+
+    Example:
+        >>> MethodChoice.parse("qtha(r=4,waist=16,learning_rate=0.02)").options
+        {'r': 4, 'waist': 16}
+        >>> MethodChoice(name="qtha", options={"waist": 16, "r": 4}).label
+        'qtha(r=4,waist=16)'
+    """
+
+    name: str = Field("qtha", description="Fine-tuning method.")
+    learning_rate: float | None = Field(
+        None, gt=0, description="Peak learning rate; empty takes the method's own default."
+    )
+    target_modules: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Names of the layers to adapt; empty takes the model's usual ones.",
+    )
+    options: dict[str, Option] = Field(
+        default_factory=dict, description="Settings of the method that differ from its defaults."
+    )
+
+    @field_validator("options")
+    @classmethod
+    def _beside_the_options(cls, options: dict[str, Option]) -> dict[str, Option]:
+        for name in cls.model_fields.keys() & options.keys():
+            raise Refusal(f"{name} stands beside the options, not among them")
+        return options
+
+    @property
+    def label(self) -> str:
+        """The name with everything chosen, in the order declared, as `parse` reads it."""
+        return calls.call(
+            self.name, canonical.written_out(self.name, self.options) | self._placed()
+        )
+
+    @property
+    def meaning(self) -> str:
+        """The label without what is at the method's default: equal for two that train the same."""
+        differing = canonical.without_defaults(self.name, self.options)
+        return calls.call(self.name, differing | self._placed())
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """The learning rate chosen, or the method's own."""
+        from qtha_lab.adapters import get_method
+
+        return self.learning_rate or get_method(self.name).learning_rate_of(self.options)
+
+    @classmethod
+    def parse(cls, text: str) -> MethodChoice:
+        """Read `name` or `name(option=value,…)`; `learning_rate` and `target_modules` may stand among them."""
+        name, given = calls.parse_call(text, "method")
+        own = {key: given.pop(key) for key in ("learning_rate", "target_modules") if key in given}
+        return cls(name=name, options=given, **own)
+
+    @classmethod
+    def of(cls, value: MethodChoice | dict | str) -> MethodChoice:
+        """The choice that is given as text, as fields or as it is."""
+        if isinstance(value, str):
+            return cls.parse(value)
+        return cls(**value) if isinstance(value, dict) else value
+
+    @field_validator("target_modules")
+    @classmethod
+    def _as_a_set(cls, value: list[str] | None) -> list[str] | None:
+        return None if value is None else sorted(set(value))
+
+    def __hash__(self) -> int:
+        return hash((self.name, *sorted(self.options)))
+
+    def _placed(self) -> dict[str, Any]:
+        own = {"learning_rate": self.learning_rate, "target_modules": self.target_modules}
+        return {key: value for key, value in own.items() if value is not None}
