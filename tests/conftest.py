@@ -8,6 +8,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
 
+pytest.register_assert_rewrite("support")
+
 
 @pytest.fixture(autouse=True)
 def _runs_folder_of_its_own(tmp_path, monkeypatch):

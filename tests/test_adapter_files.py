@@ -7,7 +7,7 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file, save_file
-from small_models import TARGETS, logits, make
+from support.small_models import TARGETS, logits, make
 
 from qtha_lab import models
 from qtha_lab.adapters import QthaConfig, add_adapter, load_adapter

@@ -11,17 +11,14 @@ import warnings
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from peft.tuners.tuners_utils import BaseTunerLayer
-from small_models import TARGETS, TOKENS, logits, make, run
+from support.adapted_models import EXAMPLES, FORMS, OURS, adapted, config_of, our_layers, trainable
+from support.small_models import TARGETS, TOKENS, logits, make, run
 from torch import nn
 
 from qtha_lab import adapters
 from qtha_lab.adapters.method import Layer
 
-OURS = [name for name in adapters.method_names() if adapters.get_method(name).ours]
 PEFTS = [name for name in adapters.method_names() if not adapters.get_method(name).ours]
-EXAMPLES = [(name, example) for name in OURS for example in adapters.get_method(name).examples]
-
 every_example = pytest.mark.parametrize(
     ("name", "example"), EXAMPLES, ids=[f"{n}-{e}" for n, e in EXAMPLES]
 )
@@ -30,44 +27,10 @@ every_example = pytest.mark.parametrize(
 KINDS = ("llama", "gpt2")
 
 
-def forms():
-    """One example of each method for each answer to whether it merges."""
-    found = {}
-    for name, example in EXAMPLES:
-        method = adapters.get_method(name)
-        merges = method.is_mergeable(method.make_config(None, ["x"], **method.examples[example]))
-        found.setdefault((name, merges), (name, example))
-    return list(found.values())
-
-
-FORMS = forms()
 ON_MODELS = [(*pair, base) for base in TARGETS for pair in (EXAMPLES if base in KINDS else FORMS)]
 every_example_on_every_model = pytest.mark.parametrize(
     ("name", "example", "base"), ON_MODELS, ids=["-".join(case) for case in ON_MODELS]
 )
-
-
-def config_of(name, example, base, **more):
-    method = adapters.get_method(name)
-    return method.make_config(
-        target_modules=list(TARGETS[base]), **{**method.examples[example], **more}
-    )
-
-
-def adapted(name, example, base, dtype=torch.float32, **more):
-    """A tiny model with an adapter; away from zero unless asked otherwise."""
-    model = make(base, dtype)
-    torch.manual_seed(1)
-    config = config_of(name, example, base, **{"init_weights": False, **more})
-    return adapters.add_adapter(model, config)
-
-
-def our_layers(model):
-    return [m for m in model.modules() if isinstance(m, BaseTunerLayer)]
-
-
-def trainable(model):
-    return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 # start, count, gradients

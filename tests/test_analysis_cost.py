@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 from peft import LoraConfig
-from small_models import make
+from support.small_models import make
 from transformers import BertConfig, GPT2Config, LlamaConfig, Qwen2Config
 
 from qtha_lab import adapters, ansatze

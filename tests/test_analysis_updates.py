@@ -8,7 +8,7 @@ import pytest
 import torch
 from peft.tuners.lora.intruders import reduce_intruder_dimension
 from peft.tuners.tuners_utils import BaseTunerLayer
-from small_models import TARGETS, TOKENS, make
+from support.small_models import TARGETS, TOKENS, make
 
 from qtha_lab import adapters
 from qtha_lab.analysis import (

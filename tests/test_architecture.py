@@ -98,3 +98,14 @@ def test_importing_the_package_loads_nothing_heavy():
 def test_the_package_never_imports_the_widgets():
     for path in (ROOT / "qtha_lab").rglob("*.py"):
         assert "ipywidgets" not in path.read_text().replace('"ipywidgets"', ""), path
+
+
+def test_what_test_modules_share_stands_in_support():
+    for path in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [node.module] if isinstance(node, ast.ImportFrom) else []
+            modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            of_tests = [name for name in modules if name and name.startswith("test_")]
+            assert not of_tests, (
+                f"{path}:{node.lineno} imports {of_tests}: share it in tests/support"
+            )

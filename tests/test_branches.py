@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import torch
-from small_models import TARGETS, make
+from support.small_models import TARGETS, make
 
 from qtha_lab import ansatze
 from qtha_lab.adapters import QthaConfig, add_adapter

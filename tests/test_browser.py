@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from jupyter_browser import open_lab
 from playwright.sync_api import expect
+from support.jupyter_browser import open_lab
 
 TOUR = Path(__file__).parent.parent / "notebooks" / "00_tour.ipynb"
 # The fewest points among the train curves of the last plot on the page, as plotly holds them.

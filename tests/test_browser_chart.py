@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
-from jupyter_browser import FLAGS, PATIENCE, chromium
 from playwright.sync_api import sync_playwright
-from test_chart import Wire, line
+from support.chart_wire import Wire, line
+from support.jupyter_browser import FLAGS, PATIENCE, chromium
 
 import widgets
 from qtha_lab.figures import curves

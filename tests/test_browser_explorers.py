@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from jupyter_browser import open_lab
 from playwright.sync_api import expect
+from support.jupyter_browser import open_lab
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 LESSON_1 = NOTEBOOKS / "01_lora_and_rank.ipynb"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from accessibility import unnamed, violations
-from jupyter_browser import Lab, open_lab
 from playwright.sync_api import Locator, expect
+from support.accessibility import unnamed, violations
+from support.jupyter_browser import Lab, open_lab
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import RunDir

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from jupyter_browser import PATIENCE, open_lab
 from playwright.sync_api import Page, expect
+from support.jupyter_browser import PATIENCE, open_lab
 
 from qtha_lab.runs import list_runs
 

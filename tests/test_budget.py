@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig
-from small_models import TARGETS, make
+from support.small_models import TARGETS, make
 
 from qtha_lab.adapters import QthaConfig, add_adapter, count_trainable, size_warning
 

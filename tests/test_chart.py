@@ -8,37 +8,12 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from comm.base_comm import BaseComm
-from test_widgets import run_folder, status, train, write
+from support.chart_wire import LONG, Wire, line
+from support.run_folders import run_folder, status, train, write
 
 from qtha_lab.figures import curves
 from widgets.chart import MOST_POINTS, MOST_POINTS_OF_ALL, Chart, script
 from widgets.live import LivePlot
-
-LONG = 100_000
-
-
-class Wire(BaseComm):
-    """Stands where the comm to a page is, and keeps what was sent over it."""
-
-    def __init__(self):
-        self.sent = []
-        super().__init__(target_name="jupyter.widget")
-
-    def publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **_):
-        """Keep a message."""
-        if msg_type == "comm_msg":
-            self.sent.append((data, buffers or []))
-
-    def messages(self) -> list:
-        """The custom messages since the last call."""
-        news = [(d["content"], b) for d, b in self.sent if d.get("method") == "custom"]
-        self.sent.clear()
-        return news
-
-    def bytes(self) -> int:
-        """How many bytes all that was sent takes."""
-        return sum(len(json.dumps(d)) + sum(map(len, b)) for d, b in self.sent)
 
 
 class Page:
@@ -90,10 +65,6 @@ def chart() -> Chart:
     chart = Chart(curves.empty_curves("page").add_traces([curves.curve(s) for s in series]))
     chart.comm = Wire()
     return chart
-
-
-def line(first: int, last: int) -> list[tuple[float, float]]:
-    return [(step, 5.0 - step / LONG) for step in range(first, last)]
 
 
 def test_a_tick_sends_the_new_points_only_whatever_the_length(chart):

@@ -7,8 +7,8 @@ import pennylane as qml
 import pytest
 import torch
 from hypothesis import given, settings
-from test_simulators import circuits
-from unitaries import assert_same_up_to_phase, matrix_of, matrix_of_operations, numbers_for
+from support.random_circuits import circuits
+from support.unitaries import assert_same_up_to_phase, matrix_of, matrix_of_operations, numbers_for
 
 from qtha_lab import ansatze
 from qtha_lab.circuits import (

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import expm
 from scipy.stats import unitary_group
-from unitaries import assert_same_up_to_phase, matrix_of
+from support.unitaries import assert_same_up_to_phase, matrix_of
 
 from qtha_lab.ansatze import build
 from qtha_lab.circuits import GATES, Angle, Circuit, Gate, general_two_qubit, to_pennylane

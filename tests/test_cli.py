@@ -8,7 +8,8 @@ import sys
 
 import pytest
 import typer
-from test_experiment import DESCRIBED
+from support.command_line import call
+from support.descriptions import DESCRIBED
 from typer.testing import CliRunner
 
 from qtha_lab import __version__
@@ -25,10 +26,6 @@ from qtha_lab.cli import (  # noqa: F401  (they add their commands)
 from qtha_lab.cli.flags import combine, with_flags
 from qtha_lab.experiment import Comparison, Experiment, Training
 from qtha_lab.settings import settings_of
-
-
-def call(*words: str):
-    return CliRunner().invoke(app, list(words), env={"COLUMNS": "200"})
 
 
 @pytest.mark.parametrize(("command", "own"), [("run", Experiment), ("compare", Comparison)])

@@ -9,8 +9,7 @@ import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from test_cli import call
-from test_experiment import DESCRIBED  # noqa: F401  (its commands are added with it)
+from support.command_line import call
 from typer.main import get_command
 
 from qtha_lab import calls

@@ -5,7 +5,6 @@ saved of them, precision, checkpointing and the refusals. PEFT's own matrix is r
 """
 
 import math
-import warnings
 
 import pytest
 import torch
@@ -19,48 +18,23 @@ from peft import (
 )
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
-from small_models import TARGETS, TOKENS, inputs, logits, make, run
-from test_adapters import FORMS, adapted, config_of, our_layers, trainable
+from support.adapted_models import (
+    FORMS,
+    LINEAR,
+    adapted,
+    config_of,
+    our_layers,
+    over,
+    trainable,
+    two,
+    without_warnings,
+)
+from support.small_models import TARGETS, TOKENS, inputs, logits, make, run
 
 from qtha_lab import adapters
 
 TRANSFORMERS = [base for base in TARGETS if base != "mlp"]
 READ_TOKENS = [base for base in TRANSFORMERS if base != "vision"]
-LINEAR = [
-    (name, example)
-    for name, example in FORMS
-    if adapters.get_method(name).is_mergeable(
-        adapters.get_method(name).make_config(
-            None, ["x"], **adapters.get_method(name).examples[example]
-        )
-    )
-]
-
-
-def over(pairs, *bases):
-    """Parametrise by examples and models; without models by examples alone."""
-    if not bases:
-        return pytest.mark.parametrize(("name", "example"), pairs, ids=["-".join(p) for p in pairs])
-    cases = [(*pair, base) for base in bases for pair in pairs]
-    return pytest.mark.parametrize(
-        ("name", "example", "base"), cases, ids=["-".join(case) for case in cases]
-    )
-
-
-def two(name, example, base, **more):
-    """A model with adapters "default" (active) and "other"."""
-    model = adapted(name, example, base, **more)
-    model.add_adapter("other", config_of(name, example, base, **{"init_weights": False, **more}))
-    return model
-
-
-def without_warnings(call, *args, **kwargs):
-    """PEFT warns of every active adapter that is deleted and every merged one that is switched."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return call(*args, **kwargs)
-
-
 # attributes and names
 
 

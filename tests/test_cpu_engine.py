@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_simulators import circuits
+from support.random_circuits import circuits
 
 from qtha_lab import ansatze
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout, z_pairs

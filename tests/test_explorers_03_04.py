@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jupyter_browser import open_lab
 from playwright.sync_api import expect
+from support.jupyter_browser import open_lab
 
 from qtha_lab import ansatze
 from qtha_lab.analysis.circuits.circuit_trace import trace_circuit

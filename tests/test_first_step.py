@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 import torch
-from small_models import TARGETS, make
+from support.small_models import TARGETS, make
 
 from qtha_lab import Experiment, launch
 from qtha_lab.adapters import QthaConfig, get_method

@@ -7,8 +7,8 @@ import pennylane as qml
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_simulators import circuits
-from unitaries import assert_same_up_to_phase, matrix_of
+from support.random_circuits import circuits
+from support.unitaries import assert_same_up_to_phase, matrix_of
 
 from qtha_lab import ansatze
 from qtha_lab.circuits import (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel, get_peft_model
-from small_models import make
+from support.small_models import make
 
 from qtha_lab import adapters, ansatze, compare, contract, plugins, runs
 from qtha_lab.adapters.peft_bridge import OUR_METHODS

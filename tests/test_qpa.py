@@ -6,7 +6,7 @@ import pennylane as qml
 import pytest
 import torch
 from peft import convert_to_lora, get_peft_model, set_peft_model_state_dict
-from small_models import TARGETS, logits, make
+from support.small_models import TARGETS, logits, make
 
 from qtha_lab.adapters import add_adapter, basis_states, get_method
 from qtha_lab.adapters.method import Layer

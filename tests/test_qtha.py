@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from small_models import TARGETS, TOKENS, logits, make
+from support.small_models import TARGETS, TOKENS, logits, make
 
 from qtha_lab import ansatze, mpo
 from qtha_lab.adapters import QthaConfig, add_adapter, circuits_of, get_method

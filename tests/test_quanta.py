@@ -5,7 +5,7 @@ import math
 import pennylane as qml
 import pytest
 import torch
-from small_models import TARGETS, TOKENS, logits, make
+from support.small_models import TARGETS, TOKENS, logits, make
 
 from qtha_lab.adapters import add_adapter, get_method
 from qtha_lab.adapters.method import Layer

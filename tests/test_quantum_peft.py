@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import convert_to_lora, get_peft_model, set_peft_model_state_dict
-from small_models import TARGETS, logits, make
+from support.small_models import TARGETS, logits, make
 
 from qtha_lab.adapters import add_adapter, get_method
 from qtha_lab.adapters import orthogonal_maps as maps

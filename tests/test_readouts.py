@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_simulators import circuits
+from support.random_circuits import circuits
 
 from qtha_lab.circuits import Angle, Circuit, Gate, to_pennylane, z_pairs
 from qtha_lab.circuits.readout import settings_of

@@ -11,7 +11,7 @@ import torch
 from huggingface_hub import ModelCard
 from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file
-from small_models import TARGETS, logits, make
+from support.small_models import TARGETS, logits, make
 
 from qtha_lab.adapters import QthaConfig, add_adapter, load_adapter, weigh
 from qtha_lab.paths import data_dir

@@ -9,11 +9,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import unitary_group
+from support.random_circuits import circuits
 from torch.utils.checkpoint import checkpoint
 
 from qtha_lab import ansatze
-from qtha_lab.circuits import GATES, Angle, Circuit, Gate, z_pairs
+from qtha_lab.circuits import Angle, Circuit, Gate, z_pairs
 from qtha_lab.simulators import (
     check_engine,
     engine_names,
@@ -93,34 +93,6 @@ def test_a_circuit_without_gates_reads_one(engine):
 
 
 # PennyLane as oracle
-
-
-@st.composite
-def circuits(draw, max_inputs=3):
-    n_qubits = draw(st.integers(1, 4))
-    angle = st.one_of(
-        st.builds(
-            Angle,
-            st.sampled_from(["input", "param"] if max_inputs else ["param"]),
-            st.integers(0, 2),
-            st.sampled_from([1.0, 2.0, -0.5]),
-            st.sampled_from([0.0, 0.3]),
-        ),
-        st.floats(-4, 4).map(Angle.const),
-    )
-    kinds = [k for k in GATES.values() if k.n_wires <= n_qubits]
-    unitaries = [1, 2][:n_qubits]  # by their number of wires
-    gates = []
-    for _ in range(draw(st.integers(0, 16))):
-        kind = draw(st.sampled_from(kinds + unitaries))
-        order = draw(st.permutations(range(n_qubits)))
-        if kind in unitaries:
-            matrix = unitary_group.rvs(2**kind, random_state=draw(st.integers(0, 2**32 - 1)))
-            gates.append(Gate.unitary(matrix, order[:kind]))
-            continue
-        wires = order[: kind.n_wires]
-        gates.append(Gate(kind.name, wires, [draw(angle) for _ in range(kind.n_angles)]))
-    return Circuit(n_qubits, gates)
 
 
 READS = st.sampled_from([expval_z, _strings, probs])

@@ -5,9 +5,19 @@ import warnings
 import pytest
 import torch
 from peft import LoHaConfig, LoraConfig, PeftModel, get_peft_model
-from small_models import TARGETS, logits, make
-from test_adapters import EXAMPLES, FORMS, adapted, config_of, our_layers, trainable
-from test_conformance import LINEAR, over, two, without_warnings
+from support.adapted_models import (
+    EXAMPLES,
+    FORMS,
+    LINEAR,
+    adapted,
+    config_of,
+    our_layers,
+    over,
+    trainable,
+    two,
+    without_warnings,
+)
+from support.small_models import TARGETS, logits, make
 
 from qtha_lab import adapters
 from qtha_lab.adapters import weigh

@@ -6,6 +6,7 @@ import threading
 
 import ipywidgets as ipw
 import pytest
+from support.run_folders import run_folder, status, train, write
 from torch import nn
 
 from qtha_lab import __version__, runs
@@ -15,7 +16,7 @@ from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
 from qtha_lab.figures import curves
 from qtha_lab.rundir import RunDir
-from qtha_lab.rundir.events import EventLog, history
+from qtha_lab.rundir.events import history
 from qtha_lab.settings import Setting, settings_of
 from qtha_lab.tasks import task_names, task_settings
 from widgets.banner import Fault
@@ -244,26 +245,6 @@ def test_a_bad_entry_is_one_sentence():
     setup.methods.cards[0].form["r"].value = 0
     with pytest.raises(ValueError, match=r"^qtha: r must be at least 1, not 0$"):
         setup.comparison()
-
-
-def run_folder(folder, method="lora", seed=0, name="", **training):
-    experiment = Experiment(method=method, seed=seed, name=name, training=training)
-    return runs.Run(RunDir.create(experiment, folder).path)
-
-
-def write(run, *events):
-    log = EventLog(run.files.events)
-    for event in events:
-        log.append(**event)
-    log.close()
-
-
-def train(step, loss):
-    return {"kind": "train", "step": step, "loss": loss, "seconds": 0.1}
-
-
-def status(state, step):
-    return {"kind": "status", "state": state, "step": step, "message": ""}
 
 
 def test_live_curves_grow_by_what_is_new(tmp_path):

@@ -12,7 +12,7 @@ import nbformat
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tests"))
 
-from jupyter_browser import expect, open_lab  # noqa: E402
+from support.jupyter_browser import expect, open_lab  # noqa: E402
 
 CELL = """
 from qtha_lab import Comparison

@@ -1,0 +1,78 @@
+"""Our methods by their examples, and tiny models adapted by them."""
+
+import warnings
+
+import pytest
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
+
+from qtha_lab import adapters
+from support.small_models import TARGETS, make
+
+OURS = [name for name in adapters.method_names() if adapters.get_method(name).ours]
+EXAMPLES = [(name, example) for name in OURS for example in adapters.get_method(name).examples]
+
+
+def is_mergeable(name: str, example: str) -> bool:
+    """Whether the adapter of an example can be merged into the base weight."""
+    method = adapters.get_method(name)
+    return method.is_mergeable(method.make_config(None, ["x"], **method.examples[example]))
+
+
+def representatives() -> list[tuple[str, str]]:
+    """One example of each method for each answer to whether it merges."""
+    first = {}
+    for name, example in EXAMPLES:
+        first.setdefault((name, is_mergeable(name, example)), (name, example))
+    return list(first.values())
+
+
+FORMS = representatives()
+LINEAR = [(name, example) for name, example in FORMS if is_mergeable(name, example)]
+
+
+def config_of(name, example, base, **more):
+    method = adapters.get_method(name)
+    return method.make_config(
+        target_modules=list(TARGETS[base]), **{**method.examples[example], **more}
+    )
+
+
+def adapted(name, example, base, dtype=torch.float32, **more):
+    """A tiny model with an adapter; away from zero unless asked otherwise."""
+    model = make(base, dtype)
+    torch.manual_seed(1)
+    config = config_of(name, example, base, **{"init_weights": False, **more})
+    return adapters.add_adapter(model, config)
+
+
+def our_layers(model):
+    return [m for m in model.modules() if isinstance(m, BaseTunerLayer)]
+
+
+def trainable(model):
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def over(pairs, *bases):
+    """Parametrise by examples and models; without models by examples alone."""
+    if not bases:
+        return pytest.mark.parametrize(("name", "example"), pairs, ids=["-".join(p) for p in pairs])
+    cases = [(*pair, base) for base in bases for pair in pairs]
+    return pytest.mark.parametrize(
+        ("name", "example", "base"), cases, ids=["-".join(case) for case in cases]
+    )
+
+
+def two(name, example, base, **more):
+    """A model with adapters "default" (active) and "other"."""
+    model = adapted(name, example, base, **more)
+    model.add_adapter("other", config_of(name, example, base, **{"init_weights": False, **more}))
+    return model
+
+
+def without_warnings(call, *args, **kwargs):
+    """PEFT warns of every active adapter that is deleted and every merged one that is switched."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return call(*args, **kwargs)

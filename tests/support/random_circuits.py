@@ -1,0 +1,34 @@
+"""Circuits of any gates, for hypothesis to choose from."""
+
+from hypothesis import strategies as st
+from scipy.stats import unitary_group
+
+from qtha_lab.circuits import GATES, Angle, Circuit, Gate
+
+
+@st.composite
+def circuits(draw, max_inputs=3):
+    n_qubits = draw(st.integers(1, 4))
+    angle = st.one_of(
+        st.builds(
+            Angle,
+            st.sampled_from(["input", "param"] if max_inputs else ["param"]),
+            st.integers(0, 2),
+            st.sampled_from([1.0, 2.0, -0.5]),
+            st.sampled_from([0.0, 0.3]),
+        ),
+        st.floats(-4, 4).map(Angle.const),
+    )
+    kinds = [k for k in GATES.values() if k.n_wires <= n_qubits]
+    unitaries = [1, 2][:n_qubits]  # by their number of wires
+    gates = []
+    for _ in range(draw(st.integers(0, 16))):
+        kind = draw(st.sampled_from(kinds + unitaries))
+        order = draw(st.permutations(range(n_qubits)))
+        if kind in unitaries:
+            matrix = unitary_group.rvs(2**kind, random_state=draw(st.integers(0, 2**32 - 1)))
+            gates.append(Gate.unitary(matrix, order[:kind]))
+            continue
+        wires = order[: kind.n_wires]
+        gates.append(Gate(kind.name, wires, [draw(angle) for _ in range(kind.n_angles)]))
+    return Circuit(n_qubits, gates)
