@@ -11,6 +11,7 @@ from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import duration, print_json, print_table, progress
 from qtha_lab.experiment import Experiment, Training
+from qtha_lab.measures import MEASURES
 from qtha_lab.rundir.status import SUMMARISED
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -156,23 +157,10 @@ def _print_state(run) -> None:
     print(
         f"{run.id}: {status.state} at step {status.step} of {status.steps}. {status.message}".strip()
     )
-    shown = [
-        "trainable_parameters",
-        "eval_loss_start",
-        "eval_loss",
-        "train_loss",
-        "perplexity",
-        "token_accuracy",
-        "accuracy",
-        "exact_match",
-        "bleu4",
-        "rougeL",
-        "seconds_per_step",
-    ]
     rows = [
-        (name.replace("_", " "), f"{value:,}" if isinstance(value, int) else f"{value:.4g}")
-        for name in shown
-        if isinstance(value := summary.get(name), int | float)
+        (measure.name.replace("_", " "), f"{value:,}" if isinstance(value, int) else f"{value:.4g}")
+        for measure in MEASURES.values()
+        if measure.brief and isinstance(value := summary.get(measure.name), int | float)
     ]
     if rows:
         print_table([("measure", "value"), *rows])

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from qtha_lab.compare.table import MEASURES
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import MethodChoice, editions
+from qtha_lab.measures import recorded
 from qtha_lab.runs import Run, Status
 
 NEEDED = ("trainable_parameters", "learning_rate")
@@ -55,7 +55,7 @@ def flaw(summary: dict[str, Any] | None, who: dict[str, Any], edition: int) -> s
     for name in (*SHARED, "label"):
         if name in summary and not _same(name, summary[name], who[name], edition):
             return f"its summary.json tells of another run: {name} {summary[name]!r}, not {who[name]!r}"
-    for name in (*NEEDED, *MEASURES):
+    for name in (*NEEDED, *recorded()):
         value = summary.get(name)
         if not _is_number(value) and (name in NEEDED or value is not None):
             return f"its summary.json has no number as {name}"

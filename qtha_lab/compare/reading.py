@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from qtha_lab import runs
 from qtha_lab.compare.entries import entry as entry_of
 from qtha_lab.errors import Refusal
+from qtha_lab.measures import with_units
 from qtha_lab.rundir import RunDir, read_mapping
 from qtha_lab.runs import Run
 
@@ -50,17 +51,7 @@ def _one(place: str | Path) -> Run:
 
 def entries(found: Iterable[Run]) -> list[dict[str, Any]]:
     """One entry a run as in a comparison's `summary.json`, with memory and size in MiB and KiB too."""
-    return [_with_units(entry_of(run, run.status())) for run in found]
-
-
-def _with_units(plain: dict[str, Any]) -> dict[str, Any]:
-    for name, source, unit in (
-        ("peak_memory_mib", "peak_memory_bytes", 2**20),
-        ("adapter_kib", "adapter_bytes", 2**10),
-    ):
-        if plain.get(source) is not None:
-            plain[name] = plain[source] / unit
-    return plain
+    return [with_units(entry_of(run, run.status())) for run in found]
 
 
 def points(found: list[dict[str, Any]], cost: str, quality: str) -> list[dict[str, Any]]:

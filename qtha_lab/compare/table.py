@@ -5,44 +5,9 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-MEASURES = [
-    "eval_loss_whole_base",
-    "eval_loss_start",
-    "eval_loss",
-    "train_loss",
-    "perplexity",
-    "token_accuracy",
-    "accuracy",
-]
-MEASURES += ["macro_f1", "exact_match", "bleu4", "rouge1", "rouge2", "rougeL"]
-MEASURES += ["seconds_per_step", "peak_memory_bytes", "adapter_bytes", "wall_seconds"]
-# column title, measure, how to write one value; the rest of the measures stay in aggregate()
-COLUMNS = (
-    ("eval loss, whole base", "eval_loss_whole_base", "{:.3f}"),
-    ("eval loss, start", "eval_loss_start", "{:.3f}"),
-    ("eval loss", "eval_loss", "{:.3f}"),
-    ("train loss", "train_loss", "{:.3f}"),
-    ("perplexity", "perplexity", "{:.1f}"),
-    ("token accuracy", "token_accuracy", "{:.3f}"),
-    ("accuracy", "accuracy", "{:.3f}"),
-    ("macro F1", "macro_f1", "{:.3f}"),
-    ("exact match", "exact_match", "{:.3f}"),
-    ("BLEU-4", "bleu4", "{:.2f}"),
-    ("ROUGE-L", "rougeL", "{:.3f}"),
-    ("s a step", "seconds_per_step", "{:.3g}"),
-    ("peak MiB", "peak_memory_mib", "{:.0f}"),
-    ("adapter KiB", "adapter_kib", "{:.0f}"),
-)
+from qtha_lab.measures import MEASURES, Measure, recorded, with_units
 
-LEARNT = (
-    "method",
-    "parameters",
-    "seeds",
-    "eval loss, whole base",
-    "eval loss, start",
-    "eval loss",
-    "train loss",
-)
+ALWAYS = ("method", "parameters", "seeds")
 
 
 def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
@@ -55,11 +20,12 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
         >>> aggregate({"runs": runs})[0]["eval_loss"]
         {'mean': 2.5, 'min': 2.0, 'max': 3.0}
     """
-    found = []
+    averaged = [name for name in recorded() if name != "trainable_parameters"]
+    groups = []
     for label in dict.fromkeys(entry["label"] for entry in summary["runs"]):
         entries = [entry for entry in summary["runs"] if entry["label"] == label]
         whole = [entry for entry in entries if entry.get("state", "finished") == "finished"]
-        found.append(
+        groups.append(
             {
                 "label": label,
                 "method": entries[0]["method"],
@@ -69,10 +35,10 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
                     (e["trainable_parameters"] for e in entries if "trainable_parameters" in e),
                     None,
                 ),
-                **{name: over for name in MEASURES if (over := _over(whole, name))},
+                **{name: over for name in averaged if (over := _over(whole, name))},
             }
         )
-    return found
+    return groups
 
 
 def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
@@ -80,17 +46,14 @@ def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
 
     A number is the mean over the seeds; what was learnt has the smallest and the largest in brackets.
     """
-    groups = [_with_units(group) for group in aggregate(summary)]
-    columns = [c for c in COLUMNS if any(c[1] in group for group in groups)]
+    groups = [with_units(group) for group in aggregate(summary)]
+    columns = [m for m in _columns() if any(m.name in group for group in groups)]
     return [
         {
             "method": group["label"],
             "parameters": _count(group["trainable_parameters"]),
             "seeds": _seeds(group),
-            **{
-                title: _cell(group.get(name), form, with_spread=title in LEARNT)
-                for title, name, form in columns
-            },
+            **{measure.column: _cell(group.get(measure.name), measure) for measure in columns},
         }
         for group in groups
     ]
@@ -101,13 +64,20 @@ def tables(summary: dict[str, Any]) -> list[list[tuple[str, ...]]]:
 
     Each table begins with its titles, and the label is the first column of both.
     """
-    made = rows(summary)
-    if not made:
+    texts = rows(summary)
+    if not texts:
         return []
-    titles = list(made[0])
-    first = [title for title in titles if title in LEARNT]
-    rest = ["method", *(title for title in titles if title not in LEARNT)]
-    return [[tuple(part), *(tuple(row[t] for t in part) for row in made)] for part in (first, rest)]
+    learnt = {*ALWAYS, *(measure.column for measure in _columns() if measure.learnt)}
+    first = [title for title in texts[0] if title in learnt]
+    rest = ["method", *(title for title in texts[0] if title not in learnt)]
+    return [
+        [tuple(part), *(tuple(row[t] for t in part) for row in texts)] for part in (first, rest)
+    ]
+
+
+def _columns() -> list[Measure]:
+    """The measures that have a column of their own, beside the number of parameters."""
+    return [m for m in MEASURES.values() if m.column and m.column not in ALWAYS]
 
 
 def _over(entries: list[dict[str, Any]], name: str) -> dict[str, float] | None:
@@ -117,23 +87,12 @@ def _over(entries: list[dict[str, Any]], name: str) -> dict[str, float] | None:
     return {"mean": statistics.fmean(values), "min": min(values), "max": max(values)}
 
 
-def _with_units(group: dict[str, Any]) -> dict[str, Any]:
-    scaled = dict(group)
-    for name, source, unit in (
-        ("peak_memory_mib", "peak_memory_bytes", 2**20),
-        ("adapter_kib", "adapter_bytes", 2**10),
-    ):
-        if source in group:
-            scaled[name] = {key: value / unit for key, value in group[source].items()}
-    return scaled
-
-
-def _cell(over: dict[str, float] | None, form: str, with_spread: bool) -> str:
-    """The mean, with the smallest and largest in brackets where asked and where they read differently."""
+def _cell(over: dict[str, float] | None, measure: Measure) -> str:
+    """The mean, with the smallest and largest in brackets where it was learnt and they read differently."""
     if over is None:
         return "–"
-    mean, low, high = (form.format(over[key]) for key in ("mean", "min", "max"))
-    return f"{mean} [{low}–{high}]" if with_spread and low != high else mean
+    mean, low, high = (measure.form.format(over[key]) for key in ("mean", "min", "max"))
+    return f"{mean} [{low}–{high}]" if measure.learnt and low != high else mean
 
 
 def _count(count: int | None) -> str:

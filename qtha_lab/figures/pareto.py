@@ -15,6 +15,7 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.measures import MEASURES
 
 
 class Point(TypedDict):
@@ -43,7 +44,7 @@ def pareto(
     points: Sequence[Point],
     cost: str = "trainable_parameters",
     quality: str = "eval_loss",
-    lower_is_better: bool = True,
+    lower_is_better: bool | None = None,
     theme: str = "light",
 ) -> Figure:
     """Quality against cost with the front of those that no other beats in both.
@@ -52,7 +53,7 @@ def pareto(
         points: One a method; bars run from `quality_low` to `quality_high`.
         cost: What the cost is, as in `labels`; less is better.
         quality: What the quality is, as in `labels`.
-        lower_is_better: Whether a small quality is the good one, as of a loss.
+        lower_is_better: Whether a small quality is the good one; None is as `qtha_lab.measures` says.
 
     Example:
         >>> few, many = {"label": "a", "cost": 10, "quality": 3.0}, {"label": "b", "cost": 99, "quality": 3.5}
@@ -60,6 +61,8 @@ def pareto(
         'Of 2 methods 1 is not beaten in both evaluation loss and trainable parameters: a (10, 3).'
     """
     points = list(points)
+    if lower_is_better is None:
+        lower_is_better = quality not in MEASURES or MEASURES[quality].better == "lower"
     best = front(points, lower_is_better)
     said = "; ".join(f"{p['label']} ({written(p['cost'])}, {written(p['quality'])})" for p in best)
     good, dear = labels.label_of(quality).words, labels.label_of(cost).words

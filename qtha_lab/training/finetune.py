@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from transformers import PrinterCallback, set_seed
 
-from qtha_lab import adapters, models, tasks
+from qtha_lab import adapters, measures, models, tasks
 from qtha_lab.experiment.refusals import HEADS, load_rows, peft_config
 from qtha_lab.rundir import RunDir, checkpoints, read_mapping, write_json
 from qtha_lab.rundir.events import EventLog, history, read_events
@@ -25,7 +25,7 @@ from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.rates import HEAD, GroupedTrainer
 from qtha_lab.training.resuming import find_start, newest_whole
 from qtha_lab.training.spectra import RecordSpectra
-from qtha_lab.training.summary import ANSWERS, SCORES, summarise
+from qtha_lab.training.summary import summarise
 from qtha_lab.training.trainer import Watch, training_arguments
 
 
@@ -284,8 +284,8 @@ class _Job:
             "eval_loss_whole_base",
             "eval_loss_start",
             "eval_loss",
-            *SCORES,
-            *ANSWERS,
+            *measures.scores(),
+            *measures.recorded("generation"),
         )
         write_card(
             self.run.adapter,

@@ -13,12 +13,11 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from qtha_lab import measures
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.events import history, read_events
 
 LAST_STEPS = 10
-SCORES = ("perplexity", "token_accuracy", "accuracy", "macro_f1")
-ANSWERS = ("exact_match", "bleu4", "rouge1", "rouge2", "rougeL")
 
 
 def summarise(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
@@ -65,8 +64,8 @@ def measured(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         **(
             {"eval_loss_whole_base": kinds["whole_base"][-1]["loss"]} if kinds["whole_base"] else {}
         ),
-        **{name: last[name] for name in SCORES if name in last},
-        **{name: answers[name] for name in ANSWERS if name in answers},
+        **{name: last[name] for name in measures.scores() if name in last},
+        **{name: answers[name] for name in measures.recorded("generation") if name in answers},
         "seconds_per_step": statistics.median(seconds) if seconds else None,
     }
 

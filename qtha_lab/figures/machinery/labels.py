@@ -1,9 +1,11 @@
 """What quantities are called on axes and in tables, with units, and the same for LaTeX.
 
-A name that is not listed is shown as it is, so that a new measure needs no entry to be drawn.
+Measures of a run come from `qtha_lab.measures`. A name that is not listed is shown as it is.
 """
 
 from typing import NamedTuple
+
+from qtha_lab.measures import MEASURES
 
 
 class Label(NamedTuple):
@@ -21,21 +23,6 @@ LABELS = {
     "layer": Label("layer"),
     "seeds": Label("seeds"),
     "loss": Label("loss", "nats", r"\mathcal{L}"),
-    "train_loss": Label("train loss", "nats", r"\mathcal{L}_\mathrm{train}"),
-    "eval_loss": Label("evaluation loss", "nats", r"\mathcal{L}_\mathrm{eval}"),
-    "eval_loss_start": Label("evaluation loss at the start", "nats"),
-    "perplexity": Label("perplexity"),
-    "token_accuracy": Label("token accuracy"),
-    "accuracy": Label("accuracy"),
-    "macro_f1": Label("macro F1"),
-    "exact_match": Label("exact match"),
-    "bleu4": Label("BLEU-4"),
-    "rougeL": Label("ROUGE-L"),
-    "trainable_parameters": Label("trainable parameters", "", "P"),
-    "seconds_per_step": Label("time a step", "s"),
-    "wall_seconds": Label("wall time", "s"),
-    "peak_memory_mib": Label("peak memory", "MiB"),
-    "adapter_kib": Label("adapter size", "KiB"),
     "n_qubits": Label("qubits", "", "n"),
     "n_layers": Label("circuit layers", "", "L"),
     "gradient_variance": Label("variance of the gradient", "", r"\mathrm{Var}[\partial_k C]"),
@@ -53,6 +40,8 @@ LABELS = {
 
 def label_of(name: str) -> Label:
     """The label of a quantity by its name in our data; that of a method is its name."""
+    if measure := MEASURES.get(name):
+        return Label(measure.words, measure.unit, measure.symbol)
     return LABELS.get(name) or Label(name if "(" in name else name.replace("_", " "))
 
 

@@ -1,0 +1,126 @@
+"""What is measured of a run, said once: name, words, unit, format, direction and whether it was learnt.
+
+Tables, axes, commands and summaries read it here. Computes nothing, except one unit from another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["train", "eval", "generation", "whole_base", "run"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of a run.
+
+    Attributes:
+        name: Its key in `summary.json`, in tables' entries and in figures.
+        words: What it is called on an axis.
+        kind: The kind of event that records it; "run" for what is known of the run as a whole.
+        unit: Its unit; "" for a plain number.
+        symbol: Its symbol in LaTeX's mathematics.
+        column: Its heading in the table of a comparison; "" leaves it out of that table.
+        form: How the table writes one value.
+        better: Which way is good.
+        learnt: Whether training changes it, so that the table shows its spread over the seeds.
+        brief: Whether it is printed where a single run is shown.
+        source: The measure that it is another unit of.
+        divisor: How many units of the source are one of this.
+
+    Example:
+        >>> MEASURES["eval_loss"].words, MEASURES["eval_loss"].unit, MEASURES["eval_loss"].better
+        ('evaluation loss', 'nats', 'lower')
+    """
+
+    name: str
+    words: str
+    kind: Kind
+    unit: str = ""
+    symbol: str = ""
+    column: str = ""
+    form: str = "{:.3f}"
+    better: Literal["lower", "higher"] = "lower"
+    learnt: bool = False
+    brief: bool = True
+    source: str = ""
+    divisor: float = 1.0
+
+
+_ALL = [
+    Measure("trainable_parameters", "trainable parameters", "run", symbol="P",
+            column="parameters", form="{:,}"),
+    Measure("eval_loss_whole_base", "evaluation loss of the whole base", "whole_base", "nats",
+            column="eval loss, whole base", learnt=True, brief=False),
+    Measure("eval_loss_start", "evaluation loss at the start", "eval", "nats",
+            column="eval loss, start", learnt=True),
+    Measure("eval_loss", "evaluation loss", "eval", "nats", r"\mathcal{L}_\mathrm{eval}",
+            column="eval loss", learnt=True),
+    Measure("train_loss", "train loss", "train", "nats", r"\mathcal{L}_\mathrm{train}",
+            column="train loss", learnt=True),
+    Measure("perplexity", "perplexity", "eval", column="perplexity", form="{:.1f}"),
+    Measure("token_accuracy", "token accuracy", "eval", column="token accuracy", better="higher"),
+    Measure("accuracy", "accuracy", "eval", column="accuracy", better="higher"),
+    Measure("macro_f1", "macro F1", "eval", column="macro F1", better="higher", brief=False),
+    Measure("exact_match", "exact match", "generation", column="exact match", better="higher"),
+    Measure("bleu4", "BLEU-4", "generation", column="BLEU-4", form="{:.2f}", better="higher"),
+    Measure("rouge1", "ROUGE-1", "generation", better="higher", brief=False),
+    Measure("rouge2", "ROUGE-2", "generation", better="higher", brief=False),
+    Measure("rougeL", "ROUGE-L", "generation", column="ROUGE-L", better="higher"),
+    Measure("seconds_per_step", "time a step", "run", "s", column="s a step", form="{:.3g}"),
+    Measure("peak_memory_bytes", "peak memory", "run", "bytes", brief=False),
+    Measure("peak_memory_mib", "peak memory", "run", "MiB", column="peak MiB", form="{:.0f}",
+            brief=False, source="peak_memory_bytes", divisor=2**20),
+    Measure("adapter_bytes", "adapter size", "run", "bytes", brief=False),
+    Measure("adapter_kib", "adapter size", "run", "KiB", column="adapter KiB", form="{:.0f}",
+            brief=False, source="adapter_bytes", divisor=2**10),
+    Measure("wall_seconds", "wall time", "run", "s", brief=False),
+]  # fmt: skip
+MEASURES = {measure.name: measure for measure in _ALL}
+"""Every measure by its name, in the order in which tables and commands show them."""
+
+
+def recorded(kind: Kind | None = None) -> list[str]:
+    """The names under which runs record their numbers, of one kind of event or of all.
+
+    Example:
+        >>> recorded("generation")
+        ['exact_match', 'bleu4', 'rouge1', 'rouge2', 'rougeL']
+    """
+    return [m.name for m in MEASURES.values() if not m.source and kind in (None, m.kind)]
+
+
+def scores() -> list[str]:
+    """What an evaluation gives beside its loss, by the names of its event.
+
+    Example:
+        >>> scores()
+        ['perplexity', 'token_accuracy', 'accuracy', 'macro_f1']
+    """
+    return [name for name in recorded("eval") if not MEASURES[name].learnt]
+
+
+def with_units(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with every measure that is another unit of a recorded one.
+
+    Args:
+        numbers: By name, one value or a mapping of values (as mean, min and max).
+
+    Example:
+        >>> with_units({"adapter_bytes": 2048})
+        {'adapter_bytes': 2048, 'adapter_kib': 2.0}
+    """
+    converted = dict(numbers)
+    for measure in MEASURES.values():
+        value = numbers.get(measure.source)
+        if value is not None:
+            converted[measure.name] = _divided(value, measure.divisor)
+    return converted
+
+
+def _divided(value: Any, divisor: float) -> Any:
+    if isinstance(value, Mapping):
+        return {name: part / divisor for name, part in value.items()}
+    return value / divisor
