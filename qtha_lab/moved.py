@@ -96,7 +96,7 @@ _NEW = {  # the room that took a module in: its address there, and what it was c
         ]
     },
 }
-MOVED = {
+MOVED = {"qtha_lab.adapters.peft_bridge": "qtha_lab.adapters.peft"} | {
     f"qtha_lab.{old}": f"qtha_lab.{room}.{name}"
     for room, names in _NEW.items()
     for name, old in names.items()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qtha_lab.adapters.method import Change, Layer, TensorSpec
-    from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+    from qtha_lab.adapters.peft import AdapterConfig, method
     from qtha_lab.ansatze.encoding import encoded
     from qtha_lab.ansatze.registry import ansatz
     from qtha_lab.circuits import Angle, Circuit, Gate
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from qtha_lab.tasks.registry import question_and_answer, task
 
 _ROOMS = {
-    "AdapterConfig": "adapters.peft_bridge",
+    "AdapterConfig": "adapters.peft",
     "Angle": "circuits",
     "Change": "adapters.method",
     "Circuit": "circuits",
@@ -42,7 +42,7 @@ _ROOMS = {
     "figure_function": "figures.registry",
     "fingerprints": "plugin_loading",
     "load_plugins": "plugin_loading",
-    "method": "adapters.peft_bridge",
+    "method": "adapters.peft",
     "probs": "simulators",
     "question_and_answer": "tasks.registry",
     "setting": "settings",

@@ -498,9 +498,9 @@ def test_an_adapter_for_another_model_is_refused(tmp_path):
 def test_registering_twice_changes_nothing():
     from peft import PeftType
 
-    from qtha_lab.adapters.peft_bridge import _extend_peft_types
+    from qtha_lab.adapters.peft.registration import extend_peft_types
 
-    assert _extend_peft_types("qtha") is PeftType.QTHA is PeftType("QTHA")
+    assert extend_peft_types("qtha") is PeftType.QTHA is PeftType("QTHA")
     assert [t for t in PeftType if t == "QTHA"] == [PeftType.QTHA]
     assert pickle.loads(pickle.dumps(PeftType.QTHA)) is PeftType.QTHA
 
@@ -511,3 +511,15 @@ def test_a_plain_module_can_be_adapted_too():
     x = torch.randn(4, 6)
     before = model(x)
     assert torch.equal(get_peft_model(model, config)(x), before)
+
+
+def test_names_of_the_bridge_to_peft_are_found_under_its_old_address():
+    import qtha_lab.adapters.peft_bridge as old
+
+    import qtha_lab.adapters.peft as room
+
+    assert old is room
+    for name in ("AdapterConfig", "AdapterLayer", "AdapterModel", "OurMethod", "OUR_METHODS"):
+        assert hasattr(old, name)
+    for name in ("method", "layer_sizes", "quantised_kind", "block_of", "QthaLinear", "QthaModel"):
+        assert hasattr(old, name)

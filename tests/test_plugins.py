@@ -11,7 +11,7 @@ from peft import PeftModel, get_peft_model
 from support.small_models import make
 
 from qtha_lab import adapters, ansatze, compare, contract, plugins, runs
-from qtha_lab.adapters.peft_bridge import OUR_METHODS
+from qtha_lab.adapters.peft import OUR_METHODS
 from qtha_lab.contract.checking import registries
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment

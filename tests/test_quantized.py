@@ -6,7 +6,7 @@ from peft.tuners.lora.layer import LoraLayer
 
 from qtha_lab import models
 from qtha_lab.adapters import add_adapter, get_method, load_adapter
-from qtha_lab.adapters.peft_bridge import AdapterLayer, quantised_kind
+from qtha_lab.adapters.peft import AdapterLayer, quantised_kind
 from qtha_lab.experiment import Experiment, refusals
 from qtha_lab.models.quantized import check_quantization
 

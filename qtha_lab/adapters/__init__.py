@@ -13,7 +13,7 @@ from qtha_lab.adapters.budget import size_warning
 from qtha_lab.adapters.first_step import first_step_warning
 from qtha_lab.adapters.loading import load_adapter
 from qtha_lab.adapters.method import Change, Layer, Method, TensorSpec
-from qtha_lab.adapters.peft_bridge import OUR_METHODS, AdapterConfig, method
+from qtha_lab.adapters.peft import OUR_METHODS, AdapterConfig, method
 from qtha_lab.adapters.qtha import QthaConfig
 from qtha_lab.adapters.registry import get_method, method_names, method_of
 from qtha_lab.adapters.weighing import weigh

@@ -1,6 +1,6 @@
 """Put adapters on models and count them beforehand, with PEFT's errors in sentences.
 
-Adds nothing to what an adapter computes; `peft_bridge` and the method files do. Loads none: `loading`.
+Adds nothing to what an adapter computes; `peft` and the method files do. Loads none: `loading`.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from qtha_lab.adapters.peft_bridge import AdapterConfig, AdapterLayer
+from qtha_lab.adapters.peft import AdapterConfig, AdapterLayer
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
 from qtha_lab.one_thread import ONE_THREAD

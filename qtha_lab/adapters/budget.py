@@ -12,7 +12,7 @@ from peft import LoraConfig, PeftConfig
 from torch import nn
 
 from qtha_lab.adapters.attach import adapted_sizes, check_targets, count_trainable
-from qtha_lab.adapters.peft_bridge import AdapterConfig
+from qtha_lab.adapters.peft import AdapterConfig
 from qtha_lab.errors import Refusal
 
 # Where the search looks; what is fixed by the caller is not searched.

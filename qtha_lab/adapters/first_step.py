@@ -18,7 +18,7 @@ from torch import nn
 
 from qtha_lab.adapters.attach import adapted_sizes
 from qtha_lab.adapters.method import Change, Layer
-from qtha_lab.adapters.peft_bridge import AdapterConfig, AdapterLayer
+from qtha_lab.adapters.peft import AdapterConfig, AdapterLayer
 
 LORA = 2 * math.sqrt(8 / 3)
 LORA_RATE = 3e-3

@@ -21,7 +21,7 @@ from torch import nn
 
 from qtha_lab import __version__
 from qtha_lab.adapters.attach import adapted_skeleton, check_name
-from qtha_lab.adapters.peft_bridge import AdapterConfig
+from qtha_lab.adapters.peft import AdapterConfig
 from qtha_lab.errors import Refusal
 from qtha_lab.one_thread import ONE_THREAD
 from qtha_lab.settings import unknown

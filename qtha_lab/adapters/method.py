@@ -1,6 +1,6 @@
 """What a method is: a name, settings, and the change it makes to a linear layer's output.
 
-Holds no PEFT machinery (`peft_bridge` does) and no method; one of ours is one file beside this one:
+Holds no PEFT machinery (`peft` does) and no method; one of ours is one file beside this one:
 
     @dataclass
     class MyConfig(AdapterConfig):

@@ -43,7 +43,7 @@ from torch import Tensor
 
 from qtha_lab.adapters import basis_states, mlp_mapping
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
-from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import setting

@@ -29,7 +29,7 @@ from torch import Tensor
 from qtha_lab import ansatze, mpo
 from qtha_lab.adapters.branches import READOUTS, STAND_INS, CircuitBranch, branch_of
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
-from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.adapters.qtha_start import STARTS, start_maps, start_operator
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal

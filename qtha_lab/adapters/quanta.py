@@ -35,7 +35,7 @@ from torch import Tensor
 
 from qtha_lab import mpo
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
-from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import setting
 

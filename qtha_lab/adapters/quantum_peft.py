@@ -34,7 +34,7 @@ from torch import Tensor
 from qtha_lab.adapters import orthogonal_maps as maps
 from qtha_lab.adapters.basis_states import n_qubits_for
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
-from qtha_lab.adapters.peft_bridge import AdapterConfig, method
+from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import setting
 

@@ -1,7 +1,7 @@
 """Methods by name: ours are found in the files beside this one, peft's come from `peft_methods`."""
 
 from qtha_lab.adapters.method import Method
-from qtha_lab.adapters.peft_bridge import OUR_METHODS
+from qtha_lab.adapters.peft import OUR_METHODS
 from qtha_lab.adapters.peft_methods import PEFT_METHODS
 from qtha_lab.settings import unknown
 

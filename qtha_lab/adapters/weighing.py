@@ -16,7 +16,7 @@ from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 
-from qtha_lab.adapters.peft_bridge import AdapterLayer
+from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import unknown
 

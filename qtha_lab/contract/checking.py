@@ -63,7 +63,7 @@ def check_member(kind: str, member: Any) -> Iterator[Verdict]:
 
 def registries() -> tuple[Registry, ...]:
     """The families that a plugin may add to."""
-    from qtha_lab.adapters.peft_bridge import OUR_METHODS
+    from qtha_lab.adapters.peft import OUR_METHODS
     from qtha_lab.ansatze import ANSATZE
     from qtha_lab.figures.machinery.registry import FIGURES
     from qtha_lab.tasks.registry import TASKS

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from qtha_lab.adapters.method import Change
-from qtha_lab.adapters.peft_bridge import AdapterConfig, AdapterLayer
+from qtha_lab.adapters.peft import AdapterConfig, AdapterLayer
 from qtha_lab.circuits import Circuit
 from qtha_lab.cost.shapes import ModelShape
 from qtha_lab.errors import Refusal

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
-from qtha_lab.adapters.peft_bridge import AdapterLayer
+from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.analysis.updates.activations import capture_inputs
 from qtha_lab.analysis.updates.nonlinearity import best_linear_map
 from qtha_lab.analysis.updates.update import adapted_layers, update_of

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from qtha_lab.adapters.peft_bridge import AdapterLayer
+from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.analysis.updates.update import adapter_name, chosen_layers
 from qtha_lab.errors import Refusal
 from qtha_lab.mpo import MpoShape

@@ -10,7 +10,7 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from qtha_lab.adapters.peft_bridge import AdapterLayer
+from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.analysis.networks.bonds import bonds_of
 from qtha_lab.analysis.updates.sketch import randomised_svd
 from qtha_lab.analysis.updates.spectrum import Spectrum, factored_spectrum

@@ -16,7 +16,7 @@ from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from qtha_lab.adapters.peft_bridge import AdapterLayer, block_of, quantised_kind
+from qtha_lab.adapters.peft import AdapterLayer, block_of, quantised_kind
 from qtha_lab.analysis.updates.sketch import Operator
 from qtha_lab.errors import Refusal
 

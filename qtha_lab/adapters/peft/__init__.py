@@ -1,0 +1,23 @@
+"""Everything PEFT needs to treat one of our methods as one of its own tuners.
+
+Holds no mathematics: a method file gives tensors, their start and `delta`; these files make a config
+base, a tuner layer and a tuner model of them and register all three with PEFT.
+"""
+
+from qtha_lab.adapters.peft.base_layer import block_of, layer_sizes, quantised_kind
+from qtha_lab.adapters.peft.config import AdapterConfig
+from qtha_lab.adapters.peft.layer import AdapterLayer
+from qtha_lab.adapters.peft.model import AdapterModel
+from qtha_lab.adapters.peft.registration import OUR_METHODS, OurMethod, method
+
+__all__ = [
+    "OUR_METHODS",
+    "AdapterConfig",
+    "AdapterLayer",
+    "AdapterModel",
+    "OurMethod",
+    "block_of",
+    "layer_sizes",
+    "method",
+    "quantised_kind",
+]

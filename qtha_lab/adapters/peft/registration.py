@@ -1,0 +1,144 @@
+"""`@method`: one of our methods by name, and as a tuner of PEFT."""
+
+import dataclasses
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from peft import PeftType
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft.utils import register_peft_method
+
+from qtha_lab.adapters.method import PLACEMENT, Change, Layer, Method
+from qtha_lab.adapters.peft.config import AdapterConfig, declared_settings
+from qtha_lab.adapters.peft.layer import AdapterLayer
+from qtha_lab.adapters.peft.model import AdapterModel
+from qtha_lab.registry import Registry
+from qtha_lab.settings import Setting
+
+ROOM = "qtha_lab.adapters.peft"  # where pickle finds the classes that are written here
+OUR_METHODS: Registry["OurMethod"] = Registry(
+    "method", "qtha_lab.adapters", group="qtha_lab.methods"
+)
+
+
+@dataclasses.dataclass(repr=False)
+class OurMethod(Method):
+    """A method of ours, registered with PEFT."""
+
+    name: str
+    config_class: type[AdapterConfig]
+    summary: str
+    equation: str
+    source: str
+    default_learning_rate: float
+    mergeable: bool
+    examples: Mapping[str, Mapping[str, Any]]
+    other_learning_rates: Mapping[tuple[str, Any], float] = dataclasses.field(default_factory=dict)
+    ours: bool = True
+
+    def settings(self) -> dict[str, Setting]:
+        declared = declared_settings(self.config_class)
+        shown = {name: s for name, s in declared.items() if name not in PLACEMENT}
+        if "dropout" in shown:  # last
+            shown["dropout"] = shown.pop("dropout")
+        return shown
+
+    def config_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(options)
+
+    def check_sizes(self, config: AdapterConfig, sizes: Iterable[tuple[int, int]]) -> None:
+        for in_features, out_features in sizes:
+            config.change(Layer(in_features, out_features)).tensors()
+
+    def owns(self, config: Any) -> bool:
+        return type(config) is self.config_class
+
+    def is_mergeable(self, config: AdapterConfig) -> bool:
+        return self.config_class.change_class.is_linear(config)
+
+
+def method(
+    name: str,
+    config_class: type[AdapterConfig],
+    *,
+    summary: str,
+    equation: str,
+    source: str,
+    default_learning_rate: float,
+    mergeable: bool = True,
+    examples: Mapping[str, Mapping[str, Any]] | None = None,
+    other_learning_rates: Mapping[tuple[str, Any], float] | None = None,
+):
+    """Register the mathematics below as a method: with us by name, with PEFT as a tuner.
+
+    Args:
+        name: Lower case; also the name of the PEFT type and the prefix of its tensors.
+        config_class: Its settings.
+        summary: One sentence for lists.
+        equation: What is added to the output of a layer, or to its weight, in one line.
+        source: Paper or code it is from.
+        default_learning_rate: Where to start when nothing is known.
+        mergeable: Whether every config of it is linear in the layer's input.
+        other_learning_rates: The same where an option has a value, by (option, value).
+        examples: Small configs, by name, that show each of its forms; the contract tests run them.
+    """
+
+    def register(change_class: type[Change]) -> type[Change]:
+        config_class.method_name = name
+        config_class.change_class = change_class
+        entry = OurMethod(
+            name,
+            config_class,
+            summary,
+            equation,
+            source,
+            default_learning_rate,
+            mergeable,
+            examples or {"default": {}},
+            other_learning_rates or {},
+        )
+        OUR_METHODS.add(name, entry, change_class.__module__)
+        _register_with_peft(name, config_class)
+        return change_class
+
+    return register
+
+
+def _register_with_peft(name: str, config_class: type[AdapterConfig]) -> None:
+    """Add the type to PEFT's closed list, then the tuner made for it."""
+    kind = extend_peft_types(name)
+    if (
+        kind in PEFT_TYPE_TO_CONFIG_MAPPING
+    ):  # the next version of a plugin; the tuner holds no mathematics
+        PEFT_TYPE_TO_CONFIG_MAPPING[kind] = config_class
+        return
+    prefix, title = f"{name}_", name.title().replace("_", "")
+    # "Linear" in the name: PEFT recognises already adapted layers for "all-linear" by it.
+    layer_class = type(f"{title}Linear", (AdapterLayer,), {"prefix": prefix, "__module__": ROOM})
+    model_class = type(
+        f"{title}Model",
+        (AdapterModel,),
+        {"prefix": prefix, "tuner_layer_cls": layer_class, "__module__": ROOM},
+    )
+    for tuner_class in (layer_class, model_class):  # so that they can be pickled
+        setattr(sys.modules[ROOM], tuner_class.__name__, tuner_class)
+    register_peft_method(name=name, config_cls=config_class, model_cls=model_class, prefix=prefix)
+
+
+def extend_peft_types(name: str) -> PeftType:
+    """The `PeftType` of that name, added to the enumeration if it is not there."""
+    key = name.upper()
+    if key in PeftType.__members__:
+        return PeftType[key]
+    member = str.__new__(PeftType, key)
+    member._name_, member._value_ = key, key
+    member.__objclass__ = PeftType
+    member._sort_order_ = len(PeftType._member_names_)
+    setattr(PeftType, key, member)
+    PeftType._member_names_.append(key)
+    PeftType._member_map_[key] = member
+    PeftType._value2member_map_[key] = member
+    if hasattr(PeftType, "_hashable_values_"):
+        PeftType._hashable_values_.append(key)
+    return member
