@@ -37,7 +37,6 @@ _NEW = {  # the room that took a module in: its address there, and what it was c
             [
                 "activations",
                 "jacobians",
-                "live",
                 "nonlinearity",
                 "sketch",
                 "spectrum",

@@ -43,27 +43,95 @@ def room_of(path: Path) -> str:
     return "widgets" if parts[0] == "widgets" else parts[1]
 
 
-def imported_rooms(path: Path):
-    """Every room that a file imports from, also inside functions, with the line."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names = (
-                [f"qtha_lab.{a.name}" for a in node.names]
-                if node.module == "qtha_lab"
-                else [node.module]
-            )
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            raise AssertionError(f"{path}:{node.lineno}: imports are written in full")
-        else:
+def module_of(path: Path) -> str:
+    """The address of a file: `qtha_lab.adapters.qtha`, and `qtha_lab.adapters` of an `__init__.py`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+def import_statements(path: Path, types: bool = True):
+    """Every import of a file, also inside functions, as (module, name or None, line).
+
+    Args:
+        path: A file of Python.
+        types: Also those under `if TYPE_CHECKING`, which run in no program.
+    """
+    nodes = [ast.parse(path.read_text())]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and not types and "TYPE_CHECKING" in ast.unparse(node.test):
+            nodes += node.orelse
             continue
-        for name in names:
-            head, *rest = name.split(".")
-            if head == "widgets":
-                yield "widgets", node.lineno
-            elif head == "qtha_lab" and rest and rest[0] in HEIGHT:
-                yield rest[0], node.lineno
+        nodes += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}:{node.lineno}: imports are written in full"
+            yield from ((node.module, alias.name, node.lineno) for alias in node.names)
+
+
+def imported_rooms(path: Path):
+    """Every room that a file imports from, with the line."""
+    for module, name, line in import_statements(path):
+        head, *rest = f"{module}.{name}".split(".")
+        if head == "widgets":
+            yield "widgets", line
+        elif head == "qtha_lab" and rest[0] in HEIGHT:
+            yield rest[0], line
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Modules of ours that a file imports when it runs; a package stands for its `__init__`."""
+    candidates = (
+        (f"{module}.{name}", module) for module, name, _ in import_statements(path, False)
+    )
+    modules = (next((m for m in pair if m in MODULES), None) for pair in candidates)
+    # the front of the package finds its names by text, when they are asked for
+    return {m for m in modules if m} - {module_of(path), "qtha_lab"}
+
+
+def circle(imports: dict[str, set[str]]) -> list[str]:
+    """A way along imports that ends where it began; empty if there is none."""
+    closed: set[str] = set()
+
+    def search(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in closed:
+            return []
+        for other in sorted(imports.get(name, ())):
+            if there_and_back := search(other, [*way, name]):
+                return there_and_back
+        closed.add(name)
+        return []
+
+    return next((way for name in sorted(imports) if (way := search(name, []))), [])
+
+
+def between(shorten) -> dict[str, set[str]]:
+    """Imports between modules as imports between what `shorten` makes of their addresses."""
+    imports: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        others = {shorten(other) for other in imported_modules(path)}
+        imports.setdefault(shorten(module), set()).update(others - {shorten(module)})
+    return imports
+
+
+@pytest.mark.parametrize(
+    "shorten",
+    [
+        pytest.param(lambda module: module, id="modules"),
+        pytest.param(lambda module: ".".join(module.split(".")[:2]), id="rooms"),
+        # inside a room its `__init__` stands above its files, and a folder counts as one
+        pytest.param(lambda module: ".".join([*module.split("."), "front"][:3]), id="folders"),
+    ],
+)
+def test_no_import_runs_in_a_circle(shorten):
+    way = circle(between(shorten))
+    assert not way, " imports ".join(way)
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,9 @@ from qtha_lab.circuits import (
     to_pennylane,
 )
 from qtha_lab.circuits.native import native_steps
+from qtha_lab.circuits.reordering import reordered
 from qtha_lab.circuits.routing import route
-from qtha_lab.circuits.schedule import commute, reordered
+from qtha_lab.circuits.schedule import commute
 from qtha_lab.circuits.topology import Topology
 
 CHIPS = ["line", "ring", "grid:2x3", "all-to-all"]

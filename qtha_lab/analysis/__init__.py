@@ -21,12 +21,12 @@ from qtha_lab.analysis.circuits.gate_noise import gate_noise
 from qtha_lab.analysis.circuits.lie_algebra import lie_algebra_of
 from qtha_lab.analysis.circuits.shot_noise import shot_noise
 from qtha_lab.analysis.circuits.trainability import gradient_variance_of, gradient_variance_points
+from qtha_lab.analysis.live import snapshot
 from qtha_lab.analysis.networks.bonds import adapter_bonds, bonds_of, state_bonds, truncate
 from qtha_lab.analysis.networks.decomposed import Decomposed
 from qtha_lab.analysis.networks.factorisation import alternatives, truncation_curve
 from qtha_lab.analysis.updates.activations import capture_inputs
 from qtha_lab.analysis.updates.jacobians import jacobians_of
-from qtha_lab.analysis.updates.live import snapshot
 from qtha_lab.analysis.updates.nonlinearity import linear_fit, share_curve
 from qtha_lab.analysis.updates.sketch import randomised_svd
 from qtha_lab.analysis.updates.spectrum import (

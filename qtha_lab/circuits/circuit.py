@@ -6,9 +6,13 @@ Counting, drawing and exporting read this object; running it is `qtha_lab.simula
 import collections
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from qtha_lab.circuits.drawing import draw
 from qtha_lab.circuits.gates import Gate
+from qtha_lab.circuits.pennylane_import import gates_from_pennylane
+from qtha_lab.circuits.schedule import depth
 from qtha_lab.errors import Refusal
 
 
@@ -97,10 +101,31 @@ class Circuit:
         return max(read, default=-1)
 
     @classmethod
-    def from_pennylane(cls, source, *args, inputs=None, wires=None, **kwargs) -> "Circuit":
-        """Read a QNode, quantum function, tape or list of operations.
+    def from_pennylane(
+        cls,
+        source: Any,
+        *args: Any,
+        inputs: str | Sequence[int] | Mapping[int, int] | None = None,
+        wires: Iterable | None = None,
+        **kwargs: Any,
+    ) -> "Circuit":
+        """Read a circuit; operations that are not ours are taken apart by PennyLane.
 
-        See `qtha_lab.circuits.pennylane_import.from_pennylane` for what can be told.
+        Args:
+            source: A QNode or quantum function, called with `args` and `kwargs` as in PennyLane; or a
+                tape, or a list of operations.
+            args: Example arguments: their shapes count, not their values. Floats, arrays and tensors
+                become inputs and parameters, counted in order; whole numbers and texts stay.
+            inputs: Of a function: the name of the argument that holds the data ("inputs", as in
+                PennyLane's TorchLayer, if there is one). Of a tape: which of its parameters, in order
+                of use, are data; a mapping says which input each is. The trainable others become params.
+            wires: The labels of wire 0, 1, …; by default those of the QNode's device, else whole
+                numbers in order, else labels in order of use.
+            kwargs: Further arguments of the function.
+
+        Raises:
+            Refusal: If an operation cannot be expressed, or an angle is not scale · number + offset of
+                one input or parameter.
 
         Example:
             >>> import pennylane as qml
@@ -108,10 +133,14 @@ class Circuit:
             >>> print(Circuit.from_pennylane(tape, inputs=[0]).draw())
             0: ──RX(x0)─╭X─RZ(p0)─╭X─┤
             1: ─────────╰●────────╰●─┤
+            >>> def layer(inputs, weights):
+            ...     qml.AngleEmbedding(2 * inputs, wires=[0, 1])
+            ...     qml.BasicEntanglerLayers(weights, wires=[0, 1])
+            >>> print(Circuit.from_pennylane(layer, [0.0, 0.0], [[0.0, 0.0]]).draw())
+            0: ──RX(2·x0)─RX(p0)─╭●─┤
+            1: ──RX(2·x1)─RX(p1)─╰X─┤
         """
-        from qtha_lab.circuits.pennylane_import import from_pennylane
-
-        return from_pennylane(source, *args, inputs=inputs, wires=wires, **kwargs)
+        return cls(*gates_from_pennylane(source, args, kwargs, inputs, wires))
 
     def then(self, gates: Iterable[Gate]) -> "Circuit":
         """This circuit with more gates at the end."""
@@ -128,14 +157,10 @@ class Circuit:
         Args:
             commuting: Let commuting gates change places first, as those of a ring of CRZ may.
         """
-        from qtha_lab.circuits.schedule import depth
-
         return depth(self.gates, commuting)
 
     def two_qubit_depth(self, commuting: bool = False) -> int:
         """Steps when only gates on two wires take time."""
-        from qtha_lab.circuits.schedule import depth
-
         return depth(self.gates, commuting, least_wires=2)
 
     def draw(self, width: int = 100, max_rows: int = 6) -> str:
@@ -145,8 +170,6 @@ class Circuit:
             width: Most characters a line; a wider circuit goes on below.
             max_rows: Most such continuations; the rest is counted, not drawn.
         """
-        from qtha_lab.circuits.drawing import draw
-
         return draw(self, width, max_rows)
 
     def __str__(self) -> str:

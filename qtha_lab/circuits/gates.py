@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from qtha_lab.circuits.angle import PI, Angle
+from qtha_lab.circuits.parts import Matrix, Part, cnot, flip, turn_x, turn_y, turn_z
+from qtha_lab.circuits.unitary import checked, parts_of
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import nearest
-
-Part = tuple[str, tuple[int, ...], Angle | None]
-Matrix = tuple[tuple[complex, ...], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,82 +34,77 @@ class GateKind:
     parts: Callable[[tuple[int, ...], tuple[Angle, ...]], list[Part]]
 
 
-def _y(wire: int, angle: Angle) -> Part:
-    return ("Y", (wire,), angle)
-
-
-def _z(wires: int | tuple[int, ...], angle: Angle | float) -> Part:
-    angle = angle if isinstance(angle, Angle) else Angle.const(angle)
-    return ("Z", wires if isinstance(wires, tuple) else (wires,), angle)
-
-
-def _x(wire: int) -> Part:
-    return ("X", (wire,), None)
-
-
-def _cnot(control: int, target: int) -> Part:
-    return ("CNOT", (control, target), None)
-
-
-def _rx(wire: int, angle: Angle) -> list[Part]:
-    return [_z(wire, PI / 2), _y(wire, angle), _z(wire, -PI / 2)]
-
-
 def _swap(a: int, b: int) -> list[Part]:
-    return [_cnot(a, b), _cnot(b, a), _cnot(a, b)]
+    return [cnot(a, b), cnot(b, a), cnot(a, b)]
 
 
 def _controlled_phase(a: int, b: int, angle: Angle) -> list[Part]:
-    return [_z(a, angle.times(0.5)), _z(b, angle.times(0.5)), _z((a, b), angle.times(-0.5))]
+    return [
+        turn_z(a, angle.times(0.5)),
+        turn_z(b, angle.times(0.5)),
+        turn_z((a, b), angle.times(-0.5)),
+    ]
 
 
 def _cry(control: int, target: int, angle: Angle) -> list[Part]:
     """RY(a/2) · CNOT · RY(-a/2) · CNOT: nothing if the control is 0, RY(a) if it is 1."""
     half = angle.times(0.5)
-    flip = _cnot(control, target)
-    return [flip, _y(target, half.times(-1.0)), flip, _y(target, half)]
+    between = cnot(control, target)
+    return [between, turn_y(target, half.times(-1.0)), between, turn_y(target, half)]
 
 
 def _crx(control: int, target: int, angle: Angle) -> list[Part]:
-    return [_z(target, PI / 2), *_cry(control, target, angle), _z(target, -PI / 2)]
+    return [turn_z(target, PI / 2), *_cry(control, target, angle), turn_z(target, -PI / 2)]
 
 
 def _xx(a: int, b: int, angle: Angle) -> list[Part]:
-    return [_cnot(a, b), *_rx(a, angle), _cnot(a, b)]
+    return [cnot(a, b), *turn_x(a, angle), cnot(a, b)]
 
 
 def _yy(a: int, b: int, angle: Angle) -> list[Part]:
-    before, after = ([_z(w, turn) for w in (a, b)] for turn in (-PI / 2, PI / 2))
+    before, after = ([turn_z(w, turn) for w in (a, b)] for turn in (-PI / 2, PI / 2))
     return [*before, *_xx(a, b, angle), *after]
 
 
 _PI = Angle.const(PI)
 _KINDS = [
-    GateKind("RX", 1, 1, ("RX",), lambda w, a: _rx(w[0], a[0])),
-    GateKind("RY", 1, 1, ("RY",), lambda w, a: [_y(w[0], a[0])]),
-    GateKind("RZ", 1, 1, ("RZ",), lambda w, a: [_z(w[0], a[0])]),
-    GateKind("PhaseShift", 1, 1, ("Rϕ",), lambda w, a: [_z(w[0], a[0])]),
-    GateKind("Rot", 1, 3, ("Rot",), lambda w, a: [_z(w[0], a[0]), _y(w[0], a[1]), _z(w[0], a[2])]),
-    GateKind("Hadamard", 1, 0, ("H",), lambda w, a: [_z(w[0], PI), _y(w[0], Angle.const(PI / 2))]),
-    GateKind("PauliX", 1, 0, ("X",), lambda w, a: [_x(w[0])]),
-    GateKind("PauliY", 1, 0, ("Y",), lambda w, a: [_z(w[0], PI), _x(w[0])]),
-    GateKind("PauliZ", 1, 0, ("Z",), lambda w, a: [_z(w[0], PI)]),
-    GateKind("S", 1, 0, ("S",), lambda w, a: [_z(w[0], PI / 2)]),
-    GateKind("T", 1, 0, ("T",), lambda w, a: [_z(w[0], PI / 4)]),
-    GateKind("CNOT", 2, 0, ("●", "X"), lambda w, a: [_cnot(w[0], w[1])]),
+    GateKind("RX", 1, 1, ("RX",), lambda w, a: turn_x(w[0], a[0])),
+    GateKind("RY", 1, 1, ("RY",), lambda w, a: [turn_y(w[0], a[0])]),
+    GateKind("RZ", 1, 1, ("RZ",), lambda w, a: [turn_z(w[0], a[0])]),
+    GateKind("PhaseShift", 1, 1, ("Rϕ",), lambda w, a: [turn_z(w[0], a[0])]),
+    GateKind(
+        "Rot",
+        1,
+        3,
+        ("Rot",),
+        lambda w, a: [turn_z(w[0], a[0]), turn_y(w[0], a[1]), turn_z(w[0], a[2])],
+    ),
+    GateKind(
+        "Hadamard", 1, 0, ("H",), lambda w, a: [turn_z(w[0], PI), turn_y(w[0], Angle.const(PI / 2))]
+    ),
+    GateKind("PauliX", 1, 0, ("X",), lambda w, a: [flip(w[0])]),
+    GateKind("PauliY", 1, 0, ("Y",), lambda w, a: [turn_z(w[0], PI), flip(w[0])]),
+    GateKind("PauliZ", 1, 0, ("Z",), lambda w, a: [turn_z(w[0], PI)]),
+    GateKind("S", 1, 0, ("S",), lambda w, a: [turn_z(w[0], PI / 2)]),
+    GateKind("T", 1, 0, ("T",), lambda w, a: [turn_z(w[0], PI / 4)]),
+    GateKind("CNOT", 2, 0, ("●", "X"), lambda w, a: [cnot(w[0], w[1])]),
     GateKind("CZ", 2, 0, ("●", "Z"), lambda w, a: _controlled_phase(w[0], w[1], _PI)),
     GateKind("SWAP", 2, 0, ("SWAP", "SWAP"), lambda w, a: _swap(w[0], w[1])),
     GateKind("CRX", 2, 1, ("●", "RX"), lambda w, a: _crx(w[0], w[1], a[0])),
     GateKind("CRY", 2, 1, ("●", "RY"), lambda w, a: _cry(w[0], w[1], a[0])),
     GateKind(
-        "CRZ", 2, 1, ("●", "RZ"), lambda w, a: [_z(w[1], a[0].times(0.5)), _z(w, a[0].times(-0.5))]
+        "CRZ",
+        2,
+        1,
+        ("●", "RZ"),
+        lambda w, a: [turn_z(w[1], a[0].times(0.5)), turn_z(w, a[0].times(-0.5))],
     ),
     GateKind(
         "ControlledPhaseShift", 2, 1, ("●", "Rϕ"), lambda w, a: _controlled_phase(w[0], w[1], a[0])
     ),
     GateKind("IsingXX", 2, 1, ("XX", "XX"), lambda w, a: _xx(w[0], w[1], a[0])),
     GateKind("IsingYY", 2, 1, ("YY", "YY"), lambda w, a: _yy(w[0], w[1], a[0])),
-    GateKind("IsingZZ", 2, 1, ("ZZ", "ZZ"), lambda w, a: [_z(w, a[0])]),
+    GateKind("IsingZZ", 2, 1, ("ZZ", "ZZ"), lambda w, a: [turn_z(w, a[0])]),
 ]
 GATES: dict[str, GateKind] = {kind.name: kind for kind in _KINDS}
 
@@ -188,8 +182,6 @@ class Gate:
                 f"use Gate.unitary(matrix, wires), not {self.name!r}"
             )
         if self.matrix is not None:
-            from qtha_lab.circuits.unitary import checked
-
             object.__setattr__(self, "matrix", checked(self.matrix))
 
     @classmethod
@@ -219,8 +211,6 @@ class Gate:
     def parts(self) -> list[Part]:
         """What the gate is made of (see `GateKind`)."""
         if self.matrix is not None:
-            from qtha_lab.circuits.unitary import parts_of
-
             return list(parts_of(self.matrix, self.wires))
         return self.kind.parts(self.wires, self.angles)
 

@@ -9,8 +9,8 @@ import functools
 from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.native import Step, native_steps
 from qtha_lab.circuits.preparation import preparation
+from qtha_lab.circuits.reordering import reordered
 from qtha_lab.circuits.routing import route
-from qtha_lab.circuits.schedule import reordered
 from qtha_lab.circuits.topology import Topology
 from qtha_lab.errors import Refusal
 

@@ -1,7 +1,7 @@
 """The part of a two-qubit gate that entangles: turns about XX, YY and ZZ, as few CNOTs as needed."""
 
 from qtha_lab.circuits.angle import PI, Angle
-from qtha_lab.circuits.gates import Part
+from qtha_lab.circuits.parts import Part
 
 Terms = tuple[Angle | None, Angle | None, Angle | None]  # of XX, YY, ZZ; None is none
 

@@ -10,8 +10,9 @@ import math
 
 from qtha_lab.circuits.angle import PI, Angle
 from qtha_lab.circuits.circuit import Circuit
-from qtha_lab.circuits.gates import Gate, Part
+from qtha_lab.circuits.gates import Gate
 from qtha_lab.circuits.interaction import Terms, interaction
+from qtha_lab.circuits.parts import Part
 
 _AXES = ("IsingXX", "IsingYY", "IsingZZ")
 _DIAGONAL = ("RZ", "PhaseShift", "PauliZ", "S", "T")

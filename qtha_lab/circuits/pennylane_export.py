@@ -3,8 +3,9 @@
 The way back is `pennylane_import`.
 """
 
+from qtha_lab.circuits.angle import Angle
 from qtha_lab.circuits.circuit import Circuit
-from qtha_lab.circuits.gates import Angle, Gate
+from qtha_lab.circuits.gates import Gate
 
 
 def to_pennylane(circuit: Circuit, inputs, params) -> list:

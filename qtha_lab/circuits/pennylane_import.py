@@ -1,13 +1,14 @@
-"""A circuit from PennyLane: a quantum function, a QNode, a tape or a list of operations.
+"""The gates of a circuit from PennyLane: a quantum function, a QNode, a tape or a list of operations.
 
 Every angle is followed back, through PennyLane's own decompositions, to the one number it reads.
 Measurements are read by `observables_from_pennylane`; a circuit has none.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from qtha_lab.circuits.circuit import Circuit
-from qtha_lab.circuits.gates import UNITARY, Angle, Gate
+from qtha_lab.circuits.angle import Angle
+from qtha_lab.circuits.gates import UNITARY, Gate
 from qtha_lab.circuits.pennylane_tracing import (
     STATES,
     Native,
@@ -22,39 +23,28 @@ from qtha_lab.errors import Refusal
 _FIXED = "the gates must not depend on the values of inputs or params, and do"
 
 
-def from_pennylane(
-    source,
-    *args,
+def gates_from_pennylane(
+    source: Any,
+    args: tuple,
+    kwargs: dict[str, Any],
     inputs: str | Sequence[int] | Mapping[int, int] | None = None,
     wires: Iterable | None = None,
-    **kwargs,
-) -> Circuit:
-    """Read a circuit; operations that are not ours are taken apart by PennyLane.
+) -> tuple[int, list[Gate], str]:
+    """What `Circuit.from_pennylane` makes a circuit of.
 
     Args:
-        source: A QNode or quantum function, called with `args` and `kwargs` as in PennyLane; or a
-            tape, or a list of operations.
-        args: Example arguments: their shapes count, not their values. Floats, arrays and tensors
-            become inputs and parameters, counted in order; whole numbers and texts stay.
-        inputs: Of a function: the name of the argument that holds the data ("inputs", as in
-            PennyLane's TorchLayer, if there is one). Of a tape: which of its parameters, in order of
-            use, are data; a mapping says which input each is. The trainable others become params.
-        wires: The labels of wire 0, 1, …; by default those of the QNode's device, else whole
-            numbers in order, else labels in order of use.
-        kwargs: Further arguments of the function.
+        source: A QNode, quantum function, tape or list of operations.
+        args: Arguments of a function by place, whose shapes count.
+        kwargs: Those by name.
+        inputs: Which of them are data, as for `Circuit.from_pennylane`.
+        wires: The labels of wire 0, 1, ….
+
+    Returns:
+        The number of qubits, the gates, and the start: "zero" or "amplitudes".
 
     Raises:
-        ValueError: If an operation cannot be expressed, or an angle is not scale · number + offset of
+        Refusal: If an operation cannot be expressed, or an angle is not scale · number + offset of
             one input or parameter.
-
-    Example:
-        >>> import pennylane as qml
-        >>> def layer(inputs, weights):
-        ...     qml.AngleEmbedding(2 * inputs, wires=[0, 1])
-        ...     qml.BasicEntanglerLayers(weights, wires=[0, 1])
-        >>> print(from_pennylane(layer, [0.0, 0.0], [[0.0, 0.0]]).draw())
-        0: ──RX(2·x0)─RX(p0)─╭●─┤
-        1: ──RX(2·x1)─RX(p1)─╰X─┤
     """
     script = script_of(source, args, kwargs, inputs)
     tapes = [script.at(point_of(len(script.leaves), which)) for which in (0, 1)]
@@ -71,7 +61,7 @@ def from_pennylane(
         _check_state(first[0], len(labels))
     if None in gates[1:]:
         raise Refusal("amplitudes must be prepared first, before any gate")
-    return Circuit(len(labels), [gate for gate in gates if gate is not None], start)
+    return len(labels), [gate for gate in gates if gate is not None], start
 
 
 def observables_from_pennylane(

@@ -5,8 +5,10 @@ Uses gates of stdgates.inc only. Global phases are left out; nothing is measured
 
 from collections.abc import Callable, Sequence
 
+from qtha_lab.circuits.angle import PI, Angle
 from qtha_lab.circuits.circuit import Circuit
-from qtha_lab.circuits.gates import PI, Angle, Gate, Part
+from qtha_lab.circuits.gates import Gate
+from qtha_lab.circuits.parts import Part
 from qtha_lab.circuits.preparation import preparation
 from qtha_lab.errors import Refusal
 

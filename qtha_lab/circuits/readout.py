@@ -8,8 +8,9 @@ import functools
 import re
 from typing import Literal
 
+from qtha_lab.circuits.angle import PI
 from qtha_lab.circuits.circuit import Circuit
-from qtha_lab.circuits.gates import PI, Gate
+from qtha_lab.circuits.gates import Gate
 from qtha_lab.errors import Refusal
 
 Pauli = tuple[tuple[int, str], ...]  # (wire, letter), in order of wires

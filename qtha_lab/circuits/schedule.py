@@ -5,7 +5,6 @@ A ring of CRZ gates is diagonal, so on an even number of qubits it takes two ste
 
 from collections.abc import Callable, Iterable, Sequence
 
-from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.gates import Gate
 
 # The Pauli that a gate leaves alone, on each of its wires: two gates commute if these agree on all
@@ -73,16 +72,3 @@ def depth(gates: Iterable[Gate], commuting: bool = False, least_wires: int = 1) 
         return max((s + seconds(g) for s, g in zip(starts, gates, strict=True)), default=0)
 
     return min(steps(False), steps(True)) if commuting else steps(False)
-
-
-def reordered(circuit: Circuit) -> Circuit:
-    """The same circuit with commuting gates moved so that its two-qubit gates take few steps.
-
-    Example:
-        >>> ring = [Gate("CZ", (i, (i + 1) % 4)) for i in range(4)]
-        >>> [gate.wires for gate in reordered(Circuit(4, ring)).gates]
-        [(0, 1), (2, 3), (1, 2), (3, 0)]
-    """
-    starts = start_times(circuit.gates, True, lambda gate: len(gate.wires) - 1)
-    order = sorted(range(len(starts)), key=lambda number: (starts[number], number))
-    return Circuit(circuit.n_qubits, [circuit.gates[i] for i in order], circuit.start)

@@ -12,8 +12,8 @@ import math
 import numpy as np
 
 from qtha_lab.circuits.angle import PI, Angle
-from qtha_lab.circuits.gates import Matrix, Part
 from qtha_lab.circuits.interaction import interaction
+from qtha_lab.circuits.parts import Matrix, Part
 from qtha_lab.errors import Refusal
 
 TOLERANCE = 1e-6  # |U†U - 1| that passes as rounding, as of a float32 matrix

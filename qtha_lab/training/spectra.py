@@ -1,6 +1,6 @@
 """Singular values of the update, recorded while it trains, for at most a fiftieth of the time.
 
-What a record holds is `qtha_lab.analysis.updates.live.snapshot`'s business.
+What a record holds is `qtha_lab.analysis.live.snapshot`'s business.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 
 from transformers import TrainerCallback
 
-from qtha_lab.analysis.updates.live import snapshot
+from qtha_lab.analysis.live import snapshot
 from qtha_lab.rundir.events import EventLog
 
 SHARE = (

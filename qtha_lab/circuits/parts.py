@@ -1,0 +1,49 @@
+"""What gates are made of: turns about Y, turns about strings of Z, and flips of basis states.
+
+All that an engine has to know; which gate is made of which parts is `gate_kinds`.
+"""
+
+from typing import Literal
+
+from qtha_lab.circuits.angle import PI, Angle
+
+Wires = tuple[int, ...]
+Turn = tuple[Literal["Y", "Z"], Wires, Angle]
+Flip = tuple[Literal["X", "CNOT"], Wires, None]
+Part = Turn | Flip
+Matrix = tuple[tuple[complex, ...], ...]
+
+
+def turn_y(wire: int, angle: Angle | float) -> Turn:
+    """RY(angle) on a wire."""
+    return ("Y", (wire,), _as_angle(angle))
+
+
+def turn_z(wires: int | Wires, angle: Angle | float) -> Turn:
+    """exp(-i angle/2 Z⊗…⊗Z): RZ on one wire, a turn about a string of Z on several.
+
+    Example:
+        >>> kind, wires, angle = turn_z((0, 2), PI)
+        >>> kind, wires, str(angle)
+        ('Z', (0, 2), 'π')
+    """
+    return ("Z", wires if isinstance(wires, tuple) else (wires,), _as_angle(angle))
+
+
+def turn_x(wire: int, angle: Angle) -> list[Part]:
+    """RX(angle): a turn about Y between quarter turns about Z."""
+    return [turn_z(wire, PI / 2), turn_y(wire, angle), turn_z(wire, -PI / 2)]
+
+
+def flip(wire: int) -> Flip:
+    """X on a wire."""
+    return ("X", (wire,), None)
+
+
+def cnot(control: int, target: int) -> Flip:
+    """X on the target where the control is 1."""
+    return ("CNOT", (control, target), None)
+
+
+def _as_angle(angle: Angle | float) -> Angle:
+    return angle if isinstance(angle, Angle) else Angle.const(angle)
