@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qtha_lab.adapters.method import Change, Layer, TensorSpec
+    from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec
     from qtha_lab.adapters.peft import AdapterConfig, method
     from qtha_lab.ansatze.encoding import encoded
     from qtha_lab.ansatze.registry import ansatz
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qtha_lab.errors import Refusal
     from qtha_lab.figures.machinery.figure import Figure
     from qtha_lab.figures.machinery.registry import figure_function
+    from qtha_lab.looks import Look
     from qtha_lab.plugin_loading import fingerprints, load_plugins
     from qtha_lab.settings import setting
     from qtha_lab.simulators import expval, expval_z, probs
@@ -30,9 +31,11 @@ _ROOMS = {
     "Angle": "circuits",
     "Change": "adapters.method",
     "Circuit": "circuits",
+    "Control": "adapters.method",
     "Figure": "figures.figure",
     "Gate": "circuits",
     "Layer": "adapters.method",
+    "Look": "looks",
     "Refusal": "errors",
     "TensorSpec": "adapters.method",
     "ansatz": "ansatze.registry",
@@ -54,9 +57,11 @@ __all__ = [
     "Angle",
     "Change",
     "Circuit",
+    "Control",
     "Figure",
     "Gate",
     "Layer",
+    "Look",
     "Refusal",
     "TensorSpec",
     "ansatz",

@@ -7,12 +7,12 @@ import pytest
 
 from qtha_lab import adapters, models
 from qtha_lab.adapters import QthaConfig, get_method, listing, method_names
-from qtha_lab.adapters.controls import CONTROLS, controls_of
+from qtha_lab.adapters.controls import controlled_methods, controls_of
 from qtha_lab.cli import main
 from qtha_lab.experiment import Comparison, MethodChoice
 
 
-@pytest.mark.parametrize("name", CONTROLS)
+@pytest.mark.parametrize("name", controlled_methods())
 def test_every_control_is_a_method_with_settings_it_has(name):
     assert name in method_names()
     for control in controls_of(name, {}):
@@ -89,3 +89,56 @@ def test_sizes_of_the_table_are_refused_in_a_sentence(capsys, monkeypatch):
         "sizes must read IN,OUT, two whole numbers of 1 to 999,999, not '4096'"
         in capsys.readouterr().err
     )
+
+
+PLUGIN = """
+import dataclasses
+from qtha_lab.plugins import AdapterConfig, Change, Control, Look, TensorSpec, method, setting
+
+@dataclasses.dataclass
+class ShiftConfig(AdapterConfig):
+    trained: bool = setting(True, "Train it.")
+
+@method(
+    "family_shift", ShiftConfig, summary="A bias.", equation="Δy = b", source="a test",
+    default_learning_rate=1e-3, look=Look("sky", "dash", "{symbol}"), beside_lora=True,
+    controls=[Control("frozen", "what training adds", {{"trained": False}})],
+)
+class Shift(Change):
+    def n_parameters(self): return self.layer.out_features
+    def tensors(self): return {{"b": TensorSpec((self.layer.out_features,), self.config.trained)}}
+    def initialise(self, tensors): tensors["b"].zero_()
+    def delta(self, tensors, x): return tensors["b"].expand(*x.shape[:-1], -1)
+"""
+
+
+def test_a_method_of_a_plugin_brings_its_controls_and_its_look(tmp_path):
+    from qtha_lab.adapters import OUR_METHODS
+    from qtha_lab.figures.machinery.theme import SKY, method_style
+    from qtha_lab.looks import LOOKS
+    from qtha_lab.plugin_loading import load_plugins, module_name
+
+    file = tmp_path / "family_shift.py"
+    file.write_text(PLUGIN.format(symbol="cross"))
+    load_plugins([str(file)])
+    try:
+        assert method_style("family_shift") == {"color": SKY, "dash": "dash", "symbol": "cross"}
+        compared = Comparison(methods="family_shift+controls").methods
+        assert [choice.label for choice in compared][:2] == [
+            "family_shift",
+            "family_shift(trained=false)",
+        ]
+        assert {choice.name for choice in compared[2:]} == {"lora"}
+    finally:
+        for registry in (OUR_METHODS, LOOKS):
+            registry.forget(module_name(str(file)))
+
+
+def test_a_look_that_no_figure_can_draw_is_refused(tmp_path):
+    from qtha_lab.errors import Refusal
+    from qtha_lab.plugin_loading import load_plugins
+
+    file = tmp_path / "family_heart.py"
+    file.write_text(PLUGIN.format(symbol="heart").replace("family_shift", "family_heart"))
+    with pytest.raises(Refusal, match="the symbol of method 'family_heart' must be one of circle"):
+        load_plugins([str(file)])

@@ -52,7 +52,7 @@ def test_every_colour_stands_out_from_the_paper(paper):
 
 def test_every_method_has_a_look_of_its_own():
     looks = {name: tuple(theme.method_style(name).values()) for name in method_names()}
-    assert len(set(looks.values())) == len(looks), f"give one a place in theme.KNOWN: {looks}"
+    assert len(set(looks.values())) == len(looks), f"give one a look of its own: {looks}"
 
 
 def test_options_keep_the_colour_and_change_the_line():

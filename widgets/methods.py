@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import ipywidgets as ipw
 
 from qtha_lab.adapters import method_names
-from qtha_lab.adapters.controls import CONTROLS
+from qtha_lab.adapters.controls import controlled_methods
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import MethodChoice
 from qtha_lab.experiment.families import with_controls
@@ -17,7 +17,7 @@ from widgets.banner import Fault
 from widgets.method_card import MethodCard
 
 ADD = "add a method …"
-CONTROLLED = {f"{name} with its controls": name for name in CONTROLS}
+CONTROLLED = {f"{name} with its controls": name for name in controlled_methods()}
 
 
 class MethodCards:

@@ -13,11 +13,28 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from qtha_lab.adapters.method import Control
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.simulators import probs
 
 # Below this a probability is taken as this, since small powers have infinite slope at zero [R].
 SMALLEST = 1e-12
+
+
+def controls(product: str) -> tuple[Control, Control]:
+    """The controls of a method that generates numbers from a circuit's probabilities.
+
+    Args:
+        product: What is generated, such as "weights".
+    """
+    return (
+        Control(
+            "classical hypernetwork",
+            f"what the circuit adds to generated {product}",
+            {"generator": "classical"},
+        ),
+        Control("frozen angles", "what training the circuit adds", {"train_generator": False}),
+    )
 
 
 def n_qubits_for(count: int) -> int:

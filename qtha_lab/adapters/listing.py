@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from qtha_lab.adapters.attach import count_trainable
-from qtha_lab.adapters.controls import CONTROLS, controls_of
+from qtha_lab.adapters.controls import controlled_methods, controls_of
 from qtha_lab.adapters.registry import get_method, method_names
 
 REFERENCE = (4096, 4096)  # in and out features, the query projection of an 8B Llama
@@ -38,10 +38,10 @@ def methods_table(in_features: int = REFERENCE[0], out_features: int = REFERENCE
 def controls_table() -> list[tuple]:
     """A heading and one row for every classical control."""
     rows = [("control", "as a method", "what a difference to it shows")]
-    for name in CONTROLS:
+    for name in controlled_methods():
         for control in controls_of(name, {}):
-            told = ",".join(f"{k}={_text(v)}" for k, v in control.options.items())
-            rows.append((f"{name}: {control.title}", f"{control.method}({told})", control.shows))
+            options = ",".join(f"{k}={_text(v)}" for k, v in control.options.items())
+            rows.append((f"{name}: {control.title}", f"{control.method}({options})", control.shows))
     return rows
 
 

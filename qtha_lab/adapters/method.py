@@ -24,6 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.errors import Refusal
+from qtha_lab.looks import Look
 from qtha_lab.settings import Setting, nearest
 
 # What PEFT writes down for itself when it makes or saves an adapter: for nobody to choose.
@@ -137,6 +138,25 @@ class Change(ABC):
         return "its change is not one constant matrix"
 
 
+@dataclasses.dataclass(frozen=True)
+class Control:
+    """A method to compare with: the same one without the part that is said to matter.
+
+    Args:
+        title: What it is, in a few words.
+        shows: What a difference to it would show.
+        options: Settings of the method that are changed.
+        without: Settings that are not carried along, since only the missing part reads them.
+        method: Name of the method, filled in by `controls_of`.
+    """
+
+    title: str
+    shows: str
+    options: Mapping[str, Any]
+    without: tuple[str, ...] = ()
+    method: str = ""
+
+
 class Method(ABC):
     """A way to fine-tune, ours or peft's: what the command line, forms and comparisons know of it."""
 
@@ -149,6 +169,9 @@ class Method(ABC):
     default_learning_rate: float
     other_learning_rates: Mapping[tuple[str, Any], float] = {}
     config_class: type
+    look: Look | None = None
+    controls: tuple[Control, ...] = ()
+    beside_lora: bool = False  # lists put LoRA of equal r and of equal size beside it
 
     @abstractmethod
     def settings(self) -> dict[str, Setting]:

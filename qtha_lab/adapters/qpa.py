@@ -46,6 +46,7 @@ from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
+from qtha_lab.looks import Look
 from qtha_lab.settings import setting
 from qtha_lab.simulators import check_engine
 
@@ -118,6 +119,8 @@ class QpaConfig(AdapterConfig):
     equation="ΔW = s·A (B − B₀), (A, B) = MLP(bits, p)",
     source="QPA, arXiv:2410.09846, and its authors' code",
     default_learning_rate=1e-3,
+    look=Look("pink", "longdashdot", "x"),
+    controls=basis_states.controls("factors"),
     examples={
         "circuit": {"r": 2, "chunk": 20},
         "classical": {"r": 2, "chunk": 20, "hidden": (8,), "generator": "classical"},

@@ -21,6 +21,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -28,11 +29,12 @@ from torch import Tensor
 
 from qtha_lab import ansatze, mpo
 from qtha_lab.adapters.branches import READOUTS, STAND_INS, CircuitBranch, branch_of
-from qtha_lab.adapters.method import Change, Layer, TensorSpec
+from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.adapters.qtha_start import STARTS, start_maps, start_operator
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
+from qtha_lab.looks import Look
 from qtha_lab.settings import setting
 from qtha_lab.simulators import check_engine
 
@@ -160,6 +162,33 @@ class QthaConfig(AdapterConfig):
         return for_budget(cls, model, **request)
 
 
+# Settings that only the circuit reads: a control without one does not carry them along.
+_CIRCUIT_ONLY = ("ansatz", "readout", "engine", "reupload", "train_circuit")
+
+
+def _stand_in(title: str, shows: str, **options: Any) -> Control:
+    return Control(title, shows, options, without=_CIRCUIT_ONLY)
+
+
+_NON_LINEAR = "circuit or any non-linearity"
+CONTROLS = (
+    _stand_in("no circuit", "what the circuit adds to the linear branch", use_circuit=False),
+    _stand_in(
+        "tensor networks alone",
+        "what the bottleneck adds to the two operators",
+        use_circuit=False,
+        use_linear=False,
+    ),
+    Control("no entanglement", "what the entangling gates add", {"ansatz": "product"}),
+    Control("frozen angles", "what training the circuit adds", {"train_circuit": False}),
+    _stand_in("two SiLU layers (BD)", _NON_LINEAR, stand_in="silu"),
+    _stand_in("three SiLU layers (BE)", _NON_LINEAR, stand_in="silu", stand_in_layers=3),
+    _stand_in("four SiLU layers (BF)", _NON_LINEAR, stand_in="silu", stand_in_layers=4),
+    _stand_in("cosines", "circuit or its cosines without qubits", stand_in="cosine"),
+    _stand_in("Hilbert phase", "circuit or a classical phase", stand_in="hilbert"),
+)
+
+
 @method(
     "qtha",
     QthaConfig,
@@ -167,6 +196,9 @@ class QthaConfig(AdapterConfig):
     equation="Δy = s·M_B B (W_q ⟨Z⟩(h) + W_c h), h = A M_A x",
     source="arXiv:2503.12790 and its authors' code",
     default_learning_rate=5e-3,
+    look=Look("blue", "solid", "circle"),
+    controls=CONTROLS,
+    beside_lora=True,
     other_learning_rates={("init", "paper"): 3e-3, ("init", "isometric"): 3e-3},  # as in 0.2.0
     mergeable=False,
     examples={

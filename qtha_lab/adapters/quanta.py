@@ -37,6 +37,7 @@ from qtha_lab import mpo
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.errors import Refusal
+from qtha_lab.looks import Look
 from qtha_lab.settings import setting
 
 
@@ -102,6 +103,7 @@ def pairs(n_axes: int) -> list[tuple[int, int]]:
     equation="ΔW = T(θ) − T(θ₀), T = Π T⁽ᵐⁿ⁾ on pairs of axes",
     source="QuanTA, arXiv:2406.00132, and its authors' code",
     default_learning_rate=5e-3,
+    look=Look("green", "solid", "square"),
     examples={
         "balanced": {"n_axes": 3},
         "by-hand": {"dims": (8, 4, 3)},

@@ -36,6 +36,7 @@ from qtha_lab.adapters.basis_states import n_qubits_for
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.errors import Refusal
+from qtha_lab.looks import Look
 from qtha_lab.settings import setting
 
 
@@ -77,6 +78,7 @@ class QuantumPeftConfig(AdapterConfig):
     equation="ΔW = s·U Λ Vᵀ, U and V from RY/CZ circuits",
     source="Quantum-PEFT, arXiv:2503.05431",
     default_learning_rate=5e-2,
+    look=Look("sky", "dash", "diamond"),
     examples={
         "pauli": {"r": 4, "n_layers": 2},
         "pauli-orthonormal": {"r": 3, "orthonormalise": True},

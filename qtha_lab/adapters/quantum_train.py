@@ -43,6 +43,7 @@ from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
+from qtha_lab.looks import Look
 from qtha_lab.settings import setting
 from qtha_lab.simulators import check_engine
 
@@ -104,6 +105,8 @@ class QuantumTrainConfig(AdapterConfig):
     equation="ΔW = G(bits, p) for every weight",
     source="Quantum-Train, arXiv:2405.11304; MPS and blocks, arXiv:2409.06992",
     default_learning_rate=1e-2,
+    look=Look("green", "dashdot", "triangle-up"),
+    controls=basis_states.controls("weights"),
     examples={
         "mlp": {"chunk": 40, "n_layers": 2},
         "mps-blocks": {"chunk": 24, "n_layers": 2, "mapping": "mps", "bond_dim": 3, "n_blocks": 2},

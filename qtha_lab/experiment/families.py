@@ -27,7 +27,7 @@ def write_out(texts: list[str | MethodChoice], model: str) -> list[MethodChoice]
         texts: Methods, `all`, or a method with `+controls`.
         model: Base model, on which LoRA of equal size is found.
     """
-    from qtha_lab.adapters import method_names
+    from qtha_lab.adapters import get_method, method_names
 
     found: list[MethodChoice] = []
     for text in texts:
@@ -35,7 +35,9 @@ def write_out(texts: list[str | MethodChoice], model: str) -> list[MethodChoice]
             found.append(MethodChoice.parse(text) if isinstance(text, str) else text)
         elif text.strip() == "all":
             for name in method_names():
-                found += with_controls(MethodChoice(name=name), model, lora=name == "qtha")
+                found += with_controls(
+                    MethodChoice(name=name), model, lora=get_method(name).beside_lora
+                )
         else:
             found += with_controls(MethodChoice.parse(text.strip().removesuffix(SUFFIX)), model)
     return list({choice.meaning: choice for choice in reversed(found)}.values())[::-1]

@@ -1,6 +1,7 @@
 """`@method`: one of our methods by name, and as a tuner of PEFT."""
 
 import dataclasses
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,10 +10,12 @@ from peft import PeftType
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.utils import register_peft_method
 
-from qtha_lab.adapters.method import PLACEMENT, Change, Layer, Method
+from qtha_lab.adapters.method import PLACEMENT, Change, Control, Layer, Method
 from qtha_lab.adapters.peft.config import AdapterConfig, declared_settings
 from qtha_lab.adapters.peft.layer import AdapterLayer
 from qtha_lab.adapters.peft.model import AdapterModel
+from qtha_lab.errors import Refusal
+from qtha_lab.looks import LOOKS, Look, check_look
 from qtha_lab.registry import Registry
 from qtha_lab.settings import Setting
 
@@ -35,6 +38,9 @@ class OurMethod(Method):
     mergeable: bool
     examples: Mapping[str, Mapping[str, Any]]
     other_learning_rates: Mapping[tuple[str, Any], float] = dataclasses.field(default_factory=dict)
+    look: Look | None = None
+    controls: tuple[Control, ...] = ()
+    beside_lora: bool = False
     ours: bool = True
 
     def settings(self) -> dict[str, Setting]:
@@ -69,6 +75,9 @@ def method(
     mergeable: bool = True,
     examples: Mapping[str, Mapping[str, Any]] | None = None,
     other_learning_rates: Mapping[tuple[str, Any], float] | None = None,
+    look: Look | None = None,
+    controls: Iterable[Control] = (),
+    beside_lora: bool = False,
 ):
     """Register the mathematics below as a method: with us by name, with PEFT as a tuner.
 
@@ -82,7 +91,23 @@ def method(
         mergeable: Whether every config of it is linear in the layer's input.
         other_learning_rates: The same where an option has a value, by (option, value).
         examples: Small configs, by name, that show each of its forms; the contract tests run them.
+        look: Colour, dash and symbol in figures; None takes them from the name.
+        controls: Classical controls that `name+controls` adds to a list of methods.
+        beside_lora: Whether `all` puts LoRA of equal r and of equal size beside it.
+
+    Returns:
+        A decorator of the `Change`.
+
+    Raises:
+        Refusal: If the name or the look cannot be used, a text is empty, or another file has the name.
     """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise Refusal(f"a method's name is lower case letters, digits and _, not {name!r}")
+    for part, text in (("summary", summary), ("equation", equation), ("source", source)):
+        if not text.strip():
+            raise Refusal(f"the {part} of method {name!r} is empty: say it in a line")
+    if look is not None:
+        check_look(name, look)
 
     def register(change_class: type[Change]) -> type[Change]:
         config_class.method_name = name
@@ -97,8 +122,13 @@ def method(
             mergeable,
             examples or {"default": {}},
             other_learning_rates or {},
+            look,
+            tuple(controls),
+            beside_lora,
         )
         OUR_METHODS.add(name, entry, change_class.__module__)
+        if look is not None:
+            LOOKS.add(name, look, change_class.__module__)
         _register_with_peft(name, config_class)
         return change_class
 

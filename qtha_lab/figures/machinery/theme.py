@@ -3,7 +3,6 @@
 Holds styles and templates only; what is drawn is decided by the figure functions.
 """
 
-import functools
 import zlib
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -11,37 +10,9 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from qtha_lab.errors import Refusal
+from qtha_lab.looks import COLORS, DASHES, LOOKS, SYMBOLS
 
-# Told apart by people with deuteranopia and protanopia, and at least 3:1 against white and near-black
-# (a test measures both). Source: after Okabe and Ito 2008, light ones darkened, orange left out.
-BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
-PINK, SKY, GREY = "#CC79A7", "#3A9BDC", "#767676"
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "pentagon", "star")
-
-# The methods met in every figure; all others are styled by their name alone (see `method_style`).
-KNOWN = {
-    "qtha": (BLUE, "solid", "circle"),
-    "lora": (VERMILLION, "dash", "square"),
-    "dora": (GREEN, "dot", "diamond"),
-    "vera": (PINK, "dashdot", "triangle-up"),
-    "adalora": (VERMILLION, "dot", "star"),
-    "ia3": (GREY, "dot", "cross"),
-    "fourierft": (SKY, "longdash", "pentagon"),
-    "loha": (GREEN, "longdash", "x"),
-    "lokr": (PINK, "dash", "cross"),
-    "oft": (GREY, "dash", "diamond"),
-    "boft": (GREY, "longdashdot", "square"),
-    "hra": (SKY, "dot", "star"),
-    "qpa": (PINK, "longdashdot", "x"),
-    "quanta": (GREEN, "solid", "square"),
-    "quantum_peft": (SKY, "dash", "diamond"),
-    "quantum_train": (GREEN, "dashdot", "triangle-up"),
-    "randlora": (VERMILLION, "dashdot", "x"),
-    "hira": (VERMILLION, "longdash", "pentagon"),
-    "delora": (VERMILLION, "longdashdot", "triangle-up"),
-    "waveft": (SKY, "solid", "x"),
-}
+BLUE, VERMILLION, GREEN, PINK, SKY, GREY = COLORS.values()
 
 
 def method_of(label: str) -> str:
@@ -49,7 +20,6 @@ def method_of(label: str) -> str:
     return label.split("(", 1)[0].strip().lower()
 
 
-@functools.cache
 def method_style(label: str) -> dict[str, str]:
     """Colour, dash and symbol of a method; options in the label change the dash and symbol only.
 
@@ -60,7 +30,8 @@ def method_style(label: str) -> dict[str, str]:
         True
     """
     name = method_of(label)
-    color, dash, symbol = KNOWN.get(name) or _from_name(name)
+    look = LOOKS.get(name)
+    color, dash, symbol = (COLORS[look.color], *look[1:]) if look else _from_name(name)
     if "(" in label:
         _, dash, symbol = _from_name(
             label.replace(" ", ""), avoid=("solid", "dash", "longdash", dash)
