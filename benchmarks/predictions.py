@@ -105,11 +105,12 @@ def _step_seconds(experiment: Experiment) -> float:
 
     from qtha_lab import adapters, models, tasks
     from qtha_lab.cost import measured
-    from qtha_lab.experiment import refusals
+    from qtha_lab.experiment.plan import resolve
 
-    task = refusals.load_rows(experiment)
-    loaded = models.load_model(experiment.model, head=refusals.HEADS[task.kind])
-    model = adapters.add_adapter(loaded.model, refusals.peft_config(experiment, task.kind))
+    plan = resolve(experiment)
+    task = plan.task
+    loaded = models.load_model(experiment.model, head=plan.head)
+    model = adapters.add_adapter(loaded.model, plan.config)
     training = experiment.training
     rows = task.encode(task.train, loaded.tokenizer, training.max_length)
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])

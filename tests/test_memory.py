@@ -8,7 +8,8 @@ import torch
 from qtha_lab import adapters, ansatze, models, simulators, tasks
 from qtha_lab.cost.preview import preview
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import Experiment, Training, memory, refusals
+from qtha_lab.experiment import Experiment, Training, memory
+from qtha_lab.experiment.plan import resolve
 from qtha_lab.models.catalogue import locate
 from qtha_lab.simulators import small_twin
 from qtha_lab.simulators.cpu import engine as cpu_engine
@@ -19,11 +20,10 @@ GIB = 2**30
 
 def kept_bytes(experiment: Experiment) -> tuple[int, int]:
     """Bytes that autograd keeps between forward and backward of a real batch; and said beforehand."""
-    task = refusals.load_rows(experiment)
-    loaded = models.load_model(
-        experiment.model, head=refusals.HEADS[task.kind], n_labels=len(task.labels) or None
-    )
-    model = adapters.add_adapter(loaded.model, refusals.peft_config(experiment, task.kind))
+    plan = resolve(experiment)
+    task = plan.task
+    loaded = models.load_model(experiment.model, head=plan.head, n_labels=plan.n_labels)
+    model = adapters.add_adapter(loaded.model, plan.config)
     rows = task.encode(task.train[:8], loaded.tokenizer, experiment.training.max_length)
     batch = tasks.collate(loaded.tokenizer)(rows)
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
@@ -39,7 +39,12 @@ def kept_bytes(experiment: Experiment) -> tuple[int, int]:
         loss = model(**batch).loss
     width = batch["input_ids"].shape[1]
     said = memory.bytes_needed(
-        experiment, model.get_base_model(), adapters.get_method("lora").make_config(), 0, width
+        experiment.training,
+        model.get_base_model(),
+        plan.config,
+        trainable=0,
+        circuits=(),
+        width=width,
     )
     assert loss.requires_grad
     return sum(kept.values()), said["activations"]

@@ -6,19 +6,17 @@ import torch
 from qtha_lab import adapters, models, simulators, tasks
 from qtha_lab.cost import measured
 from qtha_lab.cost.preview import Simulation, mean_length, preview
-from qtha_lab.experiment import Experiment, Training, refusals
+from qtha_lab.experiment import Experiment, Training
+from qtha_lab.experiment.plan import resolve
 from qtha_lab.simulators.device import engine as device_engine
 
 TRAINING = Training(threads=1)
 
 
 def real_model(experiment):
-    task = refusals.load_rows(experiment)
-    loaded = models.load_model(
-        experiment.model, head=refusals.HEADS[task.kind], n_labels=len(task.labels) or None
-    )
-    model = adapters.add_adapter(loaded.model, refusals.peft_config(experiment, task.kind))
-    return task, loaded.tokenizer, model
+    plan = resolve(experiment)
+    loaded = models.load_model(experiment.model, head=plan.head, n_labels=plan.n_labels)
+    return adapters.add_adapter(loaded.model, plan.config)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +30,7 @@ def real_model(experiment):
 )
 def test_parameters_are_counted_as_the_real_model_has_them(experiment):
     found = preview(experiment)
-    _, _, model = real_model(experiment)
+    model = real_model(experiment)
     trained = {n: p.numel() for n, p in model.named_parameters() if p.requires_grad}
     head = sum(count for name, count in trained.items() if "modules_to_save" in name)
     assert found.trainable_parameters == sum(trained.values()) - head
@@ -63,7 +61,7 @@ def simulation(method, **changes):
 
 def test_a_circuit_runs_once_a_token_and_adapted_layer():
     experiment = Experiment(method="qtha(r=4,waist=16)", training=TRAINING)
-    width = mean_length(experiment, refusals.load_rows(experiment))
+    width = mean_length(resolve(experiment))
     found, circuits = simulation("qtha(r=4,waist=16)")
     # tiny: q and v of 6 layers
     assert circuits.circuits == 2 * 6 * TRAINING.batch_size * width
@@ -134,13 +132,13 @@ def test_accumulation_and_recomputing_cost_what_they_repeat(monkeypatch):
 
 def test_the_width_of_a_batch_is_that_of_real_rows():
     experiment = Experiment(method="lora", training=Training(batch_size=8))
-    task = refusals.load_rows(experiment)
+    plan = resolve(experiment)
     tokenizer = models.load_model("tiny").tokenizer
-    rows = task.encode(task.train[:64], tokenizer, 128)
+    rows = plan.task.encode(plan.task.train[:64], tokenizer, 128)
     widths = [
         tasks.collate(tokenizer)(rows[i : i + 8])["input_ids"].shape[1] for i in range(0, 64, 8)
     ]
-    assert mean_length(experiment, task) == -(-sum(widths) // len(widths))
+    assert mean_length(plan) == -(-sum(widths) // len(widths))
 
 
 def test_a_method_larger_than_its_lora_is_warned_of():
@@ -164,7 +162,7 @@ def test_a_preview_leaves_the_random_state_and_the_threads_alone():
 
 
 def test_fewer_blocks_cost_less():
-    config = refusals.peft_config(Experiment(method="lora"), "lm")
+    config = resolve(Experiment(method="lora")).config
     config.layers_to_transform = [0, 1]
     _, share = measured._on_every_block(config, 6)
     assert share == pytest.approx(2 / 6)

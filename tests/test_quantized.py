@@ -8,6 +8,7 @@ from qtha_lab import models
 from qtha_lab.adapters import add_adapter, get_method, load_adapter
 from qtha_lab.adapters.peft import AdapterLayer, quantised_kind
 from qtha_lab.experiment import Experiment, refusals
+from qtha_lab.experiment.plan import resolve
 from qtha_lab.models.quantized import check_quantization
 
 KINDS = ["int8", "int4"]
@@ -104,7 +105,7 @@ def test_wrong_kinds_and_missing_libraries_get_a_sentence(monkeypatch):
     with pytest.raises(
         ValueError, match="on the CPU needs torchao, which is not installed: pip install torchao"
     ):
-        refusals.check_names(Experiment(quantization="int4"))
+        refusals.check_names(resolve(Experiment(quantization="int4")))
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from qtha_lab.adapters.attach import (
 )
 from qtha_lab.adapters.budget import size_warning
 from qtha_lab.adapters.first_step import first_step_warning
+from qtha_lab.adapters.layout import Layout, layout_of
 from qtha_lab.adapters.loading import load_adapter
 from qtha_lab.adapters.method import Change, Layer, Method, TensorSpec
 from qtha_lab.adapters.peft import OUR_METHODS, AdapterConfig, method
@@ -24,6 +25,7 @@ __all__ = [
     "AdapterConfig",
     "Change",
     "Layer",
+    "Layout",
     "Method",
     "QthaConfig",
     "TensorSpec",
@@ -33,6 +35,7 @@ __all__ = [
     "count_trainable",
     "first_step_warning",
     "get_method",
+    "layout_of",
     "load_adapter",
     "method",
     "method_names",

@@ -113,7 +113,11 @@ def linear_names(model: nn.Module) -> list[str]:
 
 def adapted_sizes(model: nn.Module, peft_config: AdapterConfig) -> list[tuple[int, int]]:
     """(in_features, out_features) of every layer that one of our configs would adapt."""
-    adapted = adapted_skeleton(model, peft_config)
+    return sizes_of(adapted_skeleton(model, peft_config))
+
+
+def sizes_of(adapted: nn.Module) -> list[tuple[int, int]]:
+    """(in_features, out_features) of every layer of a model that has adapters on it."""
     layers = (m for m in adapted.modules() if isinstance(m, BaseTunerLayer))
     return [(layer.in_features, layer.out_features) for layer in layers]
 
@@ -127,7 +131,11 @@ def count_trainable(model: nn.Module, peft_config: PeftConfig) -> int:
         ValueError: If the method cannot adapt this model.
     """
     check_targets(model, peft_config.target_modules)
-    adapted = adapted_skeleton(model, peft_config)
+    return trainable_on(adapted_skeleton(model, peft_config))
+
+
+def trainable_on(adapted: nn.Module) -> int:
+    """Parameters that the adapters on a model train; whole modules beside them are left out."""
     whole = {
         id(p)
         for module in adapted.modules()
@@ -185,7 +193,11 @@ def circuits_of(model: nn.Module, peft_config: PeftConfig) -> Counter[Circuit]:
     if not isinstance(peft_config, AdapterConfig):
         return Counter()
     check_targets(model, peft_config.target_modules)
-    adapted = adapted_skeleton(model, peft_config)
+    return circuits_on(adapted_skeleton(model, peft_config))
+
+
+def circuits_on(adapted: nn.Module) -> Counter[Circuit]:
+    """Every circuit of the adapters on a model, and in how many layers."""
     layers = (layer for layer in adapted.modules() if isinstance(layer, AdapterLayer))
     changes = (change for layer in layers for change in layer.changes.values())
     return Counter(circuit for change in changes for circuit in change.circuits())

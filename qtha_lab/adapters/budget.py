@@ -104,8 +104,15 @@ def size_warning(
     """
     if reference is None or isinstance(reference, type):
         reference = LoraConfig(r=8, lora_alpha=16, target_modules=peft_config.target_modules)
-    own, other = count_trainable(model, peft_config), count_trainable(model, reference)
-    if own <= other:
+    counts = count_trainable(model, peft_config), count_trainable(model, reference)
+    return size_sentence(peft_config, counts[0], reference, counts[1])
+
+
+def size_sentence(
+    peft_config: PeftConfig, trainable: int, reference: PeftConfig, reference_trainable: int
+) -> str | None:
+    """`size_warning` of two configs whose parameters have been counted."""
+    if trainable <= reference_trainable:
         return None
     name = peft_config.peft_type.value
     hint = (
@@ -114,6 +121,7 @@ def size_warning(
         else ""
     )
     return (
-        f"{name} trains {own:,} parameters here, {own / other:.1f} times the {other:,} of "
+        f"{name} trains {trainable:,} parameters here, "
+        f"{trainable / reference_trainable:.1f} times the {reference_trainable:,} of "
         f"{reference.peft_type.value} r={getattr(reference, 'r', '?')}{hint}"
     )

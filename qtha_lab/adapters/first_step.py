@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterable
 
 import torch
+from peft import PeftConfig
 from torch import nn
 
 from qtha_lab.adapters.attach import adapted_sizes
@@ -68,7 +70,16 @@ def first_step_warning(model: nn.Module, config, learning_rate: float) -> str | 
         return None
     adapted = [m for m in model.modules() if isinstance(m, AdapterLayer)]
     sizes = {(m.in_features, m.out_features) for m in adapted} or set(adapted_sizes(model, config))
-    layers = [Layer(*size) for size in sizes]
+    return first_step_sentence(sizes, config, learning_rate)
+
+
+def first_step_sentence(
+    sizes: Iterable[tuple[int, int]], config: PeftConfig, learning_rate: float
+) -> str | None:
+    """`first_step_warning` for layers of these (in_features, out_features)."""
+    if not isinstance(config, AdapterConfig):
+        return None
+    layers = [Layer(*size) for size in set(sizes)]
     circuits = (circuit for layer in layers for circuit in config.change(layer).circuits())
     if any(circuit.n_qubits > _MOST_QUBITS for circuit in circuits):
         return None

@@ -132,12 +132,12 @@ def build(
             "embedding='amplitude' needs reupload=False, not True"
         )
     wanted = (bool(reupload), embedding, bool(entangle))
-    return _build(name, n_qubits, n_layers, *wanted, tuple(sorted(options.items())))
+    return _build(info, n_qubits, n_layers, *wanted, tuple(sorted(options.items())))
 
 
 @functools.lru_cache(maxsize=256)
 def _build(
-    name: str,
+    info: AnsatzInfo,
     n_qubits: int,
     n_layers: int,
     reupload: bool,
@@ -145,7 +145,7 @@ def _build(
     entangle: bool,
     options: tuple,
 ) -> Circuit:
-    circuit = get(name).make(n_qubits, n_layers, reupload, **dict(options))
+    circuit = info.make(n_qubits, n_layers, reupload, **dict(options))
     if not entangle:
         circuit = Circuit(n_qubits, _without_entanglers(circuit.gates))
     if embedding == "amplitude":

@@ -13,18 +13,18 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
-from qtha_lab import adapters, simulators
+from qtha_lab import simulators
+from qtha_lab.adapters.budget import size_sentence
+from qtha_lab.adapters.first_step import first_step_sentence
 from qtha_lab.circuits import Circuit
 from qtha_lab.cost import measured
 from qtha_lab.experiment import Experiment, memory, refusals
+from qtha_lab.experiment.plan import Plan, resolve
 from qtha_lab.rundir import slots
-from qtha_lab.tasks import Task
 
-LONGEST_TRIAL = (
-    0.2  # seconds of circuits a block; beyond, their estimate stands for the whole adapter
-)
+# seconds of circuits per block; beyond, their estimate stands for the whole adapter
+LONGEST_TRIAL = 0.2
 
 
 @dataclass(frozen=True)
@@ -101,64 +101,58 @@ def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: Fals
             raise Cancelled
 
     go_on()
-    task, model, config, trainable, needed = refusals.examine(experiment, go_on)
-    batch = batch_of(experiment, task)
+    plan = resolve(experiment)
+    refusals.check_plan(plan, go_on)
     go_on()
     with measured.threads(slots.n_threads(experiment.training.threads)):
         go_on()  # another may have measured meanwhile
-        simulation = simulation_of(model, config, batch, passes(experiment))
+        simulation = simulation_of(plan)
         if simulation:
-            memory.check_memory(needed | {"circuits": max(simulation.bytes, needed["circuits"])})
+            circuits = max(simulation.bytes, plan.bytes["circuits"])
+            memory.check_memory({**plan.bytes, "circuits": circuits})
         go_on()
-        tried = measured.fits(model, trainable)
-        parts = step_parts(experiment, model, config, batch, simulation, tried)
+        parts = step_parts(plan, simulation)
     if simulation and simulation.seconds is not None:
         simulation = replace(simulation, seconds=parts["circuit"])
     return Preview(
-        trainable_parameters=trainable,
-        base_parameters=model.num_parameters(),
-        circuit_text="\n\n".join(c.draw() for c in adapters.circuits_of(model, config)) or None,
+        trainable_parameters=plan.layout.trainable,
+        base_parameters=plan.model.num_parameters(),
+        circuit_text="\n\n".join(circuit.draw() for circuit in plan.circuits) or None,
         seconds_per_step=sum(parts.values()),
         parts=parts,
-        warnings=warnings(experiment, model, config, trainable, simulation),
+        warnings=warnings(plan, simulation),
         simulation=simulation,
     )
 
 
-def step_parts(
-    experiment: Experiment,
-    model: nn.Module,
-    config,
-    batch: measured.Batch,
-    simulation: Simulation | None,
-    tried: bool,
-) -> dict[str, float]:
-    """Seconds of one optimiser step, by what they are spent on; circuits of unknown time count none.
+def step_parts(plan: Plan, simulation: Simulation | None) -> dict[str, float]:
+    """Seconds of one optimiser step, by what they are spent on.
 
-    Args:
-        tried: Whether an adapter of this size can be timed; else its matrices count none.
+    Circuits of unknown time count none, nor do the matrices of an adapter too large to be timed.
     """
-    repeats = passes(experiment).of_time
-    known = simulation is None or simulation.seconds is not None
-    circuit = simulation.seconds / repeats if simulation and known else 0.0
-    if not known:  # nothing is sent to a machine elsewhere to try it
+    model, config, batch = plan.model, plan.config, batch_of(plan)
+    repeats = passes(plan.experiment).of_time
+    seconds = None if simulation is None else simulation.seconds
+    circuit = (seconds or 0.0) / repeats
+    if simulation and seconds is None:  # nothing is sent to a machine elsewhere to try it
         config = copy.deepcopy(config)
         config.engine = "auto"
-    if tried and circuit < LONGEST_TRIAL * model.config.num_hidden_layers:
+    is_short = circuit < LONGEST_TRIAL * model.config.num_hidden_layers
+    added = circuit
+    if is_short and measured.fits(model, plan.layout.trainable):
         added = measured.added_seconds(model, config, batch)
-    else:
-        added = circuit
-    base = measured.base_seconds(model, batch)
     circuit = min(circuit, added)
+    base = measured.base_seconds(model, batch)
     parts = {"base": base, "adapter": added - circuit, "circuit": circuit}
     return {name: seconds * repeats for name, seconds in parts.items()}
 
 
-def batch_of(experiment: Experiment, task: Task) -> measured.Batch:
+def batch_of(plan: Plan) -> measured.Batch:
     """What goes through the model at once."""
-    training = experiment.training
-    dtype = getattr(torch, training.precision)
-    return measured.Batch(training.batch_size, mean_length(experiment, task), dtype)
+    training = plan.experiment.training
+    return measured.Batch(
+        training.batch_size, mean_length(plan), getattr(torch, training.precision)
+    )
 
 
 class Passes(NamedTuple):
@@ -175,25 +169,23 @@ def passes(experiment: Experiment) -> Passes:
     return Passes(batches, batches * (1.5 if training.gradient_checkpointing else 1))
 
 
-def simulation_of(
-    model: nn.Module, config, batch: measured.Batch, repeats: Passes
-) -> Simulation | None:
-    """What the circuits of a step cost, one a token and adapted layer where they read data."""
-    runs = circuit_runs(model, config, batch.rows * batch.length)
+def simulation_of(plan: Plan) -> Simulation | None:
+    """What the circuits of a step cost, one per token and adapted layer where they read data."""
+    runs, repeats = circuit_runs(plan), passes(plan.experiment)
     if not runs:
         return None
-    device, asked = measured.device().type, getattr(config, "engine", "auto")
-    costs = [simulators.estimate(*run, asked, device) for run in runs]
+    device, engine = measured.device().type, getattr(plan.config, "engine", "auto")
+    costs = [simulators.estimate(*run, engine, device) for run in runs]
     pairs = list(zip(costs, runs.values(), strict=True))  # of one layer, in how many layers
     (circuit, samples), largest = max(
-        zip(runs, costs, strict=True), key=lambda one: one[1].circuits
+        zip(runs, costs, strict=True), key=lambda pair: pair[1].circuits
     )
     seconds = [cost.seconds * layers for cost, layers in pairs if cost.seconds is not None]
     shots = [cost.shots * layers for cost, layers in pairs if cost.shots is not None]
     working = max(cost.bytes - cost.kept_bytes for cost in costs)
     return Simulation(
         engine=largest.engine,
-        why=simulators.explain(circuit, samples, asked, device=device).reasons[largest.engine],
+        why=simulators.explain(circuit, samples, engine, device=device).reasons[largest.engine],
         circuits=repeats.batches * sum(cost.circuits * layers for cost, layers in pairs),
         seconds=repeats.of_time * sum(seconds) if len(seconds) == len(pairs) else None,
         bytes=working + sum(cost.kept_bytes * layers for cost, layers in pairs),
@@ -202,36 +194,36 @@ def simulation_of(
     )
 
 
-def circuit_runs(model: nn.Module, config, tokens: int) -> dict[tuple[Circuit, int], int]:
+def circuit_runs(plan: Plan) -> dict[tuple[Circuit, int], int]:
     """How many layers run each circuit on how many samples, in a forward pass."""
-    circuits = adapters.circuits_of(model, config)
-    return {(c, tokens if c.n_inputs else 1): layers for c, layers in circuits.items()}
+    batch = batch_of(plan)
+    tokens = batch.rows * batch.length
+    return {(c, tokens if c.n_inputs else 1): layers for c, layers in plan.circuits.items()}
 
 
-def mean_length(experiment: Experiment, task: Task) -> int:
+def mean_length(plan: Plan) -> int:
     """The usual width of a padded training batch, in tokens."""
-    size = experiment.training.batch_size
-    lengths = refusals.row_lengths(experiment, task)
+    size, lengths = plan.experiment.training.batch_size, plan.row_lengths
     widths = [max(lengths[i : i + size]) for i in range(0, len(lengths), size)]
     return math.ceil(sum(widths) / len(widths))
 
 
-def warnings(
-    experiment: Experiment,
-    model: nn.Module,
-    config,
-    trainable: int,
-    simulation: Simulation | None = None,
-) -> list[str]:
+def warnings(plan: Plan, simulation: Simulation | None = None) -> list[str]:
     """What a person should know before the start, in sentences."""
-    found = [adapters.size_warning(model, config)] if experiment.method.name != "lora" else []
-    found.append(adapters.first_step_warning(model, config, experiment.method.peak_learning_rate))
-    if not measured.fits(model):
-        found.append(
+    method, layout = plan.experiment.method, plan.layout
+    sentences = [first_step_sentence(layout.sizes, plan.config, method.peak_learning_rate)]
+    if method.name != "lora":
+        lora, lora_layout = plan.usual_lora
+        counts = layout.trainable, lora_layout.trainable
+        sentences.insert(0, size_sentence(plan.config, counts[0], lora, counts[1]))
+    if not measured.fits(plan.model):
+        sentences.append(
             "the model is too large to be tried here: its time is worked out from matrix products alone"
         )
-    elif not measured.fits(model, trainable):
-        found.append("the adapter is too large to be tried here: its matrices' time is left out")
+    elif not measured.fits(plan.model, layout.trainable):
+        sentences.append(
+            "the adapter is too large to be tried here: its matrices' time is left out"
+        )
     if simulation and simulation.note:
-        found.append(f"the step's time is that of the rest: {simulation.note}")
-    return [sentence for sentence in found if sentence]
+        sentences.append(f"the step's time is that of the rest: {simulation.note}")
+    return [sentence for sentence in sentences if sentence]

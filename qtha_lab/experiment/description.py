@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import editions, equivalents, families, refusals
+from qtha_lab.experiment import editions, equivalents, families, plan, refusals
 from qtha_lab.experiment.declared import Declared
 from qtha_lab.experiment.method_choice import MethodChoice, Option
 
@@ -157,7 +157,7 @@ class Experiment(_Described):
         Raises:
             ValueError: One sentence with the rule and the value.
         """
-        refusals.check(self, runs_dir)
+        refusals.check(plan.resolve(self), runs_dir)
 
 
 class Comparison(_Described):

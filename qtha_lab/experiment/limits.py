@@ -9,9 +9,7 @@ from qtha_lab.errors import Refusal
 from qtha_lab.settings import unknown
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from qtha_lab.experiment import Experiment
+    from qtha_lab.experiment.plan import Plan
 
 
 def check_trackers(report_to: str) -> None:
@@ -36,15 +34,13 @@ def check_threads(threads: int | None) -> None:
         raise Refusal(f"threads must be at most {there}, which this machine has, not {threads}")
 
 
-def check_positions(experiment: Experiment, model: nn.Module) -> None:
+def check_positions(plan: Plan) -> None:
     """Refuse rows longer than the positions a model was made with; some models have no such end."""
-    asked, positions = experiment.training.max_length, _positions(model)
+    experiment = plan.experiment
+    asked = experiment.training.max_length
+    positions = getattr(plan.model.config, "max_position_embeddings", None)
     if positions and asked > positions:
         raise Refusal(
             f"max_length must be at most {positions:,}, the positions of model {experiment.model}, "
             f"not {asked:,}"
         )
-
-
-def _positions(model: nn.Module) -> int | None:
-    return getattr(model.config, "max_position_embeddings", None)

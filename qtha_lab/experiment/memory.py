@@ -5,7 +5,7 @@ Counts what certainly is there at once; what libraries, rows and evaluation take
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from qtha_lab.errors import Refusal
@@ -13,23 +13,25 @@ from qtha_lab.errors import Refusal
 if TYPE_CHECKING:
     import torch
     from peft import PeftConfig
-    from torch import nn
+    from transformers import PreTrainedModel
 
-    from qtha_lab.experiment import Experiment, Training
+    from qtha_lab.circuits import Circuit
+    from qtha_lab.experiment.description import Training
 
 BYTES = {"float32": 4, "bfloat16": 2}
 TRAINED_BYTES = 16  # float32 weight, gradient and the two moments of AdamW
-# Numbers a token and block that the backward pass needs, times the hidden size: both norms' inputs, and
+# Numbers per token and block that the backward pass needs, times the hidden size: both norms' inputs, and
 # what attention and feed-forward put beside them. Lower than what any architecture tried here keeps.
-KEPT_OF_A_BLOCK = 8
+ACTIVATIONS_PER_BLOCK = 8
 
 
 def device() -> torch.device:
     """Where a worker would train."""
     import torch
 
-    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return found or torch.device("cpu")
+    if not torch.accelerator.is_available():
+        return torch.device("cpu")
+    return torch.accelerator.current_accelerator() or torch.device("cpu")
 
 
 def check_memory(needed: Mapping[str, int]) -> None:
@@ -42,7 +44,7 @@ def check_memory(needed: Mapping[str, int]) -> None:
 
     free, total = free_bytes(device()), sum(needed.values())
     if total > free:
-        largest = max(needed, key=needed.get)
+        largest = max(needed, key=needed.__getitem__)
         raise Refusal(
             f"the run needs at least {_gib(total)} of memory, {_gib(needed[largest])} of it for "
             f"{largest}, and {_gib(free)} are free"
@@ -50,40 +52,52 @@ def check_memory(needed: Mapping[str, int]) -> None:
 
 
 def bytes_needed(
-    experiment: Experiment, model: nn.Module, config: PeftConfig, trainable: int, width: int
+    training: Training,
+    model: PreTrainedModel,
+    config: PeftConfig,
+    *,
+    trainable: int,
+    circuits: Iterable[Circuit],
+    width: int,
 ) -> dict[str, int]:
-    """Bytes that are in use at once while a batch of rows `width` tokens wide goes through, at least.
+    """Bytes that are in use at once while a batch of rows goes through, at least.
 
     Args:
+        training: Rows in a batch, precision and whether activations are recomputed.
         model: The base; may be on the meta device.
+        config: Of the adapter; names the engine of its circuits.
         trainable: Numbers the adapter trains.
+        circuits: All that it runs.
+        width: Tokens of a row.
+
+    Returns:
+        Bytes, by what takes them.
     """
-    training = experiment.training
     tokens = training.batch_size * width
     return {
         "the model's weights": model.num_parameters() * BYTES[training.precision],
         "the adapter and its optimiser": TRAINED_BYTES * trainable,
         "activations": tokens * _activation_bytes(model, training),
-        "circuits": _circuit_bytes(model, config, tokens),
+        "circuits": _circuit_bytes(config, circuits, tokens),
     }
 
 
-def _activation_bytes(model: nn.Module, training: Training) -> int:
+def _activation_bytes(model: PreTrainedModel, training: Training) -> int:
     """Of one token: what every block keeps, then what the loss reads of the vocabulary, in float32."""
     config, writes = model.config, "CausalLM" in type(model).__name__
-    kept = 1 if training.gradient_checkpointing else KEPT_OF_A_BLOCK
-    blocks = config.num_hidden_layers * config.hidden_size * kept * BYTES[training.precision]
+    activations = 1 if training.gradient_checkpointing else ACTIVATIONS_PER_BLOCK
+    numbers = config.num_hidden_layers * config.hidden_size * activations
+    blocks = numbers * BYTES[training.precision]
     return blocks + (4 * config.vocab_size if writes else 0)
 
 
-def _circuit_bytes(model: nn.Module, config: PeftConfig, tokens: int) -> int:
+def _circuit_bytes(config: PeftConfig, circuits: Iterable[Circuit], tokens: int) -> int:
     """Of the largest call of a simulator; one layer's circuits run at a time."""
-    from qtha_lab import adapters
     from qtha_lab.circuits import Readout
     from qtha_lab.simulators.engines import choose, engine_module
 
     most = 0
-    for circuit in adapters.circuits_of(model, config):
+    for circuit in circuits:
         samples, readout = tokens if circuit.n_inputs else 1, Readout.z(circuit.n_qubits)
         asked = getattr(config, "engine", "auto")
         engine = choose(asked, circuit, readout, device().type, batch=samples)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DTYPES = ("float32", "bfloat16")
+Files = tuple[tuple[Path, int, int], ...]
 HASHED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
@@ -115,14 +116,18 @@ def default_target_modules(name: str) -> list[str]:
 
 def fingerprint(folder: Path) -> str:
     """sha256 over a model folder's weights, configuration and tokenizer."""
-    files = sorted({file for pattern in HASHED for file in folder.glob(pattern)})
-    return _fingerprint(
-        tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
-    )
+    return _fingerprint(files_of(folder))
+
+
+def files_of(folder: Path) -> Files:
+    """Path, bytes and time of change of the files that make up a model: other where one was touched."""
+    paths = sorted({path for pattern in HASHED for path in folder.glob(pattern)})
+    stats = [(path, path.stat()) for path in paths]
+    return tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
 
 
 @lru_cache
-def _fingerprint(files: tuple[tuple[Path, int, int], ...]) -> str:
+def _fingerprint(files: Files) -> str:
     whole = hashlib.sha256()
     for file, _, _ in files:
         with file.open("rb") as opened:

@@ -6,6 +6,7 @@ repeats an uninterrupted one bit for bit on CPU. Base weights are never written.
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,7 +15,7 @@ import torch
 from transformers import PrinterCallback, set_seed
 
 from qtha_lab import adapters, measures, models, tasks
-from qtha_lab.experiment.refusals import HEADS, load_rows, peft_config
+from qtha_lab.experiment.plan import Plan
 from qtha_lab.rundir import RunDir, checkpoints, read_mapping, write_json
 from qtha_lab.rundir.events import EventLog, history, read_events
 from qtha_lab.rundir.files import check_room, sync, sync_tree
@@ -88,7 +89,8 @@ class _Job:
     def load(self) -> None:
         bring_plugins(self.run)
         self.tell("loading", f"task {self.experiment.task}")
-        self.task = load_rows(self.experiment)
+        self.plan = Plan(self.experiment)
+        self.task = self.plan.task
         self.poll()
         self.tell("loading", f"model {self.experiment.model}")
         set_seed(self.experiment.seed)
@@ -105,7 +107,7 @@ class _Job:
         if self.training.gradient_checkpointing:
             recompute(self.base.model)
         set_seed(self.experiment.seed)
-        self.config = peft_config(self.experiment, self.task.kind)
+        self.config = copy.deepcopy(self.plan.config)
         self.model = adapters.add_adapter(self.base.model, self.config)
         for parameter in self.model.parameters():
             if parameter.requires_grad:  # PEFT leaves a new head in the base's bfloat16
@@ -117,8 +119,8 @@ class _Job:
     def load_base(self, quantization: str) -> models.LoadedModel:
         return models.load_model(
             self.experiment.model,
-            head=HEADS[self.task.kind],
-            n_labels=len(self.task.labels) or None,
+            head=self.plan.head,
+            n_labels=self.plan.n_labels,
             dtype=self.training.precision,
             quantization=quantization,
             head_seed=self.experiment.seed,

@@ -1,0 +1,56 @@
+"""What a config puts on a model: which layers, how many parameters, which circuits, counted at once.
+
+Makes no weight: adapters are put on a copy of the model on the meta device. Single counts are in `attach`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from peft import PeftConfig
+from torch import nn
+
+from qtha_lab.adapters.attach import (
+    adapted_skeleton,
+    check_targets,
+    circuits_on,
+    sizes_of,
+    trainable_on,
+)
+from qtha_lab.circuits import Circuit
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The adapters of one config on one model.
+
+    Attributes:
+        sizes: (in_features, out_features) of every adapted layer, in the model's order.
+        trainable: Parameters of all adapters; a classification head beside them is left out.
+        circuits: How many layers run each circuit; empty for peft's methods.
+    """
+
+    sizes: tuple[tuple[int, int], ...]
+    trainable: int
+    circuits: Mapping[Circuit, int]
+
+
+def layout_of(model: nn.Module, peft_config: PeftConfig) -> Layout:
+    """Put adapters on a copy of the model without weights, and count.
+
+    Raises:
+        Refusal: If the targets match nothing, or the method cannot adapt them.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> from qtha_lab.models import empty_model
+        >>> found = layout_of(empty_model("tiny"), LoraConfig(r=2, target_modules=["q_proj"]))
+        >>> len(found.sizes), found.trainable == sum(2 * sum(size) for size in found.sizes)
+        (6, True)
+    """
+    check_targets(model, peft_config.target_modules)
+    adapted = adapted_skeleton(model, peft_config)
+    circuits = MappingProxyType(dict(circuits_on(adapted)))
+    return Layout(tuple(sizes_of(adapted)), trainable_on(adapted), circuits)

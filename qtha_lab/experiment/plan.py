@@ -1,0 +1,251 @@
+"""What follows from an experiment before a weight is loaded: rows, sizes, config, circuits, bytes.
+
+Each part is worked out when it is first asked for, and remembered for every plan in which all that it
+depends on is the same. Whether an experiment may run is decided in `refusals`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtha_lab.experiment import memory
+from qtha_lab.experiment.remembered import Remembered
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+    from transformers import PreTrainedModel
+
+    from qtha_lab.adapters import Layout
+    from qtha_lab.circuits import Circuit
+    from qtha_lab.experiment.description import Experiment
+    from qtha_lab.models.catalogue import Head
+    from qtha_lab.tasks import Task
+    from qtha_lab.tasks.task import Kind
+
+HEADS: dict[Kind, Head] = {"lm": "causal-lm", "classification": "classification"}
+TASK_TYPES = {"lm": "CAUSAL_LM", "classification": "SEQ_CLS"}
+SAMPLED_ROWS = 64
+
+_TASKS: Remembered[Task] = Remembered(most=4)
+_MODELS: Remembered[PreTrainedModel] = Remembered(most=4)
+_LENGTHS: Remembered[tuple[int, ...]] = Remembered(most=32)
+_LAYOUTS: Remembered[Layout] = Remembered(most=64)
+
+
+def resolve(experiment: Experiment) -> Plan:
+    """The plan of an experiment; its plugins are imported, nothing else is done yet.
+
+    Raises:
+        Refusal: If a plugin does not import.
+
+    Example:
+        >>> from qtha_lab.experiment import Experiment
+        >>> plan = resolve(Experiment(method="lora(r=2)"))
+        >>> plan.layout.trainable  # q_proj and v_proj of the 6 blocks of tiny
+        9216
+        >>> plan.circuits
+        mappingproxy({})
+    """
+    from qtha_lab.plugin_loading import load_plugins
+
+    load_plugins(experiment.plugins)
+    return Plan(experiment)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment with all that is known of it beforehand; what it holds is shared and never changed.
+
+    Every part but `experiment` may raise `Refusal`, as `refusals.check` does.
+    """
+
+    experiment: Experiment
+
+    @cached_property
+    def task(self) -> Task:
+        """The rows to train and to evaluate on."""
+        from qtha_lab.tasks import load_task
+
+        experiment = self.experiment
+        return _TASKS.get(
+            self._task_key,
+            lambda: load_task(
+                experiment.task,
+                seed=experiment.seed,
+                train_rows=experiment.training.train_rows,
+                eval_rows=experiment.training.eval_rows,
+                **experiment.task_options,
+            ),
+        )
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the rows have been read already, in this plan or another."""
+        return self._task_key is not None and self._task_key in _TASKS
+
+    @cached_property
+    def model(self) -> PreTrainedModel:
+        """The base model on the meta device: its modules without weights."""
+        from qtha_lab.models import empty_model
+
+        head, n_labels = self.head, self.n_labels
+        return _MODELS.get(
+            self._model_key,
+            lambda: empty_model(self.experiment.model, head=head, n_labels=n_labels),
+        )
+
+    @property
+    def head(self) -> Head:
+        """What the model ends in, for this kind of task."""
+        return HEADS[self.task.kind]
+
+    @property
+    def n_labels(self) -> int | None:
+        """Classes of a classification task; None for one that writes."""
+        return len(self.task.labels) or None
+
+    @cached_property
+    def target_modules(self) -> list[str]:
+        """The layers to adapt: those chosen, else the model's usual ones."""
+        from qtha_lab.models import default_target_modules
+
+        chosen = self.experiment.method.target_modules
+        return chosen or default_target_modules(self.experiment.model)
+
+    @cached_property
+    def config(self) -> PeftConfig:
+        """The method's PEFT config; copy it before PEFT writes into it."""
+        from qtha_lab.adapters import get_method
+
+        choice = self.experiment.method
+        return get_method(choice.name).make_config(
+            task_type=TASK_TYPES[self.task.kind],
+            target_modules=self.target_modules,
+            **choice.options,
+        )
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The adapted layers with their sizes, the trainable parameters and the circuits."""
+        return self._layout(self.config)
+
+    @cached_property
+    def usual_lora(self) -> tuple[PeftConfig, Layout]:
+        """LoRA as most people use it on the same layers, to compare sizes with."""
+        from qtha_lab.adapters import get_method
+
+        config = get_method("lora").make_config(
+            task_type=TASK_TYPES[self.task.kind], target_modules=self.target_modules
+        )
+        return config, self._layout(config)
+
+    @property
+    def circuits(self) -> Mapping[Circuit, int]:
+        """How many layers run each circuit."""
+        return self.layout.circuits
+
+    @cached_property
+    def row_lengths(self) -> tuple[int, ...]:
+        """Tokens of the first training rows, as many as show how long rows are."""
+        model, task, longest = self._model_key, self._task_key, self.experiment.training.max_length
+        key = None if model is None or task is None else (model, task, longest)
+        return _LENGTHS.get(key, self._count_tokens)
+
+    @cached_property
+    def bytes(self) -> Mapping[str, int]:
+        """Bytes that a step needs at least, by what takes them (see `memory.bytes_needed`)."""
+        return memory.bytes_needed(
+            self.experiment.training,
+            self.model,
+            self.config,
+            trainable=self.layout.trainable,
+            circuits=self.circuits,
+            width=max(self.row_lengths),
+        )
+
+    # what each part depends on
+
+    @cached_property
+    def _task_key(self) -> Hashable | None:
+        experiment, training = self.experiment, self.experiment.training
+        source = _task_source(experiment.task)
+        if source is None:
+            return None
+        options = _text(experiment.task_options)
+        return source, options, experiment.seed, training.train_rows, training.eval_rows
+
+    @cached_property
+    def _model_key(self) -> Hashable | None:
+        from qtha_lab.models.catalogue import locate
+        from qtha_lab.models.loading import files_of
+
+        folder = locate(self.experiment.model)
+        if folder is None:
+            return None
+        return self.experiment.model, files_of(folder), self.head, self.n_labels
+
+    def _layout(self, config: PeftConfig) -> Layout:
+        from qtha_lab.adapters import layout_of
+        from qtha_lab.ansatze.registry import ANSATZE
+
+        model = self._model_key
+        # a plugin that is registered anew has another config class, an ansatz another entry
+        place = (model, type(config), _text(config.to_dict()), tuple(ANSATZE.values()))
+        return _LAYOUTS.get(None if model is None else place, lambda: layout_of(self.model, config))
+
+    def _count_tokens(self) -> tuple[int, ...]:
+        from transformers import AutoTokenizer
+
+        from qtha_lab.models.catalogue import check_model, locate
+
+        check_model(self.experiment.model)
+        folder = locate(self.experiment.model)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        longest = self.experiment.training.max_length
+        rows = self.task.encode(self.task.train[:SAMPLED_ROWS], tokenizer, longest)
+        return tuple(len(row["input_ids"]) for row in rows)
+
+
+def _task_source(name: str) -> Hashable | None:
+    """What the rows of a task are read from, other where that was changed; None if it cannot be known."""
+    from qtha_lab.paths import data_dir
+    from qtha_lab.tasks.registry import TASKS
+
+    if name in TASKS:
+        info = TASKS[name]
+        is_shipped = info.options.__module__.startswith("qtha_lab.tasks.")
+        return (info, data_dir()) if is_shipped else None  # a plugin reads rows from anywhere
+    path = Path(name).expanduser()
+    try:
+        if name.endswith(".jsonl"):
+            return path.resolve(), hashlib.sha256(path.read_bytes()).hexdigest()
+        return _files_below(path) if path.is_dir() else None
+    except OSError:  # whoever reads it says what is wrong with it
+        return None
+
+
+def _files_below(folder: Path) -> Hashable | None:
+    """Path, bytes and time of change of every file; None if there are more than a data set has."""
+    from qtha_lab.tasks.folders import MOST_FILES
+
+    paths = list(itertools.islice(folder.rglob("*"), MOST_FILES + 1))
+    if len(paths) > MOST_FILES:
+        return None
+    stats = [(path, path.stat()) for path in sorted(paths)]
+    return tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
+
+
+def _text(values: Mapping[str, Any]) -> str:
+    """Options in one form: equal for two mappings that hold the same."""
+
+    def plain(value: Any) -> Any:
+        return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)
+
+    return json.dumps(values, sort_keys=True, default=plain)
