@@ -5,14 +5,15 @@ from typer.testing import CliRunner
 
 from qtha_lab.cli import app, run  # noqa: F401  (it adds its commands)
 from qtha_lab.compare import rows, tables
-from qtha_lab.compare.entries import flaw
+from qtha_lab.compare.entries import entry, flaw
 from qtha_lab.experiment import Experiment, editions
 from qtha_lab.figures.machinery.labels import axis, latex
 from qtha_lab.figures.pareto import pareto
 from qtha_lab.measures import MEASURES, Measure, recorded, with_units
 from qtha_lab.rundir import RunDir, write_json
+from qtha_lab.runs import Run, Status
 from qtha_lab.training import metrics
-from qtha_lab.training.summary import measured
+from qtha_lab.training.summary import measured, summarise
 
 BITS = Measure("eval_bits", "surprise", "eval", "bits", "B", column="bits", form="{:.2f}")
 
@@ -43,9 +44,9 @@ def test_a_new_measure_is_in_the_summary_the_table_the_axes_and_the_command(
 ):
     events = [{"kind": "eval", "step": 3, "loss": 1.0, "eval_bits": 1.5}]
     assert measured(events)["eval_bits"] == 1.5
-    entry = {"label": "lora", "method": "lora", "seed": 0, "eval_bits": 1.2345}
-    assert rows({"runs": [entry]})[0]["bits"] == "1.23"
-    assert "bits" in tables({"runs": [entry]})[1][0]
+    numbers = {"label": "lora", "method": "lora", "seed": 0, "eval_bits": 1.2345}
+    assert rows({"runs": [numbers]})[0]["bits"] == "1.23"
+    assert "bits" in tables({"runs": [numbers]})[1][0]
     assert axis("eval_bits") == "surprise (bits)"
     assert latex("eval_bits") == "surprise $B$ (bits)"
     assert ["eval bits", "1.234"] in printed_rows(finished_run)
@@ -58,8 +59,8 @@ def test_a_new_measure_that_is_no_number_makes_a_summary_unreadable(new_measure)
 
 
 def test_without_its_entry_the_same_number_is_in_no_table():
-    entry = {"label": "lora", "method": "lora", "seed": 0, "eval_bits": 1.2345}
-    assert "bits" not in rows({"runs": [entry]})[0]
+    numbers = {"label": "lora", "method": "lora", "seed": 0, "eval_bits": 1.2345}
+    assert "bits" not in rows({"runs": [numbers]})[0]
 
 
 def test_what_is_scored_is_what_is_known_as_a_measure():
@@ -79,6 +80,18 @@ def test_the_front_of_a_score_is_above_and_that_of_a_loss_below():
     points = [{"label": "a", "cost": 1, "quality": 0.2}, {"label": "b", "cost": 2, "quality": 0.9}]
     assert "Of 2 methods 2 are not beaten" in pareto(points, quality="accuracy").alt
     assert "Of 2 methods 1 is not beaten" in pareto(points, quality="eval_loss").alt
+
+
+def test_every_entry_of_a_run_begins_with_what_its_directory_says(tmp_path):
+    described = Experiment(method="qtha(r=2)", quantization="int8", seed=3)
+    files = RunDir.create(described, tmp_path)
+    head = {
+        "run_id": files.path.name, "model": "tiny", "task": "qa", "method": "qtha", "label": "qtha(r=2)",
+        "seed": 3, "options": {"r": 2}, "quantization": "int8",
+    }  # fmt: skip
+    written, shown = summarise(files, {}), entry(Run(files.path), Status("queued", 0, 5))
+    for numbers in (written, shown):
+        assert {name: numbers[name] for name in head} == head
 
 
 def test_what_a_run_prints_is_what_it_printed_before_measures_had_a_file(finished_run):

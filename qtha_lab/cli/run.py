@@ -10,6 +10,7 @@ import typer
 from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import duration, print_json, print_table, progress
+from qtha_lab.compare.entries import standing
 from qtha_lab.experiment import Experiment, Training
 from qtha_lab.measures import MEASURES
 from qtha_lab.rundir.status import SUMMARISED
@@ -50,9 +51,9 @@ def resume(
     """Go on with a run that ended early from its last whole checkpoint, or begin it again."""
     from qtha_lab import runs
 
-    found = runs.attach(run_id)
-    found.resume(anew=anew)
-    _show(found, detach=detach, json=json)
+    run = runs.attach(run_id)
+    run.resume(anew=anew)
+    _show(run, detach=detach, json=json)
 
 
 @app.command()
@@ -60,9 +61,9 @@ def stop(run_id: RunId) -> None:
     """Ask a run to finish its step, save and stop; insist if it does not."""
     from qtha_lab import runs
 
-    found = runs.attach(run_id)
-    found.stop()
-    print(f"{run_id}: {found.wait(timeout=60).state}")
+    run = runs.attach(run_id)
+    run.stop()
+    print(f"{run_id}: {run.wait(timeout=60).state}")
 
 
 @app.command("runs")
@@ -73,16 +74,17 @@ def list_(
     """List the runs, newest first, or look at one."""
     from qtha_lab import runs
 
-    found = [runs.attach(run_id)] if run_id else runs.list_runs(unreadable=True)
+    listed = [runs.attach(run_id)] if run_id else runs.list_runs(unreadable=True)
     if json:
-        print_json([_entry(r) for r in found])
+        print_json([standing(run) for run in listed])
     elif run_id:
-        _print_state(found[0])
-        _print_broken_lines(found[0])
-        print(found[0].log_tail())
+        _print_state(listed[0])
+        _print_broken_lines(listed[0])
+        print(listed[0].log_tail())
     else:
         rows = [
-            (r.id, s.state, f"{s.step}/{s.steps}", s.message) for r in found if (s := r.status())
+            (run.id, status.state, f"{status.step}/{status.steps}", status.message)
+            for run, status in ((run, run.status()) for run in listed)
         ]
         print_table([("run", "state", "step", "message"), *rows])
 
@@ -93,8 +95,8 @@ def print_plan(described, experiments: list[Experiment]) -> None:
 
     described.check()
     print(described.to_yaml(), end="")
-    for label, one in {e.method.label: e for e in experiments}.items():
-        cost = preview(one)
+    for label, experiment in {e.method.label: e for e in experiments}.items():
+        cost = preview(experiment)
         pace = f"about {cost.seconds_per_step:.2g} s a step"
         print(f"# {label}: {cost.trainable_parameters:,} trainable parameters, {pace}")
         if cost.simulation:
@@ -103,20 +105,12 @@ def print_plan(described, experiments: list[Experiment]) -> None:
             print(f"#   {warning}")
 
 
-def _entry(run) -> dict[str, Any]:
-    status = run.status()
-    return {
-        "run_id": run.id, "state": status.state, "step": status.step, "steps": status.steps,
-        "message": status.message, "run_dir": str(run.path), "summary": run.summary(),
-    }  # fmt: skip
-
-
 def _show(run, *, detach: bool, json: bool) -> None:
     """Follow a run to its end, or only name it."""
     if not detach:
         follow(run)
     if json:
-        print_json(_entry(run))
+        print_json(standing(run))
     elif detach:
         print(f"{run.id}: started; `qtha-lab runs {run.id}` shows it")
     else:

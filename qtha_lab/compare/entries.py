@@ -11,6 +11,7 @@ from typing import Any
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import MethodChoice, editions
 from qtha_lab.measures import recorded
+from qtha_lab.rundir.identity import identity
 from qtha_lab.runs import Run, Status
 
 NEEDED = ("trainable_parameters", "learning_rate")
@@ -19,7 +20,7 @@ SHARED = ("model", "task", "method", "seed")
 
 def entry(run: Run, status: Status) -> dict[str, Any]:
     """The entry of a run in a comparison's `summary.json`; its state is "unreadable" where the numbers are."""
-    who, state = identity(run), {"state": status.state, "message": status.message}
+    who, state = identity(run.files), {"state": status.state, "message": status.message}
     summary = run.summary()
     if status.state == "finished" or (status.state == "diverged" and summary is not None):
         edition = editions.EDITION if run.files.is_marked else editions.FIRST
@@ -29,17 +30,13 @@ def entry(run: Run, status: Status) -> dict[str, Any]:
     return who | state
 
 
-def identity(run: Run) -> dict[str, Any]:
-    """Which run it is, whatever its summary says."""
-    experiment = run.experiment
+def standing(run: Run) -> dict[str, Any]:
+    """Where a run is, for programs: what `qtha-lab runs --json` prints of it."""
+    status = run.status()
     return {
-        "run_id": run.id,
-        "model": experiment.model,
-        "task": experiment.task,
-        "method": experiment.method.name,
-        "label": experiment.method.label,
-        "seed": experiment.seed,
-    }
+        "run_id": run.id, "state": status.state, "step": status.step, "steps": status.steps,
+        "message": status.message, "run_dir": str(run.path), "summary": run.summary(),
+    }  # fmt: skip
 
 
 def flaw(summary: dict[str, Any] | None, who: dict[str, Any], edition: int) -> str | None:

@@ -16,6 +16,7 @@ from typing import Any
 from qtha_lab import measures
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.events import history, read_events
+from qtha_lab.rundir.identity import identity
 
 LAST_STEPS = 10
 
@@ -23,16 +24,8 @@ LAST_STEPS = 10
 def summarise(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
     """The content of `summary.json`."""
     events = read_events(run.events)[0]
-    experiment = run.experiment
     return {
-        "run_id": run.path.name,
-        "model": experiment.model,
-        "task": experiment.task,
-        "method": experiment.method.name,
-        "label": experiment.method.label,
-        "seed": experiment.seed,
-        "options": experiment.method.options,
-        "quantization": experiment.quantization,
+        **identity(run),
         **facts,
         **measured(history(events)),
         "wall_seconds": wall_seconds(events),

@@ -1,0 +1,32 @@
+"""Which run it is, from its directory and its description: the head of its summary and of every table entry.
+
+Reads no measured number.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtha_lab.rundir.files import RunDir
+
+
+def identity(run: RunDir) -> dict[str, Any]:
+    """What a run is called and what it trains, whatever its summary says.
+
+    Args:
+        run: The directory of a run that can be read.
+
+    Returns:
+        `run_id`, `model`, `task`, `method`, `label`, `seed`, `options` and `quantization`.
+    """
+    experiment = run.experiment
+    return {
+        "run_id": run.path.name,
+        "model": experiment.model,
+        "task": experiment.task,
+        "method": experiment.method.name,
+        "label": experiment.method.label,
+        "seed": experiment.seed,
+        "options": experiment.method.options,
+        "quantization": experiment.quantization,
+    }
