@@ -1,6 +1,7 @@
-"""Modules under the addresses they had before: `import qtha_lab.calibration` still finds its module.
+"""Modules under more than one address: `import qtha_lab.calibration` still finds its module.
 
 A table and one finder. An old address is the same module object as the new one; nothing is kept twice.
+The panels are `qtha_lab.widgets` everywhere: a part of an installed wheel, the folder `widgets/` of a checkout.
 """
 
 import importlib
@@ -8,6 +9,8 @@ import importlib.abc
 import importlib.machinery
 import sys
 from types import ModuleType
+
+from qtha_lab.paths import CHECKOUT, PACKAGE
 
 _NEW = {  # the room that took a module in: its address there, and what it was called outside
     "simulators.cpu": {
@@ -102,16 +105,40 @@ MOVED = {"qtha_lab.adapters.peft_bridge": "qtha_lab.adapters.peft"} | {
 }
 
 
+PANELS = "qtha_lab.widgets"
+
+
+def address_of(name: str) -> str | None:
+    """Where a module lies today, if not where its name says.
+
+    Example:
+        >>> address_of("qtha_lab.calibration")
+        'qtha_lab.cost.measured'
+        >>> address_of("qtha_lab.runs")
+    """
+    if name in MOVED:
+        return MOVED[name]
+    if f"{name}.".startswith(f"{PANELS}.") and _panels_are_beside_the_package():
+        return name.removeprefix("qtha_lab.")
+    return None
+
+
+def _panels_are_beside_the_package() -> bool:
+    """In a checkout; an installed wheel has them inside."""
+    inside, beside = PACKAGE / "widgets", CHECKOUT / "widgets"
+    return not (inside / "__init__.py").is_file() and (beside / "__init__.py").is_file()
+
+
 class _Moved(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds a module that has moved, by its old address."""
+    """Finds a module that lies elsewhere, by its other address."""
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname not in MOVED:
+        if address_of(fullname) is None:
             return None
         return importlib.machinery.ModuleSpec(fullname, self)
 
     def create_module(self, spec) -> ModuleType:
-        module = importlib.import_module(MOVED[spec.name])
+        module = importlib.import_module(address_of(spec.name) or spec.name)
         spec.loader_state = module.__spec__
         return module
 
@@ -123,6 +150,9 @@ class _Moved(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def find_moved() -> None:
-    """Let imports of old addresses find their modules from now on."""
+    """Let imports of such addresses find their modules from now on.
+
+    First in line: the ordinary finder would load a panel a second time, from the folder of the first.
+    """
     if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
-        sys.meta_path.append(_Moved())
+        sys.meta_path.insert(0, _Moved())

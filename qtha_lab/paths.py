@@ -19,11 +19,22 @@ def data_dir() -> Path:
     return inside if inside.is_dir() else CHECKOUT / "data"
 
 
+def notebooks_dir() -> Path:
+    """The folder of shipped notebooks (`notebooks/` of a checkout, or inside an installed wheel)."""
+    inside = PACKAGE / "notebooks"
+    return inside if inside.is_dir() else CHECKOUT / "notebooks"
+
+
+def is_checkout() -> bool:
+    """Whether the package is used from a checkout, not from an installed wheel."""
+    return (CHECKOUT / "pyproject.toml").is_file()
+
+
 def runs_dir() -> Path:
     """The folder of run directories: `QTHA_LAB_RUNS`, else `runs/` of the checkout or of the working folder."""
     if override := os.environ.get("QTHA_LAB_RUNS"):
         return Path(override)
-    root = CHECKOUT if (CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
+    root = CHECKOUT if is_checkout() else Path.cwd()
     return root / "runs"
 
 

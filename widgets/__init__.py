@@ -1,6 +1,7 @@
 """Panels for notebooks: forms drawn from declarations, live curves, the workbench. Holds no mathematics.
 
-Each panel ties functions of `qtha_lab` to controls; every one can be done without it.
+Each panel ties functions of `qtha_lab` to controls; every one can be done without it. A checkout has this
+package as `widgets`, an installed wheel as `qtha_lab.widgets`, which works in both: its own imports are relative.
 """
 
 import importlib
@@ -21,5 +22,5 @@ __all__ = [*_HOME]
 
 def __getattr__(name: str):
     if name not in _HOME:
-        raise AttributeError(f"module 'widgets' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"widgets.{_HOME[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import ipywidgets as ipw
 
-from widgets import look
+from . import look
 
 
 class Fault(NamedTuple):

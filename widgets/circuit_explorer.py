@@ -12,11 +12,12 @@ import ipywidgets as ipw
 from qtha_lab import ansatze
 from qtha_lab.figures.circuit import circuit_diagram, hover_texts
 from qtha_lab.figures.circuit_state import circuit_state
-from widgets import look
-from widgets.aria import Aria
-from widgets.fold import Fold
-from widgets.redraw import Redrawn
-from widgets.turned_circuit import TurnedCircuit
+
+from . import look
+from .aria import Aria
+from .fold import Fold
+from .redraw import Redrawn
+from .turned_circuit import TurnedCircuit
 
 MOST = 8  # qubits, and layers
 ROWS = 8  # of a long circuit's diagram

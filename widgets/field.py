@@ -11,8 +11,9 @@ import ipywidgets as ipw
 
 from qtha_lab import calls
 from qtha_lab.settings import Setting
-from widgets import look
-from widgets.one_of import OneOf
+
+from . import look
+from .one_of import OneOf
 
 UNSET = "not set"
 

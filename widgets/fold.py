@@ -5,7 +5,7 @@ ipywidgets' Accordion cannot be reached by keyboard; this is a native button.
 
 import ipywidgets as ipw
 
-from widgets import look
+from . import look
 
 
 class Fold(ipw.VBox):

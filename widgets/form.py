@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from qtha_lab.settings import Setting
-from widgets import look
-from widgets.banner import Fault
-from widgets.field import Field
-from widgets.fold import Fold
+
+from . import look
+from .banner import Fault
+from .field import Field
+from .fold import Fold
 
 
 class Form:

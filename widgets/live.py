@@ -12,7 +12,8 @@ import ipywidgets as ipw
 from IPython.display import display
 
 from qtha_lab.figures import curves
-from widgets.chart import Chart, Points
+
+from .chart import Chart, Points
 
 TICK_SECONDS = 0.5
 KINDS = tuple(curves.PANELS)

@@ -13,10 +13,11 @@ from qtha_lab.adapters import get_method
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import MethodChoice
 from qtha_lab.settings import Setting, settings_of
-from widgets import look
-from widgets.banner import Fault
-from widgets.fold import Fold
-from widgets.form import Form
+
+from . import look
+from .banner import Fault
+from .fold import Fold
+from .form import Form
 
 
 def choice_settings(name: str) -> dict[str, Setting]:

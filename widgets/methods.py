@@ -12,9 +12,10 @@ from qtha_lab.adapters.controls import controlled_methods
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import MethodChoice
 from qtha_lab.experiment.families import with_controls
-from widgets import look
-from widgets.banner import Fault
-from widgets.method_card import MethodCard
+
+from . import look
+from .banner import Fault
+from .method_card import MethodCard
 
 ADD = "add a method …"
 CONTROLLED = {f"{name} with its controls": name for name in controlled_methods()}

@@ -15,9 +15,10 @@ from qtha_lab.errors import Refusal
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.mpo import mpo_diagram
 from qtha_lab.figures.truncation import truncation_error
-from widgets import look
-from widgets.aria import Aria
-from widgets.redraw import Redrawn
+
+from . import look
+from .aria import Aria
+from .redraw import Redrawn
 
 SITES = (2, 3, 4)
 WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)

@@ -6,8 +6,9 @@ Shows what `qtha_lab.cost.preview` found; computes nothing.
 from qtha_lab.cli.output import duration
 from qtha_lab.compare import findings
 from qtha_lab.figures.machinery.theme import method_of
-from widgets import look
-from widgets.fold import Fold
+
+from . import look
+from .fold import Fold
 
 
 class Overview:

@@ -7,8 +7,9 @@ import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
-from widgets import look
-from widgets.chart import MODEBAR
+
+from . import look
+from .chart import MODEBAR
 
 PAGE = Look("page")
 

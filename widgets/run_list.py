@@ -11,7 +11,8 @@ import ipywidgets as ipw
 from qtha_lab import runs
 from qtha_lab.cli.output import duration
 from qtha_lab.figures.machinery.theme import method_style
-from widgets import look
+
+from . import look
 
 BARS = dict.fromkeys(("failed", "diverged", "dead", "unreadable"), "danger") | {
     "finished": "success"

@@ -10,11 +10,12 @@ from qtha_lab.experiment import Comparison, Training
 from qtha_lab.models import model_names
 from qtha_lab.settings import settings_of
 from qtha_lab.tasks import task_names, task_settings
-from widgets import look
-from widgets.banner import Fault
-from widgets.fold import Fold
-from widgets.form import Form
-from widgets.methods import MethodCards
+
+from . import look
+from .banner import Fault
+from .fold import Fold
+from .form import Form
+from .methods import MethodCards
 
 ELSEWHERE = ("methods", "training", "task_options")
 

@@ -15,9 +15,10 @@ from qtha_lab.compare import reading
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.spectra import singular_values, spectrum_over_training
-from widgets import look
-from widgets.aria import Aria
-from widgets.redraw import Redrawn
+
+from . import look
+from .aria import Aria
+from .redraw import Redrawn
 
 RANKS = {
     "rank": lambda s: str(s.numerical_rank()),

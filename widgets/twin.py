@@ -6,8 +6,9 @@ Still text and a table; `widgets.workbench` is the live one.
 from collections.abc import Iterable
 
 from qtha_lab.experiment import Comparison
-from widgets import look
-from widgets.run_list import words
+
+from . import look
+from .run_list import words
 
 NOTE = (
     "If the panel below is missing or does not answer (after a restart of the kernel or a reload "

@@ -13,11 +13,12 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.side_by_side import updates_side_by_side
 from qtha_lab.figures.spectra import singular_values
 from qtha_lab.rundir.events import history
-from widgets import look
-from widgets.aria import Aria
-from widgets.live import TICK_SECONDS
-from widgets.loop import Background
-from widgets.redraw import Redrawn
+
+from . import look
+from .aria import Aria
+from .live import TICK_SECONDS
+from .loop import Background
+from .redraw import Redrawn
 
 
 class UpdateExplorer:

@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from qtha_lab import compare
 from qtha_lab.errors import Refusal
 from qtha_lab.runs import RESUMABLE, Run
-from widgets import look
-from widgets.live import TICK_SECONDS, LivePlot
-from widgets.loop import Background
-from widgets.past import Group
-from widgets.run_list import RunList
+
+from . import look
+from .live import TICK_SECONDS, LivePlot
+from .loop import Background
+from .past import Group
+from .run_list import RunList
 
 
 class Watch:

@@ -12,15 +12,16 @@ import ipywidgets as ipw
 from qtha_lab import runs as runs_
 from qtha_lab.cost.preview import preview
 from qtha_lab.experiment import Comparison, Experiment
-from widgets import look, twin
-from widgets.aria import Aria
-from widgets.banner import Banner
-from widgets.fold import Fold, reveal
-from widgets.loop import Background, in_thread
-from widgets.overview import Overview
-from widgets.past import Group, groups, unreadable
-from widgets.setup import Setup
-from widgets.watch import Watch
+
+from . import look, twin
+from .aria import Aria
+from .banner import Banner
+from .fold import Fold, reveal
+from .loop import Background, in_thread
+from .overview import Overview
+from .past import Group, groups, unreadable
+from .setup import Setup
+from .watch import Watch
 
 SETTLE_SECONDS = 0.4
 LATEST = object()

@@ -1,5 +1,8 @@
-"""`qtha-lab doctor` and `qtha-lab fetch`: what this machine has, and what it lacks."""
+"""`qtha-lab doctor`, `fetch` and `lab`: what this machine has and lacks, and JupyterLab on it."""
 
+import os
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,3 +33,25 @@ def fetch(name: Annotated[str, typer.Argument(help="The model, such as smollm2-1
     from qtha_lab import models
 
     print(f"{name}: {models.fetch(name)}")
+
+
+@app.command()
+def lab(
+    folder: Annotated[
+        Path, typer.Option("--dir", help="The folder for the notebooks and their runs.")
+    ] = Path("."),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where JupyterLab listens.")] = 8888,
+    browser: Annotated[bool, typer.Option(help="Open a page in the browser.")] = True,
+) -> None:
+    """Copy the notebooks into a folder, leaving those that are there, and open JupyterLab at the tour."""
+    from qtha_lab.lab import copy_notebooks, lab_command
+
+    copies = copy_notebooks(folder)
+    if copies.new:
+        print(f"copied into {copies.folder}: {', '.join(copies.new)}")
+    if copies.changed:
+        print(f"left as they are, though the shipped ones differ: {', '.join(copies.changed)}")
+    command = lab_command(copies.folder, port, browser)
+    sys.stdout.flush()
+    os.chdir(copies.folder)
+    os.execv(command[0], command)
