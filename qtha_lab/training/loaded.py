@@ -1,0 +1,149 @@
+"""What a session has in memory before its first step: rows as numbers, the base model, the adapter on it.
+
+The seed is set before the base's head and again before the adapter, so that the adapter's start depends
+on neither.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from peft import PeftConfig, PeftModel
+from torch import nn
+from transformers import set_seed
+
+from qtha_lab import adapters, models, tasks
+from qtha_lab.experiment.plan import Plan
+from qtha_lab.rundir.plugins import bring_plugins
+from qtha_lab.training import evaluation
+from qtha_lab.training.session import Session
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a task as one tokenizer encodes them."""
+
+    tokenizer: Any
+    collate: tasks.Collate
+    evaluation: list[dict]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """All that a fine-tune needs in memory.
+
+    Attributes:
+        plan: Task and config.
+        base: The model as loaded, with its source and fingerprint.
+        base_parameters: Numbers in it, before the adapter.
+        rows: To evaluate on.
+        training_rows: To train on.
+        config: The adapter's, as PEFT completed it.
+        model: The base with the adapter on it.
+    """
+
+    plan: Plan
+    base: models.LoadedModel
+    base_parameters: int
+    rows: Rows
+    training_rows: list[dict]
+    config: PeftConfig
+    model: PeftModel
+
+    @property
+    def task(self) -> tasks.Task:
+        """The rows as text."""
+        return self.plan.task
+
+    def scores(self, session: Session) -> dict[str, float]:
+        """Loss and scores of the adapted model now.
+
+        Raises:
+            Interrupted: If the run is asked to stop meanwhile.
+        """
+        return _scores(session, self.plan, self.model, self.rows)
+
+
+def load(session: Session) -> Loaded:
+    """Bring everything of a run into memory.
+
+    Raises:
+        Interrupted: If the run is asked to stop meanwhile.
+        Refusal: If a plugin was changed, or the model cannot take the adapter.
+    """
+    experiment = session.experiment
+    bring_plugins(session.run)
+    session.report("loading", f"task {experiment.task}")
+    plan = Plan(experiment)
+    task = plan.task
+    session.poll()
+    session.report("loading", f"model {experiment.model}")
+    set_seed(experiment.seed)
+    if experiment.quantization != "none" and not session.is_recorded("whole_base", 0):
+        _score_whole_base(session, plan)
+    base = _load_base(plan, experiment.quantization)
+    rows = _read_rows(plan, base.tokenizer)
+    training_rows = task.encode(task.train, base.tokenizer, session.training.max_length)
+    # transformers refuses to train over torchao's 4 bits; only the adapters on top are trained
+    setattr(base.model, "is_quantized", False)  # noqa: B010  nn.Module declares no such attribute
+    base_parameters = base.model.num_parameters()
+    session.poll()
+    session.report("loading", f"adapter {experiment.method.label}")
+    if session.training.gradient_checkpointing:
+        recompute(base.model)
+    set_seed(experiment.seed)
+    config = copy.deepcopy(plan.config)
+    model = _adapt(base.model, config)
+    if warning := adapters.first_step_warning(model, config, session.learning_rate):
+        session.report("loading", warning)
+    session.poll()
+    return Loaded(plan, base, base_parameters, rows, training_rows, config, model)
+
+
+def recompute(model: nn.Module) -> None:
+    """Recompute activations in the backward pass, by the name this transformers has for it."""
+    new = getattr(model, "activation_checkpointing_enable", None)
+    enable: Callable = new or getattr(model, "gradient_checkpointing_enable")  # noqa: B009
+    enable({"use_reentrant": False})
+
+
+def _load_base(plan: Plan, quantization: str) -> models.LoadedModel:
+    return models.load_model(
+        plan.experiment.model,
+        head=plan.head,
+        n_labels=plan.n_labels,
+        dtype=plan.experiment.training.precision,
+        quantization=quantization,
+        head_seed=plan.experiment.seed,
+    )
+
+
+def _read_rows(plan: Plan, tokenizer: Any) -> Rows:
+    task, longest = plan.task, plan.experiment.training.max_length
+    return Rows(tokenizer, tasks.collate(tokenizer), task.encode(task.eval, tokenizer, longest))
+
+
+def _adapt(base: nn.Module, config: PeftConfig) -> PeftModel:
+    model = adapters.add_adapter(base, config)
+    for parameter in model.parameters():
+        if parameter.requires_grad:  # PEFT leaves a new head in the base's bfloat16
+            parameter.data = parameter.data.to(torch.float32)
+    return model
+
+
+def _score_whole_base(session: Session, plan: Plan) -> None:
+    """Record the loss of the base before it is quantised, so that what quantising costs is known."""
+    base = _load_base(plan, "none")
+    rows = _read_rows(plan, base.tokenizer)
+    session.log.append("whole_base", step=0, **_scores(session, plan, base.model, rows))
+
+
+def _scores(session: Session, plan: Plan, model: nn.Module, rows: Rows) -> dict[str, float]:
+    writes = plan.task.kind == "lm"
+    score = evaluation.evaluate_lm if writes else evaluation.evaluate_classification
+    size = session.training.batch_size
+    return score(model, rows.evaluation, rows.collate, size, session.poll)

@@ -1,0 +1,102 @@
+"""One session of work on a run: its directory, its log, where it begins, and whether it is to stop.
+
+Trains nothing; `loaded`, `trained` and `written` are what a session comes to, one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.experiment import Experiment, Training
+from qtha_lab.rundir import RunDir
+from qtha_lab.rundir.events import EventLog, history, read_events
+from qtha_lab.training.evaluation import Interrupted
+from qtha_lab.training.resuming import Start, find_start
+
+
+@dataclass(frozen=True)
+class Session:
+    """What stays the same while a worker works on a run; the files of the run do not.
+
+    Attributes:
+        run: The run's directory.
+        log: Takes the events.
+        stop_requested: Whether the run was asked to stop.
+        threads: CPU threads of this process.
+        start: The checkpoint and the step that this session begins at.
+        past: Events of earlier sessions that still hold.
+    """
+
+    run: RunDir
+    log: EventLog
+    stop_requested: Callable[[], bool]
+    threads: int
+    start: Start
+    past: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def begin(
+        cls, run: RunDir, log: EventLog, stop_requested: Callable[[], bool], threads: int
+    ) -> Session:
+        """The next session of a run; damaged checkpoints are set aside.
+
+        Raises:
+            Refusal: If there were checkpoints and none is whole.
+        """
+        start = find_start(run, log)
+        past = tuple(history(read_events(run.events)[0]))
+        return cls(run, log, stop_requested, threads, start, past)
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """What the run was launched with."""
+        return self.run.experiment
+
+    @property
+    def training(self) -> Training:
+        """The course of the training."""
+        return self.experiment.training
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return self.training.steps
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The folder that this session goes on from; None at step 0."""
+        return self.start.checkpoint
+
+    @property
+    def learning_rate(self) -> float:
+        """Peak learning rate of the adapter."""
+        return self.experiment.method.peak_learning_rate
+
+    def recorded_steps(self, kind: str) -> set[int]:
+        """Steps up to the start of this session of which an event of that kind still holds."""
+        steps = {event["step"] for event in self.past if event["kind"] == kind}
+        return {step for step in steps if step <= self.start.step}
+
+    def is_recorded(self, kind: str, step: int) -> bool:
+        """Whether an earlier session, or this one, has recorded this already."""
+        events = history(read_events(self.run.events)[0])
+        return any(event["kind"] == kind and event["step"] == step for event in events)
+
+    def notes(self) -> list[str]:
+        """What a person should know of the run, from all its sessions."""
+        events = read_events(self.run.events)[0]
+        return [event["message"] for event in events if event["kind"] == "note"]
+
+    def report(self, state: str, message: str = "", step: int | None = None) -> None:
+        """Append a status event; the step is that of the start unless another is named."""
+        step = self.start.step if step is None else step
+        self.log.append("status", state=state, step=step, message=message)
+
+    def poll(self) -> None:
+        """Raise `Interrupted` once the run was asked to stop."""
+        if self.stop_requested():
+            raise Interrupted

@@ -1,0 +1,87 @@
+"""The steps that are left of a run, taken by transformers' Trainer.
+
+What the Trainer reports on the way, and when it evaluates and ends, is `trainer.Watch`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+from transformers import PrinterCallback
+
+from qtha_lab.training.evaluation import Interrupted
+from qtha_lab.training.loaded import Loaded
+from qtha_lab.training.rates import GroupedTrainer
+from qtha_lab.training.session import Session
+from qtha_lab.training.spectra import RecordSpectra
+from qtha_lab.training.trainer import Watch, training_arguments
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Where training ended.
+
+    Attributes:
+        step: Optimiser steps taken, in all sessions of the run.
+        watch: Measures the model; knows whether and why the training diverged.
+    """
+
+    step: int
+    watch: Watch
+
+
+def train(session: Session, loaded: Loaded) -> Trained:
+    """Take the steps that are left; of none, the adapter of the checkpoint is put into the model.
+
+    Raises:
+        Interrupted: If the run is asked to stop before the first step.
+    """
+    watch = Watch(
+        session.log,
+        lambda: loaded.scores(session),
+        session.stop_requested,
+        eval_every=session.training.eval_every,
+        evaluated=session.recorded_steps("eval"),
+    )
+    trainer = _trainer(session, loaded, watch)
+    watch.trainer = trainer
+    session.report("running", session.start.note)
+    if session.start.step >= session.steps:
+        if session.checkpoint is not None:
+            load_weights(loaded.model, session.checkpoint)
+        return Trained(session.start.step, watch)
+    try:
+        checkpoint = session.checkpoint
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    except Interrupted:  # before the first step
+        if not watch.diverged:
+            raise
+    return Trained(trainer.state.global_step, watch)
+
+
+def load_weights(model: nn.Module, checkpoint: Path) -> None:
+    """Put the adapter of a checkpoint into a model that has an adapter of the same kind."""
+    from peft import load_peft_weights, set_peft_model_state_dict
+
+    set_peft_model_state_dict(model, load_peft_weights(str(checkpoint), device="cpu"))
+
+
+def _trainer(session: Session, loaded: Loaded, watch: Watch) -> GroupedTrainer:
+    spectra = RecordSpectra(
+        session.log, session.training.spectrum_every, session.recorded_steps("spectrum")
+    )
+    arguments = training_arguments(
+        session.experiment, session.learning_rate, session.run.checkpoints
+    )
+    trainer = GroupedTrainer(
+        head_learning_rate=session.training.head_learning_rate,
+        model=loaded.model,
+        args=arguments,
+        train_dataset=loaded.training_rows,
+        data_collator=loaded.rows.collate,
+        callbacks=[watch, spectra],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer

@@ -1,0 +1,137 @@
+"""What a run leaves behind: what it ran on, answers, the adapter, the summary and the model card.
+
+Computes no step. A file is written beside its place and then moved there, so that a kill leaves it whole.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+from torch import nn
+
+from qtha_lab import measures, models
+from qtha_lab.rundir import read_mapping, write_json
+from qtha_lab.rundir.files import sync, sync_tree
+from qtha_lab.sharing import write_card
+from qtha_lab.training import environment, evaluation, metrics
+from qtha_lab.training.loaded import Loaded
+from qtha_lab.training.rates import HEAD
+from qtha_lab.training.session import Session
+from qtha_lab.training.summary import summarise
+
+CARD_FACTS = (
+    "quantization",
+    "steps",
+    "seed",
+    "learning_rate",
+    "head_learning_rate",
+    "trainable_parameters",
+    "head_parameters",
+)
+CARD_NOTES = (
+    "Losses are in nats a token, of evaluation rows the adapter was not trained on; "
+    "`train_loss` is the mean of the last ten steps."
+)
+
+
+def write_environment(session: Session, loaded: Loaded) -> None:
+    """Versions, processor, threads and device, and fingerprints of model and task."""
+    base, task = loaded.base, loaded.task
+    description = environment.describe() | {
+        "threads": session.threads,
+        "device": str(next(loaded.model.parameters()).device),
+        "model": {"name": base.name, "source": base.source, "fingerprint": base.fingerprint},
+        "task": {"name": task.name, "source": task.source, "fingerprint": task.fingerprint},
+    }
+    write_json(session.run.environment, description)
+
+
+def write_answers(session: Session, loaded: Loaded) -> None:
+    """Answer some evaluation rows in full and record the answers with their scores.
+
+    Raises:
+        Interrupted: If the run is asked to stop meanwhile.
+    """
+    task, training = loaded.task, session.training
+    rows = task.eval[: training.generate_rows]
+    if task.kind != "lm" or not rows or session.is_recorded("generation", session.steps):
+        return
+    message = f"answering {len(rows)} evaluation rows"
+    session.report("running", message, step=session.steps)
+    prompts, references = zip(*task.prompts(rows, loaded.rows.tokenizer), strict=True)
+    with evaluation.evaluating(loaded.model):
+        outputs = evaluation.generate(
+            loaded.model,
+            loaded.rows.tokenizer,
+            list(prompts),
+            max_new_tokens=training.max_new_tokens,
+            size=training.batch_size,
+            poll=session.poll,
+        )
+    samples = [
+        {"prompt": prompt, "reference": reference, "output": output}
+        for prompt, reference, output in zip(prompts, references, outputs, strict=True)
+    ]
+    scores = metrics.generation_scores(outputs, list(references))
+    session.log.append("generation", step=session.steps, **scores, samples=samples)
+
+
+def write_adapter(session: Session, loaded: Loaded) -> None:
+    """Save the adapter, its config without the folders of this machine."""
+    run = session.run
+    folder = run.path / "adapter.new"
+    shutil.rmtree(folder, ignore_errors=True)
+    loaded.model.save_pretrained(str(folder))
+    config = folder / "adapter_config.json"
+    base = {"base_model_name_or_path": models.public_base(session.experiment.model)}
+    write_json(config, (read_mapping(config) or {}) | base)
+    sync_tree(folder)
+    shutil.rmtree(run.adapter, ignore_errors=True)
+    folder.rename(run.adapter)
+    sync(run.path)
+
+
+def write_summary(session: Session, loaded: Loaded, state: str) -> None:
+    """What the run came to, in one flat mapping."""
+    facts = count_trained(loaded.model) | {
+        "base_parameters": loaded.base_parameters,
+        "learning_rate": session.learning_rate,
+        "head_learning_rate": session.training.head_learning_rate,
+        "state": state,
+    }
+    write_json(session.run.summary, summarise(session.run, facts))
+
+
+def write_model_card(session: Session, loaded: Loaded) -> None:
+    """The model card of the adapter, from the summary."""
+    run, experiment = session.run, session.experiment
+    summary = read_mapping(run.summary) or {}
+    metric_names = (
+        "train_loss",
+        "eval_loss_whole_base",
+        "eval_loss_start",
+        "eval_loss",
+        *measures.scores(),
+        *measures.recorded("generation"),
+    )
+    known = {name: value for name, value in summary.items() if value is not None}
+    write_card(
+        run.adapter,
+        loaded.config,
+        base_model=experiment.model,
+        n_labels=loaded.plan.n_labels,
+        task=experiment.task,
+        facts={name: known[name] for name in CARD_FACTS if name in known},
+        metrics={name: known[name] for name in metric_names if name in known},
+        notes=CARD_NOTES,
+    )
+
+
+def count_trained(model: nn.Module) -> dict[str, int]:
+    """How many numbers the adapter trains, and how many a new classification head does."""
+    trained = [(name, p.numel()) for name, p in model.named_parameters() if p.requires_grad]
+    head = sum(count for name, count in trained if HEAD in name)
+    return {
+        "trainable_parameters": sum(count for _, count in trained) - head,
+        "head_parameters": head,
+    }
