@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qtha_lab import paths
+from qtha_lab import paths, warm
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import RunDir, checkpoints, ending, read_mapping, slots
@@ -280,18 +280,54 @@ def _start(files: RunDir, *, anew: bool = False) -> None:
         with files.log.open("ab") as output:
             output.write(f"{ending.BEGIN}\n".encode())
             output.flush()
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "qtha_lab.worker", str(files.path), "--lock", str(lock)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=[lock],
-                start_new_session=True,
-            )
-        slots.sign(lock, worker.pid)
+            os.ftruncate(lock, 0)  # no worker has signed it yet
+            asked = warm.start(files, lock, output.fileno())
+            if asked is None:
+                worker = _start_cold(files, lock, output.fileno())
+                ending.watch(files, lambda: _wait_for(worker, files))
+            else:
+                copies = os.dup(lock), os.dup(output.fileno())
+                ending.watch(files, lambda: _wait_warm(asked, files, *copies))
     finally:
         os.close(lock)
-    ending.watch(worker, files)
+
+
+def _start_cold(files: RunDir, lock: int, output: int) -> subprocess.Popen:
+    """A worker that imports its libraries itself."""
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "qtha_lab.worker", str(files.path), "--lock", str(lock)],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        pass_fds=[lock],
+        start_new_session=True,
+    )
+    slots.sign(lock, worker.pid)
+    return worker
+
+
+def _wait_for(worker: subprocess.Popen, files: RunDir) -> None:
+    ending.record(files, worker.pid, worker.wait())
+
+
+def _wait_warm(asked: warm.WarmStart, files: RunDir, lock: int, output: int) -> None:
+    """Wait for a worker that the warm server forks; start it cold where that cannot.
+
+    Args:
+        lock: A copy of the lock's descriptor, so that the run is held until it is clear who works on it.
+        output: A copy of the log's descriptor.
+    """
+    worker = None
+    try:
+        if not asked.forked():
+            worker = _start_cold(files, lock, output)
+    finally:
+        os.close(lock)
+        os.close(output)
+    if worker is None:
+        asked.wait()
+    else:
+        _wait_for(worker, files)
 
 
 def _tell(files: RunDir, state: str, message: str) -> None:

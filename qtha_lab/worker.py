@@ -63,6 +63,16 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return REFUSED
     os.set_inheritable(lock, False)
+    return work(run, lock)
+
+
+def work(run: RunDir, lock: int) -> int:
+    """Work on a run in this process; the exit code is 0 if it finished or stopped as asked.
+
+    Args:
+        lock: Descriptor that holds the run's lock; closed at the end.
+    """
+    began = time.monotonic()
     slots.sign(lock, os.getpid())
     faulthandler.enable()
     stop = StopRequest(run)
@@ -70,7 +80,9 @@ def main(arguments: list[str] | None = None) -> int:
     state = _work(run, log, stop)
     log.close()
     os.close(lock)
-    return EXIT_CODES[state]
+    code = EXIT_CODES[state]
+    print(f"worker ended with code {code} after {time.monotonic() - began:.1f} s", flush=True)
+    return code
 
 
 def _work(run: RunDir, log: EventLog, stop: StopRequest) -> str:
@@ -81,7 +93,7 @@ def _work(run: RunDir, log: EventLog, stop: StopRequest) -> str:
         if slot is None:
             state, step, message = "stopped", _last_step(run), "stopped while it waited for a slot"
         else:
-            _use_threads(threads)
+            use_threads(threads)
             log.append("status", state="loading", step=_last_step(run), message="libraries")
             from qtha_lab.training.finetune import fine_tune
 
@@ -107,7 +119,7 @@ def _wait_for_slot(run: RunDir, log: EventLog, threads: int, stop: StopRequest) 
         os.close(fd)
 
 
-def _use_threads(threads: int) -> None:
+def use_threads(threads: int) -> None:
     """Set the thread count of every library that reads it when imported."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(threads)
@@ -119,7 +131,4 @@ def _last_step(run: RunDir) -> int:
 
 
 if __name__ == "__main__":
-    began = time.time()
-    code = main()
-    print(f"worker ended with code {code} after {time.time() - began:.1f} s", flush=True)
-    sys.exit(code)
+    sys.exit(main())

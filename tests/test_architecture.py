@@ -26,6 +26,7 @@ LAYERS = [
     "rundir",
     "cost training",
     "worker",
+    "warm",
     "runs",
     "compare",
     "doctor exercises lab",

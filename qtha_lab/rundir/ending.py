@@ -1,15 +1,15 @@
 """How a worker ended that could not say so itself: its exit signal, and Python's last words.
 
-The process that launched a worker waits for it and writes `exit.json`; without that process only the
-log is left.
+The parent of a worker, which launched it or is the warm server, waits for it and writes `exit.json`;
+without that process only the log is left.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from qtha_lab.rundir.files import RunDir, read_mapping, write_json
@@ -23,17 +23,21 @@ LOG_BYTES = 1 << 18
 _WATCHING: dict[Path, threading.Thread] = {}
 
 
-def watch(worker: subprocess.Popen, files: RunDir) -> None:
-    """Wait for a worker, in a thread, and keep how it ended."""
+def watch(files: RunDir, wait: Callable[[], object]) -> None:
+    """Wait for a worker, in a thread.
 
-    def wait() -> None:
-        code = worker.wait()
-        if files.path.is_dir():
-            write_json(files.path / "exit.json", {"pid": worker.pid, "code": code})
-
+    Args:
+        wait: Returns when the worker has ended and `record` was called.
+    """
     thread = threading.Thread(target=wait, daemon=True, name=files.path.name)
     _WATCHING[files.path] = thread
     thread.start()
+
+
+def record(files: RunDir, pid: int, code: int) -> None:
+    """Keep how a worker ended; `code` is negative for a signal, as `subprocess` counts."""
+    if files.path.is_dir():
+        write_json(files.path / "exit.json", {"pid": pid, "code": code})
 
 
 def last_words(files: RunDir) -> str:

@@ -1,0 +1,183 @@
+"""The process that has the libraries loaded: `python -m qtha_lab.warm.server FOLDER IDLE_SECONDS`.
+
+Listens before it imports, so whoever asks early waits in its queue. Forks while it has one thread only, and
+says no where it has more. Trains nothing itself; a worker outlives it.
+"""
+
+import contextlib
+import fcntl
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from qtha_lab.rundir import RunDir, ending
+from qtha_lab.worker import use_threads, work
+
+LIBRARIES = [  # all that a run on the CPU imports before its first step
+    "qtha_lab.training.finetune",
+    "qtha_lab.adapters",
+    "qtha_lab.sharing",
+    "qtha_lab.simulators.cpu.engine",
+    "transformers.models.llama.modeling_llama",
+    "transformers.models.bert.modeling_bert",
+    "transformers.generation.utils",
+    "transformers.trainer",
+    "peft.tuners.lora",
+    "torch._dynamo",
+    "rouge_score.rouge_scorer",
+    "sacrebleu",
+    "sklearn.metrics",
+]
+FORK_SAFE = {"jemalloc_bg_thd"}  # of pyarrow's allocator, which sees to forks itself
+MOST_BYTES = 1 << 20  # of a request
+
+
+class Server:
+    """Forks a worker for every request that comes in at a socket.
+
+    Args:
+        folder: Holds `socket`, `lock` (held while the server lives) and `log`.
+        idle_seconds: How long it stays without a request and without a worker.
+    """
+
+    def __init__(self, folder: Path, idle_seconds: float) -> None:
+        self.folder, self.idle_seconds = folder, idle_seconds
+        self.workers: dict[int, tuple[socket.socket, RunDir]] = {}
+        address = folder / "socket"
+        address.unlink(missing_ok=True)  # of a server that is dead: its lock was free
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(str(address))
+        self.listener.listen(128)
+        self.ears, self.bell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self.bell, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def serve(self) -> None:
+        """Answer until nobody has asked for long."""
+        last = time.monotonic()
+        while self.workers or time.monotonic() < last + self.idle_seconds:
+            ready, _, _ = select.select([self.listener, self.ears], [], [], 1.0)
+            if self.ears in ready:
+                os.read(self.ears, 4096)
+            self.reap()
+            if self.listener in ready:
+                self.answer()
+            if ready or self.workers:
+                last = time.monotonic()
+        (self.folder / "socket").unlink(missing_ok=True)
+
+    def answer(self) -> None:
+        """One request: fork its worker and say its number, or say why not."""
+        connection, _ = self.listener.accept()
+        connection.settimeout(5)
+        descriptors: list[int] = []
+        try:
+            message, descriptors, _, _ = socket.recv_fds(connection, MOST_BYTES, 2)
+            while chunk := connection.recv(MOST_BYTES):
+                message += chunk
+            if not message:  # somebody looked whether there is a server
+                connection.close()
+                return
+            request = json.loads(message)
+            if names := unsafe_threads():
+                raise RuntimeError(f"with threads {names} beside it no process is forked safely")
+            pid = os.fork()
+            if pid == 0:
+                self.become_worker(request, *descriptors)
+            self.workers[pid] = connection, RunDir(Path(request["run_dir"]))
+            _send(connection, {"pid": pid})
+        except Exception as fault:
+            _send(connection, {"fault": f"{type(fault).__name__}: {fault}"})
+            connection.close()
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def become_worker(self, request: dict, lock: int, output: int) -> None:
+        """In the child: a session of its own, the asker's variables and folder, then the run; never returns."""
+        code = 1
+        try:
+            os.setsid()
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self.listener.close()
+            for connection, _ in self.workers.values():
+                connection.close()
+            for descriptor in (1, 2):
+                os.dup2(output, descriptor)
+            os.close(output)
+            os.environ.clear()
+            os.environ.update(request["environment"])
+            os.chdir(request["folder"])
+            sys.path[0] = request["folder"]
+            run = RunDir(Path(request["run_dir"]))
+            sys.argv = ["qtha_lab.worker", str(run.path)]
+            code = work(run, lock)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except BaseException as fault:
+            with contextlib.suppress(Exception):
+                import traceback
+
+                traceback.print_exception(fault)
+                sys.stderr.flush()
+        finally:
+            os._exit(code)
+
+    def reap(self) -> None:
+        """Keep how workers ended, and let go of who asked for them."""
+        while self.workers:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            if pid in self.workers:
+                connection, run = self.workers.pop(pid)
+                ending.record(run, pid, os.waitstatus_to_exitcode(status))
+                connection.close()
+
+
+def unsafe_threads() -> list[str]:
+    """Names of the threads beside the main one that a fork would leave behind in the middle of something."""
+    task = Path("/proc/self/task")
+    others = (thread for thread in task.iterdir() if int(thread.name) != os.getpid())
+    names = [(thread / "comm").read_text().strip() for thread in others]
+    return [name for name in names if name not in FORK_SAFE]
+
+
+def _send(connection: socket.socket, reply: dict) -> None:
+    with contextlib.suppress(OSError):  # who asked is gone; the worker goes on
+        connection.sendall(json.dumps(reply).encode() + b"\n")
+
+
+def load_libraries() -> None:
+    """Import what workers need, and load the compiled kernels."""
+    for name in LIBRARIES:
+        with contextlib.suppress(Exception):  # a worker that needs it will say what is wrong
+            module = importlib.import_module(name)
+            if hasattr(module, "try_out"):
+                module.try_out()
+
+
+def main(folder: str, idle_seconds: str) -> int:
+    """Serve from a folder, unless somebody does so already."""
+    path = Path(folder)
+    lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return 0
+    use_threads(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
+    server = Server(path, float(idle_seconds))
+    load_libraries()
+    server.serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
