@@ -23,6 +23,7 @@ from qtha_lab.warm import place
 START_SECONDS = 20.0  # for a server to listen, which it does before it imports anything heavy
 GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dri/renderD128")
 log = logging.getLogger(__name__)
+_SERVERS: list[subprocess.Popen] = []  # that this process started and that may still live
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def _spawn(folder: Path) -> subprocess.Popen:
     # a library's pool of threads, begun while it is imported, would forbid the fork
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     with (folder / "log").open("ab") as output:
-        return subprocess.Popen(
+        server = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -138,3 +139,5 @@ def _spawn(folder: Path) -> subprocess.Popen:
             start_new_session=True,
             env=environment,
         )
+    _SERVERS[:] = [server, *(other for other in _SERVERS if other.poll() is None)]
+    return server

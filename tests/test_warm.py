@@ -1,0 +1,230 @@
+"""Real servers and real workers: what is forked does what a worker of its own would, and nothing depends on it."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from qtha_lab import paths, runs, warm
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment import Experiment
+from qtha_lab.rundir import slots
+from qtha_lab.warm import place
+
+TRAINING = {
+    "steps": 3, "batch_size": 2, "max_length": 24, "train_rows": 12, "eval_rows": 4, "generate_rows": 1,
+    "max_new_tokens": 3, "threads": 1,
+}  # fmt: skip
+PATIENCE = 300
+needs_fork = pytest.mark.skipif(not warm.available(), reason="no warm workers on this machine")
+pytestmark = needs_fork
+
+
+@pytest.fixture(scope="module")
+def servers():
+    """A place for servers of this file alone; all are gone at its end."""
+    folder = Path(tempfile.mkdtemp(prefix="w"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        yield folder
+    for process in server_processes(folder):
+        process.kill()
+    shutil.rmtree(folder)
+
+
+def server_processes(folder):
+    """The living servers whose sockets are under a folder."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "status"])
+        if "qtha_lab.warm.server" in (process.info["cmdline"] or [])
+        and any(str(folder) in word for word in process.info["cmdline"])
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
+
+
+def launched(**changes):
+    return runs.launch(Experiment(method="lora(r=2)", training=TRAINING | changes), check=False)
+
+
+def finished(run):
+    status = run.wait(PATIENCE)
+    assert status.state == "finished", f"{status}\n{run.log_tail()}"
+    return run
+
+
+def wait_for(condition):
+    end = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return value
+
+
+def worker_of(run):
+    """The process of a run's worker, once it has signed the lock."""
+    return psutil.Process(wait_for(lambda: slots.holder(run.files.lock)))
+
+
+def losses(run):
+    return [(e["kind"], e["step"], e["loss"]) for e in run.history() if "loss" in e]
+
+
+def test_a_forked_worker_comes_from_the_server_and_trains_as_one_of_its_own(servers, monkeypatch):
+    forked = launched()
+    parent = worker_of(forked).parent()
+    assert "qtha_lab.warm.server" in parent.cmdline()
+    again = launched()
+    assert worker_of(again).parent() == parent
+    monkeypatch.setenv("QTHA_LAB_WARM_SECONDS", "0")
+    cold = launched()
+    assert "qtha_lab.worker" in worker_of(cold).cmdline()
+    assert losses(finished(forked)) == losses(finished(again)) == losses(finished(cold))
+    assert len(losses(forked)) > 3
+
+
+def test_a_worker_has_the_variables_and_the_folder_of_who_launched_it(
+    servers, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lookout.py").write_text(
+        "import os\nfrom pathlib import Path\n"
+        "Path('seen.txt').write_text(os.environ['SEEN_BY_THE_WORKER'] + ' ' + os.getcwd())\n"
+    )
+    monkeypatch.setenv("SEEN_BY_THE_WORKER", "blau ü")
+    experiment = Experiment(method="lora(r=2)", training=TRAINING, plugins=["lookout.py"])
+    finished(runs.launch(experiment, check=False))
+    assert (tmp_path / "seen.txt").read_text() == f"blau ü {tmp_path}"
+
+
+def test_the_signal_that_ended_a_worker_is_kept_though_another_process_is_its_parent(servers):
+    run = launched(steps=500)
+    worker_of(run).send_signal(signal.SIGKILL)
+    status = run.wait(PATIENCE)
+    assert (status.state, status.message) == (
+        "dead",
+        "killed by the system (SIGKILL): out of memory?",
+    )
+
+
+def test_a_stopped_run_is_resumed_by_another_warm_worker(servers):
+    run = launched(steps=200, checkpoint_every=2)
+    wait_for(lambda: run.status().step >= 3)
+    assert run.stop(PATIENCE).state == "stopped"
+    first = int(run.files.lock.read_text())
+    run.resume()
+    assert worker_of(run).pid != first
+    run.stop(PATIENCE)
+
+
+def test_a_server_that_died_is_replaced_and_its_run_goes_on(servers):
+    orphan = launched(steps=40)
+    worker = worker_of(orphan)
+    server = worker.parent()
+    server.kill()
+    wait_for(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
+    next_run = launched()
+    assert worker_of(next_run).parent() not in (server, None)
+    finished(next_run)
+    finished(orphan)
+
+
+def test_a_request_that_a_dying_server_never_answered_is_started_cold(servers):
+    """A server that stands still takes the request and is killed: the run gets a worker of its own."""
+    warm.prepare()
+    here = place.folder()
+    wait_for((here / "socket").exists)
+    [server] = server_processes(here)
+    server.suspend()
+    run = launched()
+    assert run.alive
+    assert run.status().state == "queued"
+    server.kill()
+    assert "qtha_lab.worker" in worker_of(run).cmdline()
+    finished(run)
+
+
+def test_where_a_library_begins_a_thread_nothing_is_forked_and_runs_start_cold(
+    servers, monkeypatch, tmp_path
+):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, threading, time\n"
+        "if 'qtha_lab.warm.server' in sys.orig_argv:\n"
+        "    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    run = launched()
+    assert "qtha_lab.worker" in worker_of(run).cmdline()
+    finished(run)
+
+
+def test_two_that_ask_at_once_get_one_server(servers, monkeypatch):
+    monkeypatch.setenv("OMP_DISPLAY_ENV", "false")  # a kind of server that is not there yet
+    before = {process.pid for process in server_processes(servers)}
+    first, second = launched(), launched()
+    parents = {worker_of(first).parent().pid, worker_of(second).parent().pid}
+    assert len(parents) == 1
+    assert not parents & before
+    finished(first)
+    finished(second)
+
+
+def test_a_server_leaves_when_nobody_asks(servers, monkeypatch):
+    monkeypatch.setenv("QTHA_LAB_WARM_SECONDS", "1")
+    monkeypatch.setenv("OMP_DISPLAY_ENV", "FALSE")
+    warm.prepare()
+    address = place.folder() / "socket"
+    wait_for(address.exists)
+    wait_for(lambda: not address.exists())
+
+
+def test_a_request_that_is_none_is_answered_and_the_server_lives(servers):
+    finished(launched())
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(place.folder() / "socket"))
+        connection.sendall(b"[nonsense")
+        connection.shutdown(socket.SHUT_WR)
+        assert "JSONDecodeError" in json.loads(connection.recv(4096))["fault"]
+    finished(launched())
+
+
+def test_a_server_is_for_processes_alike(monkeypatch, tmp_path):
+    same = place.fingerprint()
+    assert place.fingerprint() == same
+    monkeypatch.setenv("NO_LIBRARY_READS_THIS", "1")
+    assert place.fingerprint() == same
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert place.fingerprint() != same
+
+
+def test_a_changed_source_has_a_server_of_its_own(monkeypatch, tmp_path):
+    (tmp_path / "a.py").write_text("1")
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path)
+    same = place.fingerprint()
+    (tmp_path / "a.py").write_text("12")
+    assert place.fingerprint() != same
+
+
+def test_a_folder_of_somebody_else_is_not_entered(monkeypatch):
+    with tempfile.TemporaryDirectory(prefix="w") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        place.folder()
+        assert place.folder().stat().st_mode & 0o777 == 0o700
+        if os.getuid() == 0:
+            os.chown(place.folder(), 12345, 12345)
+            with pytest.raises(OSError, match="belongs to somebody else"):
+                place.folder()
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf", ""])
+def test_seconds_that_are_no_number_are_refused(monkeypatch, text):
+    monkeypatch.setenv("QTHA_LAB_WARM_SECONDS", text)
+    with pytest.raises(Refusal, match="must be a number of seconds, 0 for no server"):
+        warm.available()
