@@ -52,6 +52,7 @@ def examine() -> list[Finding]:
         _runs(),
         _cache(),
         _kernels(),
+        _starts(),
         _browser(),
         _gpu(),
     ]
@@ -109,6 +110,20 @@ def _kernels() -> Finding:
         said = f"compiled anew by every process: {kernels_dir()} cannot be written to ({fault})"
         return Finding("kernels", "note", said, "set QTHA_LAB_CACHE to a folder that can")
     return Finding("kernels", "ok", f"compiled; kept in {kernels_dir()}")
+
+
+def _starts() -> Finding:
+    """Whether runs start from a server that has the libraries loaded."""
+    from qtha_lab import warm
+    from qtha_lab.warm.place import idle_seconds
+
+    try:
+        if warm.available():
+            text = f"warm, from a server that stays {idle_seconds():g} s after the last run"
+            return Finding("starts", "ok", text)
+    except Refusal as refused:
+        return Finding("starts", "problem", str(refused), "unset QTHA_LAB_WARM_SECONDS")
+    return Finding("starts", "note", "cold: each run imports its libraries, some six seconds")
 
 
 def _browser() -> Finding:

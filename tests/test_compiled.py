@@ -3,6 +3,7 @@
 import itertools
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 
 from qtha_lab import ansatze, paths
 from qtha_lab.simulators import expval_z
+from qtha_lab.simulators.cpu import compiled as compiling
 from qtha_lab.simulators.cpu.compiled import cache_fault, compiled
 
 CALL = """
@@ -197,3 +199,18 @@ except ValueError as refused:
     sentence = f"engine 'cpu' cannot be compiled by numba here (ImportError: {broken_numba})"
     assert explained.startswith("torch | chosen: ")
     assert all(sentence in line for line in (explained, found, refused))
+
+
+def test_kernels_are_compiled_anew_when_any_of_their_sources_changes(tmp_path, monkeypatch):
+    """A copy of the room: its digest is the room's, and another after a change in each file."""
+    room = Path(compiling.__file__).parent
+    copy = tmp_path / room.name
+    shutil.copytree(room, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(compiling, "__file__", str(copy / "compiled.py"))
+    digest = compiling.sources.__wrapped__
+    assert digest() == compiling.sources()
+    assert (copy / "kernel.py").is_file()
+    for file in copy.glob("*.py"):
+        before = digest()
+        file.write_text(file.read_text() + "\n# changed\n")
+        assert digest() != before, file.name

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 import ipywidgets as ipw
 
 from qtha_lab import runs as runs_
+from qtha_lab import warm
 from qtha_lab.cost.preview import preview
 from qtha_lab.experiment import Comparison, Experiment
 
@@ -41,6 +42,7 @@ class Workbench(ipw.VBox):
 
     def __init__(self, comparison: Comparison | None = None, attach: Iterable | object = LATEST):
         super().__init__()
+        warm.prepare()  # while the form is being filled in
         self.add_class("qtha-workbench")
         self.aria = Aria()
         self.banner = Banner(self.go, self.aria.say)
