@@ -13,6 +13,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,6 @@ from qtha_lab.warm import place
 START_SECONDS = 20.0  # for a server to listen, which it does before it imports anything heavy
 GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dri/renderD128")
 log = logging.getLogger(__name__)
-_SERVERS: list[subprocess.Popen] = []  # that this process started and that may still live
 
 
 @dataclass(frozen=True)
@@ -139,5 +139,5 @@ def _spawn(folder: Path) -> subprocess.Popen:
             start_new_session=True,
             env=environment,
         )
-    _SERVERS[:] = [server, *(other for other in _SERVERS if other.poll() is None)]
+    threading.Thread(target=server.wait, daemon=True, name="warm server").start()  # no zombie
     return server
