@@ -50,6 +50,12 @@ def server_processes(folder):
     ]
 
 
+def listens(folder):
+    """Whether a server answers there; the socket of a dead one is still a file."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(folder / "socket")) == 0
+
+
 def launched(**changes):
     return runs.launch(Experiment(method="lora(r=2)", training=TRAINING | changes), check=False)
 
@@ -140,7 +146,7 @@ def test_a_request_that_a_dying_server_never_answered_is_started_cold(servers):
     """A server that stands still takes the request and is killed: the run gets a worker of its own."""
     warm.prepare()
     here = place.folder()
-    wait_for((here / "socket").exists)
+    wait_for(lambda: listens(here))
     [server] = server_processes(here)
     server.suspend()
     run = launched()
