@@ -156,15 +156,12 @@ def test_figures_take_numbers_and_import_no_torch():
         source = path.read_text()
         assert "import torch" not in source
         rooms = {room for room, _ in imported_rooms(path)}
-        assert rooms <= {
-            "errors",
-            "measures",
-            "settings",
-            "paths",
-            "registry",
-            "looks",
-            "figures",
-        }, f"{path} imports {rooms}"
+        if path.stem == "circuit_page":  # how a gate is drawn stands in its entry
+            circuits = {m for m in imported_modules(path) if m.startswith("qtha_lab.circuits")}
+            assert circuits == {"qtha_lab.circuits.gate_kinds"}
+            rooms -= {"circuits"}
+        ground = {"errors", "measures", "settings", "paths", "registry", "looks", "figures"}
+        assert rooms <= ground, f"{path} imports {rooms}"
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -17,17 +17,6 @@ from qtha_lab.settings import nearest
 EMBEDDINGS = ("angle", "amplitude")
 ANSATZE: Registry["AnsatzInfo"] = Registry("ansatz", "qtha_lab.ansatze", group="qtha_lab.ansatze")
 
-# What stays of a trainable two-qubit gate, on its second wire, when nothing may entangle.
-_LOCAL = {
-    "CRX": "RX",
-    "CRY": "RY",
-    "CRZ": "RZ",
-    "ControlledPhaseShift": "PhaseShift",
-    "IsingXX": "RX",
-    "IsingYY": "RY",
-    "IsingZZ": "RZ",
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class AnsatzInfo:
@@ -159,6 +148,6 @@ def _without_entanglers(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
     for gate in gates:
         if len(gate.wires) == 1:
             local.append(gate)
-        elif gate.name in _LOCAL:
-            local.append(Gate(_LOCAL[gate.name], gate.wires[1], gate.angles))
+        elif gate.kind.local:
+            local.append(Gate(gate.kind.local, gate.wires[1], gate.angles))
     return tuple(local)

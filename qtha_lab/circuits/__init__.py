@@ -3,7 +3,8 @@
 from qtha_lab.circuits.angle import Angle
 from qtha_lab.circuits.blocks import general_two_qubit
 from qtha_lab.circuits.circuit import Circuit
-from qtha_lab.circuits.gates import GATES, Gate, GateKind
+from qtha_lab.circuits.gate_kinds import GATES, GateKind, gate_kind
+from qtha_lab.circuits.gates import Gate
 from qtha_lab.circuits.hardware import HardwareCost, compile_for, hardware_cost
 from qtha_lab.circuits.pennylane_export import to_pennylane
 from qtha_lab.circuits.pennylane_import import observables_from_pennylane
@@ -20,6 +21,7 @@ __all__ = [
     "HardwareCost",
     "Readout",
     "compile_for",
+    "gate_kind",
     "general_two_qubit",
     "hardware_cost",
     "observables_from_pennylane",

@@ -5,6 +5,8 @@ Knows nothing of values: it draws which input or parameter an angle reads.
 
 from typing import TYPE_CHECKING
 
+from qtha_lab.circuits.gate_kinds import CONTROL
+
 if TYPE_CHECKING:
     from qtha_lab.circuits import Circuit
     from qtha_lab.circuits.gates import Gate
@@ -74,7 +76,7 @@ def _amplitudes(n_qubits: int) -> list[str]:
 
 def _cells(gate: "Gate") -> dict[int, str]:
     angles = f"({','.join(map(str, gate.angles))})" if gate.angles else ""
-    labels = [label if label == "●" else f"{label}{angles}" for label in gate.kind.labels]
+    labels = [label if label == CONTROL else f"{label}{angles}" for label in gate.kind.labels]
     texts = dict(zip(gate.wires, labels, strict=True))
     if len(gate.wires) == 1:
         return texts

@@ -1,129 +1,25 @@
-"""Gates and their angles, as data: what each gate is called, takes and is made of.
+"""A gate: its kind, its wires and its angles, as data.
 
-Simulates nothing. Every gate is a product of turns about Y, turns about strings of Z, and
-relabellings of basis states (X, CNOT); the engines know only these, so a gate is one entry here.
-Unitaries given as a matrix are taken apart in `unitary`.
+Simulates nothing. What kinds there are is `gate_kinds`; unitaries given as a matrix are taken apart
+in `unitary`.
 """
 
 import dataclasses
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from qtha_lab.circuits.angle import PI, Angle
-from qtha_lab.circuits.parts import Matrix, Part, cnot, flip, turn_x, turn_y, turn_z
+from qtha_lab.circuits.angle import Angle
+from qtha_lab.circuits.gate_kinds import ALIASES, GATES, GateKind
+from qtha_lab.circuits.parts import Matrix, Part
 from qtha_lab.circuits.unitary import checked, parts_of
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import nearest
 
-
-@dataclasses.dataclass(frozen=True)
-class GateKind:
-    """What a gate takes, how it is drawn and what it is made of.
-
-    `labels` has one text a wire; "●" marks a control. `parts(wires, angles)` lists, in the order
-    of time, ("Y", (wire,), angle), ("Z", wires, angle), ("X", (wire,), None) and
-    ("CNOT", (control, target), None); together they equal the gate up to a global phase.
-    ("Z", wires, a) is exp(-i a/2 Z⊗…⊗Z), so on one wire it is RZ(a).
-    """
-
-    name: str
-    n_wires: int
-    n_angles: int
-    labels: tuple[str, ...]
-    parts: Callable[[tuple[int, ...], tuple[Angle, ...]], list[Part]]
-
-
-def _swap(a: int, b: int) -> list[Part]:
-    return [cnot(a, b), cnot(b, a), cnot(a, b)]
-
-
-def _controlled_phase(a: int, b: int, angle: Angle) -> list[Part]:
-    return [
-        turn_z(a, angle.times(0.5)),
-        turn_z(b, angle.times(0.5)),
-        turn_z((a, b), angle.times(-0.5)),
-    ]
-
-
-def _cry(control: int, target: int, angle: Angle) -> list[Part]:
-    """RY(a/2) · CNOT · RY(-a/2) · CNOT: nothing if the control is 0, RY(a) if it is 1."""
-    half = angle.times(0.5)
-    between = cnot(control, target)
-    return [between, turn_y(target, half.times(-1.0)), between, turn_y(target, half)]
-
-
-def _crx(control: int, target: int, angle: Angle) -> list[Part]:
-    return [turn_z(target, PI / 2), *_cry(control, target, angle), turn_z(target, -PI / 2)]
-
-
-def _xx(a: int, b: int, angle: Angle) -> list[Part]:
-    return [cnot(a, b), *turn_x(a, angle), cnot(a, b)]
-
-
-def _yy(a: int, b: int, angle: Angle) -> list[Part]:
-    before, after = ([turn_z(w, turn) for w in (a, b)] for turn in (-PI / 2, PI / 2))
-    return [*before, *_xx(a, b, angle), *after]
-
-
-_PI = Angle.const(PI)
-_KINDS = [
-    GateKind("RX", 1, 1, ("RX",), lambda w, a: turn_x(w[0], a[0])),
-    GateKind("RY", 1, 1, ("RY",), lambda w, a: [turn_y(w[0], a[0])]),
-    GateKind("RZ", 1, 1, ("RZ",), lambda w, a: [turn_z(w[0], a[0])]),
-    GateKind("PhaseShift", 1, 1, ("Rϕ",), lambda w, a: [turn_z(w[0], a[0])]),
-    GateKind(
-        "Rot",
-        1,
-        3,
-        ("Rot",),
-        lambda w, a: [turn_z(w[0], a[0]), turn_y(w[0], a[1]), turn_z(w[0], a[2])],
-    ),
-    GateKind(
-        "Hadamard", 1, 0, ("H",), lambda w, a: [turn_z(w[0], PI), turn_y(w[0], Angle.const(PI / 2))]
-    ),
-    GateKind("PauliX", 1, 0, ("X",), lambda w, a: [flip(w[0])]),
-    GateKind("PauliY", 1, 0, ("Y",), lambda w, a: [turn_z(w[0], PI), flip(w[0])]),
-    GateKind("PauliZ", 1, 0, ("Z",), lambda w, a: [turn_z(w[0], PI)]),
-    GateKind("S", 1, 0, ("S",), lambda w, a: [turn_z(w[0], PI / 2)]),
-    GateKind("T", 1, 0, ("T",), lambda w, a: [turn_z(w[0], PI / 4)]),
-    GateKind("CNOT", 2, 0, ("●", "X"), lambda w, a: [cnot(w[0], w[1])]),
-    GateKind("CZ", 2, 0, ("●", "Z"), lambda w, a: _controlled_phase(w[0], w[1], _PI)),
-    GateKind("SWAP", 2, 0, ("SWAP", "SWAP"), lambda w, a: _swap(w[0], w[1])),
-    GateKind("CRX", 2, 1, ("●", "RX"), lambda w, a: _crx(w[0], w[1], a[0])),
-    GateKind("CRY", 2, 1, ("●", "RY"), lambda w, a: _cry(w[0], w[1], a[0])),
-    GateKind(
-        "CRZ",
-        2,
-        1,
-        ("●", "RZ"),
-        lambda w, a: [turn_z(w[1], a[0].times(0.5)), turn_z(w, a[0].times(-0.5))],
-    ),
-    GateKind(
-        "ControlledPhaseShift", 2, 1, ("●", "Rϕ"), lambda w, a: _controlled_phase(w[0], w[1], a[0])
-    ),
-    GateKind("IsingXX", 2, 1, ("XX", "XX"), lambda w, a: _xx(w[0], w[1], a[0])),
-    GateKind("IsingYY", 2, 1, ("YY", "YY"), lambda w, a: _yy(w[0], w[1], a[0])),
-    GateKind("IsingZZ", 2, 1, ("ZZ", "ZZ"), lambda w, a: [turn_z(w, a[0])]),
-]
-GATES: dict[str, GateKind] = {kind.name: kind for kind in _KINDS}
-
-
 UNITARY = "QubitUnitary"
 # The parts are read from the matrix; of two wires the first is the more significant bit.
 _UNITARIES = {
-    n: GateKind(UNITARY, n, 0, labels, lambda w, a: [])
-    for n, labels in ((1, ("U",)), (2, ("U₁", "U₂")))
-}
-
-# The usual short names; gates carry the long one, as in PennyLane.
-ALIASES = {
-    "H": "Hadamard",
-    "X": "PauliX",
-    "Y": "PauliY",
-    "Z": "PauliZ",
-    "CX": "CNOT",
-    "CPhase": "ControlledPhaseShift",
+    len(labels): GateKind(UNITARY, labels, lambda w, a: []) for labels in (("U",), ("U₁", "U₂"))
 }
 
 
@@ -214,9 +110,27 @@ class Gate:
             return list(parts_of(self.matrix, self.wires))
         return self.kind.parts(self.wires, self.angles)
 
+    def taken_apart(self) -> list["Gate"]:
+        """The parts as gates: RY, RZ, IsingZZ, PauliX and CNOT.
+
+        Example:
+            >>> [str(gate) for gate in Gate("Rot", 0, (0.1, 0.2, 0.3)).taken_apart()]
+            ['RZ(0.1) on 0', 'RY(0.2) on 0', 'RZ(0.3) on 0']
+        """
+        return [_of_part(part) for part in self.parts()]
+
     def __str__(self) -> str:
         angles = f"({', '.join(map(str, self.angles))})" if self.angles else ""
         return f"{self.name}{angles} on {','.join(map(str, self.wires))}"
+
+
+def _of_part(part: Part) -> Gate:
+    kind, wires, angle = part
+    if angle is None:
+        return Gate("PauliX" if kind == "X" else kind, wires)
+    if kind == "Z" and len(wires) == 2:
+        return Gate("IsingZZ", wires, angle)
+    return Gate(f"R{kind}", wires, angle)
 
 
 def _as_tuple(value) -> tuple:
@@ -246,25 +160,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
-_HINTS = {
-    "p": "PhaseShift",
-    "phase": "PhaseShift",
-    "cp": "CPhase",
-    "u": "Rot",
-    "u3": "Rot",
-    "unitary": "Gate.unitary(matrix, wires)",
-    "u1": "PhaseShift",
-    "xx": "IsingXX",
-    "yy": "IsingYY",
-    "zz": "IsingZZ",
-    "rxx": "IsingXX",
-    "ryy": "IsingYY",
-    "rzz": "IsingZZ",
-    "sdg": "PhaseShift",
-    "tdg": "PhaseShift",
-}
-
-
 def _unknown_gate(name: str) -> str:
     if str(name).lower() in ("toffoli", "ccx", "ccz", "cswap", "multirz", "multicontrolledx"):
         return (
@@ -273,6 +168,8 @@ def _unknown_gate(name: str) -> str:
         )
     by_lower = {known.lower(): known for known in [*GATES, *ALIASES]}
     lower = str(name).lower()
-    close = _HINTS.get(lower) or by_lower.get(lower) or by_lower.get(nearest(lower, by_lower) or "")
+    hinted = {hint: kind.name for kind in GATES.values() for hint in kind.hints}
+    hinted["unitary"] = "Gate.unitary(matrix, wires)"
+    close = hinted.get(lower) or by_lower.get(lower) or by_lower.get(nearest(lower, by_lower) or "")
     hint = f": did you mean {close!r}?" if close else "."
     return f"unknown gate {name!r}{hint} Known: {', '.join([*GATES, *ALIASES, UNITARY])}"

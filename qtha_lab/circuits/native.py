@@ -14,8 +14,6 @@ from qtha_lab.circuits.gates import Gate
 from qtha_lab.circuits.interaction import Terms, interaction
 from qtha_lab.circuits.parts import Part
 
-_AXES = ("IsingXX", "IsingYY", "IsingZZ")
-_DIAGONAL = ("RZ", "PhaseShift", "PauliZ", "S", "T")
 _CZ: Terms = (None, None, Angle.const(-PI / 2))  # with a quarter turn about Z on both wires
 _SWAP: Terms = (Angle.const(-PI / 2),) * 3
 
@@ -114,7 +112,7 @@ class _Builder:
         if terms == _SWAP:
             return tops
         only_z = terms[:2] == (None, None)
-        return [t for t in tops if only_z and all(g.name in _DIAGONAL for g in t.gates)]
+        return [t for t in tops if only_z and all(g.kind.is_diagonal for g in t.gates)]
 
     def _under(self, wires: tuple[int, ...], waiting: list[Step]) -> _Meeting | None:
         """What both wires did last, the waiting left out, if that was one meeting."""
@@ -145,13 +143,8 @@ class _Builder:
 
 
 def _add(builder: _Builder, gate: Gate) -> None:
-    if gate.name in _AXES:
-        terms = tuple(gate.angles[0] if gate.name == axis else None for axis in _AXES)
-        builder.meet(terms, gate.wires)
-    elif gate.name == "SWAP":
-        builder.meet(_SWAP, gate.wires)
-    elif gate.name == "CZ":
-        _add_cz(builder, gate.wires)
+    if gate.kind.interaction is not None:
+        builder.meet(gate.kind.interaction(gate.angles), gate.wires)
     elif len(gate.wires) == 1 and gate.matrix is None:
         builder.turns([gate])
     else:

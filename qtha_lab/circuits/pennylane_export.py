@@ -29,8 +29,13 @@ def to_pennylane(circuit: Circuit, inputs, params) -> list:
             return qml.QubitUnitary(np.array(gate.matrix), wires=gate.wires)
         return getattr(qml, gate.name)(*map(value, gate.angles), wires=gate.wires)
 
+    def operations(gate: Gate) -> list:
+        return [
+            operation(part) for part in ([gate] if gate.kind.in_pennylane else gate.taken_apart())
+        ]
+
     is_torch = hasattr(params, "new_tensor")
     start = []
     if circuit.start == "amplitudes":
         start = [qml.AmplitudeEmbedding(inputs, range(circuit.n_qubits), normalize=True)]
-    return start + [operation(gate) for gate in circuit.gates]
+    return start + [each for gate in circuit.gates for each in operations(gate)]

@@ -8,7 +8,8 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from qtha_lab.circuits.gates import GATES, UNITARY
+from qtha_lab.circuits.gate_kinds import GATES
+from qtha_lab.circuits.gates import UNITARY
 from qtha_lab.errors import Refusal
 
 STATES = ("AmplitudeEmbedding", "StatePrep")
@@ -209,7 +210,8 @@ def _native(operation, depth: int = 0) -> Iterator:
     if name in _NOTHING:
         return
     fits = name == UNITARY and len(operation.wires) <= 2
-    if name in GATES or fits or (name in STATES and _reads(operation.parameters[0])):
+    known = name in GATES and GATES[name].in_pennylane
+    if known or fits or (name in STATES and _reads(operation.parameters[0])):
         yield operation
     elif operation.has_decomposition and depth < _DEEPEST:
         with qml.QueuingManager.stop_recording():

@@ -12,25 +12,6 @@ from qtha_lab.circuits.parts import Part
 from qtha_lab.circuits.preparation import preparation
 from qtha_lab.errors import Refusal
 
-_NAMES = {
-    "RX": "rx",
-    "RY": "ry",
-    "RZ": "rz",
-    "PhaseShift": "p",
-    "Hadamard": "h",
-    "PauliX": "x",
-    "PauliY": "y",
-    "PauliZ": "z",
-    "S": "s",
-    "T": "t",
-    "CNOT": "cx",
-    "CZ": "cz",
-    "SWAP": "swap",
-    "CRX": "crx",
-    "CRY": "cry",
-    "CRZ": "crz",
-    "ControlledPhaseShift": "cp",
-}
 Text = Callable[[Angle], str]
 
 
@@ -97,9 +78,9 @@ def _numbers(name: str, values, count: int) -> list[float] | None:
 
 
 def _lines(gate: Gate, text: Text) -> list[str]:
-    if gate.name in _NAMES:
+    if gate.kind.qasm:
         angles = f"({', '.join(map(text, gate.angles))})" if gate.angles else ""
-        return [f"{_NAMES[gate.name]}{angles} {_qubits(gate.wires)};"]
+        return [f"{gate.kind.qasm}{angles} {_qubits(gate.wires)};"]
     return [line for part in gate.parts() for line in _part(part, text)]
 
 

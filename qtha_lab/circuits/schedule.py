@@ -7,14 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from qtha_lab.circuits.gates import Gate
 
-# The Pauli that a gate leaves alone, on each of its wires: two gates commute if these agree on all
-# wires they share. Gates that are not here leave none alone.
-_KEPT = {
-    "RX": "X", "RY": "Y", "RZ": "Z", "PhaseShift": "Z", "PauliX": "X", "PauliY": "Y", "PauliZ": "Z",
-    "S": "Z", "T": "Z", "CNOT": "ZX", "CZ": "ZZ", "CRX": "ZX", "CRY": "ZY", "CRZ": "ZZ",
-    "ControlledPhaseShift": "ZZ", "IsingXX": "XX", "IsingYY": "YY", "IsingZZ": "ZZ",
-}  # fmt: skip
-
 
 def start_times(
     gates: Sequence[Gate], commuting: bool, seconds: Callable[[Gate], int]
@@ -56,8 +48,14 @@ def commute(one: Gate, other: Gate) -> bool:
         >>> commute(Gate("CNOT", (0, 1)), Gate("CNOT", (1, 2)))
         False
     """
-    kept = [dict(zip(g.wires, _KEPT.get(g.name, "??"), strict=False)) for g in (one, other)]
-    return all(kept[0][wire] == kept[1][wire] != "?" for wire in kept[0].keys() & kept[1].keys())
+    first, second = ({wire: _pauli(g, wire) for wire in g.wires} for g in (one, other))
+    return all(first[wire] == second[wire] != "" for wire in first.keys() & second.keys())
+
+
+def _pauli(gate: Gate, wire: int) -> str:
+    """The Pauli that a gate commutes with on one of its wires; empty if it has none."""
+    paulis = gate.kind.commutes_with
+    return paulis[gate.wires.index(wire)] if paulis else ""
 
 
 def depth(gates: Iterable[Gate], commuting: bool = False, least_wires: int = 1) -> int:

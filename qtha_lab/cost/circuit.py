@@ -10,7 +10,6 @@ import math
 from qtha_lab.circuits import Circuit, Gate, HardwareCost, hardware_cost
 from qtha_lab.cost.processors import QuantumProcessor
 
-FOUR_SHIFTS = ("CRX", "CRY", "CRZ")  # generators with eigenvalues 0 and ±1/2: two frequencies
 FLOPS_PER_AMPLITUDE = 6  # a real rotation or a phase of a complex amplitude
 BACKWARD = 3  # un-apply on two states, and the overlaps: the adjoint method
 USUAL_GRID = 20  # qubits of the chip named "grid"
@@ -74,5 +73,4 @@ def count_circuit(circuit: Circuit, topology: str = "grid") -> CircuitCost:
 
 
 def _shifts(gate: Gate) -> int:
-    each = 4 if gate.name in FOUR_SHIFTS else 2
-    return each * sum(angle.source != "const" for angle in gate.angles)
+    return 2 * len(gate.kind.frequencies) * sum(angle.source != "const" for angle in gate.angles)

@@ -7,19 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
+from qtha_lab.circuits.gate_kinds import CONTROL, GATES
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.canvas import Canvas
 from qtha_lab.figures.machinery.look import Look
-
-SHORT = {"Hadamard": "H", "PauliX": "X", "PauliY": "Y", "PauliZ": "Z", "PhaseShift": "Rϕ"}
-CONTROLLED = {
-    "CNOT": "X",
-    "CZ": "Z",
-    "CRX": "RX",
-    "CRY": "RY",
-    "CRZ": "RZ",
-    "ControlledPhaseShift": "Rϕ",
-}
 
 Gate = Mapping  # a GateRow of `circuit`
 
@@ -41,9 +32,9 @@ def columns_of(n_qubits: int, gates: Sequence[Gate]) -> list[list[Gate]]:
 def _labels(gate: Gate) -> list[str]:
     """What stands on each wire; an empty text is a control."""
     name = gate["name"]
-    if name in CONTROLLED:
-        return ["", CONTROLLED[name]]
-    return [SHORT.get(name, name.removeprefix("Ising"))] * len(gate["wires"])
+    if name in GATES:
+        return ["" if label == CONTROL else label for label in GATES[name].labels]
+    return [name] * len(gate["wires"])
 
 
 def _sources(gate: Gate) -> str:

@@ -123,29 +123,29 @@ class _OneByOne(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
         inputs, params = (t.numpy() for t in ctx.saved_tensors)
-        found = _slopes(ctx.tapes, inputs, params, grad.numpy(), ctx.needs_input_grad)
-        return (*map(torch.from_numpy, found), None)
+        slopes_of = _slopes(ctx.tapes, inputs, params, grad.numpy(), ctx.needs_input_grad)
+        return (*map(torch.from_numpy, slopes_of), None)
 
 
-def _slopes(tapes: Tapes, inputs, params, grad, wanted):
+def _slopes(tapes: Tapes, inputs, params, grad, needed):
     """Slopes of inputs and params, by the cheapest way the device has."""
-    sources = [n for n, is_wanted in zip(("input", "param"), wanted, strict=False) if is_wanted]
+    sources = [n for n, is_needed in zip(("input", "param"), needed, strict=False) if is_needed]
     slots = [slot for slot in tapes.slots if slot.angle.source in sources]
-    batch, slopes, of_starts = tapes.rows(inputs, params), inputs[:, :0], None
+    batch, of_slots, of_starts = tapes.rows(inputs, params), inputs[:, :0], None
     starts = tapes.circuit.start == "amplitudes" and "input" in sources
     if not tapes.read or not (slots or starts):
         return np.zeros_like(inputs), np.zeros_like(params)
     method = _method(tapes)
     if method == "backprop":
         slots = tapes.slots
-        slopes, of_starts = slopes.backprop_slopes(tapes, batch, grad)
+        of_slots, of_starts = slopes.backprop_slopes(tapes, batch, grad)
     elif slots and method == "adjoint":
-        slots, slopes = tapes.slots, slopes.adjoint_slopes(tapes, batch, grad)
+        slots, of_slots = tapes.slots, slopes.adjoint_slopes(tapes, batch, grad)
     elif slots:
-        slopes = slopes.shift_slopes(tapes, batch, grad, slots)
+        of_slots = slopes.shift_slopes(tapes, batch, grad, slots)
     if starts and of_starts is None:
         of_starts = slopes.amplitude_slopes(tapes, batch, grad)
-    of_inputs, of_params = slopes.by_source(slots, slopes, inputs.shape[1], len(params))
+    of_inputs, of_params = slopes.by_source(slots, of_slots, inputs.shape[1], len(params))
     return of_inputs if of_starts is None else of_starts, of_params
 
 

@@ -7,7 +7,9 @@ machine's basis and rounded here, named for the cache, and made into tapes. Runs
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -68,17 +70,12 @@ class Tapes:
     @functools.cached_property
     def slots(self) -> list[Slot]:
         """Every angle that reads an input or a parameter."""
-        found, column = [], 0
-        for piece, gate in zip(self.pieces, self.circuit.gates, strict=True):
-            if any(angle.source != "const" for angle in gate.angles):
-                frequencies = piece.operation(*[1.0] * piece.n_numbers).parameter_frequencies
-                found += [
-                    Slot(column + place, angle, tuple(frequencies[place]))
-                    for place, angle in enumerate(gate.angles)
-                    if angle.source != "const"
-                ]
-            column += piece.n_numbers
-        return found
+        angles = [(angle, gate) for gate in self.circuit.gates for angle in gate.angles]
+        return [
+            Slot(column, angle, gate.kind.frequencies)
+            for column, (angle, gate) in enumerate(angles)
+            if angle.source != "const"
+        ]
 
     def rows(self, inputs: np.ndarray, params: np.ndarray) -> Rows:
         """The angles, and the starts, of a batch, inputs (batch, n_inputs)."""
@@ -243,18 +240,16 @@ def _entries(matrix: tuple | None) -> list | None:
 
 
 def _written_for(circuit: Circuit, options: DeviceOptions) -> Circuit:
+    circuit = _apart(circuit, lambda gate: not gate.kind.in_pennylane)
     if options.basis:
         return in_turns_and_cz(circuit)
-    return circuit if options.is_noisy else _in_single_turns(circuit)
+    if options.is_noisy:
+        return circuit
+    # an adjoint walk knows gates with one angle only
+    return _apart(circuit, lambda gate: len(gate.angles) > 1)
 
 
-def _in_single_turns(circuit: Circuit) -> Circuit:
-    """The same circuit with Rot as three turns: an adjoint walk knows gates with one angle only."""
-    gates: list[Gate] = []
-    for gate in circuit.gates:
-        if gate.name == "Rot":
-            turns = zip(("RZ", "RY", "RZ"), gate.angles, strict=True)
-            gates += [Gate(name, gate.wires, angle) for name, angle in turns]
-        else:
-            gates.append(gate)
-    return Circuit(circuit.n_qubits, gates, circuit.start)
+def _apart(circuit: Circuit, chosen: Callable[[Gate], bool]) -> Circuit:
+    """The same circuit with some of its gates as their parts."""
+    gates = [(gate.taken_apart() if chosen(gate) else [gate]) for gate in circuit.gates]
+    return Circuit(circuit.n_qubits, itertools.chain(*gates), circuit.start)

@@ -1,0 +1,225 @@
+"""Every kind of gate, one entry each: what it is made of, and all that its name does not say.
+
+Engines, drawings, exports, schedules and costs read the entry, so that a new kind is one entry and
+nothing else. What follows from the parts (its matrix, which gates undo each other) is not said again.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from qtha_lab.circuits.angle import PI, Angle
+from qtha_lab.circuits.interaction import Terms
+from qtha_lab.circuits.parts import Part, Wires, cnot, flip, turn_x, turn_y, turn_z
+from qtha_lab.errors import Refusal
+from qtha_lab.registry import Registry
+
+CONTROL = "●"
+Angles = tuple[Angle, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class GateKind:
+    """A kind of gate on one or two wires.
+
+    Args:
+        name: As in PennyLane, where PennyLane has it.
+        labels: What is drawn on each wire; "●" marks a control.
+        parts: From wires and angles, in the order of time, the turns and flips that equal the gate up
+            to a global phase (see `qtha_lab.circuits.parts`). Engines know nothing else of it.
+        n_angles: Angles it takes, in radians.
+        commutes_with: On each wire the Pauli that it commutes with, as "ZX" for CNOT; "" where it
+            has none. A kind with "Z" on every wire is diagonal.
+        frequencies: Of its values in each angle: the differences of the eigenvalues of the angle's
+            generator. (1,) for a turn about a Pauli string, (½, 1) for a controlled one; the slope
+            takes two circuits for each.
+        interaction: For turns about XX, YY and ZZ, their angles from those of the gate: a chip adds
+            up neighbouring ones. None is compiled from the parts.
+        local: The kind of its turn that stays, on the second wire, where nothing may entangle.
+        qasm: Its name in stdgates.inc of OpenQASM 3; None is written as its parts.
+        in_pennylane: Whether PennyLane has an operation of that name; else its parts are exported.
+        aliases: Short names that `Gate` takes for it.
+        hints: What other libraries call it, or something near it.
+
+    Example:
+        >>> kind = GATES["CRZ"]
+        >>> kind.n_wires, kind.n_angles, kind.commutes_with, kind.frequencies, kind.qasm
+        (2, 1, 'ZZ', (0.5, 1.0), 'crz')
+
+    Source:
+        Frequencies and shift rules: Wierichs et al. 2022, arXiv:2107.12390.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    parts: Callable[[Wires, Angles], list[Part]]
+    n_angles: int = 0
+    commutes_with: str = ""
+    frequencies: tuple[float, ...] = (1.0,)
+    interaction: Callable[[Angles], Terms] | None = None
+    local: str | None = None
+    qasm: str | None = None
+    in_pennylane: bool = True
+    aliases: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if self.n_wires not in (1, 2):
+            raise Refusal(f"a gate acts on one or two wires, and {self.name!r} has {self.labels}")
+        if self.commutes_with and len(self.commutes_with) != self.n_wires:
+            raise Refusal(
+                f"commutes_with of {self.name!r} must have one Pauli per wire, "
+                f"not {self.commutes_with!r}"
+            )
+
+    @property
+    def n_wires(self) -> int:
+        """Wires it acts on."""
+        return len(self.labels)
+
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether it commutes with Z on every wire."""
+        return self.commutes_with == "Z" * self.n_wires
+
+
+GATES: Registry[GateKind] = Registry(
+    "gate", "qtha_lab.circuits", prefix="gate_kinds", group="qtha_lab.gates"
+)
+ALIASES: dict[str, str] = {}  # short name: name
+
+
+def gate_kind(kind: GateKind) -> GateKind:
+    """Register a kind of gate: from then on `Gate(kind.name, …)` is one like any other.
+
+    Args:
+        kind: The entry.
+
+    Returns:
+        The same entry.
+
+    Raises:
+        Refusal: If another file has registered the name, or a short name belongs to another gate.
+
+    Example:
+        >>> from qtha_lab.circuits import Angle, Circuit, Gate
+        >>> root_x = gate_kind(GateKind("SX", ("√X",), lambda w, a: turn_x(w[0], Angle.const(PI / 2)),
+        ...     commutes_with="X", qasm="sx"))
+        >>> print(Circuit(1, [Gate("SX", 0)]).draw())
+        0: ──√X─┤
+    """
+    for alias in kind.aliases:
+        if ALIASES.get(alias, kind.name) != kind.name or alias in GATES:
+            raise Refusal(f"{alias!r} is a name of another gate, so {kind.name!r} needs another")
+    GATES.add(kind.name, kind, kind.parts.__module__)
+    ALIASES.update(dict.fromkeys(kind.aliases, kind.name))
+    return kind
+
+
+def _swap(a: int, b: int) -> list[Part]:
+    return [cnot(a, b), cnot(b, a), cnot(a, b)]
+
+
+def _controlled_phase(a: int, b: int, angle: Angle) -> list[Part]:
+    half = angle.times(0.5)
+    return [turn_z(a, half), turn_z(b, half), turn_z((a, b), angle.times(-0.5))]
+
+
+def _controlled_y(control: int, target: int, angle: Angle) -> list[Part]:
+    """RY(a/2) · CNOT · RY(-a/2) · CNOT: nothing if the control is 0, RY(a) if it is 1."""
+    half = angle.times(0.5)
+    between = cnot(control, target)
+    return [between, turn_y(target, half.times(-1.0)), between, turn_y(target, half)]
+
+
+def _controlled_x(control: int, target: int, angle: Angle) -> list[Part]:
+    about_y = _controlled_y(control, target, angle)
+    return [turn_z(target, PI / 2), *about_y, turn_z(target, -PI / 2)]
+
+
+def _controlled_z(control: int, target: int, angle: Angle) -> list[Part]:
+    return [turn_z(target, angle.times(0.5)), turn_z((control, target), angle.times(-0.5))]
+
+
+def _xx(a: int, b: int, angle: Angle) -> list[Part]:
+    return [cnot(a, b), *turn_x(a, angle), cnot(a, b)]
+
+
+def _yy(a: int, b: int, angle: Angle) -> list[Part]:
+    before, after = ([turn_z(wire, turn) for wire in (a, b)] for turn in (-PI / 2, PI / 2))
+    return [*before, *_xx(a, b, angle), *after]
+
+
+_PI, _HALF_PI = Angle.const(PI), Angle.const(PI / 2)
+_ONE_WIRE = [
+    GateKind("RX", ("RX",), lambda w, a: turn_x(w[0], a[0]), 1, "X", qasm="rx"),
+    GateKind("RY", ("RY",), lambda w, a: [turn_y(w[0], a[0])], 1, "Y", qasm="ry"),
+    GateKind("RZ", ("RZ",), lambda w, a: [turn_z(w[0], a[0])], 1, "Z", qasm="rz"),
+    GateKind(
+        "PhaseShift", ("Rϕ",), lambda w, a: [turn_z(w[0], a[0])], 1, "Z",
+        qasm="p", hints=("p", "phase", "u1", "sdg", "tdg"),
+    ),
+    GateKind(
+        "Rot", ("Rot",),
+        lambda w, a: [turn_z(w[0], a[0]), turn_y(w[0], a[1]), turn_z(w[0], a[2])], 3,
+        hints=("u", "u3"),
+    ),
+    GateKind(
+        "Hadamard", ("H",), lambda w, a: [turn_z(w[0], PI), turn_y(w[0], _HALF_PI)],
+        qasm="h", aliases=("H",),
+    ),
+    GateKind("PauliX", ("X",), lambda w, a: [flip(w[0])], 0, "X", qasm="x", aliases=("X",)),
+    GateKind(
+        "PauliY", ("Y",), lambda w, a: [turn_z(w[0], PI), flip(w[0])], 0, "Y",
+        qasm="y", aliases=("Y",),
+    ),
+    GateKind(
+        "PauliZ", ("Z",), lambda w, a: [turn_z(w[0], PI)], 0, "Z", qasm="z", aliases=("Z",)
+    ),
+    GateKind("S", ("S",), lambda w, a: [turn_z(w[0], PI / 2)], 0, "Z", qasm="s"),
+    GateKind("T", ("T",), lambda w, a: [turn_z(w[0], PI / 4)], 0, "Z", qasm="t"),
+]  # fmt: skip
+_TWO_WIRES = [
+    GateKind(
+        "CNOT", (CONTROL, "X"), lambda w, a: [cnot(w[0], w[1])], 0, "ZX",
+        qasm="cx", aliases=("CX",),
+    ),
+    GateKind(
+        "CZ", (CONTROL, "Z"), lambda w, a: _controlled_phase(w[0], w[1], _PI), 0, "ZZ", qasm="cz"
+    ),
+    GateKind(
+        "SWAP", ("SWAP", "SWAP"), lambda w, a: _swap(w[0], w[1]),
+        interaction=lambda a: (Angle.const(-PI / 2),) * 3, qasm="swap",
+    ),
+    GateKind(
+        "CRX", (CONTROL, "RX"), lambda w, a: _controlled_x(w[0], w[1], a[0]), 1, "ZX",
+        frequencies=(0.5, 1.0), local="RX", qasm="crx",
+    ),
+    GateKind(
+        "CRY", (CONTROL, "RY"), lambda w, a: _controlled_y(w[0], w[1], a[0]), 1, "ZY",
+        frequencies=(0.5, 1.0), local="RY", qasm="cry",
+    ),
+    GateKind(
+        "CRZ", (CONTROL, "RZ"), lambda w, a: _controlled_z(w[0], w[1], a[0]), 1, "ZZ",
+        frequencies=(0.5, 1.0), local="RZ", qasm="crz",
+    ),
+    GateKind(
+        "ControlledPhaseShift", (CONTROL, "Rϕ"),
+        lambda w, a: _controlled_phase(w[0], w[1], a[0]), 1, "ZZ",
+        local="PhaseShift", qasm="cp", aliases=("CPhase",), hints=("cp",),
+    ),
+    GateKind(
+        "IsingXX", ("XX", "XX"), lambda w, a: _xx(w[0], w[1], a[0]), 1, "XX",
+        interaction=lambda a: (a[0], None, None), local="RX", hints=("xx", "rxx"),
+    ),
+    GateKind(
+        "IsingYY", ("YY", "YY"), lambda w, a: _yy(w[0], w[1], a[0]), 1, "YY",
+        interaction=lambda a: (None, a[0], None), local="RY", hints=("yy", "ryy"),
+    ),
+    GateKind(
+        "IsingZZ", ("ZZ", "ZZ"), lambda w, a: [turn_z(w, a[0])], 1, "ZZ",
+        interaction=lambda a: (None, None, a[0]), local="RZ", hints=("zz", "rzz"),
+    ),
+]  # fmt: skip
+for _kind in [*_ONE_WIRE, *_TWO_WIRES]:
+    GATES.add(_kind.name, _kind, __name__)
+    ALIASES.update(dict.fromkeys(_kind.aliases, _kind.name))
