@@ -1,4 +1,4 @@
-"""What follows from a circuit's gates: Lie algebra, Fourier spectrum, Fisher information; known answers."""
+"""What follows from a circuit's gates: Lie algebra and Fourier spectrum; known answers."""
 
 import itertools
 import math
@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from qtha_lab.analysis.fisher import KINDS, FisherSpectrum, fisher_spectrum
 
 from qtha_lab import ansatze
 from qtha_lab.analysis.circuits.fourier import allowed_frequencies, fourier_spectrum
@@ -21,7 +20,7 @@ from qtha_lab.analysis.circuits.lie_algebra import (
 )
 from qtha_lab.analysis.circuits.random_angles import draw_angles
 from qtha_lab.circuits import Angle, Circuit, Gate, to_pennylane
-from qtha_lab.simulators import expval_z, probs
+from qtha_lab.simulators import expval_z
 
 X, P = Angle.input, Angle.param
 
@@ -228,92 +227,6 @@ def test_magnitudes_over_draws_by_hand():
     assert np.isnan(fourier_spectrum(circuit, n_samples=1).errors).all()
 
 
-# Fisher information
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_fisher_of_one_turn_is_one(kind):
-    # p = cos²(θ/2), sin²(θ/2): Σ (∂p)²/p = (sin²/4)(1/p₀ + 1/p₁) = 1
-    found = fisher_spectrum(turns(("RY", 0)), 5, kind=kind)
-    np.testing.assert_allclose(found.matrices.ravel(), 1.0, atol=1e-9)
-
-
-def test_a_phase_is_seen_by_the_state_and_not_by_the_bits():
-    circuit = Circuit(1, [Gate("H", 0), Gate("RZ", 0, P(0))])
-    np.testing.assert_allclose(fisher_spectrum(circuit, 3).matrices, 0, atol=1e-12)
-    np.testing.assert_allclose(fisher_spectrum(circuit, 3, kind="quantum").matrices, 1, atol=1e-9)
-
-
-def test_two_turns_on_one_wire_count_as_one():
-    found = fisher_spectrum(turns(("RY", 0), ("RY", 0)), 3)
-    np.testing.assert_allclose(found.matrices, np.ones((3, 2, 2)), atol=1e-9)
-    np.testing.assert_allclose(found.eigenvalues, [[2, 0]] * 3, atol=1e-9)
-    assert found.ranks.tolist() == [1, 1, 1]
-
-
-@pytest.mark.parametrize("name", ["qtha", "strongly_entangling", "tree"])
-def test_fisher_matrices_are_those_of_pennylane(name):
-    circuit = smallest(name, 2, 1)
-    inputs = np.linspace(0.2, 0.9, circuit.n_inputs)
-    params = draw_angles(circuit, 1, seed=7).params[0].numpy()
-
-    @qml.qnode(qml.device("default.qubit", wires=circuit.n_qubits))
-    def node(p):
-        to_pennylane(circuit, inputs, p)
-        return qml.probs(wires=range(circuit.n_qubits))
-
-    p = qml.numpy.array(params, requires_grad=True)
-    classical = fisher_spectrum(circuit, 1, inputs=inputs, seed=7).matrices[0]
-    np.testing.assert_allclose(classical, qml.gradients.classical_fisher(node)(p), atol=1e-6)
-    quantum = fisher_spectrum(circuit, 1, inputs=inputs, seed=7, kind="quantum").matrices[0]
-    theirs = 4 * qml.adjoint_metric_tensor(node)(p)
-    np.testing.assert_allclose(quantum, theirs, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", ansatze.names())
-def test_no_measurement_tells_more_than_the_state(name):
-    circuit = smallest(name, 3, 1)
-    bits, state = (fisher_spectrum(circuit, 4, 2, "uniform", kind=kind) for kind in KINDS)
-    assert np.linalg.eigvalsh(state.matrices - bits.matrices).min() > -1e-9
-
-
-def test_fisher_is_averaged_over_data():
-    circuit = ansatze.build("qtha", 2, 1)
-    many = fisher_spectrum(circuit, 1, 3, "uniform", seed=2)
-    params = draw_angles(circuit, 1, seed=2).params[0]
-    data = draw_angles(circuit, 3, "uniform", seed=3).inputs
-    expected = []
-    for x in data:
-        p = params.clone().requires_grad_()
-        slopes = torch.autograd.functional.jacobian(lambda q, x=x: probs(circuit, x, q, "torch"), p)
-        chances = probs(circuit, x, params, "torch")
-        expected.append((slopes.T / chances) @ slopes)
-    np.testing.assert_allclose(many.matrices[0], torch.stack(expected).mean(0).numpy(), atol=1e-9)
-    assert many.n_data == 3
-
-
-def test_effective_dimension_by_hand():
-    # F = 1 everywhere, d = 1: F̂ = 1 and 2 ln √(1 + κ) / ln κ = ln(1 + κ) / ln κ
-    kappa = 1000 / (2 * math.pi * math.log(1000))
-    found, error = fisher_spectrum(turns(("RY", 0)), 5).effective_dimension(1000)
-    assert found == pytest.approx(math.log(1 + kappa) / math.log(kappa))
-    assert error == pytest.approx(0, abs=1e-9)
-    # two matrices diag(2, 0) and diag(0, 0): mean trace 1, F̂ = diag(4, 0) and 0
-    values = np.array([[2.0, 0.0], [0.0, 0.0]])
-    two = FisherSpectrum(np.stack([np.diag(v) for v in values]), values, "classical", 1)
-    mean = (math.sqrt(1 + 4 * kappa) + 1) / 2
-    assert two.effective_dimension(1000)[0] == pytest.approx(2 * math.log(mean) / math.log(kappa))
-
-
-def test_effective_dimension_approaches_the_number_of_directions():
-    # two free turns: F = 1, so the dimension tends to 2 from above as ln(1 + κ)/ln κ → 1
-    free = fisher_spectrum(turns(("RY", 0), ("RY", 1)), 5)
-    assert free.effective_dimension(10**9)[0] == pytest.approx(2, abs=1e-3)
-    # a redundant pair: one eigenvalue 2 of trace 2, d = 2, so F̂ = diag(2, 0): tends to 1
-    redundant = fisher_spectrum(turns(("RY", 0), ("RY", 0)), 5)
-    assert redundant.effective_dimension(10**12)[0] == pytest.approx(1, abs=0.05)
-
-
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
@@ -327,15 +240,6 @@ def test_effective_dimension_approaches_the_number_of_directions():
         (
             lambda c: fourier_spectrum(Circuit(1, [Gate("RY", 0, X(0, math.sqrt(2)))])),
             "fractions with a denominator of at most 64",
-        ),
-        (lambda c: fisher_spectrum(c, kind="other"), "classical, quantum, not 'other'"),
-        (lambda c: fisher_spectrum(c, 2).effective_dimension(5), "above 1, not 0.494"),
-        (lambda c: fisher_spectrum(c, 2).effective_dimension(100, 2.0), "at most 1, not 2.0"),
-        (
-            lambda c: fisher_spectrum(Circuit(1, [Gate("RZ", 0, P(0))]), 2).effective_dimension(
-                100
-            ),
-            "depends on parameters",
         ),
     ],
 )
