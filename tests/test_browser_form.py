@@ -27,7 +27,7 @@ display(SpectrumExplorer({"lora": [spectrum, spectrum | {"step": 6}]}), UpdateEx
 TOO_WIDE = """() => {
     const panel = document.querySelector('.qtha-workbench');
     const edge = panel.getBoundingClientRect().right + 1;
-    return [...panel.querySelectorAll('input, select, button, .qtha-said, .qtha-name')]
+    return [...panel.querySelectorAll('input, select, button, .qtha-text, .qtha-name')]
         .filter(e => e.offsetParent && !e.closest('.js-plotly-plot'))
         .filter(e => e.getBoundingClientRect().right > edge).map(e => e.outerHTML);
 }"""

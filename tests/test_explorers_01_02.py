@@ -71,7 +71,7 @@ def test_leading_values_only_are_drawn_and_ranks_are_of_all():
     assert len(drawn(explorer)["full"]) == 16
     assert "step 10, 16 leading" in explorer.decay.figure.alt
     assert '<th scope="row">full</th><td>40</td>' in explorer.ranks.value
-    explorer.most.value = None
+    explorer.leading.value = None
     assert len(drawn(explorer)["full"]) == 40
 
 

@@ -45,7 +45,7 @@ def test_its_line_of_python_gives_the_same_figure():
     explorer.turn("p5", 0.777)
     explorer.observable.value = "Z0 Z1 Z2"
     names = {"ansatze": ansatze, "trace_circuit": trace_circuit, "circuit_state": circuit_state}
-    *lines, last = explorer.twin.splitlines()
+    *lines, last = explorer.code.splitlines()
     exec("\n".join(lines), names)
     assert eval(last, names).table == explorer.state.figure.table
 
@@ -58,10 +58,10 @@ def test_another_circuit_brings_its_own_angles_and_an_impossible_one_is_refused_
     assert explorer.angle.value == "x0"
     assert len(bars(explorer, 0)) == 4
     explorer.qubits.value = 1
-    assert "needs at least 2 qubits, not 1" in explorer.wrong.value
+    assert "needs at least 2 qubits, not 1" in explorer.error.text
     assert explorer.turned.circuit.n_qubits == 2
     explorer.qubits.value = 3
-    assert explorer.wrong.value == ""
+    assert explorer.error.text == ""
 
 
 def test_the_diagram_tells_the_values_of_now():
@@ -181,7 +181,7 @@ def test_in_a_browser_a_turned_angle_moves_the_figure(tmp_path):
         for _ in range(30):
             lab.page.keyboard.press("ArrowRight")
         lab.page.wait_for_function(f"() => ({MEANS})() !== '{before}'")
-        expect(panel.locator(".qtha-said", has_text="4 qubits: ")).to_be_visible()
+        expect(panel.locator(".qtha-text", has_text="4 qubits: ")).to_be_visible()
         panel.get_by_role("button", name="All zero").click()
         lab.page.wait_for_function(f"() => ({MEANS})() === '1.000 1.000 1.000 1.000'")
         assert lab.complaints == []
@@ -204,7 +204,7 @@ def test_in_a_browser_updates_appear_and_another_layer_shows_others(tmp_path):
     with open_lab(notebook, home, **env) as lab:
         lab.menu("Run", "Run All Cells")
         panel = lab.page.locator(".qtha-update-explorer")
-        expect(panel.locator(".qtha-said", has_text="qtha")).not_to_have_count(0)
+        expect(panel.locator(".qtha-text", has_text="qtha")).not_to_have_count(0)
         lab.page.wait_for_function(
             "() => (document.querySelector('.qtha-update-explorer')?.textContent.match(/: finished/g)"
             " ?? []).length === 2"

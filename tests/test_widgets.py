@@ -22,15 +22,22 @@ from qtha_lab.tasks import task_names, task_settings
 from widgets.banner import Fault
 from widgets.fold import Fold, reveal
 from widgets.form import Form
+from widgets.guard import ErrorLine
 from widgets.live import LivePlot
 from widgets.loop import Background, in_thread
 from widgets.method_card import choice_settings
 from widgets.methods import MethodCards
-from widgets.one_of import OneOf
+from widgets.name_picker import NamePicker
 from widgets.past import groups
 from widgets.run_list import RunList
 from widgets.setup import Setup
 from widgets.workbench import Workbench
+
+
+def fail(error: Exception):
+    """What no answer of a control is to come to."""
+    raise error
+
 
 DECLARED = {
     **{f"method {name}": get_method(name).settings() for name in method_names()},
@@ -103,7 +110,7 @@ def test_entries_are_read_as_on_the_command_line():
 @each_declaration
 def test_every_control_is_named_and_described(declared):
     for name, field in Form(declared).fields.items():
-        parts = field.control.children if isinstance(field.control, OneOf) else [field.control]
+        parts = field.control.children if isinstance(field.control, NamePicker) else [field.control]
         assert all(part.description for part in parts), name
         assert parts[0].description == name
         assert all(part.tooltip for part in parts), name
@@ -120,7 +127,9 @@ def test_help_is_plain_words(declared):
 
 @each_method
 def test_learning_rate_and_layers_come_first_and_rarer_options_are_folded(method):
-    form = MethodCards([MethodChoice(name=method)], lambda: None, lambda: "tiny").cards[0].form
+    form = (
+        MethodCards([MethodChoice(name=method)], lambda: None, lambda: "tiny", fail).cards[0].form
+    )
     assert list(form.fields)[:2] == ["learning_rate", "target_modules"]
     shown = [part for part in form.panel.children if not isinstance(part, Fold)]
     assert shown[:2] == [form["learning_rate"].panel, form["target_modules"].panel]
@@ -149,7 +158,7 @@ def test_a_name_can_be_picked_or_typed():
 
 
 def test_methods_can_be_added_twice_and_removed():
-    cards = MethodCards([MethodChoice(name="qtha")], lambda: None, lambda: "tiny")
+    cards = MethodCards([MethodChoice(name="qtha")], lambda: None, lambda: "tiny", fail)
     cards.add.value = "lora"
     cards.add.value = "lora"
     cards.cards[2].form["r"].value = 2
@@ -162,7 +171,7 @@ def test_methods_can_be_added_twice_and_removed():
 
 def test_cards_are_titled_by_their_label_and_two_equal_ones_differ():
     start = [MethodChoice.parse("qtha(r=4,waist=16,bond_dim=3)"), MethodChoice(name="lora")]
-    cards = MethodCards(start, lambda: None, lambda: "tiny")
+    cards = MethodCards(start, lambda: None, lambda: "tiny", fail)
     cards.add.value = "lora"
     titles = [card.title for card in cards.cards]
     assert titles == [start[0].label, "lora", "lora (2)"]
@@ -178,8 +187,8 @@ def test_cards_are_titled_by_their_label_and_two_equal_ones_differ():
     assert cards.cards[3].copy.disabled
 
 
-def test_options_that_do_not_go_together_lead_to_one_of_them():
-    cards = MethodCards([MethodChoice(name="qtha")], lambda: None, lambda: "tiny")
+def test_options_that_do_not_go_together_lead_to_name_picker_them():
+    cards = MethodCards([MethodChoice(name="qtha")], lambda: None, lambda: "tiny", fail)
     form = cards.cards[0].form
     for name in ("use_mpo", "use_circuit", "use_linear"):
         form[name].value = False
@@ -189,7 +198,7 @@ def test_options_that_do_not_go_together_lead_to_one_of_them():
 
 
 def test_all_that_is_wrong_is_told_with_the_control_it_was_entered_in():
-    setup = Setup(Comparison(methods="qtha, lora, lora(r=2)"), lambda: None)
+    setup = Setup(Comparison(methods="qtha, lora, lora(r=2)"), lambda: None, fail)
     setup.training["steps"].control.value = "0"
     setup.methods.cards[0].form["r"].control.value = "0"
     setup.methods.cards[2].form["r"].control.value = "-1"
@@ -204,7 +213,7 @@ def test_all_that_is_wrong_is_told_with_the_control_it_was_entered_in():
 
 
 def test_the_way_to_a_control_opens_every_fold_around_it():
-    setup = Setup(Comparison(methods="lora, qtha"), lambda: None)
+    setup = Setup(Comparison(methods="lora, qtha"), lambda: None, fail)
     card = setup.methods.cards[1]
     assert not card.unfolded
     assert reveal(card.form["use_mpo"].control, setup.panel)
@@ -215,7 +224,7 @@ def test_the_way_to_a_control_opens_every_fold_around_it():
 
 def test_controls_come_beside_the_method_as_it_is_set_up():
     start = [MethodChoice.parse("qtha(r=4,waist=16,bond_dim=3)"), MethodChoice.parse("lora(r=4)")]
-    cards = MethodCards(start, lambda: None, lambda: "tiny")
+    cards = MethodCards(start, lambda: None, lambda: "tiny", fail)
     cards.add.value = "qtha with its controls"
     labels = [choice.label for choice in cards.choices()]
     assert labels[:2] == [choice.label for choice in start]
@@ -233,11 +242,11 @@ def test_the_setup_gives_back_the_comparison_it_started_with():
         seeds=[0, 3],
         training={"steps": 7, "train_rows": 50},
     )
-    assert Setup(start, lambda: None).comparison() == start
+    assert Setup(start, lambda: None, fail).comparison() == start
 
 
 def test_a_bad_entry_is_one_sentence():
-    setup = Setup(Comparison(methods="qtha, lora"), lambda: None)
+    setup = Setup(Comparison(methods="qtha, lora"), lambda: None, fail)
     setup.training["steps"].value = 0
     with pytest.raises(ValueError, match=r"^steps must be at least 1, not 0$"):
         setup.comparison()
@@ -289,12 +298,12 @@ def test_rows_tell_the_state_and_enable_what_can_be_done(tmp_path):
     rows.show([run])
     row = rows.rows[run.id]
     rows.update({run.id: runs.Status("running", 30, 100, "", 75.0)})
-    assert row.said.value == "running · step 30 of 100 · 1 min 15 s left"
+    assert row.state.value == "running · step 30 of 100 · 1 min 15 s left"
     assert (row.bar.value, row.stop.disabled, row.resume.disabled) == (30, False, True)
     rows.update({run.id: runs.Status("stopped", 30, 100)})
     assert (row.stop.disabled, row.resume.disabled) == (True, False)
     rows.update({run.id: runs.Status("diverged", 30, 100, "loss is <nan>")})
-    assert "&lt;nan&gt;" in row.said.value
+    assert "&lt;nan&gt;" in row.state.value
     assert not row.resume.disabled  # from the last checkpoint that is whole
     row.stop.click()
     assert asked == [[run]]
@@ -305,13 +314,13 @@ def test_a_row_says_where_a_run_stopped_once(tmp_path):
     rows = RunList(print, print)
     rows.show([run])
     rows.update({run.id: runs.Status("stopped", 20, 100, "stopped at step 20 of 100")})
-    assert rows.rows[run.id].said.value == "stopped at step 20 of 100"
+    assert rows.rows[run.id].state.value == "stopped at step 20 of 100"
 
 
 def test_new_states_and_quarters_of_a_run_are_read_aloud_and_no_more(tmp_path):
     run = run_folder(tmp_path)
     rows, heard = RunList(print, print), []
-    rows.tell = heard.append
+    rows.announce = heard.append
     rows.show([run])
     for state, step in [
         ("running", 1),
@@ -358,7 +367,7 @@ def test_an_earlier_comparison_comes_back_with_every_setting_it_had(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "sentence"),
+    ("error", "sentence"),
     [
         (Refusal("no such model"), "no such model"),
         (
@@ -368,23 +377,23 @@ def test_an_earlier_comparison_comes_back_with_every_setting_it_had(tmp_path):
     ],
     ids=["refusal", "fault"],
 )
-def test_a_background_task_that_fails_is_told_and_not_printed(
-    wrong, sentence, capsys, monkeypatch, tmp_path
+def test_a_background_task_that_fails_is_shown_and_not_printed(
+    error, sentence, capsys, monkeypatch, tmp_path
 ):
-    told = []
+    line = ErrorLine()
 
     async def main():
-        background = Background(told.append)
+        background = Background(line.report)
 
         async def work():
-            raise wrong
+            raise error
 
         background.start("work", work)
         await asyncio.gather(*background.tasks.values())
 
     monkeypatch.setenv("QTHA_LAB_LOG", str(tmp_path / "faults.log"))
     asyncio.run(main())
-    assert told == [sentence.format(log=tmp_path / "faults.log")]
+    assert line.text.startswith(sentence.format(log=tmp_path / "faults.log"))
     assert capsys.readouterr() == ("", "")
 
 
@@ -408,7 +417,7 @@ def test_a_cancelled_preview_ends_at_its_next_stage():
         ended.set()
 
     async def main():
-        background = Background(pytest.fail)
+        background = Background(fail)
 
         async def first():
             await in_thread(work)
@@ -429,7 +438,7 @@ def test_a_cancelled_preview_ends_at_its_next_stage():
 def test_work_handed_over_from_another_thread_runs_on_the_kernel_loop():
     async def main():
         ran = asyncio.Event()
-        background = Background(pytest.fail)
+        background = Background(fail)
 
         async def work():
             ran.set()

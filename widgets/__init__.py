@@ -1,12 +1,33 @@
 """Panels for notebooks: forms drawn from declarations, live curves, the workbench. Holds no mathematics.
 
-Each panel ties functions of `qtha_lab` to controls; every one can be done without it. A checkout has this
+Each panel ties functions of `qtha_lab` to controls; what each does can be done without it. A checkout has this
 package as `widgets`, an installed wheel as `qtha_lab.widgets`, which works in both: its own imports are relative.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
-_HOME = {
+if TYPE_CHECKING:
+    from .circuit_explorer import CircuitExplorer
+    from .form import Form
+    from .live import LivePlot
+    from .mpo_explorer import MpoExplorer
+    from .spectrum_explorer import SpectrumExplorer
+    from .update_explorer import UpdateExplorer
+    from .watch import Watch
+    from .workbench import Workbench
+
+__all__ = [
+    "CircuitExplorer",
+    "Form",
+    "LivePlot",
+    "MpoExplorer",
+    "SpectrumExplorer",
+    "UpdateExplorer",
+    "Watch",
+    "Workbench",
+]
+_MODULES = {
     "CircuitExplorer": "circuit_explorer",
     "Form": "form",
     "LivePlot": "live",
@@ -17,10 +38,8 @@ _HOME = {
     "Workbench": "workbench",
 }
 
-__all__ = [*_HOME]
-
 
 def __getattr__(name: str):
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

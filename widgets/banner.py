@@ -15,7 +15,7 @@ class Fault(NamedTuple):
     """What is wrong, in one sentence, and the control to change, where there is one."""
 
     sentence: str
-    control: ipw.Widget | None = None
+    control: ipw.DOMWidget | None = None
 
 
 class Banner(ipw.VBox):
@@ -23,16 +23,16 @@ class Banner(ipw.VBox):
 
     Args:
         go: Called with the control of a fault that was clicked.
-        tell: Called with everything shown, to have it read aloud.
+        announce: Called with everything shown, to have it read aloud.
 
     Example:
-        >>> banner = Banner(go=print, tell=print)
+        >>> banner = Banner(go=print, announce=print)
         >>> banner.say("Checking …")
         Checking …
     """
 
-    def __init__(self, go: Callable[[ipw.Widget], None], tell: Callable[[str], None]):
-        self.go, self.tell = go, tell
+    def __init__(self, go: Callable[[ipw.DOMWidget], None], announce: Callable[[str], None]):
+        self.go, self.announce = go, announce
         self.text = look.text("", "qtha-banner")
         self.links = look.column(css="qtha-faults")
         super().__init__([self.text, self.links])
@@ -58,10 +58,10 @@ class Banner(ipw.VBox):
     def _show(self, sentences: list[str], faults: Iterable[Fault] = ()) -> None:
         self.text.value = look.lines(sentences)
         self.text.layout.display = "" if sentences else "none"
-        self.links.children = [self._link(fault) for fault in faults]
-        self.tell(" ".join([*sentences, *(fault.sentence for fault in faults)]))
+        self.links.children = [self._link(f.sentence, f.control) for f in faults if f.control]
+        self.announce(" ".join([*sentences, *(fault.sentence for fault in faults)]))
 
-    def _link(self, fault: Fault) -> ipw.Button:
-        link = ipw.Button(description=fault.sentence, icon="arrow-up", tooltip="Go to this field")
-        link.on_click(lambda _: self.go(fault.control))
+    def _link(self, sentence: str, control: ipw.DOMWidget) -> ipw.Button:
+        link = ipw.Button(description=sentence, icon="arrow-up", tooltip="Go to this field")
+        link.on_click(lambda _: self.go(control))
         return link

@@ -12,7 +12,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anywidget
 import plotly.graph_objects as go
@@ -41,9 +41,9 @@ class Points:
 
     def cut(self, after: float) -> bool:
         """Forget the points beyond an x; whether there were any."""
-        kept = bisect_right(self.x, after)
-        beyond = kept < len(self.x)
-        del self.x[kept:], self.y[kept:]
+        end = bisect_right(self.x, after)
+        beyond = end < len(self.x)
+        del self.x[end:], self.y[end:]
         return beyond
 
     def append(self, x: float, y: float) -> bool:
@@ -89,11 +89,13 @@ class Chart(anywidget.AnyWidget):
 
     def show(self, figure: go.Figure, alt: str = "", narrow: dict[str, Any] | None = None) -> None:
         """Draw another figure in the same place."""
-        plain = json.loads(figure.to_json())
+        plain = json.loads(figure.to_json() or "{}")
         data = [{k: v for k, v in trace.items() if k not in ("x", "y")} for trace in plain["data"]]
         layout = {"hovermode": "closest", "modebar": MODEBAR, **plain["layout"]}
         with self.lock:
-            self.curves = [Points(trace.x, trace.y) for trace in figure.data]
+            self.curves = [
+                Points(trace.x, trace.y) for trace in cast(tuple[go.Scatter, ...], figure.data)
+            ]
             layout["uirevision"] = self.version + 1  # zoom is kept until there is another figure
             self.alt, self.still = alt, ""
             self._renew(

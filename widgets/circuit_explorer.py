@@ -6,17 +6,21 @@ Ties a `TurnedCircuit` and the figures of a circuit to controls; up to eight qub
 import contextlib
 from collections.abc import Sequence
 from math import pi
+from typing import cast
 
 import ipywidgets as ipw
+import plotly.graph_objects as go
 
 from qtha_lab import ansatze
-from qtha_lab.figures.circuit import circuit_diagram, hover_texts
+from qtha_lab.figures.circuit import GateRow, circuit_diagram, hover_texts
 from qtha_lab.figures.circuit_state import circuit_state
+from qtha_lab.figures.machinery.figure import Figure
 
 from . import look
 from .aria import Aria
+from .figure_view import FigureView
 from .fold import Fold
-from .redraw import Redrawn
+from .guard import ErrorLine
 from .turned_circuit import TurnedCircuit
 
 MOST = 8  # qubits, and layers
@@ -24,7 +28,7 @@ ROWS = 8  # of a long circuit's diagram
 
 
 class CircuitExplorer:
-    """Shows itself; `trace` holds the numbers, `twin` the Python that gives them without a panel.
+    """Shows itself; `trace` holds the numbers, `code` the Python that gives them without a panel.
 
     Args:
         name: An ansatz, one of `ansatze.names()`.
@@ -33,6 +37,12 @@ class CircuitExplorer:
         inputs: One sample; None draws one.
         params: Trainable angles; None draws them.
         seed: Of the draws.
+
+    Example:
+        >>> explorer = CircuitExplorer("qtha", n_qubits=2)
+        >>> explorer.turn("p3", 0.5)
+        >>> explorer.code.splitlines()[0]
+        "circuit = ansatze.build('qtha', 2, 1, reupload=True)"
     """
 
     def __init__(
@@ -45,13 +55,14 @@ class CircuitExplorer:
         seed: int = 0,
     ):
         self.seed, self.silent = seed, False
-        given = {"inputs": inputs, "params": params}
-        self.turned = TurnedCircuit(name, n_qubits, n_layers, seed=seed, **given)
+        self.turned = TurnedCircuit(
+            name, n_qubits, n_layers, seed=seed, inputs=inputs, params=params
+        )
         self._make_controls(name, n_qubits, n_layers)
         self._offer()
         self._run()
-        self.state = Redrawn(circuit_state(**self.trace.at_the_end()))
-        self.diagram = Redrawn(self._diagram(), css="")
+        self.state = FigureView(circuit_state(**self.trace.at_the_end()))
+        self.diagram = FigureView(self._diagram(), css="")
         self._connect()
         self.panel = self._laid_out()
 
@@ -66,9 +77,17 @@ class CircuitExplorer:
         self.slider.value = value
 
     @property
-    def twin(self) -> str:
+    def code(self) -> str:
         """The same in Python, with the values written out."""
-        return self.turned.twin(self.observable.value)
+        return self.turned.code(self._observable)
+
+    @property
+    def _observable(self) -> str:
+        return cast(str, self.observable.value)
+
+    @property
+    def _angle(self) -> str:
+        return cast(str, self.angle.value)
 
     def _make_controls(self, name: str, n_qubits: int, n_layers: int) -> None:
         count = {"min": 1, "max": MOST, "continuous_update": False, "layout": {"width": "230px"}}
@@ -86,64 +105,60 @@ class CircuitExplorer:
         self.observable = ipw.Dropdown(description="slopes of", layout={"width": "220px"})
         self.draw = ipw.Button(description="Draw angles", layout={"width": "120px"})
         self.zero = ipw.Button(description="All zero", layout={"width": "80px"})
-        self.wrong, self.code = look.text("", "qtha-said"), look.text("", "qtha-code")
-        look.mark(self.wrong, wrong=True)
+        self.error, self.code_text = ErrorLine(), look.text("", "qtha-code")
 
     def _connect(self) -> None:
+        guard = self.error.guard
         for control in (self.ansatz, self.qubits, self.layers, self.reupload):
-            control.observe(self._rebuild, "value")
+            control.observe(guard(self._rebuild), "value")
         for control in (self.angle, self.observable):
-            control.observe(self._show, "value")
-        self.slider.observe(self._turn, "value")
-        self.draw.on_click(self._redraw)
-        self.zero.on_click(lambda _: (self.turned.zero(), self._show()))
+            control.observe(guard(self._show), "value")
+        self.slider.observe(guard(self._turn), "value")
+        self.draw.on_click(guard(self._redraw))
+        self.zero.on_click(guard(self._to_zero))
 
     def _laid_out(self) -> ipw.Widget:
-        self.code.value = look.code(self.twin)
-        python = Fold("The same in Python", self.code)
+        self.code_text.value = look.code(self.code)
+        python = Fold("The same in Python", self.code_text)
         above = look.row(self.ansatz, self.qubits, self.layers, self.reupload)
         below = look.row(self.angle, self.slider, self.observable, self.draw, self.zero)
-        parts = [
-            look.style_sheet(),
-            Aria(),
-            above,
-            below,
-            self.wrong,
-            self.state.panel,
-            self.diagram.panel,
-        ]
-        return look.column(*parts, python, css="qtha-circuit-explorer")
+        controls = (look.style_sheet(), Aria(), above, below, self.error.panel)
+        results = (self.state.panel, self.diagram.panel, python)
+        return look.column(*controls, *results, css="qtha-circuit-explorer")
 
     def _offer(self) -> None:
         """The read-outs and angles of this circuit; what was chosen before stays where it can."""
-        offered = ((self.observable, self.turned.observables), (self.angle, self.turned.angles))
+        choices = ((self.observable, self.turned.observables), (self.angle, self.turned.angles))
         with self._silently():
-            for control, options in offered:
-                chosen = control.value
+            for control, options in choices:
+                choice = control.value
                 control.options = options
-                control.value = chosen if chosen in options else options[0]
+                control.value = choice if choice in options else options[0]
 
     def _run(self) -> None:
-        self.trace = self.turned.trace(self.observable.value)
+        self.trace = self.turned.trace(self._observable)
         with self._silently():
-            self.slider.value = self.turned[self.angle.value]
+            self.slider.value = self.turned[self._angle]
 
-    def _diagram(self):
-        return circuit_diagram(self.turned.circuit.n_qubits, self.trace.rows(), max_rows=ROWS)
+    def _gates(self) -> list[GateRow]:
+        return cast(list[GateRow], self.trace.rows())
+
+    def _diagram(self) -> Figure:
+        return circuit_diagram(self.turned.circuit.n_qubits, self._gates(), max_rows=ROWS)
 
     def _show(self, _=None) -> None:
-        """Where an angle moved: new numbers everywhere, the diagram as it is but for what it tells."""
+        """Where an angle moved: new numbers everywhere, the diagram as it is but for its hover texts."""
         if not self.silent:
             self._run()
             self.state.show(circuit_state(**self.trace.at_the_end()))
-            told = hover_texts(self.turned.circuit.n_qubits, self.trace.rows())
-            spots = self.diagram.widget.data[-1]
-            spots.hovertext = told[: len(spots.x)]
-            self.code.value = look.code(self.twin)
+            texts = hover_texts(self.turned.circuit.n_qubits, self._gates())
+            spots = cast(go.Scatter, self.diagram.traces[-1])
+            spots.hovertext = texts[: len(spots.x)]
+            self.code_text.value = look.code(self.code)
 
     def _turn(self, change) -> None:
         if not self.silent:
-            self.turned[self.angle.value] = change["new"]
+            self.turned[self._angle] = change["new"]
             self._show()
 
     def _redraw(self, _=None) -> None:
@@ -151,14 +166,13 @@ class CircuitExplorer:
         self.turned.draw(self.seed)
         self._show()
 
+    def _to_zero(self, _=None) -> None:
+        self.turned.zero()
+        self._show()
+
     def _rebuild(self, _=None) -> None:
-        wanted = (self.ansatz.value, self.qubits.value, self.layers.value, self.reupload.value)
-        try:
-            self.turned = TurnedCircuit(*wanted, seed=self.seed)
-        except ValueError as refused:
-            self.wrong.value = str(refused)
-            return
-        self.wrong.value = ""
+        ansatz, size = cast(str, self.ansatz.value), (self.qubits.value, self.layers.value)
+        self.turned = TurnedCircuit(ansatz, *size, self.reupload.value, seed=self.seed)
         self._offer()
         self._show()
         self.diagram.show(self._diagram())
@@ -166,6 +180,8 @@ class CircuitExplorer:
     @contextlib.contextmanager
     def _silently(self):
         """Controls that are set from here do not answer as if a reader had moved them."""
-        before, self.silent = self.silent, True
-        yield
-        self.silent = before
+        previous, self.silent = self.silent, True
+        try:
+            yield
+        finally:
+            self.silent = previous

@@ -9,11 +9,11 @@ from typing import Any
 
 import ipywidgets as ipw
 
-from qtha_lab import calls
+from qtha_lab import calls, faults
 from qtha_lab.settings import Setting
 
 from . import look
-from .one_of import OneOf
+from .name_picker import NamePicker
 
 UNSET = "not set"
 
@@ -30,8 +30,10 @@ class Field:
     def __init__(self, declared: Setting, value: Any = None, known: Iterable[str] = ()):
         self.declared = declared
         self.error = ""
-        self.control = OneOf(declared.name, known, _help(declared)) if known else _control(declared)
-        self.help = look.text("", "qtha-said")
+        self.control = (
+            NamePicker(declared.name, known, _help(declared)) if known else _control(declared)
+        )
+        self.help = look.text("", "qtha-text")
         self.panel = ipw.Box([self.control, self.help]).add_class("qtha-field")
         self.value = declared.default if value is None else value
         self.control.observe(lambda _: self.check(), "value")
@@ -47,17 +49,17 @@ class Field:
         self.check()
 
     def check(self) -> None:
-        """Hold the entry against its declaration and say beside it what is wrong."""
+        """Hold the entry against its declaration and show beside it what is wrong."""
         try:
             self.declared.check(self.value)
             self.error = ""
-        except ValueError as wrong:
-            self.error = str(wrong)
+        except Exception as error:
+            self.error = faults.sentence(error)
         self.help.value = look.lines([self.error or _help(self.declared)])
         look.mark(self.help, bool(self.error))
 
 
-def _control(declared: Setting) -> ipw.ValueWidget:
+def _control(declared: Setting) -> ipw.Dropdown | ipw.Checkbox | ipw.Text:
     """A drop-down for choices, a box for true or false, else text; it has a name and a tooltip for a screen reader."""
     name = {"description": declared.name, "tooltip": _help(declared)}
     if declared.choices:

@@ -69,14 +69,15 @@ class Form:
 
     def faults(self, place: str = "") -> list[Fault]:
         """What is wrong, with the control it was entered in; `place` names the form."""
-        wrong = [field for field in self.fields.values() if field.error]
-        return [Fault(f"{place}: {f.error}" if place else f.error, f.control) for f in wrong]
+        fields = [field for field in self.fields.values() if field.error]
+        return [Fault(f"{place}: {f.error}" if place else f.error, f.control) for f in fields]
 
     def fault(self, sentence: str, place: str = "") -> Fault:
         """A refusal of all entries together, with the control of the setting that it begins with."""
-        name = re.match(r"(?:unknown )?(\w*)", sentence)[1]
-        field = self.fields.get(name)
-        return Fault(f"{place}: {sentence}" if place else sentence, field and field.control)
+        name = re.match(r"(?:unknown )?(\w+)", sentence)
+        field = self.fields.get(name[1]) if name else None
+        control = None if field is None else field.control
+        return Fault(f"{place}: {sentence}" if place else sentence, control)
 
     def observe(self, changed: Callable[[], None]) -> None:
         """Call `changed()` after every entry."""

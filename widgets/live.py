@@ -7,13 +7,16 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import product
+from typing import cast
 
 import ipywidgets as ipw
+import plotly.graph_objects as go
 from IPython.display import display
 
 from qtha_lab.figures import curves
 
 from .chart import Chart, Points
+from .guard import ErrorLine
 
 TICK_SECONDS = 0.5
 KINDS = tuple(curves.PANELS)
@@ -27,7 +30,7 @@ class LivePlot:
     """
 
     def __init__(self, runs: Iterable = ()):
-        self.chart = Chart(curves.empty_curves("page"))
+        self.chart, self.error = Chart(curves.empty_curves("page")), ErrorLine()
         self.panel = Panel(self)
         self.show(runs)
 
@@ -40,7 +43,7 @@ class LivePlot:
         figure.add_traces(
             [curves.curve(_series(run, kind)) for run, kind in product(self.runs, KINDS)]
         )
-        curves.name_once(figure.data)
+        curves.name_once(cast(tuple[go.Scatter, ...], figure.data))
         self.chart.show(figure, curves.describe(()), curves.stacked())
 
     def series(self) -> list[curves.Series]:
@@ -89,7 +92,10 @@ class LivePlot:
         self.panel.renew()
 
     async def follow(self) -> None:
-        """Draw at most twice a second, until every run has ended (see `Run.status`)."""
+        """Draw at most twice a second, until every run has ended (see `Run.status`).
+
+        What goes wrong stands under the chart too, and is raised.
+        """
         self.chart.expect(True)
         try:
             while True:
@@ -98,6 +104,9 @@ class LivePlot:
                 if all(status.ended for status in statuses):
                     return
                 await asyncio.sleep(TICK_SECONDS)
+        except Exception as error:
+            self.error.report(error)
+            raise
         finally:
             self.rest()
 
@@ -107,12 +116,12 @@ class Panel(ipw.VBox):
 
     def __init__(self, plot: LivePlot):
         self.plot, self.handle = plot, None
-        super().__init__([plot.chart])
+        super().__init__([plot.chart, plot.error.panel])
         self.add_class("qtha-plot")
 
     def _repr_mimebundle_(self, **kwargs):
-        twin = {"image/svg+xml": self.plot.chart.draw_still(), "text/plain": self.plot.chart.alt}
-        return super()._repr_mimebundle_(**kwargs) | twin
+        still = {"image/svg+xml": self.plot.chart.draw_still(), "text/plain": self.plot.chart.alt}
+        return {**(super()._repr_mimebundle_(**kwargs) or {}), **still}
 
     def _ipython_display_(self):
         self.plot.catch_up()
@@ -125,7 +134,7 @@ class Panel(ipw.VBox):
             self.handle.update(bundle, raw=True)
 
 
-def _series(run, kind: str, points: Points = NONE) -> curves.Series:
+def _series(run, kind: curves.Kind, points: Points = NONE) -> curves.Series:
     method, seed = run.experiment.method, run.experiment.seed
     return {
         "label": method.label,

@@ -45,7 +45,7 @@ def row(*parts: ipw.Widget, css: str = "qtha-row", **layout) -> ipw.HBox:
     return box
 
 
-def mark(piece: ipw.Widget, wrong: bool) -> None:
+def mark(piece: ipw.DOMWidget, wrong: bool) -> None:
     """Show a piece as an error, or as an ordinary word."""
     (piece.add_class if wrong else piece.remove_class)("qtha-wrong")
 

@@ -8,18 +8,16 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from qtha_lab import faults
+from .guard import OnError
 
 
 class Background:
-    """Runs coroutines on the loop it was made on; what goes wrong is told to `on_error`, never printed.
-
-    What is told is a sentence: a refusal's own words, or that it is a fault of ours and where to read on.
+    """Runs coroutines on the loop it was made on; what goes wrong is handed to `on_error`, never printed.
 
     Where no loop runs (a plain script), nothing is started: `await` the coroutines yourself.
     """
 
-    def __init__(self, on_error: Callable[[str], None]):
+    def __init__(self, on_error: OnError):
         self.on_error = on_error
         self.tasks: dict[str, asyncio.Task] = {}
         try:
@@ -33,19 +31,21 @@ class Background:
         if self.loop is None or self.loop.is_closed():
             return
         if threading.get_ident() == self.thread:
-            self._start(name, work)
+            self._start(self.loop, name, work)
         else:
-            self.loop.call_soon_threadsafe(self._start, name, work)
+            self.loop.call_soon_threadsafe(self._start, self.loop, name, work)
 
     def stop(self) -> None:
         """Cancel everything that still goes on."""
         for task in self.tasks.values():
             task.cancel()
 
-    def _start(self, name: str, work: Callable[[], Coroutine]) -> None:
+    def _start(
+        self, loop: asyncio.AbstractEventLoop, name: str, work: Callable[[], Coroutine]
+    ) -> None:
         if (running := self.tasks.get(name)) is not None:
             running.cancel()
-        task = self.tasks[name] = self.loop.create_task(self._guarded(work))
+        task = self.tasks[name] = loop.create_task(self._guarded(work))
         task.add_done_callback(
             lambda _: self.tasks.pop(name) if self.tasks.get(name) is task else None
         )
@@ -53,8 +53,8 @@ class Background:
     async def _guarded(self, work: Callable[[], Coroutine]) -> None:
         try:
             await work()
-        except Exception as wrong:
-            self.on_error(faults.sentence(wrong))
+        except Exception as error:
+            self.on_error(error)
 
 
 async def in_thread(work: Callable, *arguments: Any) -> Any:

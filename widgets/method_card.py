@@ -21,11 +21,13 @@ from .form import Form
 
 
 def choice_settings(name: str) -> dict[str, Setting]:
-    """What a choice of this method has besides its name and options, with its own learning rate named."""
-    own = {n: s for n, s in settings_of(MethodChoice).items() if n not in ("name", "options")}
-    rate, usual = own["learning_rate"], get_method(name).default_learning_rate
-    own["learning_rate"] = dataclasses.replace(rate, help=f"{rate.help.rstrip('.')}, {usual:g}.")
-    return {n: dataclasses.replace(s, common=True) for n, s in own.items()}
+    """What a choice of this method has besides its name and options, with the learning rate of the method named."""
+    settings = settings_of(MethodChoice)
+    del settings["name"], settings["options"]
+    rate, default = settings["learning_rate"], get_method(name).default_learning_rate
+    help = f"{rate.help.rstrip('.')}, {default:g}."
+    settings["learning_rate"] = dataclasses.replace(rate, help=help)
+    return {n: dataclasses.replace(setting, common=True) for n, setting in settings.items()}
 
 
 class MethodCard(Fold):
@@ -34,14 +36,14 @@ class MethodCard(Fold):
     def __init__(self, choice: MethodChoice, on_copy: Callable, on_remove: Callable):
         self.name = choice.name
         method = get_method(choice.name)
-        own = choice_settings(choice.name)
-        self.form = Form(own | method.settings(), choice.model_dump() | choice.options)
+        settings = choice_settings(choice.name) | method.settings()
+        self.form = Form(settings, choice.model_dump() | choice.options)
         self.copy = ipw.Button(description="Duplicate", icon="copy").add_class("qtha-small")
         self.remove = ipw.Button(description="Remove", icon="times").add_class("qtha-small")
         self.copy.on_click(lambda _: on_copy(self))
         self.remove.on_click(lambda _: on_remove(self))
-        said = look.text(look.lines([method.summary]), "qtha-said")
-        super().__init__(self.name, said, self.form.panel, beside=(self.copy, self.remove))
+        summary = look.text(look.lines([method.summary]), "qtha-text")
+        super().__init__(self.name, summary, self.form.panel, beside=(self.copy, self.remove))
         self.add_class("qtha-group")
 
     @property
@@ -54,19 +56,19 @@ class MethodCard(Fold):
         """The method as entered; only what differs from the defaults is written out.
 
         Raises:
-            ValueError: If an entry, or all of them together, cannot be.
+            Refusal: If an entry, or all of them together, cannot be.
         """
         for fault in self.form.faults():
             raise Refusal(fault.sentence)
         changed = self.form.changed
-        own = {name: changed.pop(name) for name in choice_settings(self.name) if name in changed}
+        choice = {name: changed.pop(name) for name in choice_settings(self.name) if name in changed}
         get_method(self.name).check(changed)
-        return MethodChoice(name=self.name, **own, options=changed)
+        return MethodChoice(name=self.name, **choice, options=changed)
 
     def faults(self, place: str = "") -> list[Fault]:
         """What is wrong, with the control to change."""
         try:
             self.choice()
-        except ValueError as refused:
-            return self.form.faults(place) or [self.form.fault(str(refused), place)]
+        except Refusal as refusal:
+            return self.form.faults(place) or [self.form.fault(str(refusal), place)]
         return []

@@ -15,6 +15,7 @@ from qtha_lab.experiment.families import with_controls
 
 from . import look
 from .banner import Fault
+from .guard import OnError, guarded
 from .method_card import MethodCard
 
 ADD = "add a method …"
@@ -24,7 +25,11 @@ CONTROLLED = {f"{name} with its controls": name for name in controlled_methods()
 class MethodCards:
     """Cards of methods with a list to add from; `cards.choices()` is what was picked.
 
-    `model()` names the base model, on which LoRA of a method's size is found for its controls.
+    Args:
+        choices: The methods to start with.
+        changed: Called after every entry.
+        model: Names the base model, on which LoRA of a method's size is found for its controls.
+        on_error: Takes what goes wrong in the answer to an entry or a button.
     """
 
     def __init__(
@@ -32,11 +37,12 @@ class MethodCards:
         choices: Iterable[MethodChoice],
         changed: Callable[[], None],
         model: Callable[[], str],
+        on_error: OnError,
     ):
-        self.changed, self.model = changed, model
+        self.changed, self.model, self.on_error = changed, model, on_error
         self.cards: list[MethodCard] = []
         self.add = ipw.Dropdown(options=[ADD, *CONTROLLED, *method_names()], description="add")
-        self.add.observe(self._picked, "value")
+        self.add.observe(guarded(self._add, on_error), "value")
         self.box = look.column()
         head = look.row(look.heading("Methods"), self.add, css="qtha-methods-head")
         self.panel = look.column(head, self.box)
@@ -50,7 +56,7 @@ class MethodCards:
         """Every method as entered.
 
         Raises:
-            ValueError: If there is none, or an entry cannot be.
+            Refusal: If there is none, or an entry cannot be.
         """
         for fault in self.faults():
             raise Refusal(fault.sentence)
@@ -61,52 +67,52 @@ class MethodCards:
         if not self.cards:
             return [Fault("add at least one method", self.add)]
         labels = [card.label for card in self.cards]
-        twice = [i for i, label in enumerate(labels) if label in labels[:i]]
-        wrong = [fault for card in self.cards for fault in card.faults(self._place(card))]
-        return wrong + [
-            Fault(f"methods: {labels[i]} is given twice", self.cards[i].button) for i in twice
+        repeated = [i for i, label in enumerate(labels) if label in labels[:i]]
+        return [fault for card in self.cards for fault in card.faults(self._place(card))] + [
+            Fault(f"methods: {labels[i]} is given twice", self.cards[i].button) for i in repeated
         ]
 
     def _place(self, card: MethodCard) -> str:
-        alone = [c.name for c in self.cards].count(card.name) == 1
-        return card.name if alone else card.title
+        unique = [c.name for c in self.cards].count(card.name) == 1
+        return card.name if unique else card.title
 
     def _append(self, choice: MethodChoice) -> MethodCard:
-        card = MethodCard(choice, self._copied, self._removed)
-        card.form.observe(self._entered)
+        copy, remove = (guarded(answer, self.on_error) for answer in (self._copy, self._remove))
+        card = MethodCard(choice, copy, remove)
+        card.form.observe(guarded(self._renew, self.on_error))
         self.cards.append(card)
         return card
 
-    def _entered(self) -> None:
+    def _renew(self) -> None:
         self._draw()
         self.changed()
 
-    def _picked(self, change) -> None:
-        picked = change["new"]
-        if picked in CONTROLLED or picked in method_names():
-            new = [self._append(choice) for choice in self._meant(picked)]
-            if picked in method_names():
-                new[0].unfolded = True
+    def _add(self, change) -> None:
+        option = change["new"]
+        if option in CONTROLLED or option in method_names():
+            cards = [self._append(choice) for choice in self._choices_of(option)]
+            if option in method_names():
+                cards[0].unfolded = True
             self.add.value = ADD
-            self._entered()
+            self._renew()
 
-    def _meant(self, picked: str) -> list[MethodChoice]:
-        """One method; or the controls of one, beside it if it is there already."""
-        name = CONTROLLED.get(picked)
+    def _choices_of(self, option: str) -> list[MethodChoice]:
+        """A method; or the controls of a method, beside it if it is there already."""
+        name = CONTROLLED.get(option)
         if name is None:
-            return [MethodChoice(name=picked)]
-        there = [card.choice() for card in self.cards if not card.faults()]
-        own = next((c for c in there if c.name == name), MethodChoice(name=name))
-        meanings = {choice.meaning for choice in there}
-        return [c for c in with_controls(own, self.model()) if c.meaning not in meanings]
+            return [MethodChoice(name=option)]
+        present = [card.choice() for card in self.cards if not card.faults()]
+        method = next((c for c in present if c.name == name), MethodChoice(name=name))
+        meanings = {choice.meaning for choice in present}
+        return [c for c in with_controls(method, self.model()) if c.meaning not in meanings]
 
-    def _copied(self, card: MethodCard) -> None:
+    def _copy(self, card: MethodCard) -> None:
         self._append(card.choice()).unfolded = True
-        self._entered()
+        self._renew()
 
-    def _removed(self, card: MethodCard) -> None:
+    def _remove(self, card: MethodCard) -> None:
         self.cards.remove(card)
-        self._entered()
+        self._renew()
 
     def _draw(self) -> None:
         """Cards in their order, each under its label, with a number where two labels are equal."""

@@ -6,6 +6,7 @@ Numbers come from `analysis.decomposed`, pictures from `figures.mpo` and `figure
 import functools
 import itertools
 from collections.abc import Mapping
+from typing import cast
 
 import ipywidgets as ipw
 from torch import Tensor
@@ -18,7 +19,8 @@ from qtha_lab.figures.truncation import truncation_error
 
 from . import look
 from .aria import Aria
-from .redraw import Redrawn
+from .figure_view import FigureView
+from .guard import ErrorLine
 
 SITES = (2, 3, 4)
 WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
@@ -30,6 +32,9 @@ class MpoExplorer:
 
     Args:
         weights: Matrices by name, of at most a few thousand rows and columns.
+
+    Raises:
+        Refusal: If there is no weight.
 
     Example:
         >>> import torch
@@ -54,20 +59,21 @@ class MpoExplorer:
         self.bonds: list[ipw.SelectionSlider] = []
         self.sliders = look.column()
         self.numbers = look.text("", "qtha-table")
-        self.twin = look.text("", "qtha-code")
+        self.code_text = look.text("", "qtha-code")
+        self.error = ErrorLine()
         self._quiet = False
         self._decomposed = functools.lru_cache(maxsize=64)(self._decompose)
         self._curve = functools.lru_cache(maxsize=64)(self._trace)
         self._offer_bonds()
-        self.chain, self.errors = Redrawn(self._chain(), css=""), Redrawn(self._errors())
-        self.weight.observe(self._picked, "value")
-        self.sites.observe(self._sites_picked, "value")
-        self.order.observe(self._picked, "value")
+        self.chain, self.errors = FigureView(self._chain(), css=""), FigureView(self._errors())
+        self.weight.observe(self.error.guard(self._renew), "value")
+        self.sites.observe(self.error.guard(self._change_sites), "value")
+        self.order.observe(self.error.guard(self._renew), "value")
         choice = look.row(self.weight, self.sites, self.order)
-        parts = (look.style_sheet(), Aria(), choice, self.sliders, self.numbers)
-        pictures = (self.chain.panel, self.errors.panel, self.twin)
-        self.panel = look.column(*parts, *pictures, css="qtha-explorer")
-        self._tell()
+        controls = (look.style_sheet(), Aria(), choice, self.sliders, self.error.panel)
+        results = (self.numbers, self.chain.panel, self.errors.panel, self.code_text)
+        self.panel = look.column(*controls, *results, css="qtha-explorer")
+        self._show_numbers()
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -75,9 +81,14 @@ class MpoExplorer:
         display(self.panel)
 
     @property
+    def chosen(self) -> tuple[str, tuple[int, ...]]:
+        """The name of the weight, and the order of its digits along the chain."""
+        return cast(str, self.weight.value), cast(tuple, self.order.value)
+
+    @property
     def decomposed(self) -> Decomposed:
         """The chosen weight before any cut."""
-        return self._decomposed(self.weight.value, self.order.value)
+        return self._decomposed(*self.chosen)
 
     @property
     def widths(self) -> list[int]:
@@ -92,9 +103,9 @@ class MpoExplorer:
     @property
     def code(self) -> str:
         """The line that computes the same without this panel."""
-        order = self.order.value
+        weight, order = self.chosen
         cut = f"cut({self.widths})"
-        return f"Decomposed.of(weights[{self.weight.value!r}], {len(order)}, order={order}).{cut}"
+        return f"Decomposed.of(weights[{weight!r}], {len(order)}, order={order}).{cut}"
 
     def draw(self) -> None:
         """Draw what the controls say."""
@@ -103,27 +114,28 @@ class MpoExplorer:
         self.__dict__.pop("point", None)
         self.chain.show(self._chain())
         self.errors.show(self._errors())
-        self._tell()
+        self._show_numbers()
 
     def _chain(self) -> Figure:
         point, entropies = self.point, [bond.entropy_bits for bond in self.decomposed.bonds]
         return mpo_diagram(point.in_dims, point.out_dims, point.bonds[1:-1], entropies)
 
     def _errors(self) -> Figure:
-        curve, point = self._curve(self.weight.value, self.order.value), self.point
-        chosen = (point.n_parameters, point.relative_error)
-        return truncation_error({self.weight.value: curve}, point.dense_parameters, chosen)
+        weight, order = self.chosen
+        point = self.point
+        mark = (point.n_parameters, point.relative_error)
+        return truncation_error({weight: self._curve(weight, order)}, point.dense_parameters, mark)
 
-    def _tell(self) -> None:
-        """The numbers of the point, and the line that computes it."""
+    def _show_numbers(self) -> None:
+        """Show the numbers of the point, and the line that computes it."""
         point = self.point
         row = {
             "parameters": f"{point.n_parameters:,}",
             "of the matrix": f"{point.n_parameters / point.dense_parameters:.1%}",
             "relative error": f"{point.relative_error:.3f}",
-            "operations a token": f"{point.flops_per_token:,}",
+            "operations per token": f"{point.flops_per_token:,}",
         }
-        self.numbers.value, self.twin.value = look.table([row]), look.code(self.code)
+        self.numbers.value, self.code_text.value = look.table([row]), look.code(self.code)
 
     def _decompose(self, weight: str, order: tuple[int, ...]) -> Decomposed:
         return Decomposed.of(self.weights[weight], len(order), order)
@@ -133,34 +145,35 @@ class MpoExplorer:
         widths = [width for width in ON_CURVE if width <= max(whole.widths)] + [max(whole.widths)]
         return [(point.n_parameters, point.relative_error) for point in whole.curve(widths)]
 
-    def _sites_picked(self, _change) -> None:
+    def _change_sites(self, change) -> None:
         self._quiet = True
-        self.order.options = _orders(self.sites.value)
+        self.order.options = _orders(change["new"])
         self._quiet = False
-        self._picked()
+        self._renew()
 
-    def _picked(self, _change=None) -> None:
+    def _renew(self, _change=None) -> None:
         if not self._quiet:
             self._offer_bonds()
             self.draw()
 
     def _offer_bonds(self) -> None:
-        """A slider for each bond, from 1 to what it holds, at its end to begin with."""
+        """Make a slider for each bond, from 1 to what it holds, at its end to begin with."""
         self.bonds = []
-        for position, most in enumerate(self.decomposed.widths, start=1):
-            widths = [*(width for width in WIDTHS if width < most), most]
+        draw = self.error.guard(lambda _: self.draw())
+        for position, widest in enumerate(self.decomposed.widths, start=1):
+            widths = [*(width for width in WIDTHS if width < widest), widest]
             slider = ipw.SelectionSlider(
                 options=widths,
-                value=most,
+                value=widest,
                 description=f"bond {position}",
                 layout={"width": "420px"},
             )
-            slider.observe(lambda _: self.draw(), "value")
+            slider.observe(draw, "value")
             self.bonds.append(slider)
         self.sliders.children = self.bonds
 
 
 def _orders(n_sites: int) -> list[tuple[str, tuple[int, ...]]]:
     """Every order of the digits along the chain, mirror images left out."""
-    found = [o for o in itertools.permutations(range(n_sites)) if o[0] < o[-1]]
-    return [("digits " + " ".join(str(k + 1) for k in order), order) for order in found]
+    orders = [o for o in itertools.permutations(range(n_sites)) if o[0] < o[-1]]
+    return [("digits " + " ".join(str(k + 1) for k in order), order) for order in orders]

@@ -1,6 +1,6 @@
-"""What a comparison will cost before it starts: parameters, seconds a step, warnings and circuits.
+"""What a comparison will cost before it starts: parameters, seconds per step, warnings and circuits.
 
-Shows what `qtha_lab.cost.preview` found; computes nothing.
+Shows previews of `qtha_lab.cost.preview`; computes nothing.
 """
 
 from qtha_lab.cli.output import duration
@@ -17,11 +17,11 @@ class Overview:
     def __init__(self):
         self.table = look.text("", "qtha-table")
         self.simulation = look.text("", "qtha-table")
-        self.engines = look.text("", "qtha-said")
+        self.engines = look.text("", "qtha-text")
         self.warnings = look.text("", "qtha-banner")
-        self.notes = look.text("", "qtha-said")
+        self.notes = look.text("", "qtha-text")
         self.circuits = look.text("", "qtha-code")
-        self.drawn = Fold("Circuits", self.circuits)
+        self.circuits_fold = Fold("Circuits", self.circuits)
         self.panel = look.column(
             look.heading("Before you start"),
             self.table,
@@ -29,7 +29,7 @@ class Overview:
             self.warnings,
             self.simulation,
             self.engines,
-            self.drawn,
+            self.circuits_fold,
         )
         self.show({}, 0)
 
@@ -38,20 +38,20 @@ class Overview:
         self.panel.add_class("qtha-stale")
 
     def show(self, previews: dict, steps: int) -> None:
-        """Draw one preview a method label."""
+        """Draw the previews, by label of their method."""
         self.panel.remove_class("qtha-stale")
         self.table.value = look.table([_row(n, p, steps) for n, p in previews.items()])
         self.notes.value = look.lines(findings.sizes([_entry(n, p) for n, p in previews.items()]))
-        said = [f"{n}: {w}" for n, p in previews.items() for w in p.warnings]
-        self.warnings.value = look.lines(said)
-        self.warnings.layout.display = "" if said else "none"
+        warnings = [f"{n}: {w}" for n, p in previews.items() for w in p.warnings]
+        self.warnings.value = look.lines(warnings)
+        self.warnings.layout.display = "" if warnings else "none"
         simulated = {n: p.simulation for n, p in previews.items() if p.simulation}
         self.simulation.value = look.table([_simulated(n, s) for n, s in simulated.items()])
         self.engines.value = look.lines(_engines(simulated))
-        drawn = {n: p.circuit_text for n, p in previews.items() if p.circuit_text}
-        text = "\n\n".join(f"circuit of {name}\n{circuit}" for name, circuit in drawn.items())
+        circuits = {n: p.circuit_text for n, p in previews.items() if p.circuit_text}
+        text = "\n\n".join(f"circuit of {name}\n{drawing}" for name, drawing in circuits.items())
         self.circuits.value = look.code(text) if text else ""
-        self.drawn.layout.display = "" if text else "none"
+        self.circuits_fold.layout.display = "" if text else "none"
 
 
 def _row(label: str, preview, steps: int) -> dict[str, str]:
@@ -87,6 +87,6 @@ def _engines(simulated: dict) -> list[str]:
 
 
 def _entry(label: str, preview) -> dict:
-    """What `qtha_lab.compare.findings` wants to know of a method."""
+    """A method as `qtha_lab.compare.findings` takes it."""
     count = preview.trainable_parameters
     return {"label": label, "method": method_of(label), "trainable_parameters": count}

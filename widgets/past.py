@@ -49,16 +49,18 @@ def local_time(run_id: str) -> str:
         'my favourite'
     """
     try:
-        made = datetime.strptime(run_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+        start = datetime.strptime(run_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         return run_id
-    return made.astimezone().strftime("%Y-%m-%d %H:%M")
+    return start.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def unreadable(runs: Iterable) -> list[tuple[str, str]]:
     """A line for each run that cannot be read, and the whole reason."""
-    reasons = [(run.id, why) for run in runs if (why := run.unreadable)]
-    return [(f"{run_id} · unreadable", f"{run_id}: unreadable: {why}") for run_id, why in reasons]
+    reasons = {run.id: run.unreadable for run in runs if run.unreadable}
+    return [
+        (f"{run} · unreadable", f"{run}: unreadable: {reason}") for run, reason in reasons.items()
+    ]
 
 
 def groups(runs: Iterable) -> list[Group]:
@@ -67,16 +69,16 @@ def groups(runs: Iterable) -> list[Group]:
     Args:
         runs: Newest first, as `qtha_lab.list_runs` gives them.
     """
-    found: list[dict] = []
-    still_open: dict[str, dict] = {}
+    members: list[dict] = []  # of each group, newest first
+    latest: dict[str, dict] = {}  # group by what its runs share
     for run in runs:
         if run.unreadable:
             continue
         experiment = run.experiment
         shared = json.dumps(experiment.model_dump(exclude={"method", "seed"}), sort_keys=True)
         key = (experiment.seed, experiment.method.meaning)
-        if key in still_open.get(shared, {key}):
-            still_open[shared] = {}
-            found.append(still_open[shared])
-        still_open[shared][key] = run
-    return [Group(tuple(group[key] for key in sorted(group))) for group in found]
+        if key in latest.get(shared, {key}):
+            latest[shared] = {}
+            members.append(latest[shared])
+        latest[shared][key] = run
+    return [Group(tuple(runs[key] for key in sorted(runs))) for runs in members]

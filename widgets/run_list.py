@@ -1,6 +1,6 @@
 """Runs as rows: name, progress with state and time left, Stop and Resume.
 
-Shows statuses given to it and hands clicks on; reads no directory.
+Shows statuses and hands clicks on; reads no directory.
 """
 
 import html
@@ -31,32 +31,33 @@ class RunRow(ipw.Box):
         name = (
             f'<span title="{tip}">{dot}{look.breakable(label)} · seed {run.experiment.seed}</span>'
         )
+        self.mark: tuple[str, int] | None = None  # state and quarter shown last
         self.bar = ipw.IntProgress(layout={"height": "18px"})
-        self.said = look.text("", "qtha-said")
-        self.said.add_class("qtha-state")
+        self.state = look.text("", "qtha-text")
+        self.state.add_class("qtha-state")
         self.stop = ipw.Button(description="Stop", icon="stop", tooltip=f"Stop {self.title}")
         self.resume = ipw.Button(description="Resume", icon="play", tooltip=f"Resume {self.title}")
         self.stop.on_click(lambda _: on_stop([run]))
         self.resume.on_click(lambda _: on_resume([run]))
-        does = look.row(self.stop, self.resume, css="qtha-does")
-        super().__init__([look.text(name, "qtha-name"), self.bar, self.said, does])
+        actions = look.row(self.stop, self.resume, css="qtha-actions")
+        super().__init__([look.text(name, "qtha-name"), self.bar, self.state, actions])
         self.add_class("qtha-run")
 
     def show(self, status) -> str:
-        """Draw a status; returns what is worth saying aloud: a new state, or another quarter done."""
+        """Draw a status; return what is worth reading aloud: a new state, or another quarter done."""
         self.bar.max, self.bar.value = max(status.steps, 1), status.step
         self.bar.bar_style = BARS.get(status.state, "info")
-        self.said.value = html.escape(words(status)[:400])
-        look.mark(self.said, BARS.get(status.state) == "danger")
+        self.state.value = html.escape(words(status)[:400])
+        look.mark(self.state, BARS.get(status.state) == "danger")
         self.stop.disabled = status.ended or status.state == "stopping"
         self.resume.disabled = status.state not in runs.RESUMABLE
         mark = (status.state, 4 * status.step // max(status.steps, 1))
-        before, self.mark = getattr(self, "mark", mark), mark
-        return f"{self.title}: {words(status)}." if mark != before else ""
+        previous, self.mark = self.mark or mark, mark
+        return f"{self.title}: {words(status)}." if mark != previous else ""
 
 
 def words(status) -> str:
-    """A status in words; what its message says already is not said twice.
+    """A status in words; what its message says already is not repeated.
 
     Example:
         >>> words(runs.Status("stopped", 20, 100, "stopped at step 20 of 100"))
@@ -72,11 +73,11 @@ def words(status) -> str:
 
 
 class RunList:
-    """A row a run; `on_stop` and `on_resume` are called with the runs meant, `tell` with news to be read aloud."""
+    """A row per run; `on_stop` and `on_resume` are called with the runs meant, `announce` with news to be read aloud."""
 
     def __init__(self, on_stop: Callable, on_resume: Callable):
         self.on_stop, self.on_resume = on_stop, on_resume
-        self.tell: Callable[[str], None] = lambda sentence: None
+        self.announce: Callable[[str], None] = lambda sentence: None
         self.panel = look.column(css="qtha-runs")
         self.rows: dict[str, RunRow] = {}
 
@@ -90,4 +91,4 @@ class RunList:
         shown = {i: status for i, status in statuses.items() if i in self.rows}
         news = [self.rows[run_id].show(status) for run_id, status in shown.items()]
         if any(news):
-            self.tell(" ".join(filter(None, news)))
+            self.announce(" ".join(filter(None, news)))

@@ -15,27 +15,37 @@ from . import look
 from .banner import Fault
 from .fold import Fold
 from .form import Form
+from .guard import OnError, guarded
 from .methods import MethodCards
 
 ELSEWHERE = ("methods", "training", "task_options")
 
 
 class Setup:
-    """Show `setup.panel`; `changed()` is called after every entry."""
+    """Show `setup.panel`.
 
-    def __init__(self, start: Comparison, changed: Callable[[], None]):
-        self.changed = changed
-        declared = settings_of(Comparison)
-        plain = {name: one for name, one in declared.items() if name not in ELSEWHERE}
-        given = start.model_dump()
-        self.what = Form(plain, given, {"model": model_names(), "task": task_names()})
-        self.training = Form(settings_of(Training), given["training"])
-        self.methods = MethodCards(start.methods, changed, lambda: self.what["model"].value)
+    Args:
+        start: The comparison to start with.
+        changed: Called after every entry.
+        on_error: Takes what goes wrong in the answer to an entry or a button.
+    """
+
+    def __init__(self, start: Comparison, changed: Callable[[], None], on_error: OnError):
+        self.changed = guarded(changed, on_error)
+        settings = settings_of(Comparison)
+        for name in ELSEWHERE:
+            del settings[name]
+        values = start.model_dump()
+        self.what = Form(settings, values, {"model": model_names(), "task": task_names()})
+        self.training = Form(settings_of(Training), values["training"])
+        model = self.what["model"]
+        self.methods = MethodCards(start.methods, changed, lambda: model.value, on_error)
         self.task_box = look.column()
         self._draw_task_options(start.task_options)
-        self.what["task"].control.observe(lambda _: self._draw_task_options({}), "value")
-        self.what.observe(changed)
-        self.training.observe(changed)
+        draw = guarded(lambda _: self._draw_task_options({}), on_error)
+        self.what["task"].control.observe(draw, "value")
+        self.what.observe(self.changed)
+        self.training.observe(self.changed)
         self.panel = look.column(
             look.column(
                 look.heading("What to fine-tune"), self.what.panel, self.task_box, css="qtha-group"
@@ -48,7 +58,7 @@ class Setup:
         """Everything as entered.
 
         Raises:
-            ValueError: The first entry that cannot be, in one sentence.
+            Refusal: The first entry that cannot be, in one sentence.
         """
         for fault in self.faults():
             raise Refusal(fault.sentence)
@@ -61,15 +71,15 @@ class Setup:
 
     def faults(self) -> list[Fault]:
         """All that is wrong on its own, in the order of the page."""
-        first = self._wrong_here() + self.task_options.faults()
-        return first + self.methods.faults() + self.training.faults()
+        of_task = self._faults_of_what() + self.task_options.faults()
+        return of_task + self.methods.faults() + self.training.faults()
 
-    def _wrong_here(self) -> list[Fault]:
+    def _faults_of_what(self) -> list[Fault]:
         """Entries that their declaration refuses, else what the description does, such as a seed given twice."""
         try:
             Comparison(**self.what.values)
-        except ValueError as refused:
-            return self.what.faults() or [self.what.fault(str(refused))]
+        except Refusal as refusal:
+            return self.what.faults() or [self.what.fault(str(refusal))]
         return self.what.faults()
 
     def fault(self, sentence: str) -> Fault:
@@ -81,9 +91,9 @@ class Setup:
     def _draw_task_options(self, values: dict) -> None:
         """The options of the task now picked; a name not known here has none to draw."""
         try:
-            declared = task_settings(self.what["task"].value)
-        except ValueError:
-            declared = {}
-        self.task_options = Form(declared, values)
+            settings = task_settings(self.what["task"].value)
+        except Refusal:
+            settings = {}
+        self.task_options = Form(settings, values)
         self.task_options.observe(self.changed)
-        self.task_box.children = [self.task_options.panel] if declared else []
+        self.task_box.children = [self.task_options.panel] if settings else []

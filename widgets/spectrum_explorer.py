@@ -5,7 +5,7 @@ Values come from `analysis.snapshot`, pictures from `figures.spectra`; this ties
 
 import bisect
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import ipywidgets as ipw
 import numpy as np
@@ -18,7 +18,8 @@ from qtha_lab.figures.spectra import singular_values, spectrum_over_training
 
 from . import look
 from .aria import Aria
-from .redraw import Redrawn
+from .figure_view import FigureView
+from .guard import ErrorLine
 
 RANKS = {
     "rank": lambda s: str(s.numerical_rank()),
@@ -37,7 +38,7 @@ class SpectrumExplorer:
             with an adapter, which is looked at as it is now.
 
     Raises:
-        ValueError: If nothing has a record; runs keep one where `spectrum_every` is above 0.
+        Refusal: If nothing has a record; runs keep one where `spectrum_every` is above 0.
 
     Example:
         >>> event = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}
@@ -47,35 +48,32 @@ class SpectrumExplorer:
     """
 
     def __init__(self, sources: Mapping[str, Any]):
-        read = {label: reading.spectra(_events(source)) for label, source in sources.items()}
-        self.records = {label: layers for label, layers in read.items() if layers}
+        records = {label: reading.spectra(_events(source)) for label, source in sources.items()}
+        self.records = {label: layers for label, layers in records.items() if layers}
         if not self.records:
-            wanted = "set spectrum_every above 0"
-            raise Refusal(f"none of {len(read)} sources holds spectra: {wanted}")
+            rule = "set spectrum_every above 0"
+            raise Refusal(f"none of {len(records)} sources holds spectra: {rule}")
         self.run = ipw.Dropdown(description="run", options=list(self.records))
         self.layer = ipw.Dropdown(description="layer", layout={"width": "380px"})
-        self.most = ipw.Dropdown(description="leading", options=LEADING, layout={"width": "170px"})
+        self.leading = ipw.Dropdown(
+            description="leading", options=LEADING, layout={"width": "170px"}
+        )
         self.step = ipw.SelectionSlider(description="step", options=[0], layout={"width": "380px"})
         self.ranks = look.text("", "qtha-table")
-        self.twin = look.text("", "qtha-code")
+        self.code_text = look.text("", "qtha-code")
         self._offer_layers()
         self._offer_steps()
-        self.run.observe(self._run_picked, "value")
-        self.layer.observe(self._layer_picked, "value")
-        for control in (self.step, self.most):
-            control.observe(lambda _: self.draw_step(), "value")
-        self.decay, self.history = Redrawn(self._decay()), Redrawn(self._history())
-        self.panel = look.column(
-            *(
-                look.style_sheet(),
-                Aria(),
-                look.row(self.run, self.layer, self.step, self.most),
-                self.ranks,
-            ),
-            *(self.decay.panel, self.history.panel, self.twin),
-            css="qtha-explorer",
-        )
-        self._tell()
+        self.error = ErrorLine()
+        self.run.observe(self.error.guard(self._change_run), "value")
+        self.layer.observe(self.error.guard(self._change_layer), "value")
+        for control in (self.step, self.leading):
+            control.observe(self.error.guard(lambda _: self.draw_step()), "value")
+        self.decay, self.history = FigureView(self._decay()), FigureView(self._history())
+        choice = look.row(self.run, self.layer, self.step, self.leading)
+        controls = (look.style_sheet(), Aria(), choice, self.error.panel)
+        results = (self.ranks, self.decay.panel, self.history.panel, self.code_text)
+        self.panel = look.column(*controls, *results, css="qtha-explorer")
+        self._show_ranks()
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -83,69 +81,83 @@ class SpectrumExplorer:
         display(self.panel)
 
     @property
+    def _run(self) -> str:
+        return cast(str, self.run.value)
+
+    @property
+    def _layer(self) -> str:
+        return cast(str, self.layer.value)
+
+    @property
     def shown(self) -> dict[str, list[float]]:
         """All singular values, by run: at the step, or the last one before it."""
-        layer, step = self.layer.value, self.step.value
-        there = {label: layers[layer] for label, layers in self.records.items() if layer in layers}
-        last = {label: bisect.bisect_right(one.steps, step) - 1 for label, one in there.items()}
-        return {label: there[label].values[at] for label, at in last.items() if at >= 0}
+        layer, step = self._layer, cast(int, self.step.value)
+        spectra = {
+            label: layers[layer] for label, layers in self.records.items() if layer in layers
+        }
+        last = {label: bisect.bisect_right(s.steps, step) - 1 for label, s in spectra.items()}
+        return {label: spectra[label].values[at] for label, at in last.items() if at >= 0}
 
     @property
     def code(self) -> str:
         """The line that draws the same without this panel."""
-        leading = self._leading.items()
-        values = {label: [float(f"{v:.4g}") for v in one] for label, one in leading}
-        return f"singular_values({values!r}, of={self._of!r})"
+        digits = {
+            label: [float(f"{value:.4g}") for value in values]
+            for label, values in self._values.items()
+        }
+        return f"singular_values({digits!r}, of={self._of!r})"
 
     @property
-    def _leading(self) -> dict[str, list[float]]:
-        return {label: one[: self.most.value] for label, one in self.shown.items()}
+    def _values(self) -> dict[str, list[float]]:
+        """As many of the values shown as are to be drawn."""
+        return {label: values[: self.leading.value] for label, values in self.shown.items()}
 
     @property
     def _of(self) -> str:
-        cut = any(len(one) > len(self._leading[label]) for label, one in self.shown.items())
-        told = f", {self.most.value} leading" if cut else ""
-        return f"ΔW of {self.layer.value}, step {self.step.value}{told}"
+        drawn = self._values
+        cut = any(len(values) > len(drawn[label]) for label, values in self.shown.items())
+        leading = f", {self.leading.value} leading" if cut else ""
+        return f"ΔW of {self.layer.value}, step {self.step.value}{leading}"
 
     def draw_step(self) -> None:
-        """Draw the spectra at the chosen step, one line a run."""
+        """Draw the spectra at the chosen step, one line per run."""
         self.decay.show(self._decay())
-        self._tell()
+        self._show_ranks()
 
     def _decay(self) -> Figure:
-        return singular_values(self._leading, of=self._of)
+        return singular_values(self._values, of=self._of)
 
     def _history(self) -> Figure:
-        label, layer = self.run.value, self.layer.value
-        one = self.records[label][layer]
-        return spectrum_over_training(one.steps, one.values, of=f"ΔW of {layer}, {label}")
+        spectrum = self.records[self._run][self._layer]
+        of = f"ΔW of {self._layer}, {self._run}"
+        return spectrum_over_training(spectrum.steps, spectrum.values, of=of)
 
-    def _tell(self) -> None:
-        """The ranks at the step, and the line that draws it."""
-        self.ranks.value = look.table([_ranks(label, one) for label, one in self.shown.items()])
-        self.twin.value = look.code(self.code)
+    def _show_ranks(self) -> None:
+        """Show the ranks at the step, and the line that draws it."""
+        self.ranks.value = look.table([_ranks(*item) for item in self.shown.items()])
+        self.code_text.value = look.code(self.code)
 
-    def _run_picked(self, _change) -> None:
+    def _change_run(self, _change) -> None:
         self._offer_layers()
-        self._layer_picked()
+        self._change_layer()
 
-    def _layer_picked(self, _change=None) -> None:
+    def _change_layer(self, _change=None) -> None:
         self._offer_steps()
         self.history.show(self._history())
         self.draw_step()
 
     def _offer_layers(self) -> None:
-        layers, kept = list(self.records[self.run.value]), self.layer.value
+        layers, layer = list(self.records[self._run]), self.layer.value
         if list(self.layer.options) != layers:
             self.layer.options = layers
-        self.layer.value = kept if kept in layers else layers[0]
+        self.layer.value = layer if layer in layers else layers[0]
 
     def _offer_steps(self) -> None:
         """The steps of the record; the slider stays where it was, or goes to the end."""
-        steps, kept = self.records[self.run.value][self.layer.value].steps, self.step.value
+        steps, step = self.records[self._run][self._layer].steps, self.step.value
         if list(self.step.options) != steps:
             self.step.options = steps
-            self.step.value = kept if kept in steps and kept != 0 else steps[-1]
+            self.step.value = step if step in steps and step != 0 else steps[-1]
 
 
 def _events(source: Any) -> Iterable[dict]:
@@ -160,4 +172,4 @@ def _events(source: Any) -> Iterable[dict]:
 def _ranks(label: str, values: list[float]) -> dict[str, str]:
     """A row of the table of ranks."""
     spectrum = spectrum_of(np.diag(values))
-    return {"run": label} | {name: tell(spectrum) for name, tell in RANKS.items()}
+    return {"run": label} | {name: text(spectrum) for name, text in RANKS.items()}

@@ -10,7 +10,7 @@ from qtha_lab.analysis.circuits.circuit_trace import CircuitTrace, trace_circuit
 from qtha_lab.analysis.circuits.random_angles import draw_angles
 
 DIGITS = 3  # of an angle, so that the line of Python gives the very same numbers
-TWIN = """circuit = ansatze.build({name!r}, {n_qubits}, {n_layers}, reupload={reupload})
+CODE = """circuit = ansatze.build({name!r}, {n_qubits}, {n_layers}, reupload={reupload})
 trace = trace_circuit(circuit, {inputs}, {params}, {observable!r})
 circuit_state(**trace.at_the_end())"""
 
@@ -25,7 +25,7 @@ class TurnedCircuit:
         (0.5, ['x0', 'x1', 'p0'], ['Z0', 'Z1', 'Z0 Z1'])
 
     Raises:
-        ValueError: If there is no such circuit.
+        Refusal: If there is no such circuit.
     """
 
     def __init__(
@@ -39,16 +39,17 @@ class TurnedCircuit:
         params: Iterable[float] | None = None,
     ):
         self.circuit = ansatze.build(name, n_qubits, n_layers, reupload=reupload)
-        self.built = {"name": name, "n_qubits": n_qubits, "n_layers": n_layers}
-        self.built["reupload"] = reupload
+        self.options = {"name": name, "n_qubits": n_qubits, "n_layers": n_layers}
+        self.options["reupload"] = reupload
         self.draw(seed)
         self.inputs = self.inputs if inputs is None else rounded(inputs)
         self.params = self.params if params is None else rounded(params)
 
     def draw(self, seed: int) -> None:
         """Other angles."""
-        drawn = draw_angles(self.circuit, 1, "uniform", seed)
-        self.inputs, self.params = rounded(drawn.inputs[0]), rounded(drawn.params[0])
+        angles = draw_angles(self.circuit, 1, "uniform", seed)
+        self.inputs = rounded(angles.inputs[0].tolist())
+        self.params = rounded(angles.params[0].tolist())
 
     def zero(self) -> None:
         """No angle at all."""
@@ -78,10 +79,10 @@ class TurnedCircuit:
         """What it does, gate by gate."""
         return trace_circuit(self.circuit, self.inputs, self.params, observable)
 
-    def twin(self, observable: str) -> str:
+    def code(self, observable: str) -> str:
         """Python that gives the same figure, with the values written out."""
-        own = {"inputs": self.inputs, "params": self.params, "observable": observable}
-        return TWIN.format(**self.built, **own)
+        angles = {"inputs": self.inputs, "params": self.params}
+        return CODE.format(**self.options, **angles, observable=observable)
 
 
 def rounded(values: Iterable[float]) -> list[float]:

@@ -5,6 +5,7 @@ Reads the "spectrum" events of run directories (the linear path of each update);
 
 import asyncio
 from collections.abc import Iterable
+from typing import cast
 
 import ipywidgets as ipw
 
@@ -16,9 +17,10 @@ from qtha_lab.rundir.events import history
 
 from . import look
 from .aria import Aria
+from .figure_view import FigureView
+from .guard import ErrorLine
 from .live import TICK_SECONDS
 from .loop import Background
-from .redraw import Redrawn
 
 
 class UpdateExplorer:
@@ -41,17 +43,18 @@ class UpdateExplorer:
         self.step = ipw.SelectionSlider(
             description="step", options=[0], continuous_update=True, layout={"width": "420px"}
         )
-        self.state = look.text("", "qtha-said")
-        self.background = Background(self._tell_error)
+        self.state = look.text("", "qtha-text")
+        self.error, self.offering = ErrorLine(), False
+        self.background = Background(self.error.report)
         for run in self.runs:
             self.take(run.id, self.offsets[run.id], *run.events(0))
         self._offer()
-        self.sides, self.decay = Redrawn(self._sides()), Redrawn(self._decay())
+        self.sides, self.decay = FigureView(self._sides()), FigureView(self._decay())
         for control in (self.layer, self.step):
-            control.observe(lambda _: self.offering or self.draw(), "value")
-        controls = look.row(self.layer, self.step)
-        pictures = (self.sides.panel, self.decay.panel)
-        self.panel = look.column(look.style_sheet(), Aria(), controls, self.state, *pictures)
+            control.observe(self.error.guard(self._change), "value")
+        choice = look.row(self.layer, self.step)
+        controls = (look.style_sheet(), Aria(), choice, self.state, self.error.panel)
+        self.panel = look.column(*controls, self.sides.panel, self.decay.panel)
         self.panel.add_class("qtha-update-explorer")
 
     def _ipython_display_(self) -> None:
@@ -61,7 +64,7 @@ class UpdateExplorer:
         self.background.start("follow", self.follow)
 
     def take(self, run_id: str, offset: int, news: list[dict], ahead: int) -> bool:
-        """Take in what was read from an offset, unless somebody else did; tell if spectra came."""
+        """Take in what was read from an offset, unless it was taken in already; return whether spectra came."""
         if self.offsets[run_id] != offset:
             return False
         self.events[run_id] = history([*self.events[run_id], *news])
@@ -74,25 +77,27 @@ class UpdateExplorer:
 
     def histories(self, layer: str) -> dict[str, tuple[list[int], list[list[float]]]]:
         """Steps and singular values of each run at a layer."""
-        found = {label: layers.get(layer) for label, layers in self.spectra().items()}
-        return {label: (one.steps, one.values) for label, one in found.items() if one is not None}
+        spectra = {
+            label: layers[layer] for label, layers in self.spectra().items() if layer in layers
+        }
+        return {label: (spectrum.steps, spectrum.values) for label, spectrum in spectra.items()}
 
     def at(self, layer: str, step: int) -> dict[str, list[float]]:
         """Each run's singular values at a step, or at its last record before it."""
-        found = {}
+        values_at = {}
         for label, (steps, values) in self.histories(layer).items():
-            before = [row for s, row in zip(steps, values, strict=True) if s <= step]
-            if before:
-                found[label] = before[-1]
-        return found
+            records = [row for s, row in zip(steps, values, strict=True) if s <= step]
+            if records:
+                values_at[label] = records[-1]
+        return values_at
 
     async def tick(self) -> None:
         """Read what is new of every run, off the loop, and draw it."""
-        came = False
+        new = False
         for run in self.runs:
             offset = self.offsets[run.id]
-            came |= self.take(run.id, offset, *await asyncio.to_thread(run.events, offset))
-        if came:
+            new |= self.take(run.id, offset, *await asyncio.to_thread(run.events, offset))
+        if new:
             self._offer()
             self.draw()
 
@@ -101,9 +106,10 @@ class UpdateExplorer:
         while True:
             statuses = [await asyncio.to_thread(run.status) for run in self.runs]
             await self.tick()
-            told = zip(map(self._label, self.runs), statuses, strict=True)
+            labels = map(self._label, self.runs)
             self.state.value = look.lines(
-                f"{k}: {s.state}, step {s.step} of {s.steps}" for k, s in told
+                f"{label}: {status.state}, step {status.step} of {status.steps}"
+                for label, status in zip(labels, statuses, strict=True)
             )
             if all(status.ended for status in statuses):
                 return
@@ -114,24 +120,33 @@ class UpdateExplorer:
         self.sides.show(self._sides())
         self.decay.show(self._decay())
 
+    @property
+    def _layer(self) -> str:
+        """The chosen layer; "" while none is recorded."""
+        return cast(str, self.layer.value or "")
+
+    def _change(self, _) -> None:
+        if not self.offering:
+            self.draw()
+
     def _label(self, run) -> str:
         label, seed = run.experiment.method.label, run.experiment.seed
         same = [r for r in self.runs if r.experiment.method.label == label]
         return label if len(same) == 1 else f"{label} seed {seed}"
 
     def _sides(self) -> Figure:
-        of = f"the linear path of {self.layer.value or 'any layer'}"
-        return updates_side_by_side(self.histories(self.layer.value), of, self.step.value)
+        of = f"the linear path of {self._layer or 'any layer'}"
+        return updates_side_by_side(self.histories(self._layer), of, self.step.value)
 
     def _decay(self) -> Figure:
-        layer, step = self.layer.value, self.step.value
-        return singular_values(self.at(layer, step), of=f"the linear path at step {step}")
+        step = cast(int, self.step.value)
+        return singular_values(self.at(self._layer, step), of=f"the linear path at step {step}")
 
     def _offer(self) -> None:
         """Layers and steps recorded so far; a slider that was at the newest step stays there."""
-        recorded = [one for layers in self.spectra().values() for one in layers.values()]
-        layers = list(dict.fromkeys(one.layer for one in recorded))
-        steps = sorted({step for one in recorded for step in one.steps}) or [0]
+        spectra = [s for layers in self.spectra().values() for s in layers.values()]
+        layers = list(dict.fromkeys(spectrum.layer for spectrum in spectra))
+        steps = sorted({step for spectrum in spectra for step in spectrum.steps}) or [0]
         newest = self.step.value == self.step.options[-1]
         layer, step = self.layer.value, self.step.value
         self.offering = True  # what is set here must not draw
@@ -142,6 +157,3 @@ class UpdateExplorer:
             self.step.options = steps
             self.step.value = steps[-1] if newest or step not in steps else step
         self.offering = False
-
-    def _tell_error(self, wrong: Exception) -> None:
-        self.state.value = look.lines([str(wrong)])

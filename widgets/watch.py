@@ -26,7 +26,7 @@ class Watch:
         self.list = RunList(self.stop, self.resume)
         self.plot = LivePlot()
         self.results = look.text("", "qtha-table")
-        self.notes = look.text("", "qtha-said")
+        self.notes = look.text("", "qtha-text")
         self.panel = look.column(self.list.panel, self.plot.panel, self.results, self.notes)
         self.show(())
 
@@ -53,10 +53,10 @@ class Watch:
 
         async def work() -> None:
             states = [(run, (await asyncio.to_thread(run.status)).state) for run in runs]
-            able = [run.resume for run, state in states if state in RESUMABLE]
-            if not able:
+            calls = [run.resume for run, state in states if state in RESUMABLE]
+            if not calls:
                 raise Refusal(f"nothing to resume: {', '.join(s for _, s in states) or 'no run'}")
-            await self._in_threads(able)
+            await self._in_threads(calls)
             self.background.start("follow", self.follow)
 
         self.background.start("resume", work)
@@ -69,20 +69,20 @@ class Watch:
             statuses = {run.id: await asyncio.to_thread(run.status) for run in self.runs}
             await self.plot.tick()
             self.list.update(statuses)
-            before, ended = ended, sum(status.ended for status in statuses.values())
-            if ended != before:
-                await self.tell()
+            previous, ended = ended, sum(status.ended for status in statuses.values())
+            if ended != previous:
+                await self.show_results()
             if ended == len(statuses):
                 return self.plot.rest()
             await asyncio.sleep(TICK_SECONDS)
 
-    async def tell(self) -> None:
-        """The table of what has ended so far, and what it does and does not show."""
+    async def show_results(self) -> None:
+        """Show the table of what has ended so far, and what it does and does not show."""
         group = Group(tuple(self.runs))
         summary = await asyncio.to_thread(compare.summarise, group.comparison, self.runs)
-        some = bool(summary["runs"])
-        self.results.value = look.table(compare.rows(summary)) if some else ""
-        self.notes.value = look.lines(summary["notes"]) if some else ""
+        any_ended = bool(summary["runs"])
+        self.results.value = look.table(compare.rows(summary)) if any_ended else ""
+        self.notes.value = look.lines(summary["notes"]) if any_ended else ""
 
     async def _in_threads(self, calls: list[Callable]) -> None:
         """Calls that may take long, in threads of their own, so that the reading goes on beside them."""

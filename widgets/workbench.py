@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterable
 
 import ipywidgets as ipw
 
+from qtha_lab import faults, warm
 from qtha_lab import runs as runs_
-from qtha_lab import warm
 from qtha_lab.cost.preview import preview
-from qtha_lab.experiment import Comparison, Experiment
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment import Comparison
 
-from . import look, twin
+from . import look, still
 from .aria import Aria
-from .banner import Banner
+from .banner import Banner, Fault
 from .fold import Fold, reveal
+from .guard import guarded
 from .loop import Background, in_thread
 from .overview import Overview
 from .past import Group, groups, unreadable
@@ -25,7 +27,6 @@ from .setup import Setup
 from .watch import Watch
 
 SETTLE_SECONDS = 0.4
-LATEST = object()
 CODE = {"Show as Python": "to_python", "Show as YAML": "to_yaml", "Show as a command": "to_command"}
 
 
@@ -40,7 +41,7 @@ class Workbench(ipw.VBox):
         >>> Workbench()  # doctest: +SKIP
     """
 
-    def __init__(self, comparison: Comparison | None = None, attach: Iterable | object = LATEST):
+    def __init__(self, comparison: Comparison | None = None, attach: Iterable | None = None):
         super().__init__()
         warm.prepare()  # while the form is being filled in
         self.add_class("qtha-workbench")
@@ -48,10 +49,11 @@ class Workbench(ipw.VBox):
         self.banner = Banner(self.go, self.aria.say)
         self.background = Background(self.refuse)
         self.overview, self.watch = Overview(), Watch(self.background)
-        self.watch.list.tell = self.aria.say
+        self.watch.list.announce = self.aria.say
         self.code = [look.text("", "qtha-code") for _ in CODE]
-        shown = self._found(attach)
-        self.setup = Setup(comparison or (shown.comparison if shown else START), self.changed)
+        shown = self._group(attach)
+        start = comparison or (shown.comparison if shown else START)
+        self.setup = Setup(start, self.changed, self.refuse)
         self.children = self._laid_out()
         self.say(f"Showing the runs of {shown.title}." if shown else "")
         self.watch.show(shown.runs if shown else ())
@@ -60,21 +62,24 @@ class Workbench(ipw.VBox):
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        still = twin.bundle(self.setup.comparison(), self.watch.runs)
-        display(twin.note(), raw=True)
-        display(self._repr_mimebundle_() | still, raw=True)
+        bundle = still.bundle(self.setup.comparison(), self.watch.runs)
+        display(still.note(), raw=True)
+        display({**(self._repr_mimebundle_() or {}), **bundle}, raw=True)
 
     def say(self, sentence: str) -> None:
         """Show a sentence under the buttons."""
         self.banner.say(sentence)
 
-    def refuse(self, wrong: Exception | str) -> None:
-        """Show where the sentence stands all that is wrong, with the way to each field."""
-        sentence, faults = str(wrong), self.setup.faults()
-        in_form = sentence in [fault.sentence for fault in faults]
-        self.banner.refuse(faults if in_form else [self.setup.fault(sentence)])
+    def refuse(self, error: Exception) -> None:
+        """Show what is wrong: of the entries all, with the way to each; of a fault of ours where to read on."""
+        sentence = faults.sentence(error)
+        if not isinstance(error, Refusal):
+            return self.banner.refuse([Fault(sentence)])
+        of_entries = self.setup.faults()
+        entered = sentence in [fault.sentence for fault in of_entries]
+        self.banner.refuse(of_entries if entered else [self.setup.fault(sentence)])
 
-    def go(self, control: ipw.Widget) -> None:
+    def go(self, control: ipw.DOMWidget) -> None:
         """Open what hides a control, and go there."""
         reveal(control, self)
         control.focus()
@@ -88,10 +93,10 @@ class Workbench(ipw.VBox):
         self.overview.waiting()
         await asyncio.sleep(SETTLE_SECONDS)
         comparison = self.setup.comparison()
-        for piece, tongue in zip(self.code, CODE.values(), strict=True):
-            piece.value = look.code(getattr(comparison, tongue)())
-        found = await in_thread(previews, comparison)
-        self.overview.show(found, comparison.training.steps)
+        for text, method in zip(self.code, CODE.values(), strict=True):
+            text.value = look.code(getattr(comparison, method)())
+        costs = await in_thread(previews, comparison)
+        self.overview.show(costs, comparison.training.steps)
         if self.banner.refusing:
             self.say("")
 
@@ -105,13 +110,13 @@ class Workbench(ipw.VBox):
         self.watch.show(started)
         await self._list_past()
 
-    def _found(self, attach: Iterable | object) -> Group | None:
-        """The runs asked for, or the latest comparison."""
+    def _group(self, attach: Iterable | None) -> Group | None:
+        """The runs to attach, or the latest comparison."""
         self._sort_past(runs_.list_runs(unreadable=True))
-        if attach is LATEST:
+        if attach is None:
             return self.past[0] if self.past else None
-        asked = [runs_.attach(one) if isinstance(one, str) else one for one in attach]
-        readable = tuple(run for run in asked if run.unreadable is None)
+        attached = [runs_.attach(run) if isinstance(run, str) else run for run in attach]
+        readable = tuple(run for run in attached if run.unreadable is None)
         return Group(readable) if readable else None
 
     async def _list_past(self) -> None:
@@ -122,10 +127,10 @@ class Workbench(ipw.VBox):
         self.past, self.unreadable = groups(listed), unreadable(listed)
 
     def _choices(self) -> list[tuple[str, object]]:
-        whole = [(group.title, group) for group in self.past]
-        return [("show earlier runs …", ""), *whole, *self.unreadable]
+        readable = [(group.title, group) for group in self.past]
+        return [("show earlier runs …", ""), *readable, *self.unreadable]
 
-    def _picked(self, change) -> None:
+    def _show_earlier(self, change) -> None:
         if isinstance(change["new"], Group):
             self.watch.show(change["new"].runs)
             self.say(f"Showing the runs of {change['new'].title}.")
@@ -142,7 +147,7 @@ class Workbench(ipw.VBox):
         resume = ipw.Button(description="Resume all", icon="play")
         resume.on_click(lambda _: self.watch.resume(self.watch.runs))
         self.pick = ipw.Dropdown(options=self._choices(), description="earlier runs")
-        self.pick.observe(self._picked, "value")
+        self.pick.observe(guarded(self._show_earlier, self.refuse), "value")
         self.pick.add_class("qtha-pick")
         code = [Fold(title, part) for title, part in zip(CODE, self.code, strict=True)]
         left = look.column(self.setup.panel, flex="1 1 560px", min_width="0")
@@ -159,13 +164,13 @@ def previews(comparison: Comparison, cancelled: Callable[[], bool]) -> dict:
     """What each method would cost, by label; refuses what cannot run."""
     comparison.check()
     seed = comparison.seeds[0]
-    asked = [e for e in comparison.experiments() if e.seed == seed]
-    return {e.method.label: preview(e, cancelled) for e in asked}
+    experiments = [e for e in comparison.experiments() if e.seed == seed]
+    return {e.method.label: preview(e, cancelled) for e in experiments}
 
 
 def launch_all(comparison: Comparison) -> list:
     """Launch the runs of a comparison under one name, after checking all of them."""
     comparison.check()
     name = time.strftime("workbench %Y-%m-%d %H:%M:%S")
-    named: list[Experiment] = [e.replace(name=name) for e in comparison.experiments()]
-    return [runs_.launch(one, check=False) for one in named]
+    experiments = [experiment.replace(name=name) for experiment in comparison.experiments()]
+    return [runs_.launch(experiment, check=False) for experiment in experiments]

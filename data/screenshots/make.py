@@ -42,7 +42,7 @@ def make(picture: Path, width: int) -> None:
             expect(bench.locator(".qtha-table td").first).to_be_visible()
             bench.get_by_role("button", name="Launch").click()
             lab.page.wait_for_function(FINISHED, timeout=300_000)
-            expect(bench.locator(".qtha-said", has_text="Peak learning rates")).to_be_visible()
+            expect(bench.locator(".qtha-text", has_text="Peak learning rates")).to_be_visible()
             bench.screenshot(path=picture, animations="disabled")
 
 

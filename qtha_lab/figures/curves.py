@@ -17,7 +17,11 @@ from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
-PANELS = {"train": ("x", "y", "train loss (nats)"), "eval": ("x2", "y2", "evaluation loss (nats)")}
+Kind = Literal["train", "eval"]
+PANELS: dict[Kind, tuple[str, str, str]] = {
+    "train": ("x", "y", "train loss (nats)"),
+    "eval": ("x2", "y2", "evaluation loss (nats)"),
+}
 
 
 class Series(TypedDict):
@@ -25,7 +29,7 @@ class Series(TypedDict):
 
     label: str
     seed: int
-    kind: Literal["train", "eval"]
+    kind: Kind
     steps: Sequence[float]
     values: Sequence[float]
 

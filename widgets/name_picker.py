@@ -1,4 +1,4 @@
-"""A control for a name that is usually one of a few: pick one, or type another.
+"""A control for a name: pick a known name, or type another.
 
 Has the one trait `value`, as every control of a form.
 """
@@ -11,11 +11,16 @@ import traitlets
 OTHER = "other …"
 
 
-class OneOf(ipw.VBox):
+class NamePicker(ipw.VBox):
     """A drop-down of known names; its last entry opens a text field.
 
+    Args:
+        name: What stands beside it.
+        known: Names to pick from.
+        help: Shown where the mouse rests.
+
     Example:
-        >>> control = OneOf("model", ["tiny", "minilm"])
+        >>> control = NamePicker("model", ["tiny", "minilm"])
         >>> control.value = "a/hub-id"
         >>> control.pick.value, control.entry.value
         ('other …', 'a/hub-id')
@@ -28,22 +33,22 @@ class OneOf(ipw.VBox):
         self.pick = ipw.Dropdown(options=[*self.known, OTHER], description=name, tooltip=help)
         self.entry = ipw.Text(description="path or id", continuous_update=False, tooltip=help)
         super().__init__([self.pick, self.entry])
-        self.pick.observe(self._picked, "value")
-        self.entry.observe(self._picked, "value")
+        self.pick.observe(self._read, "value")
+        self.entry.observe(self._read, "value")
         self.observe(self._draw, "value")
-        self._picked()
+        self._read()
 
     def focus(self) -> None:
         """Go to the part that was used."""
         (self.entry if self.pick.value == OTHER else self.pick).focus()
 
-    def _picked(self, _change=None) -> None:
-        """The reader has chosen or typed."""
+    def _read(self, _change=None) -> None:
+        """Take over what was picked or typed."""
         self.entry.layout.display = "" if self.pick.value == OTHER else "none"
         self.value = self.entry.value.strip() if self.pick.value == OTHER else self.pick.value
 
     def _draw(self, change) -> None:
-        """The value was set from code."""
+        """Show a value that was set from code."""
         if change["new"] in self.known:
             self.pick.value = change["new"]
         elif change["new"]:

@@ -22,7 +22,7 @@ def note() -> dict[str, str]:
 
 
 def bundle(comparison: Comparison, runs: Iterable) -> dict[str, str]:
-    """The runs shown and where they were, or what would be launched; as a page and as plain text."""
+    """The runs and their states, and the comparison as YAML; as a page and as plain text."""
     rows = [_row(run) for run in runs]
     described = comparison.to_yaml()
     lines = ["  ".join(row.values()) for row in rows]

@@ -1,9 +1,10 @@
 """One figure after another in the same place, with only what differs sent to the page."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.basedatatypes import BaseTraceType
 
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
@@ -14,11 +15,11 @@ from .chart import MODEBAR
 PAGE = Look("page")
 
 
-class Redrawn:
-    """Put `redrawn.panel` on a page, then `redrawn.show(figure)` as often as there is another.
+class FigureView:
+    """Put `view.panel` on a page, then `view.show(figure)` as often as there is another.
 
     Args:
-        figure: The first one.
+        figure: The first figure.
         css: A class of the style sheet, for diagrams of their own colours "".
     """
 
@@ -26,26 +27,29 @@ class Redrawn:
         self.figure = figure
         self.sent = _plain(figure.at(PAGE))
         self.widget = go.FigureWidget(self.sent)
-        self.said = look.text(figure.alt, "qtha-said")
-        self.panel = look.column(self.widget, self.said, css=css)
+        self.caption = look.text(figure.alt, "qtha-text")
+        self.panel = look.column(self.widget, self.caption, css=css)
         self.remember()
 
     def show(self, figure: Figure) -> None:
         """Draw another figure: changed parts only where it has the same traces, else all of it."""
-        drawn, self.figure = _plain(figure.at(PAGE)), figure
-        before, self.sent = self.sent, drawn
+        old, new, self.figure = self.sent, _plain(figure.at(PAGE)), figure
+        self.sent = new
         with self.widget.batch_update():
-            if _kinds(before) == _kinds(drawn):
-                for trace, old, new in zip(
-                    self.widget.data, before["data"], drawn["data"], strict=True
-                ):
-                    trace.update(_changed(old, new))
+            if _kinds(old) == _kinds(new):
+                for trace, *data in zip(self.traces, old["data"], new["data"], strict=True):
+                    trace.update(_changed(*data))
             else:
                 self.widget.data = ()
-                self.widget.add_traces(drawn["data"])
-            self.widget.layout.update(_changed(before["layout"], drawn["layout"]), overwrite=True)
-        self.said.value = figure.alt
+                self.widget.add_traces(new["data"])
+            self.widget.layout.update(_changed(old["layout"], new["layout"]), overwrite=True)
+        self.caption.value = figure.alt
         self.remember()
+
+    @property
+    def traces(self) -> tuple[BaseTraceType, ...]:
+        """The traces on the page."""
+        return cast(tuple, self.widget.data)
 
     def remember(self) -> None:
         """Put what is drawn into the widget's state, from which a reloaded page draws it again."""
@@ -54,13 +58,14 @@ class Redrawn:
 
 def _plain(figure: go.Figure) -> dict[str, Any]:
     """The drawing as plain data, as wide as the page unless it has a width of its own."""
-    drawn = figure.layout.to_plotly_json()
-    layout = {"autosize": "width" not in drawn, "modebar": MODEBAR, **drawn}
-    return {"data": [trace.to_plotly_json() for trace in figure.data], "layout": layout}
+    drawing = cast(go.Layout, figure.layout).to_plotly_json()
+    layout = {"autosize": "width" not in drawing, "modebar": MODEBAR, **drawing}
+    traces = cast(tuple[BaseTraceType, ...], figure.data)
+    return {"data": [trace.to_plotly_json() for trace in traces], "layout": layout}
 
 
-def _kinds(drawn: dict[str, Any]) -> list[str]:
-    return [trace["type"] for trace in drawn["data"]]
+def _kinds(plain: dict[str, Any]) -> list[str]:
+    return [trace["type"] for trace in plain["data"]]
 
 
 def _changed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
