@@ -100,9 +100,10 @@ def setting(
 
 def settings_of(declared: type) -> dict[str, Setting]:
     """Every setting of a dataclass or pydantic model, by name, in the order declared."""
+    models: dict[str, Any] = getattr(declared, "model_fields", {})
+    if models:
+        return {name: _from_pydantic(name, field) for name, field in models.items()}
     hints = typing.get_type_hints(declared)
-    if hasattr(declared, "model_fields"):
-        return {name: _from_pydantic(name, f) for name, f in declared.model_fields.items()}
     fields = [f for f in dataclasses.fields(declared) if f.init]
     return {f.name: _from_dataclass(f, hints[f.name]) for f in fields}
 

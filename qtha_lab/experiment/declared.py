@@ -4,12 +4,13 @@ Declares no experiment itself; `qtha_lab.experiment` builds on it.
 """
 
 import math
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import unknown
+from qtha_lab.settings_help import with_arguments
 
 
 class FieldError(Refusal):
@@ -44,7 +45,7 @@ class Declared(BaseModel):
     Example:
         >>> from pydantic import Field
         >>> class Box(Declared):
-        ...     width: int = Field(1, ge=1)
+        ...     width: int = Field(default=1, ge=1)
         >>> Box(width=0)
         Traceback (most recent call last):
         qtha_lab.experiment.declared.FieldError: width must be at least 1, not 0
@@ -55,16 +56,21 @@ class Declared(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        with_arguments(cls)
+
     def __init__(self, /, **fields: Any) -> None:
         try:
             super().__init__(**fields)
         except ValidationError as refused:
             raise one_sentence(refused, type(self)) from None
 
-    def replace(self, **changes: Any) -> "Declared":
+    def replace(self, **changes: Any) -> Self:
         """A checked copy with some fields changed."""
-        kept = {name: getattr(self, name) for name in type(self).model_fields}
-        return type(self)(**(kept | changes))
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**(fields | changes))
 
 
 def one_sentence(refused: ValidationError, declared: type[BaseModel]) -> Refusal:

@@ -20,53 +20,68 @@ from qtha_lab.experiment.method_choice import MethodChoice, Option
 class Training(Declared):
     """How long, how much at a time and how often to look."""
 
-    steps: int = Field(100, ge=1, description="Optimiser steps.")
-    batch_size: int = Field(8, ge=1, description="Rows in one forward pass.")
-    gradient_accumulation: int = Field(1, ge=1, description="Forward passes in one step.")
-    max_length: int = Field(
-        128, ge=8, description="Longest row; the rest is cut off.", json_schema_extra={"unit": "tokens"}
+    steps: int = Field(default=100, ge=1, description="Optimiser steps.")
+    batch_size: int = Field(default=8, ge=1, description="Rows in one forward pass.")
+    gradient_accumulation: int = Field(default=1, ge=1, description="Forward passes in one step.")
+    max_length: int = Field(default=128, ge=8, description="Longest row; the rest is cut off.", json_schema_extra={"unit": "tokens"}
     )  # fmt: skip
     schedule: Literal["linear", "cosine", "constant"] = Field(
-        "linear", description="Course of the learning rate after the warm-up."
+        default="linear", description="Course of the learning rate after the warm-up."
     )
-    warmup_fraction: float = Field(0.1, ge=0, le=1, description="Share of the steps that warm up.")
-    head_learning_rate: float | None = Field(
-        None, gt=0, description="Peak learning rate of a new classification head; empty takes the adapter's."
+    warmup_fraction: float = Field(
+        default=0.1, ge=0, le=1, description="Share of the steps that warm up."
+    )
+    head_learning_rate: float | None = Field(default=None, gt=0, description="Peak learning rate of a new classification head; empty takes the adapter's."
     )  # fmt: skip
-    weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
+    weight_decay: float = Field(default=0.0, ge=0, description="Weight decay of AdamW.")
     max_grad_norm: float = Field(
-        1.0, ge=0, description="Gradients are scaled down to this norm; 0 leaves them."
+        default=1.0, ge=0, description="Gradients are scaled down to this norm; 0 leaves them."
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="Number format of the frozen model and of the matrix products."
+        default="float32",
+        description="Number format of the frozen model and of the matrix products.",
     )
     gradient_checkpointing: bool = Field(
-        False, description="Recompute activations in the backward pass: less memory, more time."
+        default=False,
+        description="Recompute activations in the backward pass: less memory, more time.",
     )
-    train_rows: int | None = Field(None, ge=1, description="Training rows; empty takes all.")
-    eval_rows: int | None = Field(128, ge=1, description="Evaluation rows; empty takes all.")
+    train_rows: int | None = Field(
+        default=None, ge=1, description="Training rows; empty takes all."
+    )
+    eval_rows: int | None = Field(
+        default=128, ge=1, description="Evaluation rows; empty takes all."
+    )
     eval_every: int = Field(
-        25, ge=1, description="Steps between evaluations.", json_schema_extra={"unit": "steps"}
+        default=25,
+        ge=1,
+        description="Steps between evaluations.",
+        json_schema_extra={"unit": "steps"},
     )
     checkpoint_every: int = Field(
-        25, ge=1, description="Steps between checkpoints.", json_schema_extra={"unit": "steps"}
+        default=25,
+        ge=1,
+        description="Steps between checkpoints.",
+        json_schema_extra={"unit": "steps"},
     )
-    spectrum_every: int = Field(
-        10, ge=0,
+    spectrum_every: int = Field(default=10, ge=0,
         description="Steps between records of the update's singular values; 0 records none.",
         json_schema_extra={"unit": "steps"},
     )  # fmt: skip
     generate_rows: int = Field(
-        16, ge=0, description="Evaluation rows answered in full at the end; 0 skips it."
+        default=16, ge=0, description="Evaluation rows answered in full at the end; 0 skips it."
     )
     max_new_tokens: int = Field(
-        32, ge=1, description="Longest generated answer.", json_schema_extra={"unit": "tokens"}
+        default=32,
+        ge=1,
+        description="Longest generated answer.",
+        json_schema_extra={"unit": "tokens"},
     )
     threads: int | None = Field(
-        None, ge=1, description="CPU threads of the run; empty shares the cores among the slots."
+        default=None,
+        ge=1,
+        description="CPU threads of the run; empty shares the cores among the slots.",
     )
-    report_to: str = Field(
-        "none", description="Trackers of transformers' Trainer to report to, such as tensorboard,wandb."
+    report_to: str = Field(default="none", description="Trackers of transformers' Trainer to report to, such as tensorboard,wandb."
     )  # fmt: skip
 
 
@@ -74,13 +89,13 @@ class _Described(Declared):
     """What an experiment and a comparison have in common."""
 
     model: str = Field(
-        "tiny", min_length=1, description="Base model: a name, a folder or a hub id."
+        default="tiny", min_length=1, description="Base model: a name, a folder or a hub id."
     )
     quantization: Literal["none", "int8", "int4"] = Field(
-        "none", description="Number format of the frozen base's weights, adapters on top."
+        default="none", description="Number format of the frozen base's weights, adapters on top."
     )
     task: str = Field(
-        "qa", min_length=1, description="Task: a name, a .jsonl file or a data set id."
+        default="qa", min_length=1, description="Task: a name, a .jsonl file or a data set id."
     )
     task_options: dict[str, Option] = Field(
         default_factory=dict, description="Settings of the task that differ from its defaults."
@@ -142,9 +157,12 @@ class Experiment(_Described):
     method: MethodChoice = Field(default_factory=MethodChoice, description="Fine-tuning method.")
     training: Training = Field(default_factory=Training, description="The course of the training.")
     seed: int = Field(
-        0, ge=0, le=2**32 - 1, description="Seed of the adapter's start and of the row order."
+        default=0,
+        ge=0,
+        le=2**32 - 1,
+        description="Seed of the adapter's start and of the row order.",
     )
-    name: str = Field("", description="A name of your own, shown beside the run.")
+    name: str = Field(default="", description="A name of your own, shown beside the run.")
 
     @field_validator("method", mode="before")
     @classmethod

@@ -27,12 +27,12 @@ class MethodChoice(Declared):
         'qtha(r=4,waist=16)'
     """
 
-    name: str = Field("qtha", description="Fine-tuning method.")
+    name: str = Field(default="qtha", description="Fine-tuning method.")
     learning_rate: float | None = Field(
-        None, gt=0, description="Peak learning rate; empty takes the method's own default."
+        default=None, gt=0, description="Peak learning rate; empty takes the method's own default."
     )
     target_modules: list[str] | None = Field(
-        None,
+        default=None,
         min_length=1,
         description="Names of the layers to adapt; empty takes the model's usual ones.",
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import setting
+from qtha_lab.settings_help import with_arguments
 from qtha_lab.tasks.registry import question_and_answer
 from qtha_lab.tasks.task import Kind
 
@@ -20,6 +21,7 @@ LABEL = ("label", "labels", "category", "class")
 ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant"}
 
 
+@with_arguments
 @dataclass(frozen=True)
 class OwnData:
     """Options of a reader's own data: column names where they cannot be told from the data."""

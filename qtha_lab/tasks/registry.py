@@ -10,6 +10,7 @@ from pathlib import Path
 
 from qtha_lab.paths import data_dir
 from qtha_lab.registry import Registry
+from qtha_lab.settings_help import with_arguments
 from qtha_lab.tasks.task import Kind
 
 TASKS: Registry["TaskInfo"] = Registry("task", "qtha_lab.tasks", group="qtha_lab.tasks")
@@ -33,6 +34,7 @@ def task(
     """Class decorator: the dataclass's fields are the task's options, its `rows()` the data."""
 
     def register(options: type) -> type:
+        with_arguments(options)
         info = TaskInfo(name, summary, kind, source, licence, options)
         TASKS.add(name, info, options.__module__)
         return options

@@ -10,7 +10,7 @@ from peft import PeftType
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.utils import register_peft_method
 
-from qtha_lab.adapters.method import PLACEMENT, Change, Control, Layer, Method
+from qtha_lab.adapters.method import NOTES, PLACEMENT, Change, Control, Layer, Method
 from qtha_lab.adapters.peft.config import AdapterConfig, declared_settings
 from qtha_lab.adapters.peft.layer import AdapterLayer
 from qtha_lab.adapters.peft.model import AdapterModel
@@ -18,6 +18,7 @@ from qtha_lab.errors import Refusal
 from qtha_lab.looks import LOOKS, Look, check_look
 from qtha_lab.registry import Registry
 from qtha_lab.settings import Setting
+from qtha_lab.settings_help import with_arguments
 
 ROOM = "qtha_lab.adapters.peft"  # where pickle finds the classes that are written here
 OUR_METHODS: Registry["OurMethod"] = Registry(
@@ -112,6 +113,7 @@ def method(
     def register(change_class: type[Change]) -> type[Change]:
         config_class.method_name = name
         config_class.change_class = change_class
+        with_arguments(config_class, without=NOTES)
         entry = OurMethod(
             name,
             config_class,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from qtha_lab import calls
 from qtha_lab.settings import check_settings, setting, settings_of, unknown
+from qtha_lab.settings_help import with_arguments
 from qtha_lab.simulators.device import plugins
 
 # [R] where methods.md 1.8 is silent: depolarizing of probability p replaces the qubits by noise
@@ -24,6 +25,7 @@ PRESETS = {
 }
 
 
+@with_arguments
 @dataclasses.dataclass(frozen=True)
 class DeviceOptions:
     """Options of the engine `device:NAME`, beside those of the device itself.
