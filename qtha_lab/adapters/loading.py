@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import json
 import re
+import signal
 import subprocess
 import sys
 import warnings
@@ -27,7 +28,7 @@ from qtha_lab.one_thread import ONE_THREAD
 from qtha_lab.settings import unknown
 
 LONGEST = 2**20  # bytes of a description
-PATTERN_SECONDS = 5
+PATTERN_SECONDS = 5  # of computing, which a busy machine does not shorten
 PATTERNS = ("target_modules", "exclude_modules", "modules_to_save", "layers_pattern",
             "rank_pattern", "alpha_pattern")  # fmt: skip
 NO_CODE = "its pickled tensors can run code when they are opened, so they are not"
@@ -146,17 +147,20 @@ def _check_patterns(folder: Path, config: PeftConfig, model: nn.Module) -> None:
         return
     names = [name for name, _ in model.named_modules()]
     code = (
-        "import json, re, sys; patterns, names = json.load(sys.stdin);"
+        "import json, re, resource, signal, sys; patterns, names, limit = json.load(sys.stdin);"
+        "signal.signal(signal.SIGXCPU, signal.SIG_DFL);"
+        "resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1));"
         "[re.match(rf'(.*\\.)?({p})$', n) for p in patterns for n in names]"
     )
-    try:
-        tried = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", code], input=json.dumps([strange, names]),
-            capture_output=True, text=True, timeout=PATTERN_SECONDS,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
+    tried = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code],
+        input=json.dumps([strange, names, PATTERN_SECONDS]),
+        capture_output=True,
+        text=True,
+    )
+    if tried.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         raise Refusal(f"a pattern of the adapter in {folder}, such as {strange[0][:60]!r}, was not matched with the model's "
-                      f"{len(names)} modules within {PATTERN_SECONDS} seconds") from None  # fmt: skip
+                      f"{len(names)} modules within {PATTERN_SECONDS} seconds of computing")  # fmt: skip
     if tried.returncode:
         raise Refusal(f"a pattern of the adapter in {folder}, such as {strange[0][:60]!r}, cannot be read: "
                       f"{tried.stderr.strip().splitlines()[-1]}")  # fmt: skip
