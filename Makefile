@@ -41,7 +41,7 @@ claims: install
 	QTHA_LAB_CLAIMS=smollm2-135m $(BIN)/python -m pytest tests/test_notebooks.py -k holds_on_each_model
 
 docs: install
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	$(BIN)/python docs/build.py
 
 peft-matrix: install
 	$(BIN)/python tests/peft_matrix $(if $(K),-k "$(K)")

@@ -152,7 +152,7 @@ def _command() -> str:
     """The help of every command, as markdown."""
     import typer.main
 
-    from qtha_lab.cli import app, bench, compare, figures, inspect, machine, methods, run  # noqa: F401
+    from qtha_lab.cli import app, bench, compare, figures, inspect, machine, methods, plugins, run  # noqa: F401
 
     group = typer.main.get_command(app)
     return "\n\n".join(_help(group, "qtha-lab"))

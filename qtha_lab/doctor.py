@@ -11,7 +11,7 @@ import sys
 from dataclasses import asdict, dataclass
 
 from qtha_lab.errors import Refusal
-from qtha_lab.paths import cache_dir, data_dir, kernels_dir, runs_dir
+from qtha_lab.paths import cache_dir, data_dir, is_checkout, kernels_dir, runs_dir
 
 PACKAGES = [
     "torch",
@@ -36,7 +36,7 @@ class Finding:
 
     name: str
     level: str
-    said: str
+    message: str
     mend: str = ""
 
     def as_dict(self) -> dict[str, str]:
@@ -44,10 +44,11 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at Python, packages, models, disk and browser."""
+    """Look at Python, packages, plugins, models, disk and browser."""
     return [
         _python(),
         *map(_package, PACKAGES),
+        *_plugins(),
         *_models(),
         _runs(),
         _cache(),
@@ -66,7 +67,26 @@ def _package(name: str) -> Finding:
     try:
         return Finding(name, "ok", importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Finding(name, "problem", "not installed", "make install")
+        mend = "make install" if is_checkout() else f"pip install {name}"
+        return Finding(name, "problem", "not installed", mend)
+
+
+def _plugins() -> list[Finding]:
+    """What other packages declare under our entry points; one that does not import is left out."""
+    needed = ("torch", "transformers", "peft", "pennylane")
+    if not all(map(importlib.util.find_spec, needed)):
+        return []  # said already, and nothing can be looked up without them
+    from qtha_lab.contract.checking import registries
+
+    for registry in registries():
+        registry.discover()
+    return [
+        Finding(
+            f"{registry.kind} {name}", "note", f"left out: {problem}", "mend or remove that package"
+        )
+        for registry in registries()
+        for name, problem in registry.broken.items()
+    ]
 
 
 def _models() -> list[Finding]:
@@ -107,8 +127,8 @@ def _kernels() -> Finding:
     from qtha_lab.simulators.cpu.compiled import cache_fault
 
     if fault := cache_fault():
-        said = f"compiled anew by every process: {kernels_dir()} cannot be written to ({fault})"
-        return Finding("kernels", "note", said, "set QTHA_LAB_CACHE to a folder that can")
+        message = f"compiled anew by every process: {kernels_dir()} cannot be written to ({fault})"
+        return Finding("kernels", "note", message, "set QTHA_LAB_CACHE to a folder that can")
     return Finding("kernels", "ok", f"compiled; kept in {kernels_dir()}")
 
 
@@ -129,10 +149,10 @@ def _starts() -> Finding:
 def _browser() -> Finding:
     named = os.environ.get("BROWSER_PATH")
     for candidate in [named, "chromium", "chromium-browser", "google-chrome", "chrome"]:
-        if candidate and (found := shutil.which(candidate)):
-            return Finding("browser", "ok", found)
-    said = "no Chromium or Chrome: no pdf, svg or png of figures; html, csv and tex work, the browser test cannot run"
-    return Finding("browser", "note", said, "install chromium, or set BROWSER_PATH")
+        if candidate and (program := shutil.which(candidate)):
+            return Finding("browser", "ok", program)
+    message = "no Chromium or Chrome: no pdf, svg or png of figures; html, csv and tex work, the browser test cannot run"
+    return Finding("browser", "note", message, "install chromium, or set BROWSER_PATH")
 
 
 def _gpu() -> Finding:
@@ -142,5 +162,5 @@ def _gpu() -> Finding:
 
     if torch.cuda.is_available():
         return Finding("accelerator", "ok", torch.cuda.get_device_name())
-    said = f"none; {os.cpu_count()} cores, {torch.get_num_threads()} torch threads"
-    return Finding("accelerator", "note", said)
+    message = f"none; {os.cpu_count()} cores, {torch.get_num_threads()} torch threads"
+    return Finding("accelerator", "note", message)

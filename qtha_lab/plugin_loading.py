@@ -63,7 +63,7 @@ def _load_module(name: str) -> None:
     _source(name)
     try:
         importlib.import_module(name)
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         raise _refusal(name, problem) from problem
 
 
@@ -87,7 +87,7 @@ def _load_file(file: Path) -> None:
     sys.modules[name] = module
     try:
         exec(compile(source, str(file), "exec"), module.__dict__)
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         if before is None:
             del sys.modules[name]
         else:
@@ -95,7 +95,7 @@ def _load_file(file: Path) -> None:
         raise _refusal(str(file), problem) from problem
 
 
-def _refusal(name: str, problem: Exception) -> Refusal:
+def _refusal(name: str, problem: BaseException) -> Refusal:
     if isinstance(problem, Refusal):
         return Refusal(f"plugin {name}: {problem}")
     line = next(
@@ -104,7 +104,7 @@ def _refusal(name: str, problem: Exception) -> Refusal:
     return Refusal(f"plugin {name}{line} does not import: {type(problem).__name__}: {problem}")
 
 
-def _frames(problem: Exception):
+def _frames(problem: BaseException):
     frame = problem.__traceback__
     frames = []
     while frame:

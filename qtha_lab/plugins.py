@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qtha_lab.errors import Refusal
     from qtha_lab.figures.machinery.figure import Figure
     from qtha_lab.figures.machinery.registry import figure_function
+    from qtha_lab.figures.machinery.table import Table
     from qtha_lab.looks import Look
     from qtha_lab.plugin_loading import fingerprints, load_plugins
     from qtha_lab.settings import setting
@@ -32,17 +33,18 @@ _ROOMS = {
     "Change": "adapters.method",
     "Circuit": "circuits",
     "Control": "adapters.method",
-    "Figure": "figures.figure",
+    "Figure": "figures.machinery.figure",
     "Gate": "circuits",
     "Layer": "adapters.method",
     "Look": "looks",
     "Refusal": "errors",
+    "Table": "figures.machinery.table",
     "TensorSpec": "adapters.method",
     "ansatz": "ansatze.registry",
     "encoded": "ansatze.encoding",
     "expval": "simulators",
     "expval_z": "simulators",
-    "figure_function": "figures.registry",
+    "figure_function": "figures.machinery.registry",
     "fingerprints": "plugin_loading",
     "load_plugins": "plugin_loading",
     "method": "adapters.peft",
@@ -63,6 +65,7 @@ __all__ = [
     "Layer",
     "Look",
     "Refusal",
+    "Table",
     "TensorSpec",
     "ansatz",
     "encoded",

@@ -39,7 +39,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
 
     def __init__(self, kind: str, package: str, *, prefix: str = "", group: str = "") -> None:
         self.kind, self.package, self.prefix, self.group = kind, package, prefix, group
-        self.broken: dict[str, str] = {}  # entry points that could not be imported, and why
+        self.broken: dict[str, str] = {}  # entry points that could not be imported: whose, and why
         self._members: dict[str, Member] = {}
         self._modules: dict[str, str] = {}
         self._discovered = False
@@ -64,25 +64,30 @@ class Registry(Mapping[str, Member], Generic[Member]):
             return
         self._discovered = True
         package = importlib.import_module(self.package)
-        for found in pkgutil.iter_modules(package.__path__):
-            if found.name.startswith(self.prefix):
-                importlib.import_module(f"{self.package}.{found.name}")
+        for module in pkgutil.iter_modules(package.__path__):
+            if module.name.startswith(self.prefix):
+                importlib.import_module(f"{self.package}.{module.name}")
         for point in importlib.metadata.entry_points(group=self.group) if self.group else ():
             try:
                 point.load()
             except Exception as problem:  # somebody else's code: whatever it raises, ours go on
-                self.broken[point.name] = f"{type(problem).__name__}: {problem}"
+                package_name = point.dist.name if point.dist else point.value
+                self.broken[point.name] = (
+                    f"package {package_name} does not import ({type(problem).__name__}: {problem})"
+                )
                 log.warning(
-                    "%s %s of %s was left out: %s", self.kind, point.name, point.value, problem
+                    "%s %s was left out: %s", self.kind, point.name, self.broken[point.name]
                 )
 
     def get_or_refuse(self, name: str) -> Member:
         """The member of that name.
 
         Raises:
-            Refusal: If there is none, with the nearest name.
+            Refusal: If there is none, with the nearest name, or with why its package could not be used.
         """
         if name not in self:
+            if name in self.broken:
+                raise Refusal(f"{self.kind} {name!r} was left out: {self.broken[name]}")
             raise unknown(self.kind, str(name), self)
         return self[name]
 

@@ -29,8 +29,8 @@ LAYERS = [
     "warm",
     "runs",
     "compare",
-    "doctor exercises lab",
-    "plugins contract",
+    "exercises lab",
+    "plugins contract doctor",
     "cli",
     "widgets",
 ]

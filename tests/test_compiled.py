@@ -186,7 +186,7 @@ from qtha_lab.simulators import explain
 
 why = explain(ansatze.build("qtha", 3, 1))
 print(why.engine, "|", why.reasons["torch"])
-print(*[finding.said for finding in examine() if finding.name == "kernels"])
+print(*[finding.message for finding in examine() if finding.name == "kernels"])
 Experiment(method="qtha(r=3)", training={"train_rows": 16}).check()
 try:
     Experiment(method="qtha(r=3,engine=cpu)", training={"train_rows": 16}).check()

@@ -163,12 +163,20 @@ def test_every_sentence_of_what_to_see_holds_on_each_model(path, model, tmp_path
 
 @pytest.mark.slow
 def test_the_documentation_is_built_without_a_warning(tmp_path):
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)]
-    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    built = subprocess.run(
-        command, cwd=FOLDER.parent, env=environment, capture_output=True, text=True
-    )
+    command = [sys.executable, str(FOLDER.parent / "docs" / "build.py"), str(tmp_path)]
+    built = subprocess.run(command, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr  # strict: a warning is an error
     assert "ΔW" in (tmp_path / "reference" / "methods.html").read_text()
     lesson = (tmp_path / "lessons" / "01_lora_and_rank.html").read_text()
     assert "<math" in lesson
+
+
+def test_a_build_of_the_documentation_without_its_packages_is_refused_in_a_sentence():
+    # -S -E: a Python without any installed package
+    command = [sys.executable, "-S", "-E", str(FOLDER.parent / "docs" / "build.py")]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "error: the documentation needs mkdocs-material, mkdocstrings, mkdocs-jupyter, "
+        "latex2mathml, nbclient: pip install -e '.[docs]'\n"
+    )

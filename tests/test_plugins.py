@@ -1,6 +1,7 @@
 """The door for plugins: a file or a module brings a method or an ansatz, and is refused in a sentence when it cannot."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,6 @@ from support.small_models import make
 
 from qtha_lab import adapters, ansatze, compare, contract, plugins, runs
 from qtha_lab.adapters.peft import OUR_METHODS
-from qtha_lab.contract.checking import registries
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.registry import Registry
@@ -22,14 +22,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 SOURCE = (EXAMPLES / "diagonal.py").read_text()
 
 
-@pytest.fixture(autouse=True)
-def _no_plugin_stays():
-    """Other tests of the process see our own members only."""
-    yield
-    for module in [name for name in sys.modules if name.startswith("qtha_lab_plugin_")]:
-        del sys.modules[module]
-        for registry in registries():
-            registry.forget(module)
+pytestmark = pytest.mark.usefixtures("no_plugin_stays")
 
 
 @pytest.fixture
@@ -89,6 +82,7 @@ def test_a_changed_file_is_imported_anew_and_replaces_what_it_registered(plugin)
         ("x = (", "does not import: SyntaxError"),
         (named("qtha"), "there is a method 'qtha' already, in qtha_lab.adapters.qtha"),
         ("from qtha_lab.plugins import nonsense", "does not import: ImportError"),
+        ("raise SystemExit(3)", "mine.py:1 does not import: SystemExit: 3"),
     ],
 )
 def test_what_does_not_import_or_clashes_is_refused_in_a_sentence(plugin, text, sentence):
@@ -112,16 +106,40 @@ def test_a_plugin_that_is_not_there_is_refused(name, sentence):
             attempt([name])
 
 
-def test_a_package_that_is_half_installed_is_left_out_and_said(tmp_path, monkeypatch):
-    info = tmp_path / "half-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: half\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[words]\ngone = half.gone\n")
-    monkeypatch.syspath_prepend(tmp_path)
+@pytest.fixture
+def half_installed(tmp_path):
+    """A folder with a package's metadata, whose entry points lead to a module that is not there."""
+
+    def write(group: str) -> Path:
+        info = tmp_path / "half-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: half\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\ngone = half.gone\n")
+        return tmp_path
+
+    return write
+
+
+def test_a_package_that_is_half_installed_is_left_out_and_named(half_installed, monkeypatch):
+    monkeypatch.syspath_prepend(half_installed("words"))
     words = Registry("word", "json", group="words")
-    words.add("kept", 1, module="here")
-    assert list(words) == ["kept"]
-    assert words.broken == {"gone": "ModuleNotFoundError: No module named 'half'"}
+    words.add("ours", 1, module="here")
+    assert list(words) == ["ours"]
+    reason = r"package half does not import \(ModuleNotFoundError: No module named 'half'\)"
+    with pytest.raises(Refusal, match=f"^word 'gone' was left out: {reason}$"):
+        words.get_or_refuse("gone")
+
+
+@pytest.mark.slow
+def test_the_doctor_names_a_package_that_is_half_installed_and_the_rest_goes_on(half_installed):
+    path = os.pathsep.join([str(half_installed("qtha_lab.methods")), *sys.path])
+    command = [sys.executable, "-c", "from qtha_lab.cli import main; main()", "doctor", "--json"]
+    environment = os.environ | {"PYTHONPATH": path}
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True)
+    findings = {finding["name"]: finding for finding in json.loads(answer.stdout)}
+    assert findings["method gone"]["message"].startswith("left out: package half does not import")
+    assert findings["torch"]["level"] == "ok"
+    assert "method gone was left out: package half does not import" in answer.stderr
 
 
 # the contract

@@ -21,7 +21,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
         print_json([finding.as_dict() for finding in findings])
     else:
         marks = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
-        rows = [(f.name, marks[f.level], f.said, f.mend) for f in findings]
+        rows = [(f.name, marks[f.level], f.message, f.mend) for f in findings]
         print_table([("what", "state", "found", "to mend it"), *rows])
     if any(finding.level == "problem" for finding in findings):
         raise typer.Exit(1)

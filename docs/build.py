@@ -1,0 +1,44 @@
+"""Builds the documentation into out/docs; says in a sentence what is missing to do so.
+
+Usage: python docs/build.py [FOLDER]   (`make docs`). Needs the extra `docs` of pyproject.toml.
+"""
+
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def missing_packages() -> list[str]:
+    """Packages of the extra `docs` that are not installed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = [re.split(r"[\[<>=]", line)[0] for line in project["optional-dependencies"]["docs"]]
+    return [name for name in names if not _is_installed(name)]
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def main(folder: str = "out/docs") -> int:
+    """Build the site; the exit status of mkdocs, or 2 where something is missing."""
+    if missing := missing_packages():
+        message = f"error: the documentation needs {', '.join(missing)}: pip install -e '.[docs]'"
+        print(message, file=sys.stderr)
+        return 2
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", folder]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    return subprocess.run(command, cwd=ROOT, env=environment).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:2]))

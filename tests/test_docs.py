@@ -1,0 +1,110 @@
+"""What the pages say can be done is done: their Python runs, their commands start."""
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from support.command_line import call
+
+from qtha_lab import contract
+from qtha_lab.contract.checking import members_of, registries
+
+ROOT = Path(__file__).parent.parent
+HOW_TO = sorted((ROOT / "docs" / "howto").glob("*.md"))
+TWENTY = [
+    {"question": f"What is {n}?", "answer": f"It is {n}.", "frage": f"Was ist {n}?", "antwort": str(n)}
+    for n in range(20)
+]  # fmt: skip
+
+pytestmark = pytest.mark.usefixtures("no_plugin_stays")
+
+
+def fences(page: Path, language: str) -> list[str]:
+    """The pieces of code of one language that a page shows."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of each `qtha-lab` command of a page, without that first one."""
+    lines = "".join(fences(page, "bash")).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("qtha-lab ")]
+
+
+@pytest.fixture
+def beside_examples(tmp_path, monkeypatch):
+    """A folder of its own with the examples and a file of data, as a reader has them."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "my_data.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in TWENTY))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("page", [p for p in HOW_TO if fences(p, "python")], ids=lambda p: p.stem)
+def test_the_python_of_a_how_to_page_runs_as_it_stands(page, beside_examples):
+    scope: dict = {}
+    for source in fences(page, "python"):
+        exec(compile(source, str(page), "exec"), scope)
+
+
+STARTED = [
+    pytest.param(words, id=f"{page.stem} {words[-1]}")
+    for page in [*HOW_TO, ROOT / "README.md", ROOT / "docs" / "tour.md"]
+    for words in commands(page)
+    if words[0] in ("compare", "run") and not words[1].endswith(".yaml")
+]
+
+
+@pytest.mark.parametrize("words", STARTED)
+def test_the_commands_of_a_page_pass_every_check_that_comes_before_a_run(words, beside_examples):
+    answer = call(*words, "--dry-run")
+    assert answer.exit_code == 0, answer.output
+
+
+def test_each_family_that_a_plugin_may_add_to_has_a_page_and_an_example():
+    shown = "".join(page.read_text() for page in HOW_TO)
+    for registry in registries():
+        assert f"own_{registry.kind}.md" in [page.name for page in HOW_TO]
+    for example in sorted((ROOT / "examples").glob("*.py")):
+        assert f'--8<-- "examples/{example.name}"' in shown
+
+
+def test_the_readme_is_short_and_its_ansatz_keeps_to_the_contract():
+    readme = ROOT / "README.md"
+    assert len(readme.read_text().splitlines()) <= 130
+    (source,) = [code for code in fences(readme, "python") if "@ansatz" in code]
+    assert len(source.splitlines()) <= 20
+    module = ModuleType("qtha_lab_plugin_readme")
+    sys.modules[module.__name__] = module
+    exec(source, module.__dict__)
+    members = list(members_of(module.__name__))
+    verdicts = [verdict for member in members for verdict in contract.check_member(*member)]
+    assert verdicts
+    assert [verdict for verdict in verdicts if not verdict.holds] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", "docs/tour.md"])
+def test_the_other_python_of_the_front_pages_runs_as_it_stands(page, beside_examples):
+    scope: dict = {}
+    for source in fences(ROOT / page, "python"):
+        if "@ansatz" not in source:
+            exec(compile(source, page, "exec"), scope)
+    assert scope["run"].status().state == "finished"
+
+
+def test_the_glossary_gives_forty_words_one_meaning_each():
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    words = [word.lower() for word in re.findall(r"^\*\*(.+?)\*\*.*\n:   \S", text, re.M)]
+    assert len(words) == len(set(words)) >= 40
+    assert words == sorted(words)
+
+
+def test_the_page_on_architecture_names_every_room():
+    rows = re.findall(r"^\| (`.+?) \|", (ROOT / "ARCHITECTURE.md").read_text(), re.M)
+    named = re.findall(r"`(\w+)`", " ".join(rows))
+    entries = [path for path in (ROOT / "qtha_lab").iterdir() if path.suffix in ("", ".py")]
+    rooms = {path.stem for path in entries} - {"__init__", "__pycache__", "quiet"} | {"widgets"}
+    assert sorted(named) == sorted(rooms)
