@@ -79,6 +79,7 @@ _NEW = {  # the room that took a module in: its address there, and what it was c
         "measured": "calibration",
         "preview": "preview",
     },
+    "exercises": {"answers": "exercises.desk", "grading": "exercises.judge"},
     "figures.machinery": {
         name: f"figures.{name}"
         for name in [

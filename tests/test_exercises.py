@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from qtha_lab.exercises import check, desk, exercises, get, hint, judge, solution
+from qtha_lab.exercises import answers, check, exercises, get, grading, hint, solution
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 each = pytest.mark.parametrize("exercise", exercises(), ids=lambda e: e.number)
 each_mistake = pytest.mark.parametrize(
     ("exercise", "code", "why"),
-    [(e, code, why) for e in exercises() for code, why in e.wrong],
+    [(e, code, why) for e in exercises() for code, why in e.mistakes],
     ids=lambda value: getattr(value, "number", ""),
 )
 
 
 def cells_of(lesson):
     """The cells of a lesson's notebook; none while it is not written."""
-    found = sorted(FOLDER.glob(f"{int(lesson):02}_*.ipynb"))
-    return nbformat.read(found[0], as_version=4).cells if found else []
+    paths = sorted(FOLDER.glob(f"{int(lesson):02}_*.ipynb"))
+    return nbformat.read(paths[0], as_version=4).cells if paths else []
 
 
 def numbers_in(text):
@@ -38,44 +38,44 @@ def tells(text, rights):
 
 @each
 def test_the_solution_is_right(exercise):
-    verdict = check(exercise.number, exercise.left_by(exercise.solution))
+    verdict = check(exercise.number, exercise.answer_of(exercise.solution))
     assert verdict.state == "right", verdict
 
 
 @each_mistake
 def test_a_mistake_to_be_expected_is_wrong_and_told_its_reason(exercise, code, why):
-    verdict = check(exercise.number, exercise.left_by(code))
+    verdict = check(exercise.number, exercise.answer_of(code))
     assert (verdict.state, verdict.message) == ("wrong", why)
-    assert not tells(why, exercise.accepts.rights()), "the reason holds the right value"
+    assert not tells(why, exercise.grader.right_values()), "the reason holds the right value"
 
 
 @each
 def test_every_mistake_has_a_reason_of_its_own_and_every_exercise_three_hints(exercise):
-    reasons = [why for _, why in exercise.wrong]
+    reasons = [why for _, why in exercise.mistakes]
     assert len(set(reasons)) == len(reasons)
     assert len(set(exercise.hints)) == 3
 
 
 @each
 def test_a_mistake_nobody_thought_of_is_not_told_the_right_value(exercise):
-    size = max(np.ravel(exercise.accepts.rights()).max(), 1) * 7.3
-    answers = {
-        judge.Number: size,
-        judge.WholeNumbers: [int(size)] * len(exercise.accepts.rights()),
-        judge.Function: lambda *arguments: np.full(shape_of(exercise), size),
+    size = max(np.ravel(exercise.grader.right_values()).max(), 1) * 7.3
+    guesses = {
+        grading.Number: size,
+        grading.WholeNumbers: [int(size)] * len(exercise.grader.right_values()),
+        grading.Function: lambda *arguments: np.full(shape_of(exercise), size),
     }
-    verdict = check(exercise.number, answers[type(exercise.accepts)])
+    verdict = check(exercise.number, guesses[type(exercise.grader)])
     assert verdict.state == "wrong"
     assert not tells(verdict.message.split("helps on")[0].split("it gives")[-1], rights(exercise))
     assert "too large" not in verdict.message
 
 
 def shape_of(exercise):
-    return judge.as_array(exercise.accepts.cases[0][1]).shape
+    return grading.as_array(exercise.grader.cases[0][1]).shape
 
 
 def rights(exercise):
-    return [] if isinstance(exercise.accepts, judge.Number) else exercise.accepts.rights()
+    return [] if isinstance(exercise.grader, grading.Number) else exercise.grader.right_values()
 
 
 @each
@@ -123,7 +123,7 @@ def test_four_terms_are_right_for_every_angle_of_the_published_circuit_and_two_a
     x, p = torch.randn(1, 4).double(), torch.randn(16, dtype=torch.float64, requires_grad=True)
     (exact,) = torch.autograd.grad(expval_z(circuit, x, p)[0, 0], p)
     start = p.detach()
-    two, four = (get(n).left_by(get(n).solution) for n in ("3.3", "3.4"))
+    two, four = (get(n).answer_of(get(n).solution) for n in ("3.3", "3.4"))
 
     def off(rule):
         def read(angle, k):
@@ -170,7 +170,7 @@ def test_a_lesson_has_three_exercises_numbered_in_order_and_all_declared(path):
 
 
 def test_hints_come_one_at_a_time_and_unfold_on_a_page():
-    desk._GIVEN.pop("1.1", None)
+    answers._HINTS_SHOWN.pop("1.1", None)
     first, second, third, again = (hint("1.1") for _ in range(4))
     assert repr(first).startswith("Hint 1 of 3")
     assert repr(second).startswith("Hint 2 of 3")
@@ -192,22 +192,27 @@ def test_an_unknown_number_is_refused_with_the_known_ones():
 def test_functions_left_as_they_stood_are_empty():
     def bare(x): ...
 
-    def told(x):
+    def documented(x):
         """What it should do."""
         ...
 
     def passed(x):
         pass
 
-    def one(x):
+    def constant(x):
         return 1
 
-    assert [judge.is_empty(f) for f in (bare, told, passed, one)] == [True, True, True, False]
+    assert [grading.is_empty(f) for f in (bare, documented, passed, constant)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_answers_may_be_tensors_and_arrays():
-    judge.Number(3).check(np.float32(3))
-    judge.Number(3).check(torch.tensor(3.0))
-    judge.WholeNumbers((1, 2)).check(torch.tensor([1, 2]))
-    double = judge.Function(lambda: [(([1, 2],), [2, 4])])
+    grading.Number(3).check(np.float32(3))
+    grading.Number(3).check(torch.tensor(3.0))
+    grading.WholeNumbers((1, 2)).check(torch.tensor([1, 2]))
+    double = grading.Function(lambda: [(([1, 2],), [2, 4])])
     double.check(lambda x: torch.tensor(x, dtype=torch.float64, requires_grad=True) * 2)

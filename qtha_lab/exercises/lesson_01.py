@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qtha_lab.exercises import judge
+from qtha_lab.exercises import grading
 from qtha_lab.exercises.registry import exercise
 
 exercise(
@@ -17,13 +17,13 @@ exercise(
         "For one layer: r × (in_features + out_features).",
     ),
     solution="n_parameters = 8 * (576 + 192)",
-    wrong=(
+    mistakes=(
         ("n_parameters = 576 * 192", "that is the whole weight, which stays frozen"),
         ("n_parameters = 8 * 576 * 192", "A and B are two thin matrices: their sizes add"),
         ("n_parameters = 8 * 576", "that is A alone"),
         ("n_parameters = 8 * 192", "that is B alone"),
     ),
-    accepts=judge.Number(8 * (576 + 192)),
+    grader=grading.Number(8 * (576 + 192)),
     remark="One eighteenth of the 110,592 entries of the weight that they change.",
 )
 
@@ -39,7 +39,7 @@ exercise(
         "Write the sum as one product: the columns of both B side by side, the rows of both A stacked.",
     ),
     solution="largest_rank = 2 + 8",
-    wrong=(
+    mistakes=(
         (
             "largest_rank = 8",
             "that would need the columns of the smaller update to lie in the span of the larger one's",
@@ -53,7 +53,7 @@ exercise(
             "any matrix of this size has at most that; the columns of these two span less",
         ),
     ),
-    accepts=judge.Number(10),
+    grader=grading.Number(10),
     remark="rank(X + Y) ≤ rank(X) + rank(Y), reached whenever their spans do not meet.",
 )
 
@@ -87,7 +87,7 @@ exercise(
             effective = np.exp(-(shares * np.log(shares)).sum())
             return effective, stable
     """,
-    wrong=(
+    mistakes=(
         (
             """
             import numpy as np
@@ -114,7 +114,7 @@ exercise(
             "that counts the values, whatever their sizes: zeros count too",
         ),
     ),
-    accepts=judge.Function(_spectra),
+    grader=grading.Function(_spectra),
     remark="The package has both: `spectrum_of(matrix).effective_rank` and `.stable_rank`.",
 )
 
@@ -137,7 +137,7 @@ def _forms_no_product(answer):
     rows, r, columns = 600, 2, 500
     largest = largest_array(answer, torch.ones(rows, r).double(), torch.ones(r, columns).double())
     if largest >= rows * columns // 2:
-        raise judge.Wrong(
+        raise grading.WrongAnswer(
             f"the values are right, but for B of {rows} × {r} and A of {r} × {columns} it makes an "
             f"array of {largest:,} entries, where both factors have {r * (rows + columns):,}"
         )
@@ -162,7 +162,7 @@ exercise(
             second = torch.linalg.qr(A.T, mode="r").R
             return torch.linalg.svdvals(first @ second.T)
     """,
-    wrong=(
+    mistakes=(
         (
             """
             import torch
@@ -193,10 +193,10 @@ exercise(
             "at 4096 × 4096 that is what costs",
         ),
     ),
-    accepts=judge.Function(
+    grader=grading.Function(
         _factors, label=lambda B, A: f"B of {tuple(B.shape)} and A of {tuple(A.shape)}"
     ),
-    also=_forms_no_product,
+    extra_check=_forms_no_product,
     remark="At r = 8 this is an 8 × 8 decomposition, however large the layer. It is `factored_spectrum`.",
 )
 
@@ -230,7 +230,7 @@ exercise(
             size = share * np.linalg.norm(weight)
             return change * size / np.linalg.norm(change)
     """,
-    wrong=(
+    mistakes=(
         (
             "rescaled = lambda weight, change, share: share * change",
             "the updates keep their own sizes so: a change twice as large is still twice as large",
@@ -248,9 +248,9 @@ exercise(
             "`norm(…, 2)` of a matrix is its largest singular value; the Frobenius norm counts all",
         ),
     ),
-    accepts=judge.Function(
+    grader=grading.Function(
         _changes, label=lambda weight, change, share: f"two 12 × 9 matrices and share {share}"
     ),
-    given="import numpy as np",
+    setup="import numpy as np",
     remark="Put it into section 4 with a `share` of your own: which run has most intruders there?",
 )

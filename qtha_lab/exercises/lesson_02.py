@@ -2,7 +2,7 @@
 
 import math
 
-from qtha_lab.exercises import judge
+from qtha_lab.exercises import grading
 from qtha_lab.exercises.registry import exercise
 
 exercise(
@@ -23,7 +23,7 @@ exercise(
         regrouped = swap.reshape(2, 2, 2, 2).permute(0, 2, 1, 3).reshape(4, 4)
         bond_dim = int(torch.linalg.matrix_rank(regrouped))
     """,
-    wrong=(
+    mistakes=(
         (
             "bond_dim = 1",
             "that would make the swap a Kronecker product, each site acting for itself",
@@ -34,7 +34,7 @@ exercise(
             "that counts the entries of the regrouped matrix; a bond is at most its smaller side",
         ),
     ),
-    accepts=judge.Number(4),
+    grader=grading.Number(4),
     remark="SWAP = (I⊗I + X⊗X + Y⊗Y + Z⊗Z) / 2: four terms of one size, the most that fit.",
 )
 
@@ -58,7 +58,7 @@ exercise(
                 for i, o, left, right in zip(in_dims, out_dims, edges, edges[1:])
             )
     """,
-    wrong=(
+    mistakes=(
         (
             "count = lambda in_dims, out_dims, bonds: sum(i * o for i, o in zip(in_dims, out_dims))",
             "that counts cores without bonds, as if each were a plain matrix",
@@ -72,7 +72,7 @@ exercise(
             "each core has a bond on its left and one on its right: both multiply",
         ),
     ),
-    accepts=judge.Function(
+    grader=grading.Function(
         lambda: [
             (((2, 3), (5, 7), (4,)), 2 * 5 * 4 + 4 * 3 * 7),
             (((8, 8, 8, 7), (4, 4, 4, 4), (8, 8, 8)), 4576),  # 256 + 2,048 + 2,048 + 224
@@ -106,7 +106,7 @@ exercise(
             shares = squares[squares > 0] / squares.sum()
             return -(shares * np.log2(shares)).sum()
     """,
-    wrong=(
+    mistakes=(
         (
             """
             import numpy as np
@@ -128,7 +128,7 @@ exercise(
             "that is in nats: bits take the logarithm of base 2",
         ),
     ),
-    accepts=judge.Function(_bonds),
+    grader=grading.Function(_bonds),
     remark="A bond of dimension χ holds log₂ χ bits at most. It is `Bond.entropy_bits`.",
 )
 
@@ -158,7 +158,7 @@ exercise(
         layers = [(4096, 4096), (4096, 1024)]
         saving = 1 - sum(qtha(*one, 8, 8) for one in layers) / sum(lora(*one, 8) for one in layers)
     """,
-    wrong=(
+    mistakes=(
         ("saving = 26240 / 106496", "that is what is left; the saving is the rest"),
         (
             "saving = 1 - 26240 / 65536",
@@ -174,7 +174,7 @@ exercise(
             "that is with one layer of the circuit; here L = r",
         ),
     ),
-    accepts=judge.Number(1 - 26240 / 106496, rtol=1e-3),  # 8 (8192 + 5120) = 106,496
+    grader=grading.Number(1 - 26240 / 106496, rtol=1e-3),  # 8 (8192 + 5120) = 106,496
     remark="75.4 %; the circuits hold 512 of 26,240 parameters. The saving is the tensor networks'.",
 )
 
@@ -214,7 +214,7 @@ exercise(
             values = torch.linalg.svdvals(legs.reshape(o1 * i1, o2 * i2))
             return float(values[bond:].norm() / values.norm())
     """,
-    wrong=(
+    mistakes=(
         (
             """
             import torch
@@ -237,6 +237,6 @@ exercise(
             "a reshape alone leaves the digits in the order o₁ o₂ i₁ i₂: bring i₁ beside o₁ first",
         ),
     ),
-    accepts=judge.Function(_operators, label=_sizes),
+    grader=grading.Function(_operators, label=_sizes),
     remark="Regroup, then cut: TT-SVD does this once a bond.",
 )

@@ -2,7 +2,7 @@
 
 import math
 
-from qtha_lab.exercises import judge
+from qtha_lab.exercises import grading
 from qtha_lab.exercises.registry import exercise
 
 exercise(
@@ -20,7 +20,7 @@ exercise(
         def mean_z(a, b):
             return np.cos(a + b)
     """,
-    wrong=(
+    mistakes=(
         (
             "mean_z = lambda a, b: np.cos(a) + np.cos(b)",
             "that adds two means; it reaches 2, and ⟨Z⟩ lies between -1 and 1",
@@ -34,13 +34,13 @@ exercise(
             "that is the probability of reading 0; the mean takes that of reading 1 away",
         ),
     ),
-    accepts=judge.Function(
+    grader=grading.Function(
         lambda: [
             ((a, b), math.cos(a + b))
             for a, b in [(0.0, 0.0), (0.3, 0.9), (math.pi / 2, math.pi / 2), (-1.0, 2.5)]
         ]
     ),
-    given="import numpy as np",
+    setup="import numpy as np",
     remark="This is why uploading a datum twice can double its frequency: cos 2x.",
 )
 
@@ -67,7 +67,7 @@ exercise(
             p = np.cos(t / 2) ** 2
             return -sum(q * np.log2(q) for q in (p, 1 - p) if q > 0)
     """,
-    wrong=(
+    mistakes=(
         (
             "pair_entropy = lambda t: np.sin(t) ** 2",
             "it is 0 and 1 at the right places, but that is the Meyer–Wallach measure of the pair",
@@ -77,8 +77,8 @@ exercise(
             "that is in nats: bits take the logarithm of base 2",
         ),
     ),
-    given="import numpy as np",
-    accepts=judge.Function(_pairs),
+    setup="import numpy as np",
+    grader=grading.Function(_pairs),
     remark="At t = π/2 it is the Bell pair, 1 bit: the most that one wire can share.",
 )
 
@@ -111,7 +111,7 @@ def _survives_shots(answer):
     readings = iter((SPREAD, -SPREAD) * 50)
     slope = float(answer(lambda t: wave(t) + next(readings), 0.8))
     if abs(slope - wave.slope(0.8)) > 5 * SPREAD:
-        raise judge.Wrong(
+        raise grading.WrongAnswer(
             f"where each reading of f is off by {SPREAD:g}, as on a chip after a million shots, the "
             f"slope is off by {abs(slope - wave.slope(0.8)):.2g}: the two places lie too near"
         )
@@ -136,7 +136,7 @@ exercise(
         def slope(f, t):
             return (f(t + np.pi / 2) - f(t - np.pi / 2)) / 2
     """,
-    wrong=(
+    mistakes=(
         (
             "slope = lambda f, t: f(t + np.pi / 2) - f(t - np.pi / 2)",
             "try f = sin at 0: its slope there is half of this difference",
@@ -154,9 +154,9 @@ exercise(
             "no chip resolves two readings that near: the noise of each is divided by the step",
         ),
     ),
-    given="import numpy as np",
-    accepts=judge.Function(lambda: _slopes(*RY), label=_label, rtol=1e-9, atol=1e-9),
-    also=_survives_shots,
+    setup="import numpy as np",
+    grader=grading.Function(lambda: _slopes(*RY), label=_label, rtol=1e-9, atol=1e-9),
+    extra_check=_survives_shots,
     remark="A chip can do this too, while it cannot take a small step: shot noise would drown it.",
 )
 
@@ -181,7 +181,7 @@ exercise(
             far = f(t + 3 * np.pi / 2) - f(t - 3 * np.pi / 2)
             return u * near - v * far
     """,
-    wrong=(
+    mistakes=(
         (
             "slope_crz = lambda f, t: (f(t + np.pi / 2) - f(t - np.pi / 2)) / 2",
             "that is the rule of two terms: it overrates the part of frequency ½ by √2",
@@ -195,9 +195,9 @@ exercise(
             "no chip resolves two readings that near: the noise of each is divided by the step",
         ),
     ),
-    given="import numpy as np",
-    accepts=judge.Function(lambda: _slopes(*CRZ), label=_label, rtol=1e-9, atol=1e-9),
-    also=_survives_shots,
+    setup="import numpy as np",
+    grader=grading.Function(lambda: _slopes(*CRZ), label=_label, rtol=1e-9, atol=1e-9),
+    extra_check=_survives_shots,
     remark="Four runs an angle instead of two, for half of QTHA's angles. It holds for RY as well.",
 )
 
@@ -213,11 +213,11 @@ exercise(
         "(1 - 0.6²) / shots = 0.01².",
     ),
     solution="shots = (1 - 0.6**2) / 0.01**2",
-    wrong=(
+    mistakes=(
         ("shots = 1 / 0.01**2", "that is for ⟨Z⟩ = 0, the worst case"),
         ("shots = (1 - 0.6) / 0.01**2", "the variance is 1 - z², not 1 - z"),
         ("shots = 64", "the error enters squared"),
     ),
-    accepts=judge.Number(6_400),
+    grader=grading.Number(6_400),
     remark="For one circuit, at one token of one layer. One digit fewer costs a hundredth of it.",
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qtha_lab.exercises import judge
+from qtha_lab.exercises import grading
 from qtha_lab.exercises.registry import exercise
 
 exercise(
@@ -17,7 +17,7 @@ exercise(
         "Is a constant a direction? Rows of Δ(X) are not centred: count all columns of B.",
     ),
     solution="largest_ranks = (4, 10, 16)",
-    wrong=(
+    mistakes=(
         (
             "largest_ranks = (4, 4, 4)",
             "r bounds what goes in; what comes out is mixed from the entries of z",
@@ -36,7 +36,7 @@ exercise(
             "of the realised change are not centred, and then their constant sum is a direction too",
         ),
     ),
-    accepts=judge.WholeNumbers((4, 10, 16)),
+    grader=grading.WholeNumbers((4, 10, 16)),
     remark="And the rank of every single Jacobian stays at most 4: z has only 4 inputs.",
 )
 
@@ -71,7 +71,7 @@ exercise(
             W = np.linalg.lstsq(x, y, rcond=None)[0]
             return ((y - x @ W) ** 2).sum() / (y**2).sum()
     """,
-    wrong=(
+    mistakes=(
         (
             """
             def nonlinear_share(x, y):
@@ -99,8 +99,8 @@ exercise(
             "that is a ratio of lengths; shares are of squares, so that they add up to 1",
         ),
     ),
-    given="import numpy as np",
-    accepts=judge.Function(_updates, label=lambda x, y: f"{len(x)} tokens"),
+    setup="import numpy as np",
+    grader=grading.Function(_updates, label=lambda x, y: f"{len(x)} tokens"),
     remark="In sample it flatters: with as many features as tokens it is 0 whatever the update does.",
 )
 
@@ -127,7 +127,7 @@ exercise(
         def token_dependence(J):
             return ((J - J.mean(axis=0)) ** 2).sum() / (J**2).sum()
     """,
-    wrong=(
+    mistakes=(
         (
             "token_dependence = lambda J: J.var()",
             "`var` takes one mean over all entries; the mean Jacobian has a mean an entry. "
@@ -138,7 +138,7 @@ exercise(
             "that is the mean's share, counted for one token; what is not the mean was asked for",
         ),
     ),
-    given="import numpy as np",
-    accepts=judge.Function(_stacks, label=lambda J: f"{len(J)} Jacobians"),
+    setup="import numpy as np",
+    grader=grading.Function(_stacks, label=lambda J: f"{len(J)} Jacobians"),
     remark="0 for any LoRA, at most 1: where slopes of opposite sign cancel, the mean shows nothing.",
 )

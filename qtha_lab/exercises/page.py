@@ -16,10 +16,10 @@ TOY = "tiny"
 
 @dataclass(frozen=True)
 class PageModel:
-    """The model that a page uses, and the one it was written for."""
+    """The model that a page uses, and its target, the model that it was written for."""
 
     name: str
-    wanted: str
+    target: str
 
     def __repr__(self) -> str:
         return self._repr_markdown_().replace("**", "")
@@ -29,11 +29,11 @@ class PageModel:
 
     def _other(self) -> str:
         computed = "Every *What to see* is computed from what this page ran."
-        if self.name == self.wanted:
+        if self.name == self.target:
             return computed
         return (
-            f"It runs on `{self.wanted}` too ({_about(self.wanted)}), which is not on this machine: "
-            f"`qtha-lab fetch {self.wanted}` in a terminal brings it ({KNOWN[self.wanted].download_mb} "
+            f"It runs on `{self.target}` too ({_about(self.target)}), which is not on this machine: "
+            f"`qtha-lab fetch {self.target}` in a terminal brings it ({KNOWN[self.target].download_mb} "
             f"MB, about a minute); then restart the kernel. {computed}"
         )
 
@@ -42,14 +42,17 @@ def _about(name: str) -> str:
     return KNOWN[name].summary if name in KNOWN else "a model of your own"
 
 
-def page_model(wanted: str) -> PageModel:
-    """The model of this page: the wanted one where it is on this machine, else the bundled toy.
+def page_model(target: str) -> PageModel:
+    """The model of this page: the target where it is on this machine, else the bundled toy.
+
+    Args:
+        target: The model that the page was written for.
 
     Example:
         >>> page_model("tiny").name
         'tiny'
     """
-    return PageModel(wanted if is_available(wanted) else TOY, wanted)
+    return PageModel(target if is_available(target) else TOY, target)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qtha_lab.errors import Refusal
-from qtha_lab.exercises.judge import Accepted
+from qtha_lab.exercises.grading import Grader
 from qtha_lab.registry import Registry
 
 Mistake = tuple[str, str]
@@ -30,11 +30,11 @@ class Exercise:
         answer: The name under which the solution, and the learner, leave the answer.
         hints: Three, from a nudge to nearly all.
         solution: Code that leaves the right answer.
-        wrong: (code that leaves a wrong answer, why it is wrong), each a mistake to be expected.
-        accepts: What a right answer is.
-        remark: What those are told who were right.
-        also: Raises `judge.Wrong` for an answer with right values that was not to be reached that way.
-        given: Code that the notebook ran before the exercise and the solution needs.
+        mistakes: (code that leaves a wrong answer, why it is wrong), each a mistake to be expected.
+        grader: What a right answer is.
+        remark: What is said to a right answer.
+        extra_check: Raises `grading.WrongAnswer` for an answer with right values reached in a way that the task excludes.
+        setup: Code that the notebook ran before the exercise and the solution needs.
     """
 
     number: str
@@ -44,11 +44,11 @@ class Exercise:
     answer: str
     hints: tuple[str, ...]
     solution: str = field(repr=False)
-    wrong: tuple[Mistake, ...] = field(repr=False)
-    accepts: Accepted = field(repr=False)
+    mistakes: tuple[Mistake, ...] = field(repr=False)
+    grader: Grader = field(repr=False)
     remark: str = field(repr=False)
-    also: Callable[[Any], None] = field(default=lambda answer: None, repr=False)
-    given: str = field(default="", repr=False)
+    extra_check: Callable[[Any], None] = field(default=lambda answer: None, repr=False)
+    setup: str = field(default="", repr=False)
 
     def __post_init__(self):
         if not re.fullmatch(r"\d+\.\d+", self.number):
@@ -57,18 +57,18 @@ class Exercise:
             raise Refusal(f"difficulty must lie between 1 and {HARDEST}, not {self.difficulty}")
         if len(self.hints) != HINTS:
             raise Refusal(f"exercise {self.number} needs {HINTS} hints, not {len(self.hints)}")
-        if not self.wrong:
+        if not self.mistakes:
             raise Refusal(f"exercise {self.number} needs a wrong answer at least")
 
     def check(self, answer: Any) -> None:
-        """Raise `judge.Wrong` unless the answer is right, and was reached in a way that is allowed."""
-        self.accepts.check(answer)
-        self.also(answer)
+        """Raise `grading.WrongAnswer` unless the answer is right, and was reached in a way that is allowed."""
+        self.grader.check(answer)
+        self.extra_check(answer)
 
-    def left_by(self, code: str) -> Any:
+    def answer_of(self, code: str) -> Any:
         """What a piece of code leaves as the answer, after what the notebook ran before."""
         names: dict = {}
-        exec(self.given, names)
+        exec(self.setup, names)
         exec(code, names)
         return names[self.answer]
 
@@ -89,10 +89,12 @@ class Exercise:
         return f"{stars} · {self.minutes} minutes"
 
 
-def exercise(number: str, title: str, *, solution: str, wrong: tuple, **declared) -> None:
+def exercise(
+    number: str, title: str, *, solution: str, mistakes: tuple[Mistake, ...], **fields: Any
+) -> None:
     """Declare an exercise (see `Exercise`); code may be indented as it stands."""
-    mistakes = tuple((_flush(code), why) for code, why in wrong)
-    entry = Exercise(number, title, solution=_flush(solution), wrong=mistakes, **declared)
+    flush = tuple((_flush(code), why) for code, why in mistakes)
+    entry = Exercise(number, title, solution=_flush(solution), mistakes=flush, **fields)
     EXERCISES.add(number, entry, module=repr(title))
 
 
@@ -102,7 +104,9 @@ def _flush(code: str) -> str:
 
 def exercises() -> list[Exercise]:
     """All exercises, in the order of the lessons."""
-    return sorted(EXERCISES.values(), key=lambda one: tuple(map(int, one.number.split("."))))
+    return sorted(
+        EXERCISES.values(), key=lambda exercise: tuple(map(int, exercise.number.split(".")))
+    )
 
 
 def get(number: str) -> Exercise:

@@ -1,6 +1,6 @@
-"""What answer an exercise accepts: a number, some whole numbers, or a function on cases.
+"""What answer an exercise grader: a number, some whole numbers, or a function on cases.
 
-Each kind checks an answer (raises `Wrong` with what is wrong), tells whether an answer agrees with a
+Each kind checks an answer (raises `WrongAnswer` with what is wrong), tells whether an answer agrees with a
 known mistake, and names the right values. No sentence tells a value that was asked for; a function
 is told on which arguments it went wrong.
 """
@@ -18,7 +18,7 @@ Arguments = tuple
 Case = tuple[Arguments, Any]
 
 
-class Wrong(Exception):  # noqa: N818 - an answer is wrong, nothing has failed
+class WrongAnswer(Exception):  # noqa: N818 - an answer is wrong, nothing has failed
     """An answer that is not right; the text says why."""
 
 
@@ -53,27 +53,27 @@ class Number:
     Example:
         >>> Number(8).check(4)
         Traceback (most recent call last):
-        qtha_lab.exercises.judge.Wrong: 4 is not it
+        qtha_lab.exercises.grading.WrongAnswer: 4 is not it
     """
 
     right: float
     rtol: float = RTOL
 
     def check(self, answer: Any) -> None:
-        """Raise `Wrong` unless it is the number."""
+        """Raise `WrongAnswer` unless it is the number."""
         if not self._close(as_number(answer), self.right):
-            raise Wrong(f"{_short(answer)} is not it")
+            raise WrongAnswer(f"{_short(answer)} is not it")
 
     def agrees(self, answer: Any, mistake: Any) -> bool:
         """Whether an answer is the value that a known mistake leads to."""
         return self._close(as_number(answer), as_number(mistake))
 
-    def rights(self) -> list[float]:
+    def right_values(self) -> list[float]:
         """What no sentence may tell."""
         return [float(self.right)]
 
-    def _close(self, one: float, other: float) -> bool:
-        return bool(np.isclose(one, other, rtol=self.rtol, atol=1e-9))
+    def _close(self, value: float, expected: float) -> bool:
+        return bool(np.isclose(value, expected, rtol=self.rtol, atol=1e-9))
 
 
 @dataclass(frozen=True)
@@ -83,21 +83,21 @@ class WholeNumbers:
     Example:
         >>> WholeNumbers((1, 2)).check((1, 3))
         Traceback (most recent call last):
-        qtha_lab.exercises.judge.Wrong: (1, 3) is not it
+        qtha_lab.exercises.grading.WrongAnswer: (1, 3) is not it
     """
 
     right: tuple[int, ...]
 
     def check(self, answer: Any) -> None:
-        """Raise `Wrong` unless they are the numbers."""
+        """Raise `WrongAnswer` unless they are the numbers."""
         if self._read(answer) != self.right:
-            raise Wrong(f"{_short(answer)} is not it")
+            raise WrongAnswer(f"{_short(answer)} is not it")
 
     def agrees(self, answer: Any, mistake: Any) -> bool:
         """Whether an answer is what a known mistake leads to."""
         return self._read(answer) == self._read(mistake)
 
-    def rights(self) -> list[float]:
+    def right_values(self) -> list[float]:
         """What no sentence may tell."""
         return list(map(float, self.right))
 
@@ -107,7 +107,9 @@ class WholeNumbers:
         except (TypeError, ValueError):
             values = ()
         if len(values) != len(self.right):
-            raise Wrong(f"{len(self.right)} whole numbers are asked for, not {_short(answer)}")
+            raise WrongAnswer(
+                f"{len(self.right)} whole numbers are asked for, not {_short(answer)}"
+            )
         return values
 
 
@@ -122,7 +124,7 @@ class Function:
     Example:
         >>> Function(lambda: [((1,), 2), ((3,), 9)]).check(lambda x: x + 1)
         Traceback (most recent call last):
-        qtha_lab.exercises.judge.Wrong: for (3) it gives 4, which is not it
+        qtha_lab.exercises.grading.WrongAnswer: for (3) it gives 4, which is not it
     """
 
     make: Callable[[], Iterable[Case]]
@@ -136,9 +138,9 @@ class Function:
         return list(self.make())
 
     def check(self, answer: Any) -> None:
-        """Raise `Wrong` at the first case where the function is not right."""
+        """Raise `WrongAnswer` at the first case where the function is not right."""
         if not callable(answer):
-            raise Wrong(f"a function is asked for, not {_short(answer)}")
+            raise WrongAnswer(f"a function is asked for, not {_short(answer)}")
         for arguments, right in self.cases:
             self._check_case(answer, arguments, as_array(right))
 
@@ -147,21 +149,21 @@ class Function:
         try:
             result = answer(*arguments)
         except Exception as error:
-            raise Wrong(f"for {name} it stops with {type(error).__name__}: {error}") from None
+            raise WrongAnswer(f"for {name} it stops with {type(error).__name__}: {error}") from None
         if result is None:
-            raise Wrong(f"for {name} it returns nothing: is there a return?")
+            raise WrongAnswer(f"for {name} it returns nothing: is there a return?")
         value = as_array(result)
         if value.shape != right.shape:
-            raise Wrong(f"for {name} it gives shape {value.shape}, not {right.shape}")
+            raise WrongAnswer(f"for {name} it gives shape {value.shape}, not {right.shape}")
         if not self._close(value, right):
-            raise Wrong(f"for {name} it gives {_short(result)}, which is not it")
+            raise WrongAnswer(f"for {name} it gives {_short(result)}, which is not it")
 
     def agrees(self, answer: Any, mistake: Any) -> bool:
         """Whether an answer gives on every case what a known mistake gives."""
         pairs = ((as_array(answer(*a)), as_array(mistake(*a))) for a, _ in self.cases)
-        return all(one.shape == other.shape and self._close(one, other) for one, other in pairs)
+        return all(a.shape == b.shape and self._close(a, b) for a, b in pairs)
 
-    def rights(self) -> list[float]:
+    def right_values(self) -> list[float]:
         """What no sentence may tell."""
         return [float(v) for _, right in self.cases for v in as_array(right).ravel()]
 
@@ -169,11 +171,11 @@ class Function:
         """The arguments in a sentence."""
         return self.label(*arguments) if self.label else f"({', '.join(map(_short, arguments))})"
 
-    def _close(self, one: np.ndarray, other: np.ndarray) -> bool:
-        return np.allclose(one, other, rtol=self.rtol, atol=self.atol)
+    def _close(self, values: np.ndarray, expected: np.ndarray) -> bool:
+        return np.allclose(values, expected, rtol=self.rtol, atol=self.atol)
 
 
-Accepted = Number | WholeNumbers | Function
+Grader = Number | WholeNumbers | Function
 
 
 def as_number(answer: Any) -> float:
@@ -181,7 +183,7 @@ def as_number(answer: Any) -> float:
     try:
         return float(answer)
     except (TypeError, ValueError):
-        raise Wrong(f"a number is asked for, not {_short(answer)}") from None
+        raise WrongAnswer(f"a number is asked for, not {_short(answer)}") from None
 
 
 def as_array(answer: Any) -> np.ndarray:
@@ -191,7 +193,7 @@ def as_array(answer: Any) -> np.ndarray:
     try:
         return np.asarray(answer, dtype=float)
     except (TypeError, ValueError):
-        raise Wrong(f"numbers are asked for, not {_short(answer)}") from None
+        raise WrongAnswer(f"numbers are asked for, not {_short(answer)}") from None
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Where a learner meets the exercises: an answer is judged, a hint given, a solution unfolded.
+"""What a learner calls: `check` grades an answer, `hint` helps on, `solution` unfolds.
 
 Each gives back something that shows itself, as HTML on a page and as text elsewhere.
 """
@@ -8,10 +8,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from qtha_lab.exercises import judge
+from qtha_lab.exercises import grading
 from qtha_lab.exercises.registry import Exercise, get
 
-_GIVEN: Counter = Counter()  # hints so far, by exercise
+_HINTS_SHOWN: Counter = Counter()  # by exercise
 SIGNS = {"right": "✓", "wrong": "✗", "not attempted": "○"}
 
 
@@ -33,18 +33,23 @@ class Verdict:
         return f'<div role="status" style="{edge};padding:4px 10px">{html.escape(repr(self))}</div>'
 
 
-class Folded:
-    """Text that is shown one piece after the other: each unfolds with a click, or is printed."""
+class FoldedText:
+    """Sections of a page inside one another, each of which unfolds with a click; elsewhere a text.
 
-    def __init__(self, pieces: list[tuple[str, str]], shown: str):
-        self.pieces, self.shown = pieces, shown
+    Args:
+        sections: Title and HTML of each.
+        text: What is printed where there is no page.
+    """
+
+    def __init__(self, sections: list[tuple[str, str]], text: str):
+        self.sections, self.text = sections, text
 
     def __repr__(self) -> str:
-        return self.shown
+        return self.text
 
     def _repr_html_(self) -> str:
         inner = ""
-        for title, body in reversed(self.pieces):
+        for title, body in reversed(self.sections):
             head = f'<summary style="cursor:pointer">{html.escape(title)}</summary>'
             inner = f'<details style="margin:2px 0 2px 12px">{head}{body}{inner}</details>'
         return inner
@@ -61,7 +66,7 @@ def check(number: str, answer: Any) -> Verdict:
         ○ 1.1 not attempted: put your answer in place of ... and run both cells again
     """
     exercise = get(number)
-    if judge.is_empty(answer):
+    if grading.is_empty(answer):
         todo = "put your answer in place of ... and run both cells again"
         return Verdict(number, "not attempted", todo)
     try:
@@ -73,9 +78,9 @@ def check(number: str, answer: Any) -> Verdict:
 
 def _known_reason(exercise: Exercise, answer: Any) -> str | None:
     """Why the answer is wrong, if it does what one of the exercise's known mistakes does."""
-    for mistake, why in exercise.wrong:
+    for mistake, why in exercise.mistakes:
         try:
-            if exercise.accepts.agrees(answer, exercise.left_by(mistake)):
+            if exercise.grader.agrees(answer, exercise.answer_of(mistake)):
                 return why
         except Exception:  # it does not even run on all cases, so it is another mistake
             continue
@@ -83,26 +88,28 @@ def _known_reason(exercise: Exercise, answer: Any) -> str | None:
 
 
 def _reason(number: str, error: Exception) -> str:
-    if isinstance(error, judge.Wrong):
+    if isinstance(error, grading.WrongAnswer):
         return f'{error}; hint("{number}") helps on'
     return f"it stops with {type(error).__name__}: {error}"
 
 
-def hint(number: str) -> Folded:
+def hint(number: str) -> FoldedText:
     """The next hint; after the last one, the last again."""
     exercise = get(number)
-    _GIVEN[number] = min(_GIVEN[number] + 1, len(exercise.hints))
-    turn = _GIVEN[number]
+    _HINTS_SHOWN[number] = min(_HINTS_SHOWN[number] + 1, len(exercise.hints))
+    turn = _HINTS_SHOWN[number]
     hints = exercise.hints
-    pieces = [(_title(exercise, k), f"<p>{html.escape(text)}</p>") for k, text in enumerate(hints)]
-    return Folded(pieces, f"{_title(exercise, turn - 1)}: {hints[turn - 1]}")
+    sections = [
+        (_title(exercise, k), f"<p>{html.escape(text)}</p>") for k, text in enumerate(hints)
+    ]
+    return FoldedText(sections, f"{_title(exercise, turn - 1)}: {hints[turn - 1]}")
 
 
 def _title(exercise: Exercise, index: int) -> str:
     return f"Hint {index + 1} of {len(exercise.hints)} for {exercise.number}"
 
 
-def solution(number: str) -> Folded:
+def solution(number: str) -> FoldedText:
     """The code of one right answer; there are others."""
     code = get(number).solution
-    return Folded([(f"Solution of {number}", f"<pre>{html.escape(code)}</pre>")], code)
+    return FoldedText([(f"Solution of {number}", f"<pre>{html.escape(code)}</pre>")], code)
