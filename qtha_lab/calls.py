@@ -16,11 +16,11 @@ def split_list(text: str) -> list[str]:
         >>> split_list("lora, qtha(r=4,in_dims=[4,4])")
         ['lora', 'qtha(r=4,in_dims=[4,4])']
     """
-    depth, quote, before, parts = 0, "", ",", [""]
+    depth, quote, previous, parts = 0, "", ",", [""]
     for letter in text:
         if quote:
             quote = "" if letter == quote else quote
-        elif letter in "'\"" and before in ",=[(":  # an apostrophe inside a word opens nothing
+        elif letter in "'\"" and previous in ",=[(":  # an apostrophe inside a word opens nothing
             quote = letter
         else:
             depth += (letter in "([") - (letter in ")]")
@@ -28,7 +28,7 @@ def split_list(text: str) -> list[str]:
             parts.append("")
         else:
             parts[-1] += letter
-        before = letter if letter != " " else before
+        previous = letter if letter != " " else previous
     return [part.strip() for part in parts if part.strip()]
 
 
@@ -39,10 +39,10 @@ def parse_call(text: str, kind: str) -> tuple[str, dict[str, Any]]:
         >>> parse_call("qtha(r=4,reupload=false,in_dims=[8,8])", "method")
         ('qtha', {'r': 4, 'reupload': False, 'in_dims': [8, 8]})
     """
-    found = re.fullmatch(r"\s*([^()\s]+)\s*(?:\((.*)\))?\s*", text, re.DOTALL)
-    if not found:
+    match = re.fullmatch(r"\s*([^()\s]+)\s*(?:\((.*)\))?\s*", text, re.DOTALL)
+    if not match:
         raise Refusal(f"a {kind} must read name or name(option=value,...), not {text!r}")
-    return found[1], parse_options(found[2] or "")
+    return match[1], parse_options(match[2] or "")
 
 
 def parse_options(text: str) -> dict[str, Any]:

@@ -18,11 +18,11 @@ OF_PATHS = (
 )  # fmt: skip
 
 
-def sentence(wrong: BaseException, log: Path | None = None) -> str:
+def sentence(error: BaseException, log: Path | None = None) -> str:
     """What a person reads about an exception.
 
     Args:
-        wrong: A refusal keeps its words. Any other is a fault of ours: its own words, often those of
+        error: A refusal keeps its words. Any other is a fault of ours: its own words, often those of
             a library deep inside, go to the log with the traceback.
         log: The file that takes the traceback, then also a refusal's; default `paths.log_file()`.
 
@@ -30,43 +30,43 @@ def sentence(wrong: BaseException, log: Path | None = None) -> str:
         >>> sentence(Refusal("steps must be at least 1, not 0"))
         'steps must be at least 1, not 0'
     """
-    refusal = is_refusal(wrong)
-    place = "" if refusal and log is None else _recorded(wrong, log)
+    refusal = is_refusal(error)
+    place = "" if refusal and log is None else _recorded(error, log)
     if refusal:
-        return _words(wrong)
-    if _is_of_memory(wrong):
+        return _words(error)
+    if _is_of_memory(error):
         start = "memory ran out"
     else:
-        start = f"this is a fault of qtha-lab {__version__} ({type(wrong).__name__})"
+        start = f"this is a fault of qtha-lab {__version__} ({type(error).__name__})"
     return f"{start}; {place}"
 
 
-def is_refusal(wrong: BaseException) -> bool:
+def is_refusal(error: BaseException) -> bool:
     """Whether the words of an exception are meant for the person: ours, or of a path that cannot be used."""
-    if isinstance(wrong, Refusal):
+    if isinstance(error, Refusal):
         return True
-    if isinstance(wrong, OSError) and wrong.errno is None:  # raised with a sentence of its own
-        return isinstance(wrong, FileNotFoundError | PermissionError)
-    return isinstance(wrong, OSError) and wrong.errno in OF_PATHS
+    if isinstance(error, OSError) and error.errno is None:  # raised with a sentence of its own
+        return isinstance(error, FileNotFoundError | PermissionError)
+    return isinstance(error, OSError) and error.errno in OF_PATHS
 
 
-def _is_of_memory(wrong: BaseException) -> bool:
+def _is_of_memory(error: BaseException) -> bool:
     """Python's, torch's on a GPU, and torch's on a CPU, which has no type of its own."""
-    named = isinstance(wrong, MemoryError) or type(wrong).__name__ == "OutOfMemoryError"
-    return named or "can't allocate memory" in str(wrong)
+    by_type = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return by_type or "can't allocate memory" in str(error)
 
 
-def _words(wrong: BaseException) -> str:
+def _words(error: BaseException) -> str:
     """An exception's message on one line, an operating system's with its path and without its number."""
-    if isinstance(wrong, OSError) and wrong.strerror:
-        place = f"{wrong.filename}: " if wrong.filename else ""
-        return f"{place}{wrong.strerror}"
-    return " ".join(str(wrong).split())
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}"
+    return " ".join(str(error).split())
 
 
-def _recorded(wrong: BaseException, log: Path | None) -> str:
+def _recorded(error: BaseException, log: Path | None) -> str:
     """Append the traceback to the log; the words that name it. A run's folder that is gone is not made anew."""
-    lines = traceback.format_exception(wrong)
+    lines = traceback.format_exception(error)
     try:
         if log is None:
             log = paths.log_file()
@@ -74,6 +74,6 @@ def _recorded(wrong: BaseException, log: Path | None) -> str:
         with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} qtha-lab {__version__}\n")
             file.writelines([*lines, "\n"])
-    except OSError as refused:
-        return f"its details could not be written to {log}: {refused.strerror}"
+    except OSError as problem:
+        return f"its details could not be written to {log}: {problem.strerror}"
     return f"details in {log}"

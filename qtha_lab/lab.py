@@ -1,4 +1,4 @@
-"""The notebooks in a folder of one's own, and JupyterLab over it.
+"""The notebooks copied into a folder, and JupyterLab over it.
 
 Never overwrites: a notebook that is there already stays as it is.
 """

@@ -19,8 +19,8 @@ def main() -> None:
 
     try:
         app()
-    except Exception as wrong:
+    except Exception as error:
         if os.environ.get("QTHA_LAB_DEBUG"):
             raise
-        print(f"error: {faults.sentence(wrong)}", file=sys.stderr)
-        sys.exit(2 if faults.is_refusal(wrong) else 1)
+        print(f"error: {faults.sentence(error)}", file=sys.stderr)
+        sys.exit(2 if faults.is_refusal(error) else 1)
