@@ -85,6 +85,14 @@ def test_the_readme_is_short_and_its_ansatz_keeps_to_the_contract():
     assert [verdict for verdict in verdicts if not verdict.holds] == []
 
 
+def test_the_numbers_of_the_readme_are_those_of_a_recorded_table():
+    def rows(page):
+        return re.findall(r"\| ([\d,]+) \| ([\d.]+ \[[\d.–]+\]) \|", (ROOT / page).read_text())
+
+    assert len(rows("README.md")) == 5
+    assert {*rows("README.md")} <= {*rows("docs/results/controls.md")}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["README.md", "docs/tour.md"])
 def test_the_other_python_of_the_front_pages_runs_as_it_stands(page, beside_examples):
