@@ -85,9 +85,9 @@ def main() -> None:
     parser.add_argument(
         "--pretraining", type=Path, default=PRETRAINING, help="where the pretraining text goes"
     )
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = given.downloads or Path(temporary)
+        folder = arguments.downloads or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         profane = profane_words(wheel("better-profanity", folder))
         wordnet = wordnet_folder(folder)
@@ -101,7 +101,7 @@ def main() -> None:
     write(HERE / "tasks" / "definitions.jsonl", definition_rows(shipped, first))
     write(HERE / "tasks" / "supersense.jsonl", supersense_rows(shipped))
     glosses = {normalised(sense["gloss"]) for sense in shipped}
-    write(given.pretraining, pretraining_rows(talks, dictionary, glosses))
+    write(arguments.pretraining, pretraining_rows(talks, dictionary, glosses))
 
 
 if __name__ == "__main__":

@@ -40,8 +40,8 @@ LEXICOGRAPHER_FILES = [
 
 
 def question_pairs(wheel: zipfile.ZipFile, profane: frozenset[str]) -> Iterator[dict]:
-    """One answer a question: {"prompt", "response", "topic"}."""
-    asked, said = set(), set()
+    """One answer per question: {"prompt", "response", "topic"}."""
+    questions, answers = set(), set()
     for name in sorted(n for n in wheel.namelist() if re.fullmatch(r".*data/english/\w+\.yml", n)):
         topic = Path(name).stem
         if topic in DROPPED:
@@ -58,9 +58,9 @@ def question_pairs(wheel: zipfile.ZipFile, profane: frozenset[str]) -> Iterator[
                 fit = (
                     all(keys) and len(response) <= 300 and is_clean(f"{prompt} {response}", profane)
                 )
-                if fit and keys[0] not in asked and keys[1] not in said:
-                    asked.add(keys[0])
-                    said.add(keys[1])
+                if fit and keys[0] not in questions and keys[1] not in answers:
+                    questions.add(keys[0])
+                    answers.add(keys[1])
                     yield {"prompt": prompt, "response": response, "topic": topic}
 
 

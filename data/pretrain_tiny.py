@@ -155,11 +155,12 @@ def main() -> None:
     parser.add_argument("--text", type=Path, default=HERE.parent / "build" / "pretraining.jsonl")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    torch.manual_seed(given.seed)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(arguments.seed)
     texts = [
-        as_text(json.loads(line)) for line in given.text.read_text(encoding="utf-8").splitlines()
+        as_text(json.loads(line))
+        for line in arguments.text.read_text(encoding="utf-8").splitlines()
     ]
     tokenizer = train_tokenizer(texts)
     documents = tokenizer(texts, add_special_tokens=False)["input_ids"]
@@ -169,7 +170,7 @@ def main() -> None:
     plain = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=PEAK, betas=(0.9, 0.95))
-    batches = blocks(documents, random.Random(given.seed), tokenizer.bos_token_id)
+    batches = blocks(documents, random.Random(arguments.seed), tokenizer.bos_token_id)
     size, epoch_tokens = (
         sum(p.numel() for p in model.parameters()),
         sum(map(len, documents)) + len(documents),
@@ -183,10 +184,10 @@ def main() -> None:
             log.flush()
 
         note(kind="start", parameters=size, epoch_tokens=epoch_tokens, documents=len(documents), **{
-            key: value for key, value in vars(given).items() if key != "text"
+            key: value for key, value in vars(arguments).items() if key != "text"
         })  # fmt: skip
         while progress < 1.0:
-            progress = (time.monotonic() - start) / 60 / given.minutes
+            progress = (time.monotonic() - start) / 60 / arguments.minutes
             rate = learning_rate(progress)
             for group in optimizer.param_groups:
                 group["lr"] = rate

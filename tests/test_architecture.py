@@ -167,8 +167,10 @@ def test_figures_take_numbers_and_import_no_torch():
 def test_importing_the_package_loads_nothing_heavy():
     heavy = ["torch", "transformers", "peft", "pennylane", "numba", "plotly", "ipywidgets"]
     code = f"import sys, qtha_lab, qtha_lab.cli; print([m for m in {heavy} if m in sys.modules])"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "[]"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.strip() == "[]"
 
 
 def test_the_package_never_imports_the_widgets():

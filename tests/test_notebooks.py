@@ -105,8 +105,8 @@ def execute(notebook, tmp_path, profile="ci"):
     )
     client.execute(env=environment)
     outputs = [out for cell in notebook.cells if cell.cell_type == "code" for out in cell.outputs]
-    said = [out.text for out in outputs if out.output_type == "stream" and out.name == "stderr"]
-    assert said == [], "a notebook page shows no warnings"
+    warnings = [out.text for out in outputs if out.output_type == "stream" and out.name == "stderr"]
+    assert warnings == [], "a notebook page shows no warnings"
     return outputs
 
 
@@ -137,9 +137,9 @@ def test_runs_top_to_bottom_as_found(path, tmp_path):
 @each_lesson
 @pytest.mark.slow
 def test_runs_top_to_bottom_with_every_exercise_solved(path, tmp_path):
-    said = verdicts(execute(solved(read(path)), tmp_path))
-    assert len(said) >= 3
-    for verdict in said:
+    graded = verdicts(execute(solved(read(path)), tmp_path))
+    assert len(graded) >= 3
+    for verdict in graded:
         assert verdict.startswith("✓"), verdict
 
 

@@ -26,7 +26,7 @@ PINS = {
         r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M
     )
 }
-GIVEN = (
+FOUNDATIONS = (
     "jupyterlab ipywidgets torch transformers pennylane pennylane-lightning plotly tensornetwork"
 )
 
@@ -43,7 +43,7 @@ def test_every_dependency_has_a_tested_version_inside_its_range(requirement):
 
 def test_the_packages_that_the_project_is_made_of_are_dependencies():
     named = {canonicalize_name(r.name) for r in REQUIREMENTS}
-    assert set(GIVEN.split()) <= named
+    assert set(FOUNDATIONS.split()) <= named
 
 
 def test_transformers_and_peft_are_a_pair_that_fits():

@@ -220,7 +220,7 @@ def test_a_method_of_a_plugin_is_launched_compared_and_resumed_only_as_it_was(pl
     # tiny: 6 layers, q 192 -> 192 and v 192 -> 64; r (in + out + 1) each
     assert entries["slim_run(r=3)"]["trainable_parameters"] == 6 * 3 * (192 + 192 + 192 + 64 + 2)
 
-    (run,) = [one for one in runs.list_runs(tmp_path / "out" / "runs") if "slim" in one.id]
+    (run,) = [run for run in runs.list_runs(tmp_path / "out" / "runs") if "slim" in run.id]
     assert json.loads(run.files.plugins.read_text()) == plugins.fingerprints([file])
     plugin(named("slim_run").replace("setting(8,", "setting(5,"))
     with pytest.raises(Refusal, match="was changed since this run was launched"):

@@ -46,9 +46,9 @@ def _updates():
     x = draws.normal(size=(60, 3))
     weight = draws.normal(size=(3, 2))
     for y in (x @ weight + 1, x**2 @ weight, x @ weight + np.tanh(2 * x[:, :2]) - 3):
-        one = np.column_stack([x, np.ones(len(x))])
-        left = y - one @ np.linalg.lstsq(one, y, rcond=None)[0]
-        yield (x, y), (left**2).sum() / (y**2).sum()
+        design = np.column_stack([x, np.ones(len(x))])
+        residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+        yield (x, y), (residual**2).sum() / (y**2).sum()
 
 
 exercise(
