@@ -52,7 +52,7 @@ def factorise(
     name: str = "in_dims",
     size_name: str = "in_features",
 ) -> tuple[int, ...]:
-    """Split a size into one factor a site, as equal as its divisors allow, the largest first.
+    """Split a size into one factor per site, as equal as its divisors allow, the largest first.
 
     Args:
         size: What the factors multiply to.
@@ -74,7 +74,9 @@ def factorise(
         raise Refusal(f"{size_name}={size} cannot be split over {n_sites} sites")
     if n_sites == 4 and size in AUTHORS_DIMS:
         return AUTHORS_DIMS[size]
-    return _balanced(size, n_sites)
+    factors = _balanced(size, n_sites)
+    assert factors is not None  # (size, 1, …) always fits
+    return factors
 
 
 def _checked(

@@ -85,9 +85,28 @@ def setting(
     unit: str = "",
     common: bool = False,
 ) -> Any:
-    """Declare a setting of a dataclass: `r: int = setting(8, "Bottleneck size.", ge=1)`.
+    """Declare a setting of a dataclass.
 
-    Choices are read when they are needed, so a registry may grow after the declaration.
+    Args:
+        default: Its value where none is named; None makes it optional. A list, dict or set is copied.
+        help: What it means, in a sentence.
+        ge: It must be at least this.
+        gt: It must be above this.
+        le: It must be at most this.
+        choices: It must be one of these; read when they are needed, so a registry may grow after the declaration.
+        unit: What its number counts, such as `"seconds"`.
+        common: Whether it is among the first that a person sets.
+
+    Returns:
+        A field of a dataclass, typed as anything so that `r: int = setting(8, …)` is no type error.
+
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Config:
+        ...     r: int = setting(8, "Bottleneck size.", ge=1)
+        >>> settings_of(Config)["r"].check(0)
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: r must be at least 1, not 0
     """
     metadata = {
         "help": help, "ge": ge, "gt": gt, "le": le, "choices": choices, "unit": unit,
@@ -116,8 +135,8 @@ def check_settings(config: Any) -> None:
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The known name closest in spelling, if one is close enough to be meant."""
-    found = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.5)
-    return found[0] if found else None
+    matches = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.5)
+    return matches[0] if matches else None
 
 
 def unknown(kind: str, name: str, names: Iterable[str]) -> Refusal:
@@ -164,14 +183,14 @@ def _from_dataclass(field: dataclasses.Field, hint: Any) -> Setting:
     kind, optional, choices = _plain_type(hint)
     default = field.default
     if default is dataclasses.MISSING:
-        made = field.default_factory is not dataclasses.MISSING
-        default = field.default_factory() if made else None
-    said = field.metadata
-    limits = {key: said.get(key) for key in ("ge", "gt", "le")}
+        factory = field.default_factory
+        default = None if factory is dataclasses.MISSING else factory()
+    metadata = field.metadata
+    limits = {key: metadata.get(key) for key in ("ge", "gt", "le")}
     return Setting(
-        field.name, kind, default, " ".join(said.get("help", "").split()), said.get("unit") or "",
-        **limits, choices=said.get("choices") or choices, optional=optional or default is None,
-        common=said.get("common", False),
+        field.name, kind, default, " ".join(metadata.get("help", "").split()), metadata.get("unit") or "",
+        **limits, choices=metadata.get("choices") or choices, optional=optional or default is None,
+        common=metadata.get("common", False),
     )  # fmt: skip
 
 
