@@ -113,6 +113,7 @@ def test_the_glossary_gives_forty_words_one_meaning_each():
 def test_the_page_on_architecture_names_every_room():
     rows = re.findall(r"^\| (`.+?) \|", (ROOT / "ARCHITECTURE.md").read_text(), re.M)
     named = re.findall(r"`(\w+)`", " ".join(rows))
-    entries = [path for path in (ROOT / "qtha_lab").iterdir() if path.suffix in ("", ".py")]
-    rooms = {path.stem for path in entries} - {"__init__", "__pycache__", "quiet"} | {"widgets"}
+    files = {path.stem for path in (ROOT / "qtha_lab").glob("*.py")} - {"__init__"}
+    folders = {path.parent.name for path in (ROOT / "qtha_lab").glob("*/__init__.py")}
+    rooms = files | folders | {"widgets"}
     assert sorted(named) == sorted(rooms)
