@@ -182,7 +182,28 @@ def _default(value) -> str:
     return f"`{value}`" if plain and value not in ("", {}, [], ()) else ""
 
 
+def _door() -> str:
+    """What plugins import, with the first sentence of each."""
+    from qtha_lab import plugins
+
+    rows = []
+    for name in plugins.__all__:
+        member = getattr(plugins, name)
+        rows.append((f"`{name}`", f"`{member.__module__}`", member.__doc__.strip().splitlines()[0]))
+    return _table(("name", "defined in", "what it is"), rows)
+
+
+def _facts() -> str:
+    """The contract, fact by fact."""
+    from qtha_lab.contract.checking import FACTS
+
+    rows = [(kind, fact.sentence) for kind, facts in FACTS.items() for fact in facts]
+    return _table(("of a", "what holds"), rows)
+
+
 TABLES = {
+    "door": _door,
+    "facts": _facts,
     "methods": _methods,
     "settings": _settings,
     "ansatze": _ansatze,
