@@ -26,7 +26,7 @@ from qtha_lab.ansatze import build
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import unknown
 from qtha_lab.simulators import expval_z
-from qtha_lab.simulators.engines import engine_module
+from qtha_lab.simulators.engines import engine_of
 
 WORKER = Path(peers_.__file__).with_name("worker.py")
 TURN_SECONDS = 0.02  # of a turn at least, so that waking a processor does not count; as in `worker`
@@ -85,7 +85,7 @@ class EngineContender:
 
     def __init__(self, engine: str):
         self.name = self.title = engine
-        self.batched = engine_module(engine).broadcasts(engine)
+        self.batched = engine_of(engine).broadcasts(engine)
         self.versions: dict[str, str] = {}
         self.process: int | str = "self"
 

@@ -118,10 +118,10 @@ def _cache() -> Finding:
 
 def _kernels() -> Finding:
     """Whether engine `cpu` can be compiled, and whether the next process finds what was compiled."""
-    from qtha_lab.simulators.engines import engine_module
+    from qtha_lab.simulators.engines import engine_of
 
     try:
-        engine_module("cpu")
+        engine_of("cpu")
     except Refusal as refused:
         return Finding("kernels", "note", f"{refused}, which is slower", "pip install -U numba")
     from qtha_lab.simulators.cpu.compiled import cache_fault

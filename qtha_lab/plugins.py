@@ -4,8 +4,8 @@
 
 A plugin is a Python file or an importable module whose decorated members register themselves. It is named
 in an experiment (`plugins: [mine.py]`), by `--plugin`, or found by itself as an entry point of an installed
-package (`qtha_lab.methods`, `qtha_lab.ansatze`, `qtha_lab.tasks`, `qtha_lab.figures`). A plugin is code
-and runs with your rights: name only what you trust.
+package (`qtha_lab.methods`, `qtha_lab.ansatze`, `qtha_lab.tasks`, `qtha_lab.figures`,
+`qtha_lab.engines`, `qtha_lab.gates`). A plugin is code and runs with your rights: name only what you trust.
 """
 
 import importlib
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from qtha_lab.adapters.peft import AdapterConfig, method
     from qtha_lab.ansatze.encoding import encoded
     from qtha_lab.ansatze.registry import ansatz
-    from qtha_lab.circuits import Angle, Circuit, Gate
+    from qtha_lab.circuits import Angle, Circuit, Gate, GateKind, Readout, gate_kind
     from qtha_lab.errors import Refusal
     from qtha_lab.figures.machinery.figure import Figure
     from qtha_lab.figures.machinery.registry import figure_function
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from qtha_lab.plugin_loading import fingerprints, load_plugins
     from qtha_lab.settings import setting
     from qtha_lab.simulators import expval, expval_z, probs
+    from qtha_lab.simulators.registry import Engine, engine
     from qtha_lab.tasks.registry import question_and_answer, task
 
 _ROOMS = {
@@ -33,19 +34,24 @@ _ROOMS = {
     "Change": "adapters.method",
     "Circuit": "circuits",
     "Control": "adapters.method",
+    "Engine": "simulators.registry",
     "Figure": "figures.machinery.figure",
     "Gate": "circuits",
+    "GateKind": "circuits",
     "Layer": "adapters.method",
     "Look": "looks",
+    "Readout": "circuits",
     "Refusal": "errors",
     "Table": "figures.machinery.table",
     "TensorSpec": "adapters.method",
     "ansatz": "ansatze.registry",
     "encoded": "ansatze.encoding",
+    "engine": "simulators.registry",
     "expval": "simulators",
     "expval_z": "simulators",
     "figure_function": "figures.machinery.registry",
     "fingerprints": "plugin_loading",
+    "gate_kind": "circuits",
     "load_plugins": "plugin_loading",
     "method": "adapters.peft",
     "probs": "simulators",
@@ -60,19 +66,24 @@ __all__ = [
     "Change",
     "Circuit",
     "Control",
+    "Engine",
     "Figure",
     "Gate",
+    "GateKind",
     "Layer",
     "Look",
+    "Readout",
     "Refusal",
     "Table",
     "TensorSpec",
     "ansatz",
     "encoded",
+    "engine",
     "expval",
     "expval_z",
     "figure_function",
     "fingerprints",
+    "gate_kind",
     "load_plugins",
     "method",
     "probs",

@@ -52,8 +52,9 @@ class Registry(Mapping[str, Member], Generic[Member]):
         """
         owner = self._modules.setdefault(name, module)
         if owner != module:
+            article = "an" if self.kind[0] in "aeiou" else "a"
             raise Refusal(
-                f"there is a {self.kind} {name!r} already, in {owner}: "
+                f"there is {article} {self.kind} {name!r} already, in {owner}: "
                 f"the one in {module} needs another name"
             )
         self._members[name] = member

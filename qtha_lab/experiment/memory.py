@@ -94,14 +94,14 @@ def _activation_bytes(model: PreTrainedModel, training: Training) -> int:
 def _circuit_bytes(config: PeftConfig, circuits: Iterable[Circuit], tokens: int) -> int:
     """Of the largest call of a simulator; one layer's circuits run at a time."""
     from qtha_lab.circuits import Readout
-    from qtha_lab.simulators.engines import choose, engine_module
+    from qtha_lab.simulators.engines import choose, engine_of
 
     most = 0
     for circuit in circuits:
         samples, readout = tokens if circuit.n_inputs else 1, Readout.z(circuit.n_qubits)
         asked = getattr(config, "engine", "auto")
         engine = choose(asked, circuit, readout, device().type, batch=samples)
-        most = max(most, engine_module(engine).working_bytes(circuit, samples, engine))
+        most = max(most, engine_of(engine).working_bytes(circuit, samples, engine))
     return most
 
 

@@ -18,7 +18,7 @@ from qtha_lab.errors import Refusal
 from qtha_lab.simulators.device import engine as device_engine
 from qtha_lab.simulators.device import plugins as device_plugins
 from qtha_lab.simulators.device.options import parse
-from qtha_lab.simulators.engines import choose, engine_module
+from qtha_lab.simulators.engines import choose, engine_of
 from qtha_lab.simulators.expval import expval_z
 from qtha_lab.simulators.small_twin import twin
 
@@ -77,13 +77,13 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "
         raise Refusal(f"batch must be 0 or more, not {batch}")
     readout = Readout.z(circuit.n_qubits)
     chosen = choose(engine, circuit, readout, device, batch=batch)
-    module = engine_module(chosen)
-    module.check(circuit, readout, chosen)
+    running = engine_of(chosen)
+    running.check(circuit, readout, chosen)
     each, shots = _runs(circuit, readout, chosen)
     drawn = None if shots is None else shots * each * batch
     if batch == 0:
         return Estimate(chosen, 0, 0.0, 0, drawn)
-    working = module.working_bytes(circuit, batch, chosen)
+    working = running.working_bytes(circuit, batch, chosen)
     if where := _elsewhere(chosen):
         note = (
             f"{where!r} is not a simulator of PennyLane's own: "

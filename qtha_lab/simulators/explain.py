@@ -6,15 +6,16 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.simulators.engines import AUTO, choose, engine_module, engine_names, refusal
+from qtha_lab.simulators.engines import (
+    automatic,
+    choose,
+    engine_names,
+    engine_of,
+    info_of,
+    refusal,
+)
 from qtha_lab.simulators.expval import is_transformed
-
-_GOOD_AT = {
-    "cpu": "the fastest on CPU tensors",
-    "torch": "any device, torch.func, derivatives of any order",
-    "lightning": "a whole batch in one run of Lightning",
-    "device": "a device of PennyLane, for checks, shots, noise and hardware",
-}
+from qtha_lab.simulators.registry import CountsCircuits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,13 +68,14 @@ def explain(
     kind = torch.device(device).type
     situation = circuit, readout, kind, transformed, samples
     chosen = choose(engine, *situation)
-    engine_module(chosen)
+    engine_of(chosen)
     names = list(dict.fromkeys([*engine_names()[1:], chosen]))
     refusals = {name: refusal(name, *situation) for name in names}
     reasons = {n: _line(n, chosen, engine, kind, refusals[n]) for n in names}
     if engine == "auto":
-        reasons[chosen] += "".join(_instead(n, refusals[n]) for n in AUTO[: AUTO.index(chosen)])
-    if not refusals[chosen] and chosen.startswith("device:"):
+        earlier = automatic()[: automatic().index(chosen)]
+        reasons[chosen] += "".join(_instead(n, refusals[n]) for n in earlier)
+    if not refusals[chosen]:
         reasons[chosen] += _cost(chosen, circuit, readout)
     batch = f"{samples:,} sample{'' if samples == 1 else 's'} of {circuit.n_qubits} qubits, "
     batch += f"{_dtype(dtype)} on {kind}"
@@ -81,16 +83,16 @@ def explain(
 
 
 def _line(name: str, chosen: str, asked: str, kind: str, refused: str) -> str:
-    good_at = _GOOD_AT[name.partition(":")[0].partition(".")[0]]
+    info = info_of(name)
     if refused:
         return f"{'refused' if name == asked else 'passed over'}: {refused}"
     if name == chosen:
-        return f"chosen: {'asked for; ' if name == asked else ''}{good_at}"
+        return f"chosen: {'asked for; ' if name == asked else ''}{info.strength}"
     if asked != "auto":
         return "passed over: not asked for"
-    if name == "torch" and kind == "cpu":
-        return f"passed over: slower than {chosen} on CPU tensors; {good_at}"
-    return f"passed over: runs only when named; {good_at}"
+    if info.follows_tensors and kind == "cpu":
+        return f"passed over: slower than {chosen} on CPU tensors; {info.strength}"
+    return f"passed over: runs only when named; {info.strength}"
 
 
 def _instead(name: str, refused: str) -> str:
@@ -98,7 +100,10 @@ def _instead(name: str, refused: str) -> str:
 
 
 def _cost(name: str, circuit: Circuit, readout: Readout) -> str:
-    forward, backward = engine_module(name).circuits(circuit, readout, name)
+    running = engine_of(name)
+    if not isinstance(running, CountsCircuits):
+        return ""
+    forward, backward = running.circuits(circuit, readout, name)
     return f"; {forward} circuit a sample, {backward} more for its slopes"
 
 

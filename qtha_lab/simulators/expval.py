@@ -11,7 +11,7 @@ from torch import Tensor
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.circuits.readout import settings_of
 from qtha_lab.errors import Refusal
-from qtha_lab.simulators.engines import check_call, choose, engine_module
+from qtha_lab.simulators.engines import check_call, choose, engine_of
 
 
 def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto") -> Tensor:
@@ -116,7 +116,7 @@ def _read(
         if circuit.start == "amplitudes":
             flat = flat / flat.norm(dim=-1, keepdim=True)
         if len(flat):
-            values = engine_module(chosen).run(circuit, flat, params.to(dtype), readout, chosen)
+            values = engine_of(chosen).run(circuit, flat, params.to(dtype), readout, chosen)
         else:
             values = flat.new_zeros(0, readout.size(circuit.n_qubits))
         wanted = torch.is_grad_enabled() and (inputs.requires_grad or params.requires_grad)

@@ -6,6 +6,7 @@ state, a layer of phases one multiplication, turns shared by the batch small mat
 
 import functools
 import itertools
+import sys
 
 import torch
 from torch import Tensor
@@ -13,10 +14,24 @@ from torch import Tensor
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.errors import Refusal
 from qtha_lab.simulators.program import Layer, Phases, Program, Turn, compile_circuit
+from qtha_lab.simulators.registry import Engine, engine
 
 MAX_MATRIX_WIRES = 4  # shared turns on so many neighbouring wires become one matrix
 MAX_QUBITS = 24
 MAX_KEPT_QUBITS = 16  # signs of rows are made again where they are large
+
+
+@engine(
+    "torch",
+    strength="any device, torch.func, derivatives of any order",
+    auto=2,
+    place=1,
+    follows_tensors=True,
+    transformable=True,
+)
+def load() -> Engine:
+    """This module."""
+    return sys.modules[__name__]
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:

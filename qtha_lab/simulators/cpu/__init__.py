@@ -1,1 +1,35 @@
-"""Engine `cpu`: blocks of samples in cache, walked by compiled kernels, with a gradient written by hand."""
+"""Engine `cpu`: numba kernels that walk blocks of samples in the cache of every core."""
+
+import functools
+import importlib
+import importlib.util
+
+from qtha_lab.errors import Refusal
+from qtha_lab.simulators import registry
+
+
+@registry.engine(
+    "cpu", strength="the fastest on CPU tensors", auto=1, place=2, cpu_tensors_only=True
+)
+def load() -> registry.Engine:
+    """The engine, its kernels compiled.
+
+    Raises:
+        Refusal: If they do not run on this machine.
+    """
+    if fault := _fault():
+        raise Refusal(f"engine 'cpu' {fault}; 'auto' takes engine 'torch' instead")
+    return importlib.import_module("qtha_lab.simulators.cpu.engine")
+
+
+@functools.cache
+def _fault() -> str:
+    """Why the kernels do not run on this machine, found by running them; empty where they do."""
+    if importlib.util.find_spec("numba") is None:
+        return "needs numba, which is not installed (pip install numba)"
+    try:
+        importlib.import_module("qtha_lab.simulators.cpu.engine").try_out()
+    except Exception as fault:  # of a compiler and its libraries, whatever it may be
+        message = " ".join(str(fault).split())
+        return f"cannot be compiled by numba here ({type(fault).__name__}: {message:.200})"
+    return ""

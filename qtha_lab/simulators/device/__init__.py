@@ -1,1 +1,16 @@
-"""Engine `device:NAME(…)`: any PennyLane device, with shots, noise, jobs and a cache of results."""
+"""Engine `device:NAME(option=value, …)`: any PennyLane device by name, with shots and noise."""
+
+import importlib
+
+from qtha_lab.simulators import registry
+
+
+@registry.engine(
+    "device",
+    strength="a device of PennyLane, for checks, shots, noise and hardware",
+    place=4,
+    examples=("device:default.qubit", "device:lightning.qubit"),
+)
+def load() -> registry.Engine:
+    """The engine; devices are started when they are first named."""
+    return importlib.import_module("qtha_lab.simulators.device.engine")

@@ -1,1 +1,17 @@
-"""Engines `lightning…`: the whole batch as one register of PennyLane Lightning's compiled kernels."""
+"""Engines `lightning`, `lightning.kokkos`, `lightning.gpu`: a batch as a register of Lightning."""
+
+import importlib
+
+from qtha_lab.simulators import registry
+
+
+@registry.engine(
+    "lightning",
+    strength="a whole batch in one run of Lightning",
+    auto=3,
+    place=3,
+    variants=("lightning.qubit", "lightning.kokkos", "lightning.gpu"),
+)
+def load() -> registry.Engine:
+    """The engine; whether Lightning is installed is found when it is asked about a circuit."""
+    return importlib.import_module("qtha_lab.simulators.lightning.engine")
