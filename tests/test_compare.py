@@ -97,7 +97,11 @@ def test_a_comparison_launched_from_python_returns_at_once_and_is_a_set_of_runs(
     assert repr(started) == "<2 runs: 2 finished>"
     table = started.table()
     assert list(table["method"]) == ["lora(r=2)", "lora(r=3)"]
-    assert {"eval loss", "parameters"} <= set(table.columns)
+    assert list(table["trainable_parameters"]) == [7680, 11520]
+    assert (table["eval_loss_min"] == table["eval_loss"]).all()  # numbers, of one seed
+    assert table.sort_values("eval_loss")["eval_loss"].is_monotonic_increasing
+    assert [run.id for run in started] == [run.id for run in started.runs]
+    assert len(started) == 2
     assert "loss_curves" in [figure.name for figure in started.figures()]
     assert started.summary()["runs"][0]["state"] == "finished"
     assert started.stop().resume().statuses()[0].state == "finished"  # nothing to stop or resume

@@ -2,6 +2,6 @@
 
 from qtha_lab.compare.comparing import run, summarise
 from qtha_lab.compare.launching import RunSet, launch
-from qtha_lab.compare.table import aggregate, rows, tables
+from qtha_lab.compare.table import aggregate, numbers, rows, tables
 
-__all__ = ["RunSet", "aggregate", "launch", "rows", "run", "summarise", "tables"]
+__all__ = ["RunSet", "aggregate", "launch", "numbers", "rows", "run", "summarise", "tables"]

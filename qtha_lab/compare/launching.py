@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from qtha_lab import runs as runs_
 from qtha_lab.compare.comparing import summarise
-from qtha_lab.compare.table import rows
+from qtha_lab.compare.table import numbers
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.runs import RESUMABLE, Run, Status
 
@@ -23,19 +25,33 @@ class RunSet:
     Attributes:
         comparison: What was launched.
         runs: One for every method and seed, all methods of a seed together.
+
+    Example:
+        >>> runs = launch(Comparison(methods="lora,qtha", seeds=[0, 1]))  # doctest: +SKIP
+        >>> runs.wait().table()[["method", "eval_loss"]]  # doctest: +SKIP
+          method  eval_loss
+        0   lora      4.122
+        1   qtha      4.204
     """
 
     def __init__(self, comparison: Comparison, runs: list[Run]) -> None:
         self.comparison, self.runs = comparison, runs
 
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self.runs)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
     def statuses(self) -> list[Status]:
         """Where each run is."""
         return [run.status() for run in self.runs]
 
-    def wait(self) -> RunSet:
-        """Wait until every run has ended."""
+    def wait(self, timeout: float | None = None) -> RunSet:
+        """Wait until every run has ended, or for `timeout` seconds."""
+        end = None if timeout is None else time.monotonic() + timeout
         for run in self.runs:
-            run.wait()
+            run.wait(None if end is None else max(0.0, end - time.monotonic()))
         return self
 
     def stop(self) -> RunSet:
@@ -58,13 +74,21 @@ class RunSet:
         return summarise(self.comparison, self.runs)
 
     def table(self) -> pandas.DataFrame:
-        """A row for every method: means over the seeds, what was learnt with its least and most."""
+        """A row for every method, as numbers: means over the seeds of the runs that have finished.
+
+        What was learnt has its least and its most too (`eval_loss`, `eval_loss_min`, `eval_loss_max`);
+        the columns are named and sorted as in `qtha_lab.measures`. `qtha_lab.compare.rows` gives the
+        same as ready-made text.
+        """
         import pandas
 
-        return pandas.DataFrame(rows(self.summary()))
+        return pandas.DataFrame(numbers(self.summary()))
 
     def figures(self) -> list[Figure]:
-        """Curves, seeds, Pareto plots, table, circuits, and spectra where they were recorded."""
+        """Curves, seeds, Pareto plots, table, circuits, and spectra where they were recorded.
+
+        Figures of runs that go on show what they have so far.
+        """
         from qtha_lab.compare.figure_set import figure_set
 
         return list(figure_set(self.runs))
@@ -93,8 +117,18 @@ def launch(
         runs_dir: The folder of run directories; None is the usual one.
         check: Refuse first what cannot work; without it the worker would fail.
 
+    Returns:
+        A `Run` of an experiment, a `RunSet` of a comparison; both can be waited for, stopped and resumed.
+
     Raises:
         Refusal: If it cannot run; then nothing is started.
+
+    Example:
+        >>> launch(Experiment(method="lora(r=2)")).wait().state  # doctest: +SKIP
+        'finished'
+        >>> launch(Experiment(method="lroa"))
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: unknown method 'lroa': did you mean 'lora'?
     """
     if isinstance(described, Experiment):
         return runs_.launch(described, runs_dir, check=check)

@@ -59,6 +59,40 @@ def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
     ]
 
 
+def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row of plain numbers a label, for programs: `rows` is the same as text.
+
+    Args:
+        summary: As `qtha_lab.compare.summarise` gives it.
+
+    Returns:
+        `method`, `trainable_parameters`, `seeds` and `unfinished` (both counts), then the mean of each
+        measure over the seeds; what was learnt has its least and most under `…_min` and `…_max`.
+
+    Example:
+        >>> runs = [{"label": "lora", "method": "lora", "seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
+        >>> row = numbers({"runs": runs})[0]
+        >>> row["eval_loss"], row["eval_loss_min"], row["eval_loss_max"]
+        (2.5, 2.0, 3.0)
+    """
+    table = []
+    for group in map(with_units, aggregate(summary)):
+        row = {
+            "method": group["label"],
+            "trainable_parameters": group["trainable_parameters"],
+            "seeds": len(group["seeds"]),
+            "unfinished": group["unfinished"],
+        }
+        for measure in MEASURES.values():
+            over = group.get(measure.name)
+            if isinstance(over, dict):
+                row[measure.name] = over["mean"]
+                if measure.learnt:
+                    row |= {f"{measure.name}_{end}": over[end] for end in ("min", "max")}
+        table.append(row)
+    return table
+
+
 def tables(summary: dict[str, Any]) -> list[list[tuple[str, ...]]]:
     """The same for a terminal, a line a label: first what was learnt, then scores and cost.
 

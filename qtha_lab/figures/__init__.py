@@ -1,5 +1,47 @@
 """Figures: numbers in, `Figure` out. Nothing here trains, reads a run or imports torch.
 
 Each figure function gives an object with the plotly figure, a caption, an alt text that states the
-finding, and the numbers as a table; `export` writes it as pdf, svg, png, html, csv or tex.
+finding, and the numbers as a table; `Figure.export` writes it as pdf, svg, png, html, csv or tex.
+A function stands before the file of its name: `from qtha_lab.figures import pareto` is the function.
 """
+
+from qtha_lab.figures.bond_history import bond_history
+from qtha_lab.figures.circuit import circuit_diagram
+from qtha_lab.figures.circuit_state import circuit_state
+from qtha_lab.figures.curves import from_events, loss_curves
+from qtha_lab.figures.expressibility import expressibility
+from qtha_lab.figures.fourier import fourier_spectrum
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.registry import figure_function, figure_functions
+from qtha_lab.figures.mpo import mpo_diagram
+from qtha_lab.figures.pareto import pareto
+from qtha_lab.figures.rank_views import rank_by_layer
+from qtha_lab.figures.results import results_table
+from qtha_lab.figures.seeds import seed_spread
+from qtha_lab.figures.side_by_side import updates_side_by_side
+from qtha_lab.figures.spectra import singular_values, spectrum_over_training
+from qtha_lab.figures.trainability import gradient_variance
+from qtha_lab.figures.truncation import truncation_error
+
+__all__ = [
+    "Figure",
+    "bond_history",
+    "circuit_diagram",
+    "circuit_state",
+    "expressibility",
+    "figure_function",
+    "figure_functions",
+    "fourier_spectrum",
+    "from_events",
+    "gradient_variance",
+    "loss_curves",
+    "mpo_diagram",
+    "pareto",
+    "rank_by_layer",
+    "results_table",
+    "seed_spread",
+    "singular_values",
+    "spectrum_over_training",
+    "truncation_error",
+    "updates_side_by_side",
+]

@@ -16,6 +16,7 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
+from qtha_lab.figures.machinery.traces import traces_of
 
 COLORS = (themes.GREEN, themes.PINK, themes.SKY, themes.GREY)  # none is that of QTHA or LoRA
 
@@ -53,11 +54,11 @@ def bond_history(
     for name, grid in grids.items():
         if grid.ndim != 2 or len(grid) != len(steps):
             raise Refusal(f"{name} must be (steps, bonds), not {grid.shape} for {len(steps)} steps")
-    told = (
+    changes = (
         f"{name} goes from {g[0].mean():.3g} to {g[-1].mean():.3g} bits"
         for name, g in grids.items()
     )
-    said = "; ".join(told) or "none recorded"
+    findings = "; ".join(changes) or "none recorded"
     reach = f" from step {steps[0]} to {steps[-1]}" if len(steps) else ""
     caption = (
         f"Entanglement entropy of each bond of the tensor networks of {of}. A bond of dimension R can carry "
@@ -70,7 +71,7 @@ def bond_history(
         for bond, value in enumerate(values, start=1)
     ]
     table = Table(("step", "network", "bond", "entropy_bits"), rows)
-    alt = f"Entropy of the bonds of {of}{reach}: {said} on average."
+    alt = f"Entropy of the bonds of {of}{reach}: {findings} on average."
     draw = functools.partial(_draw, list(steps), grids)
     return Figure("bond_history", draw, caption, alt, table, theme, "Bonds over training")
 
@@ -85,8 +86,8 @@ def _draw(steps: list[int], grids: dict[str, np.ndarray], look: Look) -> go.Figu
                 "symbol": themes.SYMBOLS[bond % len(themes.SYMBOLS)],
             }
             label = f"{network} {bond + 1}"
-            said = f"{label}<br>step %{{x}}: %{{y:.3f}} bits<extra></extra>"
-            figure.add_trace(look.line_of(label, style, x=steps, y=values, hovertemplate=said))
+            hover = f"{label}<br>step %{{x}}: %{{y:.3f}} bits<extra></extra>"
+            figure.add_trace(look.line_of(label, style, x=steps, y=values, hovertemplate=hover))
     figure.update_xaxes(title_text=labels.axis("step"))
     figure.update_yaxes(title_text=labels.axis("entropy_bits"), rangemode="tozero")
-    return look.with_legend(figure, [trace.name for trace in figure.data])
+    return look.with_legend(figure, [trace.name for trace in traces_of(figure)])

@@ -66,8 +66,8 @@ def circuit_diagram(
     """
     columns = circuit_page.columns_of(n_qubits, gates)
     counts = collections.Counter(gate["name"] for gate in gates)
-    said = ", ".join(f"{count} {name}" for name, count in counts.items())
-    of = f" ({said})" if said else ""
+    kinds = ", ".join(f"{count} {name}" for name, count in counts.items())
+    of = f" ({kinds})" if kinds else ""
     alt = (
         f"Circuit of {n_qubits} qubits with {len(gates)} gates{of}, depth {depth(n_qubits, gates)}."
     )

@@ -143,9 +143,9 @@ def hover(gate: Gate) -> str:
 
 
 def _angle(angle: Gate) -> str:
-    said = f"angle {angle['source']}"
+    text = f"angle {angle['source']}"
     if angle.get("value") is not None:
-        said += f" = {angle['value']:.4g} rad"
+        text += f" = {angle['value']:.4g} rad"
     if angle.get("gradient") is not None:
-        said += f", gradient {angle['gradient']:.3g}"
-    return said
+        text += f", gradient {angle['gradient']:.3g}"
+    return text

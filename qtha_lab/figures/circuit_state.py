@@ -68,7 +68,7 @@ def circuit_state(
         "it says nothing about others."
     )
     draw = functools.partial(_draw, *numbers, dict(gradients), observable)
-    alt = _told(numbers[0], numbers[2], numbers[3], gradients, observable)
+    alt = _alt(numbers[0], numbers[2], numbers[3], gradients, observable)
     table = _table(*numbers, gradients, observable)
     return Figure("circuit_state", draw, caption, alt, table, theme)
 
@@ -83,17 +83,17 @@ def state_names(n_qubits: int) -> list[str]:
     return [f"|{index:0{n_qubits}b}⟩" for index in range(2**n_qubits)]
 
 
-def _told(probs, z, bits, gradients: Mapping[str, float], observable: str) -> str:
+def _alt(probs, z, bits, gradients: Mapping[str, float], observable: str) -> str:
     most = int(probs.argmax())
     entropy = bits.max(initial=0)
-    said = f"{len(z)} qubits: {state_names(len(z))[most]} is likeliest ({probs[most]:.2g}); "
+    text = f"{len(z)} qubits: {state_names(len(z))[most]} is likeliest ({probs[most]:.2g}); "
     low, high = (round(float(edge), 3) + 0.0 for edge in (z.min(), z.max()))
-    said += f"⟨Z⟩ from {low:g} to {high:g}; "
-    said += f"{entropy:.2g} bit{'' if entropy == 1 else 's'} of entanglement at most over a cut; "
+    text += f"⟨Z⟩ from {low:g} to {high:g}; "
+    text += f"{entropy:.2g} bit{'' if entropy == 1 else 's'} of entanglement at most over a cut; "
     if not gradients:
-        return said + "no angle."
+        return text + "no angle."
     steepest = max(gradients, key=lambda name: abs(gradients[name]))
-    return said + f"⟨{observable}⟩ is steepest in {steepest} ({gradients[steepest]:.2g} per rad)."
+    return text + f"⟨{observable}⟩ is steepest in {steepest} ({gradients[steepest]:.2g} per rad)."
 
 
 def _table(probs, phases, z, bits, gradients, observable: str) -> Table:
@@ -113,16 +113,16 @@ def _draw(probs, phases, z, bits, gradients: dict, observable: str, look: Look) 
     blue = {"color": themes.BLUE}
     stripes = {"shape": "/", "size": 0.4 * look.font, "solidity": 0.25, "fgcolor": look.inks.paper}
     grey = {"color": themes.GREY, "pattern": {**stripes, "bgcolor": themes.GREY}}
-    said = "wire %{x}: %{y:.4f}<extra></extra>"
-    figure.add_bar(x=wires, y=z, xaxis="x2", yaxis="y2", marker=blue, hovertemplate=said)
-    said = "cut %{x}: %{y:.4f} bits<extra></extra>"
-    figure.add_bar(x=cuts, y=bits, xaxis="x3", yaxis="y3", marker=blue, hovertemplate=said)
+    hover = "wire %{x}: %{y:.4f}<extra></extra>"
+    figure.add_bar(x=wires, y=z, xaxis="x2", yaxis="y2", marker=blue, hovertemplate=hover)
+    hover = "cut %{x}: %{y:.4f} bits<extra></extra>"
+    figure.add_bar(x=cuts, y=bits, xaxis="x3", yaxis="y3", marker=blue, hovertemplate=hover)
     figure.add_trace(_limits(cuts, len(z), look))
     for kind, marker in (("x", grey), ("p", blue)):
-        own = {name: slope for name, slope in gradients.items() if name.startswith(kind)}
-        said = "%{x}: %{y:.4g} per rad<extra></extra>"
-        place = {"xaxis": "x4", "yaxis": "y4", "marker": marker, "hovertemplate": said}
-        figure.add_bar(x=list(own), y=list(own.values()), **place)
+        slopes = {name: slope for name, slope in gradients.items() if name.startswith(kind)}
+        hover = "%{x}: %{y:.4g} per rad<extra></extra>"
+        place = {"xaxis": "x4", "yaxis": "y4", "marker": marker, "hovertemplate": hover}
+        figure.add_bar(x=list(slopes), y=list(slopes.values()), **place)
     _axes(figure, probs, z, bits, gradients, observable, look)
     return figure
 
@@ -152,23 +152,23 @@ def _states(probs: np.ndarray, phases: np.ndarray, n_qubits: int, look: Look) ->
         "cmax": math.pi,
         "colorbar": bar,
     }
-    said = "%{customdata}: %{y:.4f}, phase %{marker.color:.3f} rad<extra></extra>"
+    hover = "%{customdata}: %{y:.4f}, phase %{marker.color:.3f} rad<extra></extra>"
     names = state_names(n_qubits)
     return go.Bar(
         x=np.arange(len(probs)), y=probs, marker={**marker, "line": {"width": 0}},
-        customdata=names, hovertemplate=said,
+        customdata=names, hovertemplate=hover,
     )  # fmt: skip
 
 
 def _arrows(probs: np.ndarray, phases: np.ndarray, look: Look) -> go.Scatter:
     """An arrow over the likeliest states: phase 0 points to the right, π/2 up."""
-    shown = np.sort(np.argsort(-probs, kind="stable")[:NAMED_STATES])
-    shown = shown[probs[shown] > 0.02 * probs.max()]
-    angle = 90 - np.degrees(phases[shown])
+    likely = np.sort(np.argsort(-probs, kind="stable")[:NAMED_STATES])
+    likely = likely[probs[likely] > 0.02 * probs.max()]
+    angle = 90 - np.degrees(phases[likely])
     size = (1.6 if len(probs) <= NAMED_STATES else 1.1) * look.marker
     marker = {"symbol": "arrow", "angle": angle, "size": size, "color": look.inks.text}
-    y = probs[shown] + 0.09 * probs.max()
-    return go.Scatter(x=shown, y=y, mode="markers", marker=marker, hoverinfo="skip")
+    y = probs[likely] + 0.09 * probs.max()
+    return go.Scatter(x=likely, y=y, mode="markers", marker=marker, hoverinfo="skip")
 
 
 def _limits(cuts: list[str], n_qubits: int, look: Look) -> go.Scatter:
@@ -186,7 +186,7 @@ def _axes(figure: go.Figure, probs, z, bits, gradients, observable: str, look: L
     if few and look.narrow and len(probs) > 8:
         named["tickangle"] = -90
     steepest = max(map(abs, gradients.values()), default=0.0)
-    scale = next((one for one in SCALES if steepest <= one), steepest)
+    scale = next((size for size in SCALES if steepest <= size), steepest)
     figure.update_layout(
         xaxis={"title": "basis state", "range": [-0.6, len(probs) - 0.4], **named},
         yaxis={"title": "probability", "range": [0, 1.2 * (probs.max(initial=0) or 1)]},

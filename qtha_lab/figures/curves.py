@@ -6,7 +6,7 @@ A series is `{"label", "seed", "kind": "train" | "eval", "steps", "values"}`; no
 import functools
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,6 +16,7 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
+from qtha_lab.figures.machinery.traces import traces_of
 
 Kind = Literal["train", "eval"]
 PANELS: dict[Kind, tuple[str, str, str]] = {
@@ -42,13 +43,15 @@ def from_events(label: str, seed: int, events: Iterable[dict]) -> list[Series]:
         [5.0]
     """
     measured = [e for e in events if e["kind"] in PANELS and e.get("loss") is not None]
-    found: list[Series] = []
+    series: list[Series] = []
     for kind in PANELS:
         points = {e["step"]: e["loss"] for e in measured if e["kind"] == kind}
         steps = sorted(points)
         values = [points[step] for step in steps]
-        found.append({"label": label, "seed": seed, "kind": kind, "steps": steps, "values": values})
-    return found
+        series.append(
+            {"label": label, "seed": seed, "kind": kind, "steps": steps, "values": values}
+        )
+    return series
 
 
 def empty_curves(theme: str = "light") -> go.Figure:
@@ -110,9 +113,9 @@ def loss_curves(series: Iterable[Series], theme: str = "light") -> Figure:
     """
     series = list(series)
     rows = [
-        (one["label"], one["seed"], one["kind"], step, value)
-        for one in series
-        for step, value in zip(one["steps"], one["values"], strict=True)
+        (line["label"], line["seed"], line["kind"], step, value)
+        for line in series
+        for step, value in zip(line["steps"], line["values"], strict=True)
     ]
     table = Table(("method", "seed", "kind", "step", "loss"), rows)
     draw = functools.partial(_draw, series)
@@ -120,18 +123,20 @@ def loss_curves(series: Iterable[Series], theme: str = "light") -> Figure:
 
 
 def _draw(series: list[Series], look: Look) -> go.Figure:
-    labels = list(dict.fromkeys(one["label"] for one in series))
-    shown = [
-        kind for kind in PANELS if any(one["kind"] == kind and len(one["steps"]) for one in series)
+    labels = list(dict.fromkeys(line["label"] for line in series))
+    kinds = [
+        kind
+        for kind in PANELS
+        if any(line["kind"] == kind and len(line["steps"]) for line in series)
     ]
-    figure = go.Figure(layout=_panels(look, shown))
+    figure = go.Figure(layout=_panels(look, kinds))
     for label in labels:
         for kind in PANELS:
-            seeds = [one for one in series if (one["label"], one["kind"]) == (label, kind)]
-            figure.add_traces(_seeds(seeds) if len(seeds) > 1 else [curve(one) for one in seeds])
-    name_once(figure.data)
+            seeds = [line for line in series if (line["label"], line["kind"]) == (label, kind)]
+            figure.add_traces(_seeds(seeds) if len(seeds) > 1 else [curve(line) for line in seeds])
+    name_once(traces_of(figure))
     styles = themes.distinct_styles(labels)
-    for trace in figure.data:
+    for trace in traces_of(figure):
         trace.line.width *= look.line / 2
         trace.marker.update(size=look.marker, symbol=styles[trace.legendgroup]["symbol"])
         trace.name = look.wrap(trace.name, look.width - 6 * look.font)
@@ -153,50 +158,52 @@ def _panels(look: Look, shown: list[str]) -> dict:
     return layout
 
 
-def name_once(traces: Iterable[go.Scatter]) -> None:
+def name_once(traces: Iterable[Any]) -> None:
     """Let each label stand once in the legend: by an evaluation curve, which has the symbol."""
-    named: dict[str, go.Scatter] = {}
+    carriers: dict[str, Any] = {}
     for trace in traces:
         trace.showlegend = False
-        if trace.legendgroup not in named or "markers" not in named[trace.legendgroup].mode:
-            named[trace.legendgroup] = trace
-    for trace in named.values():
+        if trace.legendgroup not in carriers or "markers" not in carriers[trace.legendgroup].mode:
+            carriers[trace.legendgroup] = trace
+    for trace in carriers.values():
         trace.showlegend = True
 
 
-def curve(one: Series, said: str | None = None) -> go.Scatter:
-    """One line; markers where it was evaluated. `said` replaces the seed in the hover text."""
-    style = themes.method_style(one["label"])
-    x, y, _ = PANELS[one["kind"]]
-    evaluated = one["kind"] == "eval"
-    said = said or f"seed {one['seed']}"
+def curve(series: Series, words: str | None = None) -> go.Scatter:
+    """One line; markers where it was evaluated. `words` replace the seed in the hover text."""
+    style = themes.method_style(series["label"])
+    x, y, _ = PANELS[series["kind"]]
+    evaluated = series["kind"] == "eval"
+    words = words or f"seed {series['seed']}"
     return go.Scatter(
-        **points(one), xaxis=x, yaxis=y, name=one["label"], legendgroup=one["label"],
+        **points(series), xaxis=x, yaxis=y, name=series["label"], legendgroup=series["label"],
         mode="lines+markers" if evaluated else "lines",
         line={"color": style["color"], "dash": style["dash"], "width": 2 if evaluated else 1.2},
         marker={"symbol": style["symbol"], "size": 8},
-        hovertemplate=f"{one['label']} · {said}<br>step %{{x}}: %{{y:.4f}}<extra></extra>",
-        meta={"seed": one["seed"], "kind": one["kind"]},
+        hovertemplate=f"{series['label']} · {words}<br>step %{{x}}: %{{y:.4f}}<extra></extra>",
+        meta={"seed": series["seed"], "kind": series["kind"]},
     )  # fmt: skip
 
 
-def points(one: Series) -> dict[str, np.ndarray]:
+def points(series: Series) -> dict[str, np.ndarray]:
     """What a line is drawn through, thinned where there is too much to see."""
-    steps, values = decimate(one["steps"], one["values"])
+    steps, values = decimate(series["steps"], series["values"])
     return {"x": steps, "y": values}
 
 
 def _seeds(seeds: list[Series]) -> list[go.Scatter]:
     """Smallest, largest and mean of the seeds, over the steps that all of them have."""
-    common = sorted(set.intersection(*(set(one["steps"]) for one in seeds)))
-    at = [dict(zip(one["steps"], one["values"], strict=True)) for one in seeds]
-    table = np.array([[one[step] for step in common] for one in at])
-    one = seeds[0]
+    common = sorted(set.intersection(*(set(line["steps"]) for line in seeds)))
+    by_step = [dict(zip(line["steps"], line["values"], strict=True)) for line in seeds]
+    grid = np.array([[values[step] for step in common] for values in by_step])
+    first = seeds[0]
     low, high, mean = (
-        curve({**one, "steps": common, "values": f(axis=0)}, f"{f.__name__} of {len(seeds)} seeds")
-        for f in (table.min, table.max, table.mean)
+        curve(
+            {**first, "steps": common, "values": f(axis=0)}, f"{f.__name__} of {len(seeds)} seeds"
+        )
+        for f in (grid.min, grid.max, grid.mean)
     )
-    color = themes.faint(themes.method_style(one["label"])["color"])
+    color = themes.faint(themes.method_style(first["label"])["color"])
     for edge in (low, high):
         edge.update(mode="lines", line_width=0, hoverinfo="skip", hovertemplate=None)
     high.update(fill="tonexty", fillcolor=color)
@@ -215,29 +222,29 @@ def decimate(steps, values, most: int = 800) -> tuple[np.ndarray, np.ndarray]:
     if len(steps) <= most:
         return steps, values
     edges = np.linspace(0, len(steps), most // 2 + 1).astype(int)
-    keep = {0, len(steps) - 1}
+    indices = {0, len(steps) - 1}
     for start, stop in itertools.pairwise(edges):
-        keep |= {start + values[start:stop].argmin(), start + values[start:stop].argmax()}
-    picked = np.array(sorted(keep))
-    return steps[picked], values[picked]
+        indices |= {start + values[start:stop].argmin(), start + values[start:stop].argmax()}
+    chosen = np.array(sorted(indices))
+    return steps[chosen], values[chosen]
 
 
 def describe(series: Iterable[Series]) -> str:
     """The finding in words, for people who do not see the figure: start and end of each method."""
     runs: dict[str, list[Series]] = {}
-    for one in series:
-        if one["kind"] == "eval" and len(one["steps"]):
-            runs.setdefault(one["label"], []).append(one)
+    for line in series:
+        if line["kind"] == "eval" and len(line["steps"]):
+            runs.setdefault(line["label"], []).append(line)
     if not runs:
         return "Evaluation loss: nothing evaluated yet."
-    return f"Evaluation loss: {'; '.join(_told(label, runs[label]) for label in runs)}."
+    return f"Evaluation loss: {'; '.join(_course(label, runs[label]) for label in runs)}."
 
 
-def _told(label: str, seeds: list[Series]) -> str:
-    first = np.mean([one["values"][0] for one in seeds])
-    last = [one["values"][-1] for one in seeds]
+def _course(label: str, seeds: list[Series]) -> str:
+    first = np.mean([line["values"][0] for line in seeds])
+    last = [line["values"][-1] for line in seeds]
     count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
-    if all(len(one["steps"]) == 1 for one in seeds):
+    if all(len(line["steps"]) == 1 for line in seeds):
         return f"{label} starts at {first:.3f} ({count})"
     verb = "falls" if np.mean(last) < first else "goes"
     spread = f", {min(last):.3f} to {max(last):.3f}" if len(seeds) > 1 else ""

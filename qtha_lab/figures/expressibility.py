@@ -5,7 +5,7 @@ Divergences come from elsewhere; a small one is no promise of a good fit, and ha
 
 import functools
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import plotly.graph_objects as go
 
@@ -26,11 +26,11 @@ class Expressed(TypedDict):
 
 
 def _example() -> dict:
-    told = {"qtha": (0.31, 0.06, 0.02, 0.012), "strongly_entangling": (0.24, 0.03, 0.011, 0.009),
+    divergences = {"qtha": (0.31, 0.06, 0.02, 0.012), "strongly_entangling": (0.24, 0.03, 0.011, 0.009),
             "product": (0.62, 0.55, 0.53, 0.52)}  # fmt: skip
     points = [
         {"ansatz": name, "n_layers": layers, "kl": kl}
-        for name, values in told.items()
+        for name, values in divergences.items()
         for layers, kl in enumerate(values, start=1)
     ]
     return {"points": points, "n_qubits": 4}
@@ -52,9 +52,9 @@ def expressibility(
     lines: dict[str, list[Expressed]] = {}
     for point in sorted(points, key=lambda p: p["n_layers"]):
         lines.setdefault(point["ansatz"], []).append(point)
-    said = "; ".join(f"{name} {_told(line)}" for name, line in lines.items()) or "none measured"
+    findings = "; ".join(f"{name} {_ends(line)}" for name, line in lines.items()) or "none measured"
     of = f" of {n_qubits} qubits" if n_qubits else ""
-    alt = f"Divergence from random states{of} (smaller is more expressive): {said}."
+    alt = f"Divergence from random states{of} (smaller is more expressive): {findings}."
     caption = (
         f"Kullback–Leibler divergence of the fidelities between states{of} at random angles from those of "
         "Haar-random states, against the layers. It depends on the number of samples and bins, and does "
@@ -66,7 +66,7 @@ def expressibility(
     return Figure("expressibility", functools.partial(_draw, lines), caption, alt, table, theme)
 
 
-def _told(line: list[Expressed]) -> str:
+def _ends(line: list[Expressed]) -> str:
     first, last = line[0], line[-1]
     end = f"{last['kl']:.3g} at {last['n_layers']} layer{'s' if last['n_layers'] > 1 else ''}"
     return end if first is last else f"goes from {first['kl']:.3g} at {first['n_layers']} to {end}"
@@ -77,10 +77,11 @@ def _draw(lines: dict[str, list[Expressed]], look: Look) -> go.Figure:
     figure = go.Figure()
     for name, line in lines.items():
         x, y = [p["n_layers"] for p in line], [p["kl"] for p in line]
-        said = f"{name}<br>%{{x}} layers: %{{y:.3g}}<extra></extra>"
-        figure.add_trace(look.line_of(name, styles[name], x=x, y=y, hovertemplate=said))
-    shown = [p["kl"] for line in lines.values() for p in line]
-    few = max((p["n_layers"] for line in lines.values() for p in line), default=1) <= 12
-    figure.update_xaxes(title_text=labels.axis("n_layers"), **({"dtick": 1} if few else {}))
-    figure.update_yaxes(title_text=labels.axis("expressibility"), **ticks.log_axis(shown))
+        hover = f"{name}<br>%{{x}} layers: %{{y:.3g}}<extra></extra>"
+        figure.add_trace(look.line_of(name, styles[name], x=x, y=y, hovertemplate=hover))
+    divergences = [p["kl"] for line in lines.values() for p in line]
+    most = max((p["n_layers"] for line in lines.values() for p in line), default=1)
+    spacing: dict[str, Any] = {"dtick": 1} if most <= 12 else {}
+    figure.update_xaxes(title_text=labels.axis("n_layers"), **spacing)
+    figure.update_yaxes(title_text=labels.axis("expressibility"), **ticks.log_axis(divergences))
     return look.with_legend(figure, list(lines))

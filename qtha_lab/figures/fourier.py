@@ -5,6 +5,7 @@ Takes magnitudes that were computed elsewhere (`qtha_lab.analysis.circuits.fouri
 
 import functools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -47,21 +48,23 @@ def fourier_spectrum(
     Source:
         Schuld, Sweke and Meyer 2021, arXiv:2008.08605.
     """
-    read = {k: (np.asarray(f, float), np.asarray(m, float)) for k, (f, m) in spectra.items()}
-    said = "; ".join(f"{label} {_told(*one)}" for label, one in read.items()) or "none measured"
+    arrays = {k: (np.asarray(f, float), np.asarray(m, float)) for k, (f, m) in spectra.items()}
+    findings = (
+        "; ".join(f"{label} {_reach(*pair)}" for label, pair in arrays.items()) or "none measured"
+    )
     caption = (
         f"Mean size of the Fourier coefficients of {of} over random trainable angles. The gates that read "
         "the datum fix which frequencies can occur; how large they are is for the trained angles to say, "
         "which cannot set each on its own."
     )
-    rows = [(label, f, m) for label, one in read.items() for f, m in zip(*one, strict=True)]
+    rows = [(label, f, m) for label, pair in arrays.items() for f, m in zip(*pair, strict=True)]
     table = Table(("label", "frequency", "mean size"), rows)
-    draw = functools.partial(_draw, read)
-    alt = f"Fourier spectrum of {of}: {said}."
+    draw = functools.partial(_draw, arrays)
+    alt = f"Fourier spectrum of {of}: {findings}."
     return Figure("fourier_spectrum", draw, caption, alt, table, theme)
 
 
-def _told(frequencies: np.ndarray, sizes: np.ndarray) -> str:
+def _reach(frequencies: np.ndarray, sizes: np.ndarray) -> str:
     if not (sizes > PRESENT).any():
         return "is zero"
     most = int(sizes.argmax())
@@ -76,11 +79,11 @@ def _draw(spectra: dict, look: Look) -> go.Figure:
         pattern |= {"solidity": 0.25, "fgcolor": look.inks.paper}
         color = (themes.GREY, themes.BLUE, themes.GREEN, themes.PINK)[number % 4]
         marker = {"color": color, "pattern": {**pattern, "bgcolor": color}}
-        said = f"{label}<br>frequency %{{x}}: %{{y:.3g}}<extra></extra>"
+        hover = f"{label}<br>frequency %{{x}}: %{{y:.3g}}<extra></extra>"
         name = look.wrap(label, look.width - 6 * look.font)
-        figure.add_bar(x=frequencies, y=sizes, name=name, marker=marker, hovertemplate=said)
+        figure.add_bar(x=frequencies, y=sizes, name=name, marker=marker, hovertemplate=hover)
     every = sorted({f for frequencies, _ in spectra.values() for f in frequencies})
-    named = {"tickvals": every} if len(every) <= 16 else {}
-    figure.update_xaxes(title_text="frequency (radians a radian)", showgrid=False, **named)
+    named: dict[str, Any] = {"tickvals": every} if len(every) <= 16 else {}
+    figure.update_xaxes(title_text="frequency (radians per radian)", showgrid=False, **named)
     figure.update_yaxes(title_text="mean size of the coefficient")
     return look.with_legend(figure, list(spectra))

@@ -137,12 +137,12 @@ def _draw_bond(canvas: Canvas, start: tuple, end: tuple, bond: int, entropy: flo
     x, y = (start[0] + end[0]) / 2, start[1]
     away = 0.75 * look.font + thick * look.line / 2
     canvas.text((x, y - away), str(bond))
-    said = f"bond of {bond}"
+    hover = f"bond of {bond}"
     if entropy is not None:
         fits = look.text_width("0.00 bits", look.small) < 0.5 * (end[0] - start[0])
         canvas.text((x, y + away), f"{entropy:.2f}{' bits' if fits else ''}", look.small)
-        said += f"<br>entropy {entropy:.3f} bits"
-    canvas.spot((x, y), said)
+        hover += f"<br>entropy {entropy:.3f} bits"
+    canvas.spot((x, y), hover)
 
 
 def _fill(look: Look) -> str:

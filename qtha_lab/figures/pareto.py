@@ -29,14 +29,14 @@ class Point(TypedDict):
 
 
 def _example() -> dict:
-    told = [
+    rows = [
         ("lora(r=8)", 30720, 4.122, 4.084, 4.146), ("lora(r=2)", 7680, 4.152, 4.124, 4.179),
         ("qtha(r=4,waist=16,bond_dim=3)", 6900, 4.236, 4.197, 4.264),
         ("qtha(r=4,waist=16,bond_dim=3,init=balanced)", 6900, 4.204, 4.165, 4.235),
         ("ia3", 1152, 4.301, 4.280, 4.322),
     ]  # fmt: skip
     names = ("label", "cost", "quality", "quality_low", "quality_high")
-    return {"points": [dict(zip(names, row, strict=True)) for row in told]}
+    return {"points": [dict(zip(names, row, strict=True)) for row in rows]}
 
 
 @figure_function(example=_example)
@@ -64,13 +64,13 @@ def pareto(
     if lower_is_better is None:
         lower_is_better = quality not in MEASURES or MEASURES[quality].better == "lower"
     best = front(points, lower_is_better)
-    said = "; ".join(f"{p['label']} ({written(p['cost'])}, {written(p['quality'])})" for p in best)
+    winners = "; ".join(
+        f"{p['label']} ({written(p['cost'])}, {written(p['quality'])})" for p in best
+    )
     good, dear = labels.label_of(quality).words, labels.label_of(cost).words
     title = f"{_capital(good)} against {dear}"
     verb = "is" if len(best) == 1 else "are"
-    alt = (
-        f"Of {len(points)} methods {len(best)} {verb} not beaten in both {good} and {dear}: {said}."
-    )
+    alt = f"Of {len(points)} methods {len(best)} {verb} not beaten in both {good} and {dear}: {winners}."
     caption = (
         f"{_capital(labels.axis(quality))} against {labels.axis(cost)}, means over the seeds with bars from "
         "the smallest to the largest. The dotted line joins the methods that no other beats in both; bars "
@@ -91,12 +91,12 @@ def front(points: Sequence[Point], lower_is_better: bool = True) -> list[Point]:
     """The points that no other is at least as good as in both and better in one, cheapest first."""
     sign = 1 if lower_is_better else -1
 
-    def beats(one: Point, other: Point) -> bool:
-        a, b = (one["cost"], sign * one["quality"]), (other["cost"], sign * other["quality"])
+    def beats(point: Point, other: Point) -> bool:
+        a, b = (point["cost"], sign * point["quality"]), (other["cost"], sign * other["quality"])
         return a[0] <= b[0] and a[1] <= b[1] and a != b
 
-    kept = [p for p in points if not any(beats(other, p) for other in points)]
-    return sorted(kept, key=lambda p: p["cost"])
+    unbeaten = [p for p in points if not any(beats(other, p) for other in points)]
+    return sorted(unbeaten, key=lambda p: p["cost"])
 
 
 def _draw(points: list[Point], best: list[Point], cost: str, quality: str, look: Look) -> go.Figure:
@@ -126,6 +126,6 @@ def _marker(point: Point, style: dict[str, str], look: Look) -> go.Scatter:
         "array": [point.get("quality_high", value) - value],
         "arrayminus": [value - point.get("quality_low", value)],
     }  # fmt: skip
-    said = f"{label}<br>%{{x:,.4g}}, %{{y:.4g}}<extra></extra>"
-    marked = look.line_of(label, style, x=[point["cost"]], y=[value], hovertemplate=said)
-    return marked.update(error_y=bar, mode="markers", marker_size=1.5 * look.marker)
+    hover = f"{label}<br>%{{x:,.4g}}, %{{y:.4g}}<extra></extra>"
+    trace = look.line_of(label, style, x=[point["cost"]], y=[value], hovertemplate=hover)
+    return trace.update(error_y=bar, mode="markers", marker_size=1.5 * look.marker)

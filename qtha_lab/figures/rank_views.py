@@ -45,18 +45,22 @@ def rank_by_layer(
         >>> rank_by_layer({"lora": {"0.q": 4.0, "0.v": 6.0}}).alt
         'Effective rank by layer: lora 4 to 6, mean 5, over 2 layers.'
     """
-    layers = list(dict.fromkeys(layer for one in ranks.values() for layer in one))
-    grid = np.array([[one.get(layer, np.nan) for layer in layers] for one in ranks.values()])
-    said = "; ".join(_told(label, one) for label, one in ranks.items()) or "nothing measured"
+    layers = list(dict.fromkeys(layer for by_layer in ranks.values() for layer in by_layer))
+    grid = np.array(
+        [[by_layer.get(layer, np.nan) for layer in layers] for by_layer in ranks.values()]
+    )
+    findings = (
+        "; ".join(_span(label, by_layer) for label, by_layer in ranks.items()) or "nothing measured"
+    )
     bound = f"; no update can exceed {limit:g}" if limit is not None else ""
     caption = (
         f"{_capital(measure)} of the update of each adapted layer{bound}. A high rank is not a better "
         "fine-tune: it says over how many directions the change is spread."
     )
-    rows = [(label, k, v) for label, one in ranks.items() for k, v in one.items()]
+    rows = [(label, k, v) for label, by_layer in ranks.items() for k, v in by_layer.items()]
     table = Table(("method", "layer", measure), rows)
     draw = functools.partial(_draw, list(ranks), short(layers), grid, measure, limit)
-    alt = f"{_capital(measure)} by layer: {said}."
+    alt = f"{_capital(measure)} by layer: {findings}."
     return Figure("rank_by_layer", draw, caption, alt, table, theme)
 
 
@@ -70,12 +74,12 @@ def short(layers: list[str]) -> list[str]:
     parts = [layer.split(".") for layer in layers]
     if len(layers) < 2 or len({len(p) for p in parts}) > 1:
         return layers
-    told = [i for i, column in enumerate(zip(*parts, strict=True)) if len(set(column)) > 1]
-    return [" ".join(p[i] for i in told) for p in parts] if told else layers
+    differing = [i for i, column in enumerate(zip(*parts, strict=True)) if len(set(column)) > 1]
+    return [" ".join(p[i] for i in differing) for p in parts] if differing else layers
 
 
-def _told(label: str, one: Mapping[str, float]) -> str:
-    values = list(one.values())
+def _span(label: str, by_layer: Mapping[str, float]) -> str:
+    values = list(by_layer.values())
     if not values:
         return f"{label} without layers"
     span = f"{min(values):.3g} to {max(values):.3g}, mean {np.mean(values):.3g}"
@@ -105,13 +109,13 @@ def _draw(
             "solidity": 0.25,
         }
         color = themes.method_style(name)["color"]
-        said = f"{name}<br>%{{x}}: %{{y:.3g}}<extra></extra>"
+        hover = f"{name}<br>%{{x}}: %{{y:.3g}}<extra></extra>"
         wrapped = look.wrap(name, look.width - 6 * look.font)
         marker = {
             "color": color,
             "pattern": {**pattern, "fgcolor": look.inks.paper, "bgcolor": color},
         }
-        figure.add_bar(x=layers, y=values, name=wrapped, marker=marker, hovertemplate=said)
+        figure.add_bar(x=layers, y=values, name=wrapped, marker=marker, hovertemplate=hover)
     if limit is not None:
         line = {"dash": "dot", "width": 0.8 * look.line, "color": look.inks.text}
         figure.add_hline(limit, line=line)
@@ -138,11 +142,11 @@ def _heat_map(
     period = 2 + max(name.count("<br>") for name in names)
     strips = np.full((period * len(names), len(layers)), np.nan)
     strips[period - 1 :: period] = grid
-    said = np.repeat([[name] for name in names], period, axis=0)
+    hover_names = np.repeat([[name] for name in names], period, axis=0)
     bar = look.colorbar("", {"nticks": 5})
     heat = go.Heatmap(
         x=layers, z=strips, colorscale="Cividis", colorbar=bar, zmin=0, zmax=limit or np.nanmax(grid, initial=1), hoverongaps=False,
-        customdata=np.broadcast_to(said, strips.shape),
+        customdata=np.broadcast_to(hover_names, strips.shape),
         hovertemplate="%{customdata}<br>%{x}: %{z:.3g}<extra></extra>",
     )  # fmt: skip
     figure = go.Figure(heat)

@@ -59,10 +59,10 @@ def results_table(
     """
     table = Table.of([dict(row) for row in rows])
     name = table.columns[0] if table.columns else "method"
-    told = [row for row in rows if _number(row.get(best)) is not None]
+    measured = [(value, row) for row in rows if (value := _number(row.get(best))) is not None]
     alt = f"Table of {len(rows)} methods."
-    if told:
-        first = min(told, key=lambda row: _number(row[best]))
+    if measured:
+        _, first = min(measured, key=lambda pair: pair[0])
         alt = f"{alt[:-1]}: the smallest {best} is {first[best]} of {first[name]}."
     return Figure("results", functools.partial(_draw, table), caption, alt, table, theme)
 

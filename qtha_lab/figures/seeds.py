@@ -41,24 +41,31 @@ def seed_spread(
         >>> seed_spread({"lora": [4.0, 4.2], "qtha": [4.4]}).alt
         'Evaluation loss of every seed: lora 4 to 4.2, mean 4.1 (2 seeds); qtha 4.4 (1 seed).'
     """
-    kept = {label: [float(v) for v in told] for label, told in values.items() if len(told)}
+    by_label = {
+        label: [float(v) for v in numbers] for label, numbers in values.items() if len(numbers)
+    }
     words = labels.label_of(measure).words
-    said = "; ".join(f"{label} {_told(told)}" for label, told in kept.items()) or "no run has ended"
-    alt = f"{words[:1].upper()}{words[1:]} of every seed: {said}."
+    findings = (
+        "; ".join(f"{label} {_spread(numbers)}" for label, numbers in by_label.items())
+        or "no run has ended"
+    )
+    alt = f"{words[:1].upper()}{words[1:]} of every seed: {findings}."
     caption = (
         f"{labels.axis(measure)} of every run: a symbol is a seed, the upright stroke the mean. So few "
         "seeds show how far runs lie apart; they do not prove an order."
     )
-    rows = [(label, n, v) for label, told in kept.items() for n, v in enumerate(told, start=1)]
+    rows = [
+        (label, n, v) for label, numbers in by_label.items() for n, v in enumerate(numbers, start=1)
+    ]
     table = Table(("method", "run", measure), rows)
-    draw = functools.partial(_draw, kept, measure)
+    draw = functools.partial(_draw, by_label, measure)
     title = f"{words[:1].upper()}{words[1:]} by seed"
     return Figure(
         f"seeds_{measure}", draw, caption[:1].upper() + caption[1:], alt, table, theme, title
     )
 
 
-def _told(values: list[float]) -> str:
+def _spread(values: list[float]) -> str:
     count = f"({len(values)} seed{'s' if len(values) > 1 else ''})"
     if len(values) == 1:
         return f"{written(values[0])} {count}"
@@ -69,11 +76,11 @@ def _draw(values: dict[str, list[float]], measure: str, look: Look) -> go.Figure
     figure = go.Figure()
     styles = themes.distinct_styles(values)
     y = 0.0  # in letters' heights, downward
-    for label, told in values.items():
+    for label, numbers in values.items():
         name = look.wrap(label, look.width - 3 * look.font)
         figure.add_annotation(**_name(name, look), y=y)
         y += 1.3 * (name.count("<br>") + 1) + 0.9
-        figure.add_traces(_row(label, told, y, styles[label], look))
+        figure.add_traces(_row(label, numbers, y, styles[label], look))
         y += 1.1
     figure.update_xaxes(title_text=labels.axis(measure), nticks=6)
     hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
@@ -94,8 +101,8 @@ def _row(
     label: str, values: list[float], at: float, style: dict[str, str], look: Look
 ) -> list[go.Scatter]:
     mean = float(np.mean(values))
-    said = f"{label}<br>%{{x:.5g}}<extra></extra>"
-    dots = look.line_of(label, style, x=values, y=[at] * len(values), hovertemplate=said)
+    hover = f"{label}<br>%{{x:.5g}}<extra></extra>"
+    dots = look.line_of(label, style, x=values, y=[at] * len(values), hovertemplate=hover)
     dots.update(mode="markers", marker_size=1.4 * look.marker)
     marker = {"symbol": "line-ns", "size": 2.4 * look.marker}
     marker["line"] = {"width": look.line, "color": look.inks.text}

@@ -52,13 +52,16 @@ def updates_side_by_side(
         >>> updates_side_by_side({"lora": ([0, 5], [[0.0, 0.0], [2.0, 1.0]])}).alt
         'Singular values of ΔW: lora has 2 above zero at step 5, the largest 2.'
     """
-    read = {
+    arrays = {
         label: (np.asarray(steps), np.asarray(values, dtype=float))
         for label, (steps, values) in histories.items()
     }
-    read = {label: one for label, one in read.items() if one[1].size}
-    floor = FLOOR * max((values.max() for _, values in read.values()), default=0.0)
-    said = "; ".join(f"{k} {_told(*one, floor)}" for k, one in read.items()) or "0 recorded yet"
+    arrays = {label: arrays_of for label, arrays_of in arrays.items() if arrays_of[1].size}
+    floor = FLOOR * max((values.max() for _, values in arrays.values()), default=0.0)
+    findings = (
+        "; ".join(f"{k} {_count(*arrays_of, floor)}" for k, arrays_of in arrays.items())
+        or "0 recorded yet"
+    )
     caption = (
         f"Singular values of {of} over training, one line each, the largest in the fullest colour; zeros are "
         "left out. All panels share one scale. How large a value is does not say whether it helps, and a part "
@@ -66,55 +69,55 @@ def updates_side_by_side(
     )
     rows = [
         (label, s, i, v)
-        for label, (steps, values) in read.items()
+        for label, (steps, values) in arrays.items()
         for s, row in zip(steps, values, strict=True)
         for i, v in enumerate(row, start=1)
     ]
     table = Table(("method", "step", "index", "singular_value"), rows)
-    draw = functools.partial(_draw, read, floor, step)
+    draw = functools.partial(_draw, arrays, floor, step)
     return Figure(
-        "updates_side_by_side", draw, caption, f"Singular values of {of}: {said}.", table, theme
+        "updates_side_by_side", draw, caption, f"Singular values of {of}: {findings}.", table, theme
     )
 
 
-def _told(steps: np.ndarray, values: np.ndarray, floor: float) -> str:
+def _count(steps: np.ndarray, values: np.ndarray, floor: float) -> str:
     last = values[-1]
     count = int((last > floor).sum())
     return f"has {count} above zero at step {steps[-1]}, the largest {last.max():.2g}"
 
 
-def _draw(read: dict, floor: float, step: int | None, look: Look) -> go.Figure:
-    figure = go.Figure(layout=_panels(read, look))
-    for number, (label, (steps, values)) in enumerate(read.items(), start=1):
+def _draw(histories: dict, floor: float, step: int | None, look: Look) -> go.Figure:
+    figure = go.Figure(layout=_panels(histories, look))
+    for number, (label, (steps, values)) in enumerate(histories.items(), start=1):
         style = themes.method_style(label)
         key = "" if number == 1 else str(number)
         place = {"xaxis": f"x{key}", "yaxis": f"y{key}"}
         for index, line in enumerate(values.T):
             share = 1 - (1 - FAINTEST) * index / max(1, values.shape[1] - 1)
             color = themes.faint(style["color"], round(share, 3))
-            said = f"{label}<br>step %{{x}}: σ{index + 1} = %{{y:.3g}}<extra></extra>"
+            hover = f"{label}<br>step %{{x}}: σ{index + 1} = %{{y:.3g}}<extra></extra>"
             figure.add_scatter(
                 x=steps, y=np.where(line > floor, line, np.nan), mode="lines+markers", **place,
                 line={"color": color, "dash": style["dash"], "width": look.line},
                 marker={"color": color, "symbol": style["symbol"], "size": 0.6 * look.marker},
-                hovertemplate=said,
+                hovertemplate=hover,
             )  # fmt: skip
-    shown = [v for _, values in read.values() for v in values.flat if v > floor]
-    figure.update_yaxes(**ticks.log_axis(shown))
-    if step is not None and read:
+    values_above = [v for _, values in histories.values() for v in values.flat if v > floor]
+    figure.update_yaxes(**ticks.log_axis(values_above))
+    if step is not None and histories:
         line = {"dash": "dot", "width": look.line, "color": look.inks.text}
-        for number in range(1, len(read) + 1):
+        for number in range(1, len(histories) + 1):
             key = "" if number == 1 else str(number)
             place = {"xref": f"x{key}", "yref": f"y{key} domain", "y0": 0, "y1": 1}
             figure.add_shape(type="line", x0=step, x1=step, line=line, **place)
     return figure
 
 
-def _panels(read: dict, look: Look) -> dict:
+def _panels(histories: dict, look: Look) -> dict:
     """Panels beside each other, below each other where the page is narrow, each under its name."""
-    count = max(1, len(read))
+    count = max(1, len(histories))
     room = (1 if look.narrow else 0.85 / count) * (look.width - 5 * look.font)
-    names = [look.wrap(label, room) for label in read]
+    names = [look.wrap(label, room) for label in histories]
     lines = max((name.count("<br>") for name in names), default=0)
     layout = {
         "showlegend": False,
@@ -133,7 +136,7 @@ def _panels(read: dict, look: Look) -> dict:
         layout[f"xaxis{key}"] = {"domain": along, "anchor": f"y{key}", "title": "step"}
         title = "singular value σ" if number == 0 or look.narrow else ""
         layout[f"yaxis{key}"] = {"domain": up, "anchor": f"x{key}", "title": title}
-        if number < len(read):
+        if number < len(histories):
             name = {"text": names[number], "showarrow": False, "font": {"size": look.font}}
             name["align"] = "left"
             place = {"x": along[0], "xanchor": "left", "y": up[1], "yanchor": "bottom"}

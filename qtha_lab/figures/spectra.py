@@ -48,8 +48,8 @@ def singular_values(
         'Singular values of ΔW: lora has 2 of 3 above 1 % of its largest.'
     """
     sorted_ = {k: np.sort(np.asarray(v, dtype=float))[::-1] for k, v in spectra.items()}
-    said = "; ".join(f"{k} has {above(v)} of {len(v)}" for k, v in sorted_.items())
-    alt = f"Singular values of {of}: {said or 'none'} above 1 % of its largest."
+    counts = "; ".join(f"{k} has {above(v)} of {len(v)}" for k, v in sorted_.items())
+    alt = f"Singular values of {of}: {counts or 'none'} above 1 % of its largest."
     caption = (
         f"Singular values of {of}, largest first; the dotted line is 1 % of the largest of all. "
         "Values under 10⁻⁸ of it are left out. How many are large says how many directions a change has, "
@@ -73,18 +73,22 @@ def above(values: np.ndarray, threshold: float = THRESHOLD) -> int:
 
 def _draw_decay(spectra: dict[str, np.ndarray], look: Look) -> go.Figure:
     largest = max((v.max(initial=0) for v in spectra.values()), default=0) or 1.0
-    kept = {label: v[v > FLOOR * largest] for label, v in spectra.items()}
+    above_floor = {label: v[v > FLOOR * largest] for label, v in spectra.items()}
     styles = themes.distinct_styles(spectra)
     figure = go.Figure()
-    for label, values in kept.items():
-        said = f"{label}<br>σ%{{x}} = %{{y:.3g}}<extra></extra>"
+    for label, values in above_floor.items():
+        hover = f"{label}<br>σ%{{x}} = %{{y:.3g}}<extra></extra>"
         index = np.arange(1, len(values) + 1)
-        figure.add_trace(look.line_of(label, styles[label], x=index, y=values, hovertemplate=said))
+        figure.add_trace(look.line_of(label, styles[label], x=index, y=values, hovertemplate=hover))
     line = {"dash": "dot", "width": 0.7 * look.line, "color": look.inks.text}
     figure.add_hline(THRESHOLD * largest, line=line)
     figure.update_xaxes(title_text=labels.axis("index"), rangemode="tozero")
-    shown = [THRESHOLD * largest, largest, *(v for values in kept.values() for v in values)]
-    figure.update_yaxes(title_text=labels.axis("singular_value"), **ticks.log_axis(shown))
+    heights = [
+        THRESHOLD * largest,
+        largest,
+        *(v for values in above_floor.values() for v in values),
+    ]
+    figure.update_yaxes(title_text=labels.axis("singular_value"), **ticks.log_axis(heights))
     return look.with_legend(figure, list(spectra))
 
 
@@ -131,9 +135,11 @@ def _draw_history(steps: np.ndarray, grid: np.ndarray, look: Look) -> go.Figure:
     largest = grid.max() or 1.0
     logs = np.log10(np.where(grid > FLOOR * largest, grid, np.nan))
     low = 10 ** np.nanmin(logs, initial=np.log10(largest) - 1)
-    shown = np.where(np.isnan(logs), None, logs).T  # JSON, which a notebook is sent, has no nan
+    colors = [
+        [None if np.isnan(v) else v for v in row] for row in logs.T.tolist()
+    ]  # JSON has no nan
     heat = go.Heatmap(
-        x=steps, y=np.arange(1, grid.shape[1] + 1), z=shown, colorscale="Cividis",
+        x=steps, y=np.arange(1, grid.shape[1] + 1), z=colors, colorscale="Cividis",
         customdata=grid.T, hovertemplate="step %{x}, σ%{y} = %{customdata:.3g}<extra></extra>",
         colorbar=look.colorbar("σ", ticks.log_colors(low, largest)),
     )  # fmt: skip

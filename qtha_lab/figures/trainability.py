@@ -16,6 +16,7 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
+from qtha_lab.figures.machinery.traces import traces_of
 
 
 class Variance(TypedDict):
@@ -50,7 +51,9 @@ def gradient_variance(points: Sequence[Variance], theme: str = "light") -> Figur
     points = list(points)
     lines = group(points)
     sizes = [p["n_qubits"] for p in points]
-    told = "; ".join(f"{label}: {_told(line)}" for label, line in lines.items()) or "none measured"
+    findings = (
+        "; ".join(f"{label}: {_rate(line)}" for label, line in lines.items()) or "none measured"
+    )
     reach = f" from {min(sizes)} to {max(sizes)} qubits" if sizes else ""
     caption = (
         "Variance of the gradient over random angles against the number of qubits. The thin dotted line falls "
@@ -61,7 +64,7 @@ def gradient_variance(points: Sequence[Variance], theme: str = "light") -> Figur
         [{"gradient_variance" if k == "variance" else k: v for k, v in p.items()} for p in points]
     )
     draw = functools.partial(_draw, lines)
-    alt = f"Variance of the gradient{reach}: {told}."
+    alt = f"Variance of the gradient{reach}: {findings}."
     return Figure("gradient_variance", draw, caption, alt, table, theme)
 
 
@@ -77,13 +80,13 @@ def group(points: Sequence[Variance]) -> dict[str, list[Variance]]:
 
 def fall(line: Sequence[Variance]) -> float | None:
     """How many times smaller the variance becomes a qubit, by a straight fit of its logarithm."""
-    kept = [(p["n_qubits"], np.log2(p["variance"])) for p in line if p["variance"] > 0]
-    if len({n for n, _ in kept}) < 2:
+    logarithms = [(p["n_qubits"], np.log2(p["variance"])) for p in line if p["variance"] > 0]
+    if len({n for n, _ in logarithms}) < 2:
         return None
-    return float(2 ** -np.polyfit(*np.array(kept).T, deg=1)[0])
+    return float(2 ** -np.polyfit(*np.array(logarithms).T, deg=1)[0])
 
 
-def _told(line: Sequence[Variance]) -> str:
+def _rate(line: Sequence[Variance]) -> str:
     rate = fall(line)
     if rate is None:
         return "one size only"
@@ -92,28 +95,28 @@ def _told(line: Sequence[Variance]) -> str:
 
 def _draw(lines: dict[str, list[Variance]], look: Look) -> go.Figure:
     figure = go.Figure()
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for label, line in lines.items():
         ansatz = line[0]["ansatz"]
-        number = seen[ansatz] = seen.get(ansatz, -1) + 1
+        number = counts[ansatz] = counts.get(ansatz, -1) + 1
         x, y = [p["n_qubits"] for p in line], [p["variance"] for p in line]
-        said = f"{label}<br>%{{x}} qubits: %{{y:.3g}}<extra></extra>"
-        trace = look.line_of(ansatz, x=x, y=y, hovertemplate=said).update(name=label)
+        hover = f"{label}<br>%{{x}} qubits: %{{y:.3g}}<extra></extra>"
+        trace = look.line_of(ansatz, x=x, y=y, hovertemplate=hover).update(name=label)
         figure.add_trace(vary(trace, number))
     law = "∝ 2⁻ⁿ"
     if lines:
         figure.add_trace(_law(lines, look).update(name=law))
-    shown = [v for trace in figure.data for v in trace.y]
+    variances = [v for trace in traces_of(figure) for v in trace.y]
     figure.update_xaxes(title_text=labels.axis("n_qubits"), dtick=2 if look.narrow else 1)
-    figure.update_yaxes(title_text=labels.axis("gradient_variance"), **ticks.log_axis(shown))
+    figure.update_yaxes(title_text=labels.axis("gradient_variance"), **ticks.log_axis(variances))
     return look.with_legend(figure, [*lines, law])
 
 
 def vary(trace: go.Scatter, number: int) -> go.Scatter:
     """The same colour with another dash and symbol, for the second, third … line of one ansatz."""
     if number:
-        trace.line.dash = themes.DASHES[number % len(themes.DASHES)]
-        trace.marker.symbol = themes.SYMBOLS[number % len(themes.SYMBOLS)]
+        dash, symbol = (kinds[number % len(kinds)] for kinds in (themes.DASHES, themes.SYMBOLS))
+        trace.update(line_dash=dash, marker_symbol=symbol)
     return trace
 
 

@@ -48,50 +48,55 @@ def truncation_error(
         >>> truncation_error({"W": [(10, 0.5), (16, 0.0)]}, 16).alt
         'Relative error against parameters: W from 0.5 at 10 to 0 at 16; the dense matrix has 16.'
     """
-    rising = {label: sorted((int(n), float(e)) for n, e in one) for label, one in curves.items()}
-    said = "; ".join(f"{label} {_told(one)}" for label, one in rising.items()) or "nothing measured"
+    rising = {
+        label: sorted((int(n), float(e)) for n, e in points) for label, points in curves.items()
+    }
+    findings = (
+        "; ".join(f"{label} {_ends(points)}" for label, points in rising.items())
+        or "nothing measured"
+    )
     marked = f"; chosen: {chosen[1]:.3g} at {chosen[0]:,}" if chosen else ""
     alt = (
-        f"Relative error against parameters: {said}{marked}; the dense matrix has "
+        f"Relative error against parameters: {findings}{marked}; the dense matrix has "
         f"{dense_parameters:,}."
     )
     caption = (
         "‖W − MPO‖ / ‖W‖ (Frobenius) as the bonds grow; the dotted line is the size of the dense matrix. "
         "A small share of the norm may hold what a model needs, so the error does not show what is lost."
     )
-    rows = [(label, n, e) for label, one in rising.items() for n, e in one]
+    rows = [(label, n, e) for label, points in rising.items() for n, e in points]
     rows += [(CHOSEN, *chosen)] if chosen else []
     table = Table(("matrix", "parameters", "relative_error"), rows)
     draw = functools.partial(_draw, rising, dense_parameters, chosen)
     return Figure("truncation_error", draw, caption, alt, table, theme)
 
 
-def _told(one: list[Point]) -> str:
-    if not one:
+def _ends(points: Sequence[Point]) -> str:
+    if not points:
         return "without points"
-    (few, large), (many, small) = one[0], one[-1]
+    (few, large), (many, small) = points[0], points[-1]
     return f"from {large:.3g} at {few:,} to {small:.3g} at {many:,}"
 
 
 def _draw(
-    curves: dict[str, list[Point]], dense: int, chosen: Point | None, look: Look
+    curves: Mapping[str, Sequence[Point]], dense: int, chosen: Point | None, look: Look
 ) -> go.Figure:
     figure = go.Figure()
-    for number, (label, one) in enumerate(curves.items()):
-        said = f"{label}<br>%{{x:,}} parameters: %{{y:.3g}}<extra></extra>"
-        x, y = ([point[i] for point in one] for i in (0, 1))
-        figure.add_trace(look.line_of(label, _style(number), x=x, y=y, hovertemplate=said))
+    for number, (label, points) in enumerate(curves.items()):
+        hover = f"{label}<br>%{{x:,}} parameters: %{{y:.3g}}<extra></extra>"
+        x, y = ([point[i] for point in points] for i in (0, 1))
+        figure.add_trace(look.line_of(label, _style(number), x=x, y=y, hovertemplate=hover))
     if chosen:
         ring = {"symbol": "circle-open", "size": 2.2 * look.marker, "color": look.inks.text}
         ring["line"] = {"width": 1.5 * look.line}
-        said = f"{CHOSEN}<br>%{{x:,}} parameters: %{{y:.3g}}<extra></extra>"
+        hover = f"{CHOSEN}<br>%{{x:,}} parameters: %{{y:.3g}}<extra></extra>"
         figure.add_scatter(
-            x=[chosen[0]], y=[chosen[1]], name=CHOSEN, mode="markers", marker=ring, hovertemplate=said
+            x=[chosen[0]], y=[chosen[1]], name=CHOSEN, mode="markers", marker=ring, hovertemplate=hover
         )  # fmt: skip
     line = {"dash": "dot", "width": 0.7 * look.line, "color": look.inks.text}
     figure.add_vline(dense, line=line)
-    shown = [dense, *(n for one in curves.values() for n, _ in one), *([chosen[0]] if chosen else [])]  # fmt: skip
-    figure.update_xaxes(title_text=labels.axis("parameters"), **ticks.log_axis(shown, ticks.thousands))  # fmt: skip
+    counts = [dense, *(n for points in curves.values() for n, _ in points), *([chosen[0]] if chosen else [])]  # fmt: skip
+    figure.update_xaxes(title_text=labels.axis("parameters"), **ticks.log_axis(counts, ticks.thousands))  # fmt: skip
     figure.update_yaxes(title_text=labels.axis("relative_error"), range=[-0.02, 1.05])
     return look.with_legend(figure, [*curves, *([CHOSEN] if chosen else [])])
 
@@ -99,4 +104,4 @@ def _draw(
 def _style(number: int) -> dict[str, str]:
     """Colour, dash and symbol of the matrix of that number."""
     kinds = {"color": COLORS, "dash": themes.DASHES, "symbol": themes.SYMBOLS}
-    return {name: one[number % len(one)] for name, one in kinds.items()}
+    return {name: choices[number % len(choices)] for name, choices in kinds.items()}

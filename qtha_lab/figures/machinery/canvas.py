@@ -40,18 +40,18 @@ class Canvas:
         })  # fmt: skip
 
     def text(
-        self, at: Place, said: str, font: float | None = None, side: str = "middle center"
+        self, at: Place, words: str, font: float | None = None, side: str = "middle center"
     ) -> None:
         """A text at a place; `side` as plotly's textposition."""
-        self.texts.setdefault((font or self.look.font, side), []).append((at, said))
+        self.texts.setdefault((font or self.look.font, side), []).append((at, words))
 
     def dot(self, at: Place) -> None:
         """A filled dot, as of a control."""
         self.dots.append(at)
 
-    def spot(self, at: Place, said: str) -> None:
+    def spot(self, at: Place, words: str) -> None:
         """A place that tells something when the mouse is over it."""
-        self.spots.append((at, said))
+        self.spots.append((at, words))
 
     def figure(self, height: float) -> go.Figure:
         """The page, as high as asked."""
@@ -70,11 +70,11 @@ class Canvas:
     def _texts(self) -> list[go.Scatter]:
         return [
             go.Scatter(
-                x=[x for (x, _), _ in told], y=[y for (_, y), _ in told], text=[t for _, t in told],
+                x=[x for (x, _), _ in placed], y=[y for (_, y), _ in placed], text=[t for _, t in placed],
                 mode="text", textposition=side, textfont={"size": font}, hoverinfo="skip",
                 cliponaxis=False,
             )
-            for (font, side), told in self.texts.items()
+            for (font, side), placed in self.texts.items()
         ]  # fmt: skip
 
     def _dots(self) -> go.Scatter:
@@ -86,5 +86,5 @@ class Canvas:
         x, y = ([at[i] for at, _ in self.spots] for i in (0, 1))
         return go.Scatter(
             x=x, y=y, mode="markers", marker={"size": 2 * self.look.font, "opacity": 0},
-            hovertext=[said for _, said in self.spots], hoverinfo="text",
+            hovertext=[words for _, words in self.spots], hoverinfo="text",
         )  # fmt: skip

@@ -31,26 +31,31 @@ def into_pdf(data: bytes, words: dict[str, str]) -> bytes:
     ends = list(re.finditer(rb"trailer\s*<<(.*?)>>\s*startxref\s*(\d+)\s*%%EOF", data, re.DOTALL))
     if not ends:
         raise Refusal("this PDF has no classic trailer, so no words can be added to it")
-    size = int(re.search(rb"/Size (\d+)", ends[-1][1])[1])
-    root = re.search(rb"/Root (\d+ \d+ R)", ends[-1][1])[1]
+    size = re.search(rb"/Size (\d+)", ends[-1][1])
+    root = re.search(rb"/Root (\d+ \d+ R)", ends[-1][1])
+    if not size or not root:
+        raise Refusal(
+            "this PDF's trailer names no size and no root, so no words can be added to it"
+        )
+    number = int(size[1])
     data = data.rstrip(b"\r\n") + b"\n"
     entries = b"\n".join(b"/%s %s" % entry for entry in _information(words))
-    xref = len(data) + len(info := b"%d 0 obj\n<<%s>>\nendobj\n" % (size, entries))
-    table = b"xref\n0 1\n0000000000 65535 f \n%d 1\n%010d 00000 n \n" % (size, len(data))
+    xref = len(data) + len(info := b"%d 0 obj\n<<%s>>\nendobj\n" % (number, entries))
+    table = b"xref\n0 1\n0000000000 65535 f \n%d 1\n%010d 00000 n \n" % (number, len(data))
     trailer = b"trailer\n<</Size %d\n/Root %s\n/Info %d 0 R\n/Prev %s>>\nstartxref\n%d\n%%%%EOF\n"
-    return data + info + table + trailer % (size + 1, root, size, ends[-1][2], xref)
+    return data + info + table + trailer % (number + 1, root[1], number, ends[-1][2], xref)
 
 
 def _information(words: dict[str, str]) -> list[tuple[bytes, bytes]]:
     names = {"title": b"Title", "description": b"Subject", "runs": b"Keywords"}
-    found = [
+    entries = [
         (names.get(name, b"QthaLab" + name.capitalize().encode()), text)
         for name, text in words.items()
     ]
-    found.append((b"Creator", "qtha-lab"))
+    entries.append((b"Creator", "qtha-lab"))
     if date := build_date("D:%Y%m%d%H%M%S+00'00'"):
-        found += [(b"CreationDate", date), (b"ModDate", date)]
-    return [(name, _pdf_text(text)) for name, text in found]
+        entries += [(b"CreationDate", date), (b"ModDate", date)]
+    return [(name, _pdf_text(text)) for name, text in entries]
 
 
 def _pdf_text(text: str) -> bytes:
@@ -62,14 +67,14 @@ def _pdf_text(text: str) -> bytes:
 def into_svg(data: bytes, words: dict[str, str]) -> bytes:
     """Give an SVG a title, a description and metadata, and its random identifiers fixed names."""
     text = data.decode()
-    if found := re.search(r'\bid="defs-([0-9a-f]{6})"', text):
-        named = rf'((?:\b(?:id|class)="|#)[^"#()]*?){found[1]}'
+    if random_id := re.search(r'\bid="defs-([0-9a-f]{6})"', text):
+        named = rf'((?:\b(?:id|class)="|#)[^"#()]*?){random_id[1]}'
         text = re.sub(named, r"\1qtha", text)
     text = text.replace(' style=""', "", 1)  # now before, now after the viewBox
-    title, said = (escape(words.get(name, "")) for name in ("title", "description"))
+    title, description = (escape(words.get(name, "")) for name in ("title", "description"))
     rest = "; ".join(f"{k}: {v}" for k, v in words.items() if k not in ("title", "description"))
     inside = (
-        f'<title id="qtha-title">{title}</title><desc id="qtha-desc">{said}</desc>'
+        f'<title id="qtha-title">{title}</title><desc id="qtha-desc">{description}</desc>'
         f"<metadata>{escape(rest)}</metadata>"
     )
     open_tag, _, body = text.partition(">")

@@ -78,17 +78,17 @@ def export_all(
     Returns:
         The paths written, and a sentence that says why pictures are missing (empty if none is).
     """
-    written, said = [], ""
+    written, message = [], ""
     for figure in figures:
         for form in formats:
-            if said and form in EMBEDDERS:
+            if message and form in EMBEDDERS:
                 continue
             try:
                 path = Path(folder) / f"{figure.name}.{form}"
                 written.append(export(figure, path, plotlyjs="directory", **options))
             except NoBrowserError as missing:
-                said = str(missing)
-    return written, said
+                message = str(missing)
+    return written, message
 
 
 def _bytes(
@@ -117,7 +117,7 @@ def _put_script(folder: Path) -> None:
 def _html(figure: "Figure", theme: str, words: dict[str, str], plotlyjs: bool | str) -> str:
     """A whole page: the figure, its caption, and its numbers in a table that unfolds."""
     look = Look(theme)
-    drawn = figure.at(look).to_html(
+    page_part = figure.at(look).to_html(
         full_html=False, include_plotlyjs=plotlyjs, div_id=f"figure-{figure.name}",
         include_mathjax=False, config={"responsive": True, "displaylogo": False},
     )  # fmt: skip
@@ -141,7 +141,7 @@ details {{ margin-top: 1rem; overflow-x: auto; }}
 </head>
 <body>
 <figure role="group" aria-label="{escape(figure.alt)}">
-{drawn}
+{page_part}
 <figcaption>{escape(figure.caption)}</figcaption>
 </figure>
 <details><summary>The numbers</summary>
@@ -162,7 +162,7 @@ def _tex(figure: "Figure", words: dict[str, str], path: Path) -> str:
         rf"  \caption{{{tex(figure.caption)}}}",
         r"\end{figure}",
     ]
-    told = [f"{name}: {' '.join(text.split())}" for name, text in words.items()]
+    origins = [f"{name}: {' '.join(text.split())}" for name, text in words.items()]
     packages = "needs the packages booktabs, caption, graphicx; longtable for a long one"
-    comments = "".join(f"% {line}\n" for line in [*told, packages, *include])
+    comments = "".join(f"% {line}\n" for line in [*origins, packages, *include])
     return comments + figure.table.latex(figure.caption)

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery.export import export
 from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.table import Table
+from qtha_lab.figures.machinery.traces import traces_of
 
 Draw = Callable[[Look], go.Figure]
 
@@ -51,16 +52,16 @@ class Figure:
 
     def at(self, look: Look) -> go.Figure:
         """The plotly figure in a look; the drawing may ask for a height or margin of its own."""
-        made = self.draw(look)
-        made.update_layout(
+        figure = self.draw(look)
+        figure.update_layout(
             template=look.template(), meta={"caption": self.caption, "alt": self.alt}
         )
-        for number, trace in enumerate(made.data):
+        for number, trace in enumerate(traces_of(figure)):
             trace.uid = f"trace{number}"  # else a random one, and no two SVGs alike
         if not look.on_screen:
-            made.layout.width = round(look.width)
-        made.layout.height = round(made.layout.height or look.height)
-        return made
+            figure.layout.width = round(look.width)
+        figure.layout.height = round(figure.layout.height or look.height)
+        return figure
 
     def export(self, path: Path | str, **options) -> Path:
         """Write it to a file, the format by the ending (see `qtha_lab.figures.machinery.export.export`)."""
@@ -70,5 +71,5 @@ class Figure:
         from IPython.display import HTML, display
 
         display(self.plotly)
-        said = f'<span style="opacity:.75">{escape(self.caption)}</span>'
-        display(HTML(f'<p role="note" aria-label="{escape(self.alt)}">{said}</p>'))
+        caption = f'<span style="opacity:.75">{escape(self.caption)}</span>'
+        display(HTML(f'<p role="note" aria-label="{escape(self.alt)}">{caption}</p>'))

@@ -6,7 +6,7 @@ Lengths are in CSS pixels (96 to the inch), as plotly takes them; a font of 8 pt
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import plotly.graph_objects as go
 
@@ -102,31 +102,32 @@ class Look:
 
     def template(self) -> go.layout.Template:
         """The theme's template with this target's sizes."""
-        made = go.layout.Template(themes.template(self.theme))
-        made.layout.font.size = self.font
-        for one in (made.layout.xaxis, made.layout.yaxis):
-            one.update(
+        template = go.layout.Template(themes.template(self.theme))
+        layout = cast(Any, template.layout)  # plotly leaves it untyped
+        layout.font.size = self.font
+        for axis in (layout.xaxis, layout.yaxis):
+            axis.update(
                 tickfont_size=self.small, title_font_size=self.font, ticklen=0.3 * self.font,
                 title_standoff=0.4 * self.font,
                 linewidth=max(1, 0.08 * self.font), gridwidth=max(0.5, 0.05 * self.font),
             )  # fmt: skip
-            one.tickwidth = one.linewidth
-        made.layout.margin = {
+            axis.tickwidth = axis.linewidth
+        layout.margin = {
             "l": 3.4 * self.font,
             "r": self.font,
             "t": self.font,
             "b": 3 * self.font,
         }
-        return made
+        return template
 
-    def line_of(self, label: str, style: dict[str, str] | None = None, **given) -> go.Scatter:
+    def line_of(self, label: str, style: dict[str, str] | None = None, **changes) -> go.Scatter:
         """A line with markers in the style of a method, as thick and large as this page wants it."""
         style = style or themes.method_style(label)
         line = {"color": style["color"], "dash": style["dash"], "width": self.line}
         marker = {"symbol": style["symbol"], "size": self.marker, "color": style["color"]}
         name = self.wrap(label, self.width - 6 * self.font)
-        made = go.Scatter(name=name, mode="lines+markers", line=line, marker=marker)
-        return made.update(given)
+        trace = go.Scatter(name=name, mode="lines+markers", line=line, marker=marker)
+        return trace.update(changes)
 
     def colorbar(self, title: str, ticks: dict) -> dict:
         """A colour bar with these ticks (see `qtha_lab.figures.machinery.ticks`)."""

@@ -28,10 +28,10 @@ FIGURES: Registry[FigureFunction] = Registry("figure", "qtha_lab.figures", group
 def figure_function(example: Callable[[], dict[str, Any]]) -> Callable:
     """Register the function below; `example` gives its keyword arguments."""
 
-    def register(make: Callable[..., Figure]) -> Callable[..., Figure]:
-        entry = FigureFunction(make.__name__, make, example)
-        FIGURES.add(entry.name, entry, make.__module__)
-        return make
+    def register(function: Callable[..., Figure]) -> Callable[..., Figure]:
+        entry = FigureFunction(function.__name__, function, example)
+        FIGURES.add(entry.name, entry, function.__module__)
+        return function
 
     return register
 

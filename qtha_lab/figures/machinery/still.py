@@ -88,11 +88,11 @@ def _axes(panel: Panel, x_title: str, y_title: str) -> list[str]:
     left, right, top, bottom = panel[:4]
     parts = []
     for value in ticks.linear(*panel.x):
-        at = panel.place(value, 0)[0]
+        at = float(panel.place(value, 0)[0])
         parts.append(f'<path d="M{at:.1f} {top:g}V{bottom:g}" stroke="{grid}"/>')
         parts.append(_text(at, bottom + 16, f"{value:g}"))
     for value in ticks.linear(*panel.y):
-        at = panel.place(0, value)[1]
+        at = float(panel.place(0, value)[1])
         parts.append(f'<path d="M{left:g} {at:.1f}H{right:g}" stroke="{grid}"/>')
         parts.append(_text(left - 6, at + 4, f"{value:g}", "end"))
     parts.append(f'<path d="M{left:g} {top:g}V{bottom:g}H{right:g}" stroke="{ink}" fill="none"/>')
@@ -113,7 +113,7 @@ def _line(panel: Panel, trace: dict, x: np.ndarray, y: np.ndarray) -> list[str]:
 
 
 def _stroke(line: dict) -> str:
-    dash = DASHES.get(line.get("dash"))
+    dash = DASHES.get(line.get("dash", ""))
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
     width = line.get("width", 2)
     return f'fill="none" stroke="{line["color"]}" stroke-width="{width:g}"{dashed}'

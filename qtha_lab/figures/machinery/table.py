@@ -106,7 +106,7 @@ class Table:
 
         names = [f"c{number}" for number in range(len(head))]
         made = GT(pd.DataFrame(rows, columns=names, dtype=object), id="qtha-table")
-        made = made.cols_label(**dict(zip(names, head, strict=True)))
+        made = made.cols_label(dict(zip(names, head, strict=True)))
         for name, numeric in zip(names, self.numeric(), strict=True):
             made = made.cols_align("right" if numeric else "left", columns=name)
         return made.tab_header(title=title) if title else made

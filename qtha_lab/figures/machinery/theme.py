@@ -47,13 +47,13 @@ def distinct_styles(labels: Iterable[str]) -> dict[str, dict[str, str]]:
         >>> styles["lora"] == method_style("lora")
         True
     """
-    found: dict[str, dict[str, str]] = {}
+    styles: dict[str, dict[str, str]] = {}
     for label in dict.fromkeys(labels):
         style = method_style(label)
-        taken = {one["symbol"] for one in found.values() if one["color"] == style["color"]}
+        taken = {other["symbol"] for other in styles.values() if other["color"] == style["color"]}
         free = [s for s in (style["symbol"], *SYMBOLS) if s not in taken]
-        found[label] = {**style, "symbol": free[0] if free else style["symbol"]}
-    return found
+        styles[label] = {**style, "symbol": free[0] if free else style["symbol"]}
+    return styles
 
 
 def _from_name(text: str, avoid: tuple[str, ...] = ()) -> tuple[str, str, str]:

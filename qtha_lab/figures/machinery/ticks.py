@@ -45,17 +45,17 @@ def between(low: float, high: float) -> list[float]:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     short = math.log10(high / low) < 1.9
     digits, step = ((1, 2, 5), 1) if short else ((1,), math.ceil((last - first) / 6))
-    found = [float(f"{d}e{e}") for e in range(first, last + 1, step) for d in digits]
-    return [value for value in found if low * 0.999 <= value <= high * 1.001]
+    values = [float(f"{d}e{e}") for e in range(first, last + 1, step) for d in digits]
+    return [value for value in values if low * 0.999 <= value <= high * 1.001]
 
 
 def log_axis(values: Iterable[float], text: Callable[[float], str] = power_of_ten) -> dict:
     """The range and ticks of a logarithmic axis that shows these values; zeros are left out."""
-    kept = np.array([v for v in values if v is not None and v > 0])
-    if not len(kept):
+    positive = np.array([v for v in values if v is not None and v > 0])
+    if not len(positive):
         return {"type": "log"}
-    edge = 0.06 * max(math.log10(kept.max() / kept.min()), 0.3)
-    low, high = math.log10(kept.min()) - edge, math.log10(kept.max()) + edge
+    edge = 0.06 * max(math.log10(positive.max() / positive.min()), 0.3)
+    low, high = math.log10(positive.min()) - edge, math.log10(positive.max()) + edge
     ticks = between(10**low, 10**high)
     return {"type": "log", "range": [low, high], "tickvals": ticks, "ticktext": [*map(text, ticks)]}
 
