@@ -6,6 +6,7 @@ Importing it is quick; torch, transformers, peft and pennylane load when a name 
 import importlib
 from typing import TYPE_CHECKING
 
+from qtha_lab.logs import start_logging
 from qtha_lab.moved import find_moved
 from qtha_lab.quiet import keep_quiet
 
@@ -73,6 +74,7 @@ __all__ = [
 ]
 
 keep_quiet()
+start_logging()
 find_moved()
 
 

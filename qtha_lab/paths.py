@@ -9,6 +9,7 @@ from typing import Literal
 
 PACKAGE = Path(__file__).resolve().parent
 CHECKOUT = PACKAGE.parent
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 def data_dir() -> Path:
@@ -50,9 +51,22 @@ def kernels_dir() -> Path:
     return cache_dir() / "kernels"
 
 
+def log_level() -> str | None:
+    """The level of the log that `QTHA_LAB_LOG` names, alone or before a file; None where it names none."""
+    head = os.environ.get("QTHA_LAB_LOG", "").partition(":")[0].lower()
+    return head if head in LOG_LEVELS else None
+
+
+def chosen_log_file() -> Path | None:
+    """The file that `QTHA_LAB_LOG` names, alone or after a level; None where it names none."""
+    value = os.environ.get("QTHA_LAB_LOG", "")
+    file = value.partition(":")[2] if log_level() else value
+    return Path(file) if file else None
+
+
 def log_file() -> Path:
-    """Where faults of ours are recorded: `QTHA_LAB_LOG`, else `faults.log` in the cache folder."""
-    return Path(os.environ.get("QTHA_LAB_LOG") or cache_dir() / "faults.log")
+    """Where faults of ours are recorded: the file of `QTHA_LAB_LOG`, else `faults.log` in the cache folder."""
+    return chosen_log_file() or cache_dir() / "faults.log"
 
 
 def profile() -> Literal["ci", "full"]:

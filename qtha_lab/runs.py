@@ -6,6 +6,7 @@ work is done by `qtha_lab.worker`, a process and session of its own.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from qtha_lab.settings import nearest
 __all__ = ["RESUMABLE", "Run", "Status", "attach", "history", "launch", "list_runs"]
 
 LOG_LOST = "its events.jsonl is missing"
+log = logging.getLogger(__name__)
 
 
 class Run:
@@ -181,6 +183,7 @@ class Run:
         if status.state == "unreadable":
             raise Refusal(f"run {self.id} cannot be read: {status.message}")
         check_room(self.path, checkpoints.room_needed(self.files.checkpoints))
+        log.info("resuming %s, which is %s at step %d", self.id, status.state, status.step)
         _start(self.files, anew=anew)
 
     def _signal(self, number: int) -> None:
@@ -188,6 +191,7 @@ class Run:
         pid = slots.holder(self.files.lock)
         if pid is None:
             return
+        log.warning("%s did not stop as asked: signal %d to process %d", self.id, number, pid)
         try:
             (os.killpg if os.getpgid(pid) == pid else os.kill)(pid, number)
         except ProcessLookupError:
@@ -214,6 +218,7 @@ def launch(
         experiment.check(folder)
     files = RunDir.create(experiment, folder)
     record_plugins(files)
+    log.info("launching %s in %s", experiment.method.label, files.path)
     _start(files)
     return Run(files.path)
 
@@ -331,16 +336,16 @@ def _wait_warm(asked: warm.WarmStart, files: RunDir, lock: int, output: int) -> 
 
 
 def _tell(files: RunDir, state: str, message: str) -> None:
-    log = EventLog(files.events)
-    log.append("status", state=state, step=last_step(read_tail(files.events)), message=message)
-    log.close()
+    events = EventLog(files.events)
+    events.append("status", state=state, step=last_step(read_tail(files.events)), message=message)
+    events.close()
 
 
 def _forget_checkpoints(files: RunDir) -> None:
     """Put all checkpoints aside, and say in the log that the newest is none."""
     for path in checkpoints.by_step(files.checkpoints).values():
         checkpoints.set_aside(path)
-    log = EventLog(files.events)
-    log.append("note", step=0, message="begun again at step 0, as asked")
-    log.append("checkpoint", step=0)
-    log.close()
+    events = EventLog(files.events)
+    events.append("note", step=0, message="begun again at step 0, as asked")
+    events.append("checkpoint", step=0)
+    events.close()

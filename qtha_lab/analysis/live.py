@@ -5,16 +5,22 @@ Uses no activation and runs no circuit; what depends on tokens is `views`.
 
 import time
 from collections.abc import Collection
+from typing import cast
 
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.analysis.networks.bonds import bonds_of
 from qtha_lab.analysis.updates.sketch import randomised_svd
 from qtha_lab.analysis.updates.spectrum import Spectrum, factored_spectrum
-from qtha_lab.analysis.updates.update import LinearMap, adapter_name, chosen_layers, lora_factors
+from qtha_lab.analysis.updates.update import (
+    AdaptedLayer,
+    LinearMap,
+    adapter_name,
+    chosen_layers,
+    lora_factors,
+)
 
 MOST_VALUES = 16  # where there are no thin factors and values must be sketched
 
@@ -48,19 +54,19 @@ def snapshot(
         [0.0, 0.0]
     """
     began = time.process_time()
-    found = {
+    by_layer = {
         name: _of_layer(module, adapter_name(module, adapter, name), sketch)
         for name, module in chosen_layers(model, layers).items()
     }
-    taken = {name: row for name, row in found.items() if row is not None}
+    rows = {name: row for name, row in by_layer.items() if row is not None}
     return {
-        "layers": taken,
-        "left_out": len(found) - len(taken),
+        "layers": rows,
+        "left_out": len(by_layer) - len(rows),
         "cpu_seconds": time.process_time() - began,
     }
 
 
-def _of_layer(module: BaseTunerLayer, adapter: str, sketch: bool) -> dict | None:
+def _of_layer(module: AdaptedLayer, adapter: str, sketch: bool) -> dict | None:
     tensors = _tensors(module, adapter)
     if not all(torch.isfinite(tensor).all() for tensor in tensors):
         return None
@@ -71,18 +77,18 @@ def _of_layer(module: BaseTunerLayer, adapter: str, sketch: bool) -> dict | None
     return {**spectrum.summary(), "singular_values": values, **_bonds(module, adapter)}
 
 
-def _tensors(module: BaseTunerLayer, adapter: str) -> list[Tensor]:
+def _tensors(module: AdaptedLayer, adapter: str) -> list[Tensor]:
     """All tensors of an adapter at a layer, whatever holds them."""
-    held = (getattr(module, name) for name in module.adapter_layer_names)
-    of_adapter = (group[adapter] for group in held if hasattr(group, "keys") and adapter in group)
+    groups = (getattr(module, name) for name in module.adapter_layer_names)
+    of_adapter = (group[adapter] for group in groups if hasattr(group, "keys") and adapter in group)
     return [
         tensor
-        for one in of_adapter
-        for tensor in (one.parameters() if isinstance(one, nn.Module) else [one])
+        for entry in of_adapter
+        for tensor in (entry.parameters() if isinstance(entry, nn.Module) else [entry])
     ]
 
 
-def _bonds(module: BaseTunerLayer, adapter: str) -> dict:
+def _bonds(module: AdaptedLayer, adapter: str) -> dict:
     """Entropies of the bonds of the layer's tensor networks, if it has any."""
     if not isinstance(module, AdapterLayer):
         return {}
@@ -95,7 +101,7 @@ def _bonds(module: BaseTunerLayer, adapter: str) -> dict:
 
 
 @torch.no_grad()
-def _linear_path(module: BaseTunerLayer, adapter: str, sketch: bool) -> Spectrum | None:
+def _linear_path(module: AdaptedLayer, adapter: str, sketch: bool) -> Spectrum | None:
     if isinstance(module, AdapterLayer):
         change = module.changes[adapter]
         tensors = {name: t.detach() for name, t in module.adapter_tensors(adapter).items()}
@@ -104,13 +110,14 @@ def _linear_path(module: BaseTunerLayer, adapter: str, sketch: bool) -> Spectrum
         delta = lambda x: change.delta(tensors, x)  # noqa: E731
     else:
         factors = lora_factors(module, adapter)
-        linear, delta = True, lambda x: module(x) - module.get_base_layer()(x)
+        base = cast(nn.Module, module.get_base_layer())
+        linear, delta = True, lambda x: module(x) - base(x)
     if factors is not None:
         return factored_spectrum(*factors)
     return _sketched(module, delta) if sketch and linear else None
 
 
-def _sketched(module: BaseTunerLayer, delta) -> Spectrum:
+def _sketched(module: AdaptedLayer, delta) -> Spectrum:
     """A few leading values in float32, with the layer in evaluation mode while they are taken."""
     was_training = module.training
     module.eval()
@@ -124,8 +131,8 @@ def _sketched(module: BaseTunerLayer, delta) -> Spectrum:
 class _OnDevice(LinearMap):
     """A linear map of float32 vectors on the device of its layer."""
 
-    def __init__(self, delta, module: BaseTunerLayer):
-        weight: Tensor = module.get_base_layer().weight
+    def __init__(self, delta, module: AdaptedLayer):
+        weight = cast(Tensor, module.get_base_layer().weight)
         super().__init__(
             lambda x: delta(x.to(weight.device)).float().cpu(),
             module.in_features,

@@ -45,10 +45,10 @@ def step(
 
     choices = [MethodChoice.parse(text) for text in split_list(methods)]
     with progress() as bars:
-        bar = bars.add_task(f"step on {model}", total=rounds, said="warming up")
+        bar = bars.add_task(f"step on {model}", total=rounds, message="warming up")
         measured = bench_step(
             model, choices, batch_size=batch_size, tokens=tokens, rounds=rounds,
-            on_round=lambda done, of: bars.update(bar, completed=done, said=""),
+            on_round=lambda done, of: bars.update(bar, completed=done, message=""),
         )  # fmt: skip
     rows = [
         (
@@ -101,12 +101,12 @@ def simulators(
     if table:
         print(table_.markdown(json_.loads(table.read_text())), end="")
         return
-    given = {
+    sizes = {
         "qubits": _whole(qubits, "qubits"), "layers": _whole(layers, "layers"),
         "batches": _whole(batches, "batches"), "rounds": rounds, "seconds": seconds_per_case,
         "minutes": minutes,
     }  # fmt: skip
-    measured = _measure_simulators(given, quick, engines, peers, peer_python or [], threads)
+    measured = _measure_simulators(sizes, quick, engines, peers, peer_python or [], threads)
     for caption, rows in table_.tables(measured):
         print_table(rows, caption=f"{caption}: µs a sample; † timed on fewer samples")
     if measured["roofline"]:
@@ -125,9 +125,9 @@ def predictions(
     from benchmarks.predictions import bench_predictions
 
     with progress() as bars:
-        bar = bars.add_task("predictions", total=None, said="")
+        bar = bars.add_task("predictions", total=None, message="")
         measured = bench_predictions(
-            model=model, rounds=rounds, on_case=lambda label: bars.update(bar, said=label)
+            model=model, rounds=rounds, on_case=lambda label: bars.update(bar, message=label)
         )
     rows = [
         (case["label"], f"{min(case['real']):.3g}", f"{case['ratio']:.2f}")
@@ -141,7 +141,7 @@ def predictions(
 
 
 def _measure_simulators(
-    given: dict, quick: bool, engines: str, peers: str, pythons: list[str], threads: int | None
+    sizes: dict, quick: bool, engines: str, peers: str, pythons: list[str], threads: int | None
 ) -> dict:
     import torch
 
@@ -150,18 +150,20 @@ def _measure_simulators(
     from benchmarks.simulators import bench_simulators
     from qtha_lab.simulators import engine_names
 
-    chosen = {**(QUICK if quick else {}), **{k: v for k, v in given.items() if v}}
+    chosen = {**(QUICK if quick else {}), **{k: v for k, v in sizes.items() if v}}
     ours = [name for name in engine_names() if name != "auto" and ":" not in name]
     theirs = [name for name, peer in PEERS.items() if peer.by_default]
     torch.set_num_threads(threads or torch.get_num_threads())
     with progress() as bars:
-        bar = bars.add_task("simulators", total=1, said="starting the peers")
+        bar = bars.add_task("simulators", total=1, message="starting the peers")
         return bench_simulators(
             Grid(**chosen),
             split_list(engines) if engines else ours,
             [] if peers == "none" else split_list(peers) if peers else theirs,
             pythons=dict(map(_python_of, pythons)),
-            on_case=lambda done, of, said: bars.update(bar, completed=done, total=of, said=said),
+            on_case=lambda done, of, message: bars.update(
+                bar, completed=done, total=of, message=message
+            ),
         )
 
 

@@ -19,13 +19,13 @@ def compare(
     out: Annotated[Path, typer.Option(help="Where summary.json goes.")] = Path("out/comparison"),
     dry_run: DryRun = False,
     json: Json = False,
-    given: dict[str, Any] | None = None,
+    flags: dict[str, Any] | None = None,
 ) -> None:
     """Run every method with every seed and print one table. Run again to go on after a break."""
     from qtha_lab import compare as comparing
 
     read = fields_of(Comparison.from_yaml(file) if file else None)
-    comparison = Comparison(**combine(read, given or {}, Training))
+    comparison = Comparison(**combine(read, flags or {}, Training))
     if dry_run:
         print_plan(comparison, comparison.experiments())
         return
@@ -50,6 +50,6 @@ class _Bars:
     def __call__(self, run, status) -> None:
         if run.id not in self.by_run:
             title = f"{run.experiment.method.label} seed {run.experiment.seed}"
-            self.by_run[run.id] = self.bars.add_task(title, total=status.steps, said="")
-        said = f"{status.state} {duration(status.seconds_left)}"
-        self.bars.update(self.by_run[run.id], completed=status.step, said=said)
+            self.by_run[run.id] = self.bars.add_task(title, total=status.steps, message="")
+        message = f"{status.state} {duration(status.seconds_left)}"
+        self.bars.update(self.by_run[run.id], completed=status.step, message=message)

@@ -36,27 +36,29 @@ def figures(
     from qtha_lab.figures.machinery.look import Look
     from qtha_lab.figures.machinery.provenance import Origin
 
-    asked = [form.strip() for form in formats.split(",") if form.strip()]
-    if unknown := [form for form in asked if form not in FORMATS]:
+    forms = [form.strip() for form in formats.split(",") if form.strip()]
+    if unknown := [form for form in forms if form not in FORMATS]:
         raise Refusal(f"formats must be of {', '.join(FORMATS)}, not {', '.join(unknown)}")
     Look(theme, target)
-    found = reading.find_runs(places)
+    runs = reading.find_runs(places)
     for run_id, why in (left_out := reading.left_out(places)).items():
         print(f"left out: {run_id}: unreadable: {why}", file=sys.stderr)
-    origin = Origin(runs=[run.id for run in found], commits=reading.commits(found))
-    drawn = list(figure_set(found, on_left_out=lambda why: print(why, file=sys.stderr)))
-    written, said = export_all(drawn, out, asked, target=target, theme=theme, origin=origin)
+    origin = Origin(runs=[run.id for run in runs], commits=reading.commits(runs))
+    figure_list = list(figure_set(runs, on_left_out=lambda why: print(why, file=sys.stderr)))
+    written, message = export_all(
+        figure_list, out, forms, target=target, theme=theme, origin=origin
+    )
     if json:
         print_json(
             {
                 "files": [str(path) for path in written],
-                "pictures_missing": said or None,
+                "pictures_missing": message or None,
                 "left_out": left_out,
             }
         )
         return
-    for figure in drawn:
+    for figure in figure_list:
         print(f"{figure.name}: {figure.alt}")
-    if said:
-        print(f"no pictures: {said}")
+    if message:
+        print(f"no pictures: {message}")
     print(f"{len(written)} files in {out}")

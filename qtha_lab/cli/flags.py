@@ -28,8 +28,8 @@ def option(declared: Setting, panel: str) -> Any:
         return Annotated[bool | None, typer.Option(names, help=help, rich_help_panel=panel)]
     metavar = METAVAR.get(declared.type, "NAME(OPTION=VALUE,…)")
     names = [flag, flag.removesuffix("s")] if declared.type is list else [flag]
-    shown = typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
-    return Annotated[str | None, shown]
+    option_type = typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
+    return Annotated[str | None, option_type]
 
 
 def _shown(default: Any) -> str:
@@ -42,7 +42,7 @@ def _shown(default: Any) -> str:
 def with_flags(*sources: tuple[type, str]) -> Callable:
     """Give a command one flag for every setting of the models named.
 
-    The command receives what was typed as one dictionary, `given`. A parameter that the command
+    The command receives what was typed as one dictionary, `flags`. A parameter that the command
     declares itself replaces the flag of that name; a setting that is itself a model (the training of an
     experiment) brings no flag, since its own settings do.
 
@@ -50,29 +50,31 @@ def with_flags(*sources: tuple[type, str]) -> Callable:
         sources: (declaring model, heading in --help) pairs.
     """
     declared = {
-        name: (found, panel)
+        name: (setting, panel)
         for model, panel in sources
-        for name, found in settings_of(model).items()
-        if not hasattr(found.type, "model_fields") or name == "method"
+        for name, setting in settings_of(model).items()
+        if not hasattr(setting.type, "model_fields") or name == "method"
     }
 
     def decorate(command: Callable) -> Callable:
-        own = [p for p in inspect.signature(command).parameters.values() if p.name != "given"]
-        flags = {n: d for n, d in declared.items() if n not in {p.name for p in own}}
+        parameters = [
+            p for p in inspect.signature(command).parameters.values() if p.name != "flags"
+        ]
+        flags = {n: d for n, d in declared.items() if n not in {p.name for p in parameters}}
 
         def run(**values: Any) -> Any:
             typed = {n: v for n in flags if (v := values.pop(n)) is not None}
-            return command(**values, given={n: _read(flags[n][0], v) for n, v in typed.items()})
+            return command(**values, flags={n: _read(flags[n][0], v) for n, v in typed.items()})
 
-        made = [
+        flag_parameters = [
             inspect.Parameter(
                 n, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option(*d)
             )
             for n, d in flags.items()
         ]
-        own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
-        run.__signature__ = inspect.Signature([*own, *made])
-        run.__annotations__ = {p.name: p.annotation for p in [*own, *made]}
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+        run.__signature__ = inspect.Signature([*parameters, *flag_parameters])
+        run.__annotations__ = {p.name: p.annotation for p in [*parameters, *flag_parameters]}
         run.__doc__, run.__name__ = command.__doc__, command.__name__
         return run
 
@@ -92,10 +94,10 @@ def _read(declared: Setting, value: Any) -> Any:
     return None if declared.optional and value in ("null", "all") else value
 
 
-def combine(file_fields: dict[str, Any], given: dict[str, Any], training: type) -> dict[str, Any]:
+def combine(file_fields: dict[str, Any], flags: dict[str, Any], training: type) -> dict[str, Any]:
     """The fields of a file with those typed laid over them, training settings in their own mapping."""
-    inside = {k: v for k, v in given.items() if k in settings_of(training)}
-    outside = {k: v for k, v in given.items() if k not in inside}
+    inside = {k: v for k, v in flags.items() if k in settings_of(training)}
+    outside = {k: v for k, v in flags.items() if k not in inside}
     return {**file_fields, **outside, "training": {**file_fields.get("training", {}), **inside}}
 
 

@@ -49,7 +49,7 @@ def progress() -> Progress:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=28),
         TextColumn("{task.completed:>4.0f}/{task.total:<4.0f}", markup=False),
-        TextColumn("{task.fields[said]}", markup=False),
+        TextColumn("{task.fields[message]}", markup=False),
         console=Console(file=sys.stderr, markup=False, emoji=False),
     )
 

@@ -28,13 +28,13 @@ def run(
     dry_run: DryRun = False,
     detach: Detach = False,
     json: Json = False,
-    given: dict[str, Any] | None = None,
+    flags: dict[str, Any] | None = None,
 ) -> None:
     """Fine-tune once. Flags win over the file. Ctrl-C stops it softly, to be resumed later."""
     from qtha_lab import runs
 
     read = fields_of(Experiment.from_yaml(file) if file else None)
-    experiment = Experiment(**combine(read, given or {}, Training))
+    experiment = Experiment(**combine(read, flags or {}, Training))
     if dry_run:
         print_plan(experiment, [experiment])
         return
@@ -123,18 +123,18 @@ def follow(run) -> None:
     """A live bar until the run ends; Ctrl-C stops the run softly and says how to go on."""
     with progress() as bars:
         status = run.status()
-        bar = bars.add_task(run.id, total=status.steps, said=status.state)
+        bar = bars.add_task(run.id, total=status.steps, message=status.state)
         try:
             while not (status := run.status()).ended:
                 left = duration(status.seconds_left)
-                bars.update(bar, completed=status.step, said=f"{status.state} {left}")
+                bars.update(bar, completed=status.step, message=f"{status.state} {left}")
                 time.sleep(0.25)
         except KeyboardInterrupt:
-            bars.update(bar, said="stopping after this step")
+            bars.update(bar, message="stopping after this step")
             run.stop()
             status = run.wait(timeout=60)
             print(f"resume it with: qtha-lab resume {run.id}", file=sys.stderr)
-        bars.update(bar, completed=status.step, said=status.state)
+        bars.update(bar, completed=status.step, message=status.state)
 
 
 def _print_broken_lines(run) -> None:

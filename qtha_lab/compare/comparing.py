@@ -6,6 +6,7 @@ and calling `run` again with the same `out` goes on where it was. Draws nothing.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from qtha_lab.runs import Run, Status
 
 Progress = Callable[[Run, Status], None]
 POLL_SECONDS = 0.3
+log = logging.getLogger(__name__)
 
 
 def run(
@@ -57,21 +59,22 @@ def run(
 
 def summarise(comparison: Comparison, started: list[Run]) -> dict[str, Any]:
     """The summary of the runs that have ended so far."""
-    entries = [entry(one, status) for one in started if (status := one.status()).ended]
+    entries = [entry(run, status) for run in started if (status := run.status()).ended]
     described = comparison.model_dump()
     return {"comparison": described, "runs": entries, "notes": notes(entries, len(started))}
 
 
 def _start(experiment: Experiment, folder: Path, known: list[Run]) -> Run:
     """The run of an experiment in a folder: as it is, resumed, or new."""
-    wanted = _what_counts(experiment)
-    same = [one for one in known if _what_counts(one.experiment) == wanted]
-    for found in same:
-        state = found.status().state
+    meaning = _what_counts(experiment)
+    same = [run for run in known if _what_counts(run.experiment) == meaning]
+    for run in same:
+        state = run.status().state
+        log.info("%s is %s: not started anew", run.id, state)
         if state in ("stopped", "dead"):
-            found.resume()
+            run.resume()
         if state != "failed":
-            return found
+            return run
     return runs.launch(experiment, folder, check=False)
 
 
@@ -86,20 +89,20 @@ def _follow(
     try:
         while True:
             before = len(ended)
-            for one in started:
-                status = one.status()
-                on_progress(one, status)
+            for run in started:
+                status = run.status()
+                on_progress(run, status)
                 if status.ended:
-                    ended.add(one.id)
+                    ended.add(run.id)
             if len(ended) > before:
                 write_json(out / "summary.json", summarise(comparison, started))
             if len(ended) == len(started):
                 return summarise(comparison, started)
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        for one in started:
-            one.ask_to_stop()
-        for one in started:
-            one.stop()
+        for run in started:
+            run.ask_to_stop()
+        for run in started:
+            run.stop()
         write_json(out / "summary.json", summarise(comparison, started))
         raise

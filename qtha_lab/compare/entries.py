@@ -24,7 +24,8 @@ def entry(run: Run, status: Status) -> dict[str, Any]:
     summary = run.summary()
     if status.state == "finished" or (status.state == "diverged" and summary is not None):
         edition = editions.EDITION if run.files.is_marked else editions.FIRST
-        if wrong := flaw(summary, who, edition):
+        wrong = flaw(summary, who, edition)
+        if wrong or summary is None:
             return who | {"state": "unreadable", "message": wrong}
         return summary | who | state
     return who | state

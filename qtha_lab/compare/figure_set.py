@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from qtha_lab.circuits.rows import gate_rows
 from qtha_lab.compare import reading, table
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.bond_history import bond_history
-from qtha_lab.figures.circuit import circuit_diagram
+from qtha_lab.figures.circuit import GateRow, circuit_diagram
 from qtha_lab.figures.curves import from_events, loss_curves
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.pareto import pareto
@@ -29,20 +30,22 @@ log = logging.getLogger(__name__)
 
 
 def figure_set(
-    found: list[Run], on_left_out: Callable[[str], None] = log.warning
+    runs: list[Run], on_left_out: Callable[[str], None] = log.warning
 ) -> Iterator[Figure]:
     """The figures of some runs, those left out for which nothing was recorded.
 
     Args:
-        found: The runs.
+        runs: What to draw.
         on_left_out: Called with the sentence that says why a figure is missing.
     """
-    entries = reading.entries(found)
-    events = {run.path: run.history() for run in found}
+    entries = reading.entries(runs)
+    events = {run.path: run.history() for run in runs}
     labels = {
-        run.path: (entry["label"], entry["seed"]) for run, entry in zip(found, entries, strict=True)
+        run.path: (entry["label"], entry["seed"]) for run, entry in zip(runs, entries, strict=True)
     }
-    yield loss_curves(one for path in events for one in from_events(*labels[path], events[path]))
+    yield loss_curves(
+        series for path in events for series in from_events(*labels[path], events[path])
+    )
     whole = [entry for entry in entries if entry["state"] == "finished"]
     ends: dict[str, list[float]] = {}
     for entry in whole:
@@ -55,7 +58,7 @@ def figure_set(
             yield pareto(points, cost=cost)
     if rows := table.rows({"runs": entries}):
         yield results_table(rows)
-    by_label = {entry["label"]: run for run, entry in zip(found, entries, strict=True)}
+    by_label = {entry["label"]: run for run, entry in zip(runs, entries, strict=True)}
     yield from circuits(by_label, on_left_out)
     yield from update_spectra({path: reading.spectra(events[path]) for path in events}, labels)
 
@@ -70,8 +73,9 @@ def circuits(by_label: dict[str, Run], on_left_out: Callable[[str], None]) -> It
             continue
         for circuit in different:
             size = f", {circuit.n_qubits} qubits" if len(different) > 1 else ""
-            drawn = circuit_diagram(circuit.n_qubits, gate_rows(circuit))
-            yield _named(drawn, f"circuit_{label}{size}", f"Circuit of {label}{size}")
+            rows = cast(list[GateRow], gate_rows(circuit))
+            figure = circuit_diagram(circuit.n_qubits, rows)
+            yield _named(figure, f"circuit_{label}{size}", f"Circuit of {label}{size}")
 
 
 def circuits_of(experiment: Any) -> list[Any]:
@@ -101,32 +105,35 @@ def update_spectra(
         return
     layer = _most_changed(first)
     shown = {label: recorded[layer] for label, recorded in first.items() if layer in recorded}
-    for label, one in shown.items():
+    for label, spectrum in shown.items():
         of = f"the update of {layer}, {label}"
-        drawn = spectrum_over_training(one.steps, one.values, of=of)
-        yield _named(drawn, f"spectrum_{label}", f"Singular values over training, {label}")
-        if one.bonds:
-            drawn = bond_history(one.steps, one.bonds, of=f"{layer}, {label}")
-            yield _named(drawn, f"bonds_{label}", f"Bonds over training, {label}")
+        figure = spectrum_over_training(spectrum.steps, spectrum.values, of=of)
+        yield _named(figure, f"spectrum_{label}", f"Singular values over training, {label}")
+        if spectrum.bonds:
+            figure = bond_history(spectrum.steps, spectrum.bonds, of=f"{layer}, {label}")
+            yield _named(figure, f"bonds_{label}", f"Bonds over training, {label}")
     yield singular_values(
-        {label: one.values[-1] for label, one in shown.items()}, of=f"the update of {layer}"
+        {label: spectrum.values[-1] for label, spectrum in shown.items()},
+        of=f"the update of {layer}",
     )
     ranks = {
         label: {
-            name: one.effective_rank
-            for name, one in recorded.items()
-            if one.effective_rank is not None
+            name: spectrum.effective_rank
+            for name, spectrum in recorded.items()
+            if spectrum.effective_rank is not None
         }
         for label, recorded in first.items()
     }
     if any(ranks.values()):
-        yield rank_by_layer({label: told for label, told in ranks.items() if told})
+        yield rank_by_layer({label: by_layer for label, by_layer in ranks.items() if by_layer})
 
 
 def _most_changed(first: dict[str, dict]) -> str:
     """The layer with the largest singular value at the end, among those that most labels recorded."""
     ends = [
-        (layer, one.values[-1][0]) for recorded in first.values() for layer, one in recorded.items()
+        (layer, spectrum.values[-1][0])
+        for recorded in first.values()
+        for layer, spectrum in recorded.items()
     ]
     counts = {layer: sum(name == layer for name, _ in ends) for layer, _ in ends}
     return max(ends, key=lambda end: (counts[end[0]], end[1]))[0]

@@ -14,7 +14,7 @@ def notes(entries: list[dict[str, Any]], expected: int) -> list[str]:
         expected: How many runs there will be.
     """
     whole = [entry for entry in entries if entry["state"] == "finished"]
-    found = [
+    sentences = [
         *_missing(entries, expected),
         same_start(whole),
         quantization(whole),
@@ -22,7 +22,7 @@ def notes(entries: list[dict[str, Any]], expected: int) -> list[str]:
         learning_rates(whole),
         seeds(whole),
     ]
-    return [sentence for sentence in found if sentence]
+    return [sentence for sentence in sentences if sentence]
 
 
 def same_start(entries: list[dict[str, Any]]) -> str | None:
@@ -58,7 +58,7 @@ def quantization(entries: list[dict[str, Any]]) -> str | None:
         losses.setdefault(entry["label"], []).append(entry["eval_loss_start"] - entry["eval_loss"])
     if not costs:
         return None
-    gains = ", ".join(f"{label} {statistics.fmean(found):.3f}" for label, found in losses.items())
+    gains = ", ".join(f"{label} {statistics.fmean(values):.3f}" for label, values in losses.items())
     return (
         f"Quantising the base to {entries[0]['quantization']} raised the evaluation loss by "
         f"{statistics.fmean(costs):.3f} before any training; the adapters lowered it by: {gains}."
@@ -86,10 +86,10 @@ def learning_rates(entries: list[dict[str, Any]]) -> str | None:
     rates = {entry["label"]: entry["learning_rate"] for entry in entries}
     if len(rates) < 2:
         return None
-    unsaid = {label: rate for label, rate in rates.items() if "learning_rate=" not in label}
-    said = ", ".join(f"{label} {rate:g}" for label, rate in unsaid.items()) or "as in the names"
+    beside = {label: rate for label, rate in rates.items() if "learning_rate=" not in label}
+    text = ", ".join(f"{label} {rate:g}" for label, rate in beside.items()) or "as in the names"
     return (
-        f"Peak learning rates: {said}. None of these runs tuned them: "
+        f"Peak learning rates: {text}. None of these runs tuned them: "
         "another learning rate may turn the order round."
     )
 
@@ -111,12 +111,12 @@ def seeds(entries: list[dict[str, Any]]) -> str | None:
 
 def _missing(entries: list[dict[str, Any]], expected: int) -> list[str]:
     waiting = expected - len(entries)
-    found = [f"{waiting} of {expected} runs have not ended yet."] if waiting else []
+    sentences = [f"{waiting} of {expected} runs have not ended yet."] if waiting else []
     for entry in entries:
         if entry["state"] != "finished":
             message = f": {entry['message']}" if entry.get("message") else ""
-            found.append(f"{entry['label']} seed {entry['seed']} {entry['state']}{message}.")
-    return found
+            sentences.append(f"{entry['label']} seed {entry['seed']} {entry['state']}{message}.")
+    return sentences
 
 
 def _against(count: int, reference: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from qtha_lab import runs
 from qtha_lab.compare.entries import entry as entry_of
 from qtha_lab.errors import Refusal
+from qtha_lab.figures.pareto import Point
 from qtha_lab.measures import with_units
 from qtha_lab.rundir import RunDir, read_mapping
 from qtha_lab.runs import Run
@@ -23,15 +24,15 @@ def find_runs(places: Iterable[str | Path]) -> list[Run]:
     Raises:
         ValueError: If a place holds no run.
     """
-    found: dict[Path, Run] = {}
+    by_path: dict[Path, Run] = {}
     for place in places:
         here = [
             run for folder in (Path(place), Path(place) / "runs") for run in runs.list_runs(folder)
         ]
         is_folder = here and not RunDir(Path(place)).exists
         for run in sorted(here, key=lambda run: run.id) if is_folder else [_one(place)]:
-            found.setdefault(run.path, run)
-    return list(found.values())
+            by_path.setdefault(run.path, run)
+    return list(by_path.values())
 
 
 def left_out(places: Iterable[str | Path]) -> dict[str, str]:
@@ -49,16 +50,16 @@ def _one(place: str | Path) -> Run:
     return runs.attach(place)
 
 
-def entries(found: Iterable[Run]) -> list[dict[str, Any]]:
+def entries(runs: Iterable[Run]) -> list[dict[str, Any]]:
     """One entry a run as in a comparison's `summary.json`, with memory and size in MiB and KiB too."""
-    return [with_units(entry_of(run, run.status())) for run in found]
+    return [with_units(entry_of(run, run.status())) for run in runs]
 
 
-def points(found: list[dict[str, Any]], cost: str, quality: str) -> list[dict[str, Any]]:
+def points(entries: list[dict[str, Any]], cost: str, quality: str) -> list[Point]:
     """One point a label for a Pareto plot: means over the seeds of the runs that finished.
 
     Args:
-        found: As `entries` gives them.
+        entries: As the function `entries` gives them.
         cost: Which measure is the cost.
         quality: Which measure is the quality.
 
@@ -67,16 +68,18 @@ def points(found: list[dict[str, Any]], cost: str, quality: str) -> list[dict[st
         >>> points(two, "cost", "loss")
         [{'label': 'a', 'cost': 2.0, 'quality': 3.5, 'quality_low': 3.0, 'quality_high': 4.0}]
     """
-    made = []
-    for label in dict.fromkeys(entry["label"] for entry in found):
-        kept = [e for e in found if e["label"] == label and e["state"] == "finished"]
-        pairs = [(e[cost], e[quality]) for e in kept if None not in (e.get(cost), e.get(quality))]
+    rows: list[Point] = []
+    for label in dict.fromkeys(entry["label"] for entry in entries):
+        finished = [e for e in entries if e["label"] == label and e["state"] == "finished"]
+        pairs = [
+            (e[cost], e[quality]) for e in finished if None not in (e.get(cost), e.get(quality))
+        ]
         if pairs:
             costs, values = zip(*pairs, strict=True)
             mean = sum(values) / len(values)
-            made.append({"label": label, "cost": sum(costs) / len(costs), "quality": mean,
+            rows.append({"label": label, "cost": sum(costs) / len(costs), "quality": mean,
                          "quality_low": min(values), "quality_high": max(values)})  # fmt: skip
-    return made
+    return rows
 
 
 class Spectrum(NamedTuple):
@@ -105,14 +108,14 @@ def spectra(events: Iterable[Mapping[str, Any]]) -> dict[str, Spectrum]:
         >>> spectra([event])["0.q"].values
         [[2.0, 1.0]]
     """
-    read: dict[str, dict[int, Mapping[str, Any]]] = {}
+    records: dict[str, dict[int, Mapping[str, Any]]] = {}
     for event in events:
         layers = event.get("layers") if event.get("kind") == "spectrum" else None
-        for layer, told in layers.items() if isinstance(layers, Mapping) else ():
-            told = told if isinstance(told, Mapping) else {"singular_values": told}
-            if told.get("singular_values"):
-                read.setdefault(layer, {})[event.get("step", 0)] = told
-    return {layer: _spectrum(layer, by_step) for layer, by_step in read.items()}
+        for layer, record in layers.items() if isinstance(layers, Mapping) else ():
+            record = record if isinstance(record, Mapping) else {"singular_values": record}
+            if record.get("singular_values"):
+                records.setdefault(layer, {})[event.get("step", 0)] = record
+    return {layer: _spectrum(layer, by_step) for layer, by_step in records.items()}
 
 
 def _spectrum(layer: str, by_step: dict[int, Mapping[str, Any]]) -> Spectrum:
@@ -121,22 +124,22 @@ def _spectrum(layer: str, by_step: dict[int, Mapping[str, Any]]) -> Spectrum:
     rows = [sorted((v or 0.0 for v in by_step[s]["singular_values"]), reverse=True) for s in steps]
     width = max(map(len, rows))
     values = [row + [0.0] * (width - len(row)) for row in rows]
-    told = [by_step[step].get("bond_entropy_bits") or {} for step in steps]
+    entropies = [by_step[step].get("bond_entropy_bits") or {} for step in steps]
     names = [
         name
-        for name in told[0]
-        if all(len(one.get(name, ())) == len(told[0][name]) for one in told)
+        for name in entropies[0]
+        if all(len(by_bond.get(name, ())) == len(entropies[0][name]) for by_bond in entropies)
     ]
-    bonds = {name: [one[name] for one in told] for name in names}
+    bonds = {name: [by_bond[name] for by_bond in entropies] for name in names}
     return Spectrum(layer, steps, values, by_step[steps[-1]].get("effective_rank"), bonds)
 
 
-def commits(found: Iterable[Run]) -> list[str]:
+def commits(runs: Iterable[Run]) -> list[str]:
     """The commits that the runs were made at, each once; marked where tracked files differed from it."""
-    told = []
-    for run in found:
+    marked = []
+    for run in runs:
         git = (read_mapping(run.files.environment) or {}).get("git")
-        commit = git.get("commit") if isinstance(git, dict) else None
-        if isinstance(commit, str):
-            told.append(commit + (" with changes" if git.get("dirty") else ""))
-    return list(dict.fromkeys(told))
+        git = git if isinstance(git, dict) else {}
+        if isinstance(commit := git.get("commit"), str):
+            marked.append(commit + (" with changes" if git.get("dirty") else ""))
+    return list(dict.fromkeys(marked))

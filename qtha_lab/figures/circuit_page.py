@@ -31,7 +31,7 @@ def columns_of(n_qubits: int, gates: Sequence[Gate]) -> list[list[Gate]]:
 
 def _labels(gate: Gate) -> list[str]:
     """What stands on each wire; an empty text is a control."""
-    name = gate["name"]
+    name: str = gate["name"]
     if name in GATES:
         return ["" if label == CONTROL else label for label in GATES[name].labels]
     return [name] * len(gate["wires"])

@@ -60,16 +60,18 @@ def circuit_state(
         >>> bell.alt
         '2 qubits: |00⟩ is likeliest (0.5); ⟨Z⟩ from 0 to 0; 1 bit of entanglement at most over a cut; no angle.'
     """
-    numbers = [np.asarray(v, dtype=float) for v in (probs, phases, z, cut_entropy_bits)]
+    chances, turns, means, bits = (
+        np.asarray(v, dtype=float) for v in (probs, phases, z, cut_entropy_bits)
+    )
     caption = (
         "Top: the chance of every basis state at the end; colour and arrow are the phase of its amplitude. "
         f"Below: ⟨Z⟩ of each wire, entanglement across each cut (lines: the most that is possible), and the "
         f"slope of ⟨{observable}⟩ by each angle (hatched: data, plain: trained). One setting of the angles: "
         "it says nothing about others."
     )
-    draw = functools.partial(_draw, *numbers, dict(gradients), observable)
-    alt = _alt(numbers[0], numbers[2], numbers[3], gradients, observable)
-    table = _table(*numbers, gradients, observable)
+    draw = functools.partial(_draw, chances, turns, means, bits, dict(gradients), observable)
+    alt = _alt(chances, means, bits, gradients, observable)
+    table = _table(chances, turns, means, bits, gradients, observable)
     return Figure("circuit_state", draw, caption, alt, table, theme)
 
 

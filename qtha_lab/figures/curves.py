@@ -14,9 +14,9 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
-from qtha_lab.figures.machinery.traces import traces_of
 
 Kind = Literal["train", "eval"]
 PANELS: dict[Kind, tuple[str, str, str]] = {

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "bfloat16")
 Files = tuple[tuple[Path, int, int], ...]
+log = logging.getLogger(__name__)
 HASHED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
@@ -81,6 +83,7 @@ def load_model(
             trust_remote_code=False,
             use_safetensors=True,
         )
+    log.info("loaded %s from %s as %s", name, folder, dtype)
     if getattr(model, "generation_config", None) is not None:
         model.generation_config.pad_token_id = tokenizer.pad_token_id
     return LoadedModel(model, tokenizer, name, _source(name, folder), fingerprint(folder))

@@ -5,6 +5,7 @@ Runs the model as it stands, adapters on; computes nothing from what it catches.
 
 import functools
 from collections.abc import Collection, Iterable, Mapping
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -48,15 +49,16 @@ def capture_inputs(
         >>> len(inputs), inputs["model.layers.0.self_attn.q_proj"].shape
         (6, torch.Size([5, 192]))
     """
-    batches = [batches] if hasattr(batches, "keys") else list(batches)
-    masks = [_mask(batch) for batch in batches]
+    single = hasattr(batches, "keys")
+    listed = cast(list[Mapping[str, Tensor]], [batches] if single else list(batches))
+    masks = [_mask(batch) for batch in listed]
     chosen = _choose(masks, max_tokens, seed)
     modules = chosen_layers(model, layers)
     caught: dict[str, list[Tensor]] = {name: [] for name in modules}
     was_training = model.training
     model.eval()
     try:
-        for batch, mask, keep in zip(batches, masks, chosen, strict=True):
+        for batch, mask, keep in zip(listed, masks, chosen, strict=True):
             hooks = [
                 module.register_forward_pre_hook(
                     functools.partial(_catch, name, caught[name], mask, keep)
@@ -85,10 +87,10 @@ def _choose(masks: list[Tensor], max_tokens: int, seed: int) -> list[Tensor]:
     if total == 0 or max_tokens < 1:
         raise Refusal(f"nothing to look at: {total} tokens, of which at most {max_tokens}")
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
-    kept, start, chosen = order[:max_tokens].sort().values, 0, []
+    token_positions, start, chosen = order[:max_tokens].sort().values, 0, []
     for count in counts:
-        inside = (kept >= start) & (kept < start + count)
-        chosen.append(kept[inside] - start)
+        inside = (token_positions >= start) & (token_positions < start + count)
+        chosen.append(token_positions[inside] - start)
         start += count
     return chosen
 

@@ -122,8 +122,8 @@ def jacobians_of(
 
     Example:
         >>> W = torch.diag(torch.tensor([2.0, 1.0, 0.0], dtype=torch.float64))
-        >>> found = jacobians_of(lambda x: x @ W.mT, torch.randn(7, 3, dtype=torch.float64))
-        >>> found.mean_spectrum().values.round(6), round(found.token_dependence, 6)
+        >>> slopes = jacobians_of(lambda x: x @ W.mT, torch.randn(7, 3, dtype=torch.float64))
+        >>> slopes.mean_spectrum().values.round(6), round(slopes.token_dependence, 6)
         (array([2., 1., 0.]), 0.0)
     """
     if max_rank < 1:
@@ -135,9 +135,9 @@ def jacobians_of(
     limit = min(max_rank, max(x.shape[1], value.shape[1]))
     size = min(FIRST_RANK, limit)
     while True:
-        found = _in_frame(delta, point, value, size, random)
-        if size >= limit or found.missing <= tolerance * found.norm:
-            return found
+        jacobians = _in_frame(delta, point, value, size, random)
+        if size >= limit or jacobians.missing <= tolerance * jacobians.norm:
+            return jacobians
         size = min(2 * size, limit)
 
 

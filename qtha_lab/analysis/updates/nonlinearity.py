@@ -160,7 +160,7 @@ def _cross_validated(
     lost = dict.fromkeys(("full", *ranks), 0.0)
     for fold in folds:
         rest = torch.ones(len(x), dtype=torch.bool).index_fill(0, fold, False)
-        centre, level = (one[rest].mean(0) if offset else one.new_zeros(()) for one in (x, y))
+        centre, level = (array[rest].mean(0) if offset else array.new_zeros(()) for array in (x, y))
         weight, fitted = _fit(x[rest] - centre, y[rest] - level)
         for rank in lost:
             guess = (x[fold] - centre) @ _of_rank(weight, fitted, rank) + level

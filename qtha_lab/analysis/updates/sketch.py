@@ -7,6 +7,7 @@ Jacobians or a stack of thousands of them are all such. The error is estimated a
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ class Dense(Operator):
         if len(matrix.shape) != 2:
             raise Refusal(f"a matrix has two sizes, not shape {tuple(matrix.shape)}")
         self.matrix, self.block, self.dtype = matrix, block, dtype
-        self.shape = tuple(matrix.shape)
+        self.shape = (matrix.shape[0], matrix.shape[1])
 
     def products(self, x):
         for rows in self._blocks():
@@ -49,7 +50,7 @@ class Dense(Operator):
 
     def gram(self, x):
         x = x.to(self.dtype)
-        return sum(rows.mT @ (rows @ x) for rows in self._blocks()).double()
+        return cast(Tensor, sum(rows.mT @ (rows @ x) for rows in self._blocks())).double()
 
     def _blocks(self) -> Iterator[Tensor]:
         for start in range(0, self.shape[0], self.block):
@@ -112,9 +113,9 @@ def randomised_svd(
     rank = min(FIRST_RANK, limit)
     while True:
         basis = _range(operator, min(rank + oversample, most), power_iterations, random)
-        found = _project(operator, basis, rank, random)
-        if rank >= limit or found.spectrum.missing <= tolerance * found.spectrum.norm:
-            return found
+        sketch = _project(operator, basis, rank, random)
+        if rank >= limit or sketch.spectrum.missing <= tolerance * sketch.spectrum.norm:
+            return sketch
         rank = min(2 * rank, limit)
 
 
@@ -142,9 +143,9 @@ def _project(operator: Operator, basis: Tensor, rank: int, random) -> Sketch:
     _, values, vh = torch.linalg.svd(triangle, full_matrices=False)
     dropped = float(values[rank:].square().sum())
     beyond = 0.0 if size >= operator.shape[1] else float(missed.mean())
-    kept = values[:rank].numpy()
-    norm = float(np.sqrt(np.sum(kept**2) + dropped + beyond))
-    spectrum = Spectrum(kept, operator.shape, norm, float(np.sqrt(dropped + beyond)))
+    values_kept = values[:rank].numpy()
+    norm = float(np.sqrt(np.sum(values_kept**2) + dropped + beyond))
+    spectrum = Spectrum(values_kept, operator.shape, norm, float(np.sqrt(dropped + beyond)))
     return Sketch(spectrum, vh[:rank] @ basis.mT)
 
 

@@ -130,7 +130,7 @@ def spectrum_of(matrix: Float[Tensor, "rows cols"] | np.ndarray) -> Spectrum:
     """
     matrix = as_matrix(matrix)
     values = torch.linalg.svdvals(matrix).numpy()
-    return Spectrum(values, tuple(matrix.shape), float(np.linalg.norm(values)))
+    return Spectrum(values, (matrix.shape[0], matrix.shape[1]), float(np.linalg.norm(values)))
 
 
 def factored_spectrum(*factors: Float[Tensor, "rows cols"]) -> Spectrum:

@@ -79,14 +79,14 @@ def update_vectors(update: Update, k: int, x: Tensor | None = None) -> Vectors:
         ValueError: If a non-linear update without linear path is given no tokens.
     """
     if update.factors is not None:
-        found = factored_svd(*update.factors)
-    elif update.is_linear:
-        found = leading_svd(update.linear_path(), k)
+        triple = factored_svd(*update.factors)
+    elif (path := update.linear_path()) is not None:
+        triple = leading_svd(path, k)
     elif x is not None:
-        found = jacobians_of(update.delta, x).mean_svd()
+        triple = jacobians_of(update.delta, x).mean_svd()
     else:
         raise Refusal(f"the update of {update.name} has no linear path: give tokens x")
-    left, values, right = found
+    left, values, right = triple
     real = int((values > THRESHOLD * values[0]).sum()) if values[0] > 0 else 0
     keep = min(k, real)
     return left[:, :keep], values[:keep], right[:keep]
@@ -169,8 +169,10 @@ def intruder_dimensions(
         raise Refusal(f"threshold must lie between 0 and 1, not {threshold}")
     weight, change = as_matrix(weight), as_matrix(change)
     if base_vectors is None:
-        base_vectors = torch.linalg.svd(weight, full_matrices=False).U
+        vectors = torch.linalg.svd(weight, full_matrices=False).U
+    else:
+        vectors = base_vectors.double()
     tuned, _, _ = leading_svd(weight + change, top)
-    largest = (tuned.mT @ base_vectors.double()).abs().amax(dim=1).numpy()
+    largest = (tuned.mT @ vectors).abs().amax(dim=1).numpy()
     below = tuple(int(index) for index in np.flatnonzero(largest < threshold))
     return Intruders(largest, below, threshold)

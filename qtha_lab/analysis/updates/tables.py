@@ -20,6 +20,7 @@ from qtha_lab.analysis.updates.subspaces import (
     update_vectors,
 )
 from qtha_lab.analysis.updates.update import Update, adapted_layers, base_weight, updates_of
+from qtha_lab.errors import Refusal
 
 Inputs = Mapping[str, Float[Tensor, "tokens in_features"]]
 
@@ -50,8 +51,8 @@ def nonlinearity_table(
         by_rank = fit.pop("by_rank")
         slopes = {"token_dependence": 0.0, "relative_spread": 0.0}
         if not update.is_linear:
-            found = jacobians_of(update.delta, x, max_rank=max_rank, seed=seed)
-            slopes = {name: getattr(found, name) for name in slopes}
+            jacobians = jacobians_of(update.delta, x, max_rank=max_rank, seed=seed)
+            slopes = {name: getattr(jacobians, name) for name in slopes}
         rows.append(
             {
                 **_place(update),
@@ -98,18 +99,18 @@ def subspace_table(
         x = inputs.get(update.name)
         if update.factors is None and not update.is_linear and x is None:
             continue
-        weight, own = base_weight(modules[update.name]), update_vectors(update, k, x)
+        weight, vectors = base_weight(modules[update.name]), update_vectors(update, k, x)
         base = torch.linalg.svd(weight, full_matrices=False)
-        row = _place(update) | _overlaps("base", own, (base.U[:, :k], base.S[:k], base.Vh[:k]))
+        row = _place(update) | _overlaps("base", vectors, (base.U[:, :k], base.S[:k], base.Vh[:k]))
         if update.name in theirs:
-            row |= _overlaps("other", own, update_vectors(theirs[update.name], k, x))
+            row |= _overlaps("other", vectors, update_vectors(theirs[update.name], k, x))
         change = _matrix(update, x)
-        found = intruder_dimensions(
+        intruders = intruder_dimensions(
             weight, change, top=top, threshold=threshold, base_vectors=base.U
         )
         row |= {
-            "intruders": len(found.indices),
-            "similarities": found.similarities.tolist(),
+            "intruders": len(intruders.indices),
+            "similarities": intruders.similarities.tolist(),
             "relative_norm": float(change.norm() / weight.norm()),
         }
         rows.append(row)
@@ -123,12 +124,16 @@ def _place(update: Update) -> dict:
 def _matrix(update: Update, x: Tensor | None) -> Float[Tensor, "out_features in_features"]:
     """The linear path, or the mean Jacobian where there is none."""
     path = update.linear_path()
-    return jacobians_of(update.delta, x).mean if path is None else path
+    if path is not None:
+        return path
+    if x is None:
+        raise Refusal(f"the update of {update.name} has no linear path: give tokens x")
+    return jacobians_of(update.delta, x).mean
 
 
-def _overlaps(name: str, own: Vectors, their: Vectors) -> dict:
+def _overlaps(name: str, vectors: Vectors, their: Vectors) -> dict:
     """Overlaps by side, None where one of the two has no direction."""
-    found = compare_subspaces(own, their)
+    overlaps = compare_subspaces(vectors, their)
     keys = ("output", "input", "chance_output", "chance_input")
-    values = dataclasses.asdict(found) if found else dict.fromkeys(keys)
+    values = dataclasses.asdict(overlaps) if overlaps else dict.fromkeys(keys)
     return {f"{name}_{key}": values[key] for key in keys}

@@ -7,6 +7,7 @@ to is `activations`.
 import copy
 import dataclasses
 from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from jaxtyping import Float
@@ -19,6 +20,16 @@ from transformers.pytorch_utils import Conv1D
 from qtha_lab.adapters.peft import AdapterLayer, block_of, quantised_kind
 from qtha_lab.analysis.updates.sketch import Operator
 from qtha_lab.errors import Refusal
+
+if TYPE_CHECKING:
+
+    class AdaptedLayer(nn.Module, BaseTunerLayer):
+        """A layer with adapters: PEFT's mixin on a module that has two sizes."""
+
+        in_features: int
+        out_features: int
+else:
+    AdaptedLayer = BaseTunerLayer
 
 Delta = Callable[[Float[Tensor, "tokens in_features"]], Float[Tensor, "tokens out_features"]]
 NO_CURVATURE = (
@@ -84,20 +95,20 @@ class LinearMap(Operator):
         return torch.autograd.grad(value, point, image.mT.to(value))[0].mT.double()
 
 
-def adapted_layers(model: nn.Module) -> dict[str, BaseTunerLayer]:
+def adapted_layers(model: nn.Module) -> dict[str, AdaptedLayer]:
     """The adapted layers by their names in the base model, in order.
 
     Raises:
         ValueError: If the model carries no adapter.
     """
-    found = {
-        name.removeprefix("base_model.model."): module
+    layers = {
+        name.removeprefix("base_model.model."): cast(AdaptedLayer, module)
         for name, module in model.named_modules()
         if isinstance(module, BaseTunerLayer)
     }
-    if not found:
+    if not layers:
         raise Refusal(f"this {type(model).__name__} carries no adapter: add one first")
-    return found
+    return layers
 
 
 def updates_of(
@@ -117,18 +128,18 @@ def updates_of(
         yield update_of(module, name, adapter_name(module, adapter, name))
 
 
-def chosen_layers(model: nn.Module, layers: Collection[str] | None) -> dict[str, BaseTunerLayer]:
+def chosen_layers(model: nn.Module, layers: Collection[str] | None) -> dict[str, AdaptedLayer]:
     """The adapted layers of these names; all if None."""
-    found = adapted_layers(model)
+    adapted = adapted_layers(model)
     if layers is None:
-        return found
-    unknown = [name for name in layers if name not in found]
+        return adapted
+    unknown = [name for name in layers if name not in adapted]
     if unknown:
-        raise Refusal(f"no adapted layer {unknown[0]!r} here; there are {', '.join(found)}")
-    return {name: module for name, module in found.items() if name in layers}
+        raise Refusal(f"no adapted layer {unknown[0]!r} here; there are {', '.join(adapted)}")
+    return {name: module for name, module in adapted.items() if name in layers}
 
 
-def adapter_name(module: BaseTunerLayer, adapter: str | None, layer: str) -> str:
+def adapter_name(module: AdaptedLayer, adapter: str | None, layer: str) -> str:
     """The adapter that is meant, checked: on this layer, and not merged into its weight."""
     known = available_adapters(module)
     chosen = adapter or next((name for name in module.active_adapters if name in known), None)
@@ -142,13 +153,13 @@ def adapter_name(module: BaseTunerLayer, adapter: str | None, layer: str) -> str
     return chosen
 
 
-def available_adapters(module: BaseTunerLayer) -> set[str]:
+def available_adapters(module: AdaptedLayer) -> set[str]:
     """Names of all adapters that a layer carries."""
-    held = (getattr(module, name) for name in module.adapter_layer_names)
-    return {key for tensors in held if hasattr(tensors, "keys") for key in tensors.keys()}  # noqa: SIM118
+    groups = (getattr(module, name) for name in module.adapter_layer_names)
+    return {key for tensors in groups if hasattr(tensors, "keys") for key in tensors.keys()}  # noqa: SIM118
 
 
-def update_of(module: BaseTunerLayer, name: str, adapter: str) -> Update:
+def update_of(module: AdaptedLayer, name: str, adapter: str) -> Update:
     """The update of an adapter at one layer, times its weight where adapters are weighed."""
     sizes = (block_of(f".{name}."), module.in_features, module.out_features)
     if isinstance(module, AdapterLayer):
@@ -167,21 +178,17 @@ def update_of(module: BaseTunerLayer, name: str, adapter: str) -> Update:
     return Update(name, *sizes, delta, _is_linear(delta, module.in_features), None)
 
 
-def lora_factors(module: BaseTunerLayer, adapter: str) -> tuple[Tensor, Tensor] | None:
+def lora_factors(module: AdaptedLayer, adapter: str) -> tuple[Tensor, Tensor] | None:
     """(scaling · B, A) of peft's plain LoRA; None for its variants (DoRA, …) and other methods."""
-    plain = (
-        isinstance(module, LoraLayer)
-        and adapter in module.lora_A
-        and adapter not in module.lora_variant
-        and module.lora_B[adapter].bias is None
-    )
-    if not plain:
+    if not isinstance(module, LoraLayer) or adapter not in module.lora_A:
         return None
-    up, down = module.lora_B[adapter].weight, module.lora_A[adapter].weight
+    if adapter in module.lora_variant or module.lora_B[adapter].bias is not None:
+        return None
+    up, down = (cast(Tensor, part[adapter].weight) for part in (module.lora_B, module.lora_A))
     return up * module.scaling[adapter], down
 
 
-def difference(module: BaseTunerLayer, adapter: str) -> Delta:
+def difference(module: AdaptedLayer, adapter: str) -> Delta:
     """Output with the adapter less output without, in a float64 copy: true of any method.
 
     Raises:
@@ -197,13 +204,13 @@ def difference(module: BaseTunerLayer, adapter: str) -> Delta:
     twin.set_adapter([adapter])
     twin.enable_adapters(True)
     twin.requires_grad_(False)
-    base = twin.get_base_layer()
+    base = cast(nn.Module, twin.get_base_layer())
     return lambda x: twin(x) - base(x)
 
 
-def base_weight(module: BaseTunerLayer) -> Float[Tensor, "out_features in_features"]:
+def base_weight(module: AdaptedLayer) -> Float[Tensor, "out_features in_features"]:
     """The frozen weight below the adapters, in float64; a quantised one as it multiplies."""
-    base = module.get_base_layer()
+    base: Any = module.get_base_layer()
     weight = base.weight
     if quantised_kind(base) is not None:
         can = hasattr(weight, "dequantize")

@@ -100,11 +100,11 @@ def view_updates(
     if unknown:
         raise Refusal(f"no view {unknown[0]!r}; there are {', '.join(VIEWS)}")
     inputs = inputs or {}
-    wanted = layers if layers is not None else (list(inputs) or None)
-    found = []
-    for update in updates_of(model, adapter, wanted):
-        found += _views_of(update, inputs.get(update.name), views, max_rank)
-    return found
+    names = layers if layers is not None else (list(inputs) or None)
+    all_views = []
+    for update in updates_of(model, adapter, names):
+        all_views += _views_of(update, inputs.get(update.name), views, max_rank)
+    return all_views
 
 
 def _views_of(
@@ -146,9 +146,12 @@ def realised_change(update: Update, x: Float[Tensor, "tokens in_features"]) -> S
 
 def _slopes(update: Update, x: Tensor, linear: Spectrum | None, max_rank: int) -> dict:
     """The two views of the Jacobians; where all are one matrix, from that matrix."""
-    if update.is_linear:
+    if update.is_linear and linear is not None:
         tokens, (outs, ins) = len(x), linear.shape
         stacked = dataclasses.replace(linear.scaled(math.sqrt(tokens)), shape=(tokens * outs, ins))
         return {"mean_jacobian": linear, "stacked_jacobians": stacked}
-    found = jacobians_of(update.delta, x, max_rank=max_rank)
-    return {"mean_jacobian": found.mean_spectrum(), "stacked_jacobians": found.stacked_spectrum()}
+    jacobians = jacobians_of(update.delta, x, max_rank=max_rank)
+    return {
+        "mean_jacobian": jacobians.mean_spectrum(),
+        "stacked_jacobians": jacobians.stacked_spectrum(),
+    }

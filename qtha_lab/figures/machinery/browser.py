@@ -11,6 +11,7 @@ import weakref
 import plotly.graph_objects as go
 
 from qtha_lab.errors import Refusal
+from qtha_lab.figures.machinery.parts import layout_of
 
 PATIENCE_SECONDS = 120.0
 HOW_TO = (
@@ -28,8 +29,8 @@ def find_browser() -> str | None:
     """The browser that would be used: `BROWSER_PATH`, else an installed Chromium or Chrome, else None."""
     from choreographer.browsers.chromium import Chromium
 
-    found = Chromium.find_browser(skip_local=False)
-    return shutil.which(found) if found else None
+    name = Chromium.find_browser(skip_local=False)
+    return shutil.which(name) if name else None
 
 
 @functools.cache
@@ -59,8 +60,8 @@ def render(figure: go.Figure, form: str, scale: float = 1.0) -> bytes:
         worker.start()
         worker.join(PATIENCE_SECONDS)
     if not answer:
-        said = f"the browser at {find_browser()} did not draw within {PATIENCE_SECONDS:g} s"
-        raise NoBrowserError(f"{said}: {HOW_TO}")
+        message = f"the browser at {find_browser()} did not draw within {PATIENCE_SECONDS:g} s"
+        raise NoBrowserError(f"{message}: {HOW_TO}")
     if isinstance(answer[0], BaseException):
         raise NoBrowserError(f"the browser at {find_browser()} failed: {answer[0]}") from answer[0]
     return answer[0] if isinstance(answer[0], bytes) else answer[0].encode()
@@ -69,7 +70,8 @@ def render(figure: go.Figure, form: str, scale: float = 1.0) -> bytes:
 def _ask(figure: go.Figure, form: str, scale: float, answer: list) -> None:
     import kaleido
 
-    size = {"width": figure.layout.width, "height": figure.layout.height}
+    layout = layout_of(figure)
+    size = {"width": layout.width, "height": layout.height}
     try:
         answer.append(kaleido.calc_fig_sync(figure, opts={"format": form, "scale": scale, **size}))
     except BaseException as wrong:

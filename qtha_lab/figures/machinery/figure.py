@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery.export import export
 from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.parts import layout_of, traces_of
 from qtha_lab.figures.machinery.table import Table
-from qtha_lab.figures.machinery.traces import traces_of
 
 Draw = Callable[[Look], go.Figure]
 
@@ -58,9 +58,10 @@ class Figure:
         )
         for number, trace in enumerate(traces_of(figure)):
             trace.uid = f"trace{number}"  # else a random one, and no two SVGs alike
+        layout = layout_of(figure)
         if not look.on_screen:
-            figure.layout.width = round(look.width)
-        figure.layout.height = round(figure.layout.height or look.height)
+            layout.width = round(look.width)
+        layout.height = round(layout.height or look.height)
         return figure
 
     def export(self, path: Path | str, **options) -> Path:

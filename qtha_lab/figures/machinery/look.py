@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.parts import layout_of
 
 PIXELS_PER_INCH = 96
 PIXELS_PER_POINT = PIXELS_PER_INCH / 72
@@ -152,6 +153,6 @@ class Look:
             "xref": "container", "x": 0.01, "xanchor": "left", "tracegroupgap": 0,
             "yref": "container", "y": 0.995, "yanchor": "top", "bgcolor": "rgba(0,0,0,0)",
         }  # fmt: skip
-        height = (figure.layout.height or self.height) + max(0, top - 2.5 * self.font)
+        height = (layout_of(figure).height or self.height) + max(0, top - 2.5 * self.font)
         height = min(height, self.width * TARGETS[self.target].tallest)
         return figure.update_layout(legend=legend, margin_t=top, height=height, showlegend=True)

@@ -18,13 +18,13 @@ PACKAGES = ("qtha-lab", "plotly", "kaleido")
 
 def versions() -> dict[str, str]:
     """The versions of what draws."""
-    found = {"python": platform.python_version()}
+    numbers = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            numbers[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Origin:
 
     def words(self) -> dict[str, str]:
         """What is known, as text by name."""
-        told = {
+        texts = {
             "runs": ", ".join(self.runs),
             "commit": ", ".join(dict.fromkeys(self.commits)),
             "versions": ", ".join(f"{name} {version}" for name, version in self.versions.items()),
         }
-        return {name: text for name, text in told.items() if text}
+        return {name: text for name, text in texts.items() if text}
 
 
 def this_checkout() -> list[str]:
@@ -57,10 +57,10 @@ def this_checkout() -> list[str]:
         return []
     words = ["git", "-C", str(paths.CHECKOUT), "rev-parse", "HEAD"]
     try:
-        said = subprocess.run(words, capture_output=True, text=True, timeout=10)
+        answer = subprocess.run(words, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return [said.stdout.strip()] if said.returncode == 0 else []
+    return [answer.stdout.strip()] if answer.returncode == 0 else []
 
 
 def build_date(form: str) -> str | None:
@@ -69,5 +69,5 @@ def build_date(form: str) -> str | None:
     Source:
         https://reproducible-builds.org/specs/source-date-epoch/
     """
-    said = os.environ.get("SOURCE_DATE_EPOCH", "")
-    return time.strftime(form, time.gmtime(int(said))) if said.isdigit() else None
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return time.strftime(form, time.gmtime(int(epoch))) if epoch.isdigit() else None

@@ -98,7 +98,7 @@ class Table:
         long = len(self.rows) > LONG
         laid_out = made.tab_options(table_font_size="9pt").as_latex(use_longtable=long)
         laid_out = laid_out.replace("{\\large ", "{\\small ")
-        return re.sub(r"QTHATEXT(\d+)Q", lambda found: texts[int(found[1])], laid_out)
+        return re.sub(r"QTHATEXT(\d+)Q", lambda match: texts[int(match[1])], laid_out)
 
     def _laid_out(self, head: list[str], rows: list[list[str]], title: str | None):
         import pandas as pd

@@ -8,6 +8,7 @@ that compilation in every process and stops nothing.
 import contextlib
 import functools
 import hashlib
+import logging
 import os
 import pickle
 import sys
@@ -23,6 +24,7 @@ from numba.core.serialize import dumps
 from qtha_lab.paths import kernels_dir
 
 DIGEST_BYTES = 32
+log = logging.getLogger(__name__)
 
 
 def compiled(function=None, **options: Any):
@@ -49,7 +51,10 @@ class KernelCache(NullCache):
         try:
             payload = _read_whole(self._path(sig, target_context.codegen()))
             return CompileResult._rebuild(target_context, *pickle.loads(payload))
-        except Exception:  # whatever is wrong with a file: it is compiled anew, and replaced
+        except (
+            Exception
+        ) as wrong:  # whatever is wrong with a file: it is compiled anew, and replaced
+            log.debug("%s is compiled anew: %r", self.name, wrong)
             return None
 
     def save_overload(self, sig, data: CompileResult) -> None:
