@@ -10,7 +10,7 @@ BUSY = 0.5  # average number of running processes from which times are doubted
 
 
 def tables(result: Result) -> list[tuple[str, list[tuple[str, ...]]]]:
-    """A caption and rows of text for every number of layers and batch: µs a sample."""
+    """A caption and rows of text for every number of layers and batch: µs per sample."""
     return [
         (f"{layers} layers, batch {batch:,}", _table(result, layers, batch))
         for layers in sorted(result["settings"]["layers"])
@@ -65,7 +65,7 @@ def markdown(result: Result, layers: int = 4, batch: int = 2048) -> str:
 def _introduction(result: Result, layers: int, batch: int) -> str:
     machine, settings = result["machine"], result["settings"]
     return (
-        f"QTHA circuit, L = {layers}, batch {batch:,}, {settings['dtype']}: µs a sample for values and both "
+        f"QTHA circuit, L = {layers}, batch {batch:,}, {settings['dtype']}: µs per sample for values and both "
         f"gradients, the median of up to {settings['rounds']} turns, and in brackets the median for "
         f"values alone ({machine['processor']}, {machine['torch_threads']} threads)"
     )

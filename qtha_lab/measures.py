@@ -69,7 +69,7 @@ _ALL = [
     Measure("rouge1", "ROUGE-1", "generation", better="higher", brief=False),
     Measure("rouge2", "ROUGE-2", "generation", better="higher", brief=False),
     Measure("rougeL", "ROUGE-L", "generation", column="ROUGE-L", better="higher"),
-    Measure("seconds_per_step", "time a step", "run", "s", column="s a step", form="{:.3g}"),
+    Measure("seconds_per_step", "time per step", "run", "s", column="s per step", form="{:.3g}"),
     Measure("peak_memory_bytes", "peak memory", "run", "bytes", brief=False),
     Measure("peak_memory_mib", "peak memory", "run", "MiB", column="peak MiB", form="{:.0f}",
             brief=False, source="peak_memory_bytes", divisor=2**20),

@@ -466,7 +466,7 @@ def test_a_larger_copy_of_the_base_has_no_intruders():
     assert intruder_dimensions(weight, 0.5 * weight).indices == ()
 
 
-# a row a layer
+# a row per layer
 
 
 def test_the_table_of_nonlinearity_tells_lora_from_qtha():

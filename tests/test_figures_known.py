@@ -171,7 +171,7 @@ def test_a_row_of_another_length_is_refused():
 
 
 def test_labels_have_units_and_unknown_ones_are_shown_as_they_are():
-    assert labels.axis("seconds_per_step") == "time a step (s)"
+    assert labels.axis("seconds_per_step") == "time per step (s)"
     assert labels.latex("my_score") == "my score"
 
 

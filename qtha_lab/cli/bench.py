@@ -34,8 +34,8 @@ def step(
     methods: Annotated[
         str, typer.Option(help="The first is the reference of the ratios.")
     ] = "lora(r=8),qtha(r=8)",
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows a step.")] = 4,
-    tokens: Annotated[int, typer.Option(min=2, help="Tokens a row.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows per step.")] = 4,
+    tokens: Annotated[int, typer.Option(min=2, help="Tokens per row.")] = 64,
     rounds: Annotated[int, typer.Option(min=1, help="Counted turns of each method.")] = 9,
     json: JsonFile = None,
 ) -> None:
@@ -63,7 +63,7 @@ def step(
     ]
     machine = measured["machine"]
     print_table(
-        [("method", "parameters", "ms a step", "time ratio", "peak MiB", "memory ratio"), *rows],
+        [("method", "parameters", "ms per step", "time ratio", "peak MiB", "memory ratio"), *rows],
         caption=f"{batch_size} × {tokens} tokens, medians of {rounds} rounds, {machine['processor']}, "
         f"{machine['torch_threads']} threads",
     )
@@ -108,7 +108,7 @@ def simulators(
     }  # fmt: skip
     measured = _measure_simulators(sizes, quick, engines, peers, peer_python or [], threads)
     for caption, rows in table_.tables(measured):
-        print_table(rows, caption=f"{caption}: µs a sample; † timed on fewer samples")
+        print_table(rows, caption=f"{caption}: µs per sample; † timed on fewer samples")
     if measured["roofline"]:
         print_table(table_.roofline_rows(measured))
     print("\n".join(table_.left_out(measured)))

@@ -42,7 +42,7 @@ def compare(
 
 
 class _Bars:
-    """One bar a run, made when the run is first heard of."""
+    """One bar per run, made when the run is first heard of."""
 
     def __init__(self, bars):
         self.bars, self.by_run = bars, {}

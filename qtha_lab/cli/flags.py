@@ -95,7 +95,18 @@ def _read(declared: Setting, value: Any) -> Any:
 
 
 def combine(file_fields: dict[str, Any], flags: dict[str, Any], training: type) -> dict[str, Any]:
-    """The fields of a file with those typed laid over them, training settings in their own mapping."""
+    """The fields of a file with those typed laid over them, training settings in their own mapping.
+
+    Args:
+        file_fields: What a file holds, as `fields_of` gives it.
+        flags: What was typed; it wins.
+        training: The model that declares the settings of the training.
+
+    Example:
+        >>> from qtha_lab.experiment import Training
+        >>> combine({"task": "qa", "training": {"steps": 5}}, {"steps": 7, "seed": 1}, Training)
+        {'task': 'qa', 'training': {'steps': 7}, 'seed': 1}
+    """
     inside = {k: v for k, v in flags.items() if k in settings_of(training)}
     outside = {k: v for k, v in flags.items() if k not in inside}
     return {**file_fields, **outside, "training": {**file_fields.get("training", {}), **inside}}

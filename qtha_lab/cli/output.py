@@ -44,7 +44,7 @@ def _lines(cell: str) -> str:
 
 
 def progress() -> Progress:
-    """A live bar a run on standard error, so that standard output stays clean."""
+    """A live bar per run on standard error, so that standard output stays clean."""
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=28),

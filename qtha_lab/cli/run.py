@@ -97,7 +97,7 @@ def print_plan(described, experiments: list[Experiment]) -> None:
     print(described.to_yaml(), end="")
     for label, experiment in {e.method.label: e for e in experiments}.items():
         cost = preview(experiment)
-        pace = f"about {cost.seconds_per_step:.2g} s a step"
+        pace = f"about {cost.seconds_per_step:.2g} s per step"
         print(f"# {label}: {cost.trainable_parameters:,} trainable parameters, {pace}")
         if cost.simulation:
             print(f"#   {cost.simulation}")

@@ -35,10 +35,10 @@ def run(
     Ctrl-C stops the runs softly before it is passed on.
 
     Args:
-        on_progress: Called with each run and its status some times a second.
+        on_progress: Called with each run and its status some times per second.
 
     Returns:
-        `{"comparison": …, "runs": [one entry a run], "notes": [sentences]}`.
+        `{"comparison": …, "runs": [one entry per run], "notes": [sentences]}`.
 
     Raises:
         ValueError: If the comparison cannot run, or another process works in `out`.

@@ -51,12 +51,12 @@ def _one(place: str | Path) -> Run:
 
 
 def entries(runs: Iterable[Run]) -> list[dict[str, Any]]:
-    """One entry a run as in a comparison's `summary.json`, with memory and size in MiB and KiB too."""
+    """One entry per run as in a comparison's `summary.json`, with memory and size in MiB and KiB too."""
     return [with_units(entry_of(run, run.status())) for run in runs]
 
 
 def points(entries: list[dict[str, Any]], cost: str, quality: str) -> list[Point]:
-    """One point a label for a Pareto plot: means over the seeds of the runs that finished.
+    """One point per label for a Pareto plot: means over the seeds of the runs that finished.
 
     Args:
         entries: As the function `entries` gives them.

@@ -11,7 +11,7 @@ ALWAYS = ("method", "parameters", "seeds")
 
 
 def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """One entry a label, in the order of the runs: mean, min and max of each measure over the seeds.
+    """One entry per label, in the order of the runs: mean, min and max of each measure over the seeds.
 
     Runs that did not finish count under `unfinished` and in nothing else.
 
@@ -42,7 +42,7 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
-    """One row of ready-made text a label; only columns in which some label has a value.
+    """One row of ready-made text per label; only columns in which some label has a value.
 
     A number is the mean over the seeds; what was learnt has the smallest and the largest in brackets.
     """
@@ -60,7 +60,7 @@ def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row of plain numbers a label, for programs: `rows` is the same as text.
+    """One row of plain numbers per label, for programs: `rows` is the same as text.
 
     Args:
         summary: As `qtha_lab.compare.summarise` gives it.
@@ -94,7 +94,7 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def tables(summary: dict[str, Any]) -> list[list[tuple[str, ...]]]:
-    """The same for a terminal, a line a label: first what was learnt, then scores and cost.
+    """The same for a terminal, a line per label: first what was learnt, then scores and cost.
 
     Each table begins with its titles, and the label is the first column of both.
     """

@@ -1,4 +1,4 @@
-"""The entanglement entropy of an adapter's tensor networks over training, a line a bond.
+"""The entanglement entropy of an adapter's tensor networks over training, a line per bond.
 
 Takes entropies that were recorded; an entropy says how much a bond carries, not whether it helps.
 """
@@ -36,12 +36,13 @@ def bond_history(
     of: str = "an adapter",
     theme: str = "light",
 ) -> Figure:
-    """Entropy in bits of every bond, one colour a tensor network.
+    """Entropy in bits of every bond, one colour per tensor network.
 
     Args:
         steps: When they were recorded.
         entropies: By tensor network, (steps, bonds).
         of: Whose they are.
+        theme: "light", "dark" or "page".
 
     Raises:
         ValueError: If a network was not recorded at every step.

@@ -59,6 +59,7 @@ def circuit_diagram(
         n_qubits: Wires, 0 on top.
         gates: In the order of time.
         max_rows: Most continuations to draw; the gates left out are counted.
+        theme: "light", "dark" or "page".
 
     Example:
         >>> circuit_diagram(2, [{"name": "RY", "wires": [0]}, {"name": "CNOT", "wires": [0, 1]}]).alt

@@ -42,6 +42,14 @@ def _sources(gate: Gate) -> str:
 
 
 def draw(n_qubits: int, columns: list[list[Gate]], max_rows: int, look: Look) -> go.Figure:
+    """The page of a circuit.
+
+    Args:
+        n_qubits: Wires, 0 on top.
+        columns: Gates that stand above each other, from `columns_of`.
+        max_rows: Most continuations; the gates left out are counted.
+        look: The theme and the size of the page.
+    """
     canvas = Canvas(look)
     lines = max((len(g.get("angles") or []) for column in columns for g in column), default=1)
     tall = 1.5 * look.font + 1.15 * look.small * lines

@@ -54,6 +54,7 @@ def circuit_state(
         cut_entropy_bits: Between wires k and k + 1.
         gradients: Slope of the observable by each angle: "x0" is a datum, "p0" a trained angle.
         observable: The Pauli string that the slopes are of.
+        theme: "light", "dark" or "page".
 
     Example:
         >>> bell = circuit_state([0.5, 0, 0, 0.5], [0, 0, 0, 0], [0, 0], [1.0], {})

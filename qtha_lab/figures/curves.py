@@ -1,4 +1,4 @@
-"""Loss curves of training and evaluation, one colour a method, every seed drawn.
+"""Loss curves of training and evaluation, one colour per method, every seed drawn.
 
 A series is `{"label", "seed", "kind": "train" | "eval", "steps", "values"}`; nothing here reads a run.
 """
@@ -37,6 +37,14 @@ class Series(TypedDict):
 
 def from_events(label: str, seed: int, events: Iterable[dict]) -> list[Series]:
     """The curves in the events of one run that still hold (`Run.history`).
+
+    Args:
+        label: What the method is called in the legend.
+        seed: The seed of the run.
+        events: Those of kind "train" and "eval" are read, others passed over.
+
+    Returns:
+        Two series, the train losses (nats) and the evaluation losses (nats), either may be empty.
 
     Example:
         >>> from_events("lora", 0, [{"kind": "train", "step": 1, "loss": 5.0}])[0]["values"]
@@ -105,6 +113,10 @@ CAPTION = (
 @figure_function(example=_example)
 def loss_curves(series: Iterable[Series], theme: str = "light") -> Figure:
     """Train loss on the left, evaluation loss on the right; several seeds become a mean and a band.
+
+    Args:
+        series: Curves of any number of runs, as `from_events` gives them.
+        theme: "light", "dark" or "page".
 
     Example:
         >>> run = {"label": "lora", "seed": 0, "kind": "eval", "steps": [0, 50], "values": [6.3, 5.5]}
@@ -212,6 +224,14 @@ def _seeds(seeds: list[Series]) -> list[go.Scatter]:
 
 def decimate(steps, values, most: int = 800) -> tuple[np.ndarray, np.ndarray]:
     """About that many points: the lowest and the highest of each stretch, so no spike is lost.
+
+    Args:
+        steps: Where the values were measured, (points,).
+        values: (points,).
+        most: How many points are enough for the eye; fewer are left as they are.
+
+    Returns:
+        The steps and values that are left, each (points left,).
 
     Example:
         >>> steps, values = decimate(range(10_000), [9.0] + 9_999 * [1.0], most=100)

@@ -40,7 +40,12 @@ def _example() -> dict:
 def expressibility(
     points: Sequence[Expressed], n_qubits: int | None = None, theme: str = "light"
 ) -> Figure:
-    """Divergence from Haar-random states against layers, one line an ansatz; lower is more expressive.
+    """Divergence from Haar-random states against layers, one line per ansatz; lower is more expressive.
+
+    Args:
+        points: One per ansatz and number of layers.
+        n_qubits: Of all circuits, for the caption; None leaves it out.
+        theme: "light", "dark" or "page".
 
     Example:
         >>> expressibility([{"ansatz": "qtha", "n_layers": 1, "kl": 0.3}]).alt

@@ -40,6 +40,7 @@ def fourier_spectrum(
     Args:
         spectra: Frequencies and mean sizes by label.
         of: Which read-out, as a function of which datum.
+        theme: "light", "dark" or "page".
 
     Example:
         >>> fourier_spectrum({"once": ([0, 1], [0.1, 0.2])}).alt

@@ -38,6 +38,7 @@ def mpo_diagram(
         out_dims: Output factor of each core.
         bonds: Bond dimension between each two neighbours.
         entropies: Entanglement entropy in bits of each bond, where known.
+        theme: "light", "dark" or "page".
 
     Raises:
         ValueError: If the lengths do not belong together.
@@ -90,7 +91,17 @@ def largest_bonds(in_dims: Sequence[int], out_dims: Sequence[int]) -> list[int]:
 
 
 def n_parameters(in_dims: Sequence[int], out_dims: Sequence[int], bonds: Sequence[int]) -> int:
-    """The entries of all cores, the sum of R_k · i_k · o_k · R_{k+1}."""
+    """The entries of all cores, the sum of R_k · i_k · o_k · R_{k+1}.
+
+    Args:
+        in_dims: Input factor of each core.
+        out_dims: Output factor of each core.
+        bonds: Bond dimension between each two neighbours.
+
+    Example:
+        >>> n_parameters((2, 2), (2, 2), (3,))  # 1 · 2 · 2 · 3 + 3 · 2 · 2 · 1
+        24
+    """
     edges = [1, *bonds, 1]
     return sum(
         edges[k] * i * o * edges[k + 1]

@@ -1,4 +1,4 @@
-"""Quality against cost, one point a method: who is beaten by nobody.
+"""Quality against cost, one point per method: who is beaten by nobody.
 
 Cost may be parameters, time or memory. A front over a few runs says nothing of methods not tried.
 """
@@ -50,10 +50,11 @@ def pareto(
     """Quality against cost with the front of those that no other beats in both.
 
     Args:
-        points: One a method; bars run from `quality_low` to `quality_high`.
+        points: One per method; bars run from `quality_low` to `quality_high`.
         cost: What the cost is, as in `labels`; less is better.
         quality: What the quality is, as in `labels`.
         lower_is_better: Whether a small quality is the good one; None is as `qtha_lab.measures` says.
+        theme: "light", "dark" or "page".
 
     Example:
         >>> few, many = {"label": "a", "cost": 10, "quality": 3.0}, {"label": "b", "cost": 99, "quality": 3.5}

@@ -40,6 +40,7 @@ def rank_by_layer(
         ranks: By label, then by layer name.
         measure: Which rank of which view, for the axis.
         limit: The rank that none can exceed, drawn as a line.
+        theme: "light", "dark" or "page".
 
     Example:
         >>> rank_by_layer({"lora": {"0.q": 4.0, "0.v": 6.0}}).alt
@@ -137,7 +138,7 @@ def _heat_map(
     limit: float | None,
     look: Look,
 ) -> go.Figure:
-    """A strip a method, its name above it; the strips between are left empty for the names."""
+    """A strip per method, its name above it; the strips between are left empty for the names."""
     names = [look.wrap(name, look.width - 2 * look.font) for name in names]
     period = 2 + max(name.count("<br>") for name in names)
     strips = np.full((period * len(names), len(layers)), np.nan)

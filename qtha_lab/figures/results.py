@@ -33,7 +33,7 @@ def _example() -> dict:
         "eval loss, start",
         "eval loss",
         "train loss",
-        "s a step",
+        "s per step",
     )
     return {"rows": [dict(zip(titles, row, strict=True)) for row in rows]}
 
@@ -45,12 +45,13 @@ def results_table(
     best: str = "eval loss",
     theme: str = "light",
 ) -> Figure:
-    """A line a method under printed rules; columns that do not fit the page go on below.
+    """A line per method under printed rules; columns that do not fit the page go on below.
 
     Args:
         rows: Titles and ready text, the first column being the method.
         caption: What the numbers are.
         best: The column whose smallest number the alt text names.
+        theme: "light", "dark" or "page".
 
     Example:
         >>> rows = [{"method": "lora", "eval loss": "3.1"}, {"method": "qtha", "eval loss": "3.4"}]

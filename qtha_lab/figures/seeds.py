@@ -1,4 +1,4 @@
-"""Where every seed of every method ended: a dot a run, a stroke for the mean.
+"""Where every seed of every method ended: a dot per run, a stroke for the mean.
 
 Shows how far seeds lie apart, which a mean hides; tests nothing.
 """
@@ -31,11 +31,12 @@ def _example() -> dict:
 def seed_spread(
     values: Mapping[str, Sequence[float]], measure: str = "eval_loss", theme: str = "light"
 ) -> Figure:
-    """Every run's value as a dot, one line a method.
+    """Every run's value as a dot, one line per method.
 
     Args:
-        values: By label, one value a seed.
+        values: By label, one value per seed.
         measure: What it is, as in `labels`.
+        theme: "light", "dark" or "page".
 
     Example:
         >>> seed_spread({"lora": [4.0, 4.2], "qtha": [4.4]}).alt

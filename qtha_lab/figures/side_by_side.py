@@ -47,6 +47,7 @@ def updates_side_by_side(
         histories: By label: the steps, and the singular values at each, (steps, index).
         of: What they are the singular values of.
         step: A step to mark.
+        theme: "light", "dark" or "page".
 
     Example:
         >>> updates_side_by_side({"lora": ([0, 5], [[0.0, 0.0], [2.0, 1.0]])}).alt

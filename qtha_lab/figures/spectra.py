@@ -42,6 +42,7 @@ def singular_values(
     Args:
         spectra: Singular values by label, in any order.
         of: What they are the singular values of.
+        theme: "light", "dark" or "page".
 
     Example:
         >>> singular_values({"lora": [2.0, 1.0, 0.0]}).alt
@@ -109,6 +110,7 @@ def spectrum_over_training(
         steps: When they were recorded.
         values: The singular values at each step, (steps, index), largest first.
         of: What they are the singular values of.
+        theme: "light", "dark" or "page".
 
     Example:
         >>> spectrum_over_training([0, 10], [[1.0, 0.0], [2.0, 1.0]]).alt

@@ -41,12 +41,16 @@ def _example() -> dict:
 
 @figure_function(example=_example)
 def gradient_variance(points: Sequence[Variance], theme: str = "light") -> Figure:
-    """Variance of the gradient against qubits, one line an ansatz and number of layers.
+    """Variance of the gradient against qubits, one line per ansatz and number of layers.
+
+    Args:
+        points: One per ansatz, number of layers and number of qubits.
+        theme: "light", "dark" or "page".
 
     Example:
         >>> sizes = [{"ansatz": "a", "n_qubits": n, "n_layers": 1, "variance": 2.0**-n} for n in (2, 4)]
         >>> gradient_variance(sizes).alt
-        'Variance of the gradient from 2 to 4 qubits: a, 1 layer: falls 2 times a qubit.'
+        'Variance of the gradient from 2 to 4 qubits: a, 1 layer: falls 2 times per qubit.'
     """
     points = list(points)
     lines = group(points)
@@ -79,7 +83,7 @@ def group(points: Sequence[Variance]) -> dict[str, list[Variance]]:
 
 
 def fall(line: Sequence[Variance]) -> float | None:
-    """How many times smaller the variance becomes a qubit, by a straight fit of its logarithm."""
+    """How many times smaller the variance becomes per qubit, by a straight fit of its logarithm."""
     logarithms = [(p["n_qubits"], np.log2(p["variance"])) for p in line if p["variance"] > 0]
     if len({n for n, _ in logarithms}) < 2:
         return None
@@ -90,7 +94,7 @@ def _rate(line: Sequence[Variance]) -> str:
     rate = fall(line)
     if rate is None:
         return "one size only"
-    return f"falls {rate:.3g} times a qubit" if rate > 1.02 else "does not fall"
+    return f"falls {rate:.3g} times per qubit" if rate > 1.02 else "does not fall"
 
 
 def _draw(lines: dict[str, list[Variance]], look: Look) -> go.Figure:

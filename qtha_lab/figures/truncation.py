@@ -37,12 +37,13 @@ def truncation_error(
     chosen: Point | None = None,
     theme: str = "light",
 ) -> Figure:
-    """Relative error against parameters, a line a matrix, with the dense matrix's count.
+    """Relative error against parameters, a line per matrix, with the dense matrix's count.
 
     Args:
         curves: (parameters, relative error) by label, in any order.
         dense_parameters: Entries of the matrix itself.
         chosen: One more point, marked.
+        theme: "light", "dark" or "page".
 
     Example:
         >>> truncation_error({"W": [(10, 0.5), (16, 0.0)]}, 16).alt

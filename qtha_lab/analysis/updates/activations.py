@@ -37,7 +37,7 @@ def capture_inputs(
         seed: Of the choice of tokens.
 
     Raises:
-        ValueError: If there is no token, or a layer is not fed one vector a token.
+        ValueError: If there is no token, or a layer is not fed one vector per token.
 
     Example:
         >>> from peft import LoraConfig, get_peft_model
@@ -100,7 +100,7 @@ def _catch(name: str, pieces: list[Tensor], mask: Tensor, keep: Tensor, module, 
     if x.shape[:-1].numel() != mask.numel():
         raise Refusal(
             f"{name} is fed {x.shape[:-1].numel()} vectors for {mask.numel()} tokens: "
-            "only layers with one vector a token can be looked at"
+            "only layers with one vector per token can be looked at"
         )
     real = x.reshape(-1, x.shape[-1]).cpu()[mask.reshape(-1)]
     pieces.append(real[keep])

@@ -106,6 +106,15 @@ def share_curve(
 ) -> list[LinearFit]:
     """The bounds of `linear_fit` for the first so many tokens: do they meet where the tokens end?
 
+    Args:
+        delta: x ↦ Δy, as `Update.delta`.
+        x: What the layer is fed.
+        counts: Numbers of tokens to score; those beyond the tokens of x are left out.
+        seed: Of the folds.
+
+    Returns:
+        One fit per number of tokens.
+
     Example:
         >>> x = torch.randn(800, 6, dtype=torch.float64)
         >>> few, many = share_curve(lambda x: x**2, x, [40, 800])
@@ -119,6 +128,11 @@ def best_linear_map(
     x: Float[Tensor, "tokens in_features"], y: Float[Tensor, "tokens out_features"], rank: int
 ) -> tuple[Float[Tensor, "rank in_features"], Float[Tensor, "out_features rank"]]:
     """A and B of the rank-r map y ≈ B A x that fits best, by the regression of `linear_fit`.
+
+    Args:
+        x: What the layer is fed.
+        y: What the update adds to its output.
+        rank: Of the map, r.
 
     Example:
         >>> x = torch.randn(100, 5, dtype=torch.float64)

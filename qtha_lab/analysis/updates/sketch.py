@@ -156,6 +156,14 @@ def leading_svd(
 
     Does not show how sure the last vectors are: where two values are near, their vectors mix.
 
+    Args:
+        matrix: What to look at.
+        k: How many; of a smaller matrix all.
+        seed: Of the random directions of the sketch.
+
+    Returns:
+        Left vectors as columns, values, right vectors as rows.
+
     Example:
         >>> left, values, right = leading_svd(torch.diag(torch.tensor([3.0, 2.0, 1.0])), k=2)
         >>> values.tolist(), left.shape, right.shape

@@ -54,6 +54,15 @@ def chance_overlap(size: int, k: int, m: int) -> float:
     """The overlap to expect of random k- and m-dimensional subspaces: max(k, m) / size.
 
     E‖UᵀV‖_F² = k m / size, since each of the k m cosines has mean square 1 / size.
+
+    Args:
+        size: Of the whole space.
+        k: Dimensions of the one subspace.
+        m: Dimensions of the other.
+
+    Example:
+        >>> chance_overlap(192, 8, 4)
+        0.041666666666666664
     """
     return max(k, m) / size
 
@@ -74,6 +83,11 @@ def update_vectors(update: Update, k: int, x: Tensor | None = None) -> Vectors:
 
     Of its linear path; where there is none, of its mean Jacobian at the tokens x. Does not show the
     rest of a non-linear update.
+
+    Args:
+        update: Of one layer, from `updates_of`.
+        k: Most vectors on each side.
+        x: What the layer is fed, (tokens, in_features); needed where there is no linear path.
 
     Raises:
         ValueError: If a non-linear update without linear path is given no tokens.

@@ -1,4 +1,4 @@
-"""Non-linearity and subspaces of an adapter's updates, a row a layer, as plain data.
+"""Non-linearity and subspaces of an adapter's updates, a row per layer, as plain data.
 
 Puts together what `nonlinearity`, `jacobians` and `subspaces` compute for one update; rank spectra
 have a table of their own in `views`.

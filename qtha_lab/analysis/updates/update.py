@@ -140,7 +140,16 @@ def chosen_layers(model: nn.Module, layers: Collection[str] | None) -> dict[str,
 
 
 def adapter_name(module: AdaptedLayer, adapter: str | None, layer: str) -> str:
-    """The adapter that is meant, checked: on this layer, and not merged into its weight."""
+    """The adapter that is meant, checked: on this layer, and not merged into its weight.
+
+    Args:
+        module: The layer.
+        adapter: The name asked for; None is the active one.
+        layer: The layer's name, for the sentence of a refusal.
+
+    Raises:
+        Refusal: If it is not on this layer, or merged.
+    """
     known = available_adapters(module)
     chosen = adapter or next((name for name in module.active_adapters if name in known), None)
     if chosen not in known:
@@ -160,7 +169,13 @@ def available_adapters(module: AdaptedLayer) -> set[str]:
 
 
 def update_of(module: AdaptedLayer, name: str, adapter: str) -> Update:
-    """The update of an adapter at one layer, times its weight where adapters are weighed."""
+    """The update of an adapter at one layer, times its weight where adapters are weighed.
+
+    Args:
+        module: The layer.
+        name: The layer's name in the base model.
+        adapter: The adapter's name.
+    """
     sizes = (block_of(f".{name}."), module.in_features, module.out_features)
     if isinstance(module, AdapterLayer):
         change, tensors = module.changes[adapter], _in_float64(module.adapter_tensors(adapter))

@@ -5,7 +5,7 @@ For a linear adapter the first three agree up to a factor; for one with a circui
     linear_path        ΔW of the part that is linear in x (the W_c path of QTHA)
     mean_jacobian      the mean of ∂Δy/∂x over real tokens
     stacked_jacobians  all ∂Δy/∂x on top of each other: the input directions that matter anywhere
-    realised_change    Δ(X), one row a token: the output directions that were in fact used
+    realised_change    Δ(X), one row per token: the output directions that were in fact used
 
 An update that passes a bottleneck of r numbers on the way in and out has rank ≤ r in each of them:
 LoRA, and QTHA as published [R, methods.md 1.11].
@@ -83,7 +83,7 @@ def view_updates(
         adapter: Its name; None is the active one.
         views: Which of `VIEWS`.
         layers: Names of layers; None is all that inputs were given for.
-        max_rank: Most singular values a view; what is missing is stated in its spectrum.
+        max_rank: Most singular values per view; what is missing is stated in its spectrum.
 
     Raises:
         ValueError: For an unknown view or layer.
@@ -135,7 +135,7 @@ def linear_spectrum(update: Update, max_rank: int = 128) -> Spectrum:
 
 
 def realised_change(update: Update, x: Float[Tensor, "tokens in_features"]) -> Spectrum:
-    """Singular values of Δ(X), a row a token, not centred.
+    """Singular values of Δ(X), a row per token, not centred.
 
     Depends on the tokens as much as on the update: its rank is at most their number, and loud
     directions of the activations are loud in it.

@@ -22,7 +22,13 @@ class Canvas:
         self.spots: list[tuple[Place, str]] = []
 
     def stroke(self, start: Place, end: Place, width: float = 1.0) -> None:
-        """A straight line behind everything else, `width` in units of the page's line."""
+        """A straight line behind everything else.
+
+        Args:
+            start: (x, y) in pixels, y downward.
+            end: (x, y) in pixels.
+            width: In units of the page's line.
+        """
         line = {"width": width * self.look.line, "color": self.look.inks.text}
         (x0, y0), (x1, y1) = start, end
         place = {"x0": x0, "x1": x1, "y0": y0, "y1": y1}
@@ -31,7 +37,14 @@ class Canvas:
     def box(
         self, middle: Place, size: tuple[float, float], fill: str, radius: bool = False
     ) -> None:
-        """A filled rectangle (an ellipse with `radius`) around a middle, in front of the strokes."""
+        """A filled rectangle or ellipse, in front of the strokes.
+
+        Args:
+            middle: (x, y) in pixels.
+            size: (width, height) in pixels.
+            fill: Its colour.
+            radius: Whether it is an ellipse.
+        """
         (x, y), (width, height) = middle, size
         self.boxes.append({
             "type": "circle" if radius else "rect", "layer": "below",
@@ -42,7 +55,14 @@ class Canvas:
     def text(
         self, at: Place, words: str, font: float | None = None, side: str = "middle center"
     ) -> None:
-        """A text at a place; `side` as plotly's textposition."""
+        """A text at a place.
+
+        Args:
+            at: (x, y) in pixels.
+            words: The text; `<br>` breaks a line.
+            font: Its size in pixels; None is the page's.
+            side: On which side of the place it stands, as plotly's textposition.
+        """
         self.texts.setdefault((font or self.look.font, side), []).append((at, words))
 
     def dot(self, at: Place) -> None:

@@ -76,7 +76,13 @@ class Table:
         return file.getvalue()
 
     def html(self, title: str | None = None, ink: str = "#333333", paper: str | None = None) -> str:
-        """An HTML fragment made by great_tables, in the colours of a page."""
+        """An HTML fragment made by great_tables, in the colours of a page.
+
+        Args:
+            title: Its heading; None has none.
+            ink: The colour of the text.
+            paper: The colour behind it; None is that of the page.
+        """
         head = [labels.axis(name) for name in self.columns]
         made = self._laid_out(head, self.cells(), title)
         paper = paper or "transparent"

@@ -73,7 +73,12 @@ def faint(color: str, opacity: float = 0.2) -> str:
 
 
 def mix(color: str, paper: str, share: float) -> str:
-    """The colour on paper as if it were see-through, yet opaque: `share` of it, the rest paper.
+    """The colour on paper as if it were see-through, yet opaque.
+
+    Args:
+        color: As `#rrggbb`.
+        paper: What lies behind it, as `#rrggbb`.
+        share: How much of the colour is seen, 0 to 1.
 
     Example:
         >>> mix("#000000", "#ffffff", 0.2)

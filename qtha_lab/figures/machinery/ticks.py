@@ -69,6 +69,11 @@ def log_colors(low: float, high: float) -> dict:
 def linear(low: float, high: float, most: int = 6) -> list[float]:
     """Round values from low to high, 1, 2 or 5 times a power of ten apart.
 
+    Args:
+        low: The least value of the axis.
+        high: The largest.
+        most: About how many ticks at most.
+
     Example:
         >>> linear(0, 60), linear(3.9, 4.4)
         ([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0], [3.9, 4.0, 4.1, 4.2, 4.3, 4.4])
