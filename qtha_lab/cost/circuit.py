@@ -6,6 +6,7 @@ Counts from the circuit as data. Times on machines are `cost`.
 import dataclasses
 import functools
 import math
+from collections.abc import Mapping
 
 from qtha_lab.circuits import Circuit, Gate, HardwareCost, hardware_cost
 from qtha_lab.cost.processors import QuantumProcessor
@@ -39,6 +40,22 @@ class CircuitCost:
         if qpu.parallel:
             return qpu.shot_seconds(cost.depth - cost.two_qubit_depth, cost.two_qubit_depth)
         return qpu.shot_seconds(cost.one_qubit_gates, cost.two_qubit_gates)
+
+
+def circuit_runs(circuits: Mapping[Circuit, int], tokens: int) -> dict[tuple[Circuit, int], int]:
+    """In how many layers each circuit runs on how many samples, in a forward pass.
+
+    Args:
+        circuits: The circuits of an adapter, and in how many layers each is.
+        tokens: Of the batch; a circuit that reads data runs once per token, another once per layer.
+
+    Example:
+        >>> from qtha_lab.circuits import Angle
+        >>> reads, makes = (Circuit(1, [Gate("RY", 0, angle)]) for angle in (Angle.input(0), Angle.param(0)))
+        >>> list(circuit_runs({reads: 6, makes: 6}, tokens=512).items()) == [((reads, 512), 6), ((makes, 1), 6)]
+        True
+    """
+    return {(c, tokens if c.n_inputs else 1): layers for c, layers in circuits.items()}
 
 
 @functools.lru_cache(maxsize=256)

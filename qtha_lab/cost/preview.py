@@ -17,8 +17,8 @@ import torch
 from qtha_lab import simulators
 from qtha_lab.adapters.budget import size_sentence
 from qtha_lab.adapters.first_step import first_step_sentence
-from qtha_lab.circuits import Circuit
 from qtha_lab.cost import measured
+from qtha_lab.cost.circuit import circuit_runs
 from qtha_lab.experiment import Experiment, memory, refusals
 from qtha_lab.experiment.plan import Plan, resolve
 from qtha_lab.rundir import slots
@@ -171,7 +171,8 @@ def passes(experiment: Experiment) -> Passes:
 
 def simulation_of(plan: Plan) -> Simulation | None:
     """What the circuits of a step cost, one per token and adapted layer where they read data."""
-    runs, repeats = circuit_runs(plan), passes(plan.experiment)
+    batch, repeats = batch_of(plan), passes(plan.experiment)
+    runs = circuit_runs(plan.circuits, batch.rows * batch.length)
     if not runs:
         return None
     device, engine = measured.device().type, getattr(plan.config, "engine", "auto")
@@ -192,13 +193,6 @@ def simulation_of(plan: Plan) -> Simulation | None:
         shots=repeats.batches * sum(shots) if shots else None,
         note=largest.note,
     )
-
-
-def circuit_runs(plan: Plan) -> dict[tuple[Circuit, int], int]:
-    """How many layers run each circuit on how many samples, in a forward pass."""
-    batch = batch_of(plan)
-    tokens = batch.rows * batch.length
-    return {(c, tokens if c.n_inputs else 1): layers for c, layers in plan.circuits.items()}
 
 
 def mean_length(plan: Plan) -> int:

@@ -14,7 +14,7 @@ from peft import PeftConfig
 from torch import nn
 
 from qtha_lab.cost.adapter import adapted_layers_of, adapter_flops
-from qtha_lab.cost.circuit import BACKWARD, CircuitCost, count_circuit
+from qtha_lab.cost.circuit import BACKWARD, CircuitCost, circuit_runs, count_circuit
 from qtha_lab.cost.processors import (
     Processor,
     QuantumProcessor,
@@ -138,7 +138,7 @@ def cost_of(
         quantum_processor = get_quantum_processor(quantum_processor)
     workload = workload or Workload()
     layers, trained = adapted_layers_of(config, shape)
-    runs = circuit_runs(layers, workload.tokens, quantum_processor.topology)
+    runs = circuit_counts(layers, workload.tokens, quantum_processor.topology)
     operations = {
         "base": base_flops(shape, workload),
         "adapter": adapter_flops(config, layers, workload.tokens),
@@ -210,19 +210,22 @@ def base_flops(shape: ModelShape, workload: Workload) -> int:
     return workload.tokens * (4 * weights + 3 * attention)
 
 
-def circuit_runs(
+def circuit_counts(
     layers: list[nn.Module], tokens: int, topology: str = "grid"
 ) -> dict[CircuitCost, int]:
-    """How often each circuit runs in a forward pass over all layers.
+    """How often circuits of each cost run in a forward pass over all layers.
 
-    Once a token where it reads data, once a layer where it only makes weights.
+    Args:
+        layers: With adapters; those of other methods run none.
+        tokens: Of the batch.
+        topology: Which wires of the chip are neighbours.
     """
-    runs: dict[CircuitCost, int] = collections.Counter()
-    for layer in layers:
-        for change in getattr(layer, "changes", {}).values():
-            for circuit in change.circuits():
-                runs[count_circuit(circuit, topology)] += tokens if circuit.n_inputs else 1
-    return runs
+    changes = (c for layer in layers for c in getattr(layer, "changes", {}).values())
+    circuits = collections.Counter(circuit for change in changes for circuit in change.circuits())
+    counts: dict[CircuitCost, int] = collections.Counter()
+    for (circuit, samples), n_layers in circuit_runs(circuits, tokens).items():
+        counts[count_circuit(circuit, topology)] += samples * n_layers
+    return counts
 
 
 def _seconds(operations: dict, memory: dict, processor: Processor, devices: int) -> float:
