@@ -24,8 +24,8 @@ def compare(
     """Run every method with every seed and print one table. Run again to go on after a break."""
     from qtha_lab import compare as comparing
 
-    read = fields_of(Comparison.from_yaml(file) if file else None)
-    comparison = Comparison(**combine(read, flags or {}, Training))
+    file_fields = fields_of(Comparison.from_yaml(file) if file else None)
+    comparison = Comparison(**combine(file_fields, flags or {}, Training))
     if dry_run:
         print_plan(comparison, comparison.experiments())
         return

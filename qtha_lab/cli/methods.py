@@ -30,8 +30,8 @@ def methods(
         )
     tables = [listing.methods_table(*map(int, parts)), listing.controls_table()]
     if json:
-        named = [[dict(zip(t[0], row, strict=True)) for row in t[1:]] for t in tables]
-        print_json({"methods": named[0], "controls": named[1]})
+        records = [[dict(zip(t[0], row, strict=True)) for row in t[1:]] for t in tables]
+        print_json({"methods": records[0], "controls": records[1]})
         return
     for table in tables:
         print(listing.markdown(table) + "\n") if markdown else print_table(table)

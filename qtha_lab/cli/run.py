@@ -33,8 +33,8 @@ def run(
     """Fine-tune once. Flags win over the file. Ctrl-C stops it softly, to be resumed later."""
     from qtha_lab import runs
 
-    read = fields_of(Experiment.from_yaml(file) if file else None)
-    experiment = Experiment(**combine(read, flags or {}, Training))
+    file_fields = fields_of(Experiment.from_yaml(file) if file else None)
+    experiment = Experiment(**combine(file_fields, flags or {}, Training))
     if dry_run:
         print_plan(experiment, [experiment])
         return

@@ -50,25 +50,25 @@ def run(
         raise Refusal(f"another process runs a comparison in {out}")
     try:
         write_whole(out / "comparison.yaml", editions.record(comparison))
-        known = runs.list_runs(out / "runs")
-        started = [_start(e, out / "runs", known) for e in comparison.experiments()]
-        return _follow(comparison, started, out, on_progress or (lambda run, status: None))
+        earlier = runs.list_runs(out / "runs")
+        queue = [_start(e, out / "runs", earlier) for e in comparison.experiments()]
+        return _follow(comparison, queue, out, on_progress or (lambda run, status: None))
     finally:
         os.close(lock)
 
 
-def summarise(comparison: Comparison, started: list[Run]) -> dict[str, Any]:
+def summarise(comparison: Comparison, queue: list[Run]) -> dict[str, Any]:
     """The summary of the runs that have ended so far."""
-    entries = [entry(run, status) for run in started if (status := run.status()).ended]
+    entries = [entry(run, status) for run in queue if (status := run.status()).ended]
     described = comparison.model_dump()
-    return {"comparison": described, "runs": entries, "notes": notes(entries, len(started))}
+    return {"comparison": described, "runs": entries, "notes": notes(entries, len(queue))}
 
 
-def _start(experiment: Experiment, folder: Path, known: list[Run]) -> Run:
+def _start(experiment: Experiment, folder: Path, earlier: list[Run]) -> Run:
     """The run of an experiment in a folder: as it is, resumed, or new."""
     meaning = _what_counts(experiment)
-    same = [run for run in known if _what_counts(run.experiment) == meaning]
-    for run in same:
+    equals = [run for run in earlier if _what_counts(run.experiment) == meaning]
+    for run in equals:
         state = run.status().state
         log.info("%s is %s: not started anew", run.id, state)
         if state in ("stopped", "dead"):
@@ -83,26 +83,26 @@ def _what_counts(experiment: Experiment) -> Experiment:
 
 
 def _follow(
-    comparison: Comparison, started: list[Run], out: Path, on_progress: Progress
+    comparison: Comparison, queue: list[Run], out: Path, on_progress: Progress
 ) -> dict[str, Any]:
     ended: set[str] = set()
     try:
         while True:
             before = len(ended)
-            for run in started:
+            for run in queue:
                 status = run.status()
                 on_progress(run, status)
                 if status.ended:
                     ended.add(run.id)
             if len(ended) > before:
-                write_json(out / "summary.json", summarise(comparison, started))
-            if len(ended) == len(started):
-                return summarise(comparison, started)
+                write_json(out / "summary.json", summarise(comparison, queue))
+            if len(ended) == len(queue):
+                return summarise(comparison, queue)
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        for run in started:
+        for run in queue:
             run.ask_to_stop()
-        for run in started:
+        for run in queue:
             run.stop()
-        write_json(out / "summary.json", summarise(comparison, started))
+        write_json(out / "summary.json", summarise(comparison, queue))
         raise

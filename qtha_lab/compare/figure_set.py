@@ -46,9 +46,9 @@ def figure_set(
     yield loss_curves(
         series for path in events for series in from_events(*labels[path], events[path])
     )
-    whole = [entry for entry in entries if entry["state"] == "finished"]
+    finished = [entry for entry in entries if entry["state"] == "finished"]
     ends: dict[str, list[float]] = {}
-    for entry in whole:
+    for entry in finished:
         if entry.get("eval_loss") is not None:
             ends.setdefault(entry["label"], []).append(entry["eval_loss"])
     yield seed_spread(ends)
@@ -82,12 +82,12 @@ def circuits_of(experiment: Any) -> list[Any]:
     """The different circuits that an experiment runs, on its model's layers without their weights."""
     from qtha_lab import adapters, models
 
-    chosen = experiment.method
-    method = adapters.get_method(chosen.name)
+    choice = experiment.method
+    method = adapters.get_method(choice.name)
     if not method.ours:
         return []
-    targets = chosen.target_modules or models.default_target_modules(experiment.model)
-    config = method.make_config(None, targets, **chosen.options)
+    targets = choice.target_modules or models.default_target_modules(experiment.model)
+    config = method.make_config(None, targets, **choice.options)
     # adapters lie below the head, whichever it is
     empty = models.empty_model(experiment.model, head="classification", n_labels=2)
     return list(adapters.circuits_of(empty, config))
@@ -98,14 +98,14 @@ def update_spectra(
 ) -> Iterator[Figure]:
     """Of each label's first recorded run: one layer over training; of all labels: that layer's end, and ranks."""
     first: dict[str, dict] = {}
-    for path, recorded in by_run.items():
-        if recorded:
-            first.setdefault(labels[path][0], recorded)
+    for path, spectra in by_run.items():
+        if spectra:
+            first.setdefault(labels[path][0], spectra)
     if not first:
         return
     layer = _most_changed(first)
-    shown = {label: recorded[layer] for label, recorded in first.items() if layer in recorded}
-    for label, spectrum in shown.items():
+    at_layer = {label: spectra[layer] for label, spectra in first.items() if layer in spectra}
+    for label, spectrum in at_layer.items():
         of = f"the update of {layer}, {label}"
         figure = spectrum_over_training(spectrum.steps, spectrum.values, of=of)
         yield _named(figure, f"spectrum_{label}", f"Singular values over training, {label}")
@@ -113,16 +113,16 @@ def update_spectra(
             figure = bond_history(spectrum.steps, spectrum.bonds, of=f"{layer}, {label}")
             yield _named(figure, f"bonds_{label}", f"Bonds over training, {label}")
     yield singular_values(
-        {label: spectrum.values[-1] for label, spectrum in shown.items()},
+        {label: spectrum.values[-1] for label, spectrum in at_layer.items()},
         of=f"the update of {layer}",
     )
     ranks = {
         label: {
             name: spectrum.effective_rank
-            for name, spectrum in recorded.items()
+            for name, spectrum in spectra.items()
             if spectrum.effective_rank is not None
         }
-        for label, recorded in first.items()
+        for label, spectra in first.items()
     }
     if any(ranks.values()):
         yield rank_by_layer({label: by_layer for label, by_layer in ranks.items() if by_layer})
@@ -132,8 +132,8 @@ def _most_changed(first: dict[str, dict]) -> str:
     """The layer with the largest singular value at the end, among those that most labels recorded."""
     ends = [
         (layer, spectrum.values[-1][0])
-        for recorded in first.values()
-        for layer, spectrum in recorded.items()
+        for spectra in first.values()
+        for layer, spectrum in spectra.items()
     ]
     counts = {layer: sum(name == layer for name, _ in ends) for layer, _ in ends}
     return max(ends, key=lambda end: (counts[end[0]], end[1]))[0]

@@ -13,14 +13,14 @@ def notes(entries: list[dict[str, Any]], expected: int) -> list[str]:
         entries: As in `summary.json` under `runs`.
         expected: How many runs there will be.
     """
-    whole = [entry for entry in entries if entry["state"] == "finished"]
+    finished = [entry for entry in entries if entry["state"] == "finished"]
     sentences = [
         *_missing(entries, expected),
-        same_start(whole),
-        quantization(whole),
-        *sizes(whole),
-        learning_rates(whole),
-        seeds(whole),
+        same_start(finished),
+        quantization(finished),
+        *sizes(finished),
+        learning_rates(finished),
+        seeds(finished),
     ]
     return [sentence for sentence in sentences if sentence]
 

@@ -134,5 +134,5 @@ def launch(
         return runs_.launch(described, runs_dir, check=check)
     if check:
         described.check(Path(runs_dir) if runs_dir else None)
-    started = [runs_.launch(e, runs_dir, check=False) for e in described.experiments()]
-    return RunSet(described, started)
+    launched = [runs_.launch(e, runs_dir, check=False) for e in described.experiments()]
+    return RunSet(described, launched)

@@ -38,8 +38,8 @@ def find_runs(places: Iterable[str | Path]) -> list[Run]:
 def left_out(places: Iterable[str | Path]) -> dict[str, str]:
     """The runs in these places that cannot be read, by id, each with the reason."""
     folders = [folder for place in places for folder in (Path(place), Path(place) / "runs")]
-    listed = [run for folder in folders for run in runs.list_runs(folder, unreadable=True)]
-    return {run.id: why for run in listed if (why := run.unreadable)}
+    runs_there = [run for folder in folders for run in runs.list_runs(folder, unreadable=True)]
+    return {run.id: why for run in runs_there if (why := run.unreadable)}
 
 
 def _one(place: str | Path) -> Run:
@@ -136,10 +136,10 @@ def _spectrum(layer: str, by_step: dict[int, Mapping[str, Any]]) -> Spectrum:
 
 def commits(runs: Iterable[Run]) -> list[str]:
     """The commits that the runs were made at, each once; marked where tracked files differed from it."""
-    marked = []
+    names = []
     for run in runs:
         git = (read_mapping(run.files.environment) or {}).get("git")
         git = git if isinstance(git, dict) else {}
         if isinstance(commit := git.get("commit"), str):
-            marked.append(commit + (" with changes" if git.get("dirty") else ""))
-    return list(dict.fromkeys(marked))
+            names.append(commit + (" with changes" if git.get("dirty") else ""))
+    return list(dict.fromkeys(names))

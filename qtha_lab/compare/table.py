@@ -24,18 +24,18 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
     groups = []
     for label in dict.fromkeys(entry["label"] for entry in summary["runs"]):
         entries = [entry for entry in summary["runs"] if entry["label"] == label]
-        whole = [entry for entry in entries if entry.get("state", "finished") == "finished"]
+        finished = [entry for entry in entries if entry.get("state", "finished") == "finished"]
         groups.append(
             {
                 "label": label,
                 "method": entries[0]["method"],
-                "seeds": [entry["seed"] for entry in whole],
-                "unfinished": len(entries) - len(whole),
+                "seeds": [entry["seed"] for entry in finished],
+                "unfinished": len(entries) - len(finished),
                 "trainable_parameters": next(
                     (e["trainable_parameters"] for e in entries if "trainable_parameters" in e),
                     None,
                 ),
-                **{name: over for name in averaged if (over := _over(whole, name))},
+                **{name: over for name in averaged if (over := _over(finished, name))},
             }
         )
     return groups
@@ -103,9 +103,9 @@ def tables(summary: dict[str, Any]) -> list[list[tuple[str, ...]]]:
         return []
     learnt = {*ALWAYS, *(measure.column for measure in _columns() if measure.learnt)}
     first = [title for title in texts[0] if title in learnt]
-    rest = ["method", *(title for title in texts[0] if title not in learnt)]
+    costs = ["method", *(title for title in texts[0] if title not in learnt)]
     return [
-        [tuple(part), *(tuple(row[t] for t in part) for row in texts)] for part in (first, rest)
+        [tuple(part), *(tuple(row[t] for t in part) for row in texts)] for part in (first, costs)
     ]
 
 

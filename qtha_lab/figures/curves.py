@@ -245,8 +245,8 @@ def decimate(steps, values, most: int = 800) -> tuple[np.ndarray, np.ndarray]:
     indices = {0, len(steps) - 1}
     for start, stop in itertools.pairwise(edges):
         indices |= {start + values[start:stop].argmin(), start + values[start:stop].argmax()}
-    chosen = np.array(sorted(indices))
-    return steps[chosen], values[chosen]
+    positions = np.array(sorted(indices))
+    return steps[positions], values[positions]
 
 
 def describe(series: Iterable[Series]) -> str:

@@ -83,8 +83,10 @@ def _draw(spectra: dict, look: Look) -> go.Figure:
         hover = f"{label}<br>frequency %{{x}}: %{{y:.3g}}<extra></extra>"
         name = look.wrap(label, look.width - 6 * look.font)
         figure.add_bar(x=frequencies, y=sizes, name=name, marker=marker, hovertemplate=hover)
-    every = sorted({f for frequencies, _ in spectra.values() for f in frequencies})
-    named: dict[str, Any] = {"tickvals": every} if len(every) <= 16 else {}
-    figure.update_xaxes(title_text="frequency (radians per radian)", showgrid=False, **named)
+    frequencies_present = sorted({f for frequencies, _ in spectra.values() for f in frequencies})
+    tick_options: dict[str, Any] = (
+        {"tickvals": frequencies_present} if len(frequencies_present) <= 16 else {}
+    )
+    figure.update_xaxes(title_text="frequency (radians per radian)", showgrid=False, **tick_options)
     figure.update_yaxes(title_text="mean size of the coefficient")
     return look.with_legend(figure, list(spectra))

@@ -50,18 +50,18 @@ def capture_inputs(
         (6, torch.Size([5, 192]))
     """
     single = hasattr(batches, "keys")
-    listed = cast(list[Mapping[str, Tensor]], [batches] if single else list(batches))
-    masks = [_mask(batch) for batch in listed]
-    chosen = _choose(masks, max_tokens, seed)
+    batch_list = cast(list[Mapping[str, Tensor]], [batches] if single else list(batches))
+    masks = [_mask(batch) for batch in batch_list]
+    positions = _choose(masks, max_tokens, seed)
     modules = chosen_layers(model, layers)
-    caught: dict[str, list[Tensor]] = {name: [] for name in modules}
+    pieces_of: dict[str, list[Tensor]] = {name: [] for name in modules}
     was_training = model.training
     model.eval()
     try:
-        for batch, mask, keep in zip(listed, masks, chosen, strict=True):
+        for batch, mask, keep in zip(batch_list, masks, positions, strict=True):
             hooks = [
                 module.register_forward_pre_hook(
-                    functools.partial(_catch, name, caught[name], mask, keep)
+                    functools.partial(_catch, name, pieces_of[name], mask, keep)
                 )
                 for name, module in modules.items()
             ]
@@ -72,7 +72,7 @@ def capture_inputs(
                     hook.remove()
     finally:
         model.train(was_training)
-    return {name: torch.cat(pieces) for name, pieces in caught.items()}
+    return {name: torch.cat(pieces) for name, pieces in pieces_of.items()}
 
 
 def _mask(batch: Mapping[str, Tensor]) -> Tensor:
@@ -87,12 +87,12 @@ def _choose(masks: list[Tensor], max_tokens: int, seed: int) -> list[Tensor]:
     if total == 0 or max_tokens < 1:
         raise Refusal(f"nothing to look at: {total} tokens, of which at most {max_tokens}")
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
-    token_positions, start, chosen = order[:max_tokens].sort().values, 0, []
+    token_positions, start, positions = order[:max_tokens].sort().values, 0, []
     for count in counts:
         inside = (token_positions >= start) & (token_positions < start + count)
-        chosen.append(token_positions[inside] - start)
+        positions.append(token_positions[inside] - start)
         start += count
-    return chosen
+    return positions
 
 
 def _catch(name: str, pieces: list[Tensor], mask: Tensor, keep: Tensor, module, args) -> None:

@@ -91,9 +91,9 @@ def subspace_table(
         threshold: Largest |cosine| of an intruder.
     """
     inputs, modules = inputs or {}, adapted_layers(model)
-    theirs = {}
+    other_updates = {}
     if other is not None or other_model is not None:
-        theirs = {u.name: u for u in updates_of(other_model or model, other, layers)}
+        other_updates = {u.name: u for u in updates_of(other_model or model, other, layers)}
     rows = []
     for update in updates_of(model, adapter, layers):
         x = inputs.get(update.name)
@@ -102,8 +102,8 @@ def subspace_table(
         weight, vectors = base_weight(modules[update.name]), update_vectors(update, k, x)
         base = torch.linalg.svd(weight, full_matrices=False)
         row = _place(update) | _overlaps("base", vectors, (base.U[:, :k], base.S[:k], base.Vh[:k]))
-        if update.name in theirs:
-            row |= _overlaps("other", vectors, update_vectors(theirs[update.name], k, x))
+        if update.name in other_updates:
+            row |= _overlaps("other", vectors, update_vectors(other_updates[update.name], k, x))
         change = _matrix(update, x)
         intruders = intruder_dimensions(
             weight, change, top=top, threshold=threshold, base_vectors=base.U

@@ -76,7 +76,7 @@ class Canvas:
     def figure(self, height: float) -> go.Figure:
         """The page, as high as asked."""
         hidden = {"visible": False, "fixedrange": True}
-        made = go.Figure(
+        page = go.Figure(
             data=[*self._texts(), self._dots(), self._spots()],
             layout={
                 "width": self.look.width, "height": height, "showlegend": False,
@@ -85,7 +85,7 @@ class Canvas:
                 "yaxis": {**hidden, "range": [height, 0]}, "shapes": [*self.strokes, *self.boxes],
             },
         )  # fmt: skip
-        return made
+        return page
 
     def _texts(self) -> list[go.Scatter]:
         return [

@@ -84,10 +84,10 @@ class Table:
             paper: The colour behind it; None is that of the page.
         """
         head = [labels.axis(name) for name in self.columns]
-        made = self._laid_out(head, self.cells(), title)
+        table = self._laid_out(head, self.cells(), title)
         paper = paper or "transparent"
-        made = made.tab_options(table_font_names=["Helvetica", "Arial"], table_font_color=ink)
-        return made.tab_options(table_background_color=paper).as_raw_html()
+        table = table.tab_options(table_font_names=["Helvetica", "Arial"], table_font_color=ink)
+        return table.tab_options(table_background_color=paper).as_raw_html()
 
     def latex(self, caption: str | None = None) -> str:
         """A LaTeX `table` with booktabs rules, laid out by great_tables; a wide one on its side."""
@@ -100,9 +100,9 @@ class Table:
         words = [f"QTHATEXT{number}Q" for number in range(len(texts))]
         body = words[width + 1 :]
         rows = [body[start : start + width] for start in range(0, len(body), width)]
-        made = self._laid_out(words[:width], rows, words[width] if caption else None)
+        table = self._laid_out(words[:width], rows, words[width] if caption else None)
         long = len(self.rows) > LONG
-        laid_out = made.tab_options(table_font_size="9pt").as_latex(use_longtable=long)
+        laid_out = table.tab_options(table_font_size="9pt").as_latex(use_longtable=long)
         laid_out = laid_out.replace("{\\large ", "{\\small ")
         return re.sub(r"QTHATEXT(\d+)Q", lambda match: texts[int(match[1])], laid_out)
 
@@ -111,11 +111,11 @@ class Table:
         from great_tables import GT
 
         names = [f"c{number}" for number in range(len(head))]
-        made = GT(pd.DataFrame(rows, columns=names, dtype=object), id="qtha-table")
-        made = made.cols_label(dict(zip(names, head, strict=True)))
+        table = GT(pd.DataFrame(rows, columns=names, dtype=object), id="qtha-table")
+        table = table.cols_label(dict(zip(names, head, strict=True)))
         for name, numeric in zip(names, self.numeric(), strict=True):
-            made = made.cols_align("right" if numeric else "left", columns=name)
-        return made.tab_header(title=title) if title else made
+            table = table.cols_align("right" if numeric else "left", columns=name)
+        return table.tab_header(title=title) if title else table
 
     def _repr_html_(self) -> str:
         return self.html(paper="#ffffff")
