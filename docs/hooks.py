@@ -142,10 +142,9 @@ def _figures() -> str:
     from qtha_lab.figures.machinery.registry import figure_functions
 
     rows = (
-        (f"`{f.name}`", f"`{f.make.__module__}`", f.make.__doc__.strip().splitlines()[0])
-        for f in figure_functions()
+        (f"`{f.name}`", (f.make.__doc__ or "").strip().splitlines()[0]) for f in figure_functions()
     )
-    return _table(("figure", "import from", "what it shows"), rows)
+    return _table(("from `qtha_lab.figures`", "what it shows"), rows)
 
 
 def _command() -> str:
