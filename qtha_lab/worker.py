@@ -51,17 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Work on one run directory.")
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--lock", type=int, help="inherited descriptor that holds the run's lock")
-    given = parser.parse_args(arguments)
-    run = RunDir(given.run_dir)
+    options = parser.parse_args(arguments)
+    run = RunDir(options.run_dir)
     if not run.exists:
-        print(f"{run.path} is no run directory: it has no experiment.yaml", file=sys.stderr)
-        return REFUSED
-    lock = slots.hold(run.lock, patience=1) if given.lock is None else given.lock
+        parser.exit(REFUSED, f"{run.path} is no run directory: it has no experiment.yaml\n")
+    lock = slots.hold(run.lock, patience=1) if options.lock is None else options.lock
     if lock is None:
-        print(
-            f"a worker is already at {run.path} (process {slots.holder(run.lock)})", file=sys.stderr
-        )
-        return REFUSED
+        pid = slots.holder(run.lock)
+        parser.exit(REFUSED, f"a worker is already at {run.path} (process {pid})\n")
     os.set_inheritable(lock, False)
     return work(run, lock)
 
@@ -81,7 +78,8 @@ def work(run: RunDir, lock: int) -> int:
     log.close()
     os.close(lock)
     code = EXIT_CODES[state]
-    print(f"worker ended with code {code} after {time.monotonic() - began:.1f} s", flush=True)
+    sys.stdout.write(f"worker ended with code {code} after {time.monotonic() - began:.1f} s\n")
+    sys.stdout.flush()
     return code
 
 
