@@ -18,8 +18,9 @@ from qtha_lab import (
 from qtha_lab.circuits import Angle, Gate
 from qtha_lab.figures import loss_curves, pareto
 
-run = launch(Experiment.from_yaml("experiment.yaml"))
-runs = launch(Comparison.from_yaml("comparison.yaml"))
+run = launch(Experiment())
+runs = launch(Comparison(methods="lora,qtha", seeds=[0, 1]))
+Experiment(method="qtha(r=4)", training={"steps": 5})
 circuit = Circuit(1, [Gate("RY", 0, Angle.input(0))])
 reveal_type(run)
 reveal_type(run.wait())

@@ -5,21 +5,21 @@ python data/screenshots/figures.py        # needs Chromium; writes three SVGs be
 
 from pathlib import Path
 
-from qtha_lab.cli.figures import figure_set
 from qtha_lab.compare import reading
+from qtha_lab.compare.figure_set import figure_set
 from qtha_lab.figures.machinery.export import export
 from qtha_lab.figures.machinery.provenance import Origin
 
 HERE = Path(__file__).resolve().parent
-SHOWN = {"loss_curves": "loss_curves", "seeds_eval_loss": "seeds", "circuit_qtha": "circuit"}
+NAMES = {"loss_curves": "loss_curves", "seeds_eval_loss": "seeds", "circuit_qtha": "circuit"}
 
 
 def main() -> None:
     """Write each figure under its short name."""
-    found = reading.find_runs([HERE.parent / "runs"])
-    origin = Origin(runs=[run.id for run in found], commits=reading.commits(found))
-    for figure in figure_set(found):
-        for start, name in SHOWN.items():
+    runs = reading.find_runs([HERE.parent / "runs"])
+    origin = Origin(runs=[run.id for run in runs], commits=reading.commits(runs))
+    for figure in figure_set(runs):
+        for start, name in NAMES.items():
             if figure.name.startswith(start):
                 print(export(figure, HERE / f"{name}.svg", target="two-column", origin=origin))
                 print(f"  {figure.alt}")
