@@ -1,6 +1,7 @@
 """A comparison goes on after a break, and says no more than its numbers do."""
 
 import json
+import time
 
 import pytest
 
@@ -105,6 +106,20 @@ def test_a_comparison_launched_from_python_returns_at_once_and_is_a_set_of_runs(
     assert "loss_curves" in [figure.name for figure in started.figures()]
     assert started.summary()["runs"][0]["state"] == "finished"
     assert started.stop().resume().statuses()[0].state == "finished"  # nothing to stop or resume
+
+
+@pytest.mark.slow
+def test_a_set_of_runs_is_stopped_and_goes_on(tmp_path):
+    training = TRAINING | {"steps": 60, "eval_every": 30, "checkpoint_every": 30}
+    started = launch(Comparison(methods="lora(r=2)", training=training), tmp_path)
+    assert started.wait(timeout=0) is started
+    while started.statuses()[0].step < 1:
+        assert not started.statuses()[0].ended, started.statuses()
+        time.sleep(0.02)
+    assert repr(started.stop()) == "<1 run: 1 stopped>"
+    assert started.table().empty or list(started.table()["unfinished"]) == [1]
+    assert repr(started.resume().wait()) == "<1 run: 1 finished>"
+    assert list(started.table()["seeds"]) == [1]
 
 
 def test_a_comparison_that_cannot_run_launches_nothing(tmp_path):

@@ -96,7 +96,8 @@ class RunSet:
     def __repr__(self) -> str:
         states = [status.state for status in self.statuses()]
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-        return f"<{len(self.runs)} runs: {counts}>"
+        noun = "run" if len(self.runs) == 1 else "runs"
+        return f"<{len(self.runs)} {noun}: {counts}>"
 
 
 @overload
