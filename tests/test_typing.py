@@ -13,14 +13,14 @@ from qtha_lab.paths import CHECKOUT
 
 SNIPPET = """
 from qtha_lab import (
-    Circuit, Comparison, Experiment, QthaConfig, ansatze, attach, compare, expval, launch, preview, probs,
+    Circuit, Comparison, Experiment, MethodChoice, QthaConfig, ansatze, attach, compare, expval, launch,
+    preview, probs,
 )
 from qtha_lab.circuits import Angle, Gate
 from qtha_lab.figures import loss_curves, pareto
 
 run = launch(Experiment())
-runs = launch(Comparison(methods="lora,qtha", seeds=[0, 1]))
-Experiment(method="qtha(r=4)", training={"steps": 5})
+runs = launch(Comparison(methods=[MethodChoice.parse("lora"), MethodChoice(name="qtha")], seeds=[0, 1]))
 circuit = Circuit(1, [Gate("RY", 0, Angle.input(0))])
 reveal_type(run)
 reveal_type(run.wait())

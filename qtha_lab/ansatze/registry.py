@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 from qtha_lab.circuits import Circuit, Gate
 from qtha_lab.errors import Refusal
@@ -76,7 +77,7 @@ def build(
     reupload: bool = True,
     embedding: str = "angle",
     entangle: bool = True,
-    **options,
+    **options: Any,
 ) -> Circuit:
     """The circuit of an ansatz; equal requests give the same object.
 
