@@ -87,8 +87,8 @@ def test_the_flags_of_a_command_give_the_same_description(described):
 
     @own.command()
     @with_flags((kind, "own"), (Training, "training"))
-    def command(given: dict | None = None) -> None:
-        read.append(kind(**combine({}, given or {}, Training)))
+    def command(flags: dict | None = None) -> None:
+        read.append(kind(**combine({}, flags or {}, Training)))
 
     words = shlex.split(described.to_command())[2:]
     answer = CliRunner().invoke(own, words, catch_exceptions=False)
