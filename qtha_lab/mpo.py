@@ -171,14 +171,37 @@ Cores = Sequence[Float[Tensor, "out_and_right left_and_in"]]
 def apply(
     cores: Cores, shape: MpoShape, x: Float[Tensor, "*batch in_features"]
 ) -> Float[Tensor, "*batch out_features"]:
-    """Apply the operator to each row of x: the same as `x @ dense(cores, shape).T`."""
+    """Apply the operator to each row of x: the same as `x @ dense(cores, shape).T`.
+
+    Args:
+        cores: Those of the operator, in order.
+        shape: Their sizes.
+        x: Of shape (…, in_features).
+
+    Returns:
+        Of shape (…, out_features), differentiable in cores and x.
+
+    Example:
+        >>> cores, shape = from_matrix(torch.diag(torch.arange(4.0)), (2, 2), (2, 2))
+        >>> apply(cores, shape, torch.ones(1, 4)).round().tolist()
+        [[0.0, 1.0, 2.0, 3.0]]
+    """
     return _apply(cores, shape, x, False)
 
 
 def apply_transposed(
     cores: Cores, shape: MpoShape, y: Float[Tensor, "*batch out_features"]
 ) -> Float[Tensor, "*batch in_features"]:
-    """Apply the transposed operator to each row of y: the same as `y @ dense(cores, shape)`."""
+    """Apply the transposed operator to each row of y: the same as `y @ dense(cores, shape)`.
+
+    Args:
+        cores: Those of the operator, in order.
+        shape: Their sizes.
+        y: Of shape (…, out_features).
+
+    Returns:
+        Of shape (…, in_features), differentiable in cores and y.
+    """
     return _apply(cores, shape, y, True)
 
 
@@ -195,7 +218,13 @@ def _apply(cores: Cores, shape: MpoShape, x: Tensor, transposed: bool) -> Tensor
 
 @functools.lru_cache(maxsize=8192)
 def takes_dense_route(shape: MpoShape, tokens: int, transposed: bool = False) -> bool:
-    """Whether joining the cores first is expected to be quicker for so many tokens."""
+    """Whether joining the cores first is expected to be quicker.
+
+    Args:
+        shape: Sizes of the operator.
+        tokens: How many rows it is applied to.
+        transposed: Whether it is applied from its outputs to its inputs.
+    """
     if tokens == 0 or shape.n_sites == 1:
         return True
     product = 2 * tokens * shape.in_features * shape.out_features
@@ -293,8 +322,8 @@ def balanced_(cores: Cores, shape: MpoShape) -> None:
     """
     for core in cores:
         torch.nn.init.orthogonal_(core)
-    wanted = math.sqrt(min(shape.in_features, shape.out_features))
-    factor = (wanted / norm(cores, shape)) ** (1 / shape.n_sites)
+    target = math.sqrt(min(shape.in_features, shape.out_features))
+    factor = (target / norm(cores, shape)) ** (1 / shape.n_sites)
     for core in cores:
         core.mul_(factor)
 
@@ -306,7 +335,7 @@ def from_matrix(
     max_bond: int | None = None,
     cutoff: float = 0.0,
 ) -> tuple[list[Float[Tensor, "out_and_right left_and_in"]], MpoShape]:
-    """Decompose a matrix into cores, one singular value decomposition a bond (TT-SVD).
+    """Decompose a matrix into cores, one singular value decomposition per bond (TT-SVD).
 
     Args:
         matrix: What to decompose.
@@ -360,8 +389,8 @@ def _split_sites(
             max_truncation_err=None,
         )
         values = s.tensor.diagonal()
-        kept = max(1, int((values > cutoff * values[0]).sum()))
-        pieces.append(torch.from_numpy(u.tensor[:, :kept].copy()).reshape(left, o, i, kept))
-        tensor, left = values[:kept, None] * vh.tensor[:kept], kept
+        bond = max(1, int((values > cutoff * values[0]).sum()))
+        pieces.append(torch.from_numpy(u.tensor[:, :bond].copy()).reshape(left, o, i, bond))
+        tensor, left = values[:bond, None] * vh.tensor[:bond], bond
     last = torch.from_numpy(tensor.copy()).reshape(left, out_dims[-1], in_dims[-1], 1)
     return [*pieces, last]

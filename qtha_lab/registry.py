@@ -47,6 +47,11 @@ class Registry(Mapping[str, Member], Generic[Member]):
     def add(self, name: str, member: Member, module: str) -> None:
         """Register a member; the same file may do so again, with what it holds now.
 
+        Args:
+            name: What it is asked for by.
+            member: What is registered.
+            module: The module that brings it.
+
         Raises:
             Refusal: If a member of another file has the name.
         """

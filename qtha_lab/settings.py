@@ -142,6 +142,14 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 def unknown(kind: str, name: str, names: Iterable[str]) -> Refusal:
     """The refusal of an unknown name, to be raised.
 
+    Args:
+        kind: What the name is of, such as `"method"`.
+        name: The unknown one.
+        names: The known ones; the nearest in spelling is proposed.
+
+    Returns:
+        The refusal; nothing is raised.
+
     Example:
         >>> raise unknown("method", "qhta", ["lora", "qtha"])
         Traceback (most recent call last):

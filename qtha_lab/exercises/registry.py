@@ -92,7 +92,18 @@ class Exercise:
 def exercise(
     number: str, title: str, *, solution: str, mistakes: tuple[Mistake, ...], **fields: Any
 ) -> None:
-    """Declare an exercise (see `Exercise`); code may be indented as it stands."""
+    """Declare an exercise.
+
+    Args:
+        number: Lesson and place in it, `"4.2"`.
+        title: As in the notebook's heading.
+        solution: Code that leaves the right answer; it may be indented as it stands.
+        mistakes: (code that leaves a wrong answer, why it is wrong) of each mistake to be expected.
+        fields: The other attributes of `Exercise`.
+
+    Raises:
+        Refusal: If one of them is out of its limits.
+    """
     flush = tuple((_flush(code), why) for code, why in mistakes)
     entry = Exercise(number, title, solution=_flush(solution), mistakes=flush, **fields)
     EXERCISES.add(number, entry, module=repr(title))
