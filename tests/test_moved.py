@@ -1,6 +1,7 @@
 """Addresses of modules: every old one, and both of the panels, give the module that is used today."""
 
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,12 @@ def test_nothing_lies_at_an_old_address(old):
     place = ROOT / old.replace(".", "/")
     assert not place.with_suffix(".py").exists()
     assert not (place / "__init__.py").exists()
+
+
+def test_nothing_inside_uses_an_address_from_before():
+    for file in (*ROOT.glob("qtha_lab/**/*.py"), *ROOT.glob("widgets/*.py")):
+        old = [module for module in MOVED if re.search(rf"{re.escape(module)}\b", file.read_text())]
+        assert not old or file.name == "moved.py", f"{file} names {old}"
 
 
 @pytest.mark.parametrize("first", ["widgets", "qtha_lab.widgets"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,8 @@ from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.registry import Registry
 from qtha_lab.rundir.plugins import bring_plugins
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
 SOURCE = (EXAMPLES / "diagonal.py").read_text()
 
 
@@ -41,9 +43,12 @@ def named(method: str, source: str = SOURCE) -> str:
     return source.replace('"diagonal"', f'"{method}"')
 
 
-def test_the_door_holds_what_it_promises():
-    for name in plugins.__all__:
-        assert getattr(plugins, name) is not None
+@pytest.mark.parametrize("name", plugins.__all__)
+def test_the_door_holds_what_it_promises_and_an_editor_sees_the_same(name):
+    assert getattr(plugins, name) is not None
+    source = Path(plugins.__file__).read_text()
+    imported = ", ".join(re.findall(r"^    from qtha_lab\S* import (.+)$", source, re.M))
+    assert name in imported.split(", ")
 
 
 def test_a_method_in_a_file_becomes_a_peft_tuner(plugin, tmp_path):
