@@ -146,7 +146,7 @@ def test_the_doctor_names_a_package_that_is_half_installed_and_the_rest_goes_on(
     environment = os.environ | {"PYTHONPATH": path}
     answer = subprocess.run(command, env=environment, capture_output=True, text=True)
     findings = {finding["name"]: finding for finding in json.loads(answer.stdout)}
-    assert findings["method gone"]["message"].startswith("left out: package half does not import")
+    assert findings["method gone"]["said"].startswith("left out: package half does not import")
     assert findings["torch"]["level"] == "ok"
     assert "method gone was left out: package half does not import" in answer.stderr
 
