@@ -34,11 +34,11 @@ lab: install
 test: install
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 claims: install
 	$(BIN)/qtha-lab fetch smollm2-135m
-	QTHA_LAB_CLAIMS=smollm2-135m $(BIN)/python -m pytest tests/test_notebooks.py -k holds_on_each_model
+	QTHA_LAB_CLAIMS=smollm2-135m $(BIN)/python -m pytest tests/test_lessons.py
 
 docs: install
 	$(BIN)/python docs/build.py

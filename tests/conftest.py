@@ -28,3 +28,30 @@ def no_plugin_stays():
         del sys.modules[module]
         for registry in registries():
             registry.forget(module)
+
+
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory):
+    """A JupyterLab for all browser tests of this worker, which put their notebooks below its root."""
+    from support.jupyter_browser import serve
+
+    root = tmp_path_factory.getbasetemp()
+    with serve(root, tmp_path_factory.mktemp("jupyter")) as server:
+        yield server
+
+
+# Files that take longest, longest first: workers that begin with them end together (`make test`).
+LONGEST = [
+    "test_lessons", "test_notebooks", "test_browser_form", "test_runs", "test_wheel", "test_compiled",
+    "test_browser_explorers", "test_conformance", "test_adapters", "test_browser_live",
+    "test_explorers_03_04", "test_weighing", "test_plugins", "test_device_engine", "test_browser",
+    "test_compare", "test_models", "test_simulators", "test_checkpoints", "test_bench_simulators",
+    "test_threads", "test_bad_runs", "test_hub", "test_first_step",
+]  # fmt: skip
+
+
+def pytest_collection_modifyitems(config, items):
+    """Where several workers share the files, hand the long ones out first."""
+    if hasattr(config, "workerinput"):
+        rank = {name: number for number, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import LONGEST
 
 ROOT = Path(__file__).parent.parent
 
@@ -187,3 +188,8 @@ def test_what_test_modules_share_stands_in_support():
             assert not of_tests, (
                 f"{path}:{node.lineno} imports {of_tests}: share it in tests/support"
             )
+
+
+def test_the_files_that_take_longest_are_there():
+    missing = [name for name in LONGEST if not (ROOT / "tests" / f"{name}.py").is_file()]
+    assert missing == []

@@ -279,7 +279,7 @@ EVENT = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(EVENT, max_size=8))
 def test_no_event_that_json_can_write_stops_a_reader(tmp_path, events):

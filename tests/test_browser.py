@@ -34,12 +34,9 @@ def set_steps(lab, steps: int) -> None:
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_the_tour_launches_draws_stops_and_finds_its_runs_again(tmp_path):
+def test_the_tour_launches_draws_stops_and_finds_its_runs_again(jupyter, tmp_path):
     notebook = Path(shutil.copy(TOUR, tmp_path))
-    home = tmp_path / "lab"
-    home.mkdir()
-    env = {"QTHA_LAB_PROFILE": "ci", "QTHA_LAB_RUNS": str(tmp_path / "runs")}
-    with open_lab(notebook, home, **env) as lab:
+    with open_lab(jupyter, notebook, QTHA_LAB_PROFILE="ci") as lab:
         page = lab.page
         lab.menu("Run", "Run All Cells")
         bench = page.locator(".qtha-workbench").first

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 from support.chart_wire import Wire, line
-from support.jupyter_browser import FLAGS, PATIENCE, chromium
+from support.jupyter_browser import FLAGS, chromium
+from support.waiting import PATIENCE
 
 import widgets
 from qtha_lab.figures import curves
@@ -58,7 +59,7 @@ class Bare:
 
     def until(self, condition: str) -> None:
         """Go on delivering until something is so on the page."""
-        for _ in range(PATIENCE // 100):
+        for _ in range(int(10 * PATIENCE)):
             self.deliver()
             if self.page.evaluate(condition):
                 return

@@ -26,16 +26,14 @@ DRAWN = """() => JSON.stringify([...document.querySelectorAll('.qtha-explorer .j
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_another_step_and_another_layer_draw_other_spectra(tmp_path):
+def test_another_step_and_another_layer_draw_other_spectra(jupyter, tmp_path):
     notebook = Path(shutil.copy(LESSON_1, tmp_path))
-    home = tmp_path / "lab"
-    home.mkdir()
-    with open_lab(notebook, home, size=(1400, 1800), QTHA_LAB_PROFILE="ci") as lab:
+    with open_lab(jupyter, notebook, size=(1400, 1800), QTHA_LAB_PROFILE="ci") as lab:
         page = lab.page
         lab.menu("Run", "Run All Cells")
         explorer = page.locator(".qtha-explorer").first
         handle = explorer.locator(".noUi-handle").first
-        handle.scroll_into_view_if_needed(timeout=120_000)
+        handle.scroll_into_view_if_needed()
         expect(explorer.locator(".qtha-table td").first).to_be_visible()
         page.wait_for_function(f"() => JSON.parse(({DRAWN})()).length > 1")
 
@@ -53,11 +51,9 @@ def test_another_step_and_another_layer_draw_other_spectra(tmp_path):
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_moving_a_bond_moves_the_ring_and_the_chain(tmp_path):
+def test_moving_a_bond_moves_the_ring_and_the_chain(jupyter, tmp_path):
     notebook = Path(shutil.copy(LESSON, tmp_path))
-    home = tmp_path / "lab"
-    home.mkdir()
-    with open_lab(notebook, home, size=(1400, 1800), QTHA_LAB_PROFILE="ci") as lab:
+    with open_lab(jupyter, notebook, size=(1400, 1800), QTHA_LAB_PROFILE="ci") as lab:
         page = lab.page
         lab.menu("Run", "Run All Cells")
         explorer = page.locator(".qtha-explorer").first

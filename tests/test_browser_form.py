@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Locator, expect
 from support.accessibility import unnamed, violations
-from support.jupyter_browser import Lab, open_lab
+from support.jupyter_browser import Lab, Server, open_lab
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import RunDir
@@ -43,15 +43,14 @@ SCROLLERS = """() => [...document.querySelectorAll('.qtha-group, .qtha-group *')
 
 
 @contextlib.contextmanager
-def lab_with(tmp_path: Path, *cells: str, size=(1400, 2000)) -> Iterator[tuple[Lab, Locator]]:
+def lab_with(
+    server: Server, tmp_path: Path, *cells: str, size=(1400, 2000)
+) -> Iterator[tuple[Lab, Locator]]:
     """A notebook of these cells in JupyterLab, the first one run: a workbench."""
-    notebook, home = tmp_path / "page.ipynb", tmp_path / "lab"
-    home.mkdir()
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    notebook = tmp_path / "page.ipynb"
     code = [nbformat.v4.new_code_cell(cell) for cell in cells]
-    nbformat.write(nbformat.v4.new_notebook(cells=code, metadata=kernel), notebook)
-    env = {"QTHA_LAB_PROFILE": "ci", "QTHA_LAB_RUNS": str(tmp_path / "runs")}
-    with open_lab(notebook, home, size=size, **env) as lab:
+    nbformat.write(nbformat.v4.new_notebook(cells=code), notebook)
+    with open_lab(server, notebook, size=size, QTHA_LAB_PROFILE="ci") as lab:
         lab.run_cell("Workbench()")
         bench = lab.page.locator(".qtha-workbench").first
         expect(bench.locator(".qtha-table th").first).to_be_visible()
@@ -88,8 +87,8 @@ FOCUSED = """() => document.activeElement.labels?.[0]?.textContent
     || document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"""
 
 
-def test_training_is_set_and_a_run_launched_by_keyboard_alone(tmp_path):
-    with lab_with(tmp_path, PANEL) as (lab, bench):
+def test_training_is_set_and_a_run_launched_by_keyboard_alone(jupyter, tmp_path):
+    with lab_with(jupyter, tmp_path, PANEL) as (lab, bench):
         page = lab.page
         bench.get_by_label("model", exact=True).focus()
         tab_to(page, "Training")
@@ -112,10 +111,10 @@ def test_training_is_set_and_a_run_launched_by_keyboard_alone(tmp_path):
         assert lab.complaints == []
 
 
-def test_no_control_is_nameless_and_axe_finds_nothing_grave_in_light_and_dark(tmp_path):
+def test_no_control_is_nameless_and_axe_finds_nothing_grave_in_light_and_dark(jupyter, tmp_path):
     stopped_run(tmp_path / "runs", "lora(r=2)")
     parts = (".qtha-workbench", ".qtha-circuit-explorer", ".qtha-explorer", ".qtha-update-explorer")
-    with lab_with(tmp_path, PANEL, EXPLORERS) as (lab, bench):
+    with lab_with(jupyter, tmp_path, PANEL, EXPLORERS) as (lab, bench):
         page = lab.page
         for name in ("Training", "Circuits", "Show as YAML"):
             if (fold := bench.get_by_role("button", name=name, exact=True)).is_visible():
@@ -131,8 +130,8 @@ def test_no_control_is_nameless_and_axe_finds_nothing_grave_in_light_and_dark(tm
             assert [(part, found) for part in parts for found in unnamed(page, part)] == []
 
 
-def test_every_wrong_field_is_named_and_a_click_leads_to_it(tmp_path):
-    with lab_with(tmp_path, PANEL) as (lab, bench):
+def test_every_wrong_field_is_named_and_a_click_leads_to_it(jupyter, tmp_path):
+    with lab_with(jupyter, tmp_path, PANEL) as (lab, bench):
         fold = bench.get_by_role("button", name="Training", exact=True)
         fold.click()
         for steps in ("7", "x", "0.5", "", "0"):  # fast, wrong and right
@@ -156,8 +155,8 @@ def test_every_wrong_field_is_named_and_a_click_leads_to_it(tmp_path):
         assert lab.complaints == []
 
 
-def test_every_field_can_be_typed_into_in_quick_succession(tmp_path):
-    with lab_with(tmp_path, PANEL) as (lab, bench):
+def test_every_field_can_be_typed_into_in_quick_succession(jupyter, tmp_path):
+    with lab_with(jupyter, tmp_path, PANEL) as (lab, bench):
         bench.get_by_role("button", name="Training", exact=True).click()
         for fold in bench.get_by_role("button", name="more settings").all():
             if fold.is_visible():
@@ -179,10 +178,10 @@ def test_every_field_can_be_typed_into_in_quick_succession(tmp_path):
         assert lab.complaints == []
 
 
-def test_rows_and_fields_fit_from_the_default_width_down_to_500_pixels(tmp_path):
+def test_rows_and_fields_fit_from_the_default_width_down_to_500_pixels(jupyter, tmp_path):
     for method in ("qtha(r=4,waist=16,bond_dim=3,init=balanced,learning_rate=0.01)", "lora(r=2)"):
         stopped_run(tmp_path / "runs", method)
-    with lab_with(tmp_path, PANEL, size=(1400, 1000)) as (lab, bench):
+    with lab_with(jupyter, tmp_path, PANEL, size=(1400, 1000)) as (lab, bench):
         bench.get_by_role("button", name="Training", exact=True).click()
         row = bench.locator(".qtha-run").first
         expect(row.locator(".qtha-state")).to_have_text("stopped at step 2 of 9")
@@ -199,8 +198,8 @@ def test_rows_and_fields_fit_from_the_default_width_down_to_500_pixels(tmp_path)
             assert lab.page.evaluate(SCROLLERS) == []
 
 
-def test_after_a_restart_the_cell_says_what_to_do(tmp_path):
-    with lab_with(tmp_path, PANEL) as (lab, bench):
+def test_after_a_restart_the_cell_says_what_to_do(jupyter, tmp_path):
+    with lab_with(jupyter, tmp_path, PANEL) as (lab, bench):
         note = lab.page.locator(".qtha-note")
         expect(note).to_be_hidden()
         lab.restart_kernel()

@@ -5,7 +5,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from playwright.sync_api import Page, expect
-from support.jupyter_browser import PATIENCE, open_lab
+from support.jupyter_browser import open_lab
+from support.waiting import PATIENCE
 
 from qtha_lab.runs import list_runs
 
@@ -59,12 +60,10 @@ RANGES = """() => {
 
 
 def notebook_of(tmp_path: Path, *sources: str) -> Path:
-    """A notebook of these cells, beside an empty folder for JupyterLab."""
+    """A notebook of these cells."""
     path = tmp_path / "live.ipynb"
     cells = [nbformat.v4.new_code_cell(source.strip()) for source in sources]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-    (tmp_path / "lab").mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     return path
 
 
@@ -81,9 +80,9 @@ def recorded() -> list[int]:
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_a_reloaded_page_and_a_second_tab_end_with_every_point(tmp_path):
+def test_a_reloaded_page_and_a_second_tab_end_with_every_point(jupyter, tmp_path):
     notebook = notebook_of(tmp_path, LAUNCH, FOLLOW)
-    with open_lab(notebook, tmp_path / "lab", QTHA_LAB_RUNS=str(tmp_path / "runs")) as lab:
+    with open_lab(jupyter, notebook) as lab:
         page = lab.page
         lab.menu("Run", "Run All Cells")
         wait_for_step(page, 1)
@@ -93,7 +92,7 @@ def test_a_reloaded_page_and_a_second_tab_end_with_every_point(tmp_path):
         wait_for_step(page, 25)
         page.reload()
 
-        statuses = [run.wait(PATIENCE / 1000).state for run in list_runs()]
+        statuses = [run.wait(PATIENCE).state for run in list_runs()]
         assert statuses == ["finished", "finished"]
         whole = recorded()
         assert whole[::2] == [STEPS, STEPS]
@@ -106,8 +105,8 @@ def test_a_reloaded_page_and_a_second_tab_end_with_every_point(tmp_path):
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_zoom_outlives_new_points_and_the_curves_outlive_the_kernel(tmp_path):
-    with open_lab(notebook_of(tmp_path, RECORD, RECORD_MORE), tmp_path / "lab") as lab:
+def test_zoom_outlives_new_points_and_the_curves_outlive_the_kernel(jupyter, tmp_path):
+    with open_lab(jupyter, notebook_of(tmp_path, RECORD, RECORD_MORE)) as lab:
         page = lab.page
         lab.run_cell("plot.panel")
         page.wait_for_function(f"() => ({DRAWN})()[0] === 100")

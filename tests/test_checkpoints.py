@@ -4,11 +4,11 @@ import json
 import os
 import shutil
 import signal
-import time
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from support.waiting import PATIENCE, wait_until
 
 from qtha_lab import runs
 from qtha_lab.experiment import Experiment
@@ -28,7 +28,6 @@ FILES = [
     "trainer_state.json", "training_args.bin", "complete",
 ]  # fmt: skip
 LOADED = [ADAPTER, "optimizer.pt", "rng_state.pth", "scheduler.pt", "trainer_state.json"]
-PATIENCE = 150
 
 pytestmark = pytest.mark.slow
 
@@ -242,10 +241,7 @@ def test_going_on_from_the_older_one_gives_the_same_losses_and_tells_to_the_end(
 
 
 def wait_for(condition, run):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"{run.status()}\n{run.log_tail()}"
-        time.sleep(0.02)
+    return wait_until(condition, lambda: f"{run.status()}\n{run.log_tail()}")
 
 
 def test_a_killed_run_whose_checkpoints_are_damaged_begins_again_only_if_asked(straight):

@@ -166,11 +166,9 @@ MEANS = """() => {
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_in_a_browser_a_turned_angle_moves_the_figure(tmp_path):
-    notebook, home = tmp_path / LESSON.name, tmp_path / "lab"
-    home.mkdir()
-    shutil.copy(LESSON, notebook)
-    with open_lab(notebook, home, QTHA_LAB_PROFILE="ci") as lab:
+def test_in_a_browser_a_turned_angle_moves_the_figure(jupyter, tmp_path):
+    notebook = Path(shutil.copy(LESSON, tmp_path))
+    with open_lab(jupyter, notebook, QTHA_LAB_PROFILE="ci") as lab:
         lab.menu("Run", "Run All Cells")
         panel = lab.page.locator(".qtha-circuit-explorer")
         lab.page.wait_for_function(f"() => ({MEANS})() !== ''")
@@ -196,12 +194,9 @@ ENDS = """() => {
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_in_a_browser_updates_appear_and_another_layer_shows_others(tmp_path):
-    notebook, home = tmp_path / "04_inside_the_update.ipynb", tmp_path / "lab"
-    home.mkdir()
-    shutil.copy(LESSON.with_name(notebook.name), notebook)
-    env = {"QTHA_LAB_PROFILE": "ci", "QTHA_LAB_RUNS": str(tmp_path / "runs")}
-    with open_lab(notebook, home, **env) as lab:
+def test_in_a_browser_updates_appear_and_another_layer_shows_others(jupyter, tmp_path):
+    notebook = Path(shutil.copy(LESSON.with_name("04_inside_the_update.ipynb"), tmp_path))
+    with open_lab(jupyter, notebook, QTHA_LAB_PROFILE="ci") as lab:
         lab.menu("Run", "Run All Cells")
         panel = lab.page.locator(".qtha-update-explorer")
         expect(panel.locator(".qtha-text", has_text="qtha")).not_to_have_count(0)

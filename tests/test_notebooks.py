@@ -1,35 +1,30 @@
-"""Every notebook: built as style.md asks, and executed top to bottom as found and as solved."""
+"""Every notebook: built as style.md asks, executed top to bottom as found, and shown by the documentation.
+
+`test_lessons` executes the lessons with their exercises solved.
+"""
 
 import ast
-import itertools
-import os
 import re
 import runpy
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
+from support.notebooks import (
+    FOLDER,
+    NOTEBOOKS,
+    code_cells,
+    each_lesson,
+    each_notebook,
+    execute,
+    read,
+    verdicts,
+)
 
-from qtha_lab.exercises import exercises, get
+from qtha_lab.exercises import exercises
 
-FOLDER = Path(__file__).parent.parent / "notebooks"
 keep_for_the_site = runpy.run_path(str(FOLDER.parent / "docs" / "hooks.py"))["keep"]
-NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-LESSONS = [path for path in NOTEBOOKS if re.match(r"0[1-9]_", path.stem)]
-each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
-
-
-def read(path):
-    return nbformat.read(path, as_version=4)
-
-
-def code_cells(path):
-    return [cell for cell in read(path).cells if cell.cell_type == "code"]
 
 
 def test_there_is_a_tour():
@@ -38,14 +33,14 @@ def test_there_is_a_tour():
 
 @each_notebook
 def test_outputs_and_counts_are_stripped(path):
-    for cell in code_cells(path):
+    for cell in code_cells(read(path)):
         assert cell.outputs == []
         assert cell.execution_count is None
 
 
 @each_notebook
 def test_cells_are_short(path):
-    lengths = [len(cell.source.splitlines()) for cell in code_cells(path)]
+    lengths = [len(cell.source.splitlines()) for cell in code_cells(read(path))]
     assert statistics.median(lengths) <= 6
     assert max(lengths) <= 20
 
@@ -62,7 +57,7 @@ def test_the_first_cell_says_what_one_will_be_able_to_do_how_long_it_takes_and_w
 
 @each_notebook
 def test_one_parameters_cell_holds_literals_only(path):
-    tagged = [c for c in code_cells(path) if "parameters" in c.metadata.get("tags", [])]
+    tagged = [c for c in code_cells(read(path)) if "parameters" in c.metadata.get("tags", [])]
     assert len(tagged) == 1
     for line in ast.parse(tagged[0].source).body:
         assert isinstance(line, ast.Assign)
@@ -92,73 +87,13 @@ def test_what_is_to_be_seen_is_computed_and_not_written(path):
     assert len([c for c in cells if "what_to_see(\n" in c.source]) >= 4
 
 
-def execute(notebook, tmp_path, profile="ci"):
-    """Run all cells, in the small profile if not told otherwise; all outputs, none on standard error."""
-    environment = os.environ | {
-        "QTHA_LAB_PROFILE": profile,
-        "QTHA_LAB_RUNS": str(tmp_path / "runs"),
-        "IPYTHONDIR": str(tmp_path / "ipython"),
-        "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
-    }
-    client = NotebookClient(
-        notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
-    )
-    client.execute(env=environment)
-    outputs = [out for cell in notebook.cells if cell.cell_type == "code" for out in cell.outputs]
-    warnings = [out.text for out in outputs if out.output_type == "stream" and out.name == "stderr"]
-    assert warnings == [], "a notebook page shows no warnings"
-    return outputs
-
-
-def verdicts(outputs):
-    """What `check` said, one an exercise."""
-    texts = [out["data"]["text/plain"] for out in outputs if "text/plain" in out.get("data", {})]
-    return [text for text in texts if re.match(r"[✓✗○] \d+\.\d+ ", text)]
-
-
-def solved(notebook):
-    """The notebook with the solution of each exercise in the place of its stub."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for stub, asked in itertools.pairwise(code):
-        if number := re.match(r'check\("([\d.]+)"', asked.source):
-            stub.source = get(number[1]).solution
-    return notebook
-
-
 @each_notebook
 @pytest.mark.slow
 def test_runs_top_to_bottom_as_found(path, tmp_path):
     notebook = read(path)
-    for verdict in verdicts(execute(notebook, tmp_path)):
+    for verdict in verdicts(execute(notebook, tmp_path, profile="ci")):
         assert verdict.startswith("○"), verdict
     keep_for_the_site(path, notebook)  # the documentation shows this copy
-
-
-@each_lesson
-@pytest.mark.slow
-def test_runs_top_to_bottom_with_every_exercise_solved(path, tmp_path):
-    graded = verdicts(execute(solved(read(path)), tmp_path))
-    assert len(graded) >= 3
-    for verdict in graded:
-        assert verdict.startswith("✓"), verdict
-
-
-def claims(outputs):
-    """The sentences under "What to see": those that hold begin with ✓, the others with ✗."""
-    texts = [out["data"]["text/plain"] for out in outputs if "text/markdown" in out.get("data", {})]
-    return [line for text in texts for line in text.splitlines() if line[:2] in ("✓ ", "✗ ")]
-
-
-@each_lesson
-@pytest.mark.parametrize("model", ["tiny", *os.environ.get("QTHA_LAB_CLAIMS", "").split()])
-@pytest.mark.slow
-def test_every_sentence_of_what_to_see_holds_on_each_model(path, model, tmp_path):
-    notebook = read(path)
-    (parameters,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
-    parameters.source += f'\nmodel = "{model}"'
-    shown = claims(execute(notebook, tmp_path, profile="full"))
-    assert len(shown) >= 5
-    assert [line for line in shown if line.startswith("✗")] == []
 
 
 @pytest.mark.slow

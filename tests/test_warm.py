@@ -6,11 +6,11 @@ import shutil
 import signal
 import socket
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+from support.waiting import PATIENCE, wait_until
 
 from qtha_lab import paths, runs, warm
 from qtha_lab.errors import Refusal
@@ -22,7 +22,6 @@ TRAINING = {
     "steps": 3, "batch_size": 2, "max_length": 24, "train_rows": 12, "eval_rows": 4, "generate_rows": 1,
     "max_new_tokens": 3, "threads": 1,
 }  # fmt: skip
-PATIENCE = 300
 needs_fork = pytest.mark.skipif(not warm.available(), reason="no warm workers on this machine")
 pytestmark = needs_fork
 
@@ -66,17 +65,9 @@ def finished(run):
     return run
 
 
-def wait_for(condition):
-    end = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return value
-
-
 def worker_of(run):
     """The process of a run's worker, once it has signed the lock."""
-    return psutil.Process(wait_for(lambda: slots.holder(run.files.lock)))
+    return psutil.Process(wait_until(lambda: slots.holder(run.files.lock)))
 
 
 def losses(run):
@@ -122,7 +113,7 @@ def test_the_signal_that_ended_a_worker_is_kept_though_another_process_is_its_pa
 
 def test_a_stopped_run_is_resumed_by_another_warm_worker(servers):
     run = launched(steps=200, checkpoint_every=2)
-    wait_for(lambda: run.status().step >= 3)
+    wait_until(lambda: run.status().step >= 3)
     assert run.stop(PATIENCE).state == "stopped"
     first = int(run.files.lock.read_text())
     run.resume()
@@ -135,7 +126,7 @@ def test_a_server_that_died_is_replaced_and_its_run_goes_on(servers):
     worker = worker_of(orphan)
     server = worker.parent()
     server.kill()
-    wait_for(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
     next_run = launched()
     assert worker_of(next_run).parent() not in (server, None)
     finished(next_run)
@@ -146,7 +137,7 @@ def test_a_request_that_a_dying_server_never_answered_is_started_cold(servers):
     """A server that stands still takes the request and is killed: the run gets a worker of its own."""
     warm.prepare()
     here = place.folder()
-    wait_for(lambda: listens(here))
+    wait_until(lambda: listens(here))
     [server] = server_processes(here)
     server.suspend()
     run = launched()
@@ -187,8 +178,8 @@ def test_a_server_leaves_when_nobody_asks(servers, monkeypatch):
     monkeypatch.setenv("OMP_DISPLAY_ENV", "FALSE")
     warm.prepare()
     address = place.folder() / "socket"
-    wait_for(address.exists)
-    wait_for(lambda: not address.exists())
+    wait_until(address.exists)
+    wait_until(lambda: not address.exists())
 
 
 def test_a_request_that_is_none_is_answered_and_the_server_lives(servers):

@@ -7,6 +7,7 @@ import threading
 import ipywidgets as ipw
 import pytest
 from support.run_folders import run_folder, status, train, write
+from support.waiting import PATIENCE
 from torch import nn
 
 from qtha_lab import __version__, runs
@@ -287,7 +288,7 @@ def test_following_ends_with_the_runs_and_survives_a_torn_line(tmp_path):
     with run.files.events.open("a") as file:
         file.write('{"kind": "train", "st')
     plot = LivePlot([run])
-    asyncio.run(asyncio.wait_for(plot.follow(), timeout=10))
+    asyncio.run(asyncio.wait_for(plot.follow(), timeout=PATIENCE))
     assert list(plot.chart.curves[0].x) == [1]
 
 
@@ -423,10 +424,10 @@ def test_a_cancelled_preview_ends_at_its_next_stage():
             await in_thread(work)
 
         async def second():
-            await asyncio.to_thread(ended.wait, 60)
+            await asyncio.to_thread(ended.wait, PATIENCE)
 
         background.start("preview", first)
-        await asyncio.to_thread(entered.wait, 60)
+        await asyncio.to_thread(entered.wait, PATIENCE)
         background.start("preview", second)
         await background.tasks["preview"]
 
@@ -444,7 +445,7 @@ def test_work_handed_over_from_another_thread_runs_on_the_kernel_loop():
             ran.set()
 
         await asyncio.to_thread(background.start, "work", work)
-        await asyncio.wait_for(ran.wait(), timeout=5)
+        await asyncio.wait_for(ran.wait(), timeout=PATIENCE)
 
     asyncio.run(main())
 

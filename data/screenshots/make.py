@@ -12,7 +12,7 @@ import nbformat
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tests"))
 
-from support.jupyter_browser import expect, open_lab  # noqa: E402
+from support.jupyter_browser import expect, open_lab, serve  # noqa: E402
 
 CELL = """
 from qtha_lab import Comparison
@@ -20,10 +20,9 @@ from widgets import Workbench
 
 Workbench(Comparison(methods="qtha(r=4,waist=16,bond_dim=3), lora(r=2,lora_alpha=4)"))
 """
-KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 FINISHED = """() => {
-    const states = [...document.querySelectorAll('.qtha-state')].map(one => one.innerText);
-    return states.length === 2 && states.every(one => one.startsWith('finished'));
+    const states = [...document.querySelectorAll('.qtha-state')].map(state => state.innerText);
+    return states.length === 2 && states.every(state => state.startsWith('finished'));
 }"""
 
 
@@ -32,16 +31,19 @@ def make(picture: Path, width: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         notebook, home = Path(folder) / "workbench.ipynb", Path(folder) / "home"
         home.mkdir()
-        page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=KERNEL)
+        page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
         nbformat.write(page, notebook)
         runs = str(Path(folder) / "runs")
-        with open_lab(notebook, home, size=(width, 2400), QTHA_LAB_RUNS=runs) as lab:
+        with (
+            serve(Path(folder), home) as server,
+            open_lab(server, notebook, size=(width, 2400), QTHA_LAB_RUNS=runs) as lab,
+        ):
             lab.page.keyboard.press("Control+b")  # fold the file browser away
             lab.run_cell("Workbench(")
             bench = lab.page.locator(".qtha-workbench")
             expect(bench.locator(".qtha-table td").first).to_be_visible()
             bench.get_by_role("button", name="Launch").click()
-            lab.page.wait_for_function(FINISHED, timeout=300_000)
+            lab.page.wait_for_function(FINISHED)
             expect(bench.locator(".qtha-text", has_text="Peak learning rates")).to_be_visible()
             bench.screenshot(path=picture, animations="disabled")
 

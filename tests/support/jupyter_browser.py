@@ -1,24 +1,29 @@
-"""A real JupyterLab in headless Chromium, with a home, a token and a port of its own."""
+"""A real JupyterLab in headless Chromium: one server for many notebooks, a kernel and a page for each."""
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
 import socket
 import subprocess
 import sys
-import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import nbformat
 from playwright.sync_api import Error, Page, expect, sync_playwright
+
+from support.waiting import PATIENCE, wait_until
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-PATIENCE = 90_000  # milliseconds for anything that a busy machine of two cores may take long for
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=1000 * PATIENCE)
+# JupyterLab looks for neither news nor extensions to be built, which would start a node for each page.
 NO_NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
+NO_BUILD = '{"buildCheck": false, "buildAvailable": false}'
 
 
 @dataclass
@@ -51,14 +56,14 @@ class Lab:
 
     def second_tab(self) -> Page:
         """The same notebook in a tab of its own, still loading."""
-        url = self.page.url.replace("/lab/tree/", "/lab/workspaces/second/tree/")
+        url = self.page.url.replace("/tree/", "-second/tree/", 1)
         tab = self.listen(self.page.context.new_page())
         tab.goto(url, wait_until="commit")
         return tab
 
     def listen(self, page: Page) -> Page:
         """Note what the console of a page complains about, and be patient with it."""
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(1000 * PATIENCE)
         page.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         return page
@@ -73,64 +78,115 @@ class Lab:
 
 def chromium() -> str:
     """Debian's Chromium, or a sentence that says how to get it."""
-    found = shutil.which("chromium")
-    if found is None:
+    path = shutil.which("chromium")
+    if path is None:
         raise AssertionError("chromium is missing: `apt-get install chromium` brings it")
-    return found
+    return path
+
+
+@dataclass(frozen=True)
+class Server:
+    """A JupyterLab that serves the notebooks below a folder."""
+
+    root: Path
+    home: Path
+    url: str
+    token: str
+
+    def reset(self) -> None:
+        """Forget what was set in the pages before, such as a dark theme."""
+        settings = self.home / "config" / "lab" / "user-settings"
+        shutil.rmtree(settings, ignore_errors=True)
+        news = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+        news.parent.mkdir(parents=True)
+        news.write_text(NO_NEWS)
+
+    def add_kernel(self, name: str, environment: dict[str, str]) -> None:
+        """Offer a Python with environment variables of its own."""
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        spec = {"argv": argv, "display_name": name, "language": "python", "env": environment}
+        folder = self.home / "data" / "kernels" / name
+        folder.mkdir(parents=True)
+        (folder / "kernel.json").write_text(json.dumps(spec))
+
+    def end_kernels(self) -> None:
+        """End every kernel that runs."""
+        for kernel in json.loads(self._ask("GET", "/api/kernels")):
+            self._ask("DELETE", f"/api/kernels/{kernel['id']}")
+
+    def _ask(self, method: str, path: str) -> bytes:
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(self.url + path, method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return answer.read()
 
 
 @contextlib.contextmanager
-def open_lab(notebook: Path, folder: Path, *, size=(1400, 1000), **env: str) -> Iterator[Lab]:
-    """Serve the notebook's folder and open the notebook; on an error, leave `failure.png` in `folder`.
+def open_lab(server: Server, notebook: Path, *, size=(1400, 1000), **env: str) -> Iterator[Lab]:
+    """Open a notebook in a page, a workspace and a kernel of its own; on an error, leave `failure.png` beside it.
 
     Args:
-        folder: An empty folder for the home and the settings of this JupyterLab.
+        server: What serves a folder above the notebook.
+        notebook: Is told to run in that kernel.
         size: Width and height of the window, in pixels.
-        env: More environment variables for the kernel.
+        env: More environment variables for the kernel; runs go to the test's own folder.
     """
-    port, token = free_port(), secrets.token_hex(16)
-    with serve(notebook.parent, folder, port, token, env), sync_playwright() as playwright:
+    name = f"page-{secrets.token_hex(4)}"
+    runs = {"QTHA_LAB_RUNS": os.environ.get("QTHA_LAB_RUNS", str(notebook.parent / "runs"))}
+    server.reset()
+    server.add_kernel(name, runs | env)
+    content = nbformat.read(notebook, as_version=4)
+    content.metadata.kernelspec = {"name": name, "display_name": name, "language": "python"}
+    nbformat.write(content, notebook)
+    place = f"workspaces/{name}/tree/{notebook.relative_to(server.root).as_posix()}"
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         context = browser.new_context(viewport={"width": size[0], "height": size[1]})
         page = context.new_page()
         lab = Lab(page)
         lab.listen(page)
         try:
-            page.goto(f"http://127.0.0.1:{port}/lab/tree/{notebook.name}?token={token}")
+            page.goto(f"{server.url}/lab/{place}?token={server.token}")
             lab.wait_idle()
             yield lab
         except BaseException as failure:
             with contextlib.suppress(Error):
                 failure.add_note("\n".join(["The notebook says:", *lab.errors(), *lab.complaints]))
-                page.screenshot(path=folder / "failure.png")
+                page.screenshot(path=notebook.parent / "failure.png")
             raise
         finally:
             browser.close()
+            server.end_kernels()
 
 
 @contextlib.contextmanager
-def serve(root: Path, folder: Path, port: int, token: str, env: dict[str, str]) -> Iterator[None]:
-    """A Jupyter server until the end of the block; its kernels end with it."""
-    news = folder / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
-    news.mkdir(parents=True)
-    (news / "notification.jupyterlab-settings").write_text(NO_NEWS)
+def serve(root: Path, home: Path) -> Iterator[Server]:
+    """A JupyterLab until the end of the block; its kernels end with it.
+
+    Args:
+        root: The folder whose notebooks it serves.
+        home: An empty folder for its settings, kernels and log.
+    """
+    port, token = free_port(), secrets.token_hex(16)
+    page_config = home / "config" / "labconfig" / "page_config.json"
+    page_config.parent.mkdir(parents=True)
+    page_config.write_text(NO_BUILD)
     places = {"HOME": "home", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data"}
     places |= {"JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython"}
-    own = {name: str(folder / place) for name, place in places.items()}
-    log = (folder / "jupyter.log").open("w")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", f"--port={port}",
-         "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
-         f"--ServerApp.root_dir={root}"],
-        env=os.environ | own | env, stdout=log, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        wait_for_port(server, port, folder / "jupyter.log")
-        yield
-    finally:
-        server.terminate()
-        server.wait(timeout=60)
-        log.close()
+    environment = {name: str(home / place) for name, place in places.items()}
+    with (home / "jupyter.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", f"--port={port}",
+             "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
+             f"--ServerApp.root_dir={root}"],
+            env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            wait_for_port(process, port, home / "jupyter.log")
+            yield Server(root, home, f"http://127.0.0.1:{port}", token)
+        finally:
+            process.terminate()
+            process.wait(timeout=PATIENCE)
 
 
 def free_port() -> int:
@@ -142,9 +198,11 @@ def free_port() -> int:
 
 def wait_for_port(server: subprocess.Popen, port: int, log: Path) -> None:
     """Wait until the server answers; its log if it does not."""
-    end = time.monotonic() + PATIENCE / 1000
-    while time.monotonic() < end and server.poll() is None:
+
+    def answers() -> bool:
+        assert server.poll() is None, f"JupyterLab did not start:\n{log.read_text()[-2000:]}"
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
+            return True
+        return False
+
+    wait_until(answers, log.read_text)

@@ -1,0 +1,71 @@
+"""The notebooks of this repository: read, executed by a real kernel, and what their outputs say."""
+
+import itertools
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+from qtha_lab.exercises import get
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+LESSONS = [path for path in NOTEBOOKS if re.match(r"0[1-9]_", path.stem)]
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+
+def read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def execute(notebook: NotebookNode, folder: Path, profile: str) -> list[NotebookNode]:
+    """Run all cells; all outputs, none of them on standard error.
+
+    Args:
+        folder: Takes the runs and what Jupyter writes.
+        profile: "ci" is the small one, "full" what a reader sees.
+    """
+    environment = os.environ | {
+        "QTHA_LAB_PROFILE": profile,
+        "QTHA_LAB_RUNS": str(folder / "runs"),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+    }
+    client = NotebookClient(
+        notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
+    )
+    client.execute(env=environment)
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    streams = [output for output in outputs if output.output_type == "stream"]
+    warnings = [stream.text for stream in streams if stream.name == "stderr"]
+    assert warnings == [], "a notebook page shows no warnings"
+    return outputs
+
+
+def solve(notebook: NotebookNode) -> NotebookNode:
+    """Put the solution of each exercise in the place of its stub."""
+    for stub, question in itertools.pairwise(code_cells(notebook)):
+        if number := re.match(r'check\("([\d.]+)"', question.source):
+            stub.source = get(number[1]).solution
+    return notebook
+
+
+def verdicts(outputs: list[NotebookNode]) -> list[str]:
+    """The lines of `check`, one per exercise."""
+    texts = [out["data"]["text/plain"] for out in outputs if "text/plain" in out.get("data", {})]
+    return [text for text in texts if re.match(r"[✓✗○] \d+\.\d+ ", text)]
+
+
+def claims(outputs: list[NotebookNode]) -> list[str]:
+    """The sentences under "What to see": those that hold begin with ✓, the others with ✗."""
+    texts = [out["data"]["text/plain"] for out in outputs if "text/markdown" in out.get("data", {})]
+    return [line for text in texts for line in text.splitlines() if line[:2] in ("✓ ", "✗ ")]

@@ -1,0 +1,23 @@
+"""How long tests wait for what must happen: until it has, however busy the machine is."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+# Seconds, for what takes a few where nothing else runs: an end to waiting, not a bound on speed.
+PATIENCE = 300.0
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], report: Callable[[], str] = str) -> T:
+    """Ask again and again until the answer is true, and return it.
+
+    Args:
+        condition: What is asked.
+        report: What to say if it never was.
+    """
+    end = time.monotonic() + PATIENCE
+    while not (answer := condition()):
+        assert time.monotonic() < end, report()
+        time.sleep(0.02)
+    return answer
