@@ -153,7 +153,7 @@ class CircuitExplorer:
             self.state.show(circuit_state(**self.trace.at_the_end()))
             texts = hover_texts(self.turned.circuit.n_qubits, self._gates())
             spots = cast(go.Scatter, self.diagram.traces[-1])
-            spots.hovertext = texts[: len(spots.x)]
+            spots.hovertext = texts[: len(cast(Sequence, spots.x))]
             self.code_text.value = look.code(self.code)
 
     def _turn(self, change) -> None:

@@ -45,7 +45,8 @@ class Field:
 
     @value.setter
     def value(self, value: Any) -> None:
-        self.control.value = _write(value) if isinstance(self.control, ipw.Text) else value
+        entry = _write(value) if isinstance(self.control, ipw.Text) else value
+        self.control.set_trait("value", entry)
         self.check()
 
     def check(self) -> None:

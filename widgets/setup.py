@@ -66,7 +66,7 @@ class Setup:
             **self.what.values,
             task_options=self.task_options.changed,
             methods=self.methods.choices(),
-            training=self.training.changed,
+            training=Training(**self.training.changed),
         )
 
     def faults(self) -> list[Fault]:

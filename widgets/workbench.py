@@ -13,7 +13,7 @@ from qtha_lab import faults, warm
 from qtha_lab import runs as runs_
 from qtha_lab.cost.preview import preview
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import Comparison
+from qtha_lab.experiment import Comparison, MethodChoice
 
 from . import look, still
 from .aria import Aria
@@ -157,7 +157,7 @@ class Workbench(ipw.VBox):
         return [look.style_sheet(), self.aria, top, buttons, self.banner, self.watch.panel]
 
 
-START = Comparison(methods=["qtha", "lora"])
+START = Comparison(methods=[MethodChoice(name="qtha"), MethodChoice(name="lora")])
 
 
 def previews(comparison: Comparison, cancelled: Callable[[], bool]) -> dict:
