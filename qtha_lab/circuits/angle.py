@@ -53,6 +53,10 @@ class Angle:
         """The same angle, `factor` times as large."""
         return dataclasses.replace(self, scale=self.scale * factor, offset=self.offset * factor)
 
+    def shifted(self, offset: float) -> "Angle":
+        """The same angle, `offset` further."""
+        return dataclasses.replace(self, offset=self.offset + offset)
+
     def plus(self, other: "Angle") -> "Angle | None":
         """The sum, where it is one angle; None for a sum of two different sources.
 

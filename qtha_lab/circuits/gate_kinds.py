@@ -149,7 +149,7 @@ def _yy(a: int, b: int, angle: Angle) -> list[Part]:
     return [*before, *_xx(a, b, angle), *after]
 
 
-_PI, _HALF_PI = Angle.const(PI), Angle.const(PI / 2)
+_PI, _HALF_PI, _QUARTER = map(Angle.const, (PI, PI / 2, -PI / 2))
 _ONE_WIRE = [
     GateKind("RX", ("RX",), lambda w, a: turn_x(w[0], a[0]), 1, "X", qasm="rx"),
     GateKind("RY", ("RY",), lambda w, a: [turn_y(w[0], a[0])], 1, "Y", qasm="ry"),
@@ -188,7 +188,7 @@ _TWO_WIRES = [
     ),
     GateKind(
         "SWAP", ("SWAP", "SWAP"), lambda w, a: _swap(w[0], w[1]),
-        interaction=lambda a: (Angle.const(-PI / 2),) * 3, qasm="swap",
+        interaction=lambda a: (_QUARTER, _QUARTER, _QUARTER), qasm="swap",
     ),
     GateKind(
         "CRX", (CONTROL, "RX"), lambda w, a: _controlled_x(w[0], w[1], a[0]), 1, "ZX",

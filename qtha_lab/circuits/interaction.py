@@ -1,7 +1,9 @@
 """The part of a two-qubit gate that entangles: turns about XX, YY and ZZ, as few CNOTs as needed."""
 
+from collections.abc import Callable
+
 from qtha_lab.circuits.angle import PI, Angle
-from qtha_lab.circuits.parts import Part
+from qtha_lab.circuits.parts import Part, Turn, cnot, turn_y, turn_z
 
 Terms = tuple[Angle | None, Angle | None, Angle | None]  # of XX, YY, ZZ; None is none
 
@@ -20,51 +22,45 @@ def interaction(terms: Terms, a: int, b: int) -> list[Part]:
         Vatan and Williams 2004, arXiv:quant-ph/0308006, figure 6.
     """
     x, y, z = terms
-    match [term is not None for term in terms]:
-        case False, False, False:
-            return []
-        case False, False, True:
-            return [("Z", (a, b), z)]
-        case True, False, False:  # a turn by π/2 about Y makes XX of ZZ
-            return _between("Y", PI / 2, [("Z", (a, b), x)], a, b)
-        case False, True, False:  # a turn by π/2 about X makes YY of ZZ
-            return _around_x([("Z", (a, b), y)], a, b)
-        case True, False, True:
-            return _xx_zz(x, z, a, b)
-        case True, True, False:
-            return _around_x(_xx_zz(x, y, a, b), a, b)
-        case False, True, True:  # a turn by π/2 about Z makes YY of XX
-            return _between("Z", PI / 2, _xx_zz(y, z, a, b), a, b)
-    quarter, flip = Angle.const(PI / 2), ("CNOT", (b, a), None)
+    if x is None:
+        if y is None:
+            return [] if z is None else [turn_z((a, b), z)]
+        if z is None:  # a turn by π/2 about X makes YY of ZZ
+            return _around_x([turn_z((a, b), y)], a, b)
+        return _between(turn_z, PI / 2, _xx_zz(y, z, a, b), a, b)  # as one about Z makes YY of XX
+    if y is None:
+        if z is None:  # a turn by π/2 about Y makes XX of ZZ
+            return _between(turn_y, PI / 2, [turn_z((a, b), x)], a, b)
+        return _xx_zz(x, z, a, b)
+    if z is None:
+        return _around_x(_xx_zz(x, y, a, b), a, b)
     return [
-        _turn("Z", b, -PI / 2),
-        flip,
-        ("Z", (a,), z.plus(quarter)),
-        ("Y", (b,), x.plus(quarter).times(-1.0)),
-        ("CNOT", (a, b), None),
-        ("Y", (b,), y.plus(quarter)),
-        flip,
-        _turn("Z", a, PI / 2),
+        turn_z(b, -PI / 2),
+        cnot(b, a),
+        turn_z(a, z.shifted(PI / 2)),
+        turn_y(b, x.shifted(PI / 2).times(-1.0)),
+        cnot(a, b),
+        turn_y(b, y.shifted(PI / 2)),
+        cnot(b, a),
+        turn_z(a, PI / 2),
     ]
 
 
 def _xx_zz(x: Angle, z: Angle, a: int, b: int) -> list[Part]:
     """Between two CNOTs XX is X on the control and ZZ is Z on the target."""
-    flip: Part = ("CNOT", (a, b), None)
-    about_x: list[Part] = [_turn("Z", a, PI / 2), ("Y", (a,), x), _turn("Z", a, -PI / 2)]
-    return [flip, *about_x, ("Z", (b,), z), flip]
+    about_x = [turn_z(a, PI / 2), turn_y(a, x), turn_z(a, -PI / 2)]
+    return [cnot(a, b), *about_x, turn_z(b, z), cnot(a, b)]
 
 
-def _between(kind: str, angle: float, parts: list[Part], a: int, b: int) -> list[Part]:
-    before, after = ([_turn(kind, wire, sign * angle) for wire in (a, b)] for sign in (-1, 1))
+def _between(
+    turn: Callable[[int, float], Turn], angle: float, parts: list[Part], a: int, b: int
+) -> list[Part]:
+    """The parts between turns of both wires there and back."""
+    before, after = ([turn(wire, sign * angle) for wire in (a, b)] for sign in (-1, 1))
     return [*before, *parts, *after]
 
 
 def _around_x(parts: list[Part], a: int, b: int) -> list[Part]:
     """The parts between two turns by π/2 about X, which are turns about Y between turns about Z."""
-    about_y = _between("Y", PI / 2, _between("Z", PI / 2, parts, a, b), a, b)
-    return _between("Z", -PI / 2, about_y, a, b)
-
-
-def _turn(kind: str, wire: int, angle: float) -> Part:
-    return (kind, (wire,), Angle.const(angle))
+    about_y = _between(turn_y, PI / 2, _between(turn_z, PI / 2, parts, a, b), a, b)
+    return _between(turn_z, -PI / 2, about_y, a, b)

@@ -12,10 +12,11 @@ from qtha_lab.circuits.angle import PI, Angle
 from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.gates import Gate
 from qtha_lab.circuits.interaction import Terms, interaction
-from qtha_lab.circuits.parts import Part
+from qtha_lab.circuits.parts import Part, cnot
 
 _CZ: Terms = (None, None, Angle.const(-PI / 2))  # with a quarter turn about Z on both wires
-_SWAP: Terms = (Angle.const(-PI / 2),) * 3
+_QUARTER = Angle.const(-PI / 2)
+_SWAP: Terms = (_QUARTER, _QUARTER, _QUARTER)
 
 
 @dataclasses.dataclass(eq=False)
@@ -85,7 +86,7 @@ class _Builder:
         waiting = self._waiting(terms, wires)
         under = self._under(wires, waiting)
         total = _sum(under.terms, terms) if under else None
-        if total is None:
+        if under is None or total is None:
             self._push(_Meeting(wires, terms))
             return
         for step in waiting:
@@ -104,7 +105,7 @@ class _Builder:
 
     def _open(self, wire: int) -> Step | None:
         top = self.stacks[wire][-1] if self.stacks[wire] else None
-        return top if top and len(top.wires) == 1 else None
+        return top if isinstance(top, Step) and len(top.wires) == 1 else None
 
     def _waiting(self, terms: Terms, wires: tuple[int, ...]) -> list[Step]:
         """The open U3 that may as well come after: all for a SWAP, diagonal ones for ZZ alone."""
@@ -157,7 +158,7 @@ def _add(builder: _Builder, gate: Gate) -> None:
 
 def _add_part(builder: _Builder, part: Part) -> None:
     kind, wires, angle = part
-    if kind == "CNOT":
+    if angle is None and kind == "CNOT":
         builder.turns([Gate("Hadamard", wires[1])])
         _add_cz(builder, wires)
         builder.turns([Gate("Hadamard", wires[1])])
@@ -180,20 +181,23 @@ def _sum(one: Terms, other: Terms) -> Terms | None:
         if both is None and a is not None:
             return None
         total.append(both)
-    return tuple(total)
+    x, y, z = total
+    return x, y, z
 
 
 def _reduced(terms: Terms, wires: tuple[int, ...]) -> tuple[Terms, list[Gate]]:
     """Take constant multiples of π out: a turn by π about ZZ is Z⊗Z, up to a phase."""
-    kept, paulis = [], []
+    rest: list[Angle | None] = []
+    paulis: list[Gate] = []
     for term, pauli in zip(terms, ("PauliX", "PauliY", "PauliZ"), strict=True):
         if term is not None and term.source == "const":
             times = round(term.offset / PI)
             paulis += [Gate(pauli, wire) for wire in wires] * (times % 2)
             left = term.offset - times * PI
             term = None if abs(left) < 1e-12 else Angle.const(left)
-        kept.append(term)
-    return tuple(kept), paulis
+        rest.append(term)
+    x, y, z = rest
+    return (x, y, z), paulis
 
 
 def _of_meeting(item: _Meeting) -> list[Gate]:
@@ -206,14 +210,16 @@ def _of_meeting(item: _Meeting) -> list[Gate]:
 def _of_part(part: Part) -> list[Gate]:
     """Turns, Hadamards, X and CZ that make a part, up to a phase."""
     kind, wires, angle = part
-    if kind == "CNOT":
+    if angle is None:
+        if kind == "X":
+            return [Gate("PauliX", wires)]
         return [Gate("Hadamard", wires[1]), Gate("CZ", wires), Gate("Hadamard", wires[1])]
     if len(wires) == 1:
-        return [Gate("PauliX", wires) if kind == "X" else Gate(f"R{kind}", wires, angle)]
+        return [Gate(f"R{kind}", wires, angle)]
     if angle.source == "const" and math.isclose(abs(angle.offset), PI / 2, abs_tol=1e-12):
         # exp(∓iπ/4 ZZ) is CZ with a quarter turn about Z on both
         return [Gate("CZ", wires), *(Gate("RZ", wire, angle) for wire in wires)]
-    flip = _of_part(("CNOT", wires, None))
+    flip = _of_part(cnot(*wires))
     return [*flip, Gate("RZ", wires[1], angle), *flip]
 
 
@@ -234,7 +240,7 @@ def _is_nothing(gates: list[Gate]) -> bool:
 
 
 def _matrix(kind: str, angle: Angle | None):
-    if kind == "X":
+    if angle is None:
         return ((0, 1), (1, 0))
     half = angle.offset / 2
     if kind == "Z":

@@ -113,7 +113,7 @@ def _angle(one: Native, two: Native, which: int, leaves: list[tuple[str, int]]) 
     slope = one.slopes[which]
     values = [float(plain(native.numbers[which])) for native in (one, two)]
     read = [] if slope is None else slope.nonzero().flatten().tolist()
-    if len(read) == 1:
+    if slope is not None and len(read) == 1:
         (leaf,) = read
         source, index = leaves[leaf]
         scale = _tidy(float(slope[leaf]))

@@ -28,15 +28,16 @@ class Script:
 def script_of(source, args: tuple, kwargs: dict, inputs) -> Script:
     """Read a QNode, quantum function, tape or list of operations (see `from_pennylane`)."""
     import pennylane as qml
+    from pennylane.tape import QuantumScript
 
-    if isinstance(source, qml.tape.QuantumScript):
+    if isinstance(source, QuantumScript):
         return _of_tape(source, inputs)
     if isinstance(source, Iterable) and not isinstance(source, str):
         operations = list(source)
         for operation in operations:
             if not isinstance(operation, qml.operation.Operator):
                 raise Refusal(f"a circuit is read from operations, not from {operation!r}")
-        return _of_tape(qml.tape.QuantumScript(operations), inputs)
+        return _of_tape(QuantumScript(operations), inputs)
     if not callable(source):
         raise Refusal(
             "a circuit is read from a QNode, quantum function, tape or list of operations, "
@@ -48,14 +49,13 @@ def script_of(source, args: tuple, kwargs: dict, inputs) -> Script:
 def _of_function(function: Callable, args: tuple, kwargs: dict, data: str | None) -> Script:
     import pennylane as qml
     import torch
+    from pennylane.tape import make_qscript
 
     is_node = isinstance(function, qml.QNode)
     bound = inspect.signature(function.func if is_node else function).bind(*args, **kwargs)
     # a QNode's transforms are part of it: dropping, say, its noise would be another circuit
     taped = (
-        qml.workflow.construct_tape(function, level="user")
-        if is_node
-        else qml.tape.make_qscript(function)
+        qml.workflow.construct_tape(function, level="user") if is_node else make_qscript(function)
     )
     if data is not None and data not in bound.arguments:
         raise Refusal(f"inputs must name an argument that is given, not {data!r}")

@@ -17,8 +17,9 @@ def preparation(n_qubits: int, amplitudes: Sequence[float]) -> tuple[Gate, ...]:
         Möttönen, Vartiainen, Bergholm and Salomaa 2004, arXiv:quant-ph/0407010, as in PennyLane.
     """
     import pennylane as qml
+    from pennylane.tape import QuantumScript
 
     wires = range(n_qubits)
-    tape = qml.tape.QuantumScript([qml.AmplitudeEmbedding(amplitudes, wires, normalize=True)])
+    tape = QuantumScript([qml.AmplitudeEmbedding(amplitudes, wires, normalize=True)])
     tape.trainable_params = []
     return Circuit.from_pennylane(tape, wires=wires).gates

@@ -42,27 +42,29 @@ def to_qasm(
     Source:
         OpenQASM 3.0 live specification, https://openqasm.com; Cross et al. 2022, arXiv:2104.14722.
     """
-    given = {
+    numbers = {
         "input": _numbers("inputs", inputs, circuit.n_inputs),
         "param": _numbers("params", params, circuit.n_params),
     }
-    if circuit.start == "amplitudes" and given["input"] is None:
-        raise Refusal("a circuit that starts in amplitudes needs its inputs to be written as QASM")
     prepared = ()
     if circuit.start == "amplitudes":
-        prepared = preparation(circuit.n_qubits, given["input"])
+        if numbers["input"] is None:
+            raise Refusal(
+                "a circuit that starts in amplitudes needs its inputs to be written as QASM"
+            )
+        prepared = preparation(circuit.n_qubits, numbers["input"])
     asked = [
         f"input float[64] {letter}{index};"
         for source, letter, count in (
             ("input", "x", circuit.n_inputs),
             ("param", "p", circuit.n_params),
         )
-        if given[source] is None
+        if numbers[source] is None
         for index in range(count)
     ]
     lines = ["OPENQASM 3.0;", 'include "stdgates.inc";', *asked, f"qubit[{circuit.n_qubits}] q;"]
     for gate in (*prepared, *circuit.gates):
-        lines += _lines(gate, lambda angle: _expression(angle, given))
+        lines += _lines(gate, lambda angle: _expression(angle, numbers))
     return "\n".join(lines)
 
 
@@ -86,10 +88,10 @@ def _lines(gate: Gate, text: Text) -> list[str]:
 
 def _part(part: Part, text: Text) -> list[str]:
     kind, wires, angle = part
+    if angle is None:
+        return [f"{'x' if kind == 'X' else 'cx'} {_qubits(wires)};"]
     if kind == "Y":
         return [f"ry({text(angle)}) {_qubits(wires)};"]
-    if kind in ("X", "CNOT"):
-        return [f"{'x' if kind == 'X' else 'cx'} {_qubits(wires)};"]
     parity = [f"cx {_qubits((wire, wires[-1]))};" for wire in wires[:-1]]
     return [*parity, f"rz({text(angle)}) {_qubits(wires[-1:])};", *reversed(parity)]
 
@@ -98,13 +100,13 @@ def _qubits(wires: tuple[int, ...]) -> str:
     return ", ".join(f"q[{wire}]" for wire in wires)
 
 
-def _expression(angle: Angle, given: dict[str, list[float] | None]) -> str:
+def _expression(angle: Angle, numbers: dict[str, list[float] | None]) -> str:
     """`-0.5*p3 + pi/2`, or a number where all is known."""
     if angle.source == "const":
         return _number(angle.offset)
-    numbers = given[angle.source]
-    if numbers is not None:
-        return _number(angle.scale * numbers[angle.index] + angle.offset)
+    known = numbers[angle.source]
+    if known is not None:
+        return _number(angle.scale * known[angle.index] + angle.offset)
     name = f"{'x' if angle.source == 'input' else 'p'}{angle.index}"
     scaled = {1.0: name, -1.0: f"-{name}"}.get(angle.scale, f"{_number(angle.scale)}*{name}")
     return scaled if angle.offset == 0 else f"{scaled} + {_number(angle.offset)}"

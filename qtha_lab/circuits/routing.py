@@ -52,16 +52,18 @@ def route(circuit: Circuit, topology: Topology) -> Routed:
                 return best
             # where the circuit, run backwards from the end of this try, would like to begin
             first = _from_layout(backwards, topology, routed.last).last
+    if best is None:
+        raise AssertionError("every topology has a layout")
     return best
 
 
 def _starts(topology: Topology, n_qubits: int) -> Iterator[tuple[int, ...]]:
     """The chip's own layouts, then shuffled ones, always the same."""
-    given = list(topology.layouts(n_qubits))
-    yield from given
+    layouts = list(topology.layouts(n_qubits))
+    yield from layouts
     shuffled = random.Random(0)
     for number in range(SHUFFLES):
-        places = list(given[number % len(given)])
+        places = list(layouts[number % len(layouts)])
         shuffled.shuffle(places)
         yield tuple(places)
 

@@ -1,16 +1,20 @@
-"""A circuit as plain rows, one a gate: what figures and tables take instead of our objects."""
+"""A circuit as plain rows, one per gate: what figures and tables take instead of our objects."""
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from qtha_lab.circuits.circuit import Circuit
+
+Numbers = Sequence[float] | np.ndarray
 
 
 def gate_rows(
     circuit: Circuit,
-    inputs: Sequence[float] | None = None,
-    params: Sequence[float] | None = None,
-    gradients: Sequence[float] | None = None,
+    inputs: Numbers | None = None,
+    params: Numbers | None = None,
+    gradients: Numbers | None = None,
 ) -> list[dict[str, Any]]:
     """Name, wires and angles of every gate, in the order of time.
 
@@ -18,7 +22,7 @@ def gate_rows(
         circuit: What to read.
         inputs: One sample, (n_inputs,); without it the angles of inputs have no value.
         params: Trainable angles, (n_params,).
-        gradients: Of anything with respect to `params`, (n_params,), told beside each angle that reads one.
+        gradients: Of anything with respect to `params`, (n_params,), beside each angle that reads one.
 
     Example:
         >>> from qtha_lab.circuits import Angle, Gate
@@ -34,11 +38,13 @@ def gate_rows(
         value = offset if angle.source == "const" else None
         if angle.source != "const" and numbers is not None:
             value = angle.scale * float(numbers[angle.index]) + offset
-        told = angle.source == "param" and gradients is not None
+        gradient = None
+        if angle.source == "param" and gradients is not None:
+            gradient = float(gradients[angle.index])
         return {
             "source": str(angle),
             "value": value,
-            "gradient": float(gradients[angle.index]) if told else None,
+            "gradient": gradient,
         }
 
     return [

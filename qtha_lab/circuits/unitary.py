@@ -13,7 +13,7 @@ import numpy as np
 
 from qtha_lab.circuits.angle import PI, Angle
 from qtha_lab.circuits.interaction import interaction
-from qtha_lab.circuits.parts import Matrix, Part
+from qtha_lab.circuits.parts import Matrix, Part, turn_y, turn_z
 from qtha_lab.errors import Refusal
 
 TOLERANCE = 1e-6  # |U†U - 1| that passes as rounding, as of a float32 matrix
@@ -42,20 +42,20 @@ def checked(matrix) -> Matrix:
     """
     if hasattr(matrix, "detach"):
         matrix = matrix.detach().cpu()
-    given = np.asarray(matrix, dtype=complex)
-    if given.shape not in ((2, 2), (4, 4)):
-        raise Refusal(f"a unitary gate's matrix must be 2×2 or 4×4, not of shape {given.shape}")
-    if not np.isfinite(given).all():
+    entries = np.asarray(matrix, dtype=complex)
+    if entries.shape not in ((2, 2), (4, 4)):
+        raise Refusal(f"a unitary gate's matrix must be 2×2 or 4×4, not of shape {entries.shape}")
+    if not np.isfinite(entries).all():
         raise Refusal("a unitary gate's matrix must be finite, and has nan or infinite entries")
-    deviation = np.abs(given.conj().T @ given - np.eye(len(given))).max()
+    deviation = np.abs(entries.conj().T @ entries - np.eye(len(entries))).max()
     if deviation > TOLERANCE:
         raise Refusal(
             f"a unitary gate's matrix must be unitary: the largest entry of U†U - 1 is {deviation:.3g}"
         )
     if deviation > 1e-14:
-        left, _, right = np.linalg.svd(given)
-        given = left @ right
-    return tuple(tuple(row) for row in given.tolist())
+        left, _, right = np.linalg.svd(entries)
+        entries = left @ right
+    return tuple(tuple(row) for row in entries.tolist())
 
 
 @functools.lru_cache(maxsize=1024)
@@ -69,11 +69,11 @@ def parts_of(matrix: Matrix, wires: tuple[int, ...]) -> tuple[Part, ...]:
         return tuple(_turns(np.array(matrix), wires[0]))
     (left_a, left_b), strengths, (right_a, right_b) = kak(np.array(matrix))
     a, b = wires
-    terms = tuple(Angle.const(-2 * s) if abs(s) > _ZERO else None for s in strengths)
+    x, y, z = (Angle.const(-2 * s) if abs(s) > _ZERO else None for s in strengths)
     return (
         *_turns(right_a, a),
         *_turns(right_b, b),
-        *interaction(terms, a, b),
+        *interaction((x, y, z), a, b),
         *_turns(left_a, a),
         *_turns(left_b, b),
     )
@@ -118,16 +118,15 @@ def _diagonalise(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Real and imaginary part commute; of some mixtures of the two the best eigenvectors are taken,
     since one mixture can have equal eigenvalues where the matrix has not.
     """
-    best, found = math.inf, None
+    candidates = []
     for angle in (0.3, 1.1, 1.9, 2.7, 0.7, 1.5, 2.3, 3.1):
-        _, vectors = np.linalg.eigh(
-            math.cos(angle) * symmetric.real + math.sin(angle) * symmetric.imag
-        )
+        mixture = math.cos(angle) * np.real(symmetric) + math.sin(angle) * np.imag(symmetric)
+        vectors = np.linalg.eigh(mixture).eigenvectors
         diagonal = vectors.T @ symmetric @ vectors
         error = np.abs(diagonal - np.diag(np.diag(diagonal))).max()
-        if error < best:
-            best, found = error, (vectors, np.angle(np.diag(diagonal)) / 2)
-    return found
+        candidates.append((error, vectors, np.angle(np.diag(diagonal)) / 2))
+    _, vectors, phases = min(candidates, key=lambda candidate: candidate[0])
+    return vectors, phases
 
 
 def _factors(local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,5 +149,5 @@ def _reduced(left, strengths: np.ndarray, right):
 
 def _turns(matrix: np.ndarray, wire: int) -> list[Part]:
     phi, theta, omega = zyz(matrix)
-    turns = [("Z", phi), ("Y", theta), ("Z", omega)]
-    return [(kind, (wire,), Angle.const(angle)) for kind, angle in turns if abs(angle) > 1e-15]
+    turns = [turn_z(wire, phi), turn_y(wire, theta), turn_z(wire, omega)]
+    return [turn for turn in turns if abs(turn[2].offset) > 1e-15]

@@ -2,6 +2,7 @@
 
 import pennylane as qml
 import torch
+from pennylane.tape import QuantumScript
 
 from qtha_lab.ansatze import build
 from qtha_lab.circuits import to_pennylane
@@ -54,7 +55,7 @@ def equals_pennylane(info) -> None:
             for size in (circuit.n_inputs, circuit.n_params)
         )
         read = [qml.expval(qml.PauliZ(wire)) for wire in range(n)]
-        tape = qml.tape.QuantumScript(to_pennylane(circuit, x.numpy(), p.numpy()), read)
+        tape = QuantumScript(to_pennylane(circuit, x.numpy(), p.numpy()), read)
         (expected,) = qml.execute([tape], qml.device("default.qubit"))
         far = (expval_z(circuit, x, p) - torch.as_tensor(expected)).abs().max().item()
         expect(far < 1e-9, f"⟨Z⟩ differs by {far:.3g} for {n} qubits and {layers} layers")

@@ -60,10 +60,12 @@ def explain(
         >>> print(why.batch, "→", why.engine, "·", why.reasons["cpu"])
         64 samples of 4 qubits, float32 on cpu → torch · passed over: not asked for
     """
-    samples, transformed = inputs, False
+    transformed = False
     if isinstance(inputs, Tensor):
         samples, transformed = inputs.shape[:-1].numel(), is_transformed(inputs)
         device, dtype = inputs.device, inputs.dtype
+    else:
+        samples = inputs
     readout = readout or Readout.z(circuit.n_qubits)
     kind = torch.device(device).type
     situation = circuit, readout, kind, transformed, samples

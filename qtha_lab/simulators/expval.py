@@ -4,6 +4,7 @@ Checks shapes and types once, hands a flat batch to an engine, restores the shap
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -158,4 +159,5 @@ def _check(circuit: Circuit, inputs: Tensor, params: Tensor) -> None:
 
 def is_transformed(tensor: Tensor) -> bool:
     """Whether vmap, grad or another torch.func transform is wrapped around the tensor."""
-    return torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]  torch's stubs leave it out
+    return functorch.is_functorch_wrapped_tensor(tensor)

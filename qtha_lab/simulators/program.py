@@ -7,6 +7,7 @@ Knows no tensors.
 
 import dataclasses
 import functools
+from typing import Any
 
 from qtha_lab.circuits import Angle, Circuit, Readout
 
@@ -169,10 +170,9 @@ def compile_circuit(circuit: Circuit, readout: Readout | None = None) -> Program
     layers: list[Layer] = []
     for gate in circuit.gates:
         for kind, wires, angle in gate.parts():
-            if kind == "X":
-                frame.x(*wires)
-            elif kind == "CNOT":
-                frame.cnot(*wires)
+            if angle is None:
+                move = frame.x if kind == "X" else frame.cnot
+                move(*wires)
             else:
                 op, sign = _in_frame(frame, kind, wires)
                 _place(layers, op, Sum.of(angle, sign), circuit.start)
@@ -208,7 +208,8 @@ def _place(layers: list[Layer], op: Turn | int, angle: Sum, start: str) -> None:
     if found is None:
         found = Turns() if isinstance(op, Turn) else Phases()
         layers.append(found)
-    found.angles[op] = found.angles.get(op, Sum()) + angle
+    angles: dict[Any, Sum] = found.angles
+    angles[op] = angles.get(op, Sum()) + angle
 
 
 def _without_unseen(layers: list[Layer]) -> list[Layer]:

@@ -7,13 +7,14 @@ state, a layer of phases one multiplication, turns shared by the batch small mat
 import functools
 import itertools
 import sys
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.errors import Refusal
-from qtha_lab.simulators.program import Layer, Phases, Program, Turn, compile_circuit
+from qtha_lab.simulators.program import Phases, Program, Turn, compile_circuit
 from qtha_lab.simulators.registry import Engine, engine
 
 MAX_MATRIX_WIRES = 4  # shared turns on so many neighbouring wires become one matrix
@@ -31,7 +32,7 @@ MAX_KEPT_QUBITS = 16  # signs of rows are made again where they are large
 )
 def load() -> Engine:
     """This module."""
-    return sys.modules[__name__]
+    return cast(Engine, sys.modules[__name__])
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
@@ -77,6 +78,8 @@ def _final_state(tables: "_Tables", inputs: Tensor, params: Tensor) -> Tensor:
         of_layer = slice(start, start + len(layer.angles))
         start = of_layer.stop
         if isinstance(layer, Phases):
+            if state is None:
+                raise AssertionError("phases of |0…0⟩ are global, and were dropped")
             signs = tables.signs(layer)
             state = _apply_phases(state, signs, shared[of_layer], of_samples[of_layer])
             continue
@@ -151,7 +154,7 @@ class _Tables:
             self._parity_signs[mask] = found
         return found
 
-    def signs(self, layer: Layer) -> Tensor:
+    def signs(self, layer: Phases) -> Tensor:
         """The signs of every string of Z in a layer of phases, (2^n, strings)."""
         key = id(layer)
         if key not in self._signs:
@@ -196,7 +199,7 @@ def _first_turns(tables: _Tables, turns: list[Turn], half: list, inputs: Tensor)
 
 
 def _apply_phases(
-    state: Tensor | None, signs: Tensor, shared: list[Tensor], of_samples: list[Tensor | None]
+    state: Tensor, signs: Tensor, shared: list[Tensor], of_samples: list[Tensor | None]
 ) -> Tensor:
     """Multiply every row by exp(-i/2 Σ ±angle)."""
     phase = (signs * torch.stack(shared)).sum(-1, keepdim=True)

@@ -126,13 +126,13 @@ def steps(circuit: Circuit, inputs: np.ndarray, params: np.ndarray) -> Iterator[
     yield state
     for gate in circuit.gates:
         for kind, wires, angle in gate.parts():
-            half = None if angle is None else 0.5 * float(angle.value(inputs, params))
+            half = 0.0 if angle is None else 0.5 * float(angle.value(inputs, params))
             state = _applied(state, circuit.n_qubits, kind, wires, half)
         yield state
 
 
 def _applied(
-    state: np.ndarray, n_qubits: int, kind: str, wires: tuple[int, ...], half: float | None
+    state: np.ndarray, n_qubits: int, kind: str, wires: tuple[int, ...], half: float
 ) -> np.ndarray:
     """One part of a gate (see `GateKind`)."""
     if kind == "Z":

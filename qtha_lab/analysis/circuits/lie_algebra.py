@@ -87,8 +87,8 @@ def generators_of(circuit: Circuit, with_inputs: bool = True) -> list[Terms]:
     runs: list[tuple[tuple[str, int], list[Terms]]] = []
     for gate in circuit.gates:
         for kind, wires, angle in gate.parts():
-            varies = angle is not None and angle.source != "const" and angle.scale != 0
-            if varies and (angle.source == "param" or with_inputs):
+            sources = ("param", "input") if with_inputs else ("param",)
+            if angle is not None and angle.source in sources and angle.scale != 0:
                 found = {string_of(circuit.n_qubits, kind, wires): angle.scale}
                 for constant in reversed(before):
                     found = dressed(found, circuit.n_qubits, *constant)
@@ -97,7 +97,7 @@ def generators_of(circuit: Circuit, with_inputs: bool = True) -> list[Terms]:
                     runs.append((source, []))
                 runs[-1][1].append(found)
             if angle is None or angle.offset:
-                before.append((kind, wires, None if angle is None else angle.offset))
+                before.append((kind, wires, 0.0 if angle is None else angle.offset))
     return [terms for _, run in runs for terms in _merged(run)]
 
 

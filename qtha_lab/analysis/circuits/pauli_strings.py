@@ -64,13 +64,11 @@ def commutator(a: Terms, b: Terms) -> Terms:
     return {s: c for s, c in made.items() if abs(c) > SMALL}
 
 
-def dressed(
-    terms: Terms, n_qubits: int, kind: str, wires: tuple[int, ...], angle: float | None
-) -> Terms:
+def dressed(terms: Terms, n_qubits: int, kind: str, wires: tuple[int, ...], angle: float) -> Terms:
     """C† H C for one constant part C of a gate: H as it acts before C.
 
     Example:
-        >>> dressed({(0, 1): 1.0}, 2, "CNOT", (0, 1), None)  # Z of the target
+        >>> dressed({(0, 1): 1.0}, 2, "CNOT", (0, 1), 0.0)  # Z of the target
         {(0, 3): 1.0}
     """
     if kind == "X":

@@ -92,7 +92,7 @@ def truncate(
     Source:
         Oseledets 2011, SIAM J. Sci. Comput. 33, 2295, algorithm 2 (rounding).
     """
-    most = (
+    most: list[int | None] = (
         [max_bond] * (shape.n_sites - 1)
         if max_bond is None or isinstance(max_bond, int)
         else list(max_bond)

@@ -124,7 +124,7 @@ def alternatives(
     matrix = as_matrix(matrix)
     found = []
     for sites in n_sites:
-        candidates = list(_candidates(matrix.shape, sites, orders))
+        candidates = list(_candidates((len(matrix), matrix.shape[1]), sites, orders))
         step = max(1, math.ceil(len(candidates) / most))
         for out_dims, in_dims, order in candidates[::step]:
             if sum(o * i for o, i in zip(out_dims, in_dims, strict=True)) <= n_parameters:

@@ -19,7 +19,9 @@ def load() -> registry.Engine:
     """
     if fault := _fault():
         raise Refusal(f"engine 'cpu' {fault}; 'auto' takes engine 'torch' instead")
-    return importlib.import_module("qtha_lab.simulators.cpu.engine")
+    from qtha_lab.simulators.cpu import engine
+
+    return engine
 
 
 @functools.cache

@@ -31,7 +31,7 @@ def compiled(function=None, **options: Any):
     """`numba.njit` without the GIL and with our cache; options as for `numba.njit`."""
     if function is None:
         return functools.partial(compiled, **options)
-    kernel = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    kernel: Any = numba.njit(nogil=True, error_model="numpy", **options)(function)
     kernel._cache = KernelCache(function)
     return kernel
 

@@ -6,9 +6,15 @@ Several operations are done on rows while they are in registers: storing them co
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from qtha_lab.simulators.cpu.vectors import FAST, Lanes, over_lanes, plus_times, times_plus
+from qtha_lab.simulators.cpu.vectors import (
+    FAST,
+    Lanes,
+    intrinsic,
+    over_lanes,
+    plus_times,
+    times_plus,
+)
 
 OP_WIDTH = 20  # numbers in a row of `ops`
 
@@ -202,7 +208,8 @@ def make_phase(backward: bool):
                     real = builder.add(builder.add(place, shift), w)
                     places = real, builder.add(real, plane)
                     rows.append([room.load(p) for p in places])
-                    for value, p in zip(_phased(builder, *rows[-1], cos, sin), places, strict=True):
+                    phased = _phased(builder, rows[-1][0], rows[-1][1], cos, sin)
+                    for value, p in zip(phased, places, strict=True):
                         room.store(value, p)
                 if backward:
                     found = builder.add(slopes, w)

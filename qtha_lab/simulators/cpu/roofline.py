@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numba import types
-from numba.extending import intrinsic
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators.cpu import vectors
@@ -59,7 +58,8 @@ def work(
         True
     """
     tables = plan(circuit, readout)
-    return tuple(Work(*tables.work(back, dtype.itemsize)) for back in (False, True))
+    forward, backward = (Work(*tables.work(back, dtype.itemsize)) for back in (False, True))
+    return forward, backward
 
 
 def sweep_peak(
@@ -105,7 +105,7 @@ def _rate(sweep, states: list[np.ndarray]) -> float:
 def _make_sweep(multiply_adds: int):
     """x = half·x + half for every number, so often between one load and one store."""
 
-    @intrinsic
+    @vectors.intrinsic
     def sweep(typingctx, state, count, half):
         signature = types.void(state, count, half)
 

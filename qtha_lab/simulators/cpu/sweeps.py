@@ -10,10 +10,9 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 from numba.np import arrayobj
 
-from qtha_lab.simulators.cpu.vectors import FAST, Lanes, over_lanes, times_plus
+from qtha_lab.simulators.cpu.vectors import FAST, Lanes, intrinsic, over_lanes, times_plus
 
 
 def make_butterfly(n_wires: int):

@@ -4,12 +4,23 @@ A sweep is one function of numba's that goes over all lanes of a few rows. Plain
 the vectors to chance: LLVM gives up where more than a few rows might overlap.
 """
 
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec
+
 from llvmlite import ir
+from numba import extending
 from numba.core import cgutils
 from numba.np import arrayobj
 
 BYTES = 64  # of one vector; LLVM splits it where the machine has shorter ones
 FAST = ("fast",)
+Arguments = ParamSpec("Arguments")
+
+
+def intrinsic(function: Callable[Concatenate[Any, Arguments], Any]) -> Callable[Arguments, Any]:
+    """`numba.extending.intrinsic`, typed as kernels call it: without the typing context."""
+    kernel: Any = extending.intrinsic(function)
+    return kernel
 
 
 class Lanes:

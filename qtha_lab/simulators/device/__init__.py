@@ -1,7 +1,5 @@
 """Engine `device:NAME(option=value, …)`: any PennyLane device by name, with shots and noise."""
 
-import importlib
-
 from qtha_lab.simulators import registry
 
 
@@ -13,4 +11,6 @@ from qtha_lab.simulators import registry
 )
 def load() -> registry.Engine:
     """The engine; devices are started when they are first named."""
-    return importlib.import_module("qtha_lab.simulators.device.engine")
+    from qtha_lab.simulators.device import engine
+
+    return engine

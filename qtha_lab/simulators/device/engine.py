@@ -6,6 +6,7 @@ their slopes as the device has them or by parameter-shift. Computes in float64 w
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 import torch
@@ -168,11 +169,12 @@ def _method(tapes: Tapes) -> str:
 @functools.lru_cache(maxsize=64)
 def _has_channels(device: str) -> bool:
     import pennylane as qml
+    from pennylane.tape import QuantumScript
 
     started = plugins.start(device, 1, ())
     if hasattr(started, "target_device"):  # plugins written for PennyLane before 0.33
         return "QubitChannel" in started.target_device.operations
-    flip = qml.tape.QuantumScript([qml.QubitChannel([qml.math.eye(2)], 0)], [qml.expval(qml.Z(0))])
+    flip = QuantumScript([qml.QubitChannel([np.eye(2)], 0)], [qml.expval(qml.Z(0))])
     try:
         started.preprocess_transforms(started.setup_execution_config(None, flip))([flip])
     except Exception:
@@ -193,7 +195,7 @@ def _broadcast(
 def _node(circuit: Circuit, readout: Readout, spec: Spec):
     import pennylane as qml
 
-    def z_string(wires: tuple[int, ...]):
+    def z_string(wires: tuple[int, ...]) -> Any:
         return qml.prod(*map(qml.PauliZ, wires)) if wires else qml.Identity(0)
 
     def measured(inputs, params):

@@ -7,6 +7,7 @@ not placed on a grid and no SWAPs are added: a CZ may join any two of them.
 import dataclasses
 import functools
 import itertools
+from typing import Any
 
 import numpy as np
 
@@ -32,13 +33,13 @@ def in_turns_and_cz(circuit: Circuit) -> Circuit:
 
 def _pieces(kind: str, wires: tuple[int, ...], angle: Angle | None) -> list[Gate]:
     """A part of a gate (see `GateKind`) in RY, RZ, X, H and CZ."""
-    if kind == "X":
-        return [Gate("PauliX", wires)]
-    if kind == "Y":
-        return [Gate("RY", wires, angle)]
-    if kind == "CNOT":
+    if angle is None:
+        if kind == "X":
+            return [Gate("PauliX", wires)]
         hadamard = Gate("Hadamard", wires[1])
         return [hadamard, Gate("CZ", wires), hadamard]
+    if kind == "Y":
+        return [Gate("RY", wires, angle)]
     ladder = [_pieces("CNOT", pair, None) for pair in itertools.pairwise(wires)]
     turn = Gate("RZ", wires[-1], angle)
     return [*itertools.chain(*ladder), turn, *itertools.chain(*ladder[::-1])]
@@ -67,7 +68,7 @@ def pieces_of(circuit: Circuit) -> list[Piece]:
     return [Piece(g.name, g.wires, len(g.angles), g.matrix) for g in circuit.gates]
 
 
-def merged(pieces: list[Piece], numbers) -> list[tuple[Piece, object]]:
+def merged(pieces: list[Piece], numbers) -> list[tuple[Piece, Any]]:
     """One-qubit gates between two CZ as one matrix, (2, 2) or (rows, 2, 2), of the kind of `numbers`.
 
     Which gates come out does not depend on the numbers, (rows, numbers of all pieces): a turn by
@@ -76,8 +77,8 @@ def merged(pieces: list[Piece], numbers) -> list[tuple[Piece, object]]:
     import torch
 
     is_torch = isinstance(numbers, torch.Tensor)
-    waiting: dict[int, object] = {}
-    found: list[tuple[Piece, object]] = []
+    waiting: dict[int, Any] = {}
+    found: list[tuple[Piece, Any]] = []
 
     def flush(wires) -> None:
         found.extend((Piece("U3", (w,), 3), waiting.pop(w)) for w in wires if w in waiting)
@@ -86,11 +87,11 @@ def merged(pieces: list[Piece], numbers) -> list[tuple[Piece, object]]:
     for piece in pieces:
         own = numbers[:, at : at + piece.n_numbers].T
         at += piece.n_numbers
-        if len(piece.wires) > 1:
+        if len(piece.wires) != 1:
             flush(piece.wires)
             found.append((piece, None))
             continue
-        matrix, (wire,) = piece.operation(*own).matrix(), piece.wires
+        matrix, wire = piece.operation(*own).matrix(), piece.wires[0]
         if is_torch:
             matrix = torch.as_tensor(matrix, dtype=torch.complex128)
         waiting[wire] = matrix @ waiting[wire] if wire in waiting else matrix

@@ -9,7 +9,8 @@ import functools
 import hashlib
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,10 +42,13 @@ class Slot:
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Circuits that differ in numbers only: angles (rows, n) and, if any, starts (rows, 2^n_qubits)."""
+    """Circuits that differ in numbers only: angles (rows, n) and, if any, starts (rows, 2^n_qubits).
 
-    numbers: np.ndarray
-    starts: np.ndarray | None = None
+    Arrays, or tensors where torch walks back through them.
+    """
+
+    numbers: Any
+    starts: Any = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -108,7 +112,7 @@ class Tapes:
         most = rows_together(self.spec, self.circuit.n_qubits) if together and not alike else 1
         return [self._tape(rows.take(slice(i, i + most))) for i in range(0, len(rows), most)]
 
-    def measured(self, results: list) -> np.ndarray:
+    def measured(self, results: Iterable) -> np.ndarray:
         """What tapes gave, as (rows, numbers a row)."""
         found = []
         for of_tape in results:
@@ -170,6 +174,7 @@ class Tapes:
     def _script(self, start, ops: list, measurements: list | None = None):
         """A tape of operations, each with its channel, that starts in amplitudes if there are any."""
         import pennylane as qml
+        from pennylane.tape import QuantumScript
 
         n_qubits, options = self.circuit.n_qubits, self.spec.options
         whole = []
@@ -180,7 +185,7 @@ class Tapes:
             whole += [op] if channel is None else [op, channel]
         whole += channels_at_end(n_qubits, options)
         read = measurements or self._measurements
-        return qml.tape.QuantumScript(whole, read, shots=options.shots)
+        return QuantumScript(whole, read, shots=options.shots)
 
     def _fixed(self, piece: Piece):
         """An operation without numbers, made once."""
@@ -207,7 +212,8 @@ class Tapes:
         if self.readout.kind == "probs":
             return [qml.probs(wires=range(self.circuit.n_qubits))]
         strings = [self.readout.strings[i] for i in self.read]
-        return [qml.expval(qml.prod(*map(qml.PauliZ, wires))) for wires in strings]
+        products: list[Any] = [qml.prod(*map(qml.PauliZ, wires)) for wires in strings]
+        return [qml.expval(product) for product in products]
 
     @functools.cached_property
     def _text(self) -> bytes:

@@ -1,7 +1,5 @@
 """Engines `lightning`, `lightning.kokkos`, `lightning.gpu`: a batch as a register of Lightning."""
 
-import importlib
-
 from qtha_lab.simulators import registry
 
 
@@ -14,4 +12,6 @@ from qtha_lab.simulators import registry
 )
 def load() -> registry.Engine:
     """The engine; whether Lightning is installed is found when it is asked about a circuit."""
-    return importlib.import_module("qtha_lab.simulators.lightning.engine")
+    from qtha_lab.simulators.lightning import engine
+
+    return engine

@@ -117,8 +117,8 @@ class _Call:
         for number, (chunk, of_read) in enumerate(
             zip(self._chunks(inputs), self._chunks(grad), strict=True)
         ):
-            kept = self.kept is not None
-            state = self.kept[number] if kept else self.walk.forward(register, chunk)
+            kept = self.kept
+            state = self.walk.forward(register, chunk) if kept is None else kept[number]
             sums, slopes = self.walk.backward(both, state, chunk, of_read.T)
             of_sums += sums
             of_inputs.append(slopes)

@@ -36,7 +36,7 @@ class Layer:
     flips: list[tuple[str, list[int]]] = dataclasses.field(default_factory=list)
     moved: int = 0  # mask of the wires on which flips move something
     held: int = 0  # mask of the wires that only control flips
-    sums: slice | None = None
+    sums: slice = dataclasses.field(default_factory=lambda: slice(0, 0))
     sampled: slice | None = None
 
     @property

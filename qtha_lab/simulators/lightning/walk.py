@@ -97,13 +97,13 @@ class Walk:
         self, register: Register, shape: tuple, position: int, sampled: tuple[Tensor, Tensor]
     ) -> None:
         """Take ψ and λ to before a layer; one that differs by sample lies where it is phases."""
-        layer = self.plan.layers[position]
+        layer, inverse = self.plan.layers[position], self.inverse[position]
         if layer.sampled:
             self._multiply(register.change(*shape), layer, sampled)
             register.apply(self.to_phases[position], inverse=True)
-        elif self.inverse[position] is not None:
+        elif inverse is not None:
             both = register.change(*shape)
-            both.mul_(self.inverse[position].to(both.dtype))
+            both.mul_(inverse.to(both.dtype))
         else:
             register.apply(self.gates[position], inverse=True)
 
@@ -176,7 +176,7 @@ class Walk:
 
 def _gates(plan: Plan, layer: Layer, angles: list[float]) -> list[GateCall]:
     """A layer that the batch shares."""
-    found = [(name, wires, ()) for name, wires in layer.flips]
+    found: list[GateCall] = [(name, wires, ()) for name, wires in layer.flips]
     for mask, angle in zip(layer.masks, angles, strict=True):
         wires = plan.wires(mask)
         name = "RY" if layer.kind == "turns" else _PHASES.get(len(wires), "MultiRZ")
