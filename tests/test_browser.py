@@ -49,13 +49,13 @@ def test_the_tour_launches_draws_stops_and_finds_its_runs_again(jupyter, tmp_pat
         bench.get_by_role("button", name="Launch").click()
         expect(state.first).to_contain_text("of 5000")
         wait_for_points(lab, 3)
-        before = points(lab)
-        wait_for_points(lab, before + 3)  # the curves move
+        count = points(lab)
+        wait_for_points(lab, count + 3)  # the curves move
 
         bench.get_by_role("button", name="Stop all").click()
-        for one in (state.nth(0), state.nth(1)):
-            expect(one).to_contain_text("stopped")
-        kept = points(lab)
+        for row in (state.nth(0), state.nth(1)):
+            expect(row).to_contain_text("stopped")
+        count = points(lab)
 
         assert lab.complaints == []
 
@@ -66,5 +66,5 @@ def test_the_tour_launches_draws_stops_and_finds_its_runs_again(jupyter, tmp_pat
         lab.complaints.clear()  # JupyterLab's own, on saved outputs whose kernel is gone
         lab.run_cell("Workbench()")
         expect(state.nth(1)).to_contain_text("stopped")
-        wait_for_points(lab, kept)
+        wait_for_points(lab, count)
         assert lab.complaints == []

@@ -17,7 +17,7 @@ RING = """() => {
     return ring ? [ring.x[0], ring.y[0]] : null;
 }"""
 CHAIN = """() => [...document.querySelectorAll('.qtha-explorer .js-plotly-plot .textpoint text')]
-    .map(one => one.textContent)"""
+    .map(text => text.textContent)"""
 
 # Every line of every figure of the explorer, as plotly holds it.
 DRAWN = """() => JSON.stringify([...document.querySelectorAll('.qtha-explorer .js-plotly-plot')]

@@ -126,8 +126,8 @@ def test_no_control_is_nameless_and_axe_finds_nothing_grave_in_light_and_dark(ju
         for theme in ("JupyterLab Light", "JupyterLab Dark"):
             lab.menu("Settings", "Theme", theme)
             expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
-            assert [(part, found) for part in parts for found in violations(page, part)] == []
-            assert [(part, found) for part in parts for found in unnamed(page, part)] == []
+            assert [(part, flaw) for part in parts for flaw in violations(page, part)] == []
+            assert [(part, flaw) for part in parts for flaw in unnamed(page, part)] == []
 
 
 def test_every_wrong_field_is_named_and_a_click_leads_to_it(jupyter, tmp_path):
@@ -162,14 +162,16 @@ def test_every_field_can_be_typed_into_in_quick_succession(jupyter, tmp_path):
             if fold.is_visible():
                 fold.click()
         fields = [
-            one for one in bench.locator(".qtha-field input[type=text]").all() if one.is_visible()
+            field
+            for field in bench.locator(".qtha-field input[type=text]").all()
+            if field.is_visible()
         ]
-        before = [field.input_value() for field in fields]
+        values = [field.input_value() for field in fields]
         for field in fields:
             field.click()
             lab.page.keyboard.type("zz")
         expect(bench.locator(".qtha-faults button")).not_to_have_count(0)
-        for field, value in zip(fields, before, strict=True):
+        for field, value in zip(fields, values, strict=True):
             field.fill(value)
         lab.page.keyboard.press("Tab")
         expect(bench.locator(".qtha-faults button")).to_have_count(0)

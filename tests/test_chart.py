@@ -20,7 +20,7 @@ class Page:
     """What chart.js does with messages: it continues what it has, and asks when it misses some."""
 
     def __init__(self, chart: Chart):
-        self.chart, self.version, self.asked = chart, None, 0
+        self.chart, self.version, self.questions = chart, None, 0
         self.begin(chart.figure)
 
     def begin(self, figure: dict) -> None:
@@ -28,7 +28,7 @@ class Page:
         self.curves = [[np.empty(0), np.empty(0), 0] for _ in figure["data"]]
 
     def ask(self) -> None:
-        self.asked += 1
+        self.questions += 1
         counts = [curve[2] for curve in self.curves]
         question = {"kind": "points", "page": "p", "version": self.version, "counts": counts}
         self.chart._handle_custom_msg(question, [])
@@ -43,8 +43,8 @@ class Page:
         for curve, start, end, count in message["parts"]:
             (x, y), numbers = numbers[: 2 * count].reshape(2, -1), numbers[2 * count :]
             if start == self.curves[curve][2]:
-                before = self.curves[curve]
-                joined = [np.concatenate([before[0], x]), np.concatenate([before[1], y])]
+                known = self.curves[curve]
+                joined = [np.concatenate([known[0], x]), np.concatenate([known[1], y])]
                 self.curves[curve] = [*joined, end]
         return [curve[2] for curve in self.curves] == message["counts"]
 
@@ -82,19 +82,19 @@ def test_a_tick_sends_the_new_points_only_whatever_the_length(chart):
 
 
 def test_a_tick_of_many_long_runs_is_below_five_kilobytes(tmp_path):
-    shown = [run_folder(tmp_path, seed=seed) for seed in range(10)]
-    plot = LivePlot(shown)
-    for run in shown:
+    runs = [run_folder(tmp_path, seed=seed) for seed in range(10)]
+    plot = LivePlot(runs)
+    for run in runs:
         lines = [json.dumps(train(step, 5.0)) for step in range(LONG // 10)]
         run.files.events.write_text("\n".join(lines) + "\n")
     asyncio.run(plot.tick())
     plot.chart.comm = Wire()
-    for run in shown:
+    for run in runs:
         write(run, train(LONG, 4.0), {"kind": "eval", "step": LONG, "loss": 4.0})
     asyncio.run(plot.tick())
     assert plot.chart.comm.bytes() <= 5_000
     [(message, _)] = plot.chart.comm.messages()
-    assert len(message["parts"]) == 2 * len(shown)
+    assert len(message["parts"]) == 2 * len(runs)
 
 
 def test_a_lost_message_is_asked_for_again_and_every_point_arrives(chart):
@@ -135,7 +135,7 @@ def test_more_curves_than_one_message_takes_come_in_several():
     page.ask()
     page.listen(chart.comm)
     assert [curve[2] for curve in page.curves] == many * [3 * MOST_POINTS]
-    assert 2 < page.asked < 6
+    assert 2 < page.questions < 6
 
 
 def test_points_taken_back_are_taken_back_on_a_page_that_missed_it(chart):

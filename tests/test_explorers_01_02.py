@@ -1,4 +1,4 @@
-"""The explorers of lessons 1 and 2 without a browser: controls move figures, and the told line draws the same."""
+"""The explorers of lessons 1 and 2 without a browser: controls move figures, and the line of Python draws the same."""
 
 import math
 
@@ -37,10 +37,10 @@ def spectra():
 
 def drawn(explorer):
     """The values drawn, by curve."""
-    found = {}
+    values = {}
     for label, _, value in explorer.decay.figure.table.rows:
-        found.setdefault(label, []).append(value)
-    return found
+        values.setdefault(label, []).append(value)
+    return values
 
 
 def test_the_step_moves_every_curve(spectra):
@@ -80,7 +80,7 @@ def test_ranks_are_those_of_the_values(spectra):
     assert "<td>1.25</td>" in spectra.ranks.value  # stable rank of (1, 1/2): 1 + 1/4
 
 
-def test_the_told_line_draws_what_is_shown(spectra):
+def test_the_line_of_python_draws_what_is_shown(spectra):
     spectra.step.value = 5
     again = eval(spectra.code, {"singular_values": singular_values})
     assert again.table.rows == spectra.decay.figure.table.rows
@@ -112,12 +112,12 @@ def tiny_lora():
 # ---- a matrix decomposed once ----
 
 
-def rebuilt(whole, widths):
+def rebuilt(chain, widths):
     """The cut operator made dense, its digits in the order of the index again."""
     from qtha_lab.analysis import truncate
 
-    cores, shape, _ = truncate(whole.cores, whole.shape, widths)
-    n, back = shape.n_sites, [whole.order.index(k) for k in range(shape.n_sites)]
+    cores, shape, _ = truncate(chain.cores, chain.shape, widths)
+    n, back = shape.n_sites, [chain.order.index(k) for k in range(shape.n_sites)]
     legs = mpo.dense(cores, shape).reshape(*shape.out_dims, *shape.in_dims)
     return legs.permute(*back, *(n + k for k in back)).reshape(shape.out_features, -1)
 
@@ -130,10 +130,10 @@ def rebuilt(whole, widths):
 )
 def test_the_error_told_is_that_of_the_matrix_rebuilt(seed, order, widths):
     matrix = torch.randn(12, 8, generator=torch.Generator().manual_seed(seed)).double()
-    whole = Decomposed.of(matrix, len(order), order)
+    chain = Decomposed.of(matrix, len(order), order)
     widths = widths[: len(order) - 1]
-    error = float((matrix - rebuilt(whole, widths)).norm() / matrix.norm())
-    assert whole.cut(widths).relative_error == pytest.approx(error, abs=1e-9)
+    error = float((matrix - rebuilt(chain, widths)).norm() / matrix.norm())
+    assert chain.cut(widths).relative_error == pytest.approx(error, abs=1e-9)
 
 
 def test_a_cut_across_two_cores_is_the_best_there_is():
@@ -146,20 +146,20 @@ def test_a_cut_across_two_cores_is_the_best_there_is():
 
 def test_bonds_beyond_the_widest_are_counted_as_lost():
     matrix = torch.randn(12, 12, generator=torch.Generator().manual_seed(2)).double()
-    narrow, whole = Decomposed.of(matrix, 2, widest=4), Decomposed.of(matrix, 2)
+    narrow, chain = Decomposed.of(matrix, 2, widest=4), Decomposed.of(matrix, 2)
     assert narrow.shape.bonds == (1, 4, 1)
-    assert narrow.cut([4]).relative_error == pytest.approx(whole.cut([4]).relative_error)
-    assert narrow.cut([2]).relative_error == pytest.approx(whole.cut([2]).relative_error)
+    assert narrow.cut([4]).relative_error == pytest.approx(chain.cut([4]).relative_error)
+    assert narrow.cut([2]).relative_error == pytest.approx(chain.cut([2]).relative_error)
 
 
 def test_a_curve_falls_to_nothing_and_its_first_cut_is_that_of_the_analysis():
     matrix = torch.randn(24, 24, generator=torch.Generator().manual_seed(3)).double()
-    whole = Decomposed.of(matrix, 3)
-    curve = whole.curve([1, 2, 4, max(whole.widths)])
+    chain = Decomposed.of(matrix, 3)
+    curve = chain.curve([1, 2, 4, max(chain.widths)])
     errors = [point.relative_error for point in curve]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] == pytest.approx(0, abs=1e-7)
-    (other,) = truncation_curve(matrix, whole.shape.out_dims, whole.shape.in_dims, [4])
+    (other,) = truncation_curve(matrix, chain.shape.out_dims, chain.shape.in_dims, [4])
     assert curve[2].relative_error == pytest.approx(other.relative_error, rel=1e-6)
     assert curve[2].n_parameters == other.n_parameters
 
@@ -203,7 +203,7 @@ def test_other_cores_and_orders_bring_their_own_bonds(bonds):
     assert bonds.point.dense_parameters == 12 * 36
 
 
-def test_the_told_line_computes_what_is_shown(bonds):
+def test_the_line_of_python_computes_what_is_shown(bonds):
     bonds.sites.value = 3
     bonds.bonds[1].value = 4
     again = eval(bonds.code, {"Decomposed": Decomposed, "weights": bonds.weights})
@@ -217,9 +217,9 @@ def test_an_explorer_without_weights_is_refused():
 
 def test_dragging_decomposes_nothing_again(bonds):
     bonds.sites.value = 3
-    before = bonds._decomposed.cache_info().misses
+    misses = bonds._decomposed.cache_info().misses
     for width in (1, 2, 4):
         bonds.bonds[0].value = width
     bonds.sites.value = 2
     bonds.sites.value = 3
-    assert bonds._decomposed.cache_info().misses == before
+    assert bonds._decomposed.cache_info().misses == misses

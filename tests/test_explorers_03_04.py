@@ -67,9 +67,9 @@ def test_another_circuit_brings_its_own_angles_and_an_impossible_one_is_refused_
 def test_the_diagram_tells_the_values_of_now():
     explorer = CircuitExplorer(n_qubits=3, n_layers=1)
     explorer.turn("x0", 0.5)
-    told = explorer.diagram.widget.data[-1].hovertext
-    assert told[0].startswith("RY on wire 0<br>angle x0 = 0.5 rad, gradient ")
-    assert tuple(told) == tuple(explorer._diagram().plotly.data[-1].hovertext)
+    texts = explorer.diagram.widget.data[-1].hovertext
+    assert texts[0].startswith("RY on wire 0<br>angle x0 = 0.5 rad, gradient ")
+    assert tuple(texts) == tuple(explorer._diagram().plotly.data[-1].hovertext)
 
 
 def test_turning_an_angle_compiles_nothing_anew():
@@ -84,15 +84,15 @@ class RecordedRun:
     """A run as the explorer sees one, whose events arrive when the test lets them."""
 
     def __init__(self, method, events=()):
-        self.id, self.told = method, list(events)
+        self.id, self.recorded = method, list(events)
         self.experiment = Experiment(method=method)
         self.ended = False
 
     def events(self, offset=0):
-        return self.told[offset:], len(self.told)
+        return self.recorded[offset:], len(self.recorded)
 
     def status(self):
-        return Status("finished" if self.ended else "running", len(self.told), 10)
+        return Status("finished" if self.ended else "running", len(self.recorded), 10)
 
 
 def spectrum(step, **layers):
@@ -107,7 +107,7 @@ def two_runs():
 def test_updates_appear_as_they_are_recorded_and_the_newest_step_is_shown():
     lora, qtha = two_runs()
     explorer = UpdateExplorer([lora, qtha])
-    lora.told.append(spectrum(5, q=[2.0, 1.0], v=[3.0, 1.0]))
+    lora.recorded.append(spectrum(5, q=[2.0, 1.0], v=[3.0, 1.0]))
     asyncio.run(explorer.tick())
     assert explorer.step.value == 5
     assert explorer.decay.figure.table.rows == (
@@ -119,10 +119,10 @@ def test_updates_appear_as_they_are_recorded_and_the_newest_step_is_shown():
 
 def test_a_step_that_was_chosen_stays_while_more_arrive():
     lora, qtha = two_runs()
-    lora.told.append(spectrum(5, q=[2.0, 1.0]))
+    lora.recorded.append(spectrum(5, q=[2.0, 1.0]))
     explorer = UpdateExplorer([lora, qtha])
     explorer.step.value = 0
-    lora.told.append(spectrum(10, q=[4.0, 1.0]))
+    lora.recorded.append(spectrum(10, q=[4.0, 1.0]))
     asyncio.run(explorer.tick())
     assert explorer.step.options == (0, 5, 10)
     assert explorer.step.value == 0
@@ -130,7 +130,7 @@ def test_a_step_that_was_chosen_stays_while_more_arrive():
 
 def test_what_a_resumed_run_does_again_replaces_what_it_did():
     lora, qtha = two_runs()
-    lora.told += [spectrum(5, q=[2.0, 1.0]), {"kind": "status", "state": "running", "step": 3}]
+    lora.recorded += [spectrum(5, q=[2.0, 1.0]), {"kind": "status", "state": "running", "step": 3}]
     explorer = UpdateExplorer([lora, qtha])
     assert explorer.histories("q")["lora(r=2)"] == ([0], [[0.0, 0.0]])
 
@@ -139,14 +139,14 @@ def test_following_ends_with_the_runs_and_counts_no_event_twice():
     runs = two_runs()
     explorer = UpdateExplorer(runs)
     for run in runs:
-        run.told.append(spectrum(5, q=[2.0, 1.0]))
+        run.recorded.append(spectrum(5, q=[2.0, 1.0]))
         run.ended = True
 
     async def both():
         await asyncio.gather(explorer.follow(), explorer.follow())
 
     asyncio.run(both())
-    assert explorer.events["lora(r=2)"] == runs[0].told
+    assert explorer.events["lora(r=2)"] == runs[0].recorded
     assert "finished" in explorer.state.value
 
 
@@ -204,8 +204,8 @@ def test_in_a_browser_updates_appear_and_another_layer_shows_others(jupyter, tmp
             "() => (document.querySelector('.qtha-update-explorer')?.textContent.match(/: finished/g)"
             " ?? []).length === 2"
         )
-        drawn = f"({ENDS})().split(' ').filter(end => end !== '' && isFinite(end)).length"
-        lab.page.wait_for_function(f"() => {drawn} === 8")  # r = 4 lines per method
+        count = f"({ENDS})().split(' ').filter(end => end !== '' && isFinite(end)).length"
+        lab.page.wait_for_function(f"() => {count} === 8")  # r = 4 lines per method
         before = lab.page.evaluate(ENDS)
         panel.locator("select").first.select_option("model.layers.5.self_attn.v_proj")
         lab.page.wait_for_function(f"() => ({ENDS})() !== '{before}'")

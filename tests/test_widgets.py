@@ -132,10 +132,10 @@ def test_learning_rate_and_layers_come_first_and_rarer_options_are_folded(method
         MethodCards([MethodChoice(name=method)], lambda: None, lambda: "tiny", fail).cards[0].form
     )
     assert list(form.fields)[:2] == ["learning_rate", "target_modules"]
-    shown = [part for part in form.panel.children if not isinstance(part, Fold)]
-    assert shown[:2] == [form["learning_rate"].panel, form["target_modules"].panel]
-    assert len(shown) <= 12
-    for fold in set(form.panel.children) - set(shown):
+    panels = [part for part in form.panel.children if not isinstance(part, Fold)]
+    assert panels[:2] == [form["learning_rate"].panel, form["target_modules"].panel]
+    assert len(panels) <= 12
+    for fold in set(form.panel.children) - set(panels):
         assert not fold.unfolded
     assert not any(
         box.layout.max_height for box in everything(form.panel)
@@ -150,12 +150,12 @@ def everything(widget):
 
 def test_a_name_can_be_picked_or_typed():
     form = Form({"model": Setting("model", str, "tiny")}, known={"model": ["tiny", "minilm"]})
-    heard = []
-    form.observe(lambda: heard.append(form.values["model"]))
+    models = []
+    form.observe(lambda: models.append(form.values["model"]))
     form["model"].control.pick.value = "minilm"
     form["model"].value = "owner/name"
-    assert heard[0] == "minilm"
-    assert heard[-1] == form.values["model"] == "owner/name"
+    assert models[0] == "minilm"
+    assert models[-1] == form.values["model"] == "owner/name"
 
 
 def test_methods_can_be_added_twice_and_removed():
@@ -277,9 +277,9 @@ def test_live_curves_of_a_resumed_run_are_its_history(tmp_path):
     write(run, status("stopped", 7), status("running", 5), train(6, 9.0))
     plot = LivePlot([run])
     asyncio.run(plot.tick())
-    kept = curves.from_events("lora", 0, history(run.events()[0]))[0]
-    assert list(plot.chart.curves[0].x) == kept["steps"] == [1, 2, 3, 4, 5, 6]
-    assert list(plot.chart.curves[0].y) == kept["values"]
+    series = curves.from_events("lora", 0, history(run.events()[0]))[0]
+    assert list(plot.chart.curves[0].x) == series["steps"] == [1, 2, 3, 4, 5, 6]
+    assert list(plot.chart.curves[0].y) == series["values"]
 
 
 def test_following_ends_with_the_runs_and_survives_a_torn_line(tmp_path):
@@ -294,8 +294,8 @@ def test_following_ends_with_the_runs_and_survives_a_torn_line(tmp_path):
 
 def test_rows_tell_the_state_and_enable_what_can_be_done(tmp_path):
     run = run_folder(tmp_path)
-    asked = []
-    rows = RunList(asked.append, asked.append)
+    clicks = []
+    rows = RunList(clicks.append, clicks.append)
     rows.show([run])
     row = rows.rows[run.id]
     rows.update({run.id: runs.Status("running", 30, 100, "", 75.0)})
@@ -307,7 +307,7 @@ def test_rows_tell_the_state_and_enable_what_can_be_done(tmp_path):
     assert "&lt;nan&gt;" in row.state.value
     assert not row.resume.disabled  # from the last checkpoint that is whole
     row.stop.click()
-    assert asked == [[run]]
+    assert clicks == [[run]]
 
 
 def test_a_row_says_where_a_run_stopped_once(tmp_path):
@@ -320,8 +320,8 @@ def test_a_row_says_where_a_run_stopped_once(tmp_path):
 
 def test_new_states_and_quarters_of_a_run_are_read_aloud_and_no_more(tmp_path):
     run = run_folder(tmp_path)
-    rows, heard = RunList(print, print), []
-    rows.announce = heard.append
+    rows, sentences = RunList(print, print), []
+    rows.announce = sentences.append
     rows.show([run])
     for state, step in [
         ("running", 1),
@@ -331,7 +331,7 @@ def test_new_states_and_quarters_of_a_run_are_read_aloud_and_no_more(tmp_path):
         ("finished", 100),
     ]:
         rows.update({run.id: runs.Status(state, step, 100)})
-    assert heard == [
+    assert sentences == [
         "lora, seed 0: running · step 25 of 100.",
         "lora, seed 0: finished · step 100 of 100.",
     ]
@@ -342,13 +342,13 @@ def test_earlier_runs_are_found_as_the_comparisons_they_were(tmp_path):
         for seed in (0, 1):
             for method in ("qtha", "lora"):
                 run_folder(tmp_path, method, seed, name, steps=3)
-    found = groups(runs.list_runs(tmp_path))
-    assert [len(group.runs) for group in found] == [4, 4]
-    for group in found:
+    comparisons = groups(runs.list_runs(tmp_path))
+    assert [len(group.runs) for group in comparisons] == [4, 4]
+    for group in comparisons:
         assert len({run.experiment.name for run in group.runs}) == 1
-    assert found[0].comparison.seeds == [0, 1]
-    assert {m.label for m in found[0].comparison.methods} == {"qtha", "lora"}
-    assert found[0].title.endswith("tiny/qa · lora, qtha · 4 runs")
+    assert comparisons[0].comparison.seeds == [0, 1]
+    assert {m.label for m in comparisons[0].comparison.methods} == {"qtha", "lora"}
+    assert comparisons[0].title.endswith("tiny/qa · lora, qtha · 4 runs")
 
 
 def test_an_earlier_comparison_comes_back_with_every_setting_it_had(tmp_path):
@@ -405,7 +405,7 @@ def test_a_cancelled_preview_ends_at_its_next_stage():
     def work(cancelled) -> None:
         entered.set()
 
-        def asked() -> bool:
+        def cancelled_after_second() -> bool:
             stages.append(cancelled())
             while (
                 not stages[-1] and len(stages) == 2
@@ -414,7 +414,7 @@ def test_a_cancelled_preview_ends_at_its_next_stage():
             return stages[-1]
 
         with pytest.raises(Cancelled):
-            preview(Experiment(method="lora"), asked)
+            preview(Experiment(method="lora"), cancelled_after_second)
         ended.set()
 
     async def main():
@@ -484,12 +484,12 @@ def test_a_bad_entry_stands_in_the_banner_and_nothing_launches():
 def test_the_preview_counts_warns_and_draws_before_anything_is_launched():
     async def work(bench):
         await settled(bench)
-        shown = bench.overview
-        simulated = shown.simulation.value + shown.engines.value
+        overview = bench.overview
+        simulated = overview.simulation.value + overview.engines.value
         return (
-            shown.table.value,
-            shown.warnings.value,
-            shown.circuits.value,
+            overview.table.value,
+            overview.warnings.value,
+            overview.circuits.value,
             bench.code[2].value,
             simulated,
         )
@@ -510,8 +510,8 @@ def test_previews_at_once_leave_the_banner_empty_and_the_kernel_whole():
         await settled(bench)
         return bench.banner.text.value, bench.overview.table.value
 
-    said, table = in_a_kernel(work)
-    assert said == ""
+    banner, table = in_a_kernel(work)
+    assert banner == ""
     assert "30,720" in table
     assert nn.Linear(1, 1).weight.device.type == "cpu"
 
@@ -526,13 +526,13 @@ def test_a_new_workbench_shows_the_runs_of_an_earlier_one(tmp_path):
         start = bench.setup.comparison()
         return [list(c.y) for c in bench.watch.plot.chart.curves], start, bench.banner.text.value
 
-    drawn, start, said = in_a_kernel(work)
-    assert drawn[0] == drawn[2] == [5.0]
+    values, start, banner = in_a_kernel(work)
+    assert values[0] == values[2] == [5.0]
     assert (start.training.steps, [m.label for m in start.methods]) == (
         9,
         ["lora(r=2)", "qtha(r=4)"],
     )
-    assert "tiny/qa · lora(r=2), qtha(r=4) · 2 runs" in said
+    assert "tiny/qa · lora(r=2), qtha(r=4) · 2 runs" in banner
 
 
 def test_a_panel_has_a_still_twin_and_a_sentence_for_when_no_kernel_answers(tmp_path, monkeypatch):
@@ -565,18 +565,18 @@ def test_entries_settle_into_the_code_and_the_banner_names_every_wrong_field():
         bench.setup.methods.cards[1].form["r"].control.value = "0"
         bench.setup.training["steps"].control.value = "-3"
         await settled(bench)
-        wrong = [link.description for link in bench.banner.links.children]
-        spoken = bench.aria.sentence
+        sentences = [link.description for link in bench.banner.links.children]
+        announcement = bench.aria.sentence
         bench.banner.links.children[1].click()
         opened = bench.setup.panel.children[-1].unfolded
         bench.setup.methods.cards[1].form["r"].control.value = "2"
         bench.setup.training["steps"].control.value = "3"
         await settled(bench)
-        return wrong, spoken, opened, bench.banner.refusing, bench.code[2].value
+        return sentences, announcement, opened, bench.banner.refusing, bench.code[2].value
 
-    wrong, spoken, opened, refusing, code = in_a_kernel(work)
-    assert wrong == ["lora: r must be at least 1, not 0", "steps must be at least 1, not -3"]
-    assert all(sentence in spoken for sentence in wrong)
+    sentences, announcement, opened, refusing, code = in_a_kernel(work)
+    assert sentences == ["lora: r must be at least 1, not 0", "steps must be at least 1, not -3"]
+    assert all(sentence in announcement for sentence in sentences)
     assert opened
     assert not refusing
     assert "lora(r=2)" in code

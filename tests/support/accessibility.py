@@ -12,10 +12,10 @@ UNNAMED = """part => [...document.querySelectorAll(
 
 def violations(page: Page, part: str) -> list[str]:
     """Serious and critical ones in what a selector picks: the rule, and the elements that break it."""
-    found = Axe().run(page, context={"include": [[part]]}).response["violations"]
+    rules = Axe().run(page, context={"include": [[part]]}).response["violations"]
     return [
         f"{rule['id']}: {[node['html'] for node in rule['nodes']]}"
-        for rule in found
+        for rule in rules
         if rule["impact"] in GRAVE
     ]
 

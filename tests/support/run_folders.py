@@ -1,4 +1,4 @@
-"""Run directories as a worker leaves them, with events of one's own choice."""
+"""Run directories as a worker leaves them, with events chosen by a test."""
 
 from qtha_lab import runs
 from qtha_lab.experiment import Experiment

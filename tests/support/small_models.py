@@ -45,7 +45,7 @@ def make(name: str, dtype: torch.dtype = torch.float32):
 
 
 def inputs(model, tokens: torch.Tensor = TOKENS) -> dict[str, torch.Tensor]:
-    """What a model of this file (adapted or not) reads."""
+    """The inputs of a model of this file, adapted or not."""
     while isinstance(model, PeftModel):
         model = model.get_base_model()
     if isinstance(model, Mlp):
@@ -62,13 +62,13 @@ def inputs(model, tokens: torch.Tensor = TOKENS) -> dict[str, torch.Tensor]:
 
 
 def run(model, tokens: torch.Tensor = TOKENS) -> torch.Tensor:
-    """What the model says: logits, or the last hidden states of one without a head."""
-    said = model(**inputs(model, tokens))
-    return said.logits if hasattr(said, "logits") else said.last_hidden_state
+    """The output of a model: logits, or the last hidden states of one without a head."""
+    output = model(**inputs(model, tokens))
+    return output.logits if hasattr(output, "logits") else output.last_hidden_state
 
 
 def logits(model, tokens: torch.Tensor = TOKENS) -> torch.Tensor:
-    """What the model says, without gradients."""
+    """The output of a model, without gradients."""
     with torch.no_grad():
         return run(model, tokens)
 

@@ -20,6 +20,6 @@ def matrix_of_operations(operations, n_qubits: int) -> np.ndarray:
     return qml.matrix(qml.tape.QuantumScript(list(operations)), wire_order=range(n_qubits))
 
 
-def assert_same_up_to_phase(found: np.ndarray, expected: np.ndarray) -> None:
-    overlap = np.trace(expected.conj().T @ found)
-    np.testing.assert_allclose(found, expected * overlap / abs(overlap), atol=1e-12)
+def assert_same_up_to_phase(matrix: np.ndarray, expected: np.ndarray) -> None:
+    overlap = np.trace(expected.conj().T @ matrix)
+    np.testing.assert_allclose(matrix, expected * overlap / abs(overlap), atol=1e-12)

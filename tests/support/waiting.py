@@ -13,8 +13,8 @@ def wait_until(condition: Callable[[], T], report: Callable[[], str] = str) -> T
     """Ask again and again until the answer is true, and return it.
 
     Args:
-        condition: What is asked.
-        report: What to say if it never was.
+        condition: Is called until its answer is true.
+        report: Makes the message of the error if it never is.
     """
     end = time.monotonic() + PATIENCE
     while not (answer := condition()):
