@@ -88,7 +88,7 @@ class Chart(anywidget.AnyWidget):
         self.show(figure, alt, narrow)
 
     def show(self, figure: go.Figure, alt: str = "", narrow: dict[str, Any] | None = None) -> None:
-        """Draw another figure in the same place."""
+        """Draw another figure in the same place; arguments as those of the chart."""
         plain = json.loads(figure.to_json() or "{}")
         data = [{k: v for k, v in trace.items() if k not in ("x", "y")} for trace in plain["data"]]
         layout = {"hovermode": "closest", "modebar": MODEBAR, **plain["layout"]}

@@ -31,7 +31,13 @@ def choice_settings(name: str) -> dict[str, Setting]:
 
 
 class MethodCard(Fold):
-    """One method under its label: learning rate and layers first, then its options, the rarer folded."""
+    """One method under its label: learning rate and layers first, then its options, the rarer folded.
+
+    Args:
+        choice: The method to start with.
+        on_copy: Called with the card whose "Duplicate" was pressed.
+        on_remove: Called with the card whose "Remove" was pressed.
+    """
 
     def __init__(self, choice: MethodChoice, on_copy: Callable, on_remove: Callable):
         self.name = choice.name

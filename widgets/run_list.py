@@ -20,7 +20,13 @@ BARS = dict.fromkeys(("failed", "diverged", "dead", "unreadable"), "danger") | {
 
 
 class RunRow(ipw.Box):
-    """One run."""
+    """One run.
+
+    Args:
+        run: Anything with `id`, `path` and `experiment`.
+        on_stop: Called with a list of this run when "Stop" is pressed.
+        on_resume: Likewise for "Resume".
+    """
 
     def __init__(self, run, on_stop: Callable, on_resume: Callable):
         label = run.experiment.method.label

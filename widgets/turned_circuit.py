@@ -18,6 +18,15 @@ circuit_state(**trace.at_the_end())"""
 class TurnedCircuit:
     """A circuit and its angles, drawn uniformly in ±π at first.
 
+    Args:
+        name: An ansatz, one of `ansatze.names()`.
+        n_qubits: How many wires.
+        n_layers: How many blocks.
+        reupload: Whether the data enter every layer.
+        seed: Of the angles drawn.
+        inputs: One sample, in radians; None draws one.
+        params: Trainable angles, in radians; None draws them.
+
     Example:
         >>> turned = TurnedCircuit("qtha", 2, 1)
         >>> turned["p3"] = 0.5

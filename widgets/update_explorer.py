@@ -64,7 +64,17 @@ class UpdateExplorer:
         self.background.start("follow", self.follow)
 
     def take(self, run_id: str, offset: int, news: list[dict], ahead: int) -> bool:
-        """Take in what was read from an offset, unless it was taken in already; return whether spectra came."""
+        """Take in new events of a run, unless they were taken in already.
+
+        Args:
+            run_id: Whose they are.
+            offset: Where in the run's file they begin.
+            news: The events.
+            ahead: Where they end.
+
+        Returns:
+            Whether spectra are among them.
+        """
         if self.offsets[run_id] != offset:
             return False
         self.events[run_id] = history([*self.events[run_id], *news])
