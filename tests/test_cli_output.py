@@ -60,7 +60,7 @@ def test_a_table_shows_every_label_and_message(label, message):
 @given(LABELS, MESSAGES)
 def test_a_bar_shows_every_label_and_message(label, message):
     with redirect_stderr(io.StringIO()) as printed, progress() as bars:
-        bars.add_task(label, total=3, said=message)
+        bars.add_task(label, total=3, message=message)
     assert squeezed(label) in squeezed(printed.getvalue())
     assert squeezed(message) in squeezed(printed.getvalue())
 
