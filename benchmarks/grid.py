@@ -66,10 +66,10 @@ class Row:
     left_out: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values, with medians in microseconds a sample."""
+        """As plain values, with medians in microseconds per sample."""
         return {**vars(self), **{f"{k}_us": self.microseconds(k) for k in ("forward", "backward")}}
 
     def microseconds(self, kind: str) -> float | None:
-        """The median, a sample."""
+        """The median, per sample."""
         taken = getattr(self, kind)
         return statistics.median(taken) / self.samples * 1e6 if taken else None

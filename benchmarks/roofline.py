@@ -7,13 +7,13 @@ from qtha_lab.ansatze import build
 
 
 def roofline(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Achieved operations and bytes a second, and the share of the roofline, of each row of `cpu`.
+    """Achieved operations and bytes per second, and the share of the roofline, of each row of `cpu`.
 
     Args:
         rows: As `bench_simulators` gives them; rows of others are passed over.
 
     Returns:
-        A dictionary a row, of values with gradients: `flops`, `bytes` (achieved, a second),
+        A dictionary per row, of values with gradients: `flops`, `bytes` (achieved, per second),
         `peak_flops`, `peak_bytes` (sweeps), and `share`, the time at the peaks over the time taken.
     """
     from qtha_lab.simulators.cpu.roofline import sweep_peak, work

@@ -1,6 +1,6 @@
-"""PennyLane's lightning.qubit: gradients by its adjoint method, one circuit a sample.
+"""PennyLane's lightning.qubit: gradients by its adjoint method, one circuit per sample.
 
-PennyLane splits a batch into circuits by itself, which is quicker than a call a sample.
+PennyLane splits a batch into circuits by itself, which is quicker than a call per sample.
 """
 
 PACKAGES = ("pennylane_lightning", "pennylane", "torch")

@@ -35,13 +35,19 @@ def run(
     Ctrl-C stops the runs softly before it is passed on.
 
     Args:
+        comparison: What to run.
+        out: The folder that holds everything; another call with it goes on where this one was.
         on_progress: Called with each run and its status some times per second.
 
     Returns:
         `{"comparison": …, "runs": [one entry per run], "notes": [sentences]}`.
 
     Raises:
-        ValueError: If the comparison cannot run, or another process works in `out`.
+        Refusal: If the comparison cannot run, or another process works in `out`.
+
+    Example:
+        >>> run(Comparison(methods="lora,qtha"), "out/tiny")["notes"][0]  # doctest: +SKIP
+        'All methods of a seed started from the same evaluation loss (no difference at all).'
     """
     out = Path(out)
     comparison.check(out / "runs")

@@ -12,6 +12,12 @@ def notes(entries: list[dict[str, Any]], expected: int) -> list[str]:
     Args:
         entries: As in `summary.json` under `runs`.
         expected: How many runs there will be.
+
+    Example:
+        >>> run = {"label": "lora", "method": "lora", "seed": 0, "state": "finished",
+        ...        "trainable_parameters": 7680, "learning_rate": 0.01}
+        >>> notes([run], expected=2)[0]
+        '1 of 2 runs have not ended yet.'
     """
     finished = [entry for entry in entries if entry["state"] == "finished"]
     sentences = [

@@ -45,6 +45,14 @@ def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
     """One row of ready-made text per label; only columns in which some label has a value.
 
     A number is the mean over the seeds; what was learnt has the smallest and the largest in brackets.
+
+    Args:
+        summary: As `qtha_lab.compare.summarise` gives it.
+
+    Example:
+        >>> runs = [{"label": "lora", "method": "lora", "seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
+        >>> rows({"runs": runs})
+        [{'method': 'lora', 'parameters': '–', 'seeds': '2', 'eval loss': '2.500 [2.000–3.000]'}]
     """
     groups = [with_units(group) for group in aggregate(summary)]
     columns = [m for m in _columns() if any(m.name in group for group in groups)]
@@ -97,6 +105,12 @@ def tables(summary: dict[str, Any]) -> list[list[tuple[str, ...]]]:
     """The same for a terminal, a line per label: first what was learnt, then scores and cost.
 
     Each table begins with its titles, and the label is the first column of both.
+
+    Example:
+        >>> run = {"label": "lora", "method": "lora", "seed": 0, "eval_loss": 2.0, "seconds_per_step": 0.1}
+        >>> learnt, costs = tables({"runs": [run]})
+        >>> costs
+        [('method', 's per step'), ('lora', '0.1')]
     """
     texts = rows(summary)
     if not texts:

@@ -81,7 +81,12 @@ def circuit_diagram(
 
 
 def depth(n_qubits: int, gates: Sequence[GateRow]) -> int:
-    """Steps when gates on different wires run at once."""
+    """Steps when gates on different wires run at once.
+
+    Example:
+        >>> depth(2, [{"name": "RY", "wires": [0]}, {"name": "RY", "wires": [1]}, {"name": "CZ", "wires": [0, 1]}])
+        2
+    """
     level = [0] * n_qubits
     for gate in gates:
         step = 1 + max(level[wire] for wire in gate["wires"])

@@ -89,7 +89,14 @@ def _capital(text: str) -> str:
 
 
 def front(points: Sequence[Point], lower_is_better: bool = True) -> list[Point]:
-    """The points that no other is at least as good as in both and better in one, cheapest first."""
+    """The points that no other is at least as good as in both and better in one, cheapest first.
+
+    Example:
+        >>> points = [{"label": "a", "cost": 2, "quality": 3.0}, {"label": "b", "cost": 1, "quality": 4.0},
+        ...           {"label": "c", "cost": 2, "quality": 5.0}]
+        >>> [point["label"] for point in front(points)]
+        ['b', 'a']
+    """
     sign = 1 if lower_is_better else -1
 
     def beats(point: Point, other: Point) -> bool:

@@ -83,7 +83,13 @@ def group(points: Sequence[Variance]) -> dict[str, list[Variance]]:
 
 
 def fall(line: Sequence[Variance]) -> float | None:
-    """How many times smaller the variance becomes per qubit, by a straight fit of its logarithm."""
+    """How many times smaller the variance becomes per qubit, by a straight fit of its logarithm.
+
+    Example:
+        >>> line = [{"ansatz": "a", "n_qubits": n, "n_layers": 1, "variance": 2.0**-n} for n in (2, 4, 6)]
+        >>> round(fall(line), 6)
+        2.0
+    """
     logarithms = [(p["n_qubits"], np.log2(p["variance"])) for p in line if p["variance"] > 0]
     if len({n for n, _ in logarithms}) < 2:
         return None

@@ -157,7 +157,7 @@ def gradient_variance_points(
 
 @dataclasses.dataclass(frozen=True)
 class Decay:
-    """A straight line through log₂ of the variance: `slope` a qubit, -1 for a two-design.
+    """A straight line through log₂ of the variance: `slope` per qubit, -1 for a two-design.
 
     A fit to a few small sizes; does not show that the law goes on.
     """

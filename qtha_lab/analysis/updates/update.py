@@ -99,7 +99,7 @@ def adapted_layers(model: nn.Module) -> dict[str, AdaptedLayer]:
     """The adapted layers by their names in the base model, in order.
 
     Raises:
-        ValueError: If the model carries no adapter.
+        Refusal: If the model carries no adapter.
     """
     layers = {
         name.removeprefix("base_model.model."): cast(AdaptedLayer, module)
@@ -122,7 +122,15 @@ def updates_of(
         layers: Names of layers to look at; None is all.
 
     Raises:
-        ValueError: If a layer or the adapter is unknown, or merged into the weights.
+        Refusal: If a layer or the adapter is unknown, or merged into the weights.
+
+    Example:
+        >>> from peft import LoraConfig, get_peft_model
+        >>> from qtha_lab import load_model
+        >>> model = get_peft_model(load_model("tiny").model, LoraConfig(r=2, target_modules=["q_proj"]))
+        >>> update = next(updates_of(model))
+        >>> update.name, update.is_linear, [tuple(factor.shape) for factor in update.factors]
+        ('model.layers.0.self_attn.q_proj', True, [(192, 2), (2, 192)])
     """
     for name, module in chosen_layers(model, layers).items():
         yield update_of(module, name, adapter_name(module, adapter, name))

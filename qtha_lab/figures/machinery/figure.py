@@ -31,6 +31,14 @@ class Figure:
         table: The numbers that are drawn.
         theme: The theme on the screen.
         title: What it is called; None is made from the name.
+
+    Example:
+        >>> from qtha_lab.figures import seed_spread
+        >>> figure = seed_spread({"lora": [4.0, 4.2]})
+        >>> figure.name, figure.title, figure.table.columns
+        ('seeds_eval_loss', 'Evaluation loss by seed', ('method', 'run', 'eval_loss'))
+        >>> figure.export("loss.pdf", target="two-column")  # doctest: +SKIP
+        PosixPath('loss.pdf')
     """
 
     name: str

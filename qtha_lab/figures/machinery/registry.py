@@ -26,7 +26,17 @@ FIGURES: Registry[FigureFunction] = Registry("figure", "qtha_lab.figures", group
 
 
 def figure_function(example: Callable[[], dict[str, Any]]) -> Callable:
-    """Register the function below; `example` gives its keyword arguments."""
+    """Register the function below.
+
+    Args:
+        example: Gives keyword arguments that it can draw at once, for tests and the gallery.
+
+    Example:
+        >>> [entry.name for entry in figure_functions()][:2]
+        ['bond_history', 'circuit_diagram']
+        >>> FIGURES["pareto"].example().name
+        'pareto_eval_loss_trainable_parameters'
+    """
 
     def register(function: Callable[..., Figure]) -> Callable[..., Figure]:
         entry = FigureFunction(function.__name__, function, example)

@@ -16,7 +16,12 @@ BLUE, VERMILLION, GREEN, PINK, SKY, GREY = COLORS.values()
 
 
 def method_of(label: str) -> str:
-    """The method of a label: `"qtha(r=4)"` is drawn as a `"qtha"`."""
+    """The method of a label.
+
+    Example:
+        >>> method_of("qtha(r=4)")
+        'qtha'
+    """
     return label.split("(", 1)[0].strip().lower()
 
 
@@ -67,7 +72,12 @@ def _from_name(text: str, avoid: tuple[str, ...] = ()) -> tuple[str, str, str]:
 
 
 def faint(color: str, opacity: float = 0.2) -> str:
-    """The same colour, see-through: `"#0072B2"` becomes `"rgba(0,114,178,0.2)"`."""
+    """The same colour, see-through.
+
+    Example:
+        >>> faint("#0072B2")
+        'rgba(0,114,178,0.2)'
+    """
     red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity})"
 
