@@ -20,10 +20,10 @@ def split_list(text: str) -> list[str]:
     for letter in text:
         if quote:
             quote = "" if letter == quote else quote
-        elif letter in "'\"" and previous in ",=[(":  # an apostrophe inside a word opens nothing
+        elif letter in "'\"" and previous in ",=[({":  # an apostrophe inside a word opens nothing
             quote = letter
         else:
-            depth += (letter in "([") - (letter in ")]")
+            depth += (letter in "([{") - (letter in ")]}")
         if letter == "," and depth == 0 and not quote:
             parts.append("")
         else:
@@ -38,6 +38,8 @@ def parse_call(text: str, kind: str) -> tuple[str, dict[str, Any]]:
     Example:
         >>> parse_call("qtha(r=4,reupload=false,in_dims=[8,8])", "method")
         ('qtha', {'r': 4, 'reupload': False, 'in_dims': [8, 8]})
+        >>> parse_call("qtha(rank_pattern={v_proj:2,down_proj:8})", "method")
+        ('qtha', {'rank_pattern': {'v_proj': 2, 'down_proj': 8}})
     """
     match = re.fullmatch(r"\s*([^()\s]+)\s*(?:\((.*)\))?\s*", text, re.DOTALL)
     if not match:
@@ -46,7 +48,7 @@ def parse_call(text: str, kind: str) -> tuple[str, dict[str, Any]]:
 
 
 def parse_options(text: str) -> dict[str, Any]:
-    """Read `option=value,…`; a value is a number, true, false, null, text or a [list] of them."""
+    """Read `option=value,…`; a value is a number, true, false, null, text, a [list] or a {name:value} of them."""
     options = {}
     for part in split_list(text):
         name, equals, value = part.partition("=")
@@ -72,6 +74,11 @@ def read_value(text: str) -> Any:
     """Read one value as `parse_options` understands it."""
     if text.startswith("[") and text.endswith("]"):
         return [read_value(part) for part in split_list(text[1:-1])]
+    if text.startswith("{") and text.endswith("}"):
+        pairs = [part.rpartition(":") for part in split_list(text[1:-1])]
+        return {
+            str(read_value(name.strip())): read_value(value.strip()) for name, _, value in pairs
+        }
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         return text[1:-1]
     words = {"true": True, "false": False, "none": None, "null": None}
@@ -89,6 +96,9 @@ def write_value(value: Any) -> str:
     """Write what `read_value` reads."""
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(write_value, value)) + "]"
+    if isinstance(value, dict):
+        pairs = (f"{_write_name(str(name))}:{write_value(v)}" for name, v in value.items())
+        return "{" + ",".join(pairs) + "}"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
@@ -96,3 +106,8 @@ def write_value(value: Any) -> str:
         quote = '"' if "'" in value else "'"
         return value if plain else f"{quote}{value}{quote}"
     return repr(value)
+
+
+def _write_name(name: str) -> str:
+    text = write_value(name)
+    return f"'{name}'" if text == name and re.search(r"[{}:]", name) else text

@@ -170,7 +170,7 @@ def test_only_the_active_adapter_is_trainable(name, example):
 def test_linear_adapters_merge_and_others_say_what_to_do(name, example, base):
     model = adapted(name, example, base)
     said = logits(model)
-    if not adapters.get_method(name).is_mergeable(model.peft_config["default"]):
+    if not adapters.get_method(name).is_linear(model.peft_config["default"]):
         with pytest.raises(NotImplementedError, match=r"cannot be merged: .*save_pretrained"):
             model.merge_adapter()
         with pytest.raises(NotImplementedError, match="unload"):

@@ -190,7 +190,7 @@ def test_permuted_bit_strings_need_the_papers_start_and_do_not_merge():
         bit_order="permuted", start="paper", target_modules=TARGETS["llama"], hidden=(4,)
     )
     model = add_adapter(make("llama"), config)
-    assert not get_method("qpa").is_mergeable(config)
+    assert not get_method("qpa").is_linear(config)
     with pytest.raises(NotImplementedError, match="bit_order='fixed', which merges"):
         model.merge_adapter()
 

@@ -15,15 +15,16 @@ from peft import (
     PeftConfig,
     PeftMixedModel,
     PeftModel,
+    PeftType,
     get_peft_model,
 )
 from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
-from transformers.pytorch_utils import Conv1D
 
-from qtha_lab.adapters.peft import AdapterConfig, AdapterLayer
+from qtha_lab.adapters.method import Change, Layer
+from qtha_lab.adapters.peft import CONVOLUTIONS, LINEAR, AdapterConfig, AdapterLayer
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
 from qtha_lab.one_thread import ONE_THREAD
@@ -39,20 +40,33 @@ def add_adapter(model: nn.Module, peft_config: PeftConfig, name: str = "default"
         ValueError: If the targets match nothing, the method cannot adapt them, the name is taken or
             would be confused, or the model holds adapters of another method.
     """
-    check_targets(model, peft_config.target_modules)
-    check_name(name, peft_config.peft_type)
+    check_targets(model, targets_of(peft_config))
+    check_name(name, peft_config)
     if isinstance(model, PeftModel | PeftMixedModel):
         _check_beside(model, peft_config, name)
+        assert isinstance(model, PeftModel)
         with _in_one_sentence(peft_config):
             model.add_adapter(name, peft_config)
         return model
     with _in_one_sentence(peft_config):
-        return get_peft_model(model, peft_config, adapter_name=name)
+        adapted = get_peft_model(model, peft_config, adapter_name=name)
+    assert isinstance(adapted, PeftModel)  # `mixed` is off
+    return adapted
 
 
-def check_name(name: str, peft_type: str) -> None:
-    """Names that PEFT only warns of, and then loses the tensors of."""
-    prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(peft_type, "")
+def targets_of(config: PeftConfig) -> Any:
+    """The target modules of a config of any method."""
+    return getattr(config, "target_modules", None)
+
+
+def kind_of(config: PeftConfig) -> str:
+    """PEFT's name for the method of a config, in lower case: "lora"."""
+    return str(getattr(config.peft_type, "value", config.peft_type)).lower()
+
+
+def check_name(name: str, config: PeftConfig) -> None:
+    """Refuse names that PEFT only warns of, and then loses the tensors of."""
+    prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(PeftType(kind_of(config).upper()), "")
     if name in prefix or "." in name:
         raise Refusal(
             f"adapter name {name!r} would be confused with the tensor names '{prefix}…': "
@@ -61,11 +75,11 @@ def check_name(name: str, peft_type: str) -> None:
 
 
 def _check_beside(model: PeftModel | PeftMixedModel, peft_config: PeftConfig, name: str) -> None:
-    held = {config.peft_type.value.lower() for config in model.peft_config.values()}
-    wanted = peft_config.peft_type.value.lower()
-    if isinstance(model, PeftMixedModel) or held != {wanted}:
+    there = {kind_of(config) for config in model.peft_config.values()}
+    kind = kind_of(peft_config)
+    if isinstance(model, PeftMixedModel) or there != {kind}:
         raise Refusal(
-            f"a {type(model).__name__} with {', '.join(sorted(held))} cannot take {wanted} beside it: "
+            f"a {type(model).__name__} with {', '.join(sorted(there))} cannot take {kind} beside it: "
             "put both on the transformers model itself, model.add_adapter(config, adapter_name) for "
             "each, then model.set_adapter([names])"
         )
@@ -106,9 +120,14 @@ def _nothing(model: nn.Module, wanted: str = "") -> str:
 
 def linear_names(model: nn.Module) -> list[str]:
     """The last part of the names of all layers that can be adapted, in order of first appearance."""
-    kinds = (nn.Linear, Conv1D)
-    found = (name for name, module in model.named_modules() if isinstance(module, kinds))
-    return list(dict.fromkeys(name.rpartition(".")[2] for name in found))
+    modules = model.named_modules()
+    names = (name for name, module in modules if isinstance(module, (*LINEAR, *CONVOLUTIONS)))
+    return list(dict.fromkeys(name.rpartition(".")[2] for name in names))
+
+
+def adapted_layers(model: nn.Module, peft_config: AdapterConfig) -> list[Layer]:
+    """Every layer that one of our configs would adapt, in the model's order."""
+    return [change.layer for change in changes_on(adapted_skeleton(model, peft_config))]
 
 
 def adapted_sizes(model: nn.Module, peft_config: AdapterConfig) -> list[tuple[int, int]]:
@@ -116,10 +135,16 @@ def adapted_sizes(model: nn.Module, peft_config: AdapterConfig) -> list[tuple[in
     return sizes_of(adapted_skeleton(model, peft_config))
 
 
+def changes_on(adapted: nn.Module) -> list[Change]:
+    """What the adapters of ours on a model compute, layer by layer."""
+    layers = (module for module in adapted.modules() if isinstance(module, AdapterLayer))
+    return [change for layer in layers for change in layer.changes.values()]
+
+
 def sizes_of(adapted: nn.Module) -> list[tuple[int, int]]:
     """(in_features, out_features) of every layer of a model that has adapters on it."""
-    layers = (m for m in adapted.modules() if isinstance(m, BaseTunerLayer))
-    return [(layer.in_features, layer.out_features) for layer in layers]
+    layers = (module for module in adapted.modules() if isinstance(module, BaseTunerLayer))
+    return [(getattr(m, "in_features"), getattr(m, "out_features")) for m in layers]  # noqa: B009
 
 
 def count_trainable(model: nn.Module, peft_config: PeftConfig) -> int:
@@ -130,7 +155,7 @@ def count_trainable(model: nn.Module, peft_config: PeftConfig) -> int:
     Raises:
         ValueError: If the method cannot adapt this model.
     """
-    check_targets(model, peft_config.target_modules)
+    check_targets(model, targets_of(peft_config))
     return trainable_on(adapted_skeleton(model, peft_config))
 
 
@@ -178,8 +203,7 @@ def _in_one_sentence(peft_config: PeftConfig):
             )  # peft reads it
             yield
     except (TypeError, ValueError, NotImplementedError, KeyError) as problem:
-        kind = getattr(peft_config.peft_type, "value", peft_config.peft_type)
-        raise Refusal(f"{str(kind).lower()} cannot adapt this model: {problem}") from problem
+        raise Refusal(f"{kind_of(peft_config)} cannot adapt this model: {problem}") from problem
 
 
 def circuits_of(model: nn.Module, peft_config: PeftConfig) -> Counter[Circuit]:
@@ -198,6 +222,5 @@ def circuits_of(model: nn.Module, peft_config: PeftConfig) -> Counter[Circuit]:
 
 def circuits_on(adapted: nn.Module) -> Counter[Circuit]:
     """Every circuit of the adapters on a model, and in how many layers."""
-    layers = (layer for layer in adapted.modules() if isinstance(layer, AdapterLayer))
-    changes = (change for layer in layers for change in layer.changes.values())
+    changes = changes_on(adapted)
     return Counter(circuit for change in changes for circuit in change.circuits())

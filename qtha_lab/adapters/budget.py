@@ -6,12 +6,20 @@ On small models the authors' waist of 256 costs more than LoRA, so waist, bond a
 import dataclasses
 import itertools
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from peft import LoraConfig, PeftConfig
 from torch import nn
 
-from qtha_lab.adapters.attach import adapted_sizes, check_targets, count_trainable
+from qtha_lab.adapters.attach import (
+    adapted_layers,
+    check_targets,
+    count_trainable,
+    kind_of,
+    targets_of,
+)
+from qtha_lab.adapters.method import Layer
 from qtha_lab.adapters.peft import AdapterConfig
 from qtha_lab.errors import Refusal
 
@@ -53,33 +61,44 @@ def for_budget(
         raise Refusal("give either trainable_parameters or fraction_of")
     targets = target_modules
     if fraction_of is not None:
-        targets = fraction_of.target_modules if targets is None else targets
+        targets = targets_of(fraction_of) if targets is None else targets
         reference = dataclasses.replace(fraction_of, target_modules=targets)
-        trainable_parameters = int(fraction * count_trainable(model, reference))
+        budget = int(fraction * count_trainable(model, reference))
+    else:
+        budget = int(trainable_parameters or 0)
     start = config_class(target_modules=targets, **fixed)
     check_targets(model, targets)
-    sizes = Counter(adapted_sizes(model, start))
-    choices = list(_choices(start, sizes, fixed))
-    affordable = [choice for choice in choices if choice[0] <= trainable_parameters]
+    choices = list(_choices(start, adapted_layers(model, start), fixed))
+    affordable = [choice for choice in choices if choice[0] <= budget]
     if not affordable:
         raise Refusal(
-            f"a budget of {trainable_parameters:,} trainable parameters cannot be met: "
+            f"a budget of {budget:,} trainable parameters cannot be met: "
             f"the smallest possible here is {min(count for count, _ in choices):,}"
         )
-    wanted_r = getattr(fraction_of, "r", None) or config_class().r
+    wanted_r = getattr(fraction_of, "r", None) or getattr(config_class(), "r")  # noqa: B009
     best = max(count for count, _ in affordable)
     near = [choice for choice in affordable if choice[0] >= (1 - NEAR) * best]
     _, values = min(near, key=lambda choice: _preference(choice, wanted_r))
     return config_class(target_modules=targets, **fixed, **values)
 
 
-def _choices(start: AdapterConfig, sizes: Counter, fixed: dict):
+def _choices(start: AdapterConfig, layers: list[Layer], fixed: dict) -> Iterator[tuple[int, dict]]:
     """Every point of the grid with its count on all layers."""
+    groups = _groups(start, layers)
     free = [name for name in GRID if name not in fixed and _matters(start, name)]
     for point in itertools.product(*(GRID[name] for name in free)):
         values = dict(zip(free, point, strict=True))
         candidate = dataclasses.replace(start, **values)
-        yield sum(n * candidate.n_parameters(*size) for size, n in sizes.items()), values
+        yield sum(n * candidate.n_parameters_of(group) for group, n in groups), values
+
+
+def _groups(start: AdapterConfig, layers: list[Layer]) -> list[tuple[list[Layer], int]]:
+    """Layers that are counted together, and how often: one of each size where none depends on another."""
+    patterned = any(getattr(start, name, None) for name in ("rank_pattern", "alpha_pattern"))
+    if patterned or any(start.change(layer).shared_tensors() for layer in layers):
+        return [(layers, 1)]
+    sizes = Counter((layer.in_features, layer.out_features) for layer in layers)
+    return [([Layer(*size)], n) for size, n in sizes.items()]
 
 
 def _matters(start: AdapterConfig, name: str) -> bool:
@@ -103,7 +122,7 @@ def size_warning(
         reference: What to compare with; default LoRA r=8 on the same modules.
     """
     if reference is None or isinstance(reference, type):
-        reference = LoraConfig(r=8, lora_alpha=16, target_modules=peft_config.target_modules)
+        reference = LoraConfig(r=8, lora_alpha=16, target_modules=targets_of(peft_config))
     counts = count_trainable(model, peft_config), count_trainable(model, reference)
     return size_sentence(peft_config, counts[0], reference, counts[1])
 
@@ -114,7 +133,7 @@ def size_sentence(
     """`size_warning` of two configs whose parameters have been counted."""
     if trainable <= reference_trainable:
         return None
-    name = peft_config.peft_type.value
+    name = kind_of(peft_config).upper()
     hint = (
         f"; {type(peft_config).__name__}.for_budget(...) finds a smaller one"
         if hasattr(peft_config, "for_budget")
@@ -123,5 +142,5 @@ def size_sentence(
     return (
         f"{name} trains {trainable:,} parameters here, "
         f"{trainable / reference_trainable:.1f} times the {reference_trainable:,} of "
-        f"{reference.peft_type.value} r={getattr(reference, 'r', '?')}{hint}"
+        f"{kind_of(reference).upper()} r={getattr(reference, 'r', '?')}{hint}"
     )

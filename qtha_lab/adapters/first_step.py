@@ -19,7 +19,7 @@ from peft import PeftConfig
 from torch import nn
 
 from qtha_lab.adapters.attach import adapted_sizes
-from qtha_lab.adapters.method import Change, Layer
+from qtha_lab.adapters.method import Base, Change, Layer
 from qtha_lab.adapters.peft import AdapterConfig, AdapterLayer
 
 LORA = 2 * math.sqrt(8 / 3)
@@ -30,23 +30,24 @@ _MOST_QUBITS = 10  # of a circuit that is tried in passing
 
 def reach(change: Change, tokens: int = 32, seed: int = 0) -> float:
     """Root mean square of what the first step adds to the output, over the learning rate."""
+    n, m = change.layer.in_features, change.layer.out_features
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        specs = change.tensors()
-        tensors = {n: torch.empty(spec.shape, dtype=torch.float64) for n, spec in specs.items()}
-        with torch.no_grad():
-            change.initialise(tensors)
-        x = torch.randn(tokens, change.layer.in_features, dtype=torch.float64)
-        gradient = torch.randn(tokens, change.layer.out_features, dtype=torch.float64)
-    trained = [tensors[name].requires_grad_() for name, spec in specs.items() if spec.trainable]
-    before = change.delta(tensors, x)
+        tensors = change.start(torch.float64)
+        x = torch.randn(tokens, n, dtype=torch.float64)
+        gradient = torch.randn(tokens, m, dtype=torch.float64)
+        weight = torch.randn(m, n, dtype=torch.float64) / math.sqrt(n)
+    base = Base.of(weight, x)
+    specs = change.all_tensors().items()
+    trained = [tensors[name].requires_grad_() for name, spec in specs if spec.trainable]
+    before = change.output(tensors, x, base)
     slopes = torch.autograd.grad(before, trained, gradient, allow_unused=True)
     step = 1e-6
     with torch.no_grad():
         for tensor, slope in zip(trained, slopes, strict=True):
             if slope is not None:
                 tensor.add_(slope.sign(), alpha=step)
-        moved = change.delta(tensors, x) - before
+        moved = change.output(tensors, x, base) - before
     return float(moved.square().mean().sqrt()) / step
 
 
@@ -54,7 +55,7 @@ def times_lora(config: AdapterConfig, layer: Layer, learning_rate: float) -> flo
     """The reach at a learning rate, in units of LoRA's at its default rate."""
     config = copy.deepcopy(config)
     if hasattr(config, "engine"):
-        config.engine = "auto"  # nothing is sent to a machine elsewhere to try it
+        setattr(config, "engine", "auto")  # noqa: B010  # nothing is sent to a machine elsewhere to try it
     return learning_rate * reach(config.change(layer)) / (LORA_RATE * LORA)
 
 
@@ -69,17 +70,18 @@ def first_step_warning(model: nn.Module, config, learning_rate: float) -> str | 
     if not isinstance(config, AdapterConfig):
         return None
     adapted = [m for m in model.modules() if isinstance(m, AdapterLayer)]
-    sizes = {(m.in_features, m.out_features) for m in adapted} or set(adapted_sizes(model, config))
-    return first_step_sentence(sizes, config, learning_rate)
+    there = [(m.in_features, m.out_features) for m in adapted]
+    return first_step_sentence(there or adapted_sizes(model, config), config, learning_rate)
 
 
 def first_step_sentence(
     sizes: Iterable[tuple[int, int]], config: PeftConfig, learning_rate: float
 ) -> str | None:
-    """`first_step_warning` for layers of these (in_features, out_features)."""
+    """`first_step_warning` for all layers that are adapted, by (in_features, out_features)."""
     if not isinstance(config, AdapterConfig):
         return None
-    layers = [Layer(*size) for size in set(sizes)]
+    sizes = tuple(sizes)
+    layers = [Layer(*size, index=sizes.index(size), sizes=sizes) for size in set(sizes)]
     circuits = (circuit for layer in layers for circuit in config.change(layer).circuits())
     if any(circuit.n_qubits > _MOST_QUBITS for circuit in circuits):
         return None

@@ -29,7 +29,7 @@ def methods_table(in_features: int = REFERENCE[0], out_features: int = REFERENCE
     for name in method_names():
         method = get_method(name)
         count = parameters(name, in_features, out_features)
-        merges = "yes" if method.is_mergeable(method.make_config(None, ["layer"])) else "no"
+        merges = "yes" if method.is_linear(method.make_config(None, ["layer"])) else "no"
         owner = "" if method.ours else "; peft's own"
         rows.append((name, method.equation, f"{count:,}", merges, method.source + owner))
     return rows

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftConfig, PeftModel, get_peft_model_state_dict
+from peft import PeftConfig, PeftModel, PeftType, get_peft_model_state_dict
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from safetensors import SafetensorError, safe_open
 from torch import nn
@@ -53,7 +53,7 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
     """
     folder, name = Path(folder), kwargs.get("adapter_name", "default")
     config = _read_config(folder)
-    check_name(name, config.peft_type)
+    check_name(name, config)
     _check_patterns(folder, config, model)
     config.base_model_name_or_path = getattr(model, "name_or_path", None) or None
     _check_fit(folder, _wanted_shapes(folder, model, config), _saved_shapes(folder))
@@ -76,7 +76,7 @@ def _read_config(folder: Path) -> PeftConfig:
     if not isinstance(kind, str) or kind not in PEFT_TYPE_TO_CONFIG_MAPPING:
         known = [t.value.lower() for t in PEFT_TYPE_TO_CONFIG_MAPPING]
         raise unknown("adapter method", str(kind).lower()[:40], known)
-    config_class = PEFT_TYPE_TO_CONFIG_MAPPING[kind]
+    config_class = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(kind)]
     if issubclass(config_class, AdapterConfig):
         _check_settings_known(folder, config_class, saved)
     try:
@@ -184,7 +184,7 @@ def _wanted_shapes(
     """Names and sizes of the tensors that the description asks for; nothing of that size is allocated."""
     described = copy.deepcopy(config)
     if hasattr(described, "init_lora_weights"):  # some starts read the base's weights
-        described.init_lora_weights = True
+        setattr(described, "init_lora_weights", True)  # noqa: B010  a field of LoRA's alone
     try:
         with ONE_THREAD, warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,22 +1,41 @@
-"""What a method is: a name, settings, and the change it makes to a linear layer's output.
+"""What a method is: a name, settings, and the change it makes to a layer's output.
 
 Holds no PEFT machinery (`peft` does) and no method; one of ours is one file beside this one:
 
-    @dataclass
-    class MyConfig(AdapterConfig):
-        r: int = setting(8, "Bottleneck size.", ge=1)
-
-    @method("mine", MyConfig, summary="…", source="…", default_learning_rate=1e-3)
-    class Mine(Change):
-        def tensors(self): return {"A": TensorSpec((self.config.r, self.layer.in_features)), …}
-        def initialise(self, tensors): …
-        def delta(self, tensors, x): …
-        def n_parameters(self): …
+    >>> from qtha_lab.plugins import AdapterConfig, Change, TensorSpec, method, setting
+    >>> @dataclasses.dataclass
+    ... class BiasConfig(AdapterConfig):
+    ...     scale: float = setting(1.0, "Factor on the bias.", gt=0)
+    >>> @method(
+    ...     "bias_example",
+    ...     BiasConfig,
+    ...     summary="A trained bias.",
+    ...     equation="Δy = s·b",
+    ...     source="an example of this project",
+    ...     default_learning_rate=1e-3,
+    ... )
+    ... class Bias(Change):
+    ...     def tensors(self):
+    ...         return {"b": TensorSpec((self.layer.out_features,))}
+    ...
+    ...     def initialise(self, tensors):
+    ...         tensors["b"].zero_()
+    ...
+    ...     def delta(self, tensors, x):
+    ...         return (self.config.scale * tensors["b"]).expand(*x.shape[:-1], -1)
+    ...
+    ...     def n_parameters(self):
+    ...         return self.layer.out_features
+    >>> BiasConfig(scale=2.0).n_parameters(64, 32)
+    32
 """
 
 import dataclasses
+import functools
+import inspect
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -48,18 +67,36 @@ PLACEMENT = (
     "modules_to_save",
     "bias",
     "init_weights",
+    "rank_pattern",
+    "alpha_pattern",
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """The linear layer that is adapted: its sizes and where in the model it lies."""
+    """The layer that is adapted: its sizes, where in the model it lies, and what lies beside it.
+
+    Args:
+        in_features: Numbers that go in per token; of a convolution, per patch (channels times kernel).
+        out_features: Numbers that come out.
+        name: Of the module in the model.
+        block: Index of its transformer block.
+        n_blocks: How many there are.
+        index: Which of the adapted layers it is, in the model's order.
+        sizes: (in_features, out_features) of all of them; alone where nothing is said.
+    """
 
     in_features: int
     out_features: int
     name: str = ""
     block: int | None = None
     n_blocks: int | None = None
+    index: int = 0
+    sizes: tuple[tuple[int, int], ...] = dataclasses.field(default=(), repr=False)
+
+    def __post_init__(self):
+        if not self.sizes:
+            object.__setattr__(self, "sizes", ((self.in_features, self.out_features),))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,11 +107,41 @@ class TensorSpec:
     trainable: bool = True
 
 
+class Base:
+    """The layer that is adapted, as it was before; each part is made when it is first read.
+
+    Args:
+        weight: Gives the frozen weight, in the precision that the change is computed in.
+        output: Gives the layer's output for the input at hand, without its bias.
+    """
+
+    def __init__(self, weight: Callable[[], Tensor], output: Callable[[], Tensor]):
+        self._weight, self._output = weight, output
+
+    @functools.cached_property
+    def weight(self) -> Float[Tensor, "out_features in_features"]:
+        """The frozen weight; a quantised one as it multiplies."""
+        return self._weight()
+
+    @functools.cached_property
+    def output(self) -> Float[Tensor, "*batch out_features"]:
+        """weight · x, without the bias."""
+        return self._output()
+
+    @classmethod
+    def of(cls, weight: Float[Tensor, "out_features in_features"], x: Tensor) -> "Base":
+        """The layer of a weight that is at hand, for an input."""
+        return cls(lambda: weight, lambda: torch.nn.functional.linear(x, weight))
+
+
 class Change(ABC):
     """The mathematics of one method at one layer: named tensors, and the change they make.
 
     Plain data only (it is copied and pickled with the model): tensors live in the PEFT layer.
     `gentle_start` names the option whose first step goes about as far as LoRA's, if there is one.
+
+    `delta` may have a third parameter, `base`: the layer as it was before. Tensors that several layers
+    use are named by `shared_tensors` and filled by `initialise_shared`.
     """
 
     gentle_start: str = ""
@@ -90,29 +157,90 @@ class Change(ABC):
 
     @abstractmethod
     def tensors(self) -> dict[str, TensorSpec]:
-        """Names and shapes; a name has no dot."""
+        """Names and shapes of this layer's own; a name has no dot."""
+
+    def shared_tensors(self) -> dict[str, TensorSpec]:
+        """Names and shapes of those that every layer with the same name in this dictionary uses too.
+
+        Optional. Each is stored, saved and counted once for all layers of an adapter.
+        """
+        return {}
 
     @abstractmethod
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
-        """Fill the tensors in place: no change at the start, unless `init_weights` is False."""
+        """Fill the layer's own tensors in place: no change at the start, unless `init_weights` is False."""
+
+    def initialise_shared(self, tensors: Mapping[str, Tensor]) -> None:
+        """Fill the shared tensors that this layer is the first to name; needed where there are any."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has shared_tensors and fills none of them"
+        )
 
     @abstractmethod
     def n_parameters(self) -> int:
-        """Trainable parameters by the formula of the method's docstring."""
+        """Trainable parameters of this layer's own, by the formula of the method's docstring."""
 
     @abstractmethod
     def delta(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
     ) -> Float[Tensor, "*batch out_features"]:
-        """What is added to the layer's output for the input x (float32 or float64)."""
+        """What is added to the layer's output for the input x (float32 or float64).
+
+        Args:
+            tensors: The layer's own and the shared ones, by name.
+            x: Input of the layer; of a convolution, its patches.
+
+        A method that declares a third parameter is also given the `Base`.
+        """
 
     def delta_weight(
-        self, tensors: Mapping[str, Tensor]
+        self, tensors: Mapping[str, Tensor], base: Any = None
     ) -> Float[Tensor, "out_features in_features"]:
-        """The change as a matrix, for a linear one."""
+        """The change as a matrix, for a linear one; a method that overrides it may leave `base` out."""
         some = next(iter(tensors.values()))
         identity = torch.eye(self.layer.in_features, dtype=some.dtype, device=some.device)
-        return self.delta(tensors, identity).mT
+        if base is None or not self.reads_base():
+            return self.delta(tensors, identity).mT
+        weight = base.weight
+        return self.output(tensors, identity, Base(lambda: weight, lambda: weight.mT)).mT
+
+    @classmethod
+    def reads_base(cls) -> bool:
+        """Whether `delta` declares a third parameter."""
+        return _n_arguments(cls.delta) > 3
+
+    def output(self, tensors: Mapping[str, Tensor], x: Tensor, base: Base) -> Tensor:
+        """`delta`, given the base if it reads it."""
+        delta: Callable[..., Tensor] = self.delta
+        return delta(tensors, x, base) if self.reads_base() else delta(tensors, x)
+
+    def matrix(self, tensors: Mapping[str, Tensor], base: Base) -> Tensor:
+        """`delta_weight`, given the base if it reads it."""
+        whole: Callable[..., Tensor] = self.delta_weight
+        reads = _n_arguments(type(self).delta_weight) > 2
+        return whole(tensors, base) if reads else whole(tensors)
+
+    def all_tensors(self) -> dict[str, TensorSpec]:
+        """The layer's own and the shared ones.
+
+        Raises:
+            Refusal: If one name stands among both.
+        """
+        separate, shared = self.tensors(), self.shared_tensors()
+        if both := separate.keys() & shared.keys():
+            raise Refusal(
+                f"{min(both)!r} is both a layer's own tensor and a shared one: rename one"
+            )
+        return separate | shared
+
+    def start(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
+        """All tensors, freshly made and filled, as at a layer that is alone."""
+        tensors = {n: torch.empty(s.shape, dtype=dtype) for n, s in self.all_tensors().items()}
+        with torch.no_grad():
+            if shared := self.shared_tensors():
+                self.initialise_shared({name: tensors[name] for name in shared})
+            self.initialise({name: tensors[name] for name in self.tensors()})
+        return tensors
 
     def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...] | None:
         """Thin matrices whose product is the part of the change that is linear in x, if it has such.
@@ -133,9 +261,24 @@ class Change(ABC):
         return []
 
     @classmethod
-    def not_mergeable(cls, config: Any) -> str:
+    def why_not_linear(cls, config: Any) -> str:
         """Why this cannot be merged and what can be done instead, for the error message."""
         return "its change is not one constant matrix"
+
+
+@functools.cache
+def _n_arguments(function: Callable) -> int:
+    return len(inspect.signature(function).parameters)
+
+
+def n_trained(specs: Iterable[TensorSpec]) -> int:
+    """Numbers in those tensors that are trained.
+
+    Example:
+        >>> n_trained([TensorSpec((2, 3)), TensorSpec((5,), trainable=False)])
+        6
+    """
+    return sum(math.prod(spec.shape) for spec in specs if spec.trainable)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +308,6 @@ class Method(ABC):
     equation: str
     source: str
     ours: bool
-    mergeable: bool
     default_learning_rate: float
     other_learning_rates: Mapping[tuple[str, Any], float] = {}
     config_class: type
@@ -195,9 +337,9 @@ class Method(ABC):
         suited = (rate for (name, value), rate in others if options.get(name) == value)
         return next(suited, self.default_learning_rate)
 
-    def is_mergeable(self, config: Any) -> bool:
-        """Whether an adapter with this config can be merged into the weights."""
-        return self.mergeable
+    def is_linear(self, config: Any) -> bool:
+        """Whether the change is a constant matrix, so that it can be merged into the weights."""
+        return True
 
     def make_config(
         self, task_type: str | None = None, target_modules: Any = None, **options: Any

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from peft import PeftType
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
 from qtha_lab.adapters.method import Method
@@ -48,12 +49,11 @@ class PeftMethod(Method):
     shown: Mapping[str, Mapping[str, Any]]
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    mergeable: bool = True
     ours: bool = False
 
     @property
     def config_class(self) -> type:
-        return PEFT_TYPE_TO_CONFIG_MAPPING[self.peft_type]
+        return PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(self.peft_type)]
 
     def settings(self) -> dict[str, Setting]:
         declared = _declared(self.config_class)

@@ -43,7 +43,7 @@ from torch import Tensor
 
 from qtha_lab.adapters import basis_states, mlp_mapping
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
-from qtha_lab.adapters.peft import AdapterConfig, method
+from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
 from qtha_lab.looks import Look
@@ -52,7 +52,7 @@ from qtha_lab.simulators import check_engine
 
 
 @dataclasses.dataclass
-class QpaConfig(AdapterConfig):
+class QpaConfig(RankConfig):
     """Settings of QPA; the defaults are the authors' but for bit order and start.
 
     Example:
@@ -108,8 +108,8 @@ class QpaConfig(AdapterConfig):
 
     @property
     def scale(self) -> float:
-        """The factor alpha / r."""
-        return 2.0 if self.alpha is None else self.alpha / self.r
+        """The factor alpha / r, or alpha / √r."""
+        return self.scaling(2 * self.r if self.alpha is None else self.alpha)
 
 
 @method(
@@ -146,7 +146,7 @@ class Qpa(Change):
         return config.bit_order == "fixed"
 
     @classmethod
-    def not_mergeable(cls, config: QpaConfig) -> str:
+    def why_not_linear(cls, config: QpaConfig) -> str:
         return (
             "with bit_order='permuted' every use generates another change. Keep the adapter beside "
             "the model (save_pretrained), go back to the base model with unload(), or train with "

@@ -30,7 +30,7 @@ from torch import Tensor
 from qtha_lab import ansatze, mpo
 from qtha_lab.adapters.branches import READOUTS, STAND_INS, CircuitBranch, branch_of
 from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec
-from qtha_lab.adapters.peft import AdapterConfig, method
+from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.adapters.qtha_start import STARTS, start_maps, start_operator
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
@@ -40,7 +40,7 @@ from qtha_lab.simulators import check_engine
 
 
 @dataclasses.dataclass
-class QthaConfig(AdapterConfig):
+class QthaConfig(RankConfig):
     """Settings of QTHA; the defaults are the authors' but for the start (`init="paper"` is theirs).
 
     Example:
@@ -139,8 +139,8 @@ class QthaConfig(AdapterConfig):
 
     @property
     def scale(self) -> float:
-        """The factor alpha / r."""
-        return 2.0 if self.alpha is None else self.alpha / self.r
+        """The factor alpha / r, or alpha / √r."""
+        return self.scaling(2 * self.r if self.alpha is None else self.alpha)
 
     def circuit(self) -> Circuit:
         """The circuit of the quantum branch."""
@@ -200,7 +200,6 @@ CONTROLS = (
     controls=CONTROLS,
     beside_lora=True,
     other_learning_rates={("init", "paper"): 3e-3, ("init", "isometric"): 3e-3},  # as in 0.2.0
-    mergeable=False,
     examples={
         "ABC": {"r": 3, "waist": 12, "bond_dim": 2, "n_sites": 3, "n_layers": 2},
         "ABC-product": {"r": 2, "waist": 8, "bond_dim": 3, "n_sites": 2, "fusion": "hadamard"},
@@ -384,7 +383,7 @@ class Qtha(Change):
         return [self.config.circuit()] if self.config.runs_circuit and not self.plain else []
 
     @classmethod
-    def not_mergeable(cls, config: QthaConfig) -> str:
+    def why_not_linear(cls, config: QthaConfig) -> str:
         what = "circuit" if config.stand_in == "none" else f"stand-in {config.stand_in!r}"
         return (
             f"the {what} makes QTHA's change depend on the input, so no weight equals it. Keep the "

@@ -84,6 +84,7 @@ def balanced_axes(size: int, n_axes: int) -> tuple[int, ...]:
         dims = mpo.factorise(padded, n_axes)
         if dims[0] <= 2 * padded ** (1 / n_axes):
             return tuple(d for d in dims if d > 1)
+    raise AssertionError("some number of digits is a product of small factors")
 
 
 def pairs(n_axes: int) -> list[tuple[int, int]]:

@@ -34,14 +34,14 @@ from torch import Tensor
 from qtha_lab.adapters import orthogonal_maps as maps
 from qtha_lab.adapters.basis_states import n_qubits_for
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
-from qtha_lab.adapters.peft import AdapterConfig, method
+from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.errors import Refusal
 from qtha_lab.looks import Look
 from qtha_lab.settings import setting
 
 
 @dataclasses.dataclass
-class QuantumPeftConfig(AdapterConfig):
+class QuantumPeftConfig(RankConfig):
     """Settings of Quantum-PEFT.
 
     Example:
@@ -67,8 +67,8 @@ class QuantumPeftConfig(AdapterConfig):
 
     @property
     def scale(self) -> float:
-        """The factor alpha / r."""
-        return 1.0 if self.alpha is None else self.alpha / self.r
+        """The factor alpha / r, or alpha / √r."""
+        return self.scaling(self.r if self.alpha is None else self.alpha)
 
 
 @method(

@@ -53,7 +53,7 @@ def weigh(model: nn.Module, weights: Mapping[str, float]) -> contextlib.ExitStac
         >>> torch.equal(model(x), whole)
         True
     """
-    layers = [m for m in model.modules() if isinstance(m, BaseTunerLayer)]
+    layers: list[BaseTunerLayer] = [m for m in model.modules() if isinstance(m, BaseTunerLayer)]
     wrappers = [m for m in model.modules() if isinstance(m, AuxiliaryTrainingWrapper)]
     _check_weights(layers, weights)
     _check_kinds(layers, weights)

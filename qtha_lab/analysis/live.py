@@ -10,6 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from qtha_lab.adapters.method import Base
 from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.analysis.networks.bonds import bonds_of
 from qtha_lab.analysis.updates.sketch import randomised_svd
@@ -107,7 +108,13 @@ def _linear_path(module: AdaptedLayer, adapter: str, sketch: bool) -> Spectrum |
         tensors = {name: t.detach() for name, t in module.adapter_tensors(adapter).items()}
         factors = change.linear_factors(tensors)
         linear = change.is_linear(change.config)
-        delta = lambda x: change.delta(tensors, x)  # noqa: E731
+
+        def delta(x):
+            base = Base(
+                lambda: module.base_matrix(x.dtype), lambda: x @ module.base_matrix(x.dtype).mT
+            )
+            return change.output(tensors, x, base)
+
     else:
         factors = lora_factors(module, adapter)
         base = cast(nn.Module, module.get_base_layer())

@@ -67,7 +67,9 @@ def counted(method) -> None:
     for config in _configs(method):
         model = _adapted(config, True)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        formula = sum(layer.changes["default"].n_parameters() for layer in _layers(model))
+        formula = config.n_parameters_of(
+            [layer.changes["default"].layer for layer in _layers(model)]
+        )
         expect(
             trained == formula,
             f"{trained:,} train, n_parameters says {formula:,}, {_shown(config)}",
@@ -108,7 +110,7 @@ def saved(method) -> None:
 @fact("method", "merged equals unmerged where it says that it merges")
 def merged(method) -> None:
     for config in _configs(method):
-        if not method.is_mergeable(config):
+        if not method.is_linear(config):
             continue
         model = _adapted(config, False)
         expected = _logits(model)

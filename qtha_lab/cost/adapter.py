@@ -13,7 +13,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from qtha_lab.adapters.method import Change
+from qtha_lab.adapters.method import Base, Change
 from qtha_lab.adapters.peft import AdapterConfig, AdapterLayer
 from qtha_lab.circuits import Circuit
 from qtha_lab.cost.shapes import ModelShape
@@ -105,12 +105,13 @@ def _run_ours(held: _Held, tokens: int) -> int:
     """On real tensors, since circuits need numbers; there is no base weight among them."""
     change = _change(held)
     with torch.random.fork_rng(devices=[]):
-        tensors = {name: torch.zeros(s.shape) for name, s in change.tensors().items()}
-        change.initialise(tensors)
-    for name, spec in change.tensors().items():
+        tensors = change.start()
+    for name, spec in change.all_tensors().items():
         tensors[name].requires_grad_(spec.trainable)
     x = torch.zeros(tokens, change.layer.in_features, requires_grad=True)
-    return _matrix_flops(lambda: change.delta(tensors, x))
+    weight = torch.zeros(change.layer.out_features, change.layer.in_features)
+    base = Base(lambda: weight, lambda: weight.new_zeros(tokens, len(weight)))
+    return _matrix_flops(lambda: change.output(tensors, x, base))
 
 
 def _run_pefts(held: _Held, tokens: int) -> int:

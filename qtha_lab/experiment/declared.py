@@ -27,15 +27,22 @@ class FieldError(Refusal):
 
 
 def option(value: Any) -> Any:
-    """A value that every tongue of a description can say: a number, a word, true, false, null or a list."""
+    """A value that every form of a description can hold: a number, a word, true, false, null, a list of
+    them, or such values by name."""
     if isinstance(value, list | tuple):
-        if any(isinstance(item, list | tuple) for item in value):
+        if any(isinstance(item, list | tuple | dict) for item in value):
             raise Refusal("a list must hold plain values, no lists")
         return [option(item) for item in value]
+    if isinstance(value, dict):
+        if any(isinstance(item, list | tuple | dict) for item in value.values()):
+            raise Refusal("values by name must be plain ones, no lists")
+        return {str(name): option(item) for name, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         raise Refusal(f"it must be a finite number, not {value}")
     if value is not None and not isinstance(value, bool | int | float | str):
-        raise Refusal(f"it must be a number, true, false, null, text or a list, not {value!r:.60}")
+        raise Refusal(
+            f"it must be a number, true, false, null, text, a list or values by name, not {value!r:.60}"
+        )
     return value
 
 

@@ -13,22 +13,22 @@ OURS = [name for name in adapters.method_names() if adapters.get_method(name).ou
 EXAMPLES = [(name, example) for name in OURS for example in adapters.get_method(name).examples]
 
 
-def is_mergeable(name: str, example: str) -> bool:
+def is_linear(name: str, example: str) -> bool:
     """Whether the adapter of an example can be merged into the base weight."""
     method = adapters.get_method(name)
-    return method.is_mergeable(method.make_config(None, ["x"], **method.examples[example]))
+    return method.is_linear(method.make_config(None, ["x"], **method.examples[example]))
 
 
 def representatives() -> list[tuple[str, str]]:
     """One example of each method for each answer to whether it merges."""
     first = {}
     for name, example in EXAMPLES:
-        first.setdefault((name, is_mergeable(name, example)), (name, example))
+        first.setdefault((name, is_linear(name, example)), (name, example))
     return list(first.values())
 
 
 FORMS = representatives()
-LINEAR = [(name, example) for name, example in FORMS if is_mergeable(name, example)]
+LINEAR = [(name, example) for name, example in FORMS if is_linear(name, example)]
 
 
 def config_of(name, example, base, **more):

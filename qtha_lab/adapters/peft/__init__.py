@@ -4,18 +4,29 @@ Holds no mathematics: a method file gives tensors, their start and `delta`; thes
 base, a tuner layer and a tuner model of them and register all three with PEFT.
 """
 
-from qtha_lab.adapters.peft.base_layer import block_of, layer_sizes, quantised_kind
-from qtha_lab.adapters.peft.config import AdapterConfig
+from qtha_lab.adapters.peft.base_layer import (
+    CONVOLUTIONS,
+    LINEAR,
+    as_matrix,
+    block_of,
+    layer_sizes,
+    quantised_kind,
+)
+from qtha_lab.adapters.peft.config import AdapterConfig, RankConfig
 from qtha_lab.adapters.peft.layer import AdapterLayer
 from qtha_lab.adapters.peft.model import AdapterModel
 from qtha_lab.adapters.peft.registration import OUR_METHODS, OurMethod, method
 
 __all__ = [
+    "CONVOLUTIONS",
+    "LINEAR",
     "OUR_METHODS",
     "AdapterConfig",
     "AdapterLayer",
     "AdapterModel",
     "OurMethod",
+    "RankConfig",
+    "as_matrix",
     "block_of",
     "layer_sizes",
     "method",

@@ -6,12 +6,15 @@ A method's own file adds its settings. Where adapters go and what they compute i
 # ruff: noqa: RUF009  `setting(...)` makes a dataclass field
 import dataclasses
 import functools
-from typing import ClassVar
+import math
+from collections.abc import Sequence
+from typing import ClassVar, Self
 
 from peft import PeftConfig, PeftType
+from peft.utils.other import get_pattern_key
 
 from qtha_lab import __version__
-from qtha_lab.adapters.method import Change, Layer
+from qtha_lab.adapters.method import Change, Layer, n_trained
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import Setting, setting, settings_of
 
@@ -20,10 +23,12 @@ from qtha_lab.settings import Setting, setting, settings_of
 class AdapterConfig(PeftConfig):
     """PEFT's common fields, for every method of ours; a method's config adds its own settings."""
 
-    target_modules: list[str] | str | None = setting(
+    target_modules: list[str] | set[str] | str | None = setting(
         None, "Names of the modules to adapt (endings or one regular expression), or 'all-linear'."
     )
-    exclude_modules: list[str] | str | None = setting(None, "Names of modules to leave alone.")
+    exclude_modules: list[str] | set[str] | str | None = setting(
+        None, "Names of modules to leave alone."
+    )
     layers_to_transform: list[int] | int | None = setting(None, "Only adapt these layer indices.")
     layers_pattern: list[str] | str | None = setting(
         None, "Name of the list of layers, where it is not the usual one."
@@ -61,13 +66,67 @@ class AdapterConfig(PeftConfig):
         if self.layers_pattern and self.layers_to_transform is None:
             raise Refusal("layers_pattern needs layers_to_transform")
 
+    def at(self, layer_name: str) -> Self:
+        """These settings as they are at one layer."""
+        return self
+
     def change(self, layer: Layer) -> Change:
         """The mathematics of this config at a layer."""
-        return self.change_class(self, layer)
+        return self.change_class(self.at(layer.name), layer)
 
     def n_parameters(self, in_features: int, out_features: int) -> int:
-        """Trainable parameters at one layer of this size, by the method's formula."""
-        return self.change(Layer(in_features, out_features)).n_parameters()
+        """Trainable parameters at one layer of this size alone, by the method's formula."""
+        return self.n_parameters_of([Layer(in_features, out_features)])
+
+    def n_parameters_of(self, layers: Sequence[Layer]) -> int:
+        """Trainable parameters at several layers, by the method's formula; shared tensors count once."""
+        changes = [self.change(layer) for layer in layers]
+        shared = {name: s for change in changes for name, s in change.shared_tensors().items()}
+        return sum(change.n_parameters() for change in changes) + n_trained(shared.values())
+
+
+@dataclasses.dataclass
+class RankConfig(AdapterConfig):
+    """What is common to methods with an inner size r and a scaling alpha, as PEFT's LoRA has it.
+
+    A method's config declares r and alpha itself, with their limits.
+    """
+
+    rank_pattern: dict = setting(
+        {}, "Other r by layer: the end of a module's name, or a regular expression for it."
+    )
+    alpha_pattern: dict = setting({}, "Other alpha by layer, as in rank_pattern.")
+    use_rslora: bool = setting(
+        False, "Scale by alpha / √r instead of alpha / r: the better for large r."
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        for field, name in (("rank_pattern", "r"), ("alpha_pattern", "alpha")):
+            pattern = getattr(self, field)
+            if not isinstance(pattern, dict):
+                raise Refusal(f"{field} must name layers and their {name}, not {pattern!r}")
+            declared = declared_settings(type(self))[name]
+            for layer, value in pattern.items():
+                dataclasses.replace(declared, name=f"{field}[{layer!r}]", optional=False).check(
+                    value
+                )
+
+    def at(self, layer_name: str) -> Self:
+        """These settings with the r and alpha of one layer."""
+        if not (self.rank_pattern or self.alpha_pattern):
+            return self
+        patterns = {"r": self.rank_pattern, "alpha": self.alpha_pattern}
+        values = {
+            name: pattern.get(get_pattern_key(list(pattern), layer_name), getattr(self, name))
+            for name, pattern in patterns.items()
+        }
+        return dataclasses.replace(self, **values, rank_pattern={}, alpha_pattern={})
+
+    def scaling(self, alpha: float) -> float:
+        """The factor on the change: alpha / r, or alpha / √r."""
+        r: int = getattr(self, "r")  # noqa: B009  declared by the method's config
+        return alpha / (math.sqrt(r) if self.use_rslora else r)
 
 
 @functools.cache

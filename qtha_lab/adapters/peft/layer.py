@@ -3,94 +3,166 @@
 Holds no mathematics: a method file gives tensors, their start and `delta`.
 
 Trained tensors live in one flat `nn.ParameterDict` per name, frozen ones in a dictionary of buffers, keyed
-by adapter name: nested modules would lose their weights in transformers' own `model.load_adapter`.
+by adapter name: nested modules would lose their weights in transformers' own `model.load_adapter`. Tensors
+that several layers share are stored at the first of them, and the others hold that layer.
 """
 
 import contextlib
 import warnings
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
+from jaxtyping import Float
 from peft.tuners._buffer_dict import BufferDict
 from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from peft.utils import resolve_quantization_backend
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
-from qtha_lab.adapters.method import Change, Layer
-from qtha_lab.adapters.peft.base_layer import quantised_kind
+from qtha_lab.adapters.method import Base, Change, Layer, TensorSpec
+from qtha_lab.adapters.peft.base_layer import (
+    CONVOLUTIONS,
+    as_matrix,
+    as_weight,
+    inputs_of,
+    outputs_of,
+    quantised_kind,
+    rows_of,
+)
 from qtha_lab.adapters.peft.config import AdapterConfig
 from qtha_lab.errors import Refusal, Unsupported
 
 
 class AdapterLayer(nn.Module, BaseTunerLayer):
-    """A linear layer with adapters of one method of ours beside it."""
+    """A linear layer or convolution with adapters of one method of ours beside it."""
 
     prefix: ClassVar[str]
-    other_param_names: tuple[str, ...] = ("changes", "dropouts", "factors")
+    other_param_names: tuple[str, ...] = ("changes", "dropouts", "factors", "owners")
 
-    def __init__(self, base_layer: nn.Module, adapter_name: str, config, layer: Layer, **quantised):
+    def __init__(
+        self,
+        base_layer: nn.Module,
+        adapter_name: str,
+        config: AdapterConfig,
+        layer: Layer,
+        owners: dict[str, "AdapterLayer"] | None = None,
+        **quantisation: Any,
+    ):
         super().__init__()
         self.base_layer = base_layer
-        self.quantization_backend = resolve_quantization_backend(self.get_base_layer(), **quantised)
+        base = self.get_base_layer()
+        self.quantization_backend = resolve_quantization_backend(base, **quantisation)
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.adapter_layer_names = ()
-        self.tensor_names: dict[str, str] = {}  # of what holds them, by the attribute's name
+        self.tensor_names: dict[str, str] = {}  # of a store, by the attribute's name
         self.changes: dict[str, Change] = {}
         self.dropouts: dict[str, float] = {}
         self.factors: dict[str, float] = {}  # of the changes, 1 unless weighed; never saved
+        # Layers that store the shared tensors an adapter uses here; in dictionaries, so that torch does
+        # not take them for parts of this one.
+        self.owners: dict[str, dict[str, AdapterLayer]] = {}
         self._disable_adapters = False
         self.merged_adapters = []
         self._weight_before: Tensor | None = None  # while adapters are merged
         self._active_adapter = adapter_name
         self.train(base_layer.training)
-        self.update_layer(adapter_name, config, layer)
+        self.update_layer(adapter_name, config, layer, owners)
 
-    def update_layer(self, adapter_name: str, config: AdapterConfig, layer: Layer) -> None:
-        """Add an adapter (or replace the one of that name) with freshly drawn tensors."""
+    def update_layer(
+        self,
+        adapter_name: str,
+        config: AdapterConfig,
+        layer: Layer,
+        owners: dict[str, "AdapterLayer"] | None = None,
+    ) -> None:
+        """Add an adapter (or replace the one of that name) with freshly drawn tensors.
+
+        Args:
+            adapter_name: Its name.
+            config: Its settings.
+            layer: Sizes and place of this layer.
+            owners: Layers that store the adapter's shared tensors so far; becomes theirs that are new here.
+
+        Raises:
+            Refusal: If the name would be confused with those of tensors, or a shared tensor has another
+                size here than at the layer before.
+        """
         if adapter_name in self.prefix or "." in adapter_name:
             raise Refusal(
                 f"adapter name {adapter_name!r} would be confused with the tensor names "
                 f"'{self.prefix}…': choose a name without a dot that is no part of {self.prefix!r}"
             )
         change = config.change(layer)
-        for held in self._stores(adapter_name).values():
-            del held[adapter_name]
-        device, dtype = self._device_and_dtype()
-        for name, spec in change.tensors().items():
-            start = torch.empty(
-                spec.shape, dtype=dtype, device="meta" if device.type == "meta" else "cpu"
-            )
-            held = self._store(name, spec.trainable)
-            held[adapter_name] = nn.Parameter(start) if spec.trainable else start
+        change.all_tensors()  # refuses one name for two
+        for store in self._stores(adapter_name).values():
+            del store[adapter_name]
+        self._add_tensors(adapter_name, change.tensors())
+        new = self._share(adapter_name, change, {} if owners is None else owners)
         self.changes[adapter_name] = change
         self.dropouts[adapter_name] = config.dropout
         self.factors[adapter_name] = 1.0
-        tensors = self.adapter_tensors(adapter_name)
-        if not any(tensor.is_meta for tensor in tensors.values()):
-            with torch.no_grad():
-                change.initialise(tensors)
+        self._fill(adapter_name, new)
         self._move_adapter_to_device_of_base_layer(adapter_name)
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
-    def _store(self, name: str, trainable: bool) -> nn.ParameterDict | BufferDict:
-        """Where the tensors of that name are, one an adapter; made when first asked for."""
-        attribute = f"{self.prefix}{'' if trainable else 'frozen_'}{name}"
+    def _add_tensors(
+        self, adapter_name: str, specs: Mapping[str, TensorSpec], mark: str = ""
+    ) -> None:
+        device, dtype = self._device_and_dtype()
+        device = torch.device("meta" if device.type == "meta" else "cpu")
+        for name, spec in specs.items():
+            start = torch.empty(spec.shape, dtype=dtype, device=device)
+            store = self._store(name, spec.trainable, mark)
+            store[adapter_name] = nn.Parameter(start) if spec.trainable else start
+
+    def _share(
+        self, adapter_name: str, change: Change, owners: dict[str, "AdapterLayer"]
+    ) -> list[str]:
+        """Store the shared tensors that no layer before has, and note where the others are."""
+        specs = change.shared_tensors()
+        new = {name: spec for name, spec in specs.items() if name not in owners}
+        for name in specs.keys() - new:
+            before = owners[name].changes[adapter_name].shared_tensors()[name]
+            if before != specs[name]:
+                raise Refusal(
+                    f"shared tensor {name!r} is {before} at {owners[name].changes[adapter_name].layer.name} "
+                    f"and {specs[name]} at {change.layer.name}: sizes that differ need names that differ"
+                )
+        self.owners[adapter_name] = {name: owners[name] for name in specs.keys() - new}
+        owners.update(dict.fromkeys(new, self))
+        self._add_tensors(adapter_name, new, mark="shared_")
+        return list(new)
+
+    def _fill(self, adapter_name: str, shared: list[str]) -> None:
+        change, tensors = self.changes[adapter_name], self.adapter_tensors(adapter_name)
+        if any(tensor.is_meta for tensor in tensors.values()):
+            return
+        with torch.no_grad():
+            if shared:
+                change.initialise_shared({name: tensors[name] for name in shared})
+            change.initialise({name: tensors[name] for name in change.tensors()})
+
+    def _store(self, name: str, trainable: bool, mark: str) -> nn.ParameterDict | BufferDict:
+        """Where the tensors of that name are, one per adapter; made when it is first asked for."""
+        attribute = f"{self.prefix}{mark}{'' if trainable else 'frozen_'}{name}"
         if attribute not in self._modules:
             setattr(self, attribute, nn.ParameterDict() if trainable else BufferDict(None, True))
             self.tensor_names[attribute] = name
             kind = "adapter_layer_names" if trainable else "other_param_names"
             setattr(self, kind, (*getattr(self, kind), attribute))
-        return self._modules[attribute]
+        return getattr(self, attribute)
 
     def _stores(self, adapter_name: str) -> dict[str, nn.ParameterDict | BufferDict]:
-        """Where an adapter's tensors are, by the names its method gave them."""
-        held = ((name, self._modules[attribute]) for attribute, name in self.tensor_names.items())
-        return {name: holder for name, holder in held if adapter_name in holder}
+        """Where this layer keeps an adapter's tensors, by the names its method gave them."""
+        stores = ((name, getattr(self, attribute)) for attribute, name in self.tensor_names.items())
+        return {name: store for name, store in stores if adapter_name in store}
 
     def adapter_tensors(self, adapter_name: str) -> dict[str, Tensor]:
-        """The tensors of an adapter by the names its method gave them."""
-        return {name: held[adapter_name] for name, held in self._stores(adapter_name).items()}
+        """The tensors of an adapter, shared ones among them, by the names its method gave them."""
+        stores = self._stores(adapter_name)
+        for name, owner in self.owners.get(adapter_name, {}).items():
+            stores[name] = owner._stores(adapter_name)[name]
+        return {name: _tensor(store, adapter_name) for name, store in stores.items()}
 
     def set_scale(self, adapter: str, scale: float) -> None:
         """Multiply an adapter's change by a factor (not on top of an earlier one), as LoRA's does."""
@@ -99,23 +171,24 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
 
     def cast_adapter(self, adapter_name: str, dtype: torch.dtype) -> None:
         """Keep an adapter's tensors in another precision."""
-        for held in self._stores(adapter_name).values():
-            old = held[adapter_name]
-            new = old.detach().to(dtype)
-            trained = isinstance(old, nn.Parameter)
-            held[adapter_name] = nn.Parameter(new, old.requires_grad) if trained else new
+        for store in self._stores(adapter_name).values():
+            before = _tensor(store, adapter_name)
+            after = before.detach().to(dtype)
+            trained = isinstance(before, nn.Parameter)
+            store[adapter_name] = nn.Parameter(after, before.requires_grad) if trained else after
 
     def _device_and_dtype(self) -> tuple[torch.device, torch.dtype]:
-        """Device of the base weight; float64 where it is float64, else the float32 island."""
+        """Device of the base weight; float64 where it is float64, else float32."""
         device, dtype = self._get_base_layer_device_and_dtype(self.get_base_layer())
         return device or torch.device("cpu"), compute_dtype(dtype)
 
     def _move_adapter_to_device_of_base_layer(self, adapter_name, device=None) -> None:
         """Move to the base layer's device; unlike PEFT's, never down to its half precision."""
-        home = device or self._device_and_dtype()[0]
-        for held in self._stores(adapter_name).values():
-            if not held[adapter_name].is_meta:
-                held[adapter_name] = held[adapter_name].to(home)
+        device = device or self._device_and_dtype()[0]
+        for store in self._stores(adapter_name).values():
+            tensor = _tensor(store, adapter_name)
+            if not tensor.is_meta:
+                store[adapter_name] = tensor.to(device)
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if self._disable_adapters and self.merged_adapters:
@@ -124,55 +197,94 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         if self._disable_adapters or self.merged_adapters:
             return result
         active = [name for name in self.active_adapters if name in self.changes]
-        return (result + self._change(x, active)).to(result.dtype) if active else result
+        return (result + self._changes(x, result, active)).to(result.dtype) if active else result
 
-    def _change(self, x: Tensor, active: list[str]) -> Tensor:
+    def _changes(self, x: Tensor, result: Tensor, active: list[str]) -> Tensor:
         """The sum of the active adapters' changes, computed in float32 with autocast off."""
+        layer = self.get_base_layer()
         with without_autocast(x.device.type):
             total = None
             for name in active:
                 tensors = self.adapter_tensors(name)
                 dtype = compute_dtype(x.dtype, *(tensor.dtype for tensor in tensors.values()))
                 x = x if x.dtype == dtype else x.to(dtype)
-                tensors = {k: t if t.dtype == dtype else t.to(dtype) for k, t in tensors.items()}
+                tensors = {key: t.to(x.device, dtype) for key, t in tensors.items()}
                 rate = self.dropouts[name]
                 dropped = nn.functional.dropout(x, rate) if rate and self.training else x
-                delta = self._weighed(name, self.changes[name].delta(tensors, dropped))
+                rows, base = inputs_of(dropped, layer), self._base(result, dtype)
+                delta = self._scaled(name, self.changes[name].output(tensors, rows, base))
                 total = delta if total is None else total + delta
-            return total
+            if total is None:
+                raise ValueError("no adapter is active")
+            return outputs_of(total, layer)
 
-    def _weighed(self, name: str, change: Tensor) -> Tensor:
+    def _base(self, result: Tensor, dtype: torch.dtype) -> Base:
+        """The layer as it is without adapters, for the input that gave this result."""
+
+        def output() -> Tensor:
+            rows, bias = rows_of(result, self.get_base_layer()).to(dtype), self.bias
+            return rows if bias is None else rows - bias.to(dtype)
+
+        return Base(lambda: self.base_matrix(dtype), output)
+
+    def base_matrix(self, dtype: torch.dtype) -> Float[Tensor, "out_features in_features"]:
+        """The frozen weight that multiplies an input, or a patch of it; a quantised one as it multiplies.
+
+        Raises:
+            Unsupported: If the format of a quantised weight cannot be read back as numbers.
+        """
+        layer = self.get_base_layer()
+        weight = self._weight_before
+        if weight is None:
+            try:
+                weight = self.get_base_weight()
+            except (TypeError, NotImplementedError) as problem:
+                raise Unsupported(
+                    f"{self.prefix.rstrip('_')} reads the base weight, and one that is quantised as "
+                    f"{quantised_kind(layer)} cannot be read: load the base without quantisation"
+                ) from problem
+        matrix = as_matrix(weight, layer)
+        if matrix.shape != (self.out_features, self.in_features):
+            raise Unsupported(
+                f"{self.prefix.rstrip('_')} reads the base weight, and one that is quantised as "
+                f"{quantised_kind(layer)} gives {tuple(matrix.shape)} numbers, not "
+                f"{(self.out_features, self.in_features)}: load the base without quantisation"
+            )
+        return matrix.detach().to(dtype)
+
+    def _scaled(self, name: str, change: Tensor) -> Tensor:
         return change if self.factors[name] == 1 else change * self.factors[name]
 
     @torch.no_grad()
-    def delta_weight(self, adapter: str) -> Tensor:
-        """The change of weight of a linear adapter, times its factor, (out_features, in_features)."""
-        self._refuse_unless_linear(adapter)
+    def delta_weight(self, adapter: str) -> Float[Tensor, "out_features in_features"]:
+        """The change of weight of a linear adapter, times its factor."""
+        self._check_linear(adapter)
         tensors = self.adapter_tensors(adapter)
         dtype = compute_dtype(*(tensor.dtype for tensor in tensors.values()))
-        with without_autocast(self._device_and_dtype()[0].type):
-            tensors = {k: t.to(dtype) for k, t in tensors.items()}
-            return self._weighed(adapter, self.changes[adapter].delta_weight(tensors))
+        device = self._device_and_dtype()[0]
+        with without_autocast(device.type):
+            tensors = {name: t.to(device, dtype) for name, t in tensors.items()}
+            base = Base(lambda: self.base_matrix(dtype), lambda: self.base_matrix(dtype).mT)
+            return self._scaled(adapter, self.changes[adapter].matrix(tensors, base))
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """PEFT's name for the change of weight, laid out as the base weight is."""
-        change = self.delta_weight(adapter)
-        return change.mT if isinstance(self.get_base_layer(), Conv1D) else change
+        return as_weight(self.delta_weight(adapter), self.get_base_layer())
 
     def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
         change = self.changes.get(adapter_name)
-        return change is not None and change.is_linear(change.config)
+        plain = not isinstance(self.get_base_layer(), CONVOLUTIONS)
+        return plain and change is not None and change.is_linear(change.config)
 
-    def _refuse_unless_linear(self, adapter: str) -> None:
+    def _check_linear(self, adapter: str) -> None:
         change = self.changes[adapter]
         if not change.is_linear(change.config):
             raise Unsupported(
-                f"adapter {adapter!r} cannot be merged: {change.not_mergeable(change.config)}"
+                f"adapter {adapter!r} cannot be merged: {change.why_not_linear(change.config)}"
             )
 
-    def _refuse_if_quantised(self) -> None:
-        base = self.get_base_layer()
-        kind = quantised_kind(base)
+    def _check_not_quantised(self) -> None:
+        kind = quantised_kind(self.get_base_layer())
         if kind is not None:
             raise Unsupported(
                 f"the base weight is quantised ({kind}), and a sum would be rounded to it again, so "
@@ -187,13 +299,13 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             Unsupported: If an adapter's change is not one matrix; says what to do instead.
             ValueError: If `safe_merge` finds values that are not finite.
         """
-        wanted = check_adapters_to_merge(self, adapter_names)
-        wanted = [name for name in wanted if name in self.changes]
-        for name in wanted:
-            self._refuse_unless_linear(name)
-        if wanted:
-            self._refuse_if_quantised()
-        for name in wanted:
+        names = check_adapters_to_merge(self, adapter_names)
+        names = [name for name in names if name in self.changes]
+        for name in names:
+            self._check_linear(name)
+        if names:
+            self._check_not_quantised()
+        for name in names:
             weight = self.get_base_weight()
             merged = (weight + self.get_delta_weight(name)).to(weight.dtype)
             if safe_merge and not torch.isfinite(merged).all():
@@ -202,14 +314,14 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                     f"make the weights of {self.changes[name].layer.name!r} infinite or not a number, so "
                     "it was not merged"
                 )
-            if not self.merged_adapters:
+            if self._weight_before is None:
                 self._weight_before = weight  # a tensor of its own: merging makes a new one
             self.set_base_weight(merged)
             self.merged_adapters.append(name)
 
     def unmerge(self) -> None:
         """Put the base weight back, bit by bit as it was before `merge`."""
-        if not self.merged:
+        if self._weight_before is None:
             warnings.warn("Already unmerged. Nothing to do.", stacklevel=2)
             return
         weight = self.get_base_weight()
@@ -221,12 +333,19 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         return self.prefix.rstrip("_") + "." + super().__repr__()
 
 
+def _tensor(store: nn.ParameterDict | BufferDict, adapter_name: str) -> Tensor:
+    tensor = store[adapter_name]
+    assert isinstance(tensor, Tensor)  # nothing else is put there
+    return tensor
+
+
 def compute_dtype(*dtypes: torch.dtype | None) -> torch.dtype:
     """The precision adapters compute in: float64 if any input is, else float32."""
     return torch.float64 if torch.float64 in dtypes else torch.float32
 
 
-def without_autocast(device_type: str):
+def without_autocast(device_type: str) -> contextlib.AbstractContextManager:
+    """A block that autocast leaves alone."""
     if torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)
     return contextlib.nullcontext()

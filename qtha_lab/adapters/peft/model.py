@@ -1,39 +1,80 @@
 """A model whose layers carry adapters of one of our methods: PEFT's tuner model."""
 
 import contextlib
+import copy
+from typing import Any
 
 import torch
-from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
+from peft.tuners.tuners_utils import (
+    BaseTuner,
+    BaseTunerLayer,
+    _maybe_include_all_linear_layers,
+)
 from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING, get_quantization_kwargs
 from torch import nn
 
 from qtha_lab.adapters.method import Layer
 from qtha_lab.adapters.peft.base_layer import block_of, layer_sizes
 from qtha_lab.adapters.peft.config import AdapterConfig
+from qtha_lab.adapters.peft.layer import AdapterLayer
 from qtha_lab.errors import Unsupported
 
 
 class AdapterModel(BaseTuner):
-    """A model whose chosen linear layers carry adapters of one method of ours."""
+    """A model whose chosen layers carry adapters of one method of ours."""
 
     target_module_mapping = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+    tuner_layer_cls: type[AdapterLayer]
 
     def _prepare_model(self, peft_config: AdapterConfig, model: nn.Module) -> None:
         blocks = [block_of(name) for name, _ in model.named_modules()]
         self._n_blocks = max((b for b in blocks if b is not None), default=-1) + 1
+        self._sizes = self._sizes_by_name(peft_config, model)
+        self._owners: dict[str, AdapterLayer] = {}  # of the adapter that is being added
+
+    def _sizes_by_name(
+        self, peft_config: AdapterConfig, model: nn.Module
+    ) -> dict[str, tuple[int, int]]:
+        """(in_features, out_features) of every layer that the config names, in the model's order."""
+        config = copy.copy(peft_config)
+        _maybe_include_all_linear_layers(config, model)
+        modules, inside = {}, ()
+        for name, module in model.named_modules():
+            if name and not (inside and name.startswith(inside)):
+                if isinstance(module, BaseTunerLayer):
+                    inside = (*inside, f"{name}.")
+                if self._check_target_module_exists(config, name):
+                    modules[name] = module
+        return {name: layer_sizes(_base_of(module), name) for name, module in modules.items()}
 
     def _create_and_replace(
-        self, peft_config, adapter_name, target, target_name, parent, current_key, **_
+        self,
+        peft_config: AdapterConfig,
+        adapter_name: str,
+        target: nn.Module,
+        target_name: str,
+        parent: nn.Module,
+        current_key: str,
+        **_: Any,
     ) -> None:
-        base = target.get_base_layer() if isinstance(target, BaseTunerLayer) else target
+        sizes = self._sizes
+        if current_key not in sizes:  # named by the saved tensors, not by the config
+            sizes = {current_key: layer_sizes(_base_of(target), current_key)}
         layer = Layer(
-            *layer_sizes(base, current_key), current_key, block_of(current_key), self._n_blocks
+            *sizes[current_key],
+            name=current_key,
+            block=block_of(current_key),
+            n_blocks=self._n_blocks,
+            index=list(sizes).index(current_key),
+            sizes=tuple(sizes.values()),
         )
         if isinstance(target, self.tuner_layer_cls):
-            target.update_layer(adapter_name, peft_config, layer)
+            target.update_layer(adapter_name, peft_config, layer, self._owners)
             return
-        quantised = get_quantization_kwargs(self)
-        new = self.tuner_layer_cls(target, adapter_name, peft_config, layer, **quantised)
+        quantisation = get_quantization_kwargs(self)
+        new = self.tuner_layer_cls(
+            target, adapter_name, peft_config, layer, self._owners, **quantisation
+        )
         if adapter_name not in self.active_adapters:
             new.requires_grad_(False)
         self._replace_module(parent, target_name, new, target)
@@ -56,3 +97,7 @@ class AdapterModel(BaseTuner):
                 "call set_adapter and run one batch for each adapter"
             )
         yield
+
+
+def _base_of(module: nn.Module) -> nn.Module:
+    return module.get_base_layer() if isinstance(module, BaseTunerLayer) else module

@@ -36,7 +36,6 @@ class OurMethod(Method):
     equation: str
     source: str
     default_learning_rate: float
-    mergeable: bool
     examples: Mapping[str, Mapping[str, Any]]
     other_learning_rates: Mapping[tuple[str, Any], float] = dataclasses.field(default_factory=dict)
     look: Look | None = None
@@ -47,21 +46,23 @@ class OurMethod(Method):
     def settings(self) -> dict[str, Setting]:
         declared = declared_settings(self.config_class)
         shown = {name: s for name, s in declared.items() if name not in PLACEMENT}
-        if "dropout" in shown:  # last
-            shown["dropout"] = shown.pop("dropout")
+        for name in ("use_rslora", "dropout"):  # last
+            if name in shown:
+                shown[name] = shown.pop(name)
         return shown
 
     def config_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return dict(options)
 
     def check_sizes(self, config: AdapterConfig, sizes: Iterable[tuple[int, int]]) -> None:
-        for in_features, out_features in sizes:
-            config.change(Layer(in_features, out_features)).tensors()
+        sizes = tuple(sizes)
+        for index, size in enumerate(sizes):
+            config.change(Layer(*size, index=index, sizes=sizes)).all_tensors()
 
     def owns(self, config: Any) -> bool:
         return type(config) is self.config_class
 
-    def is_mergeable(self, config: AdapterConfig) -> bool:
+    def is_linear(self, config: AdapterConfig) -> bool:
         return self.config_class.change_class.is_linear(config)
 
 
@@ -73,7 +74,6 @@ def method(
     equation: str,
     source: str,
     default_learning_rate: float,
-    mergeable: bool = True,
     examples: Mapping[str, Mapping[str, Any]] | None = None,
     other_learning_rates: Mapping[tuple[str, Any], float] | None = None,
     look: Look | None = None,
@@ -89,7 +89,6 @@ def method(
         equation: What is added to the output of a layer, or to its weight, in one line.
         source: Paper or code it is from.
         default_learning_rate: Where to start when nothing is known.
-        mergeable: Whether every config of it is linear in the layer's input.
         other_learning_rates: The same where an option has a value, by (option, value).
         examples: Small configs, by name, that show each of its forms; the contract tests run them.
         look: Colour, dash and symbol in figures; None takes them from the name.
@@ -121,7 +120,6 @@ def method(
             equation,
             source,
             default_learning_rate,
-            mergeable,
             examples or {"default": {}},
             other_learning_rates or {},
             look,
@@ -165,12 +163,10 @@ def extend_peft_types(name: str) -> PeftType:
         return PeftType[key]
     member = str.__new__(PeftType, key)
     member._name_, member._value_ = key, key
-    member.__objclass__ = PeftType
-    member._sort_order_ = len(PeftType._member_names_)
+    vars(member).update(__objclass__=PeftType, _sort_order_=len(PeftType._member_names_))
     setattr(PeftType, key, member)
     PeftType._member_names_.append(key)
     PeftType._member_map_[key] = member
     PeftType._value2member_map_[key] = member
-    if hasattr(PeftType, "_hashable_values_"):
-        PeftType._hashable_values_.append(key)
+    getattr(PeftType, "_hashable_values_", []).append(key)  # not every Python has it
     return member

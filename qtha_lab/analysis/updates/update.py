@@ -15,9 +15,9 @@ from peft.tuners.lora.layer import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
-from qtha_lab.adapters.peft import AdapterLayer, block_of, quantised_kind
+from qtha_lab.adapters.method import Base
+from qtha_lab.adapters.peft import AdapterLayer, as_matrix, block_of, quantised_kind
 from qtha_lab.analysis.updates.sketch import Operator
 from qtha_lab.errors import Refusal
 
@@ -172,6 +172,8 @@ def adapter_name(module: AdaptedLayer, adapter: str | None, layer: str) -> str:
 
 def available_adapters(module: AdaptedLayer) -> set[str]:
     """Names of all adapters that a layer carries."""
+    if isinstance(module, AdapterLayer):
+        return set(module.changes)
     groups = (getattr(module, name) for name in module.adapter_layer_names)
     return {key for tensors in groups if hasattr(tensors, "keys") for key in tensors.keys()}  # noqa: SIM118
 
@@ -192,7 +194,12 @@ def update_of(module: AdaptedLayer, name: str, adapter: str) -> Update:
         linear, weight = change.is_linear(change.config), module.factors[adapter]
         if factors is not None:
             factors = (weight * factors[0], *factors[1:])
-        return Update(name, *sizes, lambda x: weight * change.delta(tensors, x), linear, factors)
+
+        def scaled(x: Tensor) -> Tensor:
+            base = Base(lambda: base_weight(module), lambda: x @ base_weight(module).mT)
+            return weight * change.output(tensors, x, base)
+
+        return Update(name, *sizes, scaled, linear, factors)
     factors = lora_factors(module, adapter)
     if factors is not None:
         up, down = (factor.detach().to("cpu", torch.float64) for factor in factors)
@@ -239,7 +246,7 @@ def base_weight(module: AdaptedLayer) -> Float[Tensor, "out_features in_features
         can = hasattr(weight, "dequantize")
         weight = weight.dequantize() if can else dequantize_module_weight(base)
     weight = weight.detach().to("cpu", torch.float64)
-    return weight.mT if isinstance(base, Conv1D) else weight
+    return as_matrix(weight, base)
 
 
 def _in_float64(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
