@@ -64,7 +64,7 @@ def test_probabilities_enter_centred():
     change, t = drawn(config)
     h = torch.randn(5, 2, dtype=torch.float64)
     p = probs(ansatze.build("qtha", 2, 1), h, t["params"], "device:default.qubit")
-    torch.testing.assert_close(change.branch.apply(t, h), 4 * p - 1)
+    torch.testing.assert_close(change.bottleneck.branch.apply(t, h), 4 * p - 1)
 
 
 # stand-ins
@@ -111,7 +111,7 @@ def test_the_hilbert_phase_is_scipys(r):
 
 def test_a_stand_in_runs_no_circuit_and_excludes_a_readout():
     config = QthaConfig(r=1, stand_in="silu")  # no ring, so one dimension is enough
-    assert not config.runs_circuit
+    assert config.circuits() == []
     with pytest.raises(ValueError, match=r"readout 'probs' reads a circuit, and stand_in='silu'"):
         QthaConfig(stand_in="silu", readout="probs")
 

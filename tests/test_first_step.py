@@ -56,7 +56,7 @@ def test_the_angles_of_a_matched_start_lie_within_a_quarter_turn_as_a_rule():
     change = QthaConfig(r=8).change(Layer(384, 384))
     tensors = {name: torch.empty(spec.shape) for name, spec in change.tensors().items()}
     change.initialise(tensors)
-    h = torch.randn(2000, 384) @ change._outer(tensors)[0].mT
+    h = torch.randn(2000, 384) @ change.ends(tensors)[0].mT
     assert float(h.square().mean().sqrt()) == pytest.approx(1, rel=0.2)
     assert float((h.abs() < math.pi / 2).float().mean()) > 0.8
 

@@ -68,7 +68,7 @@ def test_an_ansatz_in_a_file_is_a_choice_of_every_method_that_takes_one():
     plugins.load_plugins([str(EXAMPLES / "chain.py")])
     assert "chain" in ansatze.names()
     config = adapters.get_method("qtha").make_config(r=3, ansatz="chain")
-    assert config.circuit().counts() == {"RY": 18, "CNOT": 6}  # 3 layers: 3 + 3 RY, 2 CNOT
+    assert config.circuits()[0].counts() == {"RY": 18, "CNOT": 6}  # 3 layers: 3 + 3 RY, 2 CNOT
 
 
 def test_a_changed_file_is_imported_anew_and_replaces_what_it_registered(plugin):

@@ -122,8 +122,8 @@ def test_the_change_is_the_published_formula_written_out(fusion, use_mpo):
     x = torch.randn(2, 5, 24, dtype=torch.float64)
     a, b = t["A"], t["B"]
     if use_mpo:
-        a = a @ mpo.dense([t[f"mpo_in_{k}"] for k in range(4)], change.down)
-        b = mpo.dense([t[f"mpo_out_{k}"] for k in range(4)], change.up) @ b
+        a = a @ mpo.dense([t[f"mpo_in_{k}"] for k in range(4)], change.maps.down)
+        b = mpo.dense([t[f"mpo_out_{k}"] for k in range(4)], change.maps.up) @ b
     h = x @ a.T
     q = expval_z(ansatze.build("qtha", 3, 2), 0.7 * h, t["params"], "device:default.qubit")
     quantum, linear = q @ t["W_q"].T, h @ t["W_c"].T
@@ -136,8 +136,8 @@ def test_the_networks_alone_are_two_maps_in_a_row():
         waist=8, bond_dim=2, use_circuit=False, use_linear=False, init_weights=False
     )
     change, t = drawn(config)
-    first = mpo.dense([t[f"mpo_in_{k}"] for k in range(4)], change.down)
-    second = mpo.dense([t[f"mpo_out_{k}"] for k in range(4)], change.up)
+    first = mpo.dense([t[f"mpo_in_{k}"] for k in range(4)], change.maps.down)
+    second = mpo.dense([t[f"mpo_out_{k}"] for k in range(4)], change.maps.up)
     x = torch.randn(7, 24, dtype=torch.float64)
     torch.testing.assert_close(change.delta(t, x), 2 * x @ first.T @ second.T)
     torch.testing.assert_close(change.delta_weight(t), 2 * second @ first)
@@ -208,7 +208,7 @@ def test_the_published_start_has_a_zero_last_core_and_random_angles():
 def test_the_balanced_start_has_zero_b_and_networks_of_singular_values_near_one():
     change, t = drawn(QthaConfig(waist=64, bond_dim=4, init="isometric", init_scale=0.5), 576, 192)
     assert not t["B"].any()
-    for side, shape in (("in", change.down), ("out", change.up)):
+    for side, shape in (("in", change.maps.down), ("out", change.maps.up)):
         values = torch.linalg.svdvals(mpo.dense([t[f"mpo_{side}_{k}"] for k in range(4)], shape))
         assert float(values.square().mean().sqrt()) == pytest.approx(0.5, rel=1e-6)
 
@@ -219,7 +219,7 @@ def test_the_start_is_matched_unless_another_is_named():
     assert not t["B"].any()
     m_a, m_b = (
         mpo.dense([t[f"mpo_{side}_{k}"] for k in range(4)], shape)
-        for side, shape in (("in", change.down), ("out", change.up))
+        for side, shape in (("in", change.maps.down), ("out", change.maps.up))
     )
     # M_B keeps mean squares, M_A multiplies their root by in_features / waist, and A divides by it
     assert float(m_b.norm()) == pytest.approx(math.sqrt(192), rel=1e-6)
@@ -332,7 +332,7 @@ def test_factors_are_held_against_the_sizes_that_will_be_adapted(options, senten
 
 def test_factors_that_fit_are_used():
     config = QthaConfig(r=2, waist=8, in_dims=(2, 8, 2, 1), use_circuit=False)
-    assert config.change(Layer(32, 16)).down.in_dims == (2, 8, 2, 1)
+    assert config.change(Layer(32, 16)).maps.down.in_dims == (2, 8, 2, 1)
 
 
 def test_bias_is_named_as_peft_names_it():

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.adapters.method import TensorSpec
-from qtha_lab.circuits import Circuit, Readout, z_pairs
+from qtha_lab.circuits import Readout, z_pairs
 from qtha_lab.simulators import expval, expval_z, probs
 
 READOUTS = ("z", "z+zz", "probs")
@@ -50,7 +50,7 @@ class CircuitBranch(Branch):
 
     def __init__(self, config: Any):
         super().__init__(config)
-        self.circuit: Circuit = config.circuit()
+        (self.circuit,) = config.circuits()
         self.size = len(self.readout_of(config).strings) or 2**config.r
 
     @staticmethod

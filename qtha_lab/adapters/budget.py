@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from peft import LoraConfig, PeftConfig
 from torch import nn
@@ -23,6 +23,8 @@ from qtha_lab.adapters.method import Layer
 from qtha_lab.adapters.peft import AdapterConfig
 from qtha_lab.errors import Refusal
 
+Config = TypeVar("Config", bound=AdapterConfig)
+
 # Where the search looks; what is fixed by the caller is not searched.
 GRID = {
     "r": (2, 3, 4, 5, 6, 7, 8, 9, 10),
@@ -34,7 +36,7 @@ NEAR = 0.02
 
 
 def for_budget(
-    config_class: type[AdapterConfig],
+    config_class: type[Config],
     model: nn.Module,
     *,
     trainable_parameters: int | None = None,
@@ -42,7 +44,7 @@ def for_budget(
     fraction: float = 1.0,
     target_modules: Any = None,
     **fixed: Any,
-) -> AdapterConfig:
+) -> Config:
     """The config that comes as near as possible under a budget; never above it.
 
     Args:

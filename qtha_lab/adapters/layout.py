@@ -17,6 +17,7 @@ from qtha_lab.adapters.attach import (
     check_targets,
     circuits_on,
     sizes_of,
+    targets_of,
     trainable_on,
 )
 from qtha_lab.circuits import Circuit
@@ -50,7 +51,7 @@ def layout_of(model: nn.Module, peft_config: PeftConfig) -> Layout:
         >>> len(found.sizes), found.trainable == sum(2 * sum(size) for size in found.sizes)
         (6, True)
     """
-    check_targets(model, peft_config.target_modules)
+    check_targets(model, targets_of(peft_config))
     adapted = adapted_skeleton(model, peft_config)
     circuits = MappingProxyType(dict(circuits_on(adapted)))
     return Layout(tuple(sizes_of(adapted)), trainable_on(adapted), circuits)

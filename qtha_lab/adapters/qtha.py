@@ -17,8 +17,6 @@ Source:
     reconstruction [R]: which vectors it multiplies is not published.
 """
 
-import dataclasses
-import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -27,140 +25,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab import ansatze, mpo
-from qtha_lab.adapters.branches import READOUTS, STAND_INS, CircuitBranch, branch_of
+from qtha_lab import mpo
 from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec
-from qtha_lab.adapters.peft import RankConfig, method
-from qtha_lab.adapters.qtha_start import STARTS, start_maps, start_operator
+from qtha_lab.adapters.peft import method
+from qtha_lab.adapters.qtha_bottleneck import Bottleneck, Branches, LinearBranch, LowRank
+from qtha_lab.adapters.qtha_config import QthaConfig
+from qtha_lab.adapters.qtha_operators import Direct, Operators, OuterMaps, cores_of
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
 from qtha_lab.looks import Look
-from qtha_lab.settings import setting
-from qtha_lab.simulators import check_engine
 
-
-@dataclasses.dataclass
-class QthaConfig(RankConfig):
-    """Settings of QTHA; the defaults are the authors' but for the start (`init="paper"` is theirs).
-
-    Example:
-        >>> config = QthaConfig(r=10, n_layers=1)
-        >>> config.n_parameters(3584, 3584) + config.n_parameters(3584, 512)
-        26880
-    """
-
-    r: int = setting(8, "Bottleneck size, and qubits of the circuit.", ge=1, le=256, common=True)
-    alpha: float | None = setting(
-        None, "Scaling: the change is times alpha / r; None is 2 r.", gt=0, common=True
-    )
-    use_mpo: bool = setting(
-        True, "Map to and from a waist by tensor networks (else A and B alone)."
-    )
-    waist: int = setting(256, "Width between the tensor networks and A, B.", ge=1, common=True)
-    bond_dim: int = setting(8, "Bond dimension of both tensor networks.", ge=1, common=True)
-    n_sites: int = setting(4, "Cores of each tensor network.", ge=1, le=12)
-    in_dims: tuple | None = setting(None, "Factors of in_features; None finds balanced ones.")
-    out_dims: tuple | None = setting(None, "Factors of out_features; None finds balanced ones.")
-    use_circuit: bool = setting(True, "Use the quantum branch, W_q · ⟨Z⟩, or its stand-in.")
-    stand_in: str = setting(
-        "none", "Classical map in the circuit's place, as a control: SiLU layers, cosines, a phase.",
-        choices=tuple(STAND_INS),
-    )  # fmt: skip
-    stand_in_layers: int = setting(
-        2, "Layers of stand-in 'silu': 2, 3, 4 are the authors' BD, BE, BF.", ge=2, le=4
-    )
-    ansatz: str = setting(
-        "qtha", "Circuit of the quantum branch.", choices=ansatze.ANSATZE, common=True
-    )
-    n_layers: int | None = setting(
-        None, "Layers of the circuit; None is r.", ge=1, le=1024, common=True
-    )
-    reupload: bool = setting(True, "Encode the bottleneck in every layer of the circuit.")
-    input_scale: float = setting(1.0, "Factor on the bottleneck before it becomes angles.")
-    readout: str = setting(
-        "z", "What is read: ⟨Z_i⟩ as published; ours, past rank r: all ⟨Z_i Z_j⟩ too, or 2^r probabilities.",
-        choices=READOUTS,
-    )  # fmt: skip
-    engine: str = setting("auto", "What simulates the circuit.", common=True)
-    train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
-    use_linear: bool = setting(True, "Use the linear branch, W_c · h.")
-    fusion: str = setting(
-        "sum", "How the branches join: added (v2, code) or multiplied (v1).",
-        choices=("sum", "hadamard"),
-    )  # fmt: skip
-    classical_layers: int = setting(
-        0, "Blocks of the model that get plain LoRA instead (layer mixing).", ge=0
-    )
-    classical_end: str = setting(
-        "first", "Which blocks these are.", choices=("first", "last")
-    )  # fmt: skip
-    init: str = setting(
-        "balanced", "Start: a first step as far as LoRA's; operators of singular values near 1; as published.",
-        choices=STARTS, common=True,
-    )  # fmt: skip
-    init_scale: float = setting(
-        1.0, "Factor on the initial tensor networks (on A where there are none).", gt=0
-    )
-
-    def __post_init__(self):
-        self.in_dims = tuple(self.in_dims) if self.in_dims is not None else None
-        self.out_dims = tuple(self.out_dims) if self.out_dims is not None else None
-        super().__post_init__()
-        if not (self.use_mpo or self.use_circuit or self.use_linear):
-            raise Refusal("use_mpo, use_circuit and use_linear are all off: nothing to train")
-        if self.fusion == "hadamard" and not (self.use_circuit and self.use_linear):
-            raise Refusal(
-                "fusion 'hadamard' multiplies two branches: use_circuit and use_linear must be on"
-            )
-        if self.stand_in != "none" and self.readout != "z":
-            raise Refusal(
-                f"readout {self.readout!r} reads a circuit, and stand_in={self.stand_in!r} replaces it: "
-                "leave one of them out"
-            )
-        if self.runs_circuit:
-            least = ansatze.get(self.ansatz).min_qubits
-            if self.r < least:
-                raise Refusal(
-                    f"r must be at least {least}, not {self.r}: the circuit has r qubits, and "
-                    f"ansatz {self.ansatz!r} needs {least}"
-                )
-            check_engine(self.engine, self.circuit(), CircuitBranch.readout_of(self))
-
-    @property
-    def runs_circuit(self) -> bool:
-        """Whether a circuit runs at every adapted layer."""
-        return self.use_circuit and self.stand_in == "none"
-
-    @property
-    def architecture(self) -> str:
-        """The authors' letters: A = tensor networks, B = linear branch, C = circuit."""
-        on = (self.use_mpo, self.use_linear, self.use_circuit)
-        return "".join(letter for letter, is_on in zip("ABC", on, strict=True) if is_on)
-
-    @property
-    def scale(self) -> float:
-        """The factor alpha / r, or alpha / √r."""
-        return self.scaling(2 * self.r if self.alpha is None else self.alpha)
-
-    def circuit(self) -> Circuit:
-        """The circuit of the quantum branch."""
-        return ansatze.build(self.ansatz, self.r, self.n_layers or self.r, self.reupload)
-
-    @classmethod
-    def for_budget(cls, model, **request) -> "QthaConfig":
-        """The config that comes as near as possible under a number of trainable parameters.
-
-        See `qtha_lab.adapters.budget.for_budget` for what can be asked.
-        """
-        from qtha_lab.adapters.budget import for_budget
-
-        if request.get("classical_layers"):
-            raise Refusal(
-                "for_budget counts the same adapter at every block: classical_layers must be 0, "
-                f"not {request['classical_layers']}"
-            )
-        return for_budget(cls, model, **request)
-
+__all__ = ["CONTROLS", "Qtha", "QthaConfig"]
 
 # Settings that only the circuit reads: a control without one does not carry them along.
 _CIRCUIT_ONLY = ("ansatz", "readout", "engine", "reupload", "train_circuit")
@@ -227,160 +102,72 @@ CONTROLS = (
     },
 )
 class Qtha(Change):
-    """Tensors and formula of QTHA at one layer."""
+    """QTHA at one layer: outer maps, and a bottleneck between them unless they are all there is."""
 
     gentle_start = "init=balanced"
 
     def __init__(self, config: QthaConfig, layer: Layer):
         super().__init__(config, layer)
-        self.plain = _is_plain(config, layer)
-        self.use_mpo = config.use_mpo and not self.plain
-        self.bottleneck = self.plain or config.use_linear or config.use_circuit
-        self.branch = branch_of(config) if config.use_circuit and not self.plain else None
-        self.wide = self.branch is not None and config.readout != "z"
-        self.z_size = self.branch.size if self.wide else config.r
-        self.down = self.up = None
-        if self.use_mpo:
-            self.down, self.up = _operators(config, layer)
+        self.maps = _outer_maps(config, layer)
+        self.bottleneck = _bottleneck(config, layer, self.maps.inner)
 
     @classmethod
     def is_linear(cls, config: QthaConfig) -> bool:
         return not config.use_circuit
 
     def n_parameters(self) -> int:
-        config, r = self.config, self.config.r
-        edge = (self.layer.in_features, self.layer.out_features)
-        cores = self.down.n_parameters + self.up.n_parameters if self.use_mpo else 0
-        if not self.bottleneck:
-            return cores
-        inner = (config.waist, config.waist) if self.use_mpo else edge
-        maps = r * inner[0] + self.z_size * inner[1]
-        if self.plain:
-            return maps
-        linear = r * self.z_size if config.use_linear else 0
-        if self.branch is None:
-            return cores + maps + linear
-        own = sum(math.prod(s.shape) for s in self.branch.tensors().values() if s.trainable)
-        return cores + maps + linear + own + (r**2 if self._has_w_q else 0)
-
-    @property
-    def _has_w_q(self) -> bool:
-        """Wide readouts go straight to B; the SiLU layers take W_q's place."""
-        return self.branch is not None and not self.wide and self.config.stand_in != "silu"
+        inside = self.bottleneck.n_parameters() if self.bottleneck else 0
+        return self.maps.n_parameters + inside
 
     def tensors(self) -> dict[str, TensorSpec]:
-        config, r = self.config, self.config.r
-        inner = (self.layer.in_features, self.layer.out_features)
-        specs = {}
-        if self.use_mpo:
-            inner = (config.waist, config.waist)
-            for side, shape in (("in", self.down), ("out", self.up)):
-                for k, core in enumerate(shape.core_shapes):
-                    specs[f"mpo_{side}_{k}"] = TensorSpec(core)
-        if self.bottleneck:
-            specs["A"], specs["B"] = (
-                TensorSpec((r, inner[0])),
-                TensorSpec((inner[1], self.z_size)),
-            )
-        if config.use_linear and not self.plain:
-            specs["W_c"] = TensorSpec((self.z_size, r))
-        if self._has_w_q:
-            specs["W_q"] = TensorSpec((r, r))
-        return specs | (self.branch.tensors() if self.branch else {})
+        return self.maps.tensors() | (self.bottleneck.tensors() if self.bottleneck else {})
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
-        config = self.config
-        if self.plain:  # as peft's LoRA does
-            torch.nn.init.kaiming_uniform_(tensors["A"], a=math.sqrt(5))
-            torch.nn.init.kaiming_uniform_(tensors["B"], a=math.sqrt(5))
-        else:
-            self._start(tensors)
+        config, bottleneck, rms = self.config, self.bottleneck, (1.0, 1.0)
+        if bottleneck:
+            # a wide readout goes to B as it is, so that M_B makes up for its norm
+            rescaled = bottleneck.wide and self.maps.rescales
+            bottleneck.start(tensors, self.maps.widening, rescaled)
+            rms = (self.maps.widening, 1 / math.sqrt(bottleneck.z_size) if rescaled else 1.0)
+        self.maps.start(tensors, rms)
         if config.init_weights:
-            last_core_zero = self.use_mpo and (config.init == "paper" or not self.bottleneck)
-            zeroed = _cores(tensors, "out")[-1] if last_core_zero else tensors["B"]
-            zeroed.zero_()
-
-    def _start(self, tensors: Mapping[str, Tensor]) -> None:
-        config = self.config
-        widening = self.layer.in_features / config.waist if self.use_mpo else 1.0
-        # a wide readout goes to B as it is, so that M_B makes up for its norm
-        narrow, wide = 1 / math.sqrt(self.z_size), self.wide and self.use_mpo
-        multiplied = config.fusion == "hadamard"
-        start_maps(config.init, tensors, widening, 1.0 if wide else narrow, multiplied)
-        if self.branch:
-            self.branch.initialise(tensors)
-        if not self.use_mpo:
-            tensors["A"].mul_(config.init_scale)
-            return
-        for side, shape, rms in (
-            ("in", self.down, widening if self.bottleneck else 1.0),
-            ("out", self.up, narrow if wide else 1.0),
-        ):
-            cores = _cores(tensors, side)
-            start_operator(config.init, cores, shape, rms)
-            cores[0].mul_(config.init_scale)
+            published = config.init == "paper" and isinstance(self.maps, Operators)
+            zero = tensors["B"] if bottleneck and not published else cores_of(tensors, "out")[-1]
+            zero.zero_()
 
     def delta(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
     ) -> Float[Tensor, "*batch out_features"]:
-        config = self.config
-        if not self.bottleneck:
-            waist = mpo.apply(_cores(tensors, "in"), self.down, x)
-            return mpo.apply(_cores(tensors, "out"), self.up, waist * config.scale)
-        first, last = self._outer(tensors)
+        if self.bottleneck is None:
+            return self.maps.alone(tensors, x, self.config.scale)
+        first, last = self.ends(tensors)
         h = torch.nn.functional.linear(x, first)
-        return (self._middle(tensors, h) * config.scale) @ last
+        return (self.bottleneck.z(tensors, h) * self.config.scale) @ last
 
-    def _outer(
+    def ends(
         self, tensors: Mapping[str, Tensor]
-    ) -> tuple[Float[Tensor, "r in_features"], Float[Tensor, "r out_features"]]:
+    ) -> tuple[Float[Tensor, "r in_features"], Float[Tensor, "z out_features"]]:
         """A · M_A and (M_B · B)ᵀ, made once a step, so that a token costs no more than in LoRA."""
-        first, last = tensors["A"], tensors["B"].mT
-        if self.use_mpo:
-            first = mpo.apply_transposed(_cores(tensors, "in"), self.down, first)
-            last = mpo.apply(_cores(tensors, "out"), self.up, last)
-        return first, last
+        return self.maps.before(tensors, tensors["A"]), self.maps.after(tensors, tensors["B"])
 
     def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...] | None:
         """M_B · B, s · W_c and A · M_A: the W_c path, which is the whole change without a circuit."""
-        if self.plain:
+        if isinstance(self.bottleneck, LowRank):
             return tensors["B"], self.config.scale * tensors["A"]
-        if not self.config.use_linear or self.config.fusion != "sum":
+        path = self.bottleneck.linear_path(tensors) if self.bottleneck else None
+        if path is None:
             return None
-        first, last = self._outer(tensors)
-        return last.mT, self.config.scale * tensors["W_c"], first
+        first, last = self.ends(tensors)
+        return last.mT, self.config.scale * path, first
 
     def operators(
         self, tensors: Mapping[str, Tensor]
     ) -> dict[str, tuple[list[Tensor], mpo.MpoShape]]:
         """M_A and M_B."""
-        if not self.use_mpo:
-            return {}
-        return {
-            "M_A": (_cores(tensors, "in"), self.down),
-            "M_B": (_cores(tensors, "out"), self.up),
-        }
-
-    def _middle(
-        self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]
-    ) -> Float[Tensor, "*batch z"]:
-        """z: the two branches over the bottleneck, joined."""
-        if self.plain:
-            return h
-        linear = None
-        if self.config.use_linear:
-            linear = torch.nn.functional.linear(h, tensors["W_c"])
-        if self.branch is None:
-            return linear
-        q = self.branch.apply(tensors, h)
-        if self._has_w_q:
-            q = torch.nn.functional.linear(q, tensors["W_q"])
-        if linear is None:
-            return q
-        return q * linear if self.config.fusion == "hadamard" else q + linear
+        return self.maps.operators(tensors)
 
     def circuits(self) -> list[Circuit]:
-        return [self.config.circuit()] if self.config.runs_circuit and not self.plain else []
+        return self.bottleneck.circuits() if self.bottleneck else []
 
     @classmethod
     def why_not_linear(cls, config: QthaConfig) -> str:
@@ -390,6 +177,20 @@ class Qtha(Change):
             "adapter beside the model (save_pretrained), go back to the base model with unload(), or "
             "train with use_circuit=False, which is linear and merges"
         )
+
+
+def _outer_maps(config: QthaConfig, layer: Layer) -> OuterMaps:
+    if _is_plain(config, layer):
+        return Direct(layer)
+    return Operators(config, layer) if config.use_mpo else Direct(layer, config.init_scale)
+
+
+def _bottleneck(config: QthaConfig, layer: Layer, inner: tuple[int, int]) -> Bottleneck | None:
+    if _is_plain(config, layer):
+        return LowRank(config, inner)
+    if config.use_circuit:
+        return Branches(config, inner)
+    return LinearBranch(config, inner) if config.use_linear else None
 
 
 def _is_plain(config: QthaConfig, layer: Layer) -> bool:
@@ -407,27 +208,3 @@ def _is_plain(config: QthaConfig, layer: Layer) -> bool:
         )
     first = config.classical_end == "first"
     return layer.block < count if first else layer.block >= (layer.n_blocks or 0) - count
-
-
-def _operators(config: QthaConfig, layer: Layer) -> tuple[mpo.MpoShape, mpo.MpoShape]:
-    """Shapes of M_A (in → waist) and M_B (waist → out)."""
-    return _operator_shapes(
-        layer.in_features, layer.out_features, config.waist, config.bond_dim, config.n_sites,
-        config.in_dims, config.out_dims,
-    )  # fmt: skip
-
-
-@functools.lru_cache(maxsize=4096)
-def _operator_shapes(in_features, out_features, waist, bond_dim, n_sites, in_dims, out_dims):
-    ins = mpo.factorise(in_features, n_sites, in_dims)
-    outs = mpo.factorise(out_features, n_sites, out_dims, name="out_dims", size_name="out_features")
-    waists = mpo.factorise(waist, n_sites, size_name="waist")
-    return (
-        mpo.MpoShape.uniform(ins, waists, bond_dim),
-        mpo.MpoShape.uniform(waists, outs, bond_dim),
-    )
-
-
-def _cores(tensors: Mapping[str, Tensor], side: str) -> list[Tensor]:
-    prefix = f"mpo_{side}_"
-    return [tensor for name, tensor in tensors.items() if name.startswith(prefix)]

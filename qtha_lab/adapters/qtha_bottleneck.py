@@ -1,0 +1,148 @@
+"""QTHA's bottleneck: A down to r numbers h, z of h, and B back; z is h alone or joins two branches."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab.adapters.branches import branch_of
+from qtha_lab.adapters.method import TensorSpec, n_trained
+from qtha_lab.adapters.qtha_start import start_maps
+from qtha_lab.circuits import Circuit
+
+
+class Bottleneck(ABC):
+    """A, B and what is between them; `z_size` numbers go to B.
+
+    Attributes:
+        wide: Whether z has more numbers than h, which B takes as they are.
+    """
+
+    wide: bool = False
+
+    def __init__(self, config: Any, inner: tuple[int, int]):
+        self.config, self.inner, self.z_size = config, inner, config.r
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        """Names and shapes of A, B and what is between."""
+        ends = {
+            "A": TensorSpec((self.config.r, self.inner[0])),
+            "B": TensorSpec((self.inner[1], self.z_size)),
+        }
+        return ends | self.between()
+
+    def between(self) -> dict[str, TensorSpec]:
+        """Names and shapes of what is between A and B."""
+        return {}
+
+    def n_parameters(self) -> int:
+        """Trainable parameters, by the formula."""
+        return self.config.r * self.inner[0] + self.z_size * self.inner[1]
+
+    @abstractmethod
+    def start(self, tensors: Mapping[str, Tensor], widening: float, rescaled: bool) -> None:
+        """Fill A, B and what is between in place; B is not zero yet.
+
+        Args:
+            tensors: All of one layer.
+            widening: What the map before A multiplies a root mean square by.
+            rescaled: Whether the map after B makes up for the norm of z.
+        """
+
+    @abstractmethod
+    def z(
+        self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]
+    ) -> Float[Tensor, "*batch z"]:
+        """What B reads."""
+
+    def circuits(self) -> list[Circuit]:
+        """The circuits that it runs."""
+        return []
+
+    def linear_path(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, "z r"] | None:
+        """W of the part W · h of z that is linear in h; None if z has no such part."""
+        return None
+
+
+class LowRank(Bottleneck):
+    """z = h: plain LoRA, with peft's start."""
+
+    def start(self, tensors, widening, rescaled):
+        for name in ("A", "B"):
+            torch.nn.init.kaiming_uniform_(tensors[name], a=math.sqrt(5))
+
+    def z(self, tensors, h):
+        return h
+
+
+class LinearBranch(Bottleneck):
+    """z = W_c h, the linear branch alone."""
+
+    def between(self) -> dict[str, TensorSpec]:
+        return {"W_c": TensorSpec((self.z_size, self.config.r))}
+
+    def n_parameters(self) -> int:
+        return super().n_parameters() + self.config.r * self.z_size
+
+    def start(self, tensors, widening, rescaled):
+        start_maps(self.config.init, tensors, widening, 1 / math.sqrt(self.z_size), False)
+
+    def z(self, tensors, h):
+        return torch.nn.functional.linear(h, tensors["W_c"])
+
+    def linear_path(self, tensors):
+        return tensors["W_c"]
+
+
+class Branches(Bottleneck):
+    """z = W_q q(h), alone or joined with W_c h; q is a circuit's, or a classical map's in its place.
+
+    Wide readouts go straight to B, and the SiLU layers take W_q's place.
+    """
+
+    def __init__(self, config: Any, inner: tuple[int, int]):
+        super().__init__(config, inner)
+        self.branch = branch_of(config)
+        self.wide = config.readout != "z"
+        self.z_size = self.branch.size if self.wide else config.r
+        self.mixes = not self.wide and config.stand_in != "silu"  # has W_q
+        self.multiplied = config.fusion == "hadamard"
+
+    def between(self) -> dict[str, TensorSpec]:
+        r, specs = self.config.r, {}
+        if self.config.use_linear:
+            specs["W_c"] = TensorSpec((self.z_size, r))
+        if self.mixes:
+            specs["W_q"] = TensorSpec((r, r))
+        return specs | self.branch.tensors()
+
+    def n_parameters(self) -> int:
+        r = self.config.r
+        mixing = r * self.z_size * self.config.use_linear + r**2 * self.mixes
+        return super().n_parameters() + mixing + n_trained(self.branch.tensors().values())
+
+    def start(self, tensors, widening, rescaled):
+        z_rms = 1.0 if rescaled else 1 / math.sqrt(self.z_size)
+        start_maps(self.config.init, tensors, widening, z_rms, self.multiplied)
+        self.branch.initialise(tensors)
+
+    def z(self, tensors, h):
+        linear = None
+        if self.config.use_linear:
+            linear = torch.nn.functional.linear(h, tensors["W_c"])
+        q = self.branch.apply(tensors, h)
+        if self.mixes:
+            q = torch.nn.functional.linear(q, tensors["W_q"])
+        if linear is None:
+            return q
+        return q * linear if self.multiplied else q + linear
+
+    def circuits(self) -> list[Circuit]:
+        return self.config.circuits()
+
+    def linear_path(self, tensors):
+        return tensors["W_c"] if self.config.use_linear and not self.multiplied else None

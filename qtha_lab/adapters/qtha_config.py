@@ -1,0 +1,136 @@
+"""Settings of QTHA, with their limits and what rules out what."""
+
+import dataclasses
+from typing import Any, Self
+
+from torch import nn
+
+from qtha_lab import ansatze
+from qtha_lab.adapters.branches import READOUTS, STAND_INS, CircuitBranch
+from qtha_lab.adapters.peft import RankConfig
+from qtha_lab.adapters.qtha_start import STARTS
+from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
+from qtha_lab.settings import setting
+from qtha_lab.simulators import check_engine
+
+
+@dataclasses.dataclass
+class QthaConfig(RankConfig):
+    """Settings of QTHA; the defaults are the authors' but for the start (`init="paper"` is theirs).
+
+    Example:
+        >>> config = QthaConfig(r=10, n_layers=1)
+        >>> config.n_parameters(3584, 3584) + config.n_parameters(3584, 512)
+        26880
+    """
+
+    r: int = setting(8, "Bottleneck size, and qubits of the circuit.", ge=1, le=256, common=True)
+    alpha: float | None = setting(
+        None, "Scaling: the change is times alpha / r; None is 2 r.", gt=0, common=True
+    )
+    use_mpo: bool = setting(
+        True, "Map to and from a waist by tensor networks (else A and B alone)."
+    )
+    waist: int = setting(256, "Width between the tensor networks and A, B.", ge=1, common=True)
+    bond_dim: int = setting(8, "Bond dimension of both tensor networks.", ge=1, common=True)
+    n_sites: int = setting(4, "Cores of each tensor network.", ge=1, le=12)
+    in_dims: tuple | None = setting(None, "Factors of in_features; None finds balanced ones.")
+    out_dims: tuple | None = setting(None, "Factors of out_features; None finds balanced ones.")
+    use_circuit: bool = setting(True, "Use the quantum branch, W_q · ⟨Z⟩, or its stand-in.")
+    stand_in: str = setting(
+        "none", "Classical map in the circuit's place, as a control: SiLU layers, cosines, a phase.",
+        choices=tuple(STAND_INS),
+    )  # fmt: skip
+    stand_in_layers: int = setting(
+        2, "Layers of stand-in 'silu': 2, 3, 4 are the authors' BD, BE, BF.", ge=2, le=4
+    )
+    ansatz: str = setting(
+        "qtha", "Circuit of the quantum branch.", choices=ansatze.ANSATZE, common=True
+    )
+    n_layers: int | None = setting(
+        None, "Layers of the circuit; None is r.", ge=1, le=1024, common=True
+    )
+    reupload: bool = setting(True, "Encode the bottleneck in every layer of the circuit.")
+    input_scale: float = setting(1.0, "Factor on the bottleneck before it becomes angles.")
+    readout: str = setting(
+        "z", "What is read: ⟨Z_i⟩ as published; ours, past rank r: all ⟨Z_i Z_j⟩ too, or 2^r probabilities.",
+        choices=READOUTS,
+    )  # fmt: skip
+    engine: str = setting("auto", "What simulates the circuit.", common=True)
+    train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
+    use_linear: bool = setting(True, "Use the linear branch, W_c · h.")
+    fusion: str = setting(
+        "sum", "How the branches join: added (v2, code) or multiplied (v1).",
+        choices=("sum", "hadamard"),
+    )  # fmt: skip
+    classical_layers: int = setting(
+        0, "Blocks of the model that get plain LoRA instead (layer mixing).", ge=0
+    )
+    classical_end: str = setting(
+        "first", "Which blocks these are.", choices=("first", "last")
+    )  # fmt: skip
+    init: str = setting(
+        "balanced", "Start: a first step as far as LoRA's; operators of singular values near 1; as published.",
+        choices=STARTS, common=True,
+    )  # fmt: skip
+    init_scale: float = setting(
+        1.0, "Factor on the initial tensor networks (on A where there are none).", gt=0
+    )
+
+    def __post_init__(self):
+        self.in_dims = tuple(self.in_dims) if self.in_dims is not None else None
+        self.out_dims = tuple(self.out_dims) if self.out_dims is not None else None
+        super().__post_init__()
+        if not (self.use_mpo or self.use_circuit or self.use_linear):
+            raise Refusal("use_mpo, use_circuit and use_linear are all off: nothing to train")
+        if self.fusion == "hadamard" and not (self.use_circuit and self.use_linear):
+            raise Refusal(
+                "fusion 'hadamard' multiplies two branches: use_circuit and use_linear must be on"
+            )
+        if self.stand_in != "none" and self.readout != "z":
+            raise Refusal(
+                f"readout {self.readout!r} reads a circuit, and stand_in={self.stand_in!r} replaces it: "
+                "leave one of them out"
+            )
+        if self.use_circuit and self.stand_in == "none":
+            least = ansatze.get(self.ansatz).min_qubits
+            if self.r < least:
+                raise Refusal(
+                    f"r must be at least {least}, not {self.r}: the circuit has r qubits, and "
+                    f"ansatz {self.ansatz!r} needs {least}"
+                )
+            (circuit,) = self.circuits()
+            check_engine(self.engine, circuit, CircuitBranch.readout_of(self))
+
+    @property
+    def architecture(self) -> str:
+        """The authors' letters: A = tensor networks, B = linear branch, C = circuit."""
+        switches = (self.use_mpo, self.use_linear, self.use_circuit)
+        return "".join(letter for letter, is_on in zip("ABC", switches, strict=True) if is_on)
+
+    @property
+    def scale(self) -> float:
+        """The factor alpha / r, or alpha / √r."""
+        return self.scaling(2 * self.r if self.alpha is None else self.alpha)
+
+    def circuits(self) -> list[Circuit]:
+        """The circuit of the quantum branch, alone in a list; none where a stand-in or nothing takes its place."""
+        if not self.use_circuit or self.stand_in != "none":
+            return []
+        return [ansatze.build(self.ansatz, self.r, self.n_layers or self.r, self.reupload)]
+
+    @classmethod
+    def for_budget(cls, model: nn.Module, **request: Any) -> Self:
+        """The config that comes as near as possible under a number of trainable parameters.
+
+        See `qtha_lab.adapters.budget.for_budget` for what can be asked.
+        """
+        from qtha_lab.adapters.budget import for_budget
+
+        if request.get("classical_layers"):
+            raise Refusal(
+                "for_budget counts the same adapter at every block: classical_layers must be 0, "
+                f"not {request['classical_layers']}"
+            )
+        return for_budget(cls, model, **request)

@@ -1,0 +1,144 @@
+"""QTHA's outer maps: from a layer's input to the bottleneck's and back, by tensor networks or directly."""
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab import mpo
+from qtha_lab.adapters.method import Layer, TensorSpec
+from qtha_lab.adapters.qtha_start import start_operator
+
+
+class OuterMaps(ABC):
+    """What lies around A and B.
+
+    Attributes:
+        inner: Inputs of A and outputs of B.
+        widening: What the map before A multiplies a root mean square by, at a balanced start.
+        rescales: Whether the map after B can make up for the norm of what B reads.
+    """
+
+    inner: tuple[int, int]
+    widening: float = 1.0
+    rescales: bool = False
+    n_parameters: int = 0
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        """Names and shapes of its own."""
+        return {}
+
+    @abstractmethod
+    def start(self, tensors: Mapping[str, Tensor], rms: tuple[float, float]) -> None:
+        """Fill its own tensors in place.
+
+        Args:
+            tensors: All of one layer; A and B are filled already.
+            rms: Root mean squares of what the two maps give for inputs of unit variance, if balanced.
+        """
+
+    @abstractmethod
+    def before(
+        self, tensors: Mapping[str, Tensor], a: Float[Tensor, "r inner"]
+    ) -> Float[Tensor, "r in_features"]:
+        """A · M_A."""
+
+    @abstractmethod
+    def after(
+        self, tensors: Mapping[str, Tensor], b: Float[Tensor, "inner z"]
+    ) -> Float[Tensor, "z out_features"]:
+        """(M_B · B)ᵀ."""
+
+    def alone(
+        self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"], scale: float
+    ) -> Float[Tensor, "*batch out_features"]:
+        """s · M_B M_A x, without a bottleneck between."""
+        raise NotImplementedError("without tensor networks nothing is left but the bottleneck")
+
+    def operators(
+        self, tensors: Mapping[str, Tensor]
+    ) -> dict[str, tuple[list[Tensor], mpo.MpoShape]]:
+        """Cores and shape of the tensor networks, by name."""
+        return {}
+
+
+class Direct(OuterMaps):
+    """None: A reads the layer's input and B writes its output."""
+
+    def __init__(self, layer: Layer, init_scale: float = 1.0):
+        self.inner = (layer.in_features, layer.out_features)
+        self.init_scale = init_scale
+
+    def start(self, tensors, rms):
+        tensors["A"].mul_(self.init_scale)
+
+    def before(self, tensors, a):
+        return a
+
+    def after(self, tensors, b):
+        return b.mT
+
+
+class Operators(OuterMaps):
+    """Matrix product operators M_A (in → waist) and M_B (waist → out)."""
+
+    rescales = True
+
+    def __init__(self, config: Any, layer: Layer):
+        self.down, self.up = _shapes(
+            layer.in_features, layer.out_features, config.waist, config.bond_dim, config.n_sites,
+            config.in_dims, config.out_dims,
+        )  # fmt: skip
+        self.inner = (config.waist, config.waist)
+        self.widening = layer.in_features / config.waist
+        self.n_parameters = self.down.n_parameters + self.up.n_parameters
+        self.init, self.init_scale = config.init, config.init_scale
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        return {
+            f"mpo_{side}_{k}": TensorSpec(core)
+            for side, shape in (("in", self.down), ("out", self.up))
+            for k, core in enumerate(shape.core_shapes)
+        }
+
+    def start(self, tensors, rms):
+        for side, shape, size in (("in", self.down, rms[0]), ("out", self.up, rms[1])):
+            cores = cores_of(tensors, side)
+            start_operator(self.init, cores, shape, size)
+            cores[0].mul_(self.init_scale)
+
+    def before(self, tensors, a):
+        return mpo.apply_transposed(cores_of(tensors, "in"), self.down, a)
+
+    def after(self, tensors, b):
+        return mpo.apply(cores_of(tensors, "out"), self.up, b.mT)
+
+    def alone(self, tensors, x, scale):
+        waist = mpo.apply(cores_of(tensors, "in"), self.down, x)
+        return mpo.apply(cores_of(tensors, "out"), self.up, waist * scale)
+
+    def operators(self, tensors):
+        return {
+            "M_A": (cores_of(tensors, "in"), self.down),
+            "M_B": (cores_of(tensors, "out"), self.up),
+        }
+
+
+def cores_of(tensors: Mapping[str, Tensor], side: str) -> list[Tensor]:
+    """The cores of M_A ("in") or M_B ("out") among a layer's tensors."""
+    prefix = f"mpo_{side}_"
+    return [tensor for name, tensor in tensors.items() if name.startswith(prefix)]
+
+
+@functools.lru_cache(maxsize=4096)
+def _shapes(in_features, out_features, waist, bond_dim, n_sites, in_dims, out_dims):
+    ins = mpo.factorise(in_features, n_sites, in_dims)
+    outs = mpo.factorise(out_features, n_sites, out_dims, name="out_dims", size_name="out_features")
+    waists = mpo.factorise(waist, n_sites, size_name="waist")
+    return (
+        mpo.MpoShape.uniform(ins, waists, bond_dim),
+        mpo.MpoShape.uniform(waists, outs, bond_dim),
+    )
