@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec
-    from qtha_lab.adapters.peft import AdapterConfig, method
+    from qtha_lab.adapters.peft import AdapterConfig, RankConfig, method
     from qtha_lab.ansatze.encoding import encoded
     from qtha_lab.ansatze.registry import ansatz
     from qtha_lab.circuits import Angle, Circuit, Gate, GateKind, Readout, gate_kind
@@ -41,6 +41,7 @@ _ROOMS = {
     "Layer": "adapters.method",
     "Look": "looks",
     "Readout": "circuits",
+    "RankConfig": "adapters.peft",
     "Refusal": "errors",
     "Table": "figures.machinery.table",
     "TensorSpec": "adapters.method",
@@ -72,6 +73,7 @@ __all__ = [
     "GateKind",
     "Layer",
     "Look",
+    "RankConfig",
     "Readout",
     "Refusal",
     "Table",

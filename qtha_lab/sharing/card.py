@@ -53,7 +53,7 @@ def write_card(
         base_model=None if is_path(base_model) else public_base(base_model),
         library_name="peft",
         tags=sorted({"peft", "qtha-lab", method.name if method else "adapter"}),
-        pipeline_tag=PIPELINES.get(kind),
+        pipeline_tag=PIPELINES.get(str(kind)),
     )
     ours = method is not None and method.ours
     parts = [

@@ -84,7 +84,7 @@ def export_lora(
         >>> made.error  # an adapter that has not been trained changes nothing yet
         0.0
     """
-    adapter = adapter or model.active_adapter
+    adapter = adapter or str(model.active_adapter)
     config = model.peft_config[adapter]
     if not isinstance(r, int) or r < 1:
         raise Refusal(f"the rank of a LoRA must be at least 1, not {r!r}")
@@ -153,7 +153,7 @@ def _save(made: LoraExport, model, config, tensors: dict[str, Tensor], base_mode
     save_file(tensors, made.folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
     ours = any(isinstance(module, AdapterLayer) for module in layers.values())
     source = config.method_name if ours else str(config.peft_type.value).lower()
-    worst = max(made.error_by_layer, key=made.error_by_layer.get)
+    worst = max(made.error_by_layer, key=made.error_by_layer.__getitem__)
     write_card(
         made.folder,
         lora,
