@@ -26,7 +26,7 @@ MOST_PER_SUPERSENSE = 320
 
 
 def write(path: Path, rows: list[dict]) -> None:
-    """One JSON object a line, with a count to the terminal."""
+    """One JSON object per line, with a count to the terminal."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"

@@ -155,7 +155,9 @@ class Run:
         killed_after = soft_seconds + term_seconds
         lock = slots.hold(self.files.lock, patience=10)
         if lock is not None:
-            _tell(self.files, "stopped", f"killed after not answering for {killed_after:g} s")
+            _record_status(
+                self.files, "stopped", f"killed after not answering for {killed_after:g} s"
+            )
             os.close(lock)
         return self.status()
 
@@ -173,7 +175,7 @@ class Run:
             anew: Begin at step 0 again; checkpoints there are put aside.
 
         Raises:
-            ValueError: If the run is still going, finished or cannot be read, or its disk is full.
+            Refusal: If the run is still going, finished or cannot be read, or its disk is full.
         """
         status = self.status()
         if not status.ended:
@@ -207,10 +209,12 @@ def launch(
     """Start a run in a process of its own and return at once.
 
     Args:
+        experiment: What to train.
+        runs_dir: Where its directory is made; default `paths.runs_dir()`.
         check: Refuse first what cannot work (`Experiment.check`); without it the worker would fail.
 
     Raises:
-        ValueError: If the experiment cannot run.
+        Refusal: If the experiment cannot run.
     """
     folder = Path(runs_dir) if runs_dir else paths.runs_dir()
     experiment = with_whole_paths(experiment)
@@ -227,7 +231,7 @@ def attach(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
     """The run of an id, or of a path to its directory.
 
     Raises:
-        ValueError: If there is none; names the nearest.
+        Refusal: If there is none; names the nearest.
     """
     folder = Path(runs_dir) if runs_dir else paths.runs_dir()
     for path in (folder / run_id, Path(run_id)):
@@ -243,6 +247,7 @@ def list_runs(runs_dir: Path | str | None = None, *, unreadable: bool = False) -
     """All runs in a folder, newest first; other folders in it are passed over.
 
     Args:
+        runs_dir: Default: `paths.runs_dir()`.
         unreadable: List those too whose files are broken; their status says why.
     """
     folder = Path(runs_dir) if runs_dir else paths.runs_dir()
@@ -256,10 +261,10 @@ def with_whole_paths(experiment: Experiment) -> Experiment:
     """The same experiment with a model folder or task file named from the root, so that it can be resumed anywhere."""
     changes = {}
     for name in ("model", "task"):
-        said = Path(getattr(experiment, name)).expanduser()
-        looks_like_path = len(said.parts) > 1 or said.suffix in (".jsonl", ".json")
-        if looks_like_path and said.exists():
-            changes[name] = str(said.resolve())
+        path = Path(getattr(experiment, name)).expanduser()
+        looks_like_path = len(path.parts) > 1 or path.suffix in (".jsonl", ".json")
+        if looks_like_path and path.exists():
+            changes[name] = str(path.resolve())
     plugins = [_whole_path(name) for name in experiment.plugins]
     if plugins != experiment.plugins:
         changes["plugins"] = plugins
@@ -281,18 +286,18 @@ def _start(files: RunDir, *, anew: bool = False) -> None:
         files.stop.unlink(missing_ok=True)
         if anew:
             _forget_checkpoints(files)
-        _tell(files, "queued", "starting")
+        _record_status(files, "queued", "starting")
         with files.log.open("ab") as output:
             output.write(f"{ending.BEGIN}\n".encode())
             output.flush()
             os.ftruncate(lock, 0)  # no worker has signed it yet
-            asked = warm.start(files, lock, output.fileno())
-            if asked is None:
+            fork = warm.start(files, lock, output.fileno())
+            if fork is None:
                 worker = _start_cold(files, lock, output.fileno())
                 ending.watch(files, lambda: _wait_for(worker, files))
             else:
                 copies = os.dup(lock), os.dup(output.fileno())
-                ending.watch(files, lambda: _wait_warm(asked, files, *copies))
+                ending.watch(files, lambda: _wait_warm(fork, files, *copies))
     finally:
         os.close(lock)
 
@@ -315,7 +320,7 @@ def _wait_for(worker: subprocess.Popen, files: RunDir) -> None:
     ending.record(files, worker.pid, worker.wait())
 
 
-def _wait_warm(asked: warm.WarmStart, files: RunDir, lock: int, output: int) -> None:
+def _wait_warm(fork: warm.WarmStart, files: RunDir, lock: int, output: int) -> None:
     """Wait for a worker that the warm server forks; start it cold where that cannot.
 
     Args:
@@ -324,18 +329,18 @@ def _wait_warm(asked: warm.WarmStart, files: RunDir, lock: int, output: int) -> 
     """
     worker = None
     try:
-        if not asked.forked():
+        if not fork.forked():
             worker = _start_cold(files, lock, output)
     finally:
         os.close(lock)
         os.close(output)
     if worker is None:
-        asked.wait()
+        fork.wait()
     else:
         _wait_for(worker, files)
 
 
-def _tell(files: RunDir, state: str, message: str) -> None:
+def _record_status(files: RunDir, state: str, message: str) -> None:
     events = EventLog(files.events)
     events.append("status", state=state, step=last_step(read_tail(files.events)), message=message)
     events.close()

@@ -28,7 +28,7 @@ class StopRequest:
     """Whether the run was asked to stop: by the file `stop`, by SIGTERM or by Ctrl-C.
 
     Raises:
-        ValueError: When the run's directory or its log is no longer there.
+        Refusal: When the run's directory or its log is no longer there.
     """
 
     def __init__(self, run: RunDir) -> None:
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     run = RunDir(options.run_dir)
     if not run.exists:
-        parser.exit(REFUSED, f"{run.path} is no run directory: it has no experiment.yaml\n")
+        parser.exit(REFUSED, f"{run.path} is not a run directory: it has no experiment.yaml\n")
     lock = slots.hold(run.lock, patience=1) if options.lock is None else options.lock
     if lock is None:
         pid = slots.holder(run.lock)
@@ -84,7 +84,7 @@ def work(run: RunDir, lock: int) -> int:
 
 
 def _work(run: RunDir, log: EventLog, stop: StopRequest) -> str:
-    """Everything between taking the lock and giving it back; the end state, also told as an event."""
+    """Everything between taking the lock and giving it back; the end state, also written as an event."""
     try:
         threads = slots.n_threads(run.experiment.training.threads)
         slot = _wait_for_slot(run, log, threads, stop)

@@ -53,12 +53,12 @@ def test_parameters_of_a_block_are_those_of_the_published_arithmetic(
 ):
     # methods.md 1.5, the table "per transformer layer, q_proj + v_proj"
     blocks = get_shape(shape).n_blocks
-    found = cost_table(
+    cost = cost_table(
         {"lora": lora(r), "L=1": qtha(r=r, n_layers=1), "L=r": qtha(r=r)}, [shape], workload=SMALL
     )
-    counted = [row["trainable_parameters"] for row in found]
+    counted = [row["trainable_parameters"] for row in cost]
     assert counted == [blocks * of_lora, blocks * one_layer, blocks * r_layers]
-    assert found[1]["relative_parameters"] == one_layer / of_lora
+    assert cost[1]["relative_parameters"] == one_layer / of_lora
 
 
 @pytest.mark.parametrize("name", adapters.method_names())
@@ -68,8 +68,8 @@ def test_parameters_are_what_count_trainable_counts(name):
     small = small | ({"n_frequency": 50} if "n_frequency" in method.settings() else {})
     config = method.make_config("CAUSAL_LM", TARGETS, **small)
     model = make("llama")
-    found = cost_of(config, shape_of(model.config), SMALL)
-    assert found.trainable_parameters == adapters.count_trainable(model, config)
+    cost = cost_of(config, shape_of(model.config), SMALL)
+    assert cost.trainable_parameters == adapters.count_trainable(model, config)
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ def test_parameters_are_what_count_trainable_counts(name):
     ],
 )  # fmt: skip
 def test_a_named_shape_is_what_transformers_makes_of_its_config(name, config):
-    named, made = get_shape(name), shape_of(config)
-    assert made.n_parameters == named.n_parameters
-    assert made.sizes == named.sizes
+    named, shape = get_shape(name), shape_of(config)
+    assert shape.n_parameters == named.n_parameters
+    assert shape.sizes == named.sizes
     same = ("n_blocks", "hidden", "attention_width", "head_parameters")
-    assert [getattr(made, key) for key in same] == [getattr(named, key) for key in same]
+    assert [getattr(shape, key) for key in same] == [getattr(named, key) for key in same]
 
 
 def test_totals_are_those_the_models_are_known_by():
@@ -112,8 +112,8 @@ def test_other_architectures_are_read_from_their_config():
     assert sorted(gpt2.sizes.values()) == sorted(
         [(768, 2304), (768, 768), (768, 3072), (3072, 768)]
     )
-    found = cost_of(lora(4, ["c_attn"]), gpt2, SMALL)
-    assert found.trainable_parameters == 12 * 4 * (768 + 2304)
+    cost = cost_of(lora(4, ["c_attn"]), gpt2, SMALL)
+    assert cost.trainable_parameters == 12 * 4 * (768 + 2304)
     bert = shape_of(BertConfig(is_decoder=True))
     assert bert.sizes["query"] == (768, 768)
     assert (
@@ -126,8 +126,8 @@ def test_other_architectures_are_read_from_their_config():
 
 def test_loras_operations_are_six_a_parameter_and_token():
     # forward 2, gradients of the input and of the weights 2 each
-    found = cost_of(lora(8), "llama-3-8b", Workload(rows=3, length=100))
-    assert found.adapter_flops == 6 * found.trainable_parameters * 300
+    cost = cost_of(lora(8), "llama-3-8b", Workload(rows=3, length=100))
+    assert cost.adapter_flops == 6 * cost.trainable_parameters * 300
 
 
 def test_qthas_operations_are_loras_and_what_is_joined_once_a_step():
@@ -161,8 +161,8 @@ def test_the_bases_operations_are_those_torch_counts():
 def test_targets_are_read_as_peft_reads_them(targets):
     config = QthaConfig(r=3, waist=8, bond_dim=2, target_modules=targets)
     model = make("llama")
-    found = cost_of(config, shape_of(model.config), SMALL)
-    assert found.trainable_parameters == adapters.count_trainable(model, config)
+    cost = cost_of(config, shape_of(model.config), SMALL)
+    assert cost.trainable_parameters == adapters.count_trainable(model, config)
 
 
 def test_a_method_that_torch_cannot_count_says_none():
@@ -171,10 +171,10 @@ def test_a_method_that_torch_cannot_count_says_none():
 
 
 def test_a_circuit_too_large_to_try_leaves_the_products_uncounted():
-    found = cost_of(qtha(r=24, n_layers=1), "smollm2-135m", SMALL)
-    assert found.adapter_flops is None
-    assert found.circuit.qubits == 24
-    assert found.simulator_flops > 2**24
+    cost = cost_of(qtha(r=24, n_layers=1), "smollm2-135m", SMALL)
+    assert cost.adapter_flops is None
+    assert cost.circuit.qubits == 24
+    assert cost.simulator_flops > 2**24
 
 
 # circuits
@@ -189,12 +189,12 @@ def test_a_circuit_counted_by_hand():
             Gate("CRZ", (0, 1), Angle.param(0)),
         ],
     )
-    found = count_circuit(circuit)
-    assert found.gradient_circuits == 2 + 4  # the constant has no slope
-    assert found.two_qubit_depth == 1
-    assert found.hardware.two_qubit_gates == 2  # a controlled turn is two CZ and turns between
+    cost = count_circuit(circuit)
+    assert cost.gradient_circuits == 2 + 4  # the constant has no slope
+    assert cost.two_qubit_depth == 1
+    assert cost.hardware.two_qubit_gates == 2  # a controlled turn is two CZ and turns between
     # parts with a turn: RY, RY, and RZ with ZZ for the CRZ; 6 operations on 4 amplitudes each
-    assert found.simulator_flops == 6 * 4 * 4
+    assert cost.simulator_flops == 6 * 4 * 4
 
 
 @pytest.mark.parametrize("name", ansatze.names())
@@ -206,17 +206,17 @@ def test_runs_for_slopes_are_those_of_the_device_engine(name):
 
 
 def test_qthas_circuits_run_once_a_token_and_layer():
-    found = cost_of(qtha(r=4, n_layers=2), "smollm2-135m", SMALL)
-    assert found.circuits == 30 * 2 * 64  # blocks, q and v, tokens
+    cost = cost_of(qtha(r=4, n_layers=2), "smollm2-135m", SMALL)
+    assert cost.circuits == 30 * 2 * 64  # blocks, q and v, tokens
     # a layer has 4 RY of data, 8 RY, 8 CRZ: 12 · 2 + 8 · 4 = 56
-    assert found.gradient_circuits == found.circuits * 2 * 56
-    assert found.shots == 100 * found.circuits
-    assert found.circuit == count_circuit(ansatze.build("qtha", 4, 2, True))
+    assert cost.gradient_circuits == cost.circuits * 2 * 56
+    assert cost.shots == 100 * cost.circuits
+    assert cost.circuit == count_circuit(ansatze.build("qtha", 4, 2, True))
 
 
 def test_blocks_left_to_lora_run_no_circuit():
-    found = cost_of(qtha(r=4, n_layers=2, classical_layers=10), "smollm2-135m", SMALL)
-    assert found.circuits == 20 * 2 * 64
+    cost = cost_of(qtha(r=4, n_layers=2, classical_layers=10), "smollm2-135m", SMALL)
+    assert cost.circuits == 20 * 2 * 64
 
 
 def test_generators_of_weights_run_once_a_layer():
@@ -236,47 +236,47 @@ def test_time_on_hardware_is_shots_and_jobs():
         circuits_per_job=Quoted(100, "circuits", "test"),
         job_overhead=Quoted(7.0, "s", "test"),
     )
-    found = cost_of(qtha(r=4, n_layers=1), "smollm2-135m", SMALL, quantum_processor=qpu)
-    depth = found.circuit.hardware.two_qubit_depth
-    jobs = -(-found.circuits // 100)
-    shots = found.circuits * 100 * (depth + 2 + 3) * 1e-6
-    assert found.quantum_forward_seconds == pytest.approx(shots + 7 * jobs)
-    assert found.quantum_step_seconds > 50 * found.quantum_forward_seconds
+    cost = cost_of(qtha(r=4, n_layers=1), "smollm2-135m", SMALL, quantum_processor=qpu)
+    depth = cost.circuit.hardware.two_qubit_depth
+    jobs = -(-cost.circuits // 100)
+    shots = cost.circuits * 100 * (depth + 2 + 3) * 1e-6
+    assert cost.quantum_forward_seconds == pytest.approx(shots + 7 * jobs)
+    assert cost.quantum_step_seconds > 50 * cost.quantum_forward_seconds
     serial = dataclasses.replace(qpu, parallel=False)
-    gates = found.circuit.hardware.two_qubit_gates
-    assert found.circuit.shot_seconds(serial) == pytest.approx((gates + 2 + 3) * 1e-6)
+    gates = cost.circuit.hardware.two_qubit_gates
+    assert cost.circuit.shot_seconds(serial) == pytest.approx((gates + 2 + 3) * 1e-6)
 
 
 def test_a_circuit_too_large_for_a_machine_has_no_time_on_it():
-    found = cost_of(qtha(r=12, n_layers=1), "smollm2-135m", SMALL, quantum_processor="trapped-ion")
-    assert found.circuits > 0
-    assert found.quantum_forward_seconds is None  # 12 qubits on 11
+    cost = cost_of(qtha(r=12, n_layers=1), "smollm2-135m", SMALL, quantum_processor="trapped-ion")
+    assert cost.circuits > 0
+    assert cost.quantum_forward_seconds is None  # 12 qubits on 11
 
 
 def test_a_classical_method_has_no_quantum_time():
-    found = cost_of(lora(), "smollm2-135m", SMALL)
-    assert found.circuit is None
-    assert found.quantum_forward_seconds is None
-    assert found.row()["qubits"] == 0
+    cost = cost_of(lora(), "smollm2-135m", SMALL)
+    assert cost.circuit is None
+    assert cost.quantum_forward_seconds is None
+    assert cost.row()["qubits"] == 0
 
 
 # bytes and seconds
 
 
 def test_bytes_by_hand():
-    found = cost_of(lora(2), "smollm2-135m", Workload(rows=1, length=10))
-    assert found.memory_bytes == {
+    cost = cost_of(lora(2), "smollm2-135m", Workload(rows=1, length=10))
+    assert cost.memory_bytes == {
         "weight": 2 * 134_515_008,
         "trained": 16 * 115_200,  # 30 · 2 · (576 + 576 + 576 + 192)
         "activation": 34 * 10 * 576 * 30,
     }
-    assert found.devices == 1
+    assert cost.devices == 1
 
 
 def test_seventy_billion_weights_need_more_than_one_device():
-    found = cost_of(lora(), "llama-3-70b", SMALL, processor="h100-sxm")
-    assert found.devices == 2  # 141 GB of weights, 80 GB each
-    assert found.adapter_flops < 0.01 * found.base_flops
+    cost = cost_of(lora(), "llama-3-70b", SMALL, processor="h100-sxm")
+    assert cost.devices == 2  # 141 GB of weights, 80 GB each
+    assert cost.adapter_flops < 0.01 * cost.base_flops
 
 
 def test_a_step_takes_the_longer_of_computing_and_moving():

@@ -138,18 +138,21 @@ def test_the_workbench_shows_a_bad_run_in_its_history_and_opens(folder, damage):
 
 
 def test_a_renamed_run_is_known_by_its_new_name(folder, tmp_path):
-    made = make(folder)
-    made.path.rename(folder / "my best")
+    original = make(folder)
+    original.path.rename(folder / "my best")
     call("figures", folder, "--out", tmp_path / "out", "--formats", "csv")
     assert (tmp_path / "out" / "loss_curves.csv").exists()
-    (found,) = reading.entries(reading.find_runs([folder]))
-    assert (found["run_id"], found["state"], found["eval_loss"]) == ("my best", "finished", 4.1)
+    (listed,) = reading.entries(reading.find_runs([folder]))
+    assert (listed["run_id"], listed["state"], listed["eval_loss"]) == ("my best", "finished", 4.1)
 
 
 def test_a_copied_run_is_a_run_of_its_own(folder, tmp_path):
-    made = make(folder)
-    shutil.copytree(made.path, folder / "copy")
-    assert {e["run_id"] for e in reading.entries(reading.find_runs([folder]))} == {made.id, "copy"}
+    original = make(folder)
+    shutil.copytree(original.path, folder / "copy")
+    assert {e["run_id"] for e in reading.entries(reading.find_runs([folder]))} == {
+        original.id,
+        "copy",
+    }
     call("figures", folder, "--out", tmp_path / "out", "--formats", "csv")
 
 
@@ -157,20 +160,20 @@ def test_a_copied_run_is_a_run_of_its_own(folder, tmp_path):
     "stale", [{"label": "qtha(r=4)", "method": "qtha"}, {"seed": 7}, {"label": "lora(r=8)"}]
 )
 def test_a_summary_of_another_run_is_told_and_its_numbers_are_not_shown(folder, stale):
-    made = make(folder)
-    write_json(made.files.summary, json.loads(made.files.summary.read_text()) | stale)
-    told = entry(made, made.status())
-    assert (told["label"], told["method"], told["seed"]) == ("lora(r=2)", "lora", 0)
-    assert told["state"] == "unreadable"
-    assert told["message"].startswith("its summary.json tells of another run: ")
-    assert "eval_loss" not in told
+    original = make(folder)
+    write_json(original.files.summary, json.loads(original.files.summary.read_text()) | stale)
+    row = entry(original, original.status())
+    assert (row["label"], row["method"], row["seed"]) == ("lora(r=2)", "lora", 0)
+    assert row["state"] == "unreadable"
+    assert row["message"].startswith("its summary.json tells of another run: ")
+    assert "eval_loss" not in row
 
 
 def test_options_in_another_order_are_the_same_label(folder):
-    made = make(folder, "lora(r=2,lora_dropout=0.1)")
+    original = make(folder, "lora(r=2,lora_dropout=0.1)")
     label = {"label": "lora(lora_dropout=0.1,r=2)"}
-    write_json(made.files.summary, json.loads(made.files.summary.read_text()) | label)
-    assert entry(made, made.status())["state"] == "finished"
+    write_json(original.files.summary, json.loads(original.files.summary.read_text()) | label)
+    assert entry(original, original.status())["state"] == "finished"
 
 
 # ---- odd lines ----
@@ -199,14 +202,14 @@ def read_by_everybody(path):
     from widgets.live import LivePlot
 
     events = read_events(path)[0]
-    kept = history(events)
+    valid = history(events)
     last_status(read_tail(path), 10)
-    measured(kept)
+    measured(valid)
     wall_seconds(events)
-    reading.spectra(kept)
-    from_events("lora", 0, kept)
+    reading.spectra(valid)
+    from_events("lora", 0, valid)
     shown = SimpleNamespace(
-        id="it", experiment=Experiment(method="lora"), events=lambda at: (kept, 0)
+        id="it", experiment=Experiment(method="lora"), events=lambda at: (valid, 0)
     )
     LivePlot([shown]).catch_up()
     return events
@@ -223,10 +226,10 @@ def test_an_odd_line_is_counted_and_everybody_reads_on(folder, line):
 
 
 def test_odd_lines_are_told_for_one_run(folder):
-    made = make(folder)
-    with made.files.events.open("a") as file:
+    original = make(folder)
+    with original.files.events.open("a") as file:
         file.write("null\n[1]\n")
-    assert "2 lines of events.jsonl cannot be read and are passed over" in call("runs", made.id)
+    assert "2 lines of events.jsonl cannot be read and are passed over" in call("runs", original.id)
 
 
 NUMBERS = st.one_of(st.integers(), st.floats(), st.just(10**400), st.booleans(), st.none())

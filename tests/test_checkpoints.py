@@ -47,9 +47,11 @@ def work(files, until=10**9):
 
 def measured(files):
     """Everything a run measured, without the clock."""
-    kept = [e for e in history(read_events(files.events)[0]) if e["kind"] in ("train", "eval")]
+    measurements = [
+        e for e in history(read_events(files.events)[0]) if e["kind"] in ("train", "eval")
+    ]
     return sorted(
-        ({k: v for k, v in e.items() if k not in ("t", "seconds")} for e in kept),
+        ({k: v for k, v in e.items() if k not in ("t", "seconds")} for e in measurements),
         key=lambda event: (event["step"], event["kind"]),
     )
 

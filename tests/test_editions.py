@@ -63,8 +63,8 @@ def test_an_edition_that_does_not_exist_is_refused(edition):
 
 def test_a_finished_run_of_0_2_0_is_listed_as_what_it_was(tmp_path):
     run = recorded(tmp_path, OF_0_2_0)
-    told = {"t": 1.0, "kind": "status", "state": "finished", "step": 100, "message": ""}
-    write_whole(run.events, json.dumps(told) + "\n")
+    status = {"t": 1.0, "kind": "status", "state": "finished", "step": 100, "message": ""}
+    write_whole(run.events, json.dumps(status) + "\n")
     numbers = {"trainable_parameters": 6900, "learning_rate": 0.003, "eval_loss": 4.2}
     identity = {"run_id": run.path.name, "model": "tiny", "task": "qa", "method": "qtha", "seed": 0}
     write_json(run.summary, identity | numbers | {"label": "qtha(r=4)", "options": {"r": 4}})

@@ -98,8 +98,8 @@ def test_the_last_of_a_log_tells_the_state_at_any_length(tmp_path, steps):
     status = last_status(tail, steps)
     assert (status.state, status.step) == ("running", steps)
     assert status.message == "going on from 25"
-    kept = history(read_events(tmp_path / "e")[0])
-    assert [e["step"] for e in kept if e["kind"] == "train"] == list(range(1, steps + 1))
+    valid = history(read_events(tmp_path / "e")[0])
+    assert [e["step"] for e in valid if e["kind"] == "train"] == list(range(1, steps + 1))
 
 
 def test_a_clock_set_back_changes_no_duration(tmp_path, monkeypatch):
@@ -162,9 +162,9 @@ def test_what_a_resumed_run_does_again_replaces_what_it_did_before():
 
     first = [running(0), *(train(s, 1.0) for s in range(1, 18))]
     second = [running(10), train(11, 2.0), train(12, 2.0)]
-    kept = [e for e in history(first + second) if e["kind"] == "train"]
-    assert [e["step"] for e in kept] == list(range(1, 13))
-    assert [e["loss"] for e in kept] == [1.0] * 10 + [2.0] * 2
+    valid = [e for e in history(first + second) if e["kind"] == "train"]
+    assert [e["step"] for e in valid] == list(range(1, 13))
+    assert [e["loss"] for e in valid] == [1.0] * 10 + [2.0] * 2
 
 
 def test_of_one_kind_and_step_the_last_line_counts():

@@ -1,6 +1,9 @@
-"""One description, four tongues, and refusals in one sentence."""
+"""One description in four forms, and refusals in one sentence."""
 
+import ast
+import inspect
 import shutil
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -195,3 +198,12 @@ def test_a_model_folder_without_its_weights_is_refused(tmp_path):
     (tmp_path / "model" / "model.safetensors").unlink()
     with pytest.raises(Refusal, match=r"has no whole weights: no model\.safetensors"):
         Experiment(model=str(tmp_path / "model")).check()
+
+
+@pytest.mark.parametrize("description", [Experiment, Comparison])
+def test_what_a_type_checker_accepts_is_every_field_and_the_edition(description):
+    source = ast.parse(textwrap.dedent(inspect.getsource(description)))
+    signatures = (node for node in ast.walk(source) if isinstance(node, ast.FunctionDef))
+    (accepted,) = (node.args for node in signatures if node.name == "__init__")
+    names = [argument.arg for argument in accepted.kwonlyargs]
+    assert names == [*description.model_fields, "edition"]

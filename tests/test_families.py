@@ -21,11 +21,11 @@ def test_every_control_is_a_method_with_settings_it_has(name):
 
 
 def test_controls_of_a_circuit_keep_sizes_and_drop_what_only_the_circuit_reads():
-    given = {"r": 4, "waist": 16, "readout": "probs", "engine": "torch"}
-    by_title = {control.title: control.options for control in controls_of("qtha", given)}
+    options = {"r": 4, "waist": 16, "readout": "probs", "engine": "torch"}
+    by_title = {control.title: control.options for control in controls_of("qtha", options)}
     assert by_title["no circuit"] == {"r": 4, "waist": 16, "use_circuit": False}
     assert by_title["cosines"] == {"r": 4, "waist": 16, "stand_in": "cosine"}
-    assert by_title["no entanglement"] == {**given, "ansatz": "product"}
+    assert by_title["no entanglement"] == {**options, "ansatz": "product"}
     assert "no circuit" not in {
         c.title for c in controls_of("qtha", by_title["no circuit"])
     }  # not a control of itself
@@ -63,8 +63,8 @@ def test_all_is_every_method_and_every_control_once():
 
 def test_the_readme_names_every_method():
     readme = (Path(__file__).parent.parent / "README.md").read_text()
-    (line,) = re.findall(r"^Ours: .*?\n\n", readme, re.M | re.S)
-    named = re.findall(r"`([a-z0-9_]+)`", line.partition("`--methods")[0])
+    lines = re.findall(r"^- \*\*(?:Ours|PEFT's)\*\*: ([^;]*);", readme, re.M)
+    named = [name for line in lines for name in re.findall(r"`([a-z0-9_]+)`", line)]
     assert sorted(named) == sorted(method_names())
 
 

@@ -60,7 +60,7 @@ class Hub(BaseHTTPRequestHandler):
         if body:
             self.wfile.write(content)
 
-    def log_message(self, *said):
+    def log_message(self, *arguments):
         pass
 
 

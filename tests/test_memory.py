@@ -18,8 +18,8 @@ from qtha_lab.simulators.memory import _free_in_group
 GIB = 2**30
 
 
-def kept_bytes(experiment: Experiment) -> tuple[int, int]:
-    """Bytes that autograd keeps between forward and backward of a real batch; and said beforehand."""
+def saved_bytes(experiment: Experiment) -> tuple[int, int]:
+    """Bytes that autograd keeps between forward and backward of a real batch; and the estimate of them."""
     plan = resolve(experiment)
     task = plan.task
     loaded = models.load_model(experiment.model, head=plan.head, n_labels=plan.n_labels)
@@ -27,18 +27,18 @@ def kept_bytes(experiment: Experiment) -> tuple[int, int]:
     rows = task.encode(task.train[:8], loaded.tokenizer, experiment.training.max_length)
     batch = tasks.collate(loaded.tokenizer)(rows)
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    kept: dict[int, int] = {}
+    storages: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
+            storages[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = model(**batch).loss
     width = batch["input_ids"].shape[1]
-    said = memory.bytes_needed(
+    estimate = memory.bytes_needed(
         experiment.training,
         model.get_base_model(),
         plan.config,
@@ -47,13 +47,15 @@ def kept_bytes(experiment: Experiment) -> tuple[int, int]:
         width=width,
     )
     assert loss.requires_grad
-    return sum(kept.values()), said["activations"]
+    return sum(storages.values()), estimate["activations"]
 
 
 @pytest.mark.parametrize("task", ["qa", "supersense"])
-def test_activations_are_never_said_to_be_more_than_a_step_keeps(task):
-    kept, said = kept_bytes(Experiment(method="lora", task=task, training=Training(batch_size=8)))
-    assert kept / 4 < said <= kept
+def test_activations_are_never_estimated_above_what_a_step_keeps(task):
+    size, estimate = saved_bytes(
+        Experiment(method="lora", task=task, training=Training(batch_size=8))
+    )
+    assert size / 4 < estimate <= size
 
 
 def huge_model(folder, **changes):
@@ -131,9 +133,9 @@ def test_no_circuit_is_planned_on_more_wires_than_can_be_tried(monkeypatch):
 
 
 def test_an_adapter_too_large_to_be_tried_says_that_its_time_is_left_out():
-    found = preview(Experiment(method="qtha(waist=500000)", training=Training(threads=1)))
-    assert found.trainable_parameters > 30_000_000
-    assert "its matrices' time is left out" in found.warnings[-1]
+    result = preview(Experiment(method="qtha(waist=500000)", training=Training(threads=1)))
+    assert result.trainable_parameters > 30_000_000
+    assert "its matrices' time is left out" in result.warnings[-1]
 
 
 def group(folder, limit, used, cached=0):

@@ -71,8 +71,13 @@ def test_chat_template_marks_the_end_of_each_turn(tiny):
 def test_generation_ends_its_turn_more_often_than_not(tiny):
     """A toy may also go round in circles; of these greedy answers most do not."""
     ended = 0
-    for said in ("What do you like to do?", "I love pizza.", "Do you like music?", "Thanks, bye!"):
-        messages = [{"role": "user", "content": said}]
+    for sentence in (
+        "What do you like to do?",
+        "I love pizza.",
+        "Do you like music?",
+        "Thanks, bye!",
+    ):
+        messages = [{"role": "user", "content": sentence}]
         prompt = tiny.tokenizer.apply_chat_template(
             messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
@@ -141,7 +146,7 @@ def test_fingerprint_follows_the_content_not_the_place(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "sentence"),
     [
         ("tinny", "did you mean 'tiny'"),
         ("xyzzy", "a folder or a hub id such as owner/model works too"),
@@ -149,10 +154,10 @@ def test_fingerprint_follows_the_content_not_the_place(tmp_path):
         ("owner/model", "`qtha-lab fetch owner/model` brings it"),
     ],
 )
-def test_a_model_that_is_not_there_is_refused_in_a_sentence(name, said):
-    with pytest.raises(ValueError, match=said):
+def test_a_model_that_is_not_there_is_refused_in_a_sentence(name, sentence):
+    with pytest.raises(ValueError, match=sentence):
         models.check_model(name)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=sentence):
         models.load_model(name)
 
 
@@ -164,7 +169,7 @@ def test_a_missing_model_names_the_command_that_brings_it(monkeypatch, tmp_path)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"is no model folder: it has no config\.json"):
+    with pytest.raises(ValueError, match=r"is not a model folder: it has no config\.json"):
         models.check_model(str(tmp_path))
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(ValueError, match="holds an adapter, not a model"):
@@ -184,7 +189,7 @@ def test_a_model_that_brings_its_own_code_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "sentence"),
     [
         ({"head": "causal"}, "did you mean 'causal-lm'"),
         ({"head": "classification"}, "n_labels of at least 2, not None"),
@@ -192,8 +197,8 @@ def test_a_model_that_brings_its_own_code_is_refused(tmp_path):
         ({"dtype": "float61"}, "unknown dtype 'float61'"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(options, said):
-    with pytest.raises(ValueError, match=said):
+def test_options_that_do_not_fit_are_refused(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
         models.load_model("tiny", **options)
 
 

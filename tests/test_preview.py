@@ -29,22 +29,22 @@ def real_model(experiment):
     ids=lambda e: f"{e.method.label} {e.task}",
 )
 def test_parameters_are_counted_as_the_real_model_has_them(experiment):
-    found = preview(experiment)
+    result = preview(experiment)
     model = real_model(experiment)
     trained = {n: p.numel() for n, p in model.named_parameters() if p.requires_grad}
     head = sum(count for name, count in trained.items() if "modules_to_save" in name)
-    assert found.trainable_parameters == sum(trained.values()) - head
+    assert result.trainable_parameters == sum(trained.values()) - head
     whole = sum(p.numel() for p in model.get_base_model().parameters())
-    assert found.base_parameters == whole - sum(trained.values())
+    assert result.base_parameters == whole - sum(trained.values())
 
 
 def test_parts_sum_to_the_step_and_only_a_circuit_takes_circuit_time():
     lora = preview(Experiment(method="lora", training=TRAINING))
     qtha = preview(Experiment(method="qtha(r=6,waist=16)", training=TRAINING))
-    for found in (lora, qtha):
-        assert sum(found.parts.values()) == pytest.approx(found.seconds_per_step)
-        assert set(found.parts) == {"base", "adapter", "circuit"}
-        assert found.parts["base"] > 0
+    for result in (lora, qtha):
+        assert sum(result.parts.values()) == pytest.approx(result.seconds_per_step)
+        assert set(result.parts) == {"base", "adapter", "circuit"}
+        assert result.parts["base"] > 0
     assert lora.parts["circuit"] == 0
     assert qtha.parts["circuit"] >= 0
     assert lora.circuit_text is None
@@ -55,19 +55,19 @@ def test_parts_sum_to_the_step_and_only_a_circuit_takes_circuit_time():
 
 
 def simulation(method, **changes):
-    found = preview(Experiment(method=method, training=TRAINING.replace(**changes)))
-    return found, found.simulation
+    result = preview(Experiment(method=method, training=TRAINING.replace(**changes)))
+    return result, result.simulation
 
 
 def test_a_circuit_runs_once_a_token_and_adapted_layer():
     experiment = Experiment(method="qtha(r=4,waist=16)", training=TRAINING)
     width = mean_length(resolve(experiment))
-    found, circuits = simulation("qtha(r=4,waist=16)")
+    result, circuits = simulation("qtha(r=4,waist=16)")
     # tiny: q and v of 6 layers
     assert circuits.circuits == 2 * 6 * TRAINING.batch_size * width
     assert (circuits.engine, circuits.shots, circuits.note) == ("cpu", None, "")
     assert circuits.why == "chosen: the fastest on CPU tensors"
-    assert circuits.seconds == found.parts["circuit"] >= 0  # a busy machine may hide it
+    assert circuits.seconds == result.parts["circuit"] >= 0  # a busy machine may hide it
     assert circuits.bytes > 0
     _, twice = simulation("qtha(r=4,waist=16)", gradient_accumulation=2)
     assert twice.circuits == 2 * circuits.circuits
@@ -83,38 +83,38 @@ def test_a_circuit_that_makes_weights_runs_once_a_layer():
 
 
 def test_memory_is_said_in_kibibytes_or_mebibytes():
-    said = [Simulation("cpu", "", 1, 0.1, size).memory for size in (1536, 3 * 2**19)]
-    assert said == ["2 KiB", "1.5 MiB"]
+    texts = [Simulation("cpu", "", 1, 0.1, size).memory for size in (1536, 3 * 2**19)]
+    assert texts == ["2 KiB", "1.5 MiB"]
 
 
 def test_autograd_keeps_the_states_of_every_layer():
     # 2^4 complex float32 amplitudes a token and layer are the least that engine torch has to keep.
-    found = simulation("qtha(r=4,waist=16,engine=torch)")[1]
-    assert found.bytes > found.circuits * 8 * 2**4
+    result = simulation("qtha(r=4,waist=16,engine=torch)")[1]
+    assert result.bytes > result.circuits * 8 * 2**4
 
 
 def test_shots_are_counted_with_those_of_the_slopes():
     engine = "device:default.qubit(shots=10)"
     _, exact = simulation("qtha(r=2,waist=8,n_layers=1)")
-    _, found = simulation(f"qtha(r=2,waist=8,n_layers=1,engine='{engine}')")
+    _, result = simulation(f"qtha(r=2,waist=8,n_layers=1,engine='{engine}')")
     # 6 RY with two shifts each and 4 CRZ with four: 28 circuits more a token
-    assert found.circuits == 29 * exact.circuits
-    assert found.shots == 10 * found.circuits
-    assert f"{found.shots:,} shots, engine {engine}" in str(found)
+    assert result.circuits == 29 * exact.circuits
+    assert result.shots == 10 * result.circuits
+    assert f"{result.shots:,} shots, engine {engine}" in str(result)
 
 
 def test_a_machine_elsewhere_is_not_timed_and_nothing_is_sent_there(monkeypatch):
     # no plugin of others is installed here, so one of PennyLane's own stands for it
     monkeypatch.setattr(simulators.cost.device_plugins, "is_local", lambda device: False)
     monkeypatch.setattr(device_engine, "run", None)
-    found, circuits = simulation(
+    result, circuits = simulation(
         "qtha(r=2,waist=8,n_layers=1,engine='device:default.qubit(shots=9)')"
     )
     assert circuits.seconds is None
     assert circuits.circuits > 0
-    assert found.parts["circuit"] == 0
-    assert found.seconds_per_step > 0
-    assert "a queue before it, are not known" in found.warnings[-1]
+    assert result.parts["circuit"] == 0
+    assert result.seconds_per_step > 0
+    assert "a queue before it, are not known" in result.warnings[-1]
     assert "in a time that is not known" in str(circuits)
 
 
@@ -142,8 +142,8 @@ def test_the_width_of_a_batch_is_that_of_real_rows():
 
 
 def test_a_method_larger_than_its_lora_is_warned_of():
-    found = preview(Experiment(method="qtha", training=TRAINING))
-    assert any("times the" in warning for warning in found.warnings)
+    result = preview(Experiment(method="qtha", training=TRAINING))
+    assert any("times the" in warning for warning in result.warnings)
     assert preview(Experiment(method="lora", training=TRAINING)).warnings == []
 
 

@@ -70,10 +70,10 @@ def test_our_methods_start_at_the_quantised_base_and_train_on_it(name, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_linear_adapter_says_why_it_does_not_merge_into_few_bits(kind):
     model = adapted("quanta", kind)
-    said = logits(model)
+    before = logits(model)
     with pytest.raises(NotImplementedError, match=r"base weight is quantised \(.*Tensor\)"):
         model.merge_adapter()
-    assert torch.equal(logits(model), said)
+    assert torch.equal(logits(model), before)
 
 
 def test_an_adapter_trained_over_few_bits_loads_over_few_bits(tmp_path):

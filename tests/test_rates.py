@@ -40,9 +40,9 @@ def rates(trainer):
 
 def test_the_head_has_its_rate_and_the_adapter_keeps_its_own(tmp_path):
     trainer = trainer_of(experiment_with(head_learning_rate=0.05), tmp_path)
-    found = rates(trainer)
-    assert {rate for name, rate in found.items() if HEAD in name} == {0.05}
-    assert {rate for name, rate in found.items() if HEAD not in name} == {0.001}
+    by_name = rates(trainer)
+    assert {rate for name, rate in by_name.items() if HEAD in name} == {0.05}
+    assert {rate for name, rate in by_name.items() if HEAD not in name} == {0.001}
     assert trainer.lr_scheduler.get_last_lr()[0] == 0.001  # what the log tells is the adapter's
 
 

@@ -87,9 +87,9 @@ def broken(folder, straight):
 
 def measured(run):
     """Everything a run measured, without the clock."""
-    kept = [e for e in run.history() if e["kind"] in ("train", "eval", "generation")]
+    measurements = [e for e in run.history() if e["kind"] in ("train", "eval", "generation")]
     return sorted(
-        ({k: v for k, v in event.items() if k not in ("t", "seconds")} for event in kept),
+        ({k: v for k, v in event.items() if k not in ("t", "seconds")} for event in measurements),
         key=lambda event: (event["step"], event["kind"]),
     )
 
@@ -100,7 +100,7 @@ def test_a_run_leaves_everything_it_promises(straight):
     names = {path.name for path in run.path.iterdir()}
     assert names == {
         "experiment.yaml", "environment.json", "events.jsonl", "worker.log", "worker.lock", "checkpoints",
-        "adapter", "summary.json",
+        "adapter", "summary.json", *(names & {"exit.json"}),  # written once its process is waited for
     }  # fmt: skip
     assert run.experiment == experiment(QTHA)
     environment = json.loads(run.files.environment.read_text())
@@ -245,9 +245,9 @@ def test_the_adapter_can_be_loaded_and_gives_the_loss_it_was_left_with(straight)
 @pytest.mark.parametrize("method", [LORA, QTHA])
 def test_the_updates_spectra_are_recorded_from_start_to_end(straight, method):
     events = read_events(straight[method].files.events)[0]
-    taken = {e["step"]: e["layers"] for e in events if e["kind"] == "spectrum"}
-    assert {0, 36} <= set(taken)
-    starts, ends = ([row["singular_values"] for row in taken[step].values()] for step in (0, 36))
+    spectra = {e["step"]: e["layers"] for e in events if e["kind"] == "spectrum"}
+    assert {0, 36} <= set(spectra)
+    starts, ends = ([row["singular_values"] for row in spectra[step].values()] for step in (0, 36))
     assert all(value == 0 for values in starts for value in values)  # no change at the start
     assert all(values[0] > 0 for values in ends)
     config = straight[method].experiment.method.options
@@ -305,8 +305,8 @@ def test_the_loss_told_is_the_mean_over_all_tokens_of_the_step(folder):
         scores = evaluation.evaluate_lm(
             base.model, encoded, tasks.collate(base.tokenizer), 6, lambda: None
         )
-    (told,) = [event["loss"] for event in run.history() if event["kind"] == "train"]
-    assert told == pytest.approx(scores["loss"], rel=1e-5)
+    (loss,) = [event["loss"] for event in run.history() if event["kind"] == "train"]
+    assert loss == pytest.approx(scores["loss"], rel=1e-5)
 
 
 @pytest.mark.slow
@@ -436,27 +436,25 @@ def test_a_number_left_in_a_lock_file_never_gets_a_stranger_killed(queued):
 
 
 def test_runs_are_listed_newest_first_and_other_folders_passed_over(tmp_path):
-    made = [RunDir.create(experiment(m), tmp_path).path.name for m in (LORA, QTHA)]
+    names = [RunDir.create(experiment(m), tmp_path).path.name for m in (LORA, QTHA)]
     (tmp_path / "something else").mkdir()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "experiment.yaml").write_text("nothing: experiment")
     (tmp_path / "file.txt").write_text("")
-    assert [run.id for run in runs.list_runs(tmp_path)] == sorted(made, reverse=True)
+    assert [run.id for run in runs.list_runs(tmp_path)] == sorted(names, reverse=True)
     broken, *whole = runs.list_runs(tmp_path, unreadable=True)
-    assert [run.id for run in whole] == sorted(made, reverse=True)
+    assert [run.id for run in whole] == sorted(names, reverse=True)
     assert (broken.id, broken.status().state) == ("broken", "unreadable")
     assert "unknown experiment setting 'nothing'" in broken.status().message
     assert runs.list_runs(tmp_path / "nowhere") == []
 
 
 def test_a_run_is_found_by_its_id_and_by_its_path(tmp_path):
-    made = RunDir.create(experiment(LORA), tmp_path)
-    assert runs.attach(made.path.name, tmp_path).path == made.path
-    assert runs.attach(made.path).id == made.path.name
-    wrong = made.path.name[:-1] + "x"
-    with pytest.raises(
-        ValueError, match=f"no run '{wrong}' in .*: did you mean '{made.path.name}'"
-    ):
+    run = RunDir.create(experiment(LORA), tmp_path)
+    assert runs.attach(run.path.name, tmp_path).path == run.path
+    assert runs.attach(run.path).id == run.path.name
+    wrong = run.path.name[:-1] + "x"
+    with pytest.raises(ValueError, match=f"no run '{wrong}' in .*: did you mean '{run.path.name}'"):
         runs.attach(wrong, tmp_path)
     with pytest.raises(ValueError, match="it holds 0 runs"):
         runs.attach("any", tmp_path / "empty")
@@ -479,10 +477,10 @@ def test_a_run_id_is_in_utc_so_that_it_sorts_by_time(monkeypatch):
     before = time.time()
     monkeypatch.setenv("TZ", "Pacific/Auckland")
     time.tzset()
-    made = calendar.timegm(time.strptime(run_id(Experiment())[:15], "%Y%m%d-%H%M%S"))
+    seconds = calendar.timegm(time.strptime(run_id(Experiment())[:15], "%Y%m%d-%H%M%S"))
     monkeypatch.undo()
     time.tzset()
-    assert int(before) <= made <= time.time()
+    assert int(before) <= seconds <= time.time()
 
 
 def test_a_full_disk_is_said_in_plain_words(tmp_path):
@@ -502,11 +500,11 @@ def test_a_run_beside_a_runs_folder_that_cannot_be_written_to_takes_a_slot(tmp_p
 
 
 def test_a_directory_that_is_no_run_is_refused_by_the_worker(tmp_path):
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "qtha_lab.worker", str(tmp_path)], capture_output=True, text=True
     )
-    assert said.returncode == 2
-    assert "is no run directory: it has no experiment.yaml" in said.stderr
+    assert result.returncode == 2
+    assert "is not a run directory: it has no experiment.yaml" in result.stderr
 
 
 def test_a_refused_experiment_leaves_no_directory_behind(tmp_path):

@@ -64,7 +64,7 @@ def test_a_registry_of_choices_is_named_and_not_listed_for_it_may_grow():
 def test_what_peft_notes_for_itself_is_not_shown():
     for text in HELP.values():
         assert "peft_version" not in text
-        assert "    target_modules (list[str] or str or None, default None): " in text
+        assert "    target_modules (" in text
 
 
 def test_a_written_args_section_is_left_as_it_is():

@@ -63,7 +63,7 @@ def lines(*rows):
 
 
 def refusal(folder, content, name="mine.jsonl"):
-    """What is said of a file with these bytes."""
+    """The refusal of a file with these bytes."""
     (folder / name).write_bytes(content)
     with pytest.raises(Refusal) as refused:
         tasks.check_task(str(folder / name))
@@ -82,8 +82,8 @@ def refusal(folder, content, name="mine.jsonl"):
          "byte 0x93 at column 15 is not UTF-8; the file looks like Windows-1252: save it as UTF-8"),
         (b'{"question": ' + b"[" * 100_000 + b"}", "its brackets are nested too deeply"),
         (b'{"question": "x", "answer": "y", "question": "z"}', "'question' is given twice"),
-        (b'{"question": "x", "answer": NaN}', "NaN is no value of JSON"),
-        (b'{"question": -Infinity, "answer": "y"}', "-Infinity is no value of JSON"),
+        (b'{"question": "x", "answer": NaN}', "NaN is not a value of JSON"),
+        (b'{"question": -Infinity, "answer": "y"}', "-Infinity is not a value of JSON"),
         (b'{"question": "x", "answer": 1e999}', "answer must be text, not inf"),
         (b'{"question": ' + b"1" * 5000 + b', "answer": "y"}', "a number in it has too many digits"),
         (b'{"question": "x", "answer": {"text": ["y"]}}', "answer must be text, not \"{'text'"),
@@ -94,8 +94,8 @@ def refusal(folder, content, name="mine.jsonl"):
     ],
 )  # fmt: skip
 def test_a_line_that_cannot_be_meant_is_refused_by_file_and_line(tmp_path, bad, sentence):
-    said = refusal(tmp_path, lines(*ROWS[:6], b"", bad, *ROWS[6:]))
-    assert re.match(rf"mine\.jsonl, line 8: {sentence}", said), said
+    message = refusal(tmp_path, lines(*ROWS[:6], b"", bad, *ROWS[6:]))
+    assert re.match(rf"mine\.jsonl, line 8: {sentence}", message), message
 
 
 @pytest.mark.parametrize(
@@ -106,11 +106,11 @@ def test_a_line_that_cannot_be_meant_is_refused_by_file_and_line(tmp_path, bad, 
         (gzip.compress(lines(*ROWS)), "mine.jsonl is compressed with gzip: unpack it first"),
         (b"PK\x03\x04rest", "mine.jsonl is a zip file or a spreadsheet"),
         (lines(*ROWS).decode().encode("utf-16"), "mine.jsonl looks like UTF-16: save it as UTF-8"),
-        (lines(*ROWS).decode().encode("utf-16-le"), "mine.jsonl is no text: it looks like UTF-16"),
+        (lines(*ROWS).decode().encode("utf-16-le"), "mine.jsonl is not text: it looks like UTF-16"),
         (b"question,answer\nWhat?,That\n", "mine.jsonl, line 1: not JSON (Expecting value at column 1)"
          "; it looks like CSV or plain text: write each row as an object"),
         (json.dumps(ROWS, indent=1).encode(), "line 1: not JSON (Expecting value at column 1); write one whole"),
-        (json.dumps(ROWS[0], indent=1).encode(), "; write one whole object a line, with no comma after it"),
+        (json.dumps(ROWS[0], indent=1).encode(), "; write one whole object per line, with no comma after it"),
         (json.dumps(ROWS).encode(), "mine.jsonl, line 1: it is not an object such as"),
     ],
 )  # fmt: skip
@@ -121,8 +121,8 @@ def test_a_file_of_another_kind_is_named(tmp_path, content, sentence):
 
 
 def test_a_csv_file_is_not_taken_for_a_data_set(tmp_path):
-    said = refusal(tmp_path, b"question,answer\n", name="mine.csv")
-    assert said.endswith("mine.csv is no .jsonl file: a task's file holds one JSON object a line and is named so")  # fmt: skip
+    message = refusal(tmp_path, b"question,answer\n", name="mine.csv")
+    assert message.endswith("mine.csv is not a .jsonl file: a task's file holds one JSON object per line and is named so")  # fmt: skip
 
 
 def test_a_file_that_may_not_be_read_is_a_sentence(tmp_path):
@@ -148,9 +148,9 @@ def test_a_whole_emoji_written_as_two_halves_is_read(tmp_path):
 
 def test_strange_column_names_stay_on_one_line_and_short(tmp_path):
     record = {"a\nb": 1, "x" * 10_000: 2} | {f"column {i}": i for i in range(1000)}
-    said = refusal(tmp_path, lines(record))
-    assert r"'a\nb'" in said
-    assert len(said) < 1000
+    message = refusal(tmp_path, lines(record))
+    assert r"'a\nb'" in message
+    assert len(message) < 1000
 
 
 @pytest.mark.parametrize("role", ["narrator", "", "user\n"])
@@ -291,8 +291,10 @@ def test_any_file_is_read_and_encoded_or_refused_by_name(tmp_path, content, max_
             assert all(0 < len(row["input_ids"]) <= max_length for row in encoded)
         assert len(task.fingerprint) == 64
     except Refusal as refused:
-        said = str(refused)
-        assert said.encode()
-        assert "\n" not in said
-        assert "mine.jsonl" in said
-        assert re.search(r"mine\.jsonl, line \d+: ", said) or re.search(WHOLE_FILE, said), said
+        message = str(refused)
+        assert message.encode()
+        assert "\n" not in message
+        assert "mine.jsonl" in message
+        assert re.search(r"mine\.jsonl, line \d+: ", message) or re.search(WHOLE_FILE, message), (
+            message
+        )

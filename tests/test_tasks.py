@@ -275,7 +275,7 @@ def test_columns_can_be_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"),
+    ("bad", "sentence"),
     [
         ('{"question": "x"', "line 3: not JSON"),
         ("[1, 2]", "line 3: it is not an object"),
@@ -283,9 +283,9 @@ def test_columns_can_be_named(tmp_path):
         ({"question": "", "answer": "y"}, "line 3: question is missing or empty"),
     ],
 )
-def test_a_bad_line_is_named_by_its_number(tmp_path, bad, said):
+def test_a_bad_line_is_named_by_its_number(tmp_path, bad, sentence):
     path = write(tmp_path / "mine.jsonl", *pairs(2), bad, *pairs(20))
-    with pytest.raises(ValueError, match=rf"mine\.jsonl, {said}"):
+    with pytest.raises(ValueError, match=rf"mine\.jsonl, {sentence}"):
         tasks.check_task(path)
 
 
@@ -333,7 +333,7 @@ def test_a_data_set_that_cannot_be_reached_is_a_sentence():
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "said"),
+    ("name", "options", "sentence"),
     [
         ("qna", {}, "unknown task 'qna': did you mean 'qa'"),
         ("/no/such.jsonl", {}, "there is no file /no/such.jsonl"),
@@ -344,10 +344,10 @@ def test_a_data_set_that_cannot_be_reached_is_a_sentence():
         ("supersense", {"part": "adverb"}, "part must be one of all, noun, verb, not 'adverb'"),
     ],
 )
-def test_what_cannot_be_loaded_is_refused_before_it_is(name, options, said):
-    with pytest.raises(ValueError, match=said):
+def test_what_cannot_be_loaded_is_refused_before_it_is(name, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
         tasks.check_task(name, **options)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=sentence):
         tasks.load_task(name, **options)
 
 

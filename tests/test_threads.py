@@ -19,8 +19,8 @@ def test_previews_and_checks_in_four_threads_all_succeed_and_leave_the_process_a
 
     def six_previews(thread: int) -> list[int]:
         turned = METHODS[thread:] + METHODS[:thread]
-        found = [preview(Experiment(method=m, training=TRAINING)) for m in turned]
-        return sorted(cost.trainable_parameters for cost in found)
+        costs = [preview(Experiment(method=m, training=TRAINING)) for m in turned]
+        return sorted(cost.trainable_parameters for cost in costs)
 
     with ThreadPoolExecutor(4) as pool:
         threads = [pool.submit(six_previews, thread) for thread in range(3)]

@@ -20,6 +20,12 @@ from qtha_lab.circuits import Angle, Gate
 from qtha_lab.figures import loss_curves, pareto
 
 run = launch(Experiment())
+mine = Experiment(method="lora(r=4)", training={"steps": 20}, task_options={"turns": 2}, seed=1)
+both = Comparison(methods=["lora", "qtha(r=4)"], training=mine.training.replace(steps=5))
+reveal_type(mine.method)
+reveal_type(mine.replace(seed=2))
+reveal_type(both.experiments())
+reveal_type(Experiment.from_yaml("seed: 1"))
 runs = launch(Comparison(methods=[MethodChoice.parse("lora"), MethodChoice(name="qtha")], seeds=[0, 1]))
 circuit = Circuit(1, [Gate("RY", 0, Angle.input(0))])
 reveal_type(run)

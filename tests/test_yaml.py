@@ -65,8 +65,8 @@ def test_what_cannot_be_meant_is_refused_by_file_and_line(tmp_path, text, senten
 
 def test_a_comparison_names_the_line_of_the_method(tmp_path):
     text = "methods:\n- name: lora\n- name: qtha\n  learning_rate: -1\n"
-    said = refusal(tmp_path, text, Comparison)
-    assert said.startswith("it.yaml, line 4: methods[1].learning_rate must be above 0, not -1")
+    message = refusal(tmp_path, text, Comparison)
+    assert message.startswith("it.yaml, line 4: methods[1].learning_rate must be above 0, not -1")
     assert "line 2: seeds[1] must be a whole number, not False" in refusal(
         tmp_path, "seeds:\n  [0, false]", Comparison
     )
@@ -74,8 +74,8 @@ def test_a_comparison_names_the_line_of_the_method(tmp_path):
 
 @pytest.mark.parametrize("text", ["[" * 200_000, "a: " + "{b: " * 60_000, "- " * 100_000, "a:\n - - - - - - - - - 1"])  # fmt: skip
 def test_deep_nesting_is_refused_also_as_the_description_of_a_run(tmp_path, text):
-    said = refusal(tmp_path, text)
-    assert "nested deeper than 8 levels" in said or "maximum nesting depth" in said
+    message = refusal(tmp_path, text)
+    assert "nested deeper than 8 levels" in message or "maximum nesting depth" in message
     (tmp_path / "experiment.yaml").write_text(text)
     with pytest.raises(Refusal, match=r"experiment\.yaml, line \d"):
         _ = RunDir(tmp_path).experiment
@@ -166,10 +166,10 @@ def test_any_text_is_a_description_or_a_refusal(text, described):
     try:
         read = described.from_yaml("\n" + text)
     except Refusal as refused:
-        said = str(refused)
-        assert said.encode()
-        assert "\n" not in said
-        assert len(said) < 400
+        message = str(refused)
+        assert message.encode()
+        assert "\n" not in message
+        assert len(message) < 400
         return
     assert described.from_yaml(read.to_yaml()) == read
     assert math.isfinite(read.training.weight_decay)

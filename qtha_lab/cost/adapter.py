@@ -6,6 +6,7 @@ Makes no weight of the base. Bytes, circuits and seconds are `cost`.
 import copy
 import dataclasses
 import functools
+from typing import Any
 
 import torch
 from peft import PeftConfig, get_peft_model
@@ -28,15 +29,19 @@ def adapted_layers_of(config: PeftConfig, shape: ModelShape) -> tuple[list[nn.Mo
 
     One block of peft's methods stands for all, which are alike; a method of ours may treat blocks
     differently.
+
+    Raises:
+        Refusal: If the targets match nothing, or the method cannot adapt them.
     """
     ours = isinstance(config, AdapterConfig) or getattr(config, "layers_to_transform", None)
-    tried = shape if ours else dataclasses.replace(shape, n_blocks=1)
+    part = shape if ours else dataclasses.replace(shape, n_blocks=1)
     times = 1 if ours else shape.n_blocks
+    targets = set(shape.targets(getattr(config, "target_modules", None)))
     config = copy.deepcopy(config)
-    config.task_type = None  # the skeleton has no head
-    config.target_modules = set(shape.targets(config.target_modules))
+    # the skeleton has no head
+    vars(config).update(task_type=None, target_modules=targets)
     try:
-        skeleton = tried.skeleton(config.target_modules)
+        skeleton = part.skeleton(targets)
         with torch.device("meta"):
             model = get_peft_model(skeleton, config)
     except (TypeError, ValueError, NotImplementedError) as problem:
@@ -50,12 +55,21 @@ def adapter_flops(config: PeftConfig, layers: list[nn.Module], tokens: int) -> i
 
     Counted by torch while one layer of each size runs on few tokens, and drawn out in a straight
     line.
+
+    Args:
+        config: Of the adapters.
+        layers: All adapted layers, as `adapted_layers_of` gives them.
+        tokens: In a batch.
+
+    Returns:
+        Floating-point operations; None where a method cannot be run without weights, or its circuits are
+        too large to try.
     """
     total, settings = 0.0, repr(config.to_dict())
     for layer in layers:
         first = next(iter(layer.changes.values())) if isinstance(layer, AdapterLayer) else None
         plain = getattr(first, "plain", False)
-        key = (settings, layer.in_features, layer.out_features, plain)
+        key = (settings, *_sizes(layer), plain)
         counted = _counted(_Held(key, layer))
         if counted is None:
             return None
@@ -93,7 +107,8 @@ def _counted(held: _Held) -> tuple[int, int] | None:
 
 
 def _change(held: _Held) -> Change:
-    return next(iter(held.layer.changes.values()))
+    changes: dict[str, Change] = getattr(held.layer, "changes")  # noqa: B009  of ours alone
+    return next(iter(changes.values()))
 
 
 def _amplitudes(circuit: Circuit) -> int:
@@ -116,9 +131,15 @@ def _run_ours(held: _Held, tokens: int) -> int:
 
 def _run_pefts(held: _Held, tokens: int) -> int:
     """On the meta device, less the frozen layer's own products."""
-    layer = held.layer
-    x = torch.empty(tokens, layer.in_features, device="meta", requires_grad=True)
-    return _matrix_flops(lambda: layer(x)) - 4 * tokens * layer.in_features * layer.out_features
+    in_features, out_features = _sizes(held.layer)
+    x = torch.empty(tokens, in_features, device="meta", requires_grad=True)
+    return _matrix_flops(lambda: held.layer(x)) - 4 * tokens * in_features * out_features
+
+
+def _sizes(layer: nn.Module) -> tuple[int, int]:
+    """Inputs and outputs of an adapted layer; PEFT's layers have them, though `nn.Module` declares none."""
+    sizes: dict[str, Any] = {name: getattr(layer, name) for name in ("in_features", "out_features")}
+    return sizes["in_features"], sizes["out_features"]
 
 
 def _matrix_flops(forward) -> int:

@@ -14,11 +14,12 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
-from peft import PeftConfig
+from peft import PeftConfig, PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
-from torch import nn
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from qtha_lab import adapters
 from qtha_lab.experiment.memory import device
@@ -56,12 +57,12 @@ def threads(count: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def fits(model: nn.Module, adapter: int = 0) -> bool:
+def fits(model: PreTrainedModel, adapter: int = 0) -> bool:
     """Whether the first blocks of the model, and an adapter of so many parameters, are small enough to be tried."""
     return bool(_trial_sizes(model)) and adapter <= SMALL
 
 
-def base_seconds(model: nn.Module, batch: Batch) -> float:
+def base_seconds(model: PreTrainedModel, batch: Batch) -> float:
     """Forward and backward through the frozen base; `model` may be on the meta device."""
     sizes = _trial_sizes(model)
     if not sizes:
@@ -70,7 +71,7 @@ def base_seconds(model: nn.Module, batch: Batch) -> float:
     return times * _base_seconds(model, sizes, batch)
 
 
-def _base_seconds(model: nn.Module, sizes: tuple[int, ...], batch: Batch) -> float:
+def _base_seconds(model: PreTrainedModel, sizes: tuple[int, ...], batch: Batch) -> float:
     few, more = _key(model, sizes[0]), _key(model, sizes[-1])
     whole = _best(few, batch, True)
     if few == more:
@@ -79,33 +80,44 @@ def _base_seconds(model: nn.Module, sizes: tuple[int, ...], batch: Batch) -> flo
     return whole + (model.config.num_hidden_layers - sizes[0]) * max(each, 0.0)
 
 
-def added_seconds(model: nn.Module, config: PeftConfig, batch: Batch) -> float:
+def added_seconds(model: PreTrainedModel, config: PeftConfig, batch: Batch) -> float:
     """What adapters add to that; where only some blocks have them, in proportion.
 
     With and without are timed in turns, so that a busy machine slows both.
+
+    Args:
+        model: The base; may be on the meta device.
+        config: Of the adapters.
+        batch: What goes through at once.
+
+    Returns:
+        Seconds of one forward and backward pass, at least 0.
     """
     n_blocks = model.config.num_hidden_layers
     config, share = _on_every_block(config, n_blocks)
-    tried = _trial_sizes(model)[-1]
+    n_tried = _trial_sizes(model)[-1]
     batch, times = _part_of(model, batch)
-    key = _key(model, tried)
+    key = _key(model, n_tried)
     adapted = _adapted(key, config, batch.dtype)
-    head = isinstance(adapted.get_base_model().get_output_embeddings(), BaseTunerLayer)
+    whole: Any = adapted.get_base_model()
+    head = isinstance(whole.get_output_embeddings(), BaseTunerLayer)
     base = _step(_trial(key, batch.dtype), batch, head)
     without, with_it = fastest(base, _step(adapted, batch, head))
     share *= times
-    return share * (1 if head else n_blocks / tried) * max(with_it - without, 0.0)
+    return share * (1 if head else n_blocks / n_tried) * max(with_it - without, 0.0)
 
 
-def fastest(*works: Callable[[], None]) -> list[float]:
+def fastest(*works: Callable[[], object]) -> list[float]:
     """Seconds of the fastest of some rounds of each, in turns, after one to warm up; long work gets fewer."""
-    taken: list[list[float]] = []
-    while len(taken) < 1 + ROUNDS and (len(taken) < 2 or sum(map(sum, taken)) < LONGEST_SITTING):
-        taken.append([_seconds(work) for work in works])
-    return [min(rounds[1:]) for rounds in zip(*taken, strict=True)]
+    durations: list[list[float]] = []
+    while len(durations) < 1 + ROUNDS and (
+        len(durations) < 2 or sum(map(sum, durations)) < LONGEST_SITTING
+    ):
+        durations.append([_seconds(work) for work in works])
+    return [min(rounds[1:]) for rounds in zip(*durations, strict=True)]
 
 
-def _seconds(work: Callable[[], None]) -> float:
+def _seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     if device().type != "cpu":
@@ -116,7 +128,7 @@ def _seconds(work: Callable[[], None]) -> float:
 class _Key:
     """A model class and config that can be looked up: equal when their text is."""
 
-    def __init__(self, kind: type, config) -> None:
+    def __init__(self, kind: Any, config: PreTrainedConfig) -> None:
         self.kind, self.config = kind, config
         self.text = kind.__name__ + config.to_json_string()
 
@@ -127,7 +139,7 @@ class _Key:
         return hash(self.text)
 
 
-def _key(model: nn.Module, blocks: int) -> _Key:
+def _key(model: PreTrainedModel, blocks: int) -> _Key:
     return _Key(type(model), _with_blocks(model.config, blocks))
 
 
@@ -139,7 +151,7 @@ def _with_blocks(config, blocks: int):
     return shorter
 
 
-def _trial_sizes(model: nn.Module) -> tuple[int, ...]:
+def _trial_sizes(model: PreTrainedModel) -> tuple[int, ...]:
     """How many blocks to try: all of a small model, a few and some more of a larger one, none of a huge one."""
     n_blocks = model.config.num_hidden_layers
     if model.num_parameters() <= SMALL:
@@ -150,7 +162,7 @@ def _trial_sizes(model: nn.Module) -> tuple[int, ...]:
     return ()
 
 
-def _parameters_with(model: nn.Module, blocks: int) -> int:
+def _parameters_with(model: PreTrainedModel, blocks: int) -> int:
     with torch.device("meta"):
         return type(model)(_with_blocks(model.config, blocks)).num_parameters()
 
@@ -166,7 +178,7 @@ def _best(key: _Key, batch: Batch, head: bool) -> float:
 
 
 @functools.lru_cache(maxsize=4)
-def _trial(key: _Key, dtype: torch.dtype) -> nn.Module:
+def _trial(key: _Key, dtype: torch.dtype) -> PreTrainedModel:
     """A frozen model with random weights."""
     with ONE_THREAD, torch.random.fork_rng(devices=[]):
         model = key.kind(key.config).requires_grad_(False).to(device(), dtype).train()
@@ -174,7 +186,7 @@ def _trial(key: _Key, dtype: torch.dtype) -> nn.Module:
     return model
 
 
-def _adapted(key: _Key, config: PeftConfig, dtype: torch.dtype) -> nn.Module:
+def _adapted(key: _Key, config: PeftConfig, dtype: torch.dtype) -> PeftModel:
     """The same model, the very weights, with adapters."""
     base = _trial(key, dtype)
     shared = {id(tensor): tensor for tensor in [*base.parameters(), *base.buffers()]}
@@ -182,10 +194,10 @@ def _adapted(key: _Key, config: PeftConfig, dtype: torch.dtype) -> nn.Module:
         return adapters.add_adapter(copy.deepcopy(base, shared), copy.deepcopy(config))
 
 
-def _step(model: nn.Module, batch: Batch, head: bool) -> Callable[[], None]:
+def _step(model: PreTrainedModel | PeftModel, batch: Batch, head: bool) -> Callable[[], None]:
     """One forward and backward pass to be timed: with the head and loss, or through the blocks alone."""
     ids = torch.ones(batch.rows, batch.length, dtype=torch.long, device=device())
-    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
+    whole: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     classifies = "Classification" in type(whole).__name__
     labels = ids[:, 0] * 0 if classifies else ids
     blocks = getattr(whole, whole.base_model_prefix)
@@ -208,11 +220,11 @@ def _on_every_block(config: PeftConfig, n_blocks: int) -> tuple[PeftConfig, floa
     if chosen is None:
         return config, 1.0
     config = copy.deepcopy(config)
-    config.layers_to_transform = config.layers_pattern = None
+    vars(config).update(layers_to_transform=None, layers_pattern=None)
     return config, (1 if isinstance(chosen, int) else len(chosen)) / n_blocks
 
 
-def _part_of(model: nn.Module, batch: Batch) -> tuple[Batch, float]:
+def _part_of(model: PreTrainedModel, batch: Batch) -> tuple[Batch, float]:
     """As much of a batch as can be tried, and how many times that the whole is: fewer rows, else shorter ones."""
     parameters = _parameters_with(model, _trial_sizes(model)[-1])
     seconds = _by_products(parameters, model.config.hidden_size, batch)

@@ -1,4 +1,4 @@
-"""What an experiment will cost, before it starts: parameters, seconds a step, the circuit.
+"""What an experiment will cost, before it starts: parameters, seconds per step, the circuit.
 
 Loads no weights: sizes come from the meta device, times from `qtha_lab.cost.measured`. The figure for a
 step assumes a machine that does nothing else.
@@ -50,16 +50,18 @@ class Simulation:
 
     @property
     def memory(self) -> str:
-        """The bytes as people say them."""
+        """The bytes in KiB or MiB."""
         if self.bytes < 2**20:
             return f"{self.bytes / 2**10:,.0f} KiB"
         return f"{self.bytes / 2**20:,.1f} MiB"
 
     def __str__(self) -> str:
-        took = "in a time that is not known" if self.seconds is None else f"in {self.seconds:.2g} s"
-        drawn = "" if self.shots is None else f", {self.shots:,} shots"
+        duration = (
+            "in a time that is not known" if self.seconds is None else f"in {self.seconds:.2g} s"
+        )
+        shots = "" if self.shots is None else f", {self.shots:,} shots"
         return (
-            f"{self.circuits:,} circuits a step {took}, {self.memory}{drawn}, "
+            f"{self.circuits:,} circuits per step {duration}, {self.memory}{shots}, "
             f"engine {self.engine} ({self.why})"
         )
 
@@ -93,7 +95,7 @@ def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: Fals
         cancelled: Asked between stages; once true, the work ends with `Cancelled`.
 
     Raises:
-        ValueError: As `Experiment.check`, but for the disk.
+        Refusal: As `Experiment.check`, but for the disk.
     """
 
     def go_on() -> None:
@@ -136,7 +138,7 @@ def step_parts(plan: Plan, simulation: Simulation | None) -> dict[str, float]:
     circuit = (seconds or 0.0) / repeats
     if simulation and seconds is None:  # nothing is sent to a machine elsewhere to try it
         config = copy.deepcopy(config)
-        config.engine = "auto"
+        vars(config).update(engine="auto")
     is_short = circuit < LONGEST_TRIAL * model.config.num_hidden_layers
     added = circuit
     if is_short and measured.fits(model, plan.layout.trainable):

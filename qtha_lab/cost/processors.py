@@ -160,14 +160,22 @@ QUANTUM_PROCESSORS = {
 
 
 def get_processor(name: str) -> Processor:
-    """The processor of that name, or a refusal with the nearest."""
+    """The processor of that name.
+
+    Raises:
+        Refusal: If there is none, with the nearest name.
+    """
     if name not in PROCESSORS:
         raise unknown("processor", name, list(PROCESSORS))
     return PROCESSORS[name]
 
 
 def get_quantum_processor(name: str) -> QuantumProcessor:
-    """The quantum processor of that name, or a refusal with the nearest."""
+    """The quantum processor of that name.
+
+    Raises:
+        Refusal: If there is none, with the nearest name.
+    """
     if name not in QUANTUM_PROCESSORS:
         raise unknown("quantum processor", name, list(QUANTUM_PROCESSORS))
     return QUANTUM_PROCESSORS[name]

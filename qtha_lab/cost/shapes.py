@@ -4,9 +4,11 @@ import copy
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from qtha_lab.errors import Refusal
@@ -46,7 +48,7 @@ class ModelShape:
         """The linear layers of a block that a PEFT config's `target_modules` means.
 
         Raises:
-            ValueError: If it means none, or names one that is not there.
+            Refusal: If it means none, or names one that is not there.
         """
         if target_modules is None:
             raise Refusal(f"target_modules must be named: {', '.join(self.sizes)}")
@@ -55,12 +57,14 @@ class ModelShape:
         if isinstance(target_modules, str):
             pattern = re.compile(target_modules)
             paths = {name: (name, f"model.layers.0.{name}") for name in self.sizes}
-            found = [n for n, tried in paths.items() if any(map(pattern.fullmatch, tried))]
-            if not found:
+            matching = [
+                n for n, spellings in paths.items() if any(map(pattern.fullmatch, spellings))
+            ]
+            if not matching:
                 raise Refusal(
                     f"target pattern {target_modules!r} matches none of {list(self.sizes)}"
                 )
-            return found
+            return matching
         for name in target_modules:
             if name not in self.sizes:
                 raise unknown(f"linear layer of {self.name}", name, list(self.sizes))
@@ -94,7 +98,20 @@ def llama_shape(
     tied: bool,
     qkv_bias: bool = False,
 ) -> ModelShape:
-    """A model of the Llama or Qwen 2 kind, counted: norms, biases and embeddings included."""
+    """A model of the Llama or Qwen 2 kind, counted: norms, biases and embeddings included.
+
+    Args:
+        name: What it is called.
+        source: Where the sizes are from.
+        hidden: Numbers per token between blocks.
+        n_blocks: Transformer blocks.
+        heads: Attention heads of a block.
+        kv_heads: Those that keys and values have.
+        intermediate: Width of the feed-forward layers.
+        vocabulary: Tokens that it knows.
+        tied: Whether the embedding is the head too.
+        qkv_bias: Whether queries, keys and values have biases, as in Qwen 2.
+    """
     head_size = hidden // heads
     kv = kv_heads * head_size
     sizes = {
@@ -138,7 +155,11 @@ SHAPES = {
 
 
 def get_shape(name: str) -> ModelShape:
-    """The shape of that name, or a refusal with the nearest."""
+    """The shape of that name.
+
+    Raises:
+        Refusal: If there is none, with the nearest name.
+    """
     if name not in SHAPES:
         raise unknown("model shape", name, list(SHAPES))
     return SHAPES[name]
@@ -148,7 +169,7 @@ def shape_of(config, name: str = "") -> ModelShape:
     """The shape of any transformers config whose model is a stack of equal blocks.
 
     Raises:
-        ValueError: If its blocks hold no linear layers, or are not all alike.
+        Refusal: If its blocks hold no linear layers, or are not all alike.
     """
     one, two, three = (_empty(config, blocks) for blocks in (1, 2, 3))
     each = two.num_parameters() - one.num_parameters()
@@ -157,7 +178,7 @@ def shape_of(config, name: str = "") -> ModelShape:
     sizes, n_blocks = _block_sizes(one), config.num_hidden_layers
     if not sizes:
         raise Refusal(f"no linear layers were found in a block of this {config.model_type} model")
-    head = one.get_output_embeddings()
+    head: Any = one.get_output_embeddings()
     heads = config.num_attention_heads
     head_size = getattr(config, "head_dim", None) or config.hidden_size // heads
     return ModelShape(
@@ -172,7 +193,7 @@ def shape_of(config, name: str = "") -> ModelShape:
     )
 
 
-def _empty(config, n_blocks: int) -> nn.Module:
+def _empty(config, n_blocks: int) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
 
     shorter = copy.deepcopy(config)
@@ -185,7 +206,7 @@ def _empty(config, n_blocks: int) -> nn.Module:
 
 def _block_sizes(model: nn.Module) -> dict[str, tuple[int, int]]:
     """Linear layers of the block, by the last part of their names, or all of it to tell apart."""
-    found = {}
+    sizes: dict[str, tuple[int, int]] = {}
     for path, module in model.named_modules():
         inner = path.partition(".0.")[2]
         if not inner or not isinstance(module, nn.Linear | Conv1D):
@@ -193,5 +214,5 @@ def _block_sizes(model: nn.Module) -> dict[str, tuple[int, int]]:
         outs, ins = module.weight.shape
         size = (outs, ins) if isinstance(module, Conv1D) else (ins, outs)
         short = inner.rpartition(".")[2]
-        found[short if short not in found else inner.replace(".", "_")] = size
-    return found
+        sizes[short if short not in sizes else inner.replace(".", "_")] = size
+    return sizes

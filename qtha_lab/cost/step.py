@@ -26,7 +26,7 @@ from qtha_lab.errors import Refusal
 
 WEIGHT_BYTES = 2  # the frozen base in bfloat16
 TRAINED_BYTES = 16  # float32 weight, gradient and the two moments of AdamW
-# Bytes a token and block that the backward pass needs, times the hidden size, at 16 bits and without
+# Bytes per token and block that the backward pass needs, times the hidden size, at 16 bits and without
 # stored attention scores. Source: Korthikanti et al. 2022, arXiv:2205.05198, section 4.1.
 ACTIVATION_BYTES = 34
 
@@ -46,6 +46,7 @@ class Workload:
 
     @property
     def tokens(self) -> int:
+        """Of all rows together."""
         return self.rows * self.length
 
 
@@ -124,12 +125,12 @@ def cost_of(
         method: What to call it; default its PEFT type.
 
     Raises:
-        ValueError: If the method cannot adapt the model, or a name is unknown.
+        Refusal: If the method cannot adapt the model, or a name is unknown.
 
     Example:
         >>> from peft import LoraConfig
-        >>> found = cost_of(LoraConfig(r=8, target_modules=["q_proj", "v_proj"]), "llama-3-8b")
-        >>> found.trainable_parameters  # 32 blocks · 106,496
+        >>> cost = cost_of(LoraConfig(r=8, target_modules=["q_proj", "v_proj"]), "llama-3-8b")
+        >>> cost.trainable_parameters  # 32 blocks · 106,496
         3407872
     """
     shape = get_shape(shape) if isinstance(shape, str) else shape
@@ -188,8 +189,8 @@ def cost_table(
         costs = [cost_of(config, shape, method=name, **options) for name, config in configs.items()]
         first = costs[0].trainable_parameters
         rows += [
-            {**found.row(), "relative_parameters": found.trainable_parameters / first}
-            for found in costs
+            {**cost.row(), "relative_parameters": cost.trainable_parameters / first}
+            for cost in costs
         ]
     return rows
 
@@ -197,7 +198,7 @@ def cost_table(
 def base_flops(shape: ModelShape, workload: Workload) -> int:
     """Forward and backward of the frozen base, with causal attention.
 
-    A weight costs 2 operations a token forward and 2 backward, since it has no gradient itself;
+    A weight costs 2 operations per token forward and 2 backward, since it has no gradient itself;
     attention's two products cost twice as much backward, since both of their factors have one.
 
     Source:
@@ -240,9 +241,18 @@ def _seconds(operations: dict, memory: dict, processor: Processor, devices: int)
 def quantum_seconds(
     shots: int, qpu: QuantumProcessor, runs: Mapping[CircuitCost, int]
 ) -> float | None:
-    """Shots one after another and their jobs' overhead; other people's queues are left out."""
+    """Shots one after another and their jobs' overhead; other people's queues are left out.
+
+    Args:
+        shots: Samples of each run.
+        qpu: The quantum processor.
+        runs: How often each circuit runs.
+
+    Returns:
+        Seconds; None without circuits, or where one has more qubits than the processor.
+    """
     if not runs or max(circuit.qubits for circuit in runs) > qpu.qubits.value:
         return None
     jobs = math.ceil(sum(runs.values()) / qpu.circuits_per_job.value)
-    taken = sum(n * shots * circuit.shot_seconds(qpu) for circuit, n in runs.items())
-    return taken + jobs * qpu.job_overhead.value
+    seconds = sum(n * shots * circuit.shot_seconds(qpu) for circuit, n in runs.items())
+    return seconds + jobs * qpu.job_overhead.value

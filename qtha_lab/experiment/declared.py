@@ -7,6 +7,7 @@ import math
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import unknown
@@ -28,7 +29,11 @@ class FieldError(Refusal):
 
 def option(value: Any) -> Any:
     """A value that every form of a description can hold: a number, a word, true, false, null, a list of
-    them, or such values by name."""
+    them, or such values by name.
+
+    Raises:
+        Refusal: If it is anything else, or is not finite.
+    """
     if isinstance(value, list | tuple):
         if any(isinstance(item, list | tuple | dict) for item in value):
             raise Refusal("a list must hold plain values, no lists")
@@ -47,7 +52,7 @@ def option(value: Any) -> Any:
 
 
 class Declared(BaseModel):
-    """An immutable description whose every field is checked when it is made.
+    """An immutable description whose every field is checked at once.
 
     Example:
         >>> from pydantic import Field
@@ -90,7 +95,7 @@ def one_sentence(refused: ValidationError, declared: type[BaseModel]) -> Refusal
     if error["type"] == "missing":
         return FieldError(f"{place} must be given", place)
     if error["type"] == "value_error":
-        inner = error["ctx"]["error"]
+        inner = error.get("ctx", {}).get("error")
         if isinstance(inner, FieldError):
             return inner.inside(place)
         bare = not place or str(inner).startswith("unknown")
@@ -104,7 +109,7 @@ def _place(location: tuple) -> str:
     return " ".join(text.removeprefix(".").split())  # a key may hold a line break
 
 
-def _rule(error: dict) -> str:
+def _rule(error: ErrorDetails) -> str:
     limits = {k: f"{v:g}" if isinstance(v, float) else v for k, v in error.get("ctx", {}).items()}
     rules = {
         "greater_than_equal": "at least {ge}",

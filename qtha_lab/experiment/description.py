@@ -5,8 +5,9 @@ Describes, refuses what cannot work and translates to YAML, Python and a shell c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -16,6 +17,8 @@ from qtha_lab.experiment import editions, equivalents, families, plan, refusals
 from qtha_lab.experiment.declared import Declared
 from qtha_lab.experiment.method_choice import MethodChoice, Option
 
+Quantization = Literal["none", "int8", "int4"]
+
 
 class Training(Declared):
     """How long, how much at a time and how often to look."""
@@ -23,16 +26,23 @@ class Training(Declared):
     steps: int = Field(default=100, ge=1, description="Optimiser steps.")
     batch_size: int = Field(default=8, ge=1, description="Rows in one forward pass.")
     gradient_accumulation: int = Field(default=1, ge=1, description="Forward passes in one step.")
-    max_length: int = Field(default=128, ge=8, description="Longest row; the rest is cut off.", json_schema_extra={"unit": "tokens"}
-    )  # fmt: skip
+    max_length: int = Field(
+        default=128,
+        ge=8,
+        description="Longest row; the rest is cut off.",
+        json_schema_extra={"unit": "tokens"},
+    )
     schedule: Literal["linear", "cosine", "constant"] = Field(
         default="linear", description="Course of the learning rate after the warm-up."
     )
     warmup_fraction: float = Field(
         default=0.1, ge=0, le=1, description="Share of the steps that warm up."
     )
-    head_learning_rate: float | None = Field(default=None, gt=0, description="Peak learning rate of a new classification head; empty takes the adapter's."
-    )  # fmt: skip
+    head_learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        description="Peak learning rate of a new classification head; empty takes the adapter's.",
+    )
     weight_decay: float = Field(default=0.0, ge=0, description="Weight decay of AdamW.")
     max_grad_norm: float = Field(
         default=1.0, ge=0, description="Gradients are scaled down to this norm; 0 leaves them."
@@ -63,10 +73,12 @@ class Training(Declared):
         description="Steps between checkpoints.",
         json_schema_extra={"unit": "steps"},
     )
-    spectrum_every: int = Field(default=10, ge=0,
+    spectrum_every: int = Field(
+        default=10,
+        ge=0,
         description="Steps between records of the update's singular values; 0 records none.",
         json_schema_extra={"unit": "steps"},
-    )  # fmt: skip
+    )
     generate_rows: int = Field(
         default=16, ge=0, description="Evaluation rows answered in full at the end; 0 skips it."
     )
@@ -81,17 +93,19 @@ class Training(Declared):
         ge=1,
         description="CPU threads of the run; empty shares the cores among the slots.",
     )
-    report_to: str = Field(default="none", description="Trackers of transformers' Trainer to report to, such as tensorboard,wandb."
-    )  # fmt: skip
+    report_to: str = Field(
+        default="none",
+        description="Trackers of transformers' Trainer to report to, such as tensorboard,wandb.",
+    )
 
 
-class _Described(Declared):
+class _Description(Declared):
     """What an experiment and a comparison have in common."""
 
     model: str = Field(
         default="tiny", min_length=1, description="Base model: a name, a folder or a hub id."
     )
-    quantization: Literal["none", "int8", "int4"] = Field(
+    quantization: Quantization = Field(
         default="none", description="Number format of the frozen base's weights, adapters on top."
     )
     task: str = Field(
@@ -107,11 +121,11 @@ class _Described(Declared):
 
     @model_validator(mode="before")
     @classmethod
-    def _in_todays_words(cls, given: Any) -> Any:
+    def _in_the_present_edition(cls, fields: Any) -> Any:
         """Take an `edition` beside the fields: whose defaults they leave out."""
-        if not isinstance(given, dict) or "edition" not in given:
-            return given
-        fields = dict(given)
+        if not isinstance(fields, dict) or "edition" not in fields:
+            return fields
+        fields = dict(fields)
         edition = editions.checked(fields.pop("edition"))
         return fields if edition == editions.EDITION else cls._older(fields, edition)
 
@@ -129,11 +143,11 @@ class _Described(Declared):
         return equivalents.to_yaml(self)
 
     @classmethod
-    def from_yaml(cls, source: str | Path):
+    def from_yaml(cls, source: str | Path) -> Self:
         """Read YAML text, or the file at a path.
 
         Raises:
-            Refusal: Naming the file and the line, if it is no mapping or a field is wrong.
+            Refusal: Naming the file and the line, if it is not a mapping or a field is wrong.
         """
         return equivalents.read_yaml(cls, source)
 
@@ -146,7 +160,7 @@ class _Described(Declared):
         return equivalents.to_command(self)
 
 
-class Experiment(_Described):
+class Experiment(_Description):
     """One fine-tune: a model, a task, a method, a seed.
 
     Example:
@@ -164,6 +178,23 @@ class Experiment(_Described):
     )
     name: str = Field(default="", description="A name of your own, shown beside the run.")
 
+    if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
+
+        def __init__(
+            self,
+            *,
+            model: str = ...,
+            quantization: Quantization = ...,
+            task: str = ...,
+            task_options: dict[str, Any] = ...,
+            plugins: list[str] = ...,
+            method: MethodChoice | dict[str, Any] | str = ...,
+            training: Training | dict[str, Any] = ...,
+            seed: int = ...,
+            name: str = ...,
+            edition: int = ...,
+        ) -> None: ...
+
     @field_validator("method", mode="before")
     @classmethod
     def _method_from_text(cls, value: Any) -> Any:
@@ -173,12 +204,12 @@ class Experiment(_Described):
         """Refuse everything that can be refused before a weight is loaded.
 
         Raises:
-            ValueError: One sentence with the rule and the value.
+            Refusal: One sentence with the rule and the value.
         """
         refusals.check(plan.resolve(self), runs_dir)
 
 
-class Comparison(_Described):
+class Comparison(_Description):
     """Several methods on one model and task, each with every seed."""
 
     methods: list[MethodChoice] = Field(
@@ -195,20 +226,36 @@ class Comparison(_Described):
     )
     training: Training = Field(default_factory=Training, description="The course of the training.")
 
+    if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
+
+        def __init__(
+            self,
+            *,
+            model: str = ...,
+            quantization: Quantization = ...,
+            task: str = ...,
+            task_options: dict[str, Any] = ...,
+            plugins: list[str] = ...,
+            methods: Sequence[MethodChoice | dict[str, Any] | str] | str = ...,
+            seeds: list[int] = ...,
+            training: Training | dict[str, Any] = ...,
+            edition: int = ...,
+        ) -> None: ...
+
     @model_validator(mode="before")
     @classmethod
-    def _methods_from_text(cls, given: Any) -> Any:
-        methods = given.get("methods") if isinstance(given, dict) else None
+    def _methods_from_text(cls, fields: Any) -> Any:
+        methods = fields.get("methods") if isinstance(fields, dict) else None
         values = calls.split_list(methods) if isinstance(methods, str) else methods
         if not isinstance(values, list | tuple):
-            return given
-        model = given.get("model", cls.model_fields["model"].default)
+            return fields
+        model = fields.get("model", cls.model_fields["model"].default)
         if not isinstance(model, str):
-            return given
+            return fields
         if any(isinstance(v, str) and families.is_family(v) for v in values):
             values = families.write_out(list(values), model)
         parsed = [MethodChoice.parse(v) if isinstance(v, str) else v for v in values]
-        return {**given, "methods": parsed}
+        return {**fields, "methods": parsed}
 
     @field_validator("methods", "seeds")
     @classmethod
@@ -225,8 +272,8 @@ class Comparison(_Described):
         return value
 
     def experiments(self) -> list[Experiment]:
-        """One experiment a method and seed, all methods of a seed together."""
-        shared = {name: getattr(self, name) for name in _Described.model_fields}
+        """One experiment per method and seed, all methods of a seed together."""
+        shared = {name: getattr(self, name) for name in _Description.model_fields}
         return [
             Experiment(**shared, method=method, training=self.training, seed=seed)
             for seed in self.seeds

@@ -1,7 +1,7 @@
 """What a description meant when it was written: the defaults that have changed since.
 
-A description leaves out what is at its default, so a recorded one says which defaults it counts on:
-its `edition`. Runs recorded before there was one are of the first. A description that a person writes
+A description leaves out what is at its default, so a recorded one names the `edition` whose defaults it
+counts on. Runs recorded before there was one are of the first. A description that a person writes
 without an edition counts on today's defaults.
 """
 
@@ -54,6 +54,6 @@ def as_meant(choice: MethodChoice, edition: int) -> MethodChoice:
     for changed, before in sorted(_BEFORE.items()):
         if edition < changed:
             for name, today in before.get(choice.name, {}).items():
-                if (said := options.get(name)) in today:
-                    options[name] = today[said]
+                if (value := options.get(name)) in today:
+                    options[name] = today[value]
     return choice.replace(options=options)

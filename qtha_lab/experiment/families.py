@@ -29,18 +29,18 @@ def write_out(texts: list[str | MethodChoice], model: str) -> list[MethodChoice]
     """
     from qtha_lab.adapters import get_method, method_names
 
-    found: list[MethodChoice] = []
+    choices: list[MethodChoice] = []
     for text in texts:
         if not isinstance(text, str) or not is_family(text):
-            found.append(MethodChoice.parse(text) if isinstance(text, str) else text)
+            choices.append(MethodChoice.parse(text) if isinstance(text, str) else text)
         elif text.strip() == "all":
             for name in method_names():
-                found += with_controls(
+                choices += with_controls(
                     MethodChoice(name=name), model, lora=get_method(name).beside_lora
                 )
         else:
-            found += with_controls(MethodChoice.parse(text.strip().removesuffix(SUFFIX)), model)
-    return list({choice.meaning: choice for choice in reversed(found)}.values())[::-1]
+            choices += with_controls(MethodChoice.parse(text.strip().removesuffix(SUFFIX)), model)
+    return list({choice.meaning: choice for choice in reversed(choices)}.values())[::-1]
 
 
 def with_controls(choice: MethodChoice, model: str, lora: bool = True) -> list[MethodChoice]:
@@ -53,11 +53,11 @@ def with_controls(choice: MethodChoice, model: str, lora: bool = True) -> list[M
     """
     from qtha_lab.adapters.controls import controls_of
 
-    own = [
+    controls = [
         choice.replace(name=control.method, options=dict(control.options))
         for control in controls_of(choice.name, choice.options)
     ]
-    return [choice, *own, *(_loras(choice, model) if lora else [])]
+    return [choice, *controls, *(_loras(choice, model) if lora else [])]
 
 
 def _loras(choice: MethodChoice, model: str) -> list[MethodChoice]:
@@ -67,8 +67,8 @@ def _loras(choice: MethodChoice, model: str) -> list[MethodChoice]:
     targets = choice.target_modules or models.default_target_modules(model)
     empty = models.empty_model(model, head="causal-lm")
     config = get_method(choice.name).make_config("CAUSAL_LM", targets, **choice.options)
-    one = get_method("lora").make_config("CAUSAL_LM", targets, r=1)
-    counts = [adapters.count_trainable(empty, each) for each in (config, one)]
+    unit = get_method("lora").make_config("CAUSAL_LM", targets, r=1)
+    counts = [adapters.count_trainable(empty, each) for each in (config, unit)]
     equal = max(1, round(counts[0] / counts[1]))
     ranks = dict.fromkeys([getattr(config, "r", None) or equal, equal])
     return [

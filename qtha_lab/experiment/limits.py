@@ -19,28 +19,29 @@ def check_trackers(report_to: str) -> None:
     names = [name.strip() for name in report_to.split(",")]
     if names in (["none"], ["all"]):
         return
-    here = trackers.get_available_reporting_integrations()
+    installed = trackers.get_available_reporting_integrations()
     for name in names:
         if name not in trackers.INTEGRATION_TO_CALLBACK:
             raise unknown("report_to", name, ["none", "all", *trackers.INTEGRATION_TO_CALLBACK])
-        if name not in here:
+        if name not in installed:
             raise Refusal(f"report_to={name} needs a package of that name, which is not installed")
 
 
 def check_threads(threads: int | None) -> None:
     """Refuse more threads than this process may run at once."""
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if threads and threads > there:
-        raise Refusal(f"threads must be at most {there}, which this machine has, not {threads}")
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    if threads and threads > cores:
+        raise Refusal(f"threads must be at most {cores}, which this machine has, not {threads}")
 
 
 def check_positions(plan: Plan) -> None:
     """Refuse rows longer than the positions a model was made with; some models have no such end."""
     experiment = plan.experiment
-    asked = experiment.training.max_length
+    max_length = experiment.training.max_length
     positions = getattr(plan.model.config, "max_position_embeddings", None)
-    if positions and asked > positions:
+    if positions and max_length > positions:
         raise Refusal(
             f"max_length must be at most {positions:,}, the positions of model {experiment.model}, "
-            f"not {asked:,}"
+            f"not {max_length:,}"
         )

@@ -38,7 +38,7 @@ def check_memory(needed: Mapping[str, int]) -> None:
     """Refuse bytes, by what takes them, that are more than are free.
 
     Raises:
-        ValueError: With both numbers, and what takes the most.
+        Refusal: With both numbers, and what takes the most.
     """
     from qtha_lab.simulators.memory import free_bytes
 
@@ -99,8 +99,8 @@ def _circuit_bytes(config: PeftConfig, circuits: Iterable[Circuit], tokens: int)
     most = 0
     for circuit in circuits:
         samples, readout = tokens if circuit.n_inputs else 1, Readout.z(circuit.n_qubits)
-        asked = getattr(config, "engine", "auto")
-        engine = choose(asked, circuit, readout, device().type, batch=samples)
+        name = getattr(config, "engine", "auto")
+        engine = choose(name, circuit, readout, device().type, batch=samples)
         most = max(most, engine_of(engine).working_bytes(circuit, samples, engine))
     return most
 

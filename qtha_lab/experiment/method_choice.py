@@ -70,9 +70,11 @@ class MethodChoice(Declared):
     @classmethod
     def parse(cls, text: str) -> MethodChoice:
         """Read `name` or `name(option=value,…)`; `learning_rate` and `target_modules` may stand among them."""
-        name, given = calls.parse_call(text, "method")
-        own = {key: given.pop(key) for key in ("learning_rate", "target_modules") if key in given}
-        return cls(name=name, options=given, **own)
+        name, options = calls.parse_call(text, "method")
+        placement = {
+            key: options.pop(key) for key in ("learning_rate", "target_modules") if key in options
+        }
+        return cls(name=name, options=options, **placement)
 
     @classmethod
     def of(cls, value: MethodChoice | dict | str) -> MethodChoice:
@@ -90,5 +92,5 @@ class MethodChoice(Declared):
         return hash((self.name, *sorted(self.options)))
 
     def _placed(self) -> dict[str, Any]:
-        own = {"learning_rate": self.learning_rate, "target_modules": self.target_modules}
-        return {key: value for key, value in own.items() if value is not None}
+        placement = {"learning_rate": self.learning_rate, "target_modules": self.target_modules}
+        return {key: value for key, value in placement.items() if value is not None}

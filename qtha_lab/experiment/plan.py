@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.experiment import memory
-from qtha_lab.experiment.remembered import Remembered
+from qtha_lab.experiment.cache import Cache
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -33,10 +33,10 @@ HEADS: dict[Kind, Head] = {"lm": "causal-lm", "classification": "classification"
 TASK_TYPES = {"lm": "CAUSAL_LM", "classification": "SEQ_CLS"}
 SAMPLED_ROWS = 64
 
-_TASKS: Remembered[Task] = Remembered(most=4)
-_MODELS: Remembered[PreTrainedModel] = Remembered(most=4)
-_LENGTHS: Remembered[tuple[int, ...]] = Remembered(most=32)
-_LAYOUTS: Remembered[Layout] = Remembered(most=64)
+_TASKS: Cache[Task] = Cache(most=4)
+_MODELS: Cache[PreTrainedModel] = Cache(most=4)
+_LENGTHS: Cache[tuple[int, ...]] = Cache(most=32)
+_LAYOUTS: Cache[Layout] = Cache(most=64)
 
 
 def resolve(experiment: Experiment) -> Plan:

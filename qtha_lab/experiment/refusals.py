@@ -53,7 +53,7 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
 
 
 def check_comparison(comparison: Comparison, runs_dir: Path | None = None) -> None:
-    """Refuse a comparison of which any experiment cannot run; rows and sizes are read once a method."""
+    """Refuse a comparison of which any experiment cannot run; rows and sizes are read once per method."""
     seed = comparison.seeds[0]
     for experiment in comparison.experiments():
         if experiment.seed == seed:
@@ -104,7 +104,7 @@ def check_disk(folder: Path, needed: int) -> None:
     """Refuse a folder that cannot be written to or has no room.
 
     Raises:
-        ValueError: With the folder and what is wrong with it.
+        Refusal: With the folder and what is wrong with it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Reads YAML as people write it: numbers, true and false by YAML 1.2's rules, all else as text.
 
-So `yes`, `1:30` and `010` are no numbers. Repeated keys, aliases, tags and deep nesting are refused, each
+So `yes`, `1:30` and `010` are not numbers. Repeated keys, aliases, tags and deep nesting are refused, each
 by its line. Knows no fields.
 """
 
@@ -89,10 +89,8 @@ class _Reader:
         self.lines[place] = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             raise _at(event, f"aliases such as *{event.anchor} are not read: write the value out")
-        if event.tag is not None:
-            raise _at(
-                event, f"tags such as {event.tag.replace('tag:yaml.org,2002:', '!!')} are not read"
-            )
+        if (tag := getattr(event, "tag", None)) is not None:
+            raise _at(event, f"tags such as {tag.replace('tag:yaml.org,2002:', '!!')} are not read")
         if isinstance(event, yaml.ScalarEvent):
             return scalar(event.value) if event.implicit[0] else event.value
         if depth == DEEPEST:

@@ -36,6 +36,11 @@ class KnownModel:
     disk_mb: int = 0
 
     @property
+    def module(self) -> str:
+        """The folder of its package, as it is imported."""
+        return (self.package or "").replace("-", "_")
+
+    @property
     def folder(self) -> Path:
         """Where the model lies once it is there."""
         shipped = self.package is None
@@ -67,7 +72,7 @@ def model_names() -> list[str]:
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name reads as `owner/model` and is no folder of this machine."""
+    """Whether a name reads as `owner/model` and is not a folder of this machine."""
     return bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name)) and not Path(name).exists()
 
 
@@ -102,7 +107,7 @@ def check_model(name: str, head: str | None = None) -> None:
     """Refuse a model that cannot be loaded, before anything is.
 
     Raises:
-        ValueError: One sentence: an unknown name with the nearest known one, a missing model with the
+        Refusal: One sentence: an unknown name with the nearest known one, a missing model with the
             command that brings it, or a head that the model does not have.
 
     Example:
@@ -120,6 +125,19 @@ def check_model(name: str, head: str | None = None) -> None:
         raise Refusal(
             f"{name} is an encoder without a {head} head; its heads: {', '.join(KNOWN[name].heads)}"
         )
+
+
+def folder_of(name: str, head: str | None = None) -> Path:
+    """The folder of a model that can be loaded.
+
+    Raises:
+        Refusal: As `check_model`.
+    """
+    check_model(name, head)
+    folder = locate(name)
+    if folder is None:  # deleted just now
+        raise _refusal(name)
+    return folder
 
 
 def _refusal(name: str) -> Refusal:
@@ -151,7 +169,7 @@ def _folder_refusal(folder: Path) -> Refusal:
     if (folder / "adapter_config.json").is_file():
         return Refusal(f"{folder} holds an adapter, not a model: give the model it was trained on")
     if not (folder / "config.json").is_file():
-        return Refusal(f"{folder} is no model folder: it has no config.json")
+        return Refusal(f"{folder} is not a model folder: it has no config.json")
     return Refusal(
         f"{folder} has no whole weights: no model.safetensors, nor all files of its index"
     )

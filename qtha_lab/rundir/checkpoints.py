@@ -49,7 +49,7 @@ def is_checksummed(folder: Path) -> bool:
 def damage(folder: Path) -> str | None:
     """The first file that is not as it was sealed, and how; None for a whole checkpoint."""
     if folder.is_symlink() or not folder.is_dir():
-        return "it is no folder"
+        return "it is not a folder"
     try:
         if not (folder / SEAL).is_file():
             return f"{SEAL}: missing"

@@ -35,7 +35,13 @@ def watch(files: RunDir, wait: Callable[[], object]) -> None:
 
 
 def record(files: RunDir, pid: int, code: int) -> None:
-    """Keep how a worker ended; `code` is negative for a signal, as `subprocess` counts."""
+    """Keep how a worker ended.
+
+    Args:
+        files: The run's directory; if that is gone, nothing is kept.
+        pid: The worker's process.
+        code: Its exit code, negative for a signal, as `subprocess` counts.
+    """
     if files.path.is_dir():
         write_json(files.path / "exit.json", {"pid": pid, "code": code})
 
@@ -61,7 +67,7 @@ def last_words(files: RunDir) -> str:
 
 def _signal(files: RunDir) -> signal.Signals | None:
     """The signal that ended the last worker, the one whose number is in the lock file, if that is known."""
-    end = read_mapping(files.path / "exit.json")
+    end = read_mapping(files.path / "exit.json") or {}
     try:
         if end["pid"] == int(files.lock.read_text()) and end["code"] < 0:
             return signal.Signals(-end["code"])

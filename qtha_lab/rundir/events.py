@@ -1,4 +1,4 @@
-"""The append-only record of a run: `events.jsonl`, one JSON object a line.
+"""The append-only record of a run: `events.jsonl`, one JSON object per line.
 
 Written by the worker, read by everybody, possibly while it is being written and after a crash in
 the middle of a line. Knows no run directory and no process.
@@ -60,6 +60,7 @@ class EventLog:
             data = data[os.write(self._fd, data) :]
 
     def close(self) -> None:
+        """Give the file back."""
         os.close(self._fd)
 
 
@@ -75,7 +76,7 @@ def finite(value: Any) -> Any:
 def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
     """The events after a byte offset, and the offset to go on from.
 
-    A last line without its end is left for the next call. A line that is no event becomes
+    A last line without its end is left for the next call. A line that is not an event becomes
     `{"kind": "broken", "offset": …}` and the reading goes on after it. A file that shrank is
     read from its beginning.
     """
@@ -116,18 +117,18 @@ def history(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         >>> history([train, {"kind": "status", "state": "running", "step": 5}])
         [{'kind': 'status', 'state': 'running', 'step': 5}]
     """
-    kept: dict[Any, dict[str, Any]] = {}
+    valid: dict[Any, dict[str, Any]] = {}
     for number, event in enumerate(events):
         kind = event["kind"]
         if kind == "status" and event.get("state") == "running":
             resumed = event.get("step", 0)
-            later = [k for k in kept if k[0] in MEASURED and k[1] > resumed]
+            later = [k for k in valid if k[0] in MEASURED and k[1] > resumed]
             for key in later:
-                del kept[key]
+                del valid[key]
         key = (kind, event.get("step")) if kind in MEASURED else (kind, f"line {number}")
-        kept.pop(key, None)
-        kept[key] = event
-    return list(kept.values())
+        valid.pop(key, None)
+        valid[key] = event
+    return list(valid.values())
 
 
 def _parse(data: bytes, offset: int):
@@ -155,7 +156,7 @@ def _event(line: bytes) -> dict[str, Any] | None:
 
 
 def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number in JSON")
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_no_number)

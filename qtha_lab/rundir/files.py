@@ -26,7 +26,7 @@ class RunDir:
     """One run's directory.
 
     `experiment.yaml`, `environment.json`, `plugins.json`, `events.jsonl`, `worker.log`, `worker.lock`, `checkpoints/`,
-    `adapter/`, `summary.json`; a file `stop` asks the worker to stop.
+    `adapter/`, `summary.json`, `exit.json`; a file `stop` asks the worker to stop.
     """
 
     path: Path
@@ -47,14 +47,14 @@ class RunDir:
         """Make a new directory for an experiment; its name sorts by time."""
         runs_dir.mkdir(parents=True, exist_ok=True)
         while True:
-            found = cls(runs_dir / run_id(experiment))
+            run = cls(runs_dir / run_id(experiment))
             try:
-                found.path.mkdir()
+                run.path.mkdir()
             except FileExistsError:
                 continue
-            found.checkpoints.mkdir()
-            write_whole(found.experiment_file, editions.record(experiment))
-            return found
+            run.checkpoints.mkdir()
+            write_whole(run.experiment_file, editions.record(experiment))
+            return run
 
     @property
     def exists(self) -> bool:
@@ -69,7 +69,7 @@ class RunDir:
 
     @property
     def is_marked(self) -> bool:
-        """Whether the description says the edition whose defaults it leaves out."""
+        """Whether the description names the edition whose defaults it leaves out."""
         return editions.is_marked(self.experiment_file.read_text(encoding="utf-8"))
 
 
@@ -116,7 +116,7 @@ def check_room(folder: Path, needed: int = 2**20) -> None:
     """Refuse a folder whose disk is full.
 
     Raises:
-        ValueError: With the folder, and how much there is and should be.
+        Refusal: With the folder, and how much there is and should be.
     """
     free = shutil.disk_usage(folder).free
     if free < needed:

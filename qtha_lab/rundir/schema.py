@@ -1,4 +1,4 @@
-"""What an event may hold, kind by kind: a line that holds anything else is no event.
+"""What an event may hold, kind by kind: a line that holds anything else is not an event.
 
 Declares and checks; reads no file. Kinds and fields that are not declared here pass as they are, so that
 an older version reads the log of a newer one.

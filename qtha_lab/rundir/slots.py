@@ -75,19 +75,19 @@ def n_cores() -> int:
     return max(1, min(psutil.cpu_count(logical=False) or 1, allowed or 1))
 
 
-def n_threads(asked: int | None = None) -> int:
+def n_threads(chosen: int | None = None) -> int:
     """CPU threads of a run: as asked, else `OMP_NUM_THREADS`, else the cores shared among the slots."""
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    if asked or said.isdigit():
-        return asked or max(1, int(said))
+    text = os.environ.get("OMP_NUM_THREADS", "")
+    if chosen or text.isdigit():
+        return chosen or max(1, int(text))
     return max(1, n_cores() // n_slots())
 
 
 def n_slots(threads: int | None = None) -> int:
-    """Runs that compute at once: `QTHA_LAB_SLOTS`, else cores by threads a run, else two on two cores."""
-    said = os.environ.get("QTHA_LAB_SLOTS", "")
-    if said.isdigit() and int(said) > 0:
-        return int(said)
+    """Runs that compute at once: `QTHA_LAB_SLOTS`, else cores by threads per run, else two on two cores."""
+    text = os.environ.get("QTHA_LAB_SLOTS", "")
+    if text.isdigit() and int(text) > 0:
+        return int(text)
     return max(1, n_cores() // threads) if threads else min(2, n_cores())
 
 
@@ -113,13 +113,22 @@ class Queue:
         self.folder, self.slots = folder, slots
 
     def ticket(self, name: str) -> tuple[Path, int]:
-        """Join the queue; the file appears there locked, or another waiter would take it for dead."""
+        """Join the queue; the file appears there locked, or another waiter would take it for dead.
+
+        Args:
+            name: Of the run, for people who look into the queue.
+
+        Returns:
+            The ticket's file and the descriptor that holds its lock.
+        """
         queue = self.folder / "queue"
         queue.mkdir(parents=True, exist_ok=True)
         before = [int(other.name.split("-")[0]) for other in queue.iterdir()]
         path = queue / f"{max([time.time_ns(), *(n + 1 for n in before)]):020d}-{name}"
         making = self.folder / f"{path.name}.new"
         fd = hold(making)
+        if fd is None:
+            raise RuntimeError(f"another process holds the new ticket {making}")
         making.rename(path)
         return path, fd
 

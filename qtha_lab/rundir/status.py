@@ -31,12 +31,12 @@ class Status:
 
 
 def last_status(events: list[dict[str, Any]], steps: int) -> Status | None:
-    """The last state that was told, as it stood when it was told; None where none was."""
-    told = next((event for event in reversed(events) if event["kind"] == "status"), None)
-    if told is None:
+    """The last recorded state, as it was then; None where there is none."""
+    status = next((event for event in reversed(events) if event["kind"] == "status"), None)
+    if status is None:
         return None
-    left = seconds_left(events, steps) if told["state"] == "running" else None
-    return Status(told["state"], last_step(events), steps, told["message"], left)
+    left = seconds_left(events, steps) if status["state"] == "running" else None
+    return Status(status["state"], last_step(events), steps, status["message"], left)
 
 
 def last_step(events: list[dict[str, Any]]) -> int:

@@ -18,9 +18,10 @@ from qtha_lab.tasks.registry import shipped_rows, task
 class Chat:
     """Rows of at most `turns` messages; no thread stands on both sides of the split."""
 
-    turns: int = setting(4, "Messages a row, both speakers counted.", ge=2, le=64)
+    turns: int = setting(4, "Messages per row, both speakers counted.", ge=2, le=64)
 
     def rows(self) -> Iterator[dict]:
+        """All rows, in the order of the file."""
         size = self.turns - self.turns % 2
         for row in shipped_rows("chat"):
             messages = row["messages"]

@@ -21,6 +21,7 @@ class Definitions:
     part: str = setting("all", "Which words.", choices=("all", "noun", "verb"))
 
     def rows(self) -> Iterator[dict]:
+        """All rows, in the order of the file."""
         for row in shipped_rows("definitions"):
             if self.part in ("all", row["pos"]):
                 prompt = f'What does the {row["pos"]} "{row["word"]}" mean?'

@@ -36,7 +36,7 @@ def read_data_set(name: str, options: OwnData) -> tuple[Kind, list[dict], list[d
     """Kind, rows, held-out rows (None if the data set has no such split) and licence of a data set.
 
     Raises:
-        ValueError: One sentence, if the data set cannot be brought or its columns cannot be told.
+        Refusal: One sentence, if the data set cannot be brought or its columns cannot be recognised.
     """
     if Path(name).is_dir():
         check_folder(Path(name))
@@ -45,8 +45,8 @@ def read_data_set(name: str, options: OwnData) -> tuple[Kind, list[dict], list[d
     try:
         splits = datasets.load_dataset(name, options.subset)
     except Exception as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise Refusal(f"data set {name} cannot be loaded: {said[:300]}") from error
+        message = " ".join(str(error).split()) or type(error).__name__
+        raise Refusal(f"data set {name} cannot be loaded: {message[:300]}") from error
     training = splits["train"] if "train" in splits else splits[next(iter(splits))]
     held_out = next(
         (splits[s] for s in HELD_OUT_SPLITS if s in splits and splits[s] is not training), None

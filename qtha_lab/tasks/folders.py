@@ -1,4 +1,4 @@
-"""Whether a folder can be a data set, told from its file names before a library reads it for long."""
+"""Whether a folder can be a data set, by its file names before a library reads it for long."""
 
 import os
 from collections.abc import Iterator

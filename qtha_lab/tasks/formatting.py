@@ -20,22 +20,29 @@ Span = tuple[int, int]
 def render(
     messages: list[Message], tokenizer: "PreTrainedTokenizerBase", generate: bool = False
 ) -> str:
-    """The text of a conversation; with `generate`, up to where the next answer begins.
+    """The text of a conversation.
+
+    Args:
+        messages: With a "role" and a "content" each.
+        tokenizer: Its chat template is used, if it has one.
+        generate: Go on to where the next answer begins.
 
     Raises:
         Refusal: With the chat template's own words, if it takes no such conversation.
     """
     if tokenizer.chat_template:
         try:
-            return tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=generate
+            return str(
+                tokenizer.apply_chat_template(
+                    messages, tokenize=False, add_generation_prompt=generate
+                )
             )
         except TemplateError as problem:
             roles = ", ".join(message["role"] for message in messages[:6])
             raise Refusal(
                 f"the model's chat template takes no conversation of {roles}: {problem}"
             ) from problem
-    end = tokenizer.eos_token or ""
+    end = str(tokenizer.eos_token or "")
     lines = [m["content"] + (end if m["role"] == "assistant" else "") + "\n" for m in messages]
     return _start(tokenizer) + "".join(lines)
 
@@ -49,8 +56,8 @@ def answer_spans(
         >>> from transformers import AutoTokenizer
         >>> from qtha_lab.paths import data_dir
         >>> tokenizer = AutoTokenizer.from_pretrained(data_dir() / "models" / "tiny")
-        >>> said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
-        >>> text, spans = answer_spans(said, tokenizer)
+        >>> messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+        >>> text, spans = answer_spans(messages, tokenizer)
         >>> [text[a:b] for a, b in spans]
         ['Hello<|im_end|>']
     """
@@ -64,8 +71,8 @@ def answer_spans(
         if text.startswith(after) and after.startswith(before):
             span = len(before), len(after.rstrip())
         else:  # a template that rewrites earlier turns: the words of the answer alone
-            found = text.find(message["content"], position)
-            span = (found, found + len(message["content"])) if found >= 0 else (0, 0)
+            start = text.find(message["content"], position)
+            span = (start, start + len(message["content"])) if start >= 0 else (0, 0)
         spans.append(span)
         position = span[1]
     return text.rstrip(), spans
@@ -74,4 +81,4 @@ def answer_spans(
 def _start(tokenizer: "PreTrainedTokenizerBase") -> str:
     """The beginning-of-text token, if this tokenizer puts one before plain text."""
     first = tokenizer("")["input_ids"][:1]
-    return tokenizer.bos_token if first and first[0] == tokenizer.bos_token_id else ""
+    return str(tokenizer.bos_token) if first and first[0] == tokenizer.bos_token_id else ""

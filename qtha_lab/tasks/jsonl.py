@@ -48,7 +48,13 @@ def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def at_line(path: Path, number: int, rule: str) -> Refusal:
-    """The refusal of one line, to be raised."""
+    """The refusal of one line, to be raised.
+
+    Args:
+        path: The file.
+        number: Of the line, from 1.
+        rule: What is wrong with it.
+    """
     return Refusal(f"{path.name}, line {number}: {rule}")
 
 
@@ -66,7 +72,7 @@ def _check_format(path: Path, start: bytes) -> None:
         if start.startswith(magic):
             raise Refusal(f"{path.name} {rule}")
     if b"\0" in start[:8]:
-        raise Refusal(f"{path.name} is no text: it looks like UTF-16 or a binary file")
+        raise Refusal(f"{path.name} is not text: it looks like UTF-16 or a binary file")
 
 
 def _text(path: Path, number: int, line: bytes) -> str:
@@ -118,13 +124,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise Refusal(f"{name} is no value of JSON: leave the row out or write a number")
+    raise Refusal(f"{name} is not a value of JSON: leave the row out or write a number")
 
 
 def _not_json(text: str, problem: json.JSONDecodeError) -> str:
     start, hint = text.strip(), ""
     if start in ("[", "{") or start.startswith("[{"):
-        hint = "; write one whole object a line, with no comma after it"
+        hint = "; write one whole object per line, with no comma after it"
     elif not start.startswith(("{", "[")):
         hint = f"; it looks like CSV or plain text: write each row as an object, {EXAMPLE}"
     return f"not JSON ({problem.msg} at column {problem.colno}){hint}"

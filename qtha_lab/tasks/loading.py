@@ -42,9 +42,9 @@ def check_task(name: str, **options: Any) -> None:
         Traceback (most recent call last):
         qtha_lab.errors.Refusal: unknown task 'qna': did you mean 'qa'? Known: chat, definitions, qa, supersense
     """
-    made, path = _make_options(name, options), Path(name).expanduser()
+    definition, path = _make_options(name, options), Path(name).expanduser()
     if name not in TASKS and name.endswith(".jsonl"):
-        read_jsonl(path, made)
+        read_jsonl(path, definition)
     elif name not in TASKS and path.is_dir():
         check_folder(path)
 
@@ -67,38 +67,43 @@ def load_task(
         options: The task's own, see `task_settings`.
 
     Raises:
-        ValueError: If the pools are too small for what is asked.
+        Refusal: If the pools are too small for what is asked.
 
     Example:
         >>> task = load_task("qa", train_rows=100, eval_rows=50)
         >>> len(task.train), len(task.eval)
         (100, 50)
     """
-    made = _make_options(name, options)
+    definition = _make_options(name, options)
     held_out = None
     if name in TASKS:
         info = TASKS[name]
-        kind, rows, source, licence = info.kind, list(made.rows()), info.source, info.licence
+        kind, rows, source, licence = info.kind, list(definition.rows()), info.source, info.licence
     elif name.endswith(".jsonl"):
-        kind, rows = read_jsonl(Path(name).expanduser(), made)
+        kind, rows = read_jsonl(Path(name).expanduser(), definition)
         source, licence = name, "your own data"
     else:
         kind, rows, held_out, licence = read_data_set(
-            str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name, made
+            str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name, definition
         )
         source = (
             name if Path(name).expanduser().is_dir() else f"https://huggingface.co/datasets/{name}"
         )
     train, evaluation = _sides(rows, held_out, seed)
     _check_counts(name, train, evaluation, train_rows, eval_rows)
-    labels = (
-        tuple(sorted({row["label"] for row in [*train, *evaluation]}))
-        if kind == "classification"
-        else ()
+    labels = {row["label"] for row in [*train, *evaluation]} if kind == "classification" else set()
+    if len(labels) == 1:
+        (label,) = labels
+        raise Refusal(f"{name} has one label, {label!r}: a classification task needs two")
+    return Task(
+        name,
+        kind,
+        train[:train_rows],
+        evaluation[:eval_rows],
+        tuple(sorted(labels)),
+        source,
+        licence,
     )
-    if kind == "classification" and len(labels) < 2:
-        raise Refusal(f"{name} has one label, {labels[0]!r}: a classification task needs two")
-    return Task(name, kind, train[:train_rows], evaluation[:eval_rows], labels, source, licence)
 
 
 def _sides(
@@ -120,9 +125,9 @@ def _key(row: dict) -> str:
 def _check_counts(
     name: str, train: list, evaluation: list, train_rows: int | None, eval_rows: int | None
 ) -> None:
-    for rows, asked in ((train_rows, "train_rows"), (eval_rows, "eval_rows")):
+    for rows, option in ((train_rows, "train_rows"), (eval_rows, "eval_rows")):
         if rows is not None and rows < 1:
-            raise Refusal(f"{asked} must be at least 1, not {rows}")
+            raise Refusal(f"{option} must be at least 1, not {rows}")
     if min(len(train), len(evaluation)) < FEWEST_ROWS:
         raise Refusal(
             f"{name} has too few rows: {len(train)} to train on and {len(evaluation)} to evaluate on, "
@@ -144,7 +149,7 @@ def _options_class(name: str) -> type:
         return OwnData
     if path.is_file():
         raise Refusal(
-            f"{path} is no .jsonl file: a task's file holds one JSON object a line and is named so"
+            f"{path} is not a .jsonl file: a task's file holds one JSON object per line and is named so"
         )
     if path.is_dir() or ("/" in name and not name.startswith((".", "/", "~"))):
         return OwnData
@@ -161,6 +166,6 @@ def _make_options(name: str, options: dict[str, Any]) -> Any:
             if not known:
                 raise Refusal(f"task {name} has no options, so not {option!r}")
             raise unknown(f"option of task {name}", option, known)
-    made = options_class(**options)
-    check_settings(made)
-    return made
+    definition = options_class(**options)
+    check_settings(definition)
+    return definition

@@ -24,7 +24,7 @@ ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant"}
 @with_arguments
 @dataclass(frozen=True)
 class OwnData:
-    """Options of a reader's own data: column names where they cannot be told from the data."""
+    """Options of a reader's own data: column names where the data do not show them."""
 
     prompt: str | None = setting(None, "Column with the prompt.")
     response: str | None = setting(None, "Column with the response.")
@@ -47,7 +47,7 @@ class Columns:
         """A task row; the key is the answer, the thread or the text.
 
         Raises:
-            ValueError: If a column is missing, empty or of another shape; the message does not name the row.
+            Refusal: If a column is missing, empty or of another shape; the message does not name the row.
         """
         first = self._value(record, self.first)
         if self.second is None:
@@ -81,7 +81,7 @@ def find_columns(names: list[str], options: OwnData) -> Columns:
     """Which of the three shapes the data have.
 
     Raises:
-        ValueError: With the columns there are, if none of the shapes fits.
+        Refusal: With the columns there are, if none of the shapes fits.
 
     Example:
         >>> find_columns(["question", "answer", "id"], OwnData())
@@ -92,12 +92,12 @@ def find_columns(names: list[str], options: OwnData) -> Columns:
         if column not in names:
             raise Refusal(f"there is no column {column!r}; the columns are: {_listed(names)}")
 
-    def pick(given: str | None, known: tuple[str, ...]) -> str | None:
-        return given or next((name for name in known if name in names), None)
+    def pick(option: str | None, known: tuple[str, ...]) -> str | None:
+        return option or next((name for name in known if name in names), None)
 
     prompt, response, messages, text, label = (
-        pick(given, known)
-        for given, known in zip(chosen, (PROMPT, RESPONSE, MESSAGES, TEXT, LABEL), strict=True)
+        pick(option, known)
+        for option, known in zip(chosen, (PROMPT, RESPONSE, MESSAGES, TEXT, LABEL), strict=True)
     )
     asked_to_classify = options.text or options.label
     if messages and not asked_to_classify and not (options.prompt or options.response):

@@ -18,5 +18,6 @@ class Qa:
     """No options; no answer stands on both sides of the split."""
 
     def rows(self) -> Iterator[dict]:
+        """All rows, in the order of the file."""
         for row in shipped_rows("qa"):
             yield question_and_answer(row["prompt"], row["response"], key=row["response"])

@@ -31,7 +31,15 @@ class TaskInfo:
 def task(
     name: str, *, summary: str, kind: Kind, source: str, licence: str
 ) -> Callable[[type], type]:
-    """Class decorator: the dataclass's fields are the task's options, its `rows()` the data."""
+    """Class decorator: the dataclass's fields are the task's options, its `rows()` the data.
+
+    Args:
+        name: What it is called in an experiment.
+        summary: One line for lists.
+        kind: "lm" (rows of messages) or "classification" (rows of text and label).
+        source: Where the rows are from.
+        licence: Under which they may be used.
+    """
 
     def register(options: type) -> type:
         with_arguments(options)
@@ -49,6 +57,16 @@ def shipped_rows(name: str) -> list[dict]:
 
 
 def question_and_answer(prompt: str, response: str, key: str) -> dict:
-    """A language-modelling row of one exchange."""
+    """A language-modelling row of one exchange.
+
+    Args:
+        prompt: What the user asks.
+        response: What the model is to learn.
+        key: What may not stand on both sides of the split.
+
+    Example:
+        >>> question_and_answer("2 + 2?", "4", key="4")["messages"][1]
+        {'role': 'assistant', 'content': '4'}
+    """
     messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
     return {"messages": messages, "key": key}

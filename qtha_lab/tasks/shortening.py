@@ -1,9 +1,9 @@
 """Long texts cut to what a model will read, before a tokenizer spends minutes on the rest."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 LETTERS_PER_TOKEN = 16  # of the first try; English has about 4
 MARGIN = 64
@@ -15,10 +15,16 @@ def shorten(text: str, tokenizer: "PreTrainedTokenizerBase", max_length: int) ->
     A tokenizer splits a text into words before it looks for tokens, and no token crosses a word. So the
     first tokens are settled once the first one past `max_length` lies in a word that ends well before
     the cut. A text without words (or a tokenizer that makes none) comes back whole.
+
+    Args:
+        text: As long as it is.
+        tokenizer: Which will cut it at `max_length`.
+        max_length: Tokens that are kept.
     """
     if not tokenizer.is_fast or tokenizer.truncation_side != "right":
         return text
-    margin = max(MARGIN, *(2 * len(token) for token in tokenizer.get_added_vocab()), 0)
+    added = cast("PreTrainedTokenizerFast", tokenizer).get_added_vocab()
+    margin = max(MARGIN, *(2 * len(token) for token in added), 0)
     size = LETTERS_PER_TOKEN * max_length + margin
     while size < len(text):
         if _settled(tokenizer, text[:size], max_length, size - margin):

@@ -21,6 +21,7 @@ class Supersense:
     part: str = setting("all", "Which labels.", choices=("all", "noun", "verb"))
 
     def rows(self) -> Iterator[dict]:
+        """All rows, in the order of the file."""
         for row in shipped_rows("supersense"):
             if self.part == "all" or row["label"].startswith(self.part):
                 yield {"text": row["text"], "label": row["label"], "key": row["word"]}

@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from qtha_lab.errors import Refusal
 from qtha_lab.tasks.formatting import answer_spans, render
@@ -50,8 +50,13 @@ class Task:
         everywhere else. A row whose answer lies past the cut is left out, and the log says how many were.
         Classification: the label is its number in `labels`.
 
+        Args:
+            rows: Of this task.
+            tokenizer: A fast one, for language modelling.
+            max_length: Longest row in tokens.
+
         Raises:
-            ValueError: If no row keeps an answer token.
+            Refusal: If no row keeps an answer token.
         """
         if self.kind == "classification":
             return _encode_texts(rows, self.labels, tokenizer, max_length)
@@ -77,6 +82,9 @@ class Task:
         """What to generate from, and the last answer as the reference.
 
         The prompt has its special tokens written out: tokenize it with `add_special_tokens=False`.
+
+        Raises:
+            Refusal: If this is a classification task.
         """
         if self.kind != "lm":
             raise Refusal(f"{self.name} is a classification task: it has no answers to generate")
@@ -157,4 +165,4 @@ class Collate:
 
 def collate(tokenizer: "PreTrainedTokenizerBase") -> Collate:
     """What a DataLoader or Trainer makes a batch with: right padding, padded labels are -100."""
-    return Collate(tokenizer.pad_token_id)
+    return Collate(cast("int", tokenizer.pad_token_id))

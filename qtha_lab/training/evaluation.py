@@ -45,15 +45,25 @@ def evaluate_lm(
 
     The mean runs over the tokens of the whole set at once, so neither padding nor the cut into
     batches changes it.
+
+    Args:
+        model: Put into evaluation mode by the caller.
+        rows: As `Task.encode` gives them.
+        collate: Makes a batch of tensors of rows.
+        size: Rows in a batch.
+        poll: Called before every batch; may raise `Interrupted`.
+
+    Returns:
+        "loss" in nats, "perplexity" and "token_accuracy".
     """
     loss, right, count = 0.0, 0, 0
     for part in batches(rows, size):
         poll()
         batch = _to(collate(part), model)
         labels = batch.pop("labels")[:, 1:]
-        wanted = labels != -100
-        logits = model(**batch).logits[:, :-1][wanted].float()
-        labels = labels[wanted]
+        is_label = labels != -100
+        logits = model(**batch).logits[:, :-1][is_label].float()
+        labels = labels[is_label]
         loss += functional.cross_entropy(logits, labels, reduction="sum").item()
         right += int((logits.argmax(-1) == labels).sum())
         count += labels.numel()
@@ -68,7 +78,18 @@ def evaluate_lm(
 def evaluate_classification(
     model: nn.Module, rows: list[dict], collate: Callable, size: int, poll: Callable[[], None]
 ) -> dict[str, float]:
-    """Mean loss over the rows, accuracy and macro-F1."""
+    """Mean loss over the rows, accuracy and macro-F1.
+
+    Args:
+        model: Put into evaluation mode by the caller.
+        rows: As `Task.encode` gives them.
+        collate: Makes a batch of tensors of rows.
+        size: Rows in a batch.
+        poll: Called before every batch; may raise `Interrupted`.
+
+    Returns:
+        "loss" in nats, "accuracy" and "macro_f1".
+    """
     loss, predicted, actual = 0.0, [], []
     for part in batches(rows, size):
         poll()
@@ -90,7 +111,16 @@ def generate(
     size: int,
     poll: Callable[[], None] = lambda: None,
 ) -> list[str]:
-    """Greedy answers to prompts, without the prompt and without special tokens."""
+    """Greedy answers to prompts, without the prompt and without special tokens.
+
+    Args:
+        model: Put into evaluation mode by the caller.
+        tokenizer: The model's.
+        prompts: Texts with their special tokens written out.
+        max_new_tokens: Longest answer.
+        size: Prompts in a batch.
+        poll: Called before every batch; may raise `Interrupted`.
+    """
     outputs = []
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     for part in batches(prompts, size):
@@ -99,14 +129,15 @@ def generate(
         width = max(map(len, ids))
         padded = torch.tensor([[pad] * (width - len(row)) + row for row in ids])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids])
-        made = model.generate(
+        generate_tokens: Callable = getattr(model, "generate")  # noqa: B009  undeclared in nn.Module
+        answers = generate_tokens(
             input_ids=padded.to(_device(model)),
             attention_mask=mask.to(_device(model)),
             max_new_tokens=max_new_tokens,
             do_sample=False,
             pad_token_id=pad,
         )
-        outputs += tokenizer.batch_decode(made[:, width:], skip_special_tokens=True)
+        outputs += tokenizer.batch_decode(answers[:, width:], skip_special_tokens=True)
     return [text.strip() for text in outputs]
 
 

@@ -14,7 +14,11 @@ from qtha_lab.errors import Refusal
 
 
 def generation_scores(outputs: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    """All scores of generated answers: exact_match, bleu4, rouge1, rouge2, rougeL."""
+    """All scores of generated answers: exact_match, bleu4, rouge1, rouge2, rougeL.
+
+    Raises:
+        Refusal: If there are no answers, or not one reference to each.
+    """
     if len(outputs) != len(references) or not references:
         raise Refusal(
             f"{len(outputs)} outputs cannot be scored against {len(references)} references"
@@ -34,8 +38,8 @@ def normalise(text: str) -> str:
         'it is paris'
     """
     text = unicodedata.normalize("NFKC", text).casefold()
-    kept = "".join(" " if unicodedata.category(letter)[0] in "PS" else letter for letter in text)
-    return " ".join(re.split(r"\s+", kept)).strip()
+    words = "".join(" " if unicodedata.category(letter)[0] in "PS" else letter for letter in text)
+    return " ".join(re.split(r"\s+", words)).strip()
 
 
 def exact_match(outputs: Sequence[str], references: Sequence[str]) -> float:
@@ -45,7 +49,7 @@ def exact_match(outputs: Sequence[str], references: Sequence[str]) -> float:
 
 
 def bleu4(outputs: Sequence[str], references: Sequence[str]) -> float:
-    """Corpus BLEU with n-grams up to 4, one reference a row, 0 to 100.
+    """Corpus BLEU with n-grams up to 4, one reference per row, 0 to 100.
 
     sacrebleu's defaults: 13a tokenisation, case kept, exponential smoothing of zero counts. Not
     meant for languages written without spaces.
@@ -81,12 +85,19 @@ def classification_scores(predicted: Sequence[int], actual: Sequence[int]) -> di
 
     return {
         "accuracy": float(accuracy_score(actual, predicted)),
-        "macro_f1": float(f1_score(actual, predicted, average="macro", zero_division=0)),
+        "macro_f1": float(
+            f1_score(
+                actual,
+                predicted,
+                average="macro",
+                zero_division=0,  # pyright: ignore[reportArgumentType]  the stub knows texts alone
+            )
+        ),
     }
 
 
 def perplexity(loss: float) -> float:
-    """exp of the mean loss a token, so every token counts alike, whatever the length of its answer.
+    """exp of the mean loss per token, so every token counts alike, whatever the length of its answer.
 
     (The QTHA authors' code averages exp(loss) over answers instead, which weighs short ones more.)
     """

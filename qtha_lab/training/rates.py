@@ -21,13 +21,19 @@ class GroupedTrainer(Trainer):
     def create_optimizer(self, *arguments, **options) -> torch.optim.Optimizer:
         optimizer = super().create_optimizer(*arguments, **options)
         if self.head_learning_rate is not None:
-            head = {id(p) for name, p in self.model.named_parameters() if HEAD in name}
+            parameters = () if self.model is None else self.model.named_parameters()
+            head = {id(parameter) for name, parameter in parameters if HEAD in name}
             set_apart(optimizer, head, self.head_learning_rate)
         return optimizer
 
 
 def set_apart(optimizer: torch.optim.Optimizer, members: set[int], learning_rate: float) -> None:
-    """Move parameters, by their ids, into groups of their own that differ in the rate alone.
+    """Move parameters into groups of their own that differ in the rate alone.
+
+    Args:
+        optimizer: Whose groups are split, in place.
+        members: `id` of every parameter to move.
+        learning_rate: Of the new groups.
 
     Example:
         >>> body, head = torch.nn.Linear(2, 2, bias=False), torch.nn.Linear(2, 1, bias=False)

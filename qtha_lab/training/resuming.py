@@ -26,7 +26,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class Start(NamedTuple):
-    """Where a run begins in this life of it."""
+    """Where a session of a run begins."""
 
     checkpoint: Path | None
     step: int
@@ -34,10 +34,10 @@ class Start(NamedTuple):
 
 
 def find_start(run: RunDir, log: EventLog) -> Start:
-    """The checkpoint to go on from; damaged newer ones are set aside and told in a note.
+    """The checkpoint to go on from; damaged newer ones are set aside and named in a note.
 
     Raises:
-        ValueError: If there were checkpoints and none is whole.
+        Refusal: If there were checkpoints and none is whole.
     """
     announced = announced_step(read_events(run.events)[0])
     checkpoints.discard_unfinished(run.checkpoints, after=announced)

@@ -44,6 +44,12 @@ class Session:
     ) -> Session:
         """The next session of a run; damaged checkpoints are set aside.
 
+        Args:
+            run: Its directory.
+            log: Takes the events, first a note on damaged checkpoints.
+            stop_requested: Whether the run was asked to stop.
+            threads: CPU threads of this process.
+
         Raises:
             Refusal: If there were checkpoints and none is whole.
         """
@@ -92,11 +98,21 @@ class Session:
         return [event["message"] for event in events if event["kind"] == "note"]
 
     def report(self, state: str, message: str = "", step: int | None = None) -> None:
-        """Append a status event; the step is that of the start unless another is named."""
+        """Append a status event.
+
+        Args:
+            state: "loading", "running" and so on.
+            message: What is being done.
+            step: Default: where this session began.
+        """
         step = self.start.step if step is None else step
         self.log.append("status", state=state, step=step, message=message)
 
     def poll(self) -> None:
-        """Raise `Interrupted` once the run was asked to stop."""
+        """End the session here if the run was asked to stop.
+
+        Raises:
+            Interrupted: If it was.
+        """
         if self.stop_requested():
             raise Interrupted

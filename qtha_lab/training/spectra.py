@@ -45,9 +45,9 @@ class RecordSpectra(TrainerCallback):
         if not self.every or step in self.recorded:
             return
         began = time.perf_counter()
-        taken = snapshot(model)
-        if taken["layers"]:
-            self.log.append("spectrum", step=step, **taken)
+        spectra = snapshot(model)
+        if spectra["layers"]:
+            self.log.append("spectrum", step=step, **spectra)
         self.recorded.add(step)
         self._last = time.perf_counter() - began
         self._spent += self._last

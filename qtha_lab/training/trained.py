@@ -38,15 +38,21 @@ def train(session: Session, loaded: Loaded) -> Trained:
     Raises:
         Interrupted: If the run is asked to stop before the first step.
     """
+    trainer = _trainer(session, loaded)
     watch = Watch(
+        trainer,
+        loaded.model,
         session.log,
         lambda: loaded.scores(session),
         session.stop_requested,
         eval_every=session.training.eval_every,
         evaluated=session.recorded_steps("eval"),
     )
-    trainer = _trainer(session, loaded, watch)
-    watch.trainer = trainer
+    spectra = RecordSpectra(
+        session.log, session.training.spectrum_every, session.recorded_steps("spectrum")
+    )
+    for callback in (watch, spectra):
+        trainer.add_callback(callback)
     session.report("running", session.start.note)
     if session.start.step >= session.steps:
         if session.checkpoint is not None:
@@ -68,10 +74,7 @@ def load_weights(model: nn.Module, checkpoint: Path) -> None:
     set_peft_model_state_dict(model, load_peft_weights(str(checkpoint), device="cpu"))
 
 
-def _trainer(session: Session, loaded: Loaded, watch: Watch) -> GroupedTrainer:
-    spectra = RecordSpectra(
-        session.log, session.training.spectrum_every, session.recorded_steps("spectrum")
-    )
+def _trainer(session: Session, loaded: Loaded) -> GroupedTrainer:
     arguments = training_arguments(
         session.experiment, session.learning_rate, session.run.checkpoints
     )
@@ -81,7 +84,6 @@ def _trainer(session: Session, loaded: Loaded, watch: Watch) -> GroupedTrainer:
         args=arguments,
         train_dataset=loaded.training_rows,
         data_collator=loaded.rows.collate,
-        callbacks=[watch, spectra],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

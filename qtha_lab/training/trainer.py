@@ -1,4 +1,4 @@
-"""One fine-tune on transformers' `Trainer`, with every step, evaluation and checkpoint told as events.
+"""One fine-tune on transformers' `Trainer`, with every step, evaluation and checkpoint as an event.
 
 Builds the Trainer and watches it; loads no model and knows no process or lock.
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from qtha_lab.experiment import Experiment
@@ -24,7 +25,13 @@ SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_
 def training_arguments(
     experiment: Experiment, learning_rate: float, folder: Path
 ) -> TrainingArguments:
-    """The experiment in transformers' words; evaluation is left to `Watch`."""
+    """The experiment in transformers' words; evaluation is left to `Watch`.
+
+    Args:
+        experiment: What is trained.
+        learning_rate: At the peak of its schedule.
+        folder: Takes the checkpoints.
+    """
     training = experiment.training
     return TrainingArguments(
         output_dir=str(folder),
@@ -37,7 +44,7 @@ def training_arguments(
         weight_decay=training.weight_decay,
         max_grad_norm=training.max_grad_norm,
         bf16=training.precision == "bfloat16",
-        use_cpu=not torch.accelerator.is_available(),  # said outright, or bf16 is refused on a CPU
+        use_cpu=not torch.accelerator.is_available(),  # stated, or bf16 is refused on a CPU
         seed=experiment.seed,
         data_seed=experiment.seed,
         logging_steps=1,
@@ -54,16 +61,22 @@ def training_arguments(
 
 
 class Watch(TrainerCallback):
-    """Tells the log what happens, evaluates when due, and ends the training when asked or on a NaN.
+    """Records what happens, evaluates when due, and ends the training when asked or on a NaN.
 
     Args:
+        trainer: Whose steps are watched; add this to its callbacks.
+        model: What it trains.
+        log: Takes the events.
         evaluate: Scores of the model now; may raise `Interrupted`.
         stop_requested: Polled at every step.
+        eval_every: Steps between evaluations.
         evaluated: Steps already evaluated in an earlier life of the run.
     """
 
     def __init__(
         self,
+        trainer: Trainer,
+        model: nn.Module,
         log: EventLog,
         evaluate: Callable[[], dict[str, float]],
         stop_requested: Callable[[], bool],
@@ -71,14 +84,13 @@ class Watch(TrainerCallback):
         eval_every: int,
         evaluated: set[int],
     ) -> None:
+        self.trainer, self.model = trainer, model
         self.log, self.evaluate, self.stop_requested = log, evaluate, stop_requested
         self.eval_every, self.evaluated = eval_every, set(evaluated)
-        self.trainer: Trainer | None = None
         self.stopping = False
         self.diverged: str | None = None
-        self.ruined: int | None = (
-            None  # the step whose weights gave a loss or gradient that is no number
-        )
+        # the step whose weights gave a loss or gradient that is not a number
+        self.ruined: int | None = None
         self._began, self._seconds = 0.0, 0.0
 
     def on_train_begin(self, args, state, control, **kwargs):
@@ -98,7 +110,7 @@ class Watch(TrainerCallback):
             self._stop(state, control)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        if "loss" not in logs:
+        if logs is None or "loss" not in logs:
             return
         step, loss, norm = state.global_step, logs["loss"], logs.get("grad_norm")
         self.log.append(
@@ -121,14 +133,14 @@ class Watch(TrainerCallback):
             self._evaluate_if_due(state, control)
 
     def on_save(self, args, state, control, **kwargs):
-        folder, step = Path(args.output_dir), state.global_step
+        folder, step = Path(args.output_dir or ""), state.global_step
         checkpoints.seal(checkpoints.place(folder, step))
         self.log.append("checkpoint", step=step)
         checkpoints.keep_newest(folder)
 
     def measure(self, step: int) -> dict[str, float]:
-        """Evaluate now and tell it; may raise `Interrupted`."""
-        with evaluating(self.trainer.model), self.trainer.accelerator.autocast():
+        """Evaluate now and record it; may raise `Interrupted`."""
+        with evaluating(self.model), self.trainer.accelerator.autocast():
             scores = self.evaluate()
         self.evaluated.add(step)
         self.log.append("eval", step=step, **scores)

@@ -29,7 +29,7 @@ CARD_FACTS = (
     "head_parameters",
 )
 CARD_NOTES = (
-    "Losses are in nats a token, of evaluation rows the adapter was not trained on; "
+    "Losses are in nats per token, of evaluation rows the adapter was not trained on; "
     "`train_loss` is the mean of the last ten steps."
 )
 
@@ -92,7 +92,13 @@ def write_adapter(session: Session, loaded: Loaded) -> None:
 
 
 def write_summary(session: Session, loaded: Loaded, state: str) -> None:
-    """What the run came to, in one flat mapping."""
+    """What the run came to, in one flat mapping.
+
+    Args:
+        session: Whose run it is.
+        loaded: The model, of which parameters are counted.
+        state: "finished" or "diverged".
+    """
     facts = count_trained(loaded.model) | {
         "base_parameters": loaded.base_parameters,
         "learning_rate": session.learning_rate,

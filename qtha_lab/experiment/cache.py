@@ -19,14 +19,14 @@ class _Entry(Generic[Value]):
         self.values: list[Value] = []  # none yet, or one
 
 
-class Remembered(Generic[Value]):
+class Cache(Generic[Value]):
     """Values that take long to make, by what they depend on; the least recently used are forgotten.
 
     Args:
         most: How many values to keep.
 
     Example:
-        >>> lengths = Remembered(most=2)
+        >>> lengths = Cache(most=2)
         >>> lengths.get("word", lambda: len("word"))
         4
         >>> lengths.get("word", lambda: 1 / 0)  # made before
