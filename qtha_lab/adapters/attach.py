@@ -106,14 +106,14 @@ def check_targets(model: nn.Module, target_modules: Any) -> None:
         return
     if not target_modules:
         raise Refusal("target_modules is empty: name at least one module to adapt")
-    for wanted in target_modules:
-        if not any(name == wanted or name.endswith(f".{wanted}") for name in names):
-            raise Refusal(f"target module {wanted!r} {_nothing(model, wanted)}")
+    for target in target_modules:
+        if not any(name == target or name.endswith(f".{target}") for name in names):
+            raise Refusal(f"target module {target!r} {_nothing(model, target)}")
 
 
-def _nothing(model: nn.Module, wanted: str = "") -> str:
+def _nothing(model: nn.Module, target: str = "") -> str:
     known = linear_names(model)
-    close = nearest(wanted, known) if wanted else None
+    close = nearest(target, known) if target else None
     hint = f": did you mean {close!r}?" if close else "."
     return f"matches nothing in this model{hint} Linear layers here: {', '.join(known)}"
 

@@ -1,6 +1,6 @@
 """A number for every basis state of a small circuit, from which weights are generated.
 
-Used by QPA and Quantum-Train. The circuit reads no data, so it runs once a step and layer; how the
+Used by QPA and Quantum-Train. The circuit reads no data, so it runs once per step and layer; how the
 numbers become weights is `mlp_mapping` and `mps_mapping`.
 """
 
@@ -80,7 +80,7 @@ def block_sizes(n_qubits: int, n_blocks: int) -> list[int]:
 
 
 def generator_circuits(n_qubits: int, config: Any, n_blocks: int = 1) -> list[Circuit]:
-    """The circuits behind `generated_values`, one a block; none for the classical control."""
+    """The circuits behind `generated_values`, one per block; none for the classical control."""
     if config.generator != "circuit":
         return []
     return [ry_chain(size, config.n_layers) for size in block_sizes(n_qubits, n_blocks)]
@@ -97,9 +97,11 @@ def circuit_probs(
     joint = params.new_ones(1)
     inputs, start = params.new_empty(0), 0
     for size in block_sizes(n_qubits, n_blocks):
-        own = params[start : start + size * n_layers]
+        angles = params[start : start + size * n_layers]
         start += size * n_layers
-        joint = torch.outer(joint, probs(ry_chain(size, n_layers), inputs, own, engine)).flatten()
+        joint = torch.outer(
+            joint, probs(ry_chain(size, n_layers), inputs, angles, engine)
+        ).flatten()
     return joint
 
 

@@ -47,8 +47,8 @@ def layout_of(model: nn.Module, peft_config: PeftConfig) -> Layout:
     Example:
         >>> from peft import LoraConfig
         >>> from qtha_lab.models import empty_model
-        >>> found = layout_of(empty_model("tiny"), LoraConfig(r=2, target_modules=["q_proj"]))
-        >>> len(found.sizes), found.trainable == sum(2 * sum(size) for size in found.sizes)
+        >>> layout = layout_of(empty_model("tiny"), LoraConfig(r=2, target_modules=["q_proj"]))
+        >>> len(layout.sizes), layout.trainable == sum(2 * sum(size) for size in layout.sizes)
         (6, True)
     """
     check_targets(model, targets_of(peft_config))

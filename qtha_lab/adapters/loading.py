@@ -56,7 +56,7 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
     check_name(name, config)
     _check_patterns(folder, config, model)
     config.base_model_name_or_path = getattr(model, "name_or_path", None) or None
-    _check_fit(folder, _wanted_shapes(folder, model, config), _saved_shapes(folder))
+    _check_fit(folder, _described_shapes(folder, model, config), _saved_shapes(folder))
     with ONE_THREAD, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # peft reads it
@@ -178,7 +178,7 @@ def _texts(folder: Path, config: PeftConfig, name: str) -> list[str]:
     return list(values)
 
 
-def _wanted_shapes(
+def _described_shapes(
     folder: Path, model: nn.Module, config: PeftConfig
 ) -> dict[str, tuple[int, ...]]:
     """Names and sizes of the tensors that the description asks for; nothing of that size is allocated."""
@@ -194,14 +194,17 @@ def _wanted_shapes(
     return {key: tuple(tensor.shape) for key, tensor in state.items()}
 
 
-def _check_fit(folder: Path, wanted: dict[str, tuple], saved: dict[str, tuple]) -> None:
-    for keys, what in ((wanted.keys() - saved, "missing"), (saved.keys() - wanted, "unexpected")):
+def _check_fit(folder: Path, described: dict[str, tuple], saved: dict[str, tuple]) -> None:
+    for keys, what in (
+        (described.keys() - saved, "missing"),
+        (saved.keys() - described, "unexpected"),
+    ):
         if keys:
             raise _no_fit(folder, f"{len(keys)} {what} tensor{'s' if len(keys) > 1 else ''}, "
                                   f"{', '.join(sorted(keys)[:5])}")  # fmt: skip
-    for key in sorted(wanted):
-        if wanted[key] != saved[key]:
-            raise _no_fit(folder, f"{key} has the size {saved[key]}, not {wanted[key]}")
+    for key in sorted(described):
+        if described[key] != saved[key]:
+            raise _no_fit(folder, f"{key} has the size {saved[key]}, not {described[key]}")
 
 
 def _no_fit(folder: Path, problem: Any) -> Refusal:

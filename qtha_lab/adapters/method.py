@@ -257,7 +257,7 @@ class Change(ABC):
         return {}
 
     def circuits(self) -> list[Any]:
-        """All circuits of this one layer; they run once a token where they read data, else once a step."""
+        """All circuits of this one layer; they run once per token where they read data, else once per step."""
         return []
 
     @classmethod

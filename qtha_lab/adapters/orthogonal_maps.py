@@ -57,8 +57,8 @@ def two_design_columns(
             wires = (n_qubits - first) // 2 * 2
             if wires:
                 signs = _cz_signs(n_qubits, first, angles.device, angles.dtype)
-                own = turns[start : start + wires]
-                columns = _turn(signs * columns, own, first, n_qubits)
+                angles = turns[start : start + wires]
+                columns = _turn(signs * columns, angles, first, n_qubits)
                 start += wires
     return columns
 

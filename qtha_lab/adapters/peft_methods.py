@@ -29,7 +29,7 @@ _BASES = _SIZE | {"help": "Inner size of the frozen random matrices."}
 _D_INITIAL = _POSITIVE | {"help": "Start of the trained scalings between the frozen matrices."}
 _RANDLORA_ALPHA = _POSITIVE | {"help": "Scaling: the update is times alpha / r; 20 r is usual."}
 _STRENGTH = _POSITIVE | {"help": "Start of the strength λ, which bounds the norm of the update."}
-_FREQUENCIES = _SIZE | {"help": "Trained coefficients a layer; the rest stay zero."}
+_FREQUENCIES = _SIZE | {"help": "Trained coefficients per layer; the rest stay zero."}
 _SCALING = _POSITIVE | {"help": "Factor on the update."}
 # Layers whose IA³ vector scales the input, by the names the common architectures give them.
 _FEEDFORWARD = ("down_proj", "fc2", "wo", "dense_4h_to_h", "mlp.c_proj", "output.dense")
@@ -168,7 +168,7 @@ _LISTED = [
         look=Look("sky", "solid", "x"),
     ),
     PeftMethod(
-        "ia3", "IA3", "One trained factor a feature.",
+        "ia3", "IA3", "One trained factor per feature.",
         "y′ = l ⊙ y (or x′ = l ⊙ x)",
         "Liu et al. 2022, arXiv:2205.05638", 1e-2,
         {},

@@ -1,12 +1,12 @@
 """QPA: the two factors of LoRA generated from the probabilities of a small circuit.
 
-    m = r (out + in) numbers in ⌈m / c⌉ chunks of c, one a basis state of N = ⌈log₂ ⌈m / c⌉⌉ qubits
+    m = r (out + in) numbers in ⌈m / c⌉ chunks of c, one per basis state of N = ⌈log₂ ⌈m / c⌉⌉ qubits
     p̃_i = (β tanh(γ 2^{N−1} p_i))^exponent − mean,   p_i = |⟨i|ψ(params)⟩|²
     chunk i = MLP(bits of i as ±1, p̃_i);  all m numbers, minus their mean, are A (out × r), B (r × in)
     ΔW = s · A (B − B₀),   s = alpha / r
 
 The circuit is L blocks of RY and an open CNOT chain and reads no data. It and the MLP run once a
-step and layer, not once a token. The change is one matrix, so it merges; merge before generating
+step and layer, not once per token. The change is one matrix, so it merges; merge before generating
 text, since every new token generates the factors anew.
 
 B₀ is the B of the start, frozen, so that the change is zero at the start: exactly where it was
@@ -65,7 +65,7 @@ class QpaConfig(RankConfig):
         None, "Scaling: the change is times alpha / r; None is 2 r.", gt=0, common=True
     )
     chunk: int | None = setting(
-        None, "Numbers generated a basis state; None is 2048, or a 16th of all if less.", ge=1
+        None, "Numbers generated per basis state; None is 2048, or a 16th of all if less.", ge=1
     )
     n_layers: int = setting(8, "Blocks of RY and CNOT in the circuit.", ge=1, le=1024, common=True)
     hidden: tuple = setting(

@@ -147,7 +147,7 @@ class Qtha(Change):
     def ends(
         self, tensors: Mapping[str, Tensor]
     ) -> tuple[Float[Tensor, "r in_features"], Float[Tensor, "z out_features"]]:
-        """A · M_A and (M_B · B)ᵀ, made once a step, so that a token costs no more than in LoRA."""
+        """A · M_A and (M_B · B)ᵀ, made once per step, so that a token costs no more than in LoRA."""
         return self.maps.before(tensors, tensors["A"]), self.maps.after(tensors, tensors["B"])
 
     def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...] | None:

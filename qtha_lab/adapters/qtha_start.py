@@ -63,8 +63,8 @@ def start_operator(start: str, cores: list[Tensor], shape: mpo.MpoShape, rms: fl
         return
     mpo.balanced_(cores, shape)
     if start == "balanced":
-        wanted = rms * math.sqrt(shape.out_features)
-        factor = (wanted / mpo.norm(cores, shape)) ** (1 / shape.n_sites)
+        norm = rms * math.sqrt(shape.out_features)
+        factor = (norm / mpo.norm(cores, shape)) ** (1 / shape.n_sites)
         for core in cores:
             core.mul_(factor)
 

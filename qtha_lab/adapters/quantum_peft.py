@@ -156,6 +156,6 @@ class QuantumPeft(Change):
         return left @ right
 
     def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """s U Λ and Vᵀ, made once a step whatever the number of tokens."""
+        """s U Λ and Vᵀ, made once per step whatever the number of tokens."""
         u, v = self.bases(tensors)
         return u * (self.config.scale * tensors["values"]), v.mT

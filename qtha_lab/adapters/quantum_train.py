@@ -1,6 +1,6 @@
 """Quantum-Train: all weights of the change generated from the probabilities of a small circuit.
 
-    m = out · in weights in ⌈m / c⌉ chunks of c, one a basis state of N = ⌈log₂ ⌈m / c⌉⌉ qubits
+    m = out · in weights in ⌈m / c⌉ chunks of c, one per basis state of N = ⌈log₂ ⌈m / c⌉⌉ qubits
     ΔW = all chunks G(bits of i as ±1, p̃_i), minus their mean
 
 p_i = |⟨i|ψ(params)⟩|² of L blocks of RY and an open CNOT chain without data, lifted to
@@ -63,7 +63,7 @@ class QuantumTrainConfig(AdapterConfig):
     """
 
     chunk: int | None = setting(
-        None, "Weights generated a basis state; None is as many as keep to ten qubits.", ge=1
+        None, "Weights generated per basis state; None is as many as keep to ten qubits.", ge=1
     )
     n_layers: int = setting(8, "Blocks of RY and CNOT in the circuit.", ge=1, le=1024, common=True)
     n_blocks: int = setting(1, "Unentangled circuits that share the qubits.", ge=1, le=20)
@@ -186,22 +186,22 @@ class QuantumTrain(Change):
     def delta(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
     ) -> Float[Tensor, "*batch out_features"]:
-        made = self.generator(tensors)
+        parts = self.generator(tensors)
         rows = max(1, SLAB // self.layer.in_features)
         if rows >= self.layer.out_features:
-            return self._slab(0, self.layer.out_features, x, *made)
+            return self._slab(0, self.layer.out_features, x, *parts)
         slabs = [
             checkpoint(
-                self._slab, first, min(first + rows, self.layer.out_features), x, *made,
+                self._slab, first, min(first + rows, self.layer.out_features), x, *parts,
                 use_reentrant=False, preserve_rng_state=False,
             )
             for first in range(0, self.layer.out_features, rows)
         ]  # fmt: skip
         return torch.cat(slabs, -1)
 
-    def _slab(self, first: int, stop: int, x: Tensor, *made: Tensor) -> Tensor:
+    def _slab(self, first: int, stop: int, x: Tensor, *parts: Tensor) -> Tensor:
         """What some rows of ΔW give."""
-        return torch.nn.functional.linear(x, self._rows(first, stop, *made))
+        return torch.nn.functional.linear(x, self._rows(first, stop, *parts))
 
     def _rows(
         self, first: int, stop: int, last: Tensor, weight: Tensor, bias: Tensor

@@ -17,10 +17,10 @@ def get_method(name: str) -> Method:
     Raises:
         ValueError: If there is none, with the nearest name.
     """
-    found = OUR_METHODS.get(name) or PEFT_METHODS.get(name)
-    if found is None:
+    method = OUR_METHODS.get(name) or PEFT_METHODS.get(name)
+    if method is None:
         raise unknown("method", str(name), method_names())
-    return found
+    return method
 
 
 def method_of(config) -> Method | None:

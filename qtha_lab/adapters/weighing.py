@@ -62,9 +62,9 @@ def weigh(model: nn.Module, weights: Mapping[str, float]) -> contextlib.ExitStac
     for layer in layers:
         _weigh_layer(layer, weights, restore)
     for wrapper in wrappers:
-        own = [name for name in weights if name in wrapper._adapters]
-        _set(wrapper, "_active_adapter", own[0] if own else [], restore)
-    _tell_models(model, list(weights), restore)
+        names = [name for name in weights if name in wrapper._adapters]
+        _set(wrapper, "_active_adapter", names[0] if names else [], restore)
+    _set_models(model, list(weights), restore)
     restore.callback(_unmerge, layers)
     return restore
 
@@ -89,9 +89,9 @@ def _check_weights(layers: list[BaseTunerLayer], weights: Mapping[str, float]) -
 
 def _check_kinds(layers: list[BaseTunerLayer], weights: Iterable[str]) -> None:
     for layer in layers:
-        held = layer._all_available_adapter_names()
+        available = layer._all_available_adapter_names()
         for name in weights:
-            if name in held and not _has_factor(layer, name):
+            if name in available and not _has_factor(layer, name):
                 raise Refusal(
                     f"adapter {name!r} cannot be weighed: its layers ({type(layer).__module__}) have "
                     "no factor on a change that is added; ours and peft's LoRA (not DoRA), LoHa and "
@@ -107,10 +107,10 @@ def _has_factor(layer: BaseTunerLayer, name: str) -> bool:
 
 def _check_wrappers(wrappers: list[AuxiliaryTrainingWrapper], weights: Iterable[str]) -> None:
     for wrapper in wrappers:
-        own = [name for name in weights if name in wrapper._adapters]
-        if len(own) > 1:
+        whole = [name for name in weights if name in wrapper._adapters]
+        if len(whole) > 1:
             raise Refusal(
-                f"adapters {' and '.join(map(repr, own))} each bring a whole module of their own "
+                f"adapters {' and '.join(map(repr, whole))} each bring a whole module of their own "
                 "(modules_to_save), and those cannot be weighed: name one of them"
             )
 
@@ -124,14 +124,14 @@ def _weigh_layer(layer, weights: Mapping[str, float], restore: contextlib.ExitSt
     _set(layer, "_active_adapter", list(weights), restore)
 
 
-def _tell_models(model: nn.Module, names: list[str], restore: contextlib.ExitStack) -> None:
+def _set_models(model: nn.Module, names: list[str], restore: contextlib.ExitStack) -> None:
     """What PeftModel and its tuner believe to be active."""
     for module in model.modules():
         if isinstance(module, BaseTuner):
             _set(module, "active_adapter", names, restore)
         elif isinstance(module, PeftModel) and module.active_adapter not in names:
-            own = [name for name in names if name in module.peft_config]
-            _set(module, "active_adapter", own[0] if own else module.active_adapter, restore)
+            there = [name for name in names if name in module.peft_config]
+            _set(module, "active_adapter", there[0] if there else module.active_adapter, restore)
 
 
 def _set(module: nn.Module, attribute: str, value, restore: contextlib.ExitStack) -> None:

@@ -22,9 +22,9 @@ def described(info) -> None:
 def shaped(info) -> None:
     rows = _rows(info)
     expect(bool(rows), "it has no rows")
-    wanted = {"messages", "key"} if info.kind == "lm" else {"text", "label", "key"}
+    fields = {"messages", "key"} if info.kind == "lm" else {"text", "label", "key"}
     for number, row in enumerate(rows):
-        missing = wanted - row.keys()
+        missing = fields - row.keys()
         expect(not missing, f"row {number} lacks {', '.join(sorted(missing))}")
 
 

@@ -71,8 +71,8 @@ def write_card(
 
 
 def _what(method, task: str) -> str:
-    said = f"{method.summary} Source of the method: {method.source}." if method else ""
-    return f"{said} Trained for the task {code(task)}.".strip() if task else said
+    sentence = f"{method.summary} Source of the method: {method.source}." if method else ""
+    return f"{sentence} Trained for the task {code(task)}.".strip() if task else sentence
 
 
 def _loading(ours: bool, kind: str | None, base_model: str, n_labels: int | None) -> str:
@@ -109,8 +109,10 @@ def _settings(config: PeftConfig, method) -> str:
     if method is None:
         return type(config).__name__
     settings = method.settings()
-    told = {k: getattr(config, k) for k, s in settings.items() if getattr(config, k) != s.default}
-    listed = ", ".join(f"{name} = {value}" for name, value in told.items())
+    options = {
+        k: getattr(config, k) for k, s in settings.items() if getattr(config, k) != s.default
+    }
+    listed = ", ".join(f"{name} = {value}" for name, value in options.items())
     return f"{get_method(method.name).name} ({listed or 'defaults'})"
 
 

@@ -80,8 +80,8 @@ def export_lora(
         >>> tiny = load_model("tiny")
         >>> model = add_adapter(tiny.model, QthaConfig(r=2, waist=8, target_modules=["q_proj"]))
         >>> text = tiny.tokenizer(["How are you today?"] * 8, return_tensors="pt")
-        >>> made = export_lora(model, text, r=2, folder=getfixture("tmp_path"))
-        >>> made.error  # an adapter that has not been trained changes nothing yet
+        >>> export = export_lora(model, text, r=2, folder=getfixture("tmp_path"))
+        >>> export.error  # an adapter that has not been trained changes nothing yet
         0.0
     """
     adapter = adapter or str(model.active_adapter)
@@ -97,7 +97,7 @@ def export_lora(
         a, b, *errors[name] = fitted
         tensors[f"base_model.model.{name}.lora_A.weight"] = a
         tensors[f"base_model.model.{name}.lora_B.weight"] = b
-    made = LoraExport(
+    export = LoraExport(
         Path(folder),
         r,
         _share(*map(sum, zip(*errors.values(), strict=True))),
@@ -105,8 +105,8 @@ def export_lora(
         len(next(iter(inputs.values()))),
     )
     tensors |= _saved_whole(model, adapter)
-    _save(made, model, config, tensors, base_model)
-    return made
+    _save(export, model, config, tensors, base_model)
+    return export
 
 
 def _fit(delta, x: Float[Tensor, "tokens in"], r: int) -> tuple[Tensor, Tensor, float, float]:
@@ -136,11 +136,11 @@ def _saved_whole(model: PeftModel, adapter: str) -> dict[str, Tensor]:
     }
 
 
-def _save(made: LoraExport, model, config, tensors: dict[str, Tensor], base_model: str) -> None:
+def _save(export: LoraExport, model, config, tensors: dict[str, Tensor], base_model: str) -> None:
     layers = adapted_layers(model)
     lora = LoraConfig(
-        r=made.r,
-        lora_alpha=made.r,
+        r=export.r,
+        lora_alpha=export.r,
         target_modules=list(layers),
         task_type=config.task_type,
         modules_to_save=config.modules_to_save,
@@ -148,24 +148,24 @@ def _save(made: LoraExport, model, config, tensors: dict[str, Tensor], base_mode
         base_model_name_or_path=public_base(config.base_model_name_or_path or "") or None,
         inference_mode=True,
     )
-    made.folder.mkdir(parents=True, exist_ok=True)
-    lora.save_pretrained(str(made.folder))
-    save_file(tensors, made.folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+    export.folder.mkdir(parents=True, exist_ok=True)
+    lora.save_pretrained(str(export.folder))
+    save_file(tensors, export.folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
     ours = any(isinstance(module, AdapterLayer) for module in layers.values())
     source = config.method_name if ours else str(config.peft_type.value).lower()
-    worst = max(made.error_by_layer, key=made.error_by_layer.__getitem__)
+    worst = max(export.error_by_layer, key=export.error_by_layer.__getitem__)
     write_card(
-        made.folder,
+        export.folder,
         lora,
         base_model=base_model or config.base_model_name_or_path or "the base model",
-        facts={"fitted_to": f"a {source} adapter", "tokens": made.tokens},
+        facts={"fitted_to": f"a {source} adapter", "tokens": export.tokens},
         metrics={
-            "share of the change missed": made.error,
-            f"worst layer, {worst}": made.error_by_layer[worst],
+            "share of the change missed": export.error,
+            f"worst layer, {worst}": export.error_by_layer[worst],
         },
         notes=(
-            f"This LoRA is the best linear map of rank {made.r} to the change that a {source} adapter makes on "
-            f"real text. On held-out tokens it misses {made.error:.2%} of the change (of Σ‖Δy‖², all layers "
+            f"This LoRA is the best linear map of rank {export.r} to the change that a {source} adapter makes on "
+            f"real text. On held-out tokens it misses {export.error:.2%} of the change (of Σ‖Δy‖², all layers "
             "together). It was not trained; on other text it may miss more."
         ),
     )

@@ -102,5 +102,5 @@ def quantised_kind(layer: nn.Module) -> str | None:
 
 def block_of(name: str) -> int | None:
     """The index of the transformer block in a module's name: 3 in `model.layers.3.q_proj`."""
-    found = re.search(r"\.(\d+)\.", name)
-    return int(found[1]) if found else None
+    index = re.search(r"\.(\d+)\.", name)
+    return int(index[1]) if index else None
