@@ -24,12 +24,13 @@ from qtha_lab.adapters import (
 )
 from qtha_lab.adapters.attach import adapted_layers
 from qtha_lab.adapters.budget import for_budget
-from qtha_lab.adapters.peft.base_layer import as_matrix, inputs_of, outputs_of
+from qtha_lab.adapters.peft.base_layer import as_matrix, inputs_of, outputs_of, quantised_kind
 from qtha_lab.contract import check_plugin
 from qtha_lab.contract.checking import registries
 from qtha_lab.cost.preview import preview
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment, MethodChoice
+from qtha_lab.models import load_model
 from qtha_lab.plugin_loading import load_plugins, module_name
 from tests.support.small_models import inputs, logits, make
 
@@ -164,6 +165,22 @@ def test_the_base_output_is_without_the_bias_so_that_a_scale_of_it_merges(tmp_pa
     torch.testing.assert_close(
         model.merge_and_unload()(x), scale * (x @ base[0].weight.T) + base[0].bias
     )
+
+
+def test_a_quantised_base_weight_is_read_as_it_multiplies():
+    targets = ["q_proj", "v_proj"]
+    config = get_method("hadamard").make_config("CAUSAL_LM", targets, r=2, init_weights=False)
+    torch.manual_seed(0)
+    model = add_adapter(load_model("tiny", quantization="int8").model, config)
+    layer = layers_of(model)[0]
+    base, tensors = layer.get_base_layer(), layer.adapter_tensors("default")
+    assert quantised_kind(base) is not None
+    weight = base(torch.eye(layer.in_features)).T
+    x = torch.randn(3, layer.in_features)
+    expected = x @ (weight * (tensors["B"] @ tensors["A"])).T
+    torch.testing.assert_close(layer(x) - base(x), expected, atol=1e-2, rtol=1e-2)
+    with pytest.raises(ValueError, match="the base weight is quantised"):
+        model.merge_and_unload()
 
 
 # shared tensors
