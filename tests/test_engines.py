@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from qtha_lab import ansatze, plugins
+from qtha_lab import ansatze, contract, plugins
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.errors import Refusal
 from qtha_lab.simulators import check_engine, engine_names, explain, expval, expval_z
@@ -112,6 +112,25 @@ def test_a_name_that_is_taken_is_refused(bring, tmp_path):
     file.write_text(PLUGIN.replace("{options}", "").replace('"sums"', '"cpu"'))
     with pytest.raises(Refusal, match="there is an engine 'cpu' already"):
         plugins.load_plugins([str(file)])
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_our_engines_keep_to_the_contract_that_plugins_are_held_to(name):
+    broken = [v for v in contract.check_member("engine", ENGINES[name]) if not v.holds]
+    assert not broken
+
+
+def test_an_engine_that_turns_the_wrong_way_is_told_so(bring, tmp_path):
+    bring()
+    assert all(verdict.holds for verdict in contract.check_plugin(str(tmp_path / "sums.py")))
+    (tmp_path / "sums.py").write_text(
+        PLUGIN.replace("{options}", "").replace(
+            "stack(totals, -1).cos()", "stack(totals, -1).sin()"
+        )
+    )
+    verdicts = contract.check_plugin(str(tmp_path / "sums.py"))
+    broken = [verdict.fact for verdict in verdicts if not verdict.holds]
+    assert broken == [f"its {what} are those of engine torch" for what in ("values", "slopes")]
 
 
 @pytest.mark.parametrize("name", [name for name in engine_names() if name != "auto"])

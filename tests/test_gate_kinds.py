@@ -1,5 +1,7 @@
 """A kind of gate is one entry: what an entry says is true, and a new one is known everywhere."""
 
+import dataclasses
+
 import numpy as np
 import pennylane as qml
 import pytest
@@ -7,6 +9,7 @@ import torch
 from scipy.linalg import expm
 from support.unitaries import matrix_of
 
+from qtha_lab import contract
 from qtha_lab.ansatze.registry import _without_entanglers
 from qtha_lab.circuits import (
     GATES,
@@ -131,6 +134,20 @@ def test_a_name_of_another_gate_is_refused():
         GateKind("Mine", ("●", "X"), _turn_about_zx, commutes_with="Z")
     with pytest.raises(Refusal, match="one or two wires"):
         GateKind("Mine", ("●", "●", "X"), _turn_about_zx)
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_our_gates_keep_to_the_contract_that_plugins_are_held_to(name):
+    assert not [v for v in contract.check_member("gate", GATES[name]) if not v.holds]
+
+
+def test_a_new_kind_keeps_to_the_contract_and_one_that_says_something_untrue_is_told(zx):
+    assert all(verdict.holds for verdict in contract.check_member("gate", zx))
+    untrue = dataclasses.replace(zx, commutes_with="XX", frequencies=(0.5,), in_pennylane=True)
+    broken = {v.fact: v.seen for v in contract.check_member("gate", untrue) if not v.holds}
+    assert broken["it commutes with the Paulis that it names"] == "not with X on wire 0"
+    assert "waves of (0.5,) miss it" in broken["its values have no other frequencies than it names"]
+    assert len(broken) == 3  # PennyLane has no TurnZX
 
 
 @pytest.mark.parametrize("name", GATES)

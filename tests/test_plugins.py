@@ -196,7 +196,7 @@ def test_an_ansatz_that_states_another_count_is_told(plugin):
 
 
 def test_a_file_that_registers_nothing_is_refused(plugin):
-    with pytest.raises(Refusal, match="registers no method, ansatz, task or figure"):
+    with pytest.raises(Refusal, match="registers no method, ansatz, task, figure, engine or gate"):
         contract.check_plugin(plugin("x = 1"))
 
 

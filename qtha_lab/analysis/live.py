@@ -54,7 +54,7 @@ def snapshot(
         >>> taken["layers"]["model.layers.0.self_attn.q_proj"]["singular_values"]  # B = 0
         [0.0, 0.0]
     """
-    began = time.process_time()
+    start = time.process_time()
     by_layer = {
         name: _of_layer(module, adapter_name(module, adapter, name), sketch)
         for name, module in chosen_layers(model, layers).items()
@@ -63,7 +63,7 @@ def snapshot(
     return {
         "layers": rows,
         "left_out": len(by_layer) - len(rows),
-        "cpu_seconds": time.process_time() - began,
+        "cpu_seconds": time.process_time() - start,
     }
 
 

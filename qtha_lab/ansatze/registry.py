@@ -121,8 +121,8 @@ def build(
             "amplitudes are the first state and cannot be uploaded again: "
             "embedding='amplitude' needs reupload=False, not True"
         )
-    wanted = (bool(reupload), embedding, bool(entangle))
-    return _build(info, n_qubits, n_layers, *wanted, tuple(sorted(options.items())))
+    flags = (bool(reupload), embedding, bool(entangle))
+    return _build(info, n_qubits, n_layers, *flags, tuple(sorted(options.items())))
 
 
 @functools.lru_cache(maxsize=256)
@@ -139,8 +139,8 @@ def _build(
     if not entangle:
         circuit = Circuit(n_qubits, _without_entanglers(circuit.gates))
     if embedding == "amplitude":
-        kept = (g for g in circuit.gates if all(a.source != "input" for a in g.angles))
-        circuit = Circuit(n_qubits, tuple(kept), start="amplitudes")
+        rest = (g for g in circuit.gates if all(a.source != "input" for a in g.angles))
+        circuit = Circuit(n_qubits, tuple(rest), start="amplitudes")
     return circuit
 
 

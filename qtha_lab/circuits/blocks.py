@@ -26,18 +26,18 @@ def general_two_qubit(wires: Sequence[int], angles: Iterable[Angle | float]) -> 
         KAK decomposition, Khaneja and Glaser 2001, arXiv:quant-ph/0010100; 15 = 4² - 1 is the
         dimension of SU(4), so no angle is left over.
     """
-    given = tuple(angles)
-    if len(given) != 15:
-        raise Refusal(f"a general two-qubit block takes 15 angles, not {len(given)}")
+    angles_in_order = tuple(angles)
+    if len(angles_in_order) != 15:
+        raise Refusal(f"a general two-qubit block takes 15 angles, not {len(angles_in_order)}")
     first, second = wires
     ising = [
         Gate(f"Ising{letters}", (first, second), angle)
-        for letters, angle in zip(("XX", "YY", "ZZ"), given[6:9], strict=True)
+        for letters, angle in zip(("XX", "YY", "ZZ"), angles_in_order[6:9], strict=True)
     ]
     return [
-        Gate("Rot", first, given[0:3]),
-        Gate("Rot", second, given[3:6]),
+        Gate("Rot", first, angles_in_order[0:3]),
+        Gate("Rot", second, angles_in_order[3:6]),
         *ising,
-        Gate("Rot", first, given[9:12]),
-        Gate("Rot", second, given[12:15]),
+        Gate("Rot", first, angles_in_order[9:12]),
+        Gate("Rot", second, angles_in_order[12:15]),
     ]

@@ -23,7 +23,7 @@ def draw(circuit: "Circuit", width: int, max_rows: int) -> str:
         f"{wire}: ".rjust(len(str(circuit.n_qubits - 1)) + 2) for wire in range(circuit.n_qubits)
     ]
     rows = _wrap(texts, width - len(labels[0]) - len("···"))
-    blocks, drawn = [], 0
+    blocks, n_drawn = [], 0
     for number, row in enumerate(rows[:max_rows]):
         start = "──" if number == 0 else "··"
         end = "─┤" if number == len(rows) - 1 else "─···"
@@ -33,10 +33,10 @@ def draw(circuit: "Circuit", width: int, max_rows: int) -> str:
                 f"{label}{start}{line}{end}" for label, line in zip(labels, lines, strict=True)
             )
         )
-        drawn += sum(len(columns[i]) for i in row)
-    if drawn < len(circuit.gates):
+        n_drawn += sum(len(columns[i]) for i in row)
+    if n_drawn < len(circuit.gates):
         blocks.append(
-            f"··· {len(circuit.gates) - drawn} more gates of {len(circuit.gates)}, "
+            f"··· {len(circuit.gates) - n_drawn} more gates of {len(circuit.gates)}, "
             f"depth {circuit.depth()}"
         )
     return "\n\n".join(blocks)

@@ -68,8 +68,8 @@ class Gate:
         if len(set(self.wires)) != len(self.wires):
             raise Refusal(f"{self.name} needs different wires, not {self.wires}")
         if len(self.angles) != kind.n_angles:
-            wanted = _count(kind.n_angles, "angle")
-            raise Refusal(f"{self.name} takes {wanted}, not {len(self.angles)}")
+            count = _count(kind.n_angles, "angle")
+            raise Refusal(f"{self.name} takes {count}, not {len(self.angles)}")
 
     def _check_matrix(self) -> None:
         if (self.matrix is not None) != (self.name == UNITARY):

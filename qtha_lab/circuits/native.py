@@ -43,11 +43,11 @@ def native_steps(circuit: Circuit) -> list[Step]:
         >>> [(step.wires, len(step.gates)) for step in steps]
         [((1,), 1), ((0, 1), 1), ((1,), 1)]
     """
-    met = _Builder(circuit.n_qubits)
+    meetings = _Builder(circuit.n_qubits)
     for gate in circuit.gates:
-        _add(met, gate)
+        _add(meetings, gate)
     lowered = _Builder(circuit.n_qubits)
-    for item in met.finished():
+    for item in meetings.finished():
         if isinstance(item, Step):
             lowered.turns(item.gates)
         else:
@@ -173,10 +173,10 @@ def _add_cz(builder: _Builder, wires: tuple[int, ...]) -> None:
     builder.turns([Gate("RZ", wire, PI / 2) for wire in wires])
 
 
-def _sum(one: Terms, other: Terms) -> Terms | None:
+def _sum(first: Terms, second: Terms) -> Terms | None:
     """Both turns together; None where two parameters would have to be added."""
     total = []
-    for a, b in zip(one, other, strict=True):
+    for a, b in zip(first, second, strict=True):
         both = (a or b) if a is None or b is None else a.plus(b)
         if both is None and a is not None:
             return None

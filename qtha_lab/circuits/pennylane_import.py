@@ -94,37 +94,41 @@ def _pauli_string(measured, labels: list) -> str:
     return " ".join(f"{letter}{wire}" for wire, letter in letters) or "I"
 
 
-def _gate(one: Native, two: Native, leaves: list[tuple[str, int]]) -> Gate | None:
+def _gate(first: Native, second: Native, leaves: list[tuple[str, int]]) -> Gate | None:
     """The gate that fits both points; None for a state that is the inputs."""
-    if one.name in STATES:
-        _check_amplitudes(one, leaves)
+    if first.name in STATES:
+        _check_amplitudes(first, leaves)
         return None
-    if one.name == UNITARY:
-        matrices = [plain(native.numbers[0]) for native in (one, two)]
+    if first.name == UNITARY:
+        matrices = [plain(native.numbers[0]) for native in (first, second)]
         if abs(matrices[0] - matrices[1]).max() > 1e-9:
             raise Refusal(
-                f"a matrix must not depend on inputs or params, and one on {one.wires} does"
+                f"a matrix must not depend on inputs or params, and one on {first.wires} does"
             )
-        return Gate.unitary(matrices[0], one.wires)
-    return Gate(one.name, one.wires, [_angle(one, two, i, leaves) for i in range(len(one.numbers))])
+        return Gate.unitary(matrices[0], first.wires)
+    return Gate(
+        first.name,
+        first.wires,
+        [_angle(first, second, i, leaves) for i in range(len(first.numbers))],
+    )
 
 
-def _angle(one: Native, two: Native, which: int, leaves: list[tuple[str, int]]) -> Angle:
-    slope = one.slopes[which]
-    values = [float(plain(native.numbers[which])) for native in (one, two)]
+def _angle(first: Native, second: Native, which: int, leaves: list[tuple[str, int]]) -> Angle:
+    slope = first.slopes[which]
+    values = [float(plain(native.numbers[which])) for native in (first, second)]
     read = [] if slope is None else slope.nonzero().flatten().tolist()
     if slope is not None and len(read) == 1:
         (leaf,) = read
         source, index = leaves[leaf]
         scale = _tidy(float(slope[leaf]))
-        angle = Angle(source, index, scale, _tidy(values[0] - scale * float(one.point[leaf])))
-        predicted = angle.scale * float(two.point[leaf]) + angle.offset
+        angle = Angle(source, index, scale, _tidy(values[0] - scale * float(first.point[leaf])))
+        predicted = angle.scale * float(second.point[leaf]) + angle.offset
     else:
         angle, predicted = Angle.const(values[0]), values[0]
     if len(read) > 1 or abs(predicted - values[1]) > 1e-9:
         raise Refusal(
             f"an angle must be scale · number + offset of one input or parameter; "
-            f"that of {one.name} on wires {list(one.wires)} is not"
+            f"that of {first.name} on wires {list(first.wires)} is not"
         )
     return angle
 

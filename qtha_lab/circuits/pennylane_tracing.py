@@ -75,8 +75,8 @@ def _of_function(function: Callable, args: tuple, kwargs: dict, data: str | None
 
     def at(values: torch.Tensor):
         chunks = values.split([shape.numel() for shape in shapes.values()])
-        given = {n: c.reshape(s) for (n, s), c in zip(shapes.items(), chunks, strict=True)}
-        bound.arguments.update(given)
+        arrays = {n: c.reshape(s) for (n, s), c in zip(shapes.items(), chunks, strict=True)}
+        bound.arguments.update(arrays)
         return taped(*bound.args, **bound.kwargs)
 
     return Script(leaves, at)
@@ -124,12 +124,12 @@ def _of_tape(tape, inputs) -> Script:
 
     def at_values(values: torch.Tensor):
         chunks = values.split([shape.numel() for shape in pieces.values()])
-        given = [chunk.reshape(s) for chunk, s in zip(chunks, pieces.values(), strict=True)]
-        given = [
+        arrays = [chunk.reshape(s) for chunk, s in zip(chunks, pieces.values(), strict=True)]
+        arrays = [
             g / g.norm() if operations[info[p]["op_idx"]].name in STATES else g
-            for p, g in zip(pieces, given, strict=True)
+            for p, g in zip(pieces, arrays, strict=True)
         ]
-        return tape.bind_new_parameters(given, list(pieces))
+        return tape.bind_new_parameters(arrays, list(pieces))
 
     return Script(leaves, at_values)
 
@@ -187,7 +187,7 @@ def point_of(n_leaves: int, which: int):
 def trace(script: Script, which: int, labels: list) -> list[Native]:
     """Everything a script does at one choice of values, in our gates."""
     point = point_of(len(script.leaves), which).requires_grad_()
-    found = []
+    operations = []
     for operation in script.at(point).operations:
         if operation.batch_size:
             raise Refusal(
@@ -198,8 +198,8 @@ def trace(script: Script, which: int, labels: list) -> list[Native]:
             wires = tuple(labels.index(wire) for wire in native.wires)
             numbers = list(native.parameters)
             slopes = [_slope(number, point) for number in numbers]
-            found.append(Native(native.name, wires, numbers, slopes, point.detach()))
-    return found
+            operations.append(Native(native.name, wires, numbers, slopes, point.detach()))
+    return operations
 
 
 def _native(operation, depth: int = 0) -> Iterator:

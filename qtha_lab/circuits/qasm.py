@@ -53,7 +53,7 @@ def to_qasm(
                 "a circuit that starts in amplitudes needs its inputs to be written as QASM"
             )
         prepared = preparation(circuit.n_qubits, numbers["input"])
-    asked = [
+    declarations = [
         f"input float[64] {letter}{index};"
         for source, letter, count in (
             ("input", "x", circuit.n_inputs),
@@ -62,7 +62,12 @@ def to_qasm(
         if numbers[source] is None
         for index in range(count)
     ]
-    lines = ["OPENQASM 3.0;", 'include "stdgates.inc";', *asked, f"qubit[{circuit.n_qubits}] q;"]
+    lines = [
+        "OPENQASM 3.0;",
+        'include "stdgates.inc";',
+        *declarations,
+        f"qubit[{circuit.n_qubits}] q;",
+    ]
     for gate in (*prepared, *circuit.gates):
         lines += _lines(gate, lambda angle: _expression(angle, numbers))
     return "\n".join(lines)

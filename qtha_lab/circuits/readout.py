@@ -62,7 +62,7 @@ def parse_pauli(text: str, n_qubits: int) -> Pauli:
         >>> parse_pauli("Z2 X0", 3)
         ((0, 'X'), (2, 'Z'))
     """
-    found: dict[int, str] = {}
+    letters: dict[int, str] = {}
     for word in () if text.strip() == "I" else text.split():
         match = re.fullmatch(r"([XYZ])(\d+)", word)
         if not match:
@@ -74,12 +74,12 @@ def parse_pauli(text: str, n_qubits: int) -> Pauli:
             raise Refusal(
                 f"observable {text!r} reads wire {wire}, but the circuit has wires 0 to {n_qubits - 1}"
             )
-        if wire in found:
+        if wire in letters:
             raise Refusal(f"observable {text!r} names wire {wire} twice")
-        found[wire] = letter
-    if not found and text.strip() != "I":
+        letters[wire] = letter
+    if not letters and text.strip() != "I":
         raise Refusal("an observable must not be empty; the identity is 'I'")
-    return tuple(sorted(found.items()))
+    return tuple(sorted(letters.items()))
 
 
 @functools.lru_cache(maxsize=256)

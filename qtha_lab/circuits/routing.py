@@ -77,15 +77,15 @@ def _from_layout(circuit: Circuit, topology: Topology, first: tuple[int, ...]) -
     gates: list[Gate] = []
     swaps = 0
     pairs = [gate.wires for gate in circuit.gates if len(gate.wires) == 2]
-    met = 0
+    n_pairs = 0
     for gate in circuit.gates:
         if len(gate.wires) == 2:
             while topology.distances[place[gate.wires[0]]][place[gate.wires[1]]] > 1:
-                swap = _best_swap(topology, place, pairs[met : met + LOOK_AHEAD])
+                swap = _best_swap(topology, place, pairs[n_pairs : n_pairs + LOOK_AHEAD])
                 gates.append(Gate("SWAP", swap))
                 place = _swapped(place, swap)
                 swaps += 1
-            met += 1
+            n_pairs += 1
         gates.append(dataclasses.replace(gate, wires=tuple(place[wire] for wire in gate.wires)))
     moved = Circuit(topology.n_qubits, gates)
     return Routed(moved, tuple(first), tuple(place), swaps)

@@ -39,7 +39,7 @@ def start_times(
     return starts
 
 
-def commute(one: Gate, other: Gate) -> bool:
+def commute(gate: Gate, other: Gate) -> bool:
     """Whether two gates are known to commute; a sufficient rule, not a necessary one.
 
     Example:
@@ -48,7 +48,7 @@ def commute(one: Gate, other: Gate) -> bool:
         >>> commute(Gate("CNOT", (0, 1)), Gate("CNOT", (1, 2)))
         False
     """
-    first, second = ({wire: _pauli(g, wire) for wire in g.wires} for g in (one, other))
+    first, second = ({wire: _pauli(g, wire) for wire in g.wires} for g in (gate, other))
     return all(first[wire] == second[wire] != "" for wire in first.keys() & second.keys())
 
 

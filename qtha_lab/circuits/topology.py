@@ -131,11 +131,11 @@ class Topology:
 
 
 def _neighbours(n_qubits: int, edges: list[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
-    found: list[list[int]] = [[] for _ in range(n_qubits)]
+    neighbours: list[list[int]] = [[] for _ in range(n_qubits)]
     for a, b in edges:
-        found[a].append(b)
-        found[b].append(a)
-    return tuple(tuple(sorted(them)) for them in found)
+        neighbours[a].append(b)
+        neighbours[b].append(a)
+    return tuple(tuple(sorted(numbers)) for numbers in neighbours)
 
 
 def _distances_from(start: int, neighbours: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from qtha_lab.contract import ansatz, figure, method, task  # noqa: F401  (they declare their facts)
+from qtha_lab.contract import (  # noqa: F401  (they declare their facts)
+    ansatz,
+    engine,
+    figure,
+    gate,
+    method,
+    task,
+)
 from qtha_lab.contract.facts import FACTS, Broken
 from qtha_lab.errors import Refusal
 from qtha_lab.plugin_loading import load_plugins, module_name
@@ -36,8 +43,8 @@ def check_plugin(name: str) -> list[Verdict]:
     members = list(members_of(module_name(name)))
     if not members:
         raise Refusal(
-            f"plugin {name} registers no method, ansatz, task or figure: decorate one with @method, "
-            "@ansatz, @task or @figure_function"
+            f"plugin {name} registers no method, ansatz, task, figure, engine or gate: decorate "
+            "one with @method, @ansatz, @task, @figure_function or @engine, or call gate_kind"
         )
     return [verdict for kind, member in members for verdict in check_member(kind, member)]
 
@@ -65,7 +72,9 @@ def registries() -> tuple[Registry, ...]:
     """The families that a plugin may add to."""
     from qtha_lab.adapters.peft import OUR_METHODS
     from qtha_lab.ansatze import ANSATZE
+    from qtha_lab.circuits import GATES
     from qtha_lab.figures.machinery.registry import FIGURES
+    from qtha_lab.simulators.registry import ENGINES
     from qtha_lab.tasks.registry import TASKS
 
-    return OUR_METHODS, ANSATZE, TASKS, FIGURES
+    return OUR_METHODS, ANSATZE, TASKS, FIGURES, ENGINES, GATES

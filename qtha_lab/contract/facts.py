@@ -17,7 +17,14 @@ class Fact:
     trial: Callable[[Any], None]
 
 
-FACTS: dict[str, list[Fact]] = {"method": [], "ansatz": [], "task": [], "figure": []}
+FACTS: dict[str, list[Fact]] = {
+    "method": [],
+    "ansatz": [],
+    "task": [],
+    "figure": [],
+    "engine": [],
+    "gate": [],
+}
 
 
 def fact(kind: str, sentence: str) -> Callable:

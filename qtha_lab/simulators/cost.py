@@ -80,21 +80,23 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "
     running = engine_of(chosen)
     running.check(circuit, readout, chosen)
     each, shots = _runs(circuit, readout, chosen)
-    drawn = None if shots is None else shots * each * batch
+    n_shots = None if shots is None else shots * each * batch
     if batch == 0:
-        return Estimate(chosen, 0, 0.0, 0, drawn)
+        return Estimate(chosen, 0, 0.0, 0, n_shots)
     working = running.working_bytes(circuit, batch, chosen)
     if where := _elsewhere(chosen):
         note = (
             f"{where!r} is not a simulator of PennyLane's own: "
             "its time, and a queue before it, are not known"
         )
-        return Estimate(chosen, each * batch, None, int(working), drawn, note)
+        return Estimate(chosen, each * batch, None, int(working), n_shots, note)
     small, times = twin(circuit)
     curve = _curve(small, chosen, device, torch.get_num_threads(), each)
     seconds = times * curve.seconds(batch)
-    kept = int(times * curve.kept(batch))
-    return Estimate(chosen, each * batch, seconds, int(working) + kept, drawn, kept_bytes=kept)
+    kept_bytes = int(times * curve.kept(batch))
+    return Estimate(
+        chosen, each * batch, seconds, int(working) + kept_bytes, n_shots, kept_bytes=kept_bytes
+    )
 
 
 def _runs(circuit: Circuit, readout: Readout, engine: str) -> tuple[int, int | None]:
@@ -178,12 +180,12 @@ class _Curve:
 
     def _best(self, samples: int) -> tuple[float, float]:
         """The fastest of some passes: seconds, and bytes kept."""
-        taken = [self._measure(samples)]
-        repeats = next((times for longest, times in REPEATS if taken[0][0] < longest), 1)
-        taken += [self._measure(samples) for _ in range(repeats - 1)]
-        self.spent += sum(seconds for seconds, _ in taken)
-        seconds, kept = min(taken)
-        return seconds, kept
+        measurements = [self._measure(samples)]
+        repeats = next((times for longest, times in REPEATS if measurements[0][0] < longest), 1)
+        measurements += [self._measure(samples) for _ in range(repeats - 1)]
+        self.spent += sum(seconds for seconds, _ in measurements)
+        seconds, kept_bytes = min(measurements)
+        return seconds, kept_bytes
 
     def _measure(self, samples: int) -> tuple[float, float]:
         """Seconds of values with gradients, or of values alone where slopes are circuits of their own.
@@ -195,11 +197,11 @@ class _Curve:
             _random(shape, self.device).requires_grad_(slopes)
             for shape in ((samples, self.circuit.n_inputs), (self.circuit.n_params,))
         )
-        kept: dict[int, int] = {}
+        sizes: dict[int, int] = {}
 
         def keep(tensor: torch.Tensor) -> torch.Tensor:
             storage = tensor.untyped_storage()
-            kept[storage.data_ptr()] = storage.nbytes()
+            sizes[storage.data_ptr()] = storage.nbytes()
             return tensor
 
         start = time.perf_counter()
@@ -210,8 +212,8 @@ class _Curve:
         if self.device != "cpu":
             torch.accelerator.synchronize()
         seconds = time.perf_counter() - start
-        given = [tensor.untyped_storage().data_ptr() for tensor in (inputs, params)]
-        return seconds, float(sum(size for place, size in kept.items() if place not in given))
+        leaves = [tensor.untyped_storage().data_ptr() for tensor in (inputs, params)]
+        return seconds, float(sum(size for place, size in sizes.items() if place not in leaves))
 
 
 _seeds = itertools.count()

@@ -84,13 +84,13 @@ def explain(
     return Explanation(engine, batch, "" if refusals[chosen] else chosen, reasons)
 
 
-def _line(name: str, chosen: str, asked: str, kind: str, refused: str) -> str:
+def _line(name: str, chosen: str, request: str, kind: str, refused: str) -> str:
     info = info_of(name)
     if refused:
-        return f"{'refused' if name == asked else 'passed over'}: {refused}"
+        return f"{'refused' if name == request else 'passed over'}: {refused}"
     if name == chosen:
-        return f"chosen: {'asked for; ' if name == asked else ''}{info.strength}"
-    if asked != "auto":
+        return f"chosen: {'asked for; ' if name == request else ''}{info.strength}"
+    if request != "auto":
         return "passed over: not asked for"
     if info.follows_tensors and kind == "cpu":
         return f"passed over: slower than {chosen} on CPU tensors; {info.strength}"

@@ -70,11 +70,11 @@ def expval(
     runs = settings_of(circuit, tuple(observables))
     if not runs:
         raise Refusal("observables must name at least one Pauli string, not none")
-    found = [_read(turned, readout, inputs, params, engine) for turned, readout, _ in runs]
-    if len(found) == 1:
-        return found[0]
+    values = [_read(turned, readout, inputs, params, engine) for turned, readout, _ in runs]
+    if len(values) == 1:
+        return values[0]
     order = [number for _, _, members in runs for number in members]
-    return torch.cat(found, -1)[..., torch.tensor(order, device=inputs.device).argsort()]
+    return torch.cat(values, -1)[..., torch.tensor(order, device=inputs.device).argsort()]
 
 
 def probs(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto") -> Tensor:
@@ -120,8 +120,10 @@ def _read(
             values = engine_of(chosen).run(circuit, flat, params.to(dtype), readout, chosen)
         else:
             values = flat.new_zeros(0, readout.size(circuit.n_qubits))
-        wanted = torch.is_grad_enabled() and (inputs.requires_grad or params.requires_grad)
-        if wanted and not values.requires_grad:  # nothing was read: slopes are zero, not missing
+        has_slopes = torch.is_grad_enabled() and (inputs.requires_grad or params.requires_grad)
+        if (
+            has_slopes and not values.requires_grad
+        ):  # nothing was read: slopes are zero, not missing
             values = values + 0.0 * (inputs.sum() + params.sum()).to(dtype)
         if len(lead) != 1:
             values = values.reshape(*lead, values.shape[-1])

@@ -196,34 +196,36 @@ def _in_frame(frame: _Frame, kind: str, wires: tuple[int, ...]) -> tuple[Turn | 
 
 def _place(layers: list[Layer], op: Turn | int, angle: Sum, start: str) -> None:
     """Add to the earliest layer that can be reached and takes it, else at the end."""
-    found = None
+    target = None
     for position in range(len(layers) - 1, -1, -1):
         if layers[position].accepts(op):
-            found = layers[position]
+            target = layers[position]
         if not layers[position].commutes_with(op):
             break
     else:
         if not isinstance(op, Turn) and start == "zero":
             return  # reaches |0…0⟩, where it is a global phase
-    if found is None:
-        found = Turns() if isinstance(op, Turn) else Phases()
-        layers.append(found)
-    angles: dict[Any, Sum] = found.angles
+    if target is None:
+        target = Turns() if isinstance(op, Turn) else Phases()
+        layers.append(target)
+    angles: dict[Any, Sum] = target.angles
     angles[op] = angles.get(op, Sum()) + angle
 
 
 def _without_unseen(layers: list[Layer]) -> list[Layer]:
     """Drop phases that commute with every later turn: no string of Z at the end sees them."""
-    kept: list[Layer] = []
+    seen_layers: list[Layer] = []
     for layer in reversed(layers):
         if isinstance(layer, Phases):
             seen = {
-                m: a for m, a in layer.angles.items() if not all(k.commutes_with(m) for k in kept)
+                m: a
+                for m, a in layer.angles.items()
+                if not all(k.commutes_with(m) for k in seen_layers)
             }
             layer = Phases(seen)
         if layer.angles:
-            kept.append(layer)
-    return kept[::-1]
+            seen_layers.append(layer)
+    return seen_layers[::-1]
 
 
 def _even(bits: int) -> bool:

@@ -33,10 +33,10 @@ def twin(circuit: Circuit) -> tuple[Circuit, int]:
 
 def _moved(gate: Gate, wires: int) -> Gate:
     """The gate on the same wires counted in a ring of fewer; the next free one where two fall together."""
-    taken: list[int] = []
+    places: list[int] = []
     for wire in gate.wires:
         place = wire % wires
-        while place in taken:
+        while place in places:
             place = (place + 1) % wires
-        taken.append(place)
-    return Gate(gate.name, tuple(taken), gate.angles, gate.matrix)
+        places.append(place)
+    return Gate(gate.name, tuple(places), gate.angles, gate.matrix)

@@ -149,10 +149,10 @@ class _Tables:
             parity = torch.zeros_like(bits)
             for place in range(self.n_qubits):
                 parity ^= (bits >> place) & 1
-            found = (1 - 2 * parity).to(self.options["dtype"])
+            signs = (1 - 2 * parity).to(self.options["dtype"])
         if self.n_qubits <= MAX_KEPT_QUBITS:
-            self._parity_signs[mask] = found
-        return found
+            self._parity_signs[mask] = signs
+        return signs
 
     def signs(self, layer: Phases) -> Tensor:
         """The signs of every string of Z in a layer of phases, (2^n, strings)."""

@@ -29,9 +29,9 @@ def cut_entropies(states: States) -> Float[Tensor, "*batch cuts"]:
         Bennett et al. 1996, arXiv:quant-ph/9511030.
     """
     n_qubits = count_qubits(states)
-    found = [entropy_bits(states, range(cut)) for cut in range(1, n_qubits)]
+    entropies = [entropy_bits(states, range(cut)) for cut in range(1, n_qubits)]
     empty = torch.zeros((*states.shape[:-1], 0), dtype=torch.float64)
-    return torch.stack(found, -1) if found else empty
+    return torch.stack(entropies, -1) if entropies else empty
 
 
 def entropy_bits(states: States, wires: Iterable[int]) -> Float[Tensor, "*batch"]:

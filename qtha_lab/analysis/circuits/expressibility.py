@@ -77,9 +77,9 @@ def expressibility_of(
         Sim et al. 2019, arXiv:1905.10876. The error and the floor are ours.
     """
     check_samples(n_samples, least=2)
-    drawn = draw_angles(circuit, 2 * n_samples, inputs, seed)
-    pairs = torch.cat([drawn.inputs[:n_samples]] * 2)  # one datum a pair
-    states = states_at(circuit, RandomAngles(pairs, drawn.params))
+    angles = draw_angles(circuit, 2 * n_samples, inputs, seed)
+    pairs = torch.cat([angles.inputs[:n_samples]] * 2)  # one datum a pair
+    states = states_at(circuit, RandomAngles(pairs, angles.params))
     overlaps = (states[:n_samples].conj() * states[n_samples:]).sum(-1)
     return divergence(overlaps.abs().square().numpy(), circuit.n_qubits, n_bins)
 
@@ -91,8 +91,8 @@ def divergence(
     if n_bins < 2:
         raise Refusal(f"n_bins must be at least 2, not {n_bins}")
     n_samples = len(fidelities)
-    kept = np.clip(fidelities + MARGIN, 0.0, 1.0)
-    shares = np.histogram(kept, np.linspace(0, 1, n_bins + 1))[0] / n_samples
+    clipped = np.clip(fidelities + MARGIN, 0.0, 1.0)
+    shares = np.histogram(clipped, np.linspace(0, 1, n_bins + 1))[0] / n_samples
     haar = np.exp(log_haar_shares(n_qubits, n_bins))
     logs = np.log(np.where(shares > 0, shares, 1.0)) - log_haar_shares(n_qubits, n_bins)
     kl = float((shares * logs).sum())
@@ -161,7 +161,7 @@ def expressibility_points(
     rows = []
     for n_layers in layers:
         circuit = ansatze.build(name, n_qubits, n_layers, **options)
-        found = expressibility_of(circuit, n_samples, inputs, seed)
-        own = {"kl": found.kl, "error": found.error, "floor": found.floor}
-        rows.append({"ansatz": name, "n_layers": n_layers, **own})
+        result = expressibility_of(circuit, n_samples, inputs, seed)
+        numbers = {"kl": result.kl, "error": result.error, "floor": result.floor}
+        rows.append({"ansatz": name, "n_layers": n_layers, **numbers})
     return rows

@@ -106,14 +106,14 @@ def fourier_spectrum(
     if params is not None:
         n_samples = 1
     check_samples(n_samples)
-    drawn = draw_angles(circuit, n_samples, inputs, seed)
+    angles = draw_angles(circuit, n_samples, inputs, seed)
     if params is not None:
-        drawn = RandomAngles(drawn.inputs, _one_sample(circuit, params))
+        angles = RandomAngles(angles.inputs, _one_sample(circuit, params))
     n_points = 2 * len(frequencies) - 1
     points = 2 * math.pi / unit * torch.arange(n_points, dtype=torch.float64) / n_points
-    data = drawn.inputs.unsqueeze(1).repeat(1, n_points, 1)
+    data = angles.inputs.unsqueeze(1).repeat(1, n_points, 1)
     data[:, :, moved] = points.reshape(-1, 1)
-    shared = drawn.params.unsqueeze(1).expand(-1, n_points, -1)
+    shared = angles.params.unsqueeze(1).expand(-1, n_points, -1)
     free = free_angles(circuit)
     together = torch.cat([data, shared], -1)[..., : free.n_inputs]
     values = expval(free, read, together, together.new_zeros(0), engine)

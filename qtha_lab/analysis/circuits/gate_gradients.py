@@ -77,13 +77,13 @@ def gate_gradients(
     )
 
 
-def one_sample(name: str, given: Numbers, size: int) -> torch.Tensor:
+def one_sample(name: str, numbers: Numbers, size: int) -> torch.Tensor:
     """Numbers as a tensor of float64.
 
     Raises:
         ValueError: If their number is wrong.
     """
-    sample = torch.as_tensor(given, dtype=torch.float64).detach().cpu()
+    sample = torch.as_tensor(numbers, dtype=torch.float64).detach().cpu()
     if sample.shape != (size,):
         raise Refusal(f"{name} must have shape ({size},), not {tuple(sample.shape)}")
     return sample

@@ -88,8 +88,8 @@ def gate_noise(
     if circuit.start == "amplitudes":
         raise Refusal("noise is simulated for circuits that start in |0…0⟩, not in amplitudes")
     free = free_angles(circuit)
-    drawn = draw_angles(circuit, n_samples, inputs, seed)
-    data = torch.cat([drawn.inputs, drawn.params], 1)[:, : free.n_inputs]
+    angles = draw_angles(circuit, n_samples, inputs, seed)
+    data = torch.cat([angles.inputs, angles.params], 1)[:, : free.n_inputs]
     nothing = data.new_zeros(0)
     engine = f"device:{device}({noise},shots=none,cache=false)"
     noisy = expval_z(free, data, nothing, engine).numpy()

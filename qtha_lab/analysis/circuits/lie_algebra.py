@@ -108,8 +108,8 @@ def _merged(run: list[Terms]) -> list[Terms]:
     for terms in run[1:] if commuting else []:
         for string, scale in terms.items():
             sums[0][string] = sums[0].get(string, 0.0) + scale
-    kept = [{s: c for s, c in t.items() if abs(c) > SMALL and s != (0, 0)} for t in sums]
-    return [terms for terms in kept if terms]
+    rest = [{s: c for s, c in t.items() if abs(c) > SMALL and s != (0, 0)} for t in sums]
+    return [terms for terms in rest if terms]
 
 
 def independent(generators: list[Terms]) -> list[Terms]:
@@ -117,15 +117,15 @@ def independent(generators: list[Terms]) -> list[Terms]:
     strings = sorted({s for terms in generators for s in terms})
     place = {s: k for k, s in enumerate(strings)}
     basis = np.zeros((0, len(strings)))
-    kept = []
+    basis_terms = []
     for terms in generators:
         row = np.zeros(len(strings))
         row[[place[s] for s in terms]] = list(terms.values())
         grown = _grown(basis, (row / np.linalg.norm(row))[None])
         if len(grown) > len(basis):
-            kept.append(terms)
+            basis_terms.append(terms)
             basis = grown
-    return kept
+    return basis_terms
 
 
 def closure_dimension(generators: list[Terms], n_qubits: int) -> int:
@@ -151,12 +151,12 @@ def _split(generators: list[Terms]) -> list[Terms]:
     while True:
         alone = {next(iter(terms)) for terms in generators if len(terms) == 1}
         closed = _closed_strings(sorted(alone))
-        made: list[Terms] = []
+        sums: list[Terms] = []
         for terms in generators:
-            made += _apart(terms, closed)
-        if len(made) == len(generators):
-            return made
-        generators = independent(made)
+            sums += _apart(terms, closed)
+        if len(sums) == len(generators):
+            return sums
+        generators = independent(sums)
 
 
 def _apart(terms: Terms, closed: np.ndarray) -> list[Terms]:
@@ -177,22 +177,22 @@ def _parity(bits: np.ndarray) -> np.ndarray:
 
 def _closed_strings(generators: list[Pauli]) -> np.ndarray:
     """All strings in the algebra of some strings, (count, 2): nested commutators with generators."""
-    own = np.array(sorted(set(generators)), dtype=np.int64).reshape(-1, 2)
-    shift = int(own.max(initial=1)).bit_length()
+    strings = np.array(sorted(set(generators)), dtype=np.int64).reshape(-1, 2)
+    shift = int(strings.max(initial=1)).bit_length()
     low = (1 << shift) - 1
     known = np.zeros(1 << 2 * shift, dtype=bool)  # by x << shift | z
-    newest = np.unique(own[:, 0] << shift | own[:, 1])
+    newest = np.unique(strings[:, 0] << shift | strings[:, 1])
     known[newest] = True
     while len(newest):
         fresh = np.zeros_like(known)
-        for x, z in own:
+        for x, z in strings:
             swapped = z << shift | x  # the parity of & with it says whether two strings commute
             odd = _parity(newest & swapped) == 1
             fresh[newest[odd] ^ (x << shift | z)] = True
         newest = np.flatnonzero(fresh & ~known)
         known[newest] = True
-    found = np.flatnonzero(known)
-    return np.stack([found >> shift, found & low], 1)
+    reached = np.flatnonzero(known)
+    return np.stack([reached >> shift, reached & low], 1)
 
 
 def _closed_vectors(generators: list[Terms], n_qubits: int) -> np.ndarray:

@@ -55,13 +55,13 @@ def commutator(a: Terms, b: Terms) -> Terms:
         >>> commutator({(0, 1): 1.0}, {(1, 0): 1.0})  # [Z, X] = 2i Y
         {(1, 1): 1.0}
     """
-    made: Terms = {}
+    terms: Terms = {}
     for p, c in a.items():
         for q, d in b.items():
             if not commute(p, q):
                 string, sign = product(p, q)
-                made[string] = made.get(string, 0.0) + sign * c * d
-    return {s: c for s, c in made.items() if abs(c) > SMALL}
+                terms[string] = terms.get(string, 0.0) + sign * c * d
+    return {s: c for s, c in terms.items() if abs(c) > SMALL}
 
 
 def dressed(terms: Terms, n_qubits: int, kind: str, wires: tuple[int, ...], angle: float) -> Terms:
@@ -78,16 +78,16 @@ def dressed(terms: Terms, n_qubits: int, kind: str, wires: tuple[int, ...], angl
         moved = ((*_cnot(string, n_qubits, wires), scale) for string, scale in terms.items())
         return {string: sign * scale for string, sign, scale in moved}
     turn = string_of(n_qubits, kind, wires)
-    made: Terms = {}
+    result: Terms = {}
     for string, scale in terms.items():
         if commute(turn, string):
-            made[string] = made.get(string, 0.0) + scale
+            result[string] = result.get(string, 0.0) + scale
             continue
         # e^{iaP/2} Q e^{-iaP/2} = cos a Q + sin a (i/2)[P, Q]
         other, sign = product(turn, string)
-        made[string] = made.get(string, 0.0) + math.cos(angle) * scale
-        made[other] = made.get(other, 0.0) - sign * math.sin(angle) * scale
-    return {s: c for s, c in made.items() if abs(c) > SMALL}
+        result[string] = result.get(string, 0.0) + math.cos(angle) * scale
+        result[other] = result.get(other, 0.0) - sign * math.sin(angle) * scale
+    return {s: c for s, c in result.items() if abs(c) > SMALL}
 
 
 def _cnot(string: Pauli, n_qubits: int, wires: tuple[int, ...]) -> tuple[Pauli, int]:

@@ -78,14 +78,14 @@ def _draw_inputs(
         if inputs not in ("zeros", "uniform"):
             raise Refusal(f"inputs must be 'zeros', 'uniform' or one sample, not {inputs!r}")
         if inputs == "zeros":
-            drawn = torch.zeros(shape, dtype=torch.float64)
+            normal = torch.zeros(shape, dtype=torch.float64)
             if amplitudes:
-                drawn[:, 0] = 1.0
-            return drawn
+                normal[:, 0] = 1.0
+            return normal
         if not amplitudes:
             return _uniform(shape, random)
-        drawn = torch.randn(shape, generator=random, dtype=torch.float64)
-        return drawn / drawn.norm(dim=-1, keepdim=True)
+        normal = torch.randn(shape, generator=random, dtype=torch.float64)
+        return normal / normal.norm(dim=-1, keepdim=True)
     sample = torch.as_tensor(inputs, dtype=torch.float64)
     if sample.shape != shape[1:]:
         raise Refusal(
@@ -143,5 +143,5 @@ def haar_states(
     check_samples(n_samples)
     random = torch.Generator().manual_seed(seed)
     shape = (n_samples, 2**n_qubits)
-    drawn = torch.randn(shape, generator=random, dtype=torch.complex128)
-    return drawn / drawn.norm(dim=-1, keepdim=True)
+    normal = torch.randn(shape, generator=random, dtype=torch.complex128)
+    return normal / normal.norm(dim=-1, keepdim=True)

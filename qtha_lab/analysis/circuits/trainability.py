@@ -95,14 +95,14 @@ def random_slopes(
     engine: str = "auto",
 ) -> Float[np.ndarray, "samples n_params"]:
     """∂⟨O⟩/∂θ at every draw of the angles, in one forward and one backward pass."""
-    drawn = draw_angles(circuit, n_samples, inputs, seed)
-    params = drawn.params.requires_grad_()
+    angles = draw_angles(circuit, n_samples, inputs, seed)
+    params = angles.params.requires_grad_()
     if circuit.start == "amplitudes":
         run = torch.func.vmap(lambda x, p: expval(circuit, [observable], x, p, "torch"))
-        values = run(drawn.inputs, params)
+        values = run(angles.inputs, params)
     else:
         free = free_angles(circuit)
-        together = torch.cat([drawn.inputs, params], -1)[:, : free.n_inputs]
+        together = torch.cat([angles.inputs, params], -1)[:, : free.n_inputs]
         values = expval(free, [observable], together, together.new_zeros(0), engine)
     if not values.requires_grad:
         return np.zeros((n_samples, 0))
@@ -149,9 +149,9 @@ def gradient_variance_points(
     for n_layers in layers:
         for n_qubits in qubits:
             circuit = ansatze.build(name, n_qubits, n_layers, **options)
-            found = gradient_variance_of(circuit, observable, n_samples, inputs, seed)
+            result = gradient_variance_of(circuit, observable, n_samples, inputs, seed)
             size = {"ansatz": name, "n_qubits": n_qubits, "n_layers": n_layers}
-            rows.append({**size, "variance": found.mean, "error": found.error})
+            rows.append({**size, "variance": result.mean, "error": result.error})
     return rows
 
 

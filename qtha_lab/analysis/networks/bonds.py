@@ -101,13 +101,13 @@ def truncate(
         raise Refusal(
             f"max_bond must be at least 1, for one bond or each of {shape.n_sites - 1}, not {max_bond}"
         )
-    pieces, found = _sweep(_canonical(_sites(cores, shape)), most, cutoff)
+    pieces, bonds = _sweep(_canonical(_sites(cores, shape)), most, cutoff)
     smaller = MpoShape(shape.in_dims, shape.out_dims, (1, *[p.shape[-1] for p in pieces]))
-    made = [
+    smaller_cores = [
         piece.permute(1, 3, 0, 2).reshape(size).to(core)
         for piece, size, core in zip(pieces, smaller.core_shapes, cores, strict=True)
     ]
-    return made, smaller, found
+    return smaller_cores, smaller, bonds
 
 
 def state_bonds(state: Float[Tensor, " size"], dims: Sequence[int]) -> list[Bond]:
@@ -163,26 +163,26 @@ def _sites(cores: Sequence[Tensor], shape: MpoShape) -> Sites:
 
 def _canonical(sites: Sites) -> Sites:
     """The same operator with every site but the last an isometry from the left."""
-    made, carry = [], torch.eye(1, dtype=torch.float64)
+    sites_done, carry = [], torch.eye(1, dtype=torch.float64)
     for site in sites[:-1]:
         site = torch.tensordot(carry, site, dims=1)
         q, carry = torch.linalg.qr(site.reshape(-1, site.shape[-1]))
-        made.append(q.reshape(*site.shape[:-1], -1))
-    return [*made, torch.tensordot(carry, sites[-1], dims=1)]
+        sites_done.append(q.reshape(*site.shape[:-1], -1))
+    return [*sites_done, torch.tensordot(carry, sites[-1], dims=1)]
 
 
 def _sweep(sites: Sites, most: list[int | None], cutoff: float) -> tuple[Sites, list[Bond]]:
     """Decompose from the right, keeping the largest values; the sites must be canonical."""
-    made, found, carry = [], [], sites[-1]
+    pieces, bonds, carry = [], [], sites[-1]
     for position in range(len(sites) - 1, 0, -1):
         _, o, i, right = carry.shape
         u, values, vh = torch.linalg.svd(carry.reshape(len(carry), -1), full_matrices=False)
         cap = most[position - 1]
-        kept = int((values > cutoff * values[0]).sum()) if cutoff else len(values)
-        kept = max(1, min(kept, cap or kept))
-        dimension = kept if cap or cutoff else len(carry)
-        cut = float(values[kept:].norm())
-        found.append(Bond(position, dimension, values[:kept].numpy(), cut))
-        made.append(vh[:kept].reshape(kept, o, i, right))
-        carry = torch.tensordot(sites[position - 1], u[:, :kept] * values[:kept], dims=1)
-    return [carry, *made[::-1]], found[::-1]
+        n_values = int((values > cutoff * values[0]).sum()) if cutoff else len(values)
+        n_values = max(1, min(n_values, cap or n_values))
+        dimension = n_values if cap or cutoff else len(carry)
+        cut = float(values[n_values:].norm())
+        bonds.append(Bond(position, dimension, values[:n_values].numpy(), cut))
+        pieces.append(vh[:n_values].reshape(n_values, o, i, right))
+        carry = torch.tensordot(sites[position - 1], u[:, :n_values] * values[:n_values], dims=1)
+    return [carry, *pieces[::-1]], bonds[::-1]

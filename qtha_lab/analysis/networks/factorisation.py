@@ -122,16 +122,16 @@ def alternatives(
         ValueError: If no alternative fits the budget.
     """
     matrix = as_matrix(matrix)
-    found = []
+    points = []
     for sites in n_sites:
         candidates = list(_candidates((len(matrix), matrix.shape[1]), sites, orders))
         step = max(1, math.ceil(len(candidates) / most))
         for out_dims, in_dims, order in candidates[::step]:
             if sum(o * i for o, i in zip(out_dims, in_dims, strict=True)) <= n_parameters:
-                found.append(factorise_in_order(matrix, out_dims, in_dims, order, n_parameters))
-    if not found:
+                points.append(factorise_in_order(matrix, out_dims, in_dims, order, n_parameters))
+    if not points:
         raise Refusal(f"no factorisation has at most n_parameters={n_parameters}")
-    return sorted(found, key=lambda point: point.relative_error)
+    return sorted(points, key=lambda point: point.relative_error)
 
 
 def _candidates(size: tuple[int, int], n_sites: int, orders: bool) -> Iterator[tuple]:
@@ -175,16 +175,16 @@ def factorise_in_order(
     return _point(truncate(cores, shape, widths), order, whole, max(lost, 0.0))
 
 
-def bonds_within(found: Sequence[Bond], shape: MpoShape, n_parameters: int) -> list[int]:
+def bonds_within(bonds: Sequence[Bond], shape: MpoShape, n_parameters: int) -> list[int]:
     """Values that each bond keeps above one common threshold, the lowest affordable.
 
     Raises:
         ValueError: If one value a bond is above the budget.
     """
-    thresholds = np.unique(np.concatenate([[np.inf], *[bond.values for bond in found]]))[::-1]
+    thresholds = np.unique(np.concatenate([[np.inf], *[bond.values for bond in bonds]]))[::-1]
 
     def widths(threshold: float) -> list[int]:
-        return [max(1, int((bond.values >= threshold).sum())) for bond in found]
+        return [max(1, int((bond.values >= threshold).sum())) for bond in bonds]
 
     def size(threshold: float) -> int:
         whole = (1, *widths(threshold), 1)

@@ -33,11 +33,11 @@ def look_up(keys: Iterable[str]) -> dict[str, np.ndarray]:
     Raises:
         ValueError: If the file cannot be opened.
     """
-    wanted = list(dict.fromkeys(keys))
+    names = list(dict.fromkeys(keys))
     found: dict[str, np.ndarray] = {}
     with _opened() as store:
-        for first in range(0, len(wanted), _AT_ONCE):
-            some = wanted[first : first + _AT_ONCE]
+        for first in range(0, len(names), _AT_ONCE):
+            some = names[first : first + _AT_ONCE]
             marks = ",".join("?" * len(some))
             rows = store.execute(f"SELECT key, numbers FROM circuits WHERE key IN ({marks})", some)
             found |= {key: np.frombuffer(numbers, "<f8") for key, numbers in rows}

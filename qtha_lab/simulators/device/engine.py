@@ -204,5 +204,5 @@ def _node(circuit: Circuit, readout: Readout, spec: Spec):
             return [qml.probs(wires=range(circuit.n_qubits))]
         return [qml.expval(z_string(wires)) for wires in readout.strings]
 
-    made = jobs.device(spec, circuit.n_qubits)
-    return qml.QNode(measured, made, interface="torch", diff_method="backprop")
+    device = jobs.device(spec, circuit.n_qubits)
+    return qml.QNode(measured, device, interface="torch", diff_method="backprop")

@@ -108,8 +108,8 @@ def _tried(tapes: Tapes, rows: Rows) -> np.ndarray:
     tries = 1 if local else 1 + options.retries
     for attempt in itertools.count(1):
         try:
-            made = _device_for(tapes, rows, fresh=attempt > 1)
-            return _in_time(options.time_limit, functools.partial(_run_job, tapes, rows, made))
+            started = _device_for(tapes, rows, fresh=attempt > 1)
+            return _in_time(options.time_limit, functools.partial(_run_job, tapes, rows, started))
         except Exception:
             if attempt == tries:
                 raise
@@ -117,11 +117,11 @@ def _tried(tapes: Tapes, rows: Rows) -> np.ndarray:
     raise AssertionError("the count has no end")
 
 
-def _run_job(tapes: Tapes, rows: Rows, made) -> np.ndarray:
+def _run_job(tapes: Tapes, rows: Rows, started) -> np.ndarray:
     """One list of tapes, which a plugin sends as one job."""
     import pennylane as qml
 
-    return tapes.measured(qml.execute(tapes.tapes(rows), made, diff_method=None, cache=False))
+    return tapes.measured(qml.execute(tapes.tapes(rows), started, diff_method=None, cache=False))
 
 
 def _in_time(limit: float | None, work):
@@ -138,12 +138,12 @@ def _in_time(limit: float | None, work):
 
     threading.Thread(target=run, daemon=True, name="qtha-device").start()
     try:
-        found, reason = box.get(timeout=limit)
+        result, reason = box.get(timeout=limit)
     except queue.Empty:
         raise TimeoutError(f"a job took longer than time_limit={limit:g} s") from None
     if reason is not None:
         raise reason
-    return found
+    return result
 
 
 def _device_for(tapes: Tapes, rows: Rows, fresh: bool):
@@ -151,8 +151,8 @@ def _device_for(tapes: Tapes, rows: Rows, fresh: bool):
     spec, n_qubits = tapes.spec, tapes.circuit.n_qubits
     if spec.options.seed is not None:
         text = "\n".join(tapes.names(rows))  # the seed is in every name
-        drawn = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
-        return plugins.start(spec.device, n_qubits, spec.own, drawn)
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+        return plugins.start(spec.device, n_qubits, spec.own, seed)
     if fresh:
         return plugins.start(spec.device, n_qubits, spec.own)
     return device(spec, n_qubits)

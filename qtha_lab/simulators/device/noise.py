@@ -78,25 +78,25 @@ def merged(pieces: list[Piece], numbers) -> list[tuple[Piece, Any]]:
 
     is_torch = isinstance(numbers, torch.Tensor)
     waiting: dict[int, Any] = {}
-    found: list[tuple[Piece, Any]] = []
+    merges: list[tuple[Piece, Any]] = []
 
     def flush(wires) -> None:
-        found.extend((Piece("U3", (w,), 3), waiting.pop(w)) for w in wires if w in waiting)
+        merges.extend((Piece("U3", (w,), 3), waiting.pop(w)) for w in wires if w in waiting)
 
     at = 0
     for piece in pieces:
-        own = numbers[:, at : at + piece.n_numbers].T
+        columns = numbers[:, at : at + piece.n_numbers].T
         at += piece.n_numbers
         if len(piece.wires) != 1:
             flush(piece.wires)
-            found.append((piece, None))
+            merges.append((piece, None))
             continue
-        matrix, wire = piece.operation(*own).matrix(), piece.wires[0]
+        matrix, wire = piece.operation(*columns).matrix(), piece.wires[0]
         if is_torch:
             matrix = torch.as_tensor(matrix, dtype=torch.complex128)
         waiting[wire] = matrix @ waiting[wire] if wire in waiting else matrix
     flush(sorted(waiting))
-    return found
+    return merges
 
 
 def u3_numbers(merges: list[tuple[Piece, np.ndarray]], n_rows: int) -> np.ndarray:

@@ -96,8 +96,8 @@ class Spec:
         """Everything that can change a result, as plain values."""
         of_jobs = ("noise", "slopes", "cache", "batch_size", "retries", "backoff", "time_limit")
         ours = dataclasses.asdict(self.options)
-        kept = {name: value for name, value in ours.items() if name not in of_jobs}
-        return {"device": self.device, **kept, **{f"own {name}": v for name, v in self.own}}
+        of_results = {name: value for name, value in ours.items() if name not in of_jobs}
+        return {"device": self.device, **of_results, **{f"own {name}": v for name, v in self.own}}
 
 
 @functools.lru_cache(maxsize=64)
@@ -114,14 +114,14 @@ def parse(engine: str) -> Spec:
         Traceback (most recent call last):
         qtha_lab.errors.Refusal: shots must be at least 1, not 0
     """
-    device, given = calls.parse_call(engine.partition(":")[2], "device")
+    device, options = calls.parse_call(engine.partition(":")[2], "device")
     ours = list(settings_of(DeviceOptions))
     theirs = plugins.own_options(device)
-    for name in given:
+    for name in options:
         if name not in ours and theirs is not None and name not in theirs:
             raise unknown(f"option of device:{device}", name, [*ours, *theirs])
-    own = {name: given.pop(name) for name in list(given) if name not in ours}
-    preset = given.get("noise")
+    others = {name: options.pop(name) for name in list(options) if name not in ours}
+    preset = options.get("noise")
     if isinstance(preset, str):
-        given = {**PRESETS.get(preset, {}), **given}
-    return Spec(device, DeviceOptions(**given), tuple(own.items()))
+        options = {**PRESETS.get(preset, {}), **options}
+    return Spec(device, DeviceOptions(**options), tuple(others.items()))

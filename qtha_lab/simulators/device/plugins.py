@@ -37,9 +37,9 @@ def start(device: str, n_qubits: int, own: tuple[tuple[str, Any], ...], seed: in
     import pennylane as qml
 
     _entry(device)
-    given = dict(own) if seed is None else {**dict(own), "seed": seed}
+    arguments = dict(own) if seed is None else {**dict(own), "seed": seed}
     try:
-        return qml.device(device, wires=n_qubits, **given)
+        return qml.device(device, wires=n_qubits, **arguments)
     except Exception as reason:  # plugins raise whatever they like
         words = " ".join(str(reason).split())
         raise Refusal(f"PennyLane device {device!r} does not start: {words}") from reason

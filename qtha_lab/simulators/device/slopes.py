@@ -64,8 +64,8 @@ def adjoint_slopes(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarray:
     config = started.setup_execution_config(_adjoint(), scripts[0])
     ready, _ = started.preprocess_transforms(config)(scripts)
     back = [tuple(row) if len(row) > 1 else row[0] for row in grad[:, tapes.read]]
-    found = started.compute_vjp(ready, back, config)
-    return np.array(found, dtype=np.float64).reshape(len(batch), len(tapes.slots))
+    slopes = started.compute_vjp(ready, back, config)
+    return np.array(slopes, dtype=np.float64).reshape(len(batch), len(tapes.slots))
 
 
 def has_adjoint(tapes: Tapes) -> bool:
@@ -112,9 +112,9 @@ def backprop_slopes(
     amplitudes = amplitudes_of(tapes.spec, tapes.circuit.n_qubits)
     step = max(1, _KEPT_AMPLITUDES // (amplitudes * max(1, len(tapes.pieces))))
     blocks = [slice(first, first + step) for first in range(0, len(batch), step)]
-    found = [_walk_back(tapes, batch.take(block), grad[block]) for block in blocks]
-    numbers = np.concatenate([of_numbers for of_numbers, *_ in found])
-    starts = [of_starts for _, *rest in found for of_starts in rest]
+    slopes = [_walk_back(tapes, batch.take(block), grad[block]) for block in blocks]
+    numbers = np.concatenate([of_numbers for of_numbers, *_ in slopes])
+    starts = [of_starts for _, *rest in slopes for of_starts in rest]
     columns = [slot.column for slot in tapes.slots]
     return numbers[:, columns], np.concatenate(starts) if starts else None
 

@@ -114,20 +114,20 @@ class Tapes:
 
     def measured(self, results: Iterable) -> np.ndarray:
         """What tapes gave, as (rows, numbers a row)."""
-        found = []
+        rows = []
         for of_tape in results:
             parts = of_tape if isinstance(of_tape, tuple) else (of_tape,)
             if self.readout.kind == "probs":
-                found.append(np.asarray(parts[0]).reshape(-1, self.n_values))
+                rows.append(np.asarray(parts[0]).reshape(-1, self.n_values))
             else:
-                found.append(np.stack([np.asarray(part).reshape(-1) for part in parts], 1))
-        return np.concatenate(found).astype(np.float64)
+                rows.append(np.stack([np.asarray(part).reshape(-1) for part in parts], 1))
+        return np.concatenate(rows).astype(np.float64)
 
     def values(self, measured: np.ndarray) -> np.ndarray:
         """What is read, (rows, n_values), from what was measured: the identity reads 1."""
-        found = np.ones((len(measured), self.n_values))
-        found[:, self.read] = measured
-        return found
+        values = np.ones((len(measured), self.n_values))
+        values[:, self.read] = measured
+        return values
 
     def through(self, rows: Rows):
         """A tape of unfinished rows of torch tensors, for torch to walk back through.
@@ -164,12 +164,12 @@ class Tapes:
 
     def _operations(self, pieces: list[Piece], columns) -> list:
         """The pieces with their numbers, each a number or an array (rows,)."""
-        found, at = [], 0
+        operations, at = [], 0
         for piece in pieces:
             numbers = columns[at : at + piece.n_numbers]
-            found.append(piece.operation(*numbers) if piece.n_numbers else self._fixed(piece))
+            operations.append(piece.operation(*numbers) if piece.n_numbers else self._fixed(piece))
             at += piece.n_numbers
-        return found
+        return operations
 
     def _script(self, start, ops: list, measurements: list | None = None):
         """A tape of operations, each with its channel, that starts in amplitudes if there are any."""

@@ -48,8 +48,8 @@ class Layer:
         if kind == self.kind:
             return kind != "flips"
         touched = self.moved | (self.held if kind == "turns" else 0)
-        for own in self.angles:
-            touched |= own
+        for turned in self.angles:
+            touched |= turned
         return not touched & mask
 
 
@@ -125,12 +125,12 @@ def signs(n_qubits: int, masks: tuple[int, ...], dtype: torch.dtype) -> Tensor:
 
 def _signs(n_qubits: int, masks: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     rows = torch.arange(2**n_qubits)
-    found = torch.ones(len(masks), 2**n_qubits, dtype=dtype)
-    for line, mask in zip(found, masks, strict=True):
+    signs = torch.ones(len(masks), 2**n_qubits, dtype=dtype)
+    for line, mask in zip(signs, masks, strict=True):
         for place in range(n_qubits):
             if mask >> place & 1:
                 line *= 1 - 2 * (rows >> place & 1)
-    return found
+    return signs
 
 
 _small_signs = functools.lru_cache(maxsize=64)(_signs)
@@ -140,24 +140,24 @@ def _place(layers: list[Layer], part: Part, circuit: Circuit) -> None:
     """Add to the earliest layer that can be reached and is of its kind, else at the end."""
     name, wires, angle = part
     kind, mask = _KINDS[name], _mask(wires, circuit.n_qubits)
-    found = None
+    target_layer = None
     for layer in reversed(layers):
-        found = layer if layer.kind == kind else found
+        target_layer = layer if layer.kind == kind else target_layer
         if not layer.lets_pass(kind, mask):
             break
     else:
         if kind == "phases" and circuit.start == "zero":
             return  # reaches |0…0⟩, where it is a global phase
-    if found is None:
-        found = Layer(kind)
-        layers.append(found)
+    if target_layer is None:
+        target_layer = Layer(kind)
+        layers.append(target_layer)
     if angle is not None:
-        found.angles[mask] = found.angles.get(mask, Sum()) + Sum.of(angle, 1)
+        target_layer.angles[mask] = target_layer.angles.get(mask, Sum()) + Sum.of(angle, 1)
         return
     target = _mask(wires[-1:], circuit.n_qubits)
-    found.flips.append(("PauliX" if name == "X" else name, list(wires)))
-    found.moved |= target
-    found.held |= mask & ~target
+    target_layer.flips.append(("PauliX" if name == "X" else name, list(wires)))
+    target_layer.moved |= target
+    target_layer.held |= mask & ~target
 
 
 def _number(layers: list[Layer]) -> list[Sum]:
@@ -165,12 +165,12 @@ def _number(layers: list[Layer]) -> list[Sum]:
     sums: list[Sum] = []
     n_sampled = 0
     for layer in layers:
-        own = list(layer.angles.values())
-        layer.sums = slice(len(sums), len(sums) + len(own))
-        if any(s.inputs for s in own):
-            layer.sampled = slice(n_sampled, n_sampled + len(own))
-            n_sampled += len(own)
-        sums += own
+        angles = list(layer.angles.values())
+        layer.sums = slice(len(sums), len(sums) + len(angles))
+        if any(s.inputs for s in angles):
+            layer.sampled = slice(n_sampled, n_sampled + len(angles))
+            n_sampled += len(angles)
+        sums += angles
     return sums
 
 

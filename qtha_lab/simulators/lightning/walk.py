@@ -176,12 +176,12 @@ class Walk:
 
 def _gates(plan: Plan, layer: Layer, angles: list[float]) -> list[GateCall]:
     """A layer that the batch shares."""
-    found: list[GateCall] = [(name, wires, ()) for name, wires in layer.flips]
+    calls: list[GateCall] = [(name, wires, ()) for name, wires in layer.flips]
     for mask, angle in zip(layer.masks, angles, strict=True):
         wires = plan.wires(mask)
         name = "RY" if layer.kind == "turns" else _PHASES.get(len(wires), "MultiRZ")
-        found.append((name, wires, (angle,)))
-    return found
+        calls.append((name, wires, (angle,)))
+    return calls
 
 
 def _inverse_phases(plan: Plan, layer: Layer, shared: Tensor) -> Tensor | None:

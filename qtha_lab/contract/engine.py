@@ -1,0 +1,77 @@
+"""Facts of an engine, tried on a few small circuits; those it refuses are left out."""
+
+import torch
+from torch import Tensor
+
+from qtha_lab.ansatze import build
+from qtha_lab.circuits import Angle, Circuit, Gate, Readout
+from qtha_lab.contract.facts import expect, fact
+from qtha_lab.errors import Refusal
+from qtha_lab.simulators import check_engine, expval_z
+from qtha_lab.simulators.engines import engine_of
+from qtha_lab.simulators.registry import EngineInfo
+
+ONE_TURN = Circuit(1, [Gate("RY", 0, Angle.input(0)), Gate("RY", 0, Angle.param(0))])
+
+
+def _circuits(info: EngineInfo) -> list[Circuit]:
+    """Those of our small circuits that it takes."""
+    taken = []
+    for circuit in (ONE_TURN, build("product", 2, 1), build("qtha", 3, 1)):
+        try:
+            check_engine(info.examples[0], circuit)
+        except Refusal:
+            continue
+        taken.append(circuit)
+    return taken
+
+
+def _numbers(circuit: Circuit) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    shapes = (3, circuit.n_inputs), (circuit.n_params,)
+    inputs, params = (3 * torch.rand(s, generator=generator, dtype=torch.float64) for s in shapes)
+    return inputs.requires_grad_(), params.requires_grad_()
+
+
+@fact("engine", "it takes one turn of one qubit, or more")
+def takes_something(info: EngineInfo) -> None:
+    expect(bool(_circuits(info)), "it refuses every circuit that was tried")
+
+
+@fact("engine", "its values are those of engine torch")
+def agrees(info: EngineInfo) -> None:
+    for circuit in _circuits(info):
+        inputs, params = _numbers(circuit)
+        values = expval_z(circuit, inputs, params, info.examples[0])
+        expected = expval_z(circuit, inputs, params, "torch")
+        expect(
+            values.shape == expected.shape, f"{tuple(values.shape)}, not {tuple(expected.shape)}"
+        )
+        far = (values - expected).abs().max().item()
+        expect(far < 1e-5, f"⟨Z⟩ differs by {far:.3g} for {circuit.n_qubits} qubits")
+
+
+@fact("engine", "its slopes are those of engine torch")
+def has_slopes(info: EngineInfo) -> None:
+    for circuit in _circuits(info):
+        numbers = _numbers(circuit)
+        of_engine, of_torch = (
+            torch.autograd.grad(expval_z(circuit, *numbers, engine).sin().sum(), numbers)
+            for engine in (info.examples[0], "torch")
+        )
+        for name, slope, expected in zip(("inputs", "params"), of_engine, of_torch, strict=True):
+            far = (slope - expected).abs().max().item()
+            expect(far < 1e-5, f"slopes of {name} differ by {far:.3g}")
+
+
+@fact("engine", "it says whether a batch goes through together, and the bytes it needs")
+def says_what_it_needs(info: EngineInfo) -> None:
+    name = info.examples[0]
+    running = engine_of(name)
+    expect(
+        running.broadcasts(name) in (True, False), f"broadcasts gives {running.broadcasts(name)!r}"
+    )
+    for circuit in _circuits(info):
+        running.check(circuit, Readout.z(circuit.n_qubits), name)
+        size = running.working_bytes(circuit, 3, name)
+        expect(isinstance(size, int) and size >= 0, f"working_bytes gives {size!r}")
