@@ -1,15 +1,12 @@
 """The explorers of lessons 1 and 2 as a reader uses them: a real JupyterLab, a control moved, figures that follow."""
 
-import shutil
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
 from support.jupyter_browser import open_lab
+from support.notebooks import FOLDER, copy_until
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-LESSON_1 = NOTEBOOKS / "01_lora_and_rank.ipynb"
-LESSON = NOTEBOOKS / "02_mpo_and_bond_dimension.ipynb"
+LESSON_1 = FOLDER / "01_lora_and_rank.ipynb"
+LESSON_2 = FOLDER / "02_mpo_and_bond_dimension.ipynb"
 # The ring on the error plot, and the numbers at the bonds of the chain, as plotly holds them.
 RING = """() => {
     const plots = [...document.querySelectorAll('.qtha-explorer .js-plotly-plot')];
@@ -27,7 +24,7 @@ DRAWN = """() => JSON.stringify([...document.querySelectorAll('.qtha-explorer .j
 @pytest.mark.browser
 @pytest.mark.slow
 def test_another_step_and_another_layer_draw_other_spectra(jupyter, tmp_path):
-    notebook = Path(shutil.copy(LESSON_1, tmp_path))
+    notebook = copy_until(LESSON_1, "SpectrumExplorer(", tmp_path)
     with open_lab(jupyter, notebook, size=(1400, 1800), QTHA_LAB_PROFILE="ci") as lab:
         page = lab.page
         lab.menu("Run", "Run All Cells")
@@ -52,7 +49,7 @@ def test_another_step_and_another_layer_draw_other_spectra(jupyter, tmp_path):
 @pytest.mark.browser
 @pytest.mark.slow
 def test_moving_a_bond_moves_the_ring_and_the_chain(jupyter, tmp_path):
-    notebook = Path(shutil.copy(LESSON, tmp_path))
+    notebook = copy_until(LESSON_2, "MpoExplorer(", tmp_path)
     with open_lab(jupyter, notebook, size=(1400, 1800), QTHA_LAB_PROFILE="ci") as lab:
         page = lab.page
         lab.menu("Run", "Run All Cells")

@@ -1,13 +1,12 @@
 """The explorers of lessons 3 and 4: a control moves what it should, and the twin gives the same."""
 
 import asyncio
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 from support.jupyter_browser import open_lab
+from support.notebooks import FOLDER, copy_until
 
 from qtha_lab import ansatze
 from qtha_lab.analysis.circuits.circuit_trace import trace_circuit
@@ -18,7 +17,8 @@ from qtha_lab.runs import Status
 from qtha_lab.simulators.program import compile_circuit
 from widgets import CircuitExplorer, UpdateExplorer
 
-LESSON = Path(__file__).parent.parent / "notebooks" / "03_circuits_and_ansatze.ipynb"
+LESSON_3 = FOLDER / "03_circuits_and_ansatze.ipynb"
+LESSON_4 = FOLDER / "04_inside_the_update.ipynb"
 
 
 def bars(explorer, number):
@@ -167,7 +167,7 @@ MEANS = """() => {
 @pytest.mark.browser
 @pytest.mark.slow
 def test_in_a_browser_a_turned_angle_moves_the_figure(jupyter, tmp_path):
-    notebook = Path(shutil.copy(LESSON, tmp_path))
+    notebook = copy_until(LESSON_3, "CircuitExplorer(", tmp_path)
     with open_lab(jupyter, notebook, QTHA_LAB_PROFILE="ci") as lab:
         lab.menu("Run", "Run All Cells")
         panel = lab.page.locator(".qtha-circuit-explorer")
@@ -195,7 +195,7 @@ ENDS = """() => {
 @pytest.mark.browser
 @pytest.mark.slow
 def test_in_a_browser_updates_appear_and_another_layer_shows_others(jupyter, tmp_path):
-    notebook = Path(shutil.copy(LESSON.with_name("04_inside_the_update.ipynb"), tmp_path))
+    notebook = copy_until(LESSON_4, "UpdateExplorer(", tmp_path)
     with open_lab(jupyter, notebook, QTHA_LAB_PROFILE="ci") as lab:
         lab.menu("Run", "Run All Cells")
         panel = lab.page.locator(".qtha-update-explorer")

@@ -23,6 +23,19 @@ def read(path: Path) -> NotebookNode:
     return nbformat.read(path, as_version=4)
 
 
+def copy_until(path: Path, text: str, folder: Path) -> Path:
+    """Copy a notebook into a folder, up to and with the first code cell that contains a text."""
+    notebook = read(path)
+    (end, *_) = (n for n, cell in enumerate(notebook.cells, 1) if is_code_with(cell, text))
+    notebook.cells = notebook.cells[:end]
+    nbformat.write(notebook, folder / path.name)
+    return folder / path.name
+
+
+def is_code_with(cell: NotebookNode, text: str) -> bool:
+    return cell.cell_type == "code" and text in cell.source
+
+
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
