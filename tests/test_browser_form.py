@@ -8,14 +8,19 @@ import nbformat
 import pytest
 from playwright.sync_api import Locator, expect
 from support.accessibility import unnamed, violations
-from support.jupyter_browser import Lab, Server, open_lab
+from support.jupyter_browser import Lab, open_lab
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.events import EventLog
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PANEL = "from widgets import Workbench\nWorkbench()"
+PANEL = """import os
+from pathlib import Path
+from widgets import Workbench
+
+os.environ["QTHA_LAB_RUNS"] = Path("runs_folder.txt").read_text()
+Workbench()"""
 EXPLORERS = """import torch
 from IPython.display import display
 from qtha_lab import runs
@@ -42,19 +47,35 @@ SCROLLERS = """() => [...document.querySelectorAll('.qtha-group, .qtha-group *')
         && ['auto', 'scroll'].includes(getComputedStyle(e).overflowY)).map(e => e.className)"""
 
 
+# A workbench of the test before, until its cell is run again.
+LEAVE = (
+    "() => document.querySelectorAll('.qtha-workbench').forEach(e => { e.dataset.left = 'yes'; })"
+)
+
+
+@pytest.fixture(scope="module")
+def lab(jupyter, tmp_path_factory) -> Iterator[Lab]:
+    """A page with a cell of the workbench and one of the explorers, for all tests of this file."""
+    notebook = tmp_path_factory.mktemp("form") / "page.ipynb"
+    cells = [nbformat.v4.new_code_cell(source) for source in (PANEL, EXPLORERS)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
+    with open_lab(jupyter, notebook, QTHA_LAB_PROFILE="ci") as lab:
+        yield lab
+
+
 @contextlib.contextmanager
-def lab_with(
-    server: Server, tmp_path: Path, *cells: str, size=(1400, 2000)
-) -> Iterator[tuple[Lab, Locator]]:
-    """A notebook of these cells in JupyterLab, the first one run: a workbench."""
-    notebook = tmp_path / "page.ipynb"
-    code = [nbformat.v4.new_code_cell(cell) for cell in cells]
-    nbformat.write(nbformat.v4.new_notebook(cells=code), notebook)
-    with open_lab(server, notebook, size=size, QTHA_LAB_PROFILE="ci") as lab:
+def workbench(lab: Lab, folder: Path, size=(1400, 2000)) -> Iterator[Locator]:
+    """The workbench's cell is run anew, over the runs of this test's folder."""
+    (lab.notebook.parent / "runs_folder.txt").write_text(str(folder / "runs"))
+    lab.complaints.clear()
+    with lab.failures_noted(folder):
+        lab.page.set_viewport_size({"width": size[0], "height": size[1]})
+        lab.page.evaluate(LEAVE)
         lab.run_cell("Workbench()")
+        expect(lab.page.locator(".qtha-workbench[data-left]")).to_have_count(0)
         bench = lab.page.locator(".qtha-workbench").first
         expect(bench.locator(".qtha-table th").first).to_be_visible()
-        yield lab, bench
+        yield bench
 
 
 def stopped_run(folder: Path, method: str) -> None:
@@ -87,8 +108,8 @@ FOCUSED = """() => document.activeElement.labels?.[0]?.textContent
     || document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"""
 
 
-def test_training_is_set_and_a_run_launched_by_keyboard_alone(jupyter, tmp_path):
-    with lab_with(jupyter, tmp_path, PANEL) as (lab, bench):
+def test_training_is_set_and_a_run_launched_by_keyboard_alone(lab, tmp_path):
+    with workbench(lab, tmp_path) as bench:
         page = lab.page
         bench.get_by_label("model", exact=True).focus()
         tab_to(page, "Training")
@@ -111,10 +132,10 @@ def test_training_is_set_and_a_run_launched_by_keyboard_alone(jupyter, tmp_path)
         assert lab.complaints == []
 
 
-def test_no_control_is_nameless_and_axe_finds_nothing_grave_in_light_and_dark(jupyter, tmp_path):
+def test_no_control_is_nameless_and_axe_finds_nothing_grave_in_light_and_dark(lab, tmp_path):
     stopped_run(tmp_path / "runs", "lora(r=2)")
     parts = (".qtha-workbench", ".qtha-circuit-explorer", ".qtha-explorer", ".qtha-update-explorer")
-    with lab_with(jupyter, tmp_path, PANEL, EXPLORERS) as (lab, bench):
+    with workbench(lab, tmp_path) as bench:
         page = lab.page
         for name in ("Training", "Circuits", "Show as YAML"):
             if (fold := bench.get_by_role("button", name=name, exact=True)).is_visible():
@@ -123,15 +144,15 @@ def test_no_control_is_nameless_and_axe_finds_nothing_grave_in_light_and_dark(ju
         expect(bench.locator(".qtha-faults button")).to_have_count(1)
         lab.run_cell("CircuitExplorer")
         expect(page.locator(".qtha-update-explorer .noUi-handle[aria-label=step]")).to_be_visible()
-        for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        for theme in ("JupyterLab Dark", "JupyterLab Light"):
             lab.menu("Settings", "Theme", theme)
             expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
             assert [(part, flaw) for part in parts for flaw in violations(page, part)] == []
             assert [(part, flaw) for part in parts for flaw in unnamed(page, part)] == []
 
 
-def test_every_wrong_field_is_named_and_a_click_leads_to_it(jupyter, tmp_path):
-    with lab_with(jupyter, tmp_path, PANEL) as (lab, bench):
+def test_every_wrong_field_is_named_and_a_click_leads_to_it(lab, tmp_path):
+    with workbench(lab, tmp_path) as bench:
         fold = bench.get_by_role("button", name="Training", exact=True)
         fold.click()
         for steps in ("7", "x", "0.5", "", "0"):  # fast, wrong and right
@@ -155,8 +176,8 @@ def test_every_wrong_field_is_named_and_a_click_leads_to_it(jupyter, tmp_path):
         assert lab.complaints == []
 
 
-def test_every_field_can_be_typed_into_in_quick_succession(jupyter, tmp_path):
-    with lab_with(jupyter, tmp_path, PANEL) as (lab, bench):
+def test_every_field_can_be_typed_into_in_quick_succession(lab, tmp_path):
+    with workbench(lab, tmp_path) as bench:
         bench.get_by_role("button", name="Training", exact=True).click()
         for fold in bench.get_by_role("button", name="more settings").all():
             if fold.is_visible():
@@ -180,10 +201,10 @@ def test_every_field_can_be_typed_into_in_quick_succession(jupyter, tmp_path):
         assert lab.complaints == []
 
 
-def test_rows_and_fields_fit_from_the_default_width_down_to_500_pixels(jupyter, tmp_path):
+def test_rows_and_fields_fit_from_the_default_width_down_to_500_pixels(lab, tmp_path):
     for method in ("qtha(r=4,waist=16,bond_dim=3,init=balanced,learning_rate=0.01)", "lora(r=2)"):
         stopped_run(tmp_path / "runs", method)
-    with lab_with(jupyter, tmp_path, PANEL, size=(1400, 1000)) as (lab, bench):
+    with workbench(lab, tmp_path, size=(1400, 1000)) as bench:
         bench.get_by_role("button", name="Training", exact=True).click()
         row = bench.locator(".qtha-run").first
         expect(row.locator(".qtha-state")).to_have_text("stopped at step 2 of 9")
@@ -200,8 +221,8 @@ def test_rows_and_fields_fit_from_the_default_width_down_to_500_pixels(jupyter, 
             assert lab.page.evaluate(SCROLLERS) == []
 
 
-def test_after_a_restart_the_cell_says_what_to_do(jupyter, tmp_path):
-    with lab_with(jupyter, tmp_path, PANEL) as (lab, bench):
+def test_after_a_restart_the_cell_says_what_to_do(lab, tmp_path):
+    with workbench(lab, tmp_path) as bench:
         note = lab.page.locator(".qtha-note")
         expect(note).to_be_hidden()
         lab.restart_kernel()

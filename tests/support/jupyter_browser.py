@@ -31,6 +31,7 @@ class Lab:
     """A page with a notebook open, and what its console complained about."""
 
     page: Page
+    notebook: Path
     complaints: list[str] = field(default_factory=list)
 
     def menu(self, *names: str) -> None:
@@ -51,7 +52,7 @@ class Lab:
     def run_cell(self, text: str) -> None:
         """Run the code cell that contains a text."""
         cell = self.page.locator(".jp-CodeCell", has_text=text).first
-        cell.locator(".jp-InputPrompt").click()
+        cell.locator(".cm-content").click()  # from whatever control has the focus
         self.page.keyboard.press("Control+Enter")
 
     def second_tab(self) -> Page:
@@ -67,6 +68,18 @@ class Lab:
         page.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         return page
+
+    @contextlib.contextmanager
+    def failures_noted(self, folder: Path) -> Iterator[None]:
+        """Add to an error what the page says, and leave `failure.png` in a folder."""
+        try:
+            yield
+        except BaseException as failure:
+            with contextlib.suppress(Error):
+                notes = ["The notebook says:", *self.errors(), *self.complaints]
+                failure.add_note("\n".join(notes))
+                self.page.screenshot(path=folder / "failure.png")
+            raise
 
     def restart_kernel(self) -> None:
         """Restart the kernel, confirming the question."""
@@ -143,17 +156,13 @@ def open_lab(server: Server, notebook: Path, *, size=(1400, 1000), **env: str) -
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         context = browser.new_context(viewport={"width": size[0], "height": size[1]})
         page = context.new_page()
-        lab = Lab(page)
+        lab = Lab(page, notebook)
         lab.listen(page)
         try:
-            page.goto(f"{server.url}/lab/{place}?token={server.token}")
-            lab.wait_idle()
-            yield lab
-        except BaseException as failure:
-            with contextlib.suppress(Error):
-                failure.add_note("\n".join(["The notebook says:", *lab.errors(), *lab.complaints]))
-                page.screenshot(path=notebook.parent / "failure.png")
-            raise
+            with lab.failures_noted(notebook.parent):
+                page.goto(f"{server.url}/lab/{place}?token={server.token}")
+                lab.wait_idle()
+                yield lab
         finally:
             browser.close()
             server.end_kernels()
