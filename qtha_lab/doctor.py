@@ -77,18 +77,15 @@ def _plugins() -> list[Finding]:
     needed = ("torch", "transformers", "peft", "pennylane")
     if not all(map(importlib.util.find_spec, needed)):
         return []  # said already, and nothing can be looked up without them
-    from qtha_lab.circuits.gate_kinds import GATES
     from qtha_lab.contract.checking import registries
-    from qtha_lab.simulators.registry import ENGINES
 
-    families = (*registries(), GATES, ENGINES)
-    for registry in families:
+    for registry in registries():
         registry.discover()
     return [
         Finding(
             f"{registry.kind} {name}", "note", f"left out: {problem}", "mend or remove that package"
         )
-        for registry in families
+        for registry in registries()
         for name, problem in registry.broken.items()
     ]
 
