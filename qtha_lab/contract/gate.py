@@ -22,7 +22,8 @@ def _matrix(kind: GateKind, angles: tuple[float, ...]) -> np.ndarray:
     gate = Gate(kind.name, range(kind.n_wires), angles)
     circuit = Circuit(kind.n_wires, gate.taken_apart())
     script = QuantumScript(to_pennylane(circuit, np.empty(0), np.empty(0)))
-    return np.asarray(qml.matrix(script, wire_order=range(kind.n_wires)))
+    matrix = qml.matrix(script, wire_order=range(kind.n_wires))  # pyright: ignore[reportArgumentType]  its annotation leaves scripts out
+    return np.asarray(matrix)
 
 
 @fact("gate", "its parts are turns and flips on its own wires")
