@@ -1,0 +1,1 @@
+"""Engine `cpu` for any PennyLane user: `qml.device("qtha.cpu", wires=n)`."""
