@@ -34,6 +34,7 @@ lab: install
 test: install
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 claims: install
@@ -51,6 +52,7 @@ figures: install
 
 lint: install
 	$(BIN)/python -m ruff check .
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 format: install
 	$(BIN)/python -m ruff format .

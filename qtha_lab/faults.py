@@ -35,10 +35,8 @@ def sentence(error: BaseException, log: Path | None = None) -> str:
     if refusal:
         return _words(error)
     if _is_of_memory(error):
-        start = "memory ran out"
-    else:
-        start = f"this is a fault of qtha-lab {__version__} ({type(error).__name__})"
-    return f"{start}; {place}"
+        return f"memory ran out; {place}"
+    return f"this is a fault of qtha-lab {__version__} ({type(error).__name__}); {place}; please report it"
 
 
 def is_refusal(error: BaseException) -> bool:

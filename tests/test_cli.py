@@ -157,7 +157,7 @@ def test_a_fault_of_ours_is_one_sentence_that_names_its_log(tmp_path):
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
     assert answer.returncode == 1
     assert answer.stderr == (
-        f"error: this is a fault of qtha-lab {__version__} (ImportError); details in {log}\n"
+        f"error: this is a fault of qtha-lab {__version__} (ImportError); details in {log}; please report it\n"
     )
     assert "Traceback" in log.read_text()
 

@@ -34,7 +34,7 @@ def test_the_words_of_a_library_are_never_shown_as_ours(kind, log):
     except kind as wrong:
         sentence = faults.sentence(wrong)
     fault = f"this is a fault of qtha-lab {__version__} ({kind.__name__})"
-    assert sentence == f"{fault}; details in {log}"
+    assert sentence == f"{fault}; details in {log}; please report it"
     assert "Traceback" in log.read_text()
     assert "expected device meta but got cpu" in log.read_text()
 

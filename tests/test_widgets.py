@@ -373,7 +373,7 @@ def test_an_earlier_comparison_comes_back_with_every_setting_it_had(tmp_path):
         (Refusal("no such model"), "no such model"),
         (
             RuntimeError("expected device meta but got cpu"),
-            f"this is a fault of qtha-lab {__version__} (RuntimeError); details in {{log}}",
+            f"this is a fault of qtha-lab {__version__} (RuntimeError); details in {{log}}; please report it",
         ),
     ],
     ids=["refusal", "fault"],

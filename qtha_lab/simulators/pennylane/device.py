@@ -17,6 +17,7 @@ from pennylane.devices import DefaultQubit, ExecutionConfig
 from pennylane.devices.modifiers import simulator_tracking, single_tape_support
 from pennylane.exceptions import DeviceError
 from pennylane.queuing import QueuingManager
+from pennylane.tape import QuantumScript
 from pennylane.transforms import decompose
 from pennylane.transforms.core import transform
 
@@ -178,8 +179,9 @@ class Slopes(tuple):
 def fits(tape: QuantumScript) -> bool:
     """Whether a tape and its slopes are ours once PennyLane has taken its operations apart."""
     last = len(tape.operations)
-    asked = [tape.par_info[position]["op_idx"] for position in tape.trainable_params]
-    return all(index < last for index in asked) and _can_be_read(tape)  # none of an observable
+    owners = [tape.par_info[position]["op_idx"] for position in tape.trainable_params]
+    of_gates = set(owners) <= set(range(last))  # and none of an observable
+    return of_gates and _can_be_read(tape)
 
 
 def _can_be_read(tape: QuantumScript) -> bool:
