@@ -159,7 +159,7 @@ class PeerContender:
         """Values and both gradients, for the sparse output gradients."""
         with tempfile.TemporaryDirectory() as folder:
             self._ask("check", folder=folder)
-            return tuple(np.load(Path(folder, f"found-{i}.npy")) for i in range(3))
+            return tuple(np.load(Path(folder, f"result-{i}.npy")) for i in range(3))
 
     def close(self) -> None:
         if self._process is not None:
@@ -212,33 +212,33 @@ class PeerContender:
 Contender = EngineContender | PeerContender
 
 
-def peer_python(name: str, given: Mapping[str, Path]) -> Path | None:
+def peer_python(name: str, pythons: Mapping[str, Path]) -> Path | None:
     """The Python that has a peer: as given, else that of `make peers`; None if there is none."""
     peer = PEERS[name]
-    if name in given:
-        return given[name]
+    if name in pythons:
+        return pythons[name]
     if peer.environment is None:
         return Path(sys.executable)
     tail = Path("Scripts/python.exe" if os.name == "nt" else "bin/python")
     roots = (Path.cwd(), paths.CHECKOUT)
-    found = (root / f".venv-{peer.environment}" / tail for root in roots)
-    return next((python for python in found if python.exists()), None)
+    candidates = (root / f".venv-{peer.environment}" / tail for root in roots)
+    return next((python for python in candidates if python.exists()), None)
 
 
 def open_peers(
-    names: list[str], threads: int, given: Mapping[str, Path]
+    names: list[str], threads: int, pythons: Mapping[str, Path]
 ) -> tuple[list[PeerContender], dict[str, str]]:
     """Start peers; also why some are missing, by name.
 
     Raises:
         ValueError: If a peer is unknown.
     """
-    for name in [*names, *given]:
+    for name in [*names, *pythons]:
         if name not in PEERS:
             raise unknown("peer", name, PEERS)
     opened, missing = [], {}
     for name in names:
-        python = peer_python(name, given)
+        python = peer_python(name, pythons)
         try:
             if python is None:
                 raise ContenderError("no environment: `make peers` builds it")

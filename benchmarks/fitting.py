@@ -80,11 +80,11 @@ class Fitting:
         contender.prepare(problem.case(row.samples))
         forget_peak_memory(contender.process)
         before, began = memory_bytes(contender.process), time.perf_counter()
-        found = contender.check()
+        answers = contender.check()
         row.first_seconds = time.perf_counter() - began
         seen = peak_memory_bytes(contender.process)
         row.peak_bytes = seen - before if seen and before else None
-        row.differences = problem.differences(found, row.samples)
+        row.differences = problem.differences(answers, row.samples)
         row.left_out = _disagreement(row.differences)
         contender.time("forward")
         seconds = contender.time("backward")
@@ -100,13 +100,13 @@ class Fitting:
         """
         free = MEMORY_SHARE * psutil.virtual_memory().available
         fitting = min(GROWTH, free / max(known.peak_bytes, 1))
-        wanted = self.grid.longest_turn / known.seconds
+        repeats = self.grid.longest_turn / known.seconds
         if known.first_seconds > COMPILES:  # every size is compiled: all of the batch, or no more
-            wanted *= 4
-            return batch if min(wanted, fitting) * known.samples >= batch else known.samples
-        if wanted <= 1 or fitting < 2:
+            repeats *= 4
+            return batch if min(repeats, fitting) * known.samples >= batch else known.samples
+        if repeats <= 1 or fitting < 2:
             return min(known.samples, batch)
-        return min(known.samples * 2 ** max(1, int(math.log2(min(wanted, fitting)))), batch)
+        return min(known.samples * 2 ** max(1, int(math.log2(min(repeats, fitting)))), batch)
 
     def too_much(self, known: Known, batch: int, samples: int) -> str:
         """Why a contender is not tried on a larger batch of a circuit it has run; empty if it is."""

@@ -33,8 +33,8 @@ class Grid:
         for name, bound in least.items():
             sizes = getattr(self, name)
             if not sizes or min(sizes) < bound:
-                said = ", ".join(map(str, sizes)) or "none"
-                raise Refusal(f"{name} must be {bound} or more, not {said}")
+                sizes_text = ", ".join(map(str, sizes)) or "none"
+                raise Refusal(f"{name} must be {bound} or more, not {sizes_text}")
         for name in ("rounds", "seconds", "minutes"):
             if getattr(self, name) <= 0:
                 raise Refusal(f"{name} must be positive, not {getattr(self, name)}")

@@ -42,11 +42,11 @@ def processor_name() -> str:
 def package_versions() -> dict[str, str]:
     """Versions of what the simulators are built on, where installed."""
     names = ("qtha-lab", "torch", "numba", "numpy", "pennylane", "pennylane_lightning")
-    found = {}
+    versions = {}
     for name in names:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def commit() -> str | None:
@@ -57,12 +57,12 @@ def commit() -> str | None:
 
 def _git(*words: str) -> str | None:
     try:
-        said = subprocess.run(
+        process = subprocess.run(
             ["git", "-C", paths.CHECKOUT, *words], capture_output=True, text=True, timeout=10
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return said.stdout.strip() if said.returncode == 0 else None
+    return process.stdout.strip() if process.returncode == 0 else None
 
 
 def forget_peak_memory(process: int | str = "self") -> None:

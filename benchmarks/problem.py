@@ -41,10 +41,10 @@ class Problem:
                 np.save(folder / f"{name}.npy", array)
         return Case(self.n_qubits, self.n_layers, samples, folder)
 
-    def differences(self, found: Found, samples: int) -> dict[str, float]:
+    def differences(self, answers: Found, samples: int) -> dict[str, float]:
         """The largest errors of values and both gradients, relative where the answer is above 1."""
         rows = checked_rows(samples)
-        read = (found[0][rows], found[1][rows], found[2])
+        read = (answers[0][rows], answers[1][rows], answers[2])
         scales = (max(1.0, float(abs(right).max())) for right in self.right)
         errors = (float(abs(a - b).max()) for a, b in zip(read, self.right, strict=True))
         names = ("values", "input gradients", "parameter gradients")

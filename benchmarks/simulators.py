@@ -35,7 +35,7 @@ def bench_simulators(
     peers: Iterable[str],
     *,
     pythons: Mapping[str, Path] | None = None,
-    on_case: Callable[[int, int, str], None] = lambda done, of, said: None,
+    on_case: Callable[[int, int, str], None] = lambda done, of, message: None,
 ) -> dict[str, Any]:
     """Measure values alone ("forward") and values with both gradients ("backward") of every contender.
 
@@ -79,8 +79,8 @@ def bench_simulators(
 
 
 def _described(contender: Contender) -> dict[str, Any]:
-    kept = ("name", "title", "environment", "versions", "batched")
-    return {name: getattr(contender, name) for name in kept}
+    fields = ("name", "title", "environment", "versions", "batched")
+    return {name: getattr(contender, name) for name in fields}
 
 
 class _Bench:

@@ -78,11 +78,13 @@ def left_out(result: Result) -> list[str]:
         if row["left_out"]:
             case = f"n={row['n_qubits']} L={row['n_layers']} batch {row['batch']:,}"
             cases.setdefault((row["contender"], row["left_out"]), []).append(case)
-    said = [f"{name} left out at {'; '.join(where)}: {why}" for (name, why), where in cases.items()]
+    omissions = [
+        f"{name} left out at {'; '.join(where)}: {why}" for (name, why), where in cases.items()
+    ]
     missing = [f"{name} was not measured: {why}" for name, why in result["missing"].items()]
     load = result["machine"].get("load_before", 0.0)
     busy = [f"the machine was not idle: load {load:.1f} before the start"] if load > BUSY else []
-    return busy + said + missing
+    return busy + omissions + missing
 
 
 def _notes(result: Result, rows: Iterable[dict[str, Any]]) -> list[str]:
@@ -155,9 +157,9 @@ def _ratio(rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result) 
 
 
 def _share(result: Result, layers: int, batch: int, n: int) -> str:
-    wanted = (layers, batch, n)
+    case = (layers, batch, n)
     for line in result["roofline"]:
-        if (line["n_layers"], line["batch"], line["n_qubits"]) == wanted:
+        if (line["n_layers"], line["batch"], line["n_qubits"]) == case:
             return f"{line['share']:.0%}"
     return "–"
 

@@ -114,8 +114,8 @@ class SpectrumExplorer:
 
     @property
     def _of(self) -> str:
-        drawn = self._values
-        cut = any(len(values) > len(drawn[label]) for label, values in self.shown.items())
+        drawn_values = self._values
+        cut = any(len(values) > len(drawn_values[label]) for label, values in self.shown.items())
         leading = f", {self.leading.value} leading" if cut else ""
         return f"ΔW of {self.layer.value}, step {self.step.value}{leading}"
 

@@ -15,8 +15,8 @@ class Run:
         import jax
 
         def with_slopes(inputs, params, grads):
-            found, pull = jax.vjp(values, inputs, params)
-            return found, *pull(grads)
+            outputs, pull = jax.vjp(values, inputs, params)
+            return outputs, *pull(grads)
 
         self.values, self.with_slopes = jax.jit(values), jax.jit(with_slopes)
 
@@ -28,18 +28,18 @@ class Run:
     def forward(self, inputs, params):
         import jax
 
-        found = [self.values(x, params) for x in _pieces(inputs)]
-        return jax.block_until_ready(found)
+        outputs = [self.values(x, params) for x in _pieces(inputs)]
+        return jax.block_until_ready(outputs)
 
     def backward(self, inputs, params, grads):
         import jax
         import jax.numpy as jnp
 
         pairs = zip(_pieces(inputs), _pieces(grads), strict=True)
-        found, of_inputs, of_params = zip(
+        outputs, of_inputs, of_params = zip(
             *(self.with_slopes(x, params, g) for x, g in pairs), strict=True
         )
-        result = jnp.concatenate(found), jnp.concatenate(of_inputs), sum(of_params)
+        result = jnp.concatenate(outputs), jnp.concatenate(of_inputs), sum(of_params)
         return jax.block_until_ready(result)
 
 

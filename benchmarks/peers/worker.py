@@ -84,24 +84,24 @@ class Worker:
     def time(self, kind: str) -> dict:
         """Seconds of one "forward" or "backward" (values and both gradients): the mean over a turn."""
         names = ("inputs", "params", "grads") if kind == "backward" else ("inputs", "params")
-        given = [self.arrays[name] for name in names]
+        arrays = [self.arrays[name] for name in names]
         calls, began = 0, time.perf_counter()
         while True:
-            getattr(self.case, kind)(*given)
+            getattr(self.case, kind)(*arrays)
             calls, spent = calls + 1, time.perf_counter() - began
             if spent >= TURN_SECONDS:
                 return {"seconds": spent / calls}
 
     def check(self, folder: str) -> dict:
-        """Write values and both gradients, for `sparse_grads`, as found-N.npy; how long they took."""
+        """Write values and both gradients, for `sparse_grads`, as result-N.npy; how long they took."""
         import numpy as np
 
-        given = [self.arrays[name] for name in ("inputs", "params", "sparse_grads")]
+        arrays = [self.arrays[name] for name in ("inputs", "params", "sparse_grads")]
         began = time.perf_counter()
-        found = self.case.backward(*given)
+        results = self.case.backward(*arrays)
         seconds = time.perf_counter() - began
-        for number, array in enumerate(found):
-            np.save(Path(folder, f"found-{number}.npy"), np.asarray(array))
+        for number, array in enumerate(results):
+            np.save(Path(folder, f"result-{number}.npy"), np.asarray(array))
         return {"seconds": seconds}
 
 
@@ -119,8 +119,8 @@ def main() -> None:
         try:
             answer = getattr(worker, order.pop("do"))(**order)
         except Exception as wrong:
-            said = (str(wrong).splitlines() or [""])[0]
-            answer = {"error": f"{type(wrong).__name__}: {said}"[:200]}
+            message = (str(wrong).splitlines() or [""])[0]
+            answer = {"error": f"{type(wrong).__name__}: {message}"[:200]}
         print(json.dumps(answer), file=answers, flush=True)
 
 

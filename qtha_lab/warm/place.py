@@ -46,11 +46,11 @@ def folder() -> Path:
     if len(os.fsencode(path)) > LONGEST:
         raise OSError(f"{path} is too long for the address of a socket")
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for made in (path, path.parent):
-        state = made.stat()
+    for level in (path, path.parent):
+        state = level.stat()
         if state.st_uid != os.getuid():
-            raise OSError(f"{made} belongs to somebody else")
-        made.chmod(0o700)
+            raise OSError(f"{level} belongs to somebody else")
+        level.chmod(0o700)
     return path
 
 

@@ -101,15 +101,15 @@ def profile_table(profiles: Mapping[str, AnsatzProfile]) -> list[tuple[str, ...]
         >>> table[0], table[1]
         (('what', 'qtha', 'at random'), ('trainable angles', '12', ''))
     """
-    found = list(profiles.values())
-    shapes = {(p.circuit.n_qubits, p.hardware.topology, p.gradient.observable) for p in found}
+    rows = list(profiles.values())
+    shapes = {(p.circuit.n_qubits, p.hardware.topology, p.gradient.observable) for p in rows}
     if len(shapes) != 1:
         raise Refusal(
             "profiles stand side by side if they share qubits, chip and observable, "
             f"not {sorted(shapes)}"
         )
-    columns = [dict(_cells(profile)) for profile in found]
-    random = _at_random(found[0])
+    columns = [dict(_cells(profile)) for profile in rows]
+    random = _at_random(rows[0])
     return [
         ("what", *profiles, "at random"),
         *((name, *(c[name] for c in columns), random.get(name, "")) for name in columns[0]),

@@ -89,13 +89,13 @@ def generators_of(circuit: Circuit, with_inputs: bool = True) -> list[Terms]:
         for kind, wires, angle in gate.parts():
             sources = ("param", "input") if with_inputs else ("param",)
             if angle is not None and angle.source in sources and angle.scale != 0:
-                found = {string_of(circuit.n_qubits, kind, wires): angle.scale}
+                direction = {string_of(circuit.n_qubits, kind, wires): angle.scale}
                 for constant in reversed(before):
-                    found = dressed(found, circuit.n_qubits, *constant)
+                    direction = dressed(direction, circuit.n_qubits, *constant)
                 source = (angle.source, angle.index)
                 if not runs or runs[-1][0] != source:
                     runs.append((source, []))
-                runs[-1][1].append(found)
+                runs[-1][1].append(direction)
             if angle is None or angle.offset:
                 before.append((kind, wires, 0.0 if angle is None else angle.offset))
     return [terms for _, run in runs for terms in _merged(run)]

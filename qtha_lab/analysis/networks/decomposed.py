@@ -65,8 +65,8 @@ class Decomposed:
         moved = permute_digits(matrix, outs, ins, order)
         outs, ins = ([dims[k] for k in order] for dims in (outs, ins))
         cores, shape = mpo.from_matrix(moved, outs, ins, max_bond=widest)
-        whole, kept = float(moved.norm()), float(mpo.norm(cores, shape))
-        lost = math.sqrt(max(whole**2 - kept**2, 0.0)) if widest in shape.bonds else 0.0
+        whole, kept_norm = float(moved.norm()), float(mpo.norm(cores, shape))
+        lost = math.sqrt(max(whole**2 - kept_norm**2, 0.0)) if widest in shape.bonds else 0.0
         return cls(tuple(cores), shape, order, whole, lost)
 
     @functools.cached_property

@@ -62,10 +62,10 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
     n_qubits = max(2, circuit.n_qubits)
     lanes = lanes_of(n_qubits, batch, 4)
     threads = min(torch.get_num_threads(), -(-batch // lanes))
-    kept = min(KEEP_BYTES, 4 * 2 * 2**n_qubits * (batch + lanes))
+    kept_bytes = min(KEEP_BYTES, 4 * 2 * 2**n_qubits * (batch + lanes))
     of_batch = 4 * batch * (circuit.n_inputs + tables.n_values)
     sums = 8 * GROUPS * (tables.n_sums + tables.n_layers * 2**n_qubits)
-    return 4 * times * tables.places(lanes, 4)[-1] * threads + kept + of_batch + sums
+    return 4 * times * tables.places(lanes, 4)[-1] * threads + kept_bytes + of_batch + sums
 
 
 def run(
@@ -101,8 +101,8 @@ class _Slopes(torch.autograd.Function):
     """The backward pass where it is to be differentiated itself, to say in a sentence that it cannot."""
 
     @staticmethod
-    def forward(ctx, *given):
-        return _slopes(*given)
+    def forward(ctx, *arguments):
+        return _slopes(*arguments)
 
     @staticmethod
     def backward(ctx, *grads):
@@ -115,8 +115,8 @@ def _slopes(inputs: Tensor, params: Tensor, grad: Tensor, call: "_Call") -> tupl
     """The slopes of inputs and params."""
     tables = call.plan
     input_slopes = torch.zeros_like(inputs)
-    found = call.walk(inputs, grad.contiguous(), input_slopes, groups=call.n_groups)
-    sums = [of_groups.sum(0) for of_groups in found]
+    group_slopes = call.walk(inputs, grad.contiguous(), input_slopes, groups=call.n_groups)
+    sums = [of_groups.sum(0) for of_groups in group_slopes]
     slopes = np.zeros(len(params))
     angles.param_slopes(*sums, tables.entries, tables.scales, tables.phase_places, slopes)
     return input_slopes, torch.from_numpy(slopes).to(params.dtype)
@@ -135,18 +135,18 @@ class _Call:
         most = KEEP_BYTES // (of_block * inputs.element_size())
         n_kept = min(most, n_blocks) * keep * of_block
         memory = _take(n_kept, inputs)
-        self.kept = memory.numpy()[:n_kept]
+        self.kept_states = memory.numpy()[:n_kept]
         weakref.finalize(self, _give_back, memory).atexit = False
 
     def _shared_numbers(self, params: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Cosines, sines and shears of every sum; cosines and sines of every layer of phases."""
         tables = self.plan
         shape = (tables.n_layers, 2**tables.n_qubits)
-        given = params.detach().contiguous().numpy()
-        shared = np.empty((tables.n_sums + 1, 4), given.dtype)
-        phases = np.empty((shape[0], 2, shape[1]), given.dtype)
+        numbers = params.detach().contiguous().numpy()
+        shared = np.empty((tables.n_sums + 1, 4), numbers.dtype)
+        phases = np.empty((shape[0], 2, shape[1]), numbers.dtype)
         angles.shared_numbers(
-            given, tables.offsets, tables.entries, tables.scales, tables.phase_places,
+            numbers, tables.offsets, tables.entries, tables.scales, tables.phase_places,
             np.empty(tables.n_sums + 1), shared, np.empty(shape), phases,
         )  # fmt: skip
         return shared, phases.reshape(-1)
@@ -164,14 +164,14 @@ class _Call:
         of_sums = np.zeros((groups, tables.n_sums + 1))
         of_phases = np.zeros((groups, tables.n_layers, 2**tables.n_qubits))
         *places, size = tables.places(*layout)
-        given = (
+        operands = (
             tables.tables(*layout), tuple(places), tables.n_qubits, self.lanes, self.n_groups,
             np.zeros(1, np.int64), *self.numbers, inputs.detach().contiguous().numpy(), groups > 0,
-            values.numpy(), self.kept, input_slopes.numpy(), of_sums, of_phases.reshape(-1),
+            values.numpy(), self.kept_states, input_slopes.numpy(), of_sums, of_phases.reshape(-1),
         )  # fmt: skip
 
         def work() -> None:
-            kernel.walk(*given, _room(size, inputs))
+            kernel.walk(*operands, _room(size, inputs))
 
         worth = int(len(inputs) * _flops(tables, groups > 0, layout[1]) / LEAST_FLOPS)
         _share_out(work, max(1, min(torch.get_num_threads(), self.n_groups, worth)))
@@ -191,12 +191,12 @@ def _take(count: int, like: Tensor) -> Tensor:
     """Memory for so many numbers, used before if there is any: the first touch is as dear as the use."""
     for _ in range(len(_spare)):
         try:
-            found = _spare.popleft()
+            memory = _spare.popleft()
         except IndexError:  # another thread was quicker
             break
-        if found.dtype == like.dtype and len(found) >= count:
-            return found
-        _give_back(found)
+        if memory.dtype == like.dtype and len(memory) >= count:
+            return memory
+        _give_back(memory)
     return like.new_empty(count)
 
 

@@ -81,38 +81,51 @@ def _make_angles(angles, term_starts, members, shared, lanes, at, terms_at, room
 
 
 @compiled(fastmath=True)
-def _pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, found, found_at):
+def _pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, phase_sums, sums_at):
     """Pass number `at` over all rows; backward undone on ψ and λ."""
     kind, first, last, layer = ops[at, 0], ops[at, 1], ops[at, 1] + 4 * ops[at, 2], ops[at, 3]
-    cosines, to = 2 * layer * size, found_at + layer * size
+    cosines, to = 2 * layer * size, sums_at + layer * size
     for place in range(first, last, 4):
-        given = (lanes, plane, rows, place, ops, at, phases, cosines, size, slopes, found, to)
+        operands = (
+            lanes,
+            plane,
+            rows,
+            place,
+            ops,
+            at,
+            phases,
+            cosines,
+            size,
+            slopes,
+            phase_sums,
+            to,
+        )
         if back:
             if kind == TURNS_PHASES_TURNS:
-                _BACK_TPT(room, *given)
+                _BACK_TPT(room, *operands)
             elif kind == PHASES_TURNS:
-                _BACK_PT(room, *given)
+                _BACK_PT(room, *operands)
             else:
-                _BACK_TURNS(room, *given)
+                _BACK_TURNS(room, *operands)
         elif kind == TURNS_PHASES_TURNS:
-            _TPT(room, *given)
+            _TPT(room, *operands)
         elif kind == PHASES_TURNS:
-            _PT(room, *given)
+            _PT(room, *operands)
         else:
-            _TURNS(room, *given)
+            _TURNS(room, *operands)
 
 
 @compiled(fastmath=True)
 def walk(
     tables, places, n_qubits, lanes, n_groups, counter, shared, phases, inputs, backward, values,
-    kept, input_slopes, sum_slopes, phase_slopes, room,
+    states, input_slopes, sum_slopes, phase_slopes, room,
 ):  # fmt: skip
     """Take groups of blocks, whichever are next by `counter`, through the circuit.
 
     Forward, what is read is added to `values` (batch, readouts). Backward these are the output's
     slopes, and to `input_slopes` (batch, inputs) and for each group to the float64 sums over
     samples `sum_slopes` (groups, sums) and `phase_slopes` (groups · layers · 2^n) is added.
-    `kept` takes ψ of the first blocks, as many as fit, from forward to backward; the others are
+    `states` takes ψ of the first blocks, as many as fit, from forward to backward; the others are
     walked again. `shared` (sums + 1, 4) has cosine, sine and shears of every sum, `phases` (layers
     · 2 · 2^n) cosines and sines of every layer's rows; `inputs` (batch, inputs) are the data. For
     `tables` and `places` in `room` see `cpu_plan`.
@@ -136,7 +149,7 @@ def walk(
         group = take_next(counter)
         if group >= n_groups:
             return
-        found_at = group * (len(phases) // 2)
+        sums_at = group * (len(phases) // 2)
         for block in range(n_blocks * group // n_groups, n_blocks * (group + 1) // n_groups):
             start = block * lanes
             count = min(lanes, batch - start)
@@ -146,12 +159,12 @@ def walk(
                 cos_at = terms_at + 3 * t * lanes
                 half_turns(room, cos_at, cos_at + lanes, lanes)
             _make_angles(angles, term_starts, members, shared, lanes, sampled_at, terms_at, room)
-            kept_at = 2 * size * start
-            keeps = kept_at + 2 * size * lanes <= len(kept)
+            states_at = 2 * size * start
+            keeps = states_at + 2 * size * lanes <= len(states)
             step = n_ops if backward and keeps else 0
             if step:
-                copy(room, 0, kept, kept_at, size * lanes)
-                copy(room, plane, kept, kept_at + size * lanes, size * lanes)
+                copy(room, 0, states, states_at, size * lanes)
+                copy(room, plane, states, states_at + size * lanes, size * lanes)
             else:
                 fill(room, 0, zero, 2 * plane)
                 if len(start_rows):
@@ -174,8 +187,8 @@ def walk(
                     if not backward:
                         _hand_out(room, 2 * plane, lanes, values, start, count, readout, signs, 1.0)
                     if keeps and not backward:
-                        copy(kept, kept_at, room, 0, size * lanes)
-                        copy(kept, kept_at + size * lanes, room, plane, size * lanes)
+                        copy(states, states_at, room, 0, size * lanes)
+                        copy(states, states_at + size * lanes, room, plane, size * lanes)
                 if step == steps:
                     break
                 back = step >= n_ops
@@ -195,7 +208,7 @@ def walk(
                 else:
                     _pass(
                         room, lanes, plane, rows, ops, number, phases, size, slopes, back,
-                        phase_slopes, found_at,
+                        phase_slopes, sums_at,
                     )  # fmt: skip
                 if not back:
                     continue

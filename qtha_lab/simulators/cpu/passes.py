@@ -59,11 +59,11 @@ def make_pass(steps: str, backward: bool):
     `steps` are in the order of time: "t" two turns, "p" one phase a row. Backward they are undone on
     ψ and on λ, two planes further on, and their slopes are added up.
 
-    `f(room, lanes, plane, rows, at, ops, op, phases, layer, size, slopes, found, found_at)`: the rows
+    `f(room, lanes, plane, rows, at, ops, op, phases, layer, size, slopes, phase_sums, sums_at)`: the rows
     are `rows[at : at + 4]`; `ops[op, 8:]` has for each of up to four turns the position of its shears
     -tan(a/4) in `room`, how much further sin(a/2) is, and -1 if they differ between samples, else 0.
     Cosines of phases are in `phases` from `layer` on, sines `size` further. The slopes of turns are
-    added to the rows of `room` from `slopes` on, those of phases to `found[found_at + row]`.
+    added to the rows of `room` from `slopes` on, those of phases to `phase_sums[sums_at + row]`.
     """
 
     @intrinsic
@@ -80,11 +80,11 @@ def make_pass(steps: str, backward: bool):
         layer,
         size,
         slopes,
-        found,
-        found_at,
+        phase_sums,
+        sums_at,
     ):
         signature = types.void(
-            room, lanes, plane, rows, at, ops, op, phases, layer, size, slopes, found, found_at
+            room, lanes, plane, rows, at, ops, op, phases, layer, size, slopes, phase_sums, sums_at
         )
 
         def codegen(context, builder, signature, args):
@@ -130,7 +130,7 @@ class _Pass:
             (phases.number(place), phases.number(builder.add(place, size))) for place in cosines
         ]
         zero = ir.Constant(self.room.vector, None)
-        self.found = [cgutils.alloca_once_value(builder, zero) for _ in range(4)]
+        self.row_slopes = [cgutils.alloca_once_value(builder, zero) for _ in range(4)]
 
     def load(self, w):
         builder = self.builder
@@ -169,17 +169,17 @@ class _Pass:
             if self.backward:
                 sin = builder.fneg(sin)
                 row, dual = ([plane[i] for plane in self.values[k : k + 2]] for k in (0, 2))
-                slope = _phase_slope(builder, builder.load(self.found[i]), row, dual)
-                builder.store(slope, self.found[i])
+                slope = _phase_slope(builder, builder.load(self.row_slopes[i]), row, dual)
+                builder.store(slope, self.row_slopes[i])
             for k in range(0, len(self.values), 2):
                 real, imag = self.values[k : k + 2]
                 real[i], imag[i] = _phased(builder, real[i], imag[i], cos, sin)
 
-    def add_phase_slopes(self, found, found_at, kind):
-        goal = Lanes(self.context, self.builder, kind, found)
-        for row, place in zip(self.rows, self.found, strict=True):
+    def add_phase_slopes(self, phase_sums, sums_at, kind):
+        goal = Lanes(self.context, self.builder, kind, phase_sums)
+        for row, place in zip(self.rows, self.row_slopes, strict=True):
             total = self.room.total(self.builder.load(place))
-            goal.add_number(total, self.builder.add(found_at, row))
+            goal.add_number(total, self.builder.add(sums_at, row))
 
 
 def make_phase(backward: bool):
@@ -212,10 +212,10 @@ def make_phase(backward: bool):
                     for value, p in zip(phased, places, strict=True):
                         room.store(value, p)
                 if backward:
-                    found = builder.add(slopes, w)
+                    lane_place = builder.add(slopes, w)
                     slope = _phase_slope(builder, room.constant(0.0), *rows)
                     slope = builder.fmul(slope, sign, flags=FAST)
-                    room.store(builder.fadd(slope, room.load(found), flags=FAST), found)
+                    room.store(builder.fadd(slope, room.load(lane_place), flags=FAST), lane_place)
             return context.get_dummy_value()
 
         return signature, codegen

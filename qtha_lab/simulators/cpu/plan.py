@@ -59,14 +59,17 @@ class Plan:
     def _tables_of_angles(self) -> tuple[np.ndarray, ...]:
         """Rows, turns, angles that differ between samples, and terms."""
         numbers: dict[tuple[int, float], int] = {}
-        terms = [[numbers.setdefault(t, len(numbers)) for t in found] for *_, found in self._angles]
+        terms = [
+            [numbers.setdefault(t, len(numbers)) for t in angle_terms]
+            for *_, angle_terms in self._angles
+        ]
         self.n_terms = len(numbers)
         return (
             np.concatenate([np.zeros(0, np.int64), *(rows.ravel() for rows in self._rows)]),
             _integers([(j, a if a >= 0 else len(terms)) for j, a in self._turns], 2),
             _integers([angle[:2] for angle in self._angles], 2),
             np.cumsum([0, *map(len, terms), 0], dtype=np.int64),
-            np.array([number for found in terms for number in found], np.int64),
+            np.array([number for angle_terms in terms for number in angle_terms], np.int64),
             _integers([(i, 3 * row) for row, (i, _) in enumerate(numbers)], 2),
             np.array([scale for _, scale in numbers], np.float64),
         )

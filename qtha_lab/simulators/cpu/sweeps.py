@@ -85,9 +85,9 @@ def copy(typingctx, target, at, source, start, count):
 
     def codegen(context, builder, signature, args):
         goal = Lanes(context, builder, signature.args[0], args[0])
-        given = Lanes(context, builder, signature.args[2], args[2])
+        source = Lanes(context, builder, signature.args[2], args[2])
         with over_lanes(builder, args[4], goal.vector.count) as (w, _):
-            goal.store(given.load(builder.add(args[3], w)), builder.add(args[1], w))
+            goal.store(source.load(builder.add(args[3], w)), builder.add(args[1], w))
         return context.get_dummy_value()
 
     return signature, codegen
@@ -133,12 +133,12 @@ def total(typingctx, source, at, lanes):
     signature = source.dtype(source, at, lanes)
 
     def codegen(context, builder, signature, args):
-        given = Lanes(context, builder, signature.args[0], args[0])
-        sum_ = cgutils.alloca_once_value(builder, ir.Constant(given.vector, None))
-        with over_lanes(builder, args[2], given.vector.count) as (w, _):
-            more = given.load(builder.add(args[1], w))
+        source = Lanes(context, builder, signature.args[0], args[0])
+        sum_ = cgutils.alloca_once_value(builder, ir.Constant(source.vector, None))
+        with over_lanes(builder, args[2], source.vector.count) as (w, _):
+            more = source.load(builder.add(args[1], w))
             builder.store(builder.fadd(builder.load(sum_), more, flags=FAST), sum_)
-        return given.total(builder.load(sum_))
+        return source.total(builder.load(sum_))
 
     return signature, codegen
 

@@ -100,15 +100,15 @@ class _Call:
         self.walk = Walk(cut, params)
         self.index_qubits = _index_qubits(cut.n_qubits, len(inputs))
         keeps = keep and _kept_bytes(cut.n_qubits, len(inputs), inputs.element_size()) > 0
-        self.kept: list[Tensor] | None = [] if keeps else None
+        self.kept_states: list[Tensor] | None = [] if keeps else None
 
     def forward(self, inputs: Tensor) -> Tensor:
         register, read = self._register(0), []
         for chunk in self._chunks(inputs):
             state = self.walk.forward(register, chunk)
             read.append(self.walk.read(state))
-            if self.kept is not None:
-                self.kept.append(state.clone())
+            if self.kept_states is not None:
+                self.kept_states.append(state.clone())
         return torch.cat(read, 1)[:, : len(inputs)].T
 
     def backward(self, inputs: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,8 +117,8 @@ class _Call:
         for number, (chunk, of_read) in enumerate(
             zip(self._chunks(inputs), self._chunks(grad), strict=True)
         ):
-            kept = self.kept
-            state = self.walk.forward(register, chunk) if kept is None else kept[number]
+            states = self.kept_states
+            state = self.walk.forward(register, chunk) if states is None else states[number]
             sums, slopes = self.walk.backward(both, state, chunk, of_read.T)
             of_sums += sums
             of_inputs.append(slopes)

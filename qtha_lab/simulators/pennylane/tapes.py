@@ -109,11 +109,11 @@ class Reading:
     def _marginal(self, chances: Tensor, labels) -> Tensor:
         """The probabilities of some wires, in their order, from those of all."""
         n = len(self.wires)
-        kept = [self.wires.index(label) for label in labels] or list(range(n))
-        rest = [wire for wire in range(n) if wire not in kept]
-        order = [0, *(1 + wire for wire in kept), *(1 + wire for wire in rest)]
+        places = [self.wires.index(label) for label in labels] or list(range(n))
+        rest = [wire for wire in range(n) if wire not in places]
+        order = [0, *(1 + wire for wire in places), *(1 + wire for wire in rest)]
         cube = chances.reshape(-1, *(2,) * n).permute(order)
-        return cube.reshape(len(chances), 2 ** len(kept), -1).sum(-1)
+        return cube.reshape(len(chances), 2 ** len(places), -1).sum(-1)
 
 
 def _key(word) -> tuple:
