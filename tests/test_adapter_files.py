@@ -134,9 +134,9 @@ def test_pickled_tensors_are_not_opened_and_the_sentence_converts_them(tmp_path,
     file = tmp_path / "adapter_model.safetensors"
     torch.save(load_file(file), tmp_path / "adapter_model.bin")
     file.unlink()
-    said = refusal(tmp_path)
-    assert "its pickled tensors can run code when they are opened" in said
-    code = said.split('python -c "')[1].removesuffix('"')
+    message = refusal(tmp_path)
+    assert "its pickled tensors can run code when they are opened" in message
+    code = message.split('python -c "')[1].removesuffix('"')
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     assert torch.equal(logits(load_adapter(make("llama"), tmp_path)), logits(model))
 

@@ -86,9 +86,9 @@ def test_the_change_at_one_layer_is_what_the_mathematics_says(name, example):
     model = adapted(name, example, "llama")
     layer = our_layers(model)[1]  # a grouped value projection, 32 → 16
     x = torch.randn(2, 5, 32)
-    said = layer.changes["default"].delta(layer.adapter_tensors("default"), x)
-    torch.testing.assert_close(layer(x) - layer.base_layer(x), said, atol=1e-6, rtol=1e-4)
-    assert said.abs().max() > 0
+    outputs = layer.changes["default"].delta(layer.adapter_tensors("default"), x)
+    torch.testing.assert_close(layer(x) - layer.base_layer(x), outputs, atol=1e-6, rtol=1e-4)
+    assert outputs.abs().max() > 0
 
 
 # life: save, load, switch, disable, delete, unload, merge
@@ -97,18 +97,18 @@ def test_the_change_at_one_layer_is_what_the_mathematics_says(name, example):
 @every_example_on_every_model
 def test_saved_and_loaded_gives_the_same_bits_by_every_path(name, example, base, tmp_path):
     model = adapted(name, example, base)
-    said = logits(model)
+    outputs = logits(model)
     model.save_pretrained(tmp_path)
-    assert torch.equal(logits(adapters.load_adapter(make(base), tmp_path)), said)
+    assert torch.equal(logits(adapters.load_adapter(make(base), tmp_path)), outputs)
     low = PeftModel.from_pretrained(make(base), tmp_path, low_cpu_mem_usage=True)
-    assert torch.equal(logits(low), said)
+    assert torch.equal(logits(low), outputs)
     if base == "mlp":  # no model of transformers, which the second path is for
         return
     plain = make(base)
     report = plain.load_adapter(str(tmp_path), adapter_name="other")
     assert not report.missing_keys
     assert not report.unexpected_keys
-    assert torch.equal(logits(plain), said)
+    assert torch.equal(logits(plain), outputs)
 
 
 @every_example
@@ -123,11 +123,11 @@ def test_a_saved_config_rebuilds_everything(name, example, tmp_path):
 @every_example
 def test_loaded_for_use_is_frozen_and_loaded_for_training_is_not(name, example, tmp_path):
     model = adapted(name, example, "llama")
-    wanted = set(trainable(model))
+    expected = set(trainable(model))
     model.save_pretrained(tmp_path)
     assert not trainable(adapters.load_adapter(make("llama"), tmp_path))
     resumed = adapters.load_adapter(make("llama"), tmp_path, is_trainable=True)
-    assert set(trainable(resumed)) == wanted
+    assert set(trainable(resumed)) == expected
 
 
 @every_example_on_every_model
@@ -169,29 +169,29 @@ def test_only_the_active_adapter_is_trainable(name, example):
 @every_example_on_every_model
 def test_linear_adapters_merge_and_others_say_what_to_do(name, example, base):
     model = adapted(name, example, base)
-    said = logits(model)
+    outputs = logits(model)
     if not adapters.get_method(name).is_linear(model.peft_config["default"]):
         with pytest.raises(NotImplementedError, match=r"cannot be merged: .*save_pretrained"):
             model.merge_adapter()
         with pytest.raises(NotImplementedError, match="unload"):
             model.merge_and_unload()
-        assert torch.equal(logits(model), said)
+        assert torch.equal(logits(model), outputs)
         return
     model.merge_adapter(safe_merge=True)
-    torch.testing.assert_close(logits(model), said, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(logits(model), outputs, atol=1e-5, rtol=1e-4)
     model.unmerge_adapter()
-    assert torch.equal(logits(model), said)  # the weight is put back bit by bit
+    assert torch.equal(logits(model), outputs)  # the weight is put back bit by bit
     merged = model.merge_and_unload()
-    torch.testing.assert_close(logits(merged), said, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(logits(merged), outputs, atol=1e-5, rtol=1e-4)
     assert not our_layers(merged)
 
 
 @every_example
 def test_copies_and_pickles_compute_the_same(name, example):
     model = adapted(name, example, "llama")
-    said = logits(model)
-    assert torch.equal(logits(copy.deepcopy(model)), said)
-    assert torch.equal(logits(pickle.loads(pickle.dumps(model))), said)
+    outputs = logits(model)
+    assert torch.equal(logits(copy.deepcopy(model)), outputs)
+    assert torch.equal(logits(pickle.loads(pickle.dumps(model))), outputs)
 
 
 @every_example
@@ -215,10 +215,10 @@ def test_a_half_precision_model_keeps_its_dtype_and_the_adapter_is_float32(
     name, example, base, dtype
 ):
     model = adapted(name, example, base, dtype)
-    said = run(model)
-    said.float().square().mean().backward()
-    assert said.dtype == dtype
-    assert torch.isfinite(said).all()
+    outputs = run(model)
+    outputs.float().square().mean().backward()
+    assert outputs.dtype == dtype
+    assert torch.isfinite(outputs).all()
     for tensor_name, p in model.named_parameters():
         assert p.dtype == (torch.float32 if f".{name}_" in tensor_name else dtype), tensor_name
         assert p.grad is None or torch.isfinite(p.grad).all(), tensor_name

@@ -92,27 +92,27 @@ def test_two_bell_pairs_are_entangled_within_not_between():
 @given(seed=st.integers(0, 999), wires=st.sets(st.integers(0, 3), min_size=1, max_size=3))
 @settings(max_examples=20, deadline=None)
 def test_entropy_is_that_of_pennylane(seed, wires):
-    drawn = haar_states(4, 2, seed)
+    states = haar_states(4, 2, seed)
     theirs = [
         qml.math.vn_entropy(qml.math.dm_from_state_vector(s.numpy()), sorted(wires), base=2)
-        for s in drawn
+        for s in states
     ]
-    np.testing.assert_allclose(entropy_bits(drawn, sorted(wires)).numpy(), theirs, atol=1e-9)
+    np.testing.assert_allclose(entropy_bits(states, sorted(wires)).numpy(), theirs, atol=1e-9)
     outside = sorted(set(range(4)) - wires)
-    np.testing.assert_allclose(entropy_bits(drawn, outside).numpy(), theirs, atol=1e-9)
+    np.testing.assert_allclose(entropy_bits(states, outside).numpy(), theirs, atol=1e-9)
     purities = [
         np.trace(rho @ rho).real
-        for rho in (qml.math.reduce_statevector(drawn[0].numpy(), [k]) for k in range(4))
+        for rho in (qml.math.reduce_statevector(states[0].numpy(), [k]) for k in range(4))
     ]
-    assert float(meyer_wallach(drawn)[0]) == pytest.approx(2 * (1 - np.mean(purities)))
+    assert float(meyer_wallach(states)[0]) == pytest.approx(2 * (1 - np.mean(purities)))
 
 
 @pytest.mark.parametrize("n_qubits", [2, 4])
 def test_random_states_are_as_entangled_as_theory_says(n_qubits):
-    drawn = haar_states(n_qubits, 4000, seed=1)
-    q = meyer_wallach(drawn).numpy()
+    states = haar_states(n_qubits, 4000, seed=1)
+    q = meyer_wallach(states).numpy()
     assert near(q.mean(), haar_meyer_wallach(n_qubits), standard_error(q))
-    entropies = cut_entropies(drawn).numpy()
+    entropies = cut_entropies(states).numpy()
     for cut in range(1, n_qubits):
         mean = entropies[:, cut - 1].mean()
         expected = haar_entropy_bits(n_qubits, cut)
@@ -123,25 +123,25 @@ def test_random_states_are_as_entangled_as_theory_says(n_qubits):
 
 
 def test_a_product_ansatz_entangles_nothing():
-    found = entangling_capability(ansatze.build("product", 4, 2), 50, "uniform")
-    assert found.meyer_wallach < 1e-12
-    assert found.cut_entropy_bits.max() < 1e-12
+    result = entangling_capability(ansatze.build("product", 4, 2), 50, "uniform")
+    assert result.meyer_wallach < 1e-12
+    assert result.cut_entropy_bits.max() < 1e-12
 
 
 def test_one_crz_between_plus_states_by_hand():
     # |+⟩|+⟩ after CRZ(φ): the control's ρ has off-diagonal ½⟨+|RZ(φ)|+⟩ = ½ cos(φ/2), so its purity is
     # ½(1 + cos²(φ/2)), and so is the other's: Q = 1 - cos²(φ/2) = sin²(φ/2). φ uniform in ±π: mean ½.
     circuit = Circuit(2, [Gate("H", 0), Gate("H", 1), Gate("CRZ", (0, 1), Angle.param(0))])
-    found = entangling_capability(circuit, 3000)
-    assert near(found.meyer_wallach, 0.5, found.error)
+    result = entangling_capability(circuit, 3000)
+    assert near(result.meyer_wallach, 0.5, result.error)
     # sin² of a uniform angle has variance 1/8
-    assert found.error == pytest.approx(math.sqrt(1 / 8 / 3000), rel=0.05)
+    assert result.error == pytest.approx(math.sqrt(1 / 8 / 3000), rel=0.05)
 
 
 def test_a_deep_circuit_entangles_like_random_states():
-    found = entangling_capability(ansatze.build("strongly_entangling", 3, 8), 2000)
-    assert found.haar == pytest.approx(6 / 9)
-    assert near(found.meyer_wallach, found.haar, found.error)
+    result = entangling_capability(ansatze.build("strongly_entangling", 3, 8), 2000)
+    assert result.haar == pytest.approx(6 / 9)
+    assert near(result.meyer_wallach, result.haar, result.error)
 
 
 # expressibility
@@ -150,9 +150,9 @@ def test_a_deep_circuit_entangles_like_random_states():
 @pytest.mark.parametrize("n_qubits", [1, 2, 4])
 def test_the_idle_circuit_has_the_largest_divergence_there_is(n_qubits):
     # all fidelities lie in the last bin, whose Haar share is (1/75)^(2^n - 1)
-    found = expressibility_of(Circuit(n_qubits, [Gate("H", 0)]), 20)
-    assert found.kl == pytest.approx((2**n_qubits - 1) * math.log(75))
-    assert found.error == pytest.approx(0, abs=1e-6)
+    result = expressibility_of(Circuit(n_qubits, [Gate("H", 0)]), 20)
+    assert result.kl == pytest.approx((2**n_qubits - 1) * math.log(75))
+    assert result.error == pytest.approx(0, abs=1e-6)
 
 
 def test_a_diagonal_circuit_by_quadrature():
@@ -161,19 +161,19 @@ def test_a_diagonal_circuit_by_quadrature():
     edges = np.linspace(0, 1, 76)
     exact = np.diff(2 / np.pi * np.arcsin(np.sqrt(edges)))
     expected = float((exact * np.log(exact * 75)).sum())
-    found = expressibility_of(circuit, 20_000)
-    assert near(found.kl - found.floor, expected, found.error)
+    result = expressibility_of(circuit, 20_000)
+    assert near(result.kl - result.floor, expected, result.error)
 
 
 @pytest.mark.parametrize("n_qubits", [1, 3])
 def test_random_states_reach_the_floor(n_qubits):
-    drawn = haar_states(n_qubits, 8000, seed=2)
-    fidelities = (drawn[:4000].conj() * drawn[4000:]).sum(-1).abs().square().numpy()
-    found = divergence(fidelities, n_qubits)
+    states = haar_states(n_qubits, 8000, seed=2)
+    fidelities = (states[:4000].conj() * states[4000:]).sum(-1).abs().square().numpy()
+    result = divergence(fidelities, n_qubits)
     # 2S·KL is near χ² with 74 degrees of freedom where all bins are full: mean 74, variance 148
-    assert abs(found.kl - found.floor) < SIGMAS * math.sqrt(148) / (2 * 4000)
+    assert abs(result.kl - result.floor) < SIGMAS * math.sqrt(148) / (2 * 4000)
     if n_qubits == 1:
-        assert found.floor == pytest.approx(74 / 8000, rel=0.02)
+        assert result.floor == pytest.approx(74 / 8000, rel=0.02)
 
 
 def test_the_floor_by_enumeration_of_one_sample():
@@ -187,9 +187,9 @@ def test_the_floor_by_enumeration_of_one_sample():
 @pytest.mark.parametrize("n_qubits", [1, 2, 3])
 def test_the_floor_is_the_mean_of_drawn_histograms(n_qubits):
     shares = np.exp(log_haar_shares(n_qubits, 10))
-    drawn = np.random.default_rng(0).multinomial(200, shares / shares.sum(), 4000) / 200
-    logs = np.log(np.where(drawn > 0, drawn, 1)) - log_haar_shares(n_qubits, 10)
-    divergences = (drawn * logs).sum(1)
+    shares_drawn = np.random.default_rng(0).multinomial(200, shares / shares.sum(), 4000) / 200
+    logs = np.log(np.where(shares_drawn > 0, shares_drawn, 1)) - log_haar_shares(n_qubits, 10)
+    divergences = (shares_drawn * logs).sum(1)
     assert near(divergences.mean(), haar_floor(n_qubits, 200, 10), standard_error(divergences))
 
 
@@ -223,9 +223,9 @@ def test_the_variance_of_a_deep_circuit_falls_as_that_of_a_two_design():
     for n_qubits in sizes:
         n_layers = 6 + 4 * n_qubits
         circuit = ansatze.build("strongly_entangling", n_qubits, n_layers, reupload=False)
-        found = gradient_variance_of(circuit, n_samples=1000, seed=n_qubits)
+        result = gradient_variance_of(circuit, n_samples=1000, seed=n_qubits)
         turn = 3 * n_qubits * (n_layers // 2) + 1  # the RY of wire 0 in the middle
-        middle.append((found.variances[turn], found.errors[turn]))
+        middle.append((result.variances[turn], result.errors[turn]))
     variances, errors = np.array(middle).T
     expected = [two_design_variance(n) for n in sizes]
     for variance, law, error in zip(variances, expected, errors, strict=True):
@@ -245,10 +245,10 @@ def test_a_product_has_no_plateau():
 @pytest.mark.parametrize("name", ansatze.names())
 def test_every_ansatz_is_sampled_as_it_runs(name):
     circuit = smallest(name)
-    drawn = draw_angles(circuit, 3, "uniform", seed=5)
-    states = states_at(circuit, drawn)
+    angles = draw_angles(circuit, 3, "uniform", seed=5)
+    states = states_at(circuit, angles)
     slopes = random_slopes(circuit, "Z0", 3, "uniform", seed=5)
-    for x, p, ours, slope in zip(drawn.inputs, drawn.params, states, slopes, strict=True):
+    for x, p, ours, slope in zip(angles.inputs, angles.params, states, slopes, strict=True):
         torch.testing.assert_close(ours, state(circuit, x, p))
         p = p.clone().requires_grad_()
         expval(circuit, ["Z0"], x, p, "torch").sum().backward()
@@ -259,10 +259,10 @@ def test_every_ansatz_is_sampled_as_it_runs(name):
 
 def test_amplitudes_as_data():
     circuit = ansatze.build("qtha", 3, 1, reupload=False, embedding="amplitude")
-    drawn = draw_angles(circuit, 4, "uniform")
-    assert torch.allclose(drawn.inputs.norm(dim=-1), torch.ones(4).double())
-    states = states_at(circuit, drawn)
-    torch.testing.assert_close(states[2], state(circuit, drawn.inputs[2], drawn.params[2]))
+    angles = draw_angles(circuit, 4, "uniform")
+    assert torch.allclose(angles.inputs.norm(dim=-1), torch.ones(4).double())
+    states = states_at(circuit, angles)
+    torch.testing.assert_close(states[2], state(circuit, angles.inputs[2], angles.params[2]))
     assert gradient_variance_of(circuit, n_samples=20).mean > 0
     fixed = states_at(circuit, draw_angles(circuit, 2))  # zeros: from |000⟩
     first = torch.eye(8).double()[0]

@@ -22,8 +22,8 @@ BELL = Circuit(2, [Gate("H", 0), Gate("CNOT", (0, 1))])
 
 
 def sample(circuit, seed=0):
-    drawn = draw_angles(circuit, 1, "uniform", seed)
-    return drawn.inputs[0], drawn.params[0]
+    angles = draw_angles(circuit, 1, "uniform", seed)
+    return angles.inputs[0], angles.params[0]
 
 
 # gate by gate
@@ -82,11 +82,11 @@ def test_the_rows_of_a_trace_make_the_diagram():
     circuit = ansatze.build("qtha", 3, 1)
     trace = trace_circuit(circuit, *sample(circuit))
     rows = trace.rows()
-    told = [angle["gradient"] for row in rows for angle in row["angles"]]
-    assert told == [slope for gate in trace.gradients.gates for slope in gate]
+    gradients = [angle["gradient"] for row in rows for angle in row["angles"]]
+    assert gradients == [slope for gate in trace.gradients.gates for slope in gate]
     figure = circuit_diagram(3, rows)
     assert figure.alt.startswith("Circuit of 3 qubits with 15 gates")
-    assert [row[-1] for row in figure.table.rows] == told
+    assert [row[-1] for row in figure.table.rows] == gradients
 
 
 # gradients at gates
@@ -96,27 +96,27 @@ def test_the_rows_of_a_trace_make_the_diagram():
 def test_slopes_at_gates_add_up_to_those_of_parameters(name):
     circuit = ansatze.build(name, max(3, ansatze.get(name).min_qubits), 2)
     inputs, params = (t.clone().requires_grad_() for t in sample(circuit, seed=3))
-    found = gate_gradients(circuit, inputs, params, "Z0 Z1")
+    result = gate_gradients(circuit, inputs, params, "Z0 Z1")
     value = expval(circuit, ["Z0 Z1"], inputs, params, "torch").sum()
     value.backward()
-    np.testing.assert_allclose(found.params, params.grad.numpy(), atol=1e-10)
-    np.testing.assert_allclose(found.inputs, inputs.grad.numpy(), atol=1e-10)
-    assert found.value == pytest.approx(float(value.detach()))
+    np.testing.assert_allclose(result.params, params.grad.numpy(), atol=1e-10)
+    np.testing.assert_allclose(result.inputs, inputs.grad.numpy(), atol=1e-10)
+    assert result.value == pytest.approx(float(value.detach()))
 
 
 def test_a_shared_parameter_has_a_slope_at_each_gate():
     # RY(θ) on both, ⟨Z₀Z₁⟩ = cos², each gate gives -sin cos, the parameter twice that
     circuit = Circuit(2, [Gate("RY", i, P(0)) for i in (0, 1)])
-    found = gate_gradients(circuit, [], [0.4], "Z0 Z1")
+    result = gate_gradients(circuit, [], [0.4], "Z0 Z1")
     one = -math.sin(0.4) * math.cos(0.4)
-    assert found.gates == (pytest.approx((one,)), pytest.approx((one,)))
-    assert found.params.tolist() == pytest.approx([2 * one])
+    assert result.gates == (pytest.approx((one,)), pytest.approx((one,)))
+    assert result.params.tolist() == pytest.approx([2 * one])
 
 
 def test_a_circuit_without_angles_has_no_slopes():
-    found = gate_gradients(BELL, [], [], "Z0 Z1")
-    assert (found.gates, found.params.size) == (((), ()), 0)
-    assert found.value == pytest.approx(1)
+    result = gate_gradients(BELL, [], [], "Z0 Z1")
+    assert (result.gates, result.params.size) == (((), ()), 0)
+    assert result.value == pytest.approx(1)
 
 
 # shots and noise
@@ -125,30 +125,30 @@ def test_a_circuit_without_angles_has_no_slopes():
 def test_the_spread_of_shots_is_binomial():
     # ⟨Z⟩ = cos θ, variance of a mean of S results ±1: (1 - cos²θ)/S = sin²θ/S
     circuit = Circuit(2, [Gate("RY", 0, X(0)), Gate("RY", 1, P(0))])
-    found = shot_noise(circuit, [0.7], [math.pi / 2], shots=200, repeats=300, seed=1)
-    np.testing.assert_allclose(found.law, np.sin([0.7, math.pi / 2]) / math.sqrt(200))
-    assert (abs(found.deviations - found.law) < 4.5 * found.deviation_errors).all()
-    assert (abs(found.means - found.exact) < 4.5 * found.law / math.sqrt(300)).all()
-    assert found.shots_for(0.05) == 400  # 1/0.05²
+    result = shot_noise(circuit, [0.7], [math.pi / 2], shots=200, repeats=300, seed=1)
+    np.testing.assert_allclose(result.law, np.sin([0.7, math.pi / 2]) / math.sqrt(200))
+    assert (abs(result.deviations - result.law) < 4.5 * result.deviation_errors).all()
+    assert (abs(result.means - result.exact) < 4.5 * result.law / math.sqrt(300)).all()
+    assert result.shots_for(0.05) == 400  # 1/0.05²
     again = shot_noise(circuit, [0.7], [math.pi / 2], shots=200, repeats=300, seed=1)
-    np.testing.assert_array_equal(again.means, found.means)
+    np.testing.assert_array_equal(again.means, result.means)
 
 
 def test_a_certain_result_has_no_shot_noise():
-    found = shot_noise(Circuit(1, [Gate("X", 0)]), [], [], shots=10, repeats=5)
-    assert (found.means[0], found.deviations[0], found.law[0]) == (-1, 0, 0)
+    result = shot_noise(Circuit(1, [Gate("X", 0)]), [], [], shots=10, repeats=5)
+    assert (result.means[0], result.deviations[0], result.law[0]) == (-1, 0, 0)
 
 
 def test_depolarizing_and_misreading_by_hand():
     turn = Circuit(1, [Gate("RY", 0, P(0))])
     # one gate of chance p leaves (1 - p)⟨Z⟩; then 0 read as 1 with a, 1 as 0 with b: z(1 - a - b) + b - a
     noise = "depolarizing_1q=0.2,readout_0to1=0.05,readout_1to0=0.1"
-    found = gate_noise(turn, noise, 6)
-    np.testing.assert_allclose(found.slopes, 0.8 * 0.85, atol=1e-9)
-    np.testing.assert_allclose(found.offsets, 0.05, atol=1e-9)
-    np.testing.assert_allclose(found.scatter, 0, atol=1e-9)
-    rest = found.exact * 0.8 * 0.85 + 0.05 - found.exact
-    assert found.deviation == pytest.approx(math.sqrt((rest**2).mean()))
+    result = gate_noise(turn, noise, 6)
+    np.testing.assert_allclose(result.slopes, 0.8 * 0.85, atol=1e-9)
+    np.testing.assert_allclose(result.offsets, 0.05, atol=1e-9)
+    np.testing.assert_allclose(result.scatter, 0, atol=1e-9)
+    rest = result.exact * 0.8 * 0.85 + 0.05 - result.exact
+    assert result.deviation == pytest.approx(math.sqrt((rest**2).mean()))
 
 
 def test_the_preset_shrinks_more_with_more_layers():

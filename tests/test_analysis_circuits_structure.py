@@ -64,9 +64,9 @@ def test_x_and_z_on_one_qubit_are_su2():
 @pytest.mark.parametrize("n_qubits", [2, 3, 4, 5, 6, 8])
 def test_the_ising_chain_is_so_2n(n_qubits):
     # quadratic forms of 2n Majorana operators: so(2n), n(2n - 1)
-    found = lie_algebra_of(ising_chain(n_qubits, shared=False))
-    assert found.dimension == n_qubits * (2 * n_qubits - 1)
-    assert (found.n_generators, found.full) == (2 * n_qubits - 1, 4**n_qubits - 1)
+    result = lie_algebra_of(ising_chain(n_qubits, shared=False))
+    assert result.dimension == n_qubits * (2 * n_qubits - 1)
+    assert (result.n_generators, result.full) == (2 * n_qubits - 1, 4**n_qubits - 1)
 
 
 @pytest.mark.parametrize("n_qubits", [2, 3, 4, 5, 6])
@@ -80,8 +80,8 @@ def test_what_permutations_leave_alone(n_qubits):
     # one block a spin n/2, n/2 - 1, …, of size 2 spin + 1: su of each, and of the centre, which tells
     # the spins apart, the one direction that the sum of ZZ has in it
     sizes = [n_qubits - 2 * k + 1 for k in range(n_qubits // 2 + 1)]
-    found = lie_algebra_of(tied(n_qubits)).dimension
-    assert found == sum(size**2 - 1 for size in sizes) + 1
+    result = lie_algebra_of(tied(n_qubits)).dimension
+    assert result == sum(size**2 - 1 for size in sizes) + 1
 
 
 def test_one_more_field_makes_the_chain_universal():
@@ -110,7 +110,7 @@ def test_data_generate_only_if_they_vary():
 
 def dense_generators(circuit):
     """PennyLane's generator of every turn that varies, dressed by the constant gates before it."""
-    wires, before, found = range(circuit.n_qubits), np.eye(2**circuit.n_qubits), []
+    wires, before, result = range(circuit.n_qubits), np.eye(2**circuit.n_qubits), []
     for gate in circuit.gates:
         if all(angle.source == "const" for angle in gate.angles):
             (fixed,) = to_pennylane(Circuit(circuit.n_qubits, [gate]), [], [])
@@ -118,10 +118,10 @@ def dense_generators(circuit):
             continue
         for name in ("RZ", "RY", "RZ") if gate.name == "Rot" else (gate.name,):
             turn = getattr(qml, name)(0.0, wires=gate.wires)
-            found.append(qml.matrix(qml.generator(turn, "observable"), wire_order=wires))
-            found[-1] = before.conj().T @ found[-1] @ before
-            found[-1] = found[-1] - np.trace(found[-1]) / len(before) * np.eye(len(before))
-    return found
+            result.append(qml.matrix(qml.generator(turn, "observable"), wire_order=wires))
+            result[-1] = before.conj().T @ result[-1] @ before
+            result[-1] = result[-1] - np.trace(result[-1]) / len(before) * np.eye(len(before))
+    return result
 
 
 @pytest.mark.parametrize("n_qubits", [2, 3])
@@ -175,9 +175,9 @@ def test_sums_that_span_too_much_are_refused(monkeypatch):
 
 @pytest.mark.parametrize("n_layers", [1, 2, 4])
 def test_a_datum_uploaded_l_times_has_frequencies_up_to_l(n_layers):
-    found = fourier_spectrum(ansatze.build("strongly_entangling", 2, n_layers), n_samples=20)
-    assert found.frequencies.tolist() == list(range(n_layers + 1))
-    assert found.highest() == n_layers
+    result = fourier_spectrum(ansatze.build("strongly_entangling", 2, n_layers), n_samples=20)
+    assert result.frequencies.tolist() == list(range(n_layers + 1))
+    assert result.highest() == n_layers
     once = ansatze.build("strongly_entangling", 2, n_layers, reupload=False)
     assert fourier_spectrum(once, n_samples=20).highest() == 1
 
@@ -185,45 +185,45 @@ def test_a_datum_uploaded_l_times_has_frequencies_up_to_l(n_layers):
 def test_the_same_datum_on_every_qubit_adds_its_frequencies():
     circuit = Circuit(2, [Gate("RY", i, X(i)) for i in (0, 1)])
     # ⟨Z₀Z₁⟩ = cos²x = 1/2 + cos(2x)/2, so c₀ = 1/2, c₁ = 0, c₂ = 1/4
-    found = fourier_spectrum(circuit, along=[0, 1], observables=["Z0 Z1"], n_samples=1)
-    np.testing.assert_allclose(found.coefficients[0, 0], [0.5, 0, 0.25], atol=1e-12)
+    result = fourier_spectrum(circuit, along=[0, 1], observables=["Z0 Z1"], n_samples=1)
+    np.testing.assert_allclose(result.coefficients[0, 0], [0.5, 0, 0.25], atol=1e-12)
 
 
 def test_factors_set_the_unit():
     circuit = Circuit(1, [Gate("RY", 0, X(0, 0.5)), Gate("RY", 0, X(0, 1.5))])
     frequencies, unit = allowed_frequencies(circuit)
     assert (frequencies.tolist(), unit) == ([0, 0.5, 1, 1.5, 2], 0.5)
-    found = fourier_spectrum(circuit, n_samples=1)  # cos 2x
-    np.testing.assert_allclose(found.magnitudes[0], [0, 0, 0, 0, 0.5], atol=1e-12)
+    result = fourier_spectrum(circuit, n_samples=1)  # cos 2x
+    np.testing.assert_allclose(result.magnitudes[0], [0, 0, 0, 0, 0.5], atol=1e-12)
 
 
 def test_a_controlled_turn_has_half_frequencies():
     # control |+⟩, target |0⟩: ⟨Z₁⟩ = (1 + cos x)/2; ⟨X₀⟩ = ⟨0|RY(x)|0⟩ = cos(x/2)
     circuit = Circuit(2, [Gate("H", 0), Gate("CRY", (0, 1), X(0))])
-    found = fourier_spectrum(circuit, observables=["Z1", "X0"], n_samples=1)
-    assert found.frequencies.tolist() == [0, 0.5, 1]
-    np.testing.assert_allclose(found.coefficients[0], [[0.5, 0, 0.25], [0, 0.5, 0]], atol=1e-12)
+    result = fourier_spectrum(circuit, observables=["Z1", "X0"], n_samples=1)
+    assert result.frequencies.tolist() == [0, 0.5, 1]
+    np.testing.assert_allclose(result.coefficients[0], [[0.5, 0, 0.25], [0, 0.5, 0]], atol=1e-12)
 
 
 def test_coefficients_are_those_of_pennylane():
     circuit = ansatze.build("qtha", 2, 2)
     params = draw_angles(circuit, 1, seed=4).params[0]
-    found = fourier_spectrum(circuit, along=1, inputs=[0.3, 0.0], params=params)
+    result = fourier_spectrum(circuit, along=1, inputs=[0.3, 0.0], params=params)
 
     def function(x):
         inputs = torch.tensor([0.3, float(x[0])], dtype=torch.float64)
         return float(expval_z(circuit, inputs, params, "torch")[0])
 
     theirs = qml.fourier.coefficients(function, 1, 2)
-    np.testing.assert_allclose(found.coefficients[0, 0], theirs[:3], atol=1e-9)
+    np.testing.assert_allclose(result.coefficients[0, 0], theirs[:3], atol=1e-9)
 
 
 def test_magnitudes_over_draws_by_hand():
     # RY(x) RY(θ): cos(x + θ), so |c₁| = 1/2 for every θ
     circuit = Circuit(1, [Gate("RY", 0, X(0)), Gate("RY", 0, P(0))])
-    found = fourier_spectrum(circuit, n_samples=30)
-    np.testing.assert_allclose(found.magnitudes[0], [0, 0.5], atol=1e-12)
-    np.testing.assert_allclose(found.errors, 0, atol=1e-12)
+    result = fourier_spectrum(circuit, n_samples=30)
+    np.testing.assert_allclose(result.magnitudes[0], [0, 0.5], atol=1e-12)
+    np.testing.assert_allclose(result.errors, 0, atol=1e-12)
     assert np.isnan(fourier_spectrum(circuit, n_samples=1).errors).all()
 
 

@@ -99,10 +99,10 @@ def test_values_are_those_of_the_unfolded_matrix_in_any_gauge(seed):
 
 def test_bonds_agree_with_quimb():
     matrix = random_matrix(24, 36)
-    found = bonds_of(*operator(matrix, (4, 3, 2), (3, 4, 3)))
+    result = bonds_of(*operator(matrix, (4, 3, 2), (3, 4, 3)))
     legs = matrix.reshape(4, 3, 2, 3, 4, 3).permute(0, 3, 1, 4, 2, 5).reshape(-1)
     state = qtn.MatrixProductState.from_dense((legs / legs.norm()).numpy(), dims=[12, 12, 6])
-    for bond in found:
+    for bond in result:
         theirs = state.schmidt_values(bond.position)  # squares, in any order
         np.testing.assert_allclose(
             np.sort(theirs)[::-1], bond.values**2 / float(matrix.norm()) ** 2
@@ -199,27 +199,27 @@ def test_the_order_in_which_neighbours_are_entangled_is_found():
 
 
 def test_alternatives_keep_to_the_budget_and_are_sorted_by_error():
-    found = alternatives(random_matrix(24, 36), 200, n_sites=(2, 3))
-    assert all(point.n_parameters <= 200 for point in found)
-    errors = [point.relative_error for point in found]
+    result = alternatives(random_matrix(24, 36), 200, n_sites=(2, 3))
+    assert all(point.n_parameters <= 200 for point in result)
+    errors = [point.relative_error for point in result]
     assert errors == sorted(errors)
-    assert len({(p.out_dims, p.in_dims, p.order) for p in found}) == len(found)
-    assert {len(point.order) for point in found} == {2, 3}
+    assert len({(p.out_dims, p.in_dims, p.order) for p in result}) == len(result)
+    assert {len(point.order) for point in result} == {2, 3}
 
 
 @pytest.mark.parametrize("budget", [35, 100, 500, 10**6])
 def test_bonds_of_a_budget_are_the_widest_for_one_threshold(budget):
     cores, shape = operator(random_matrix(24, 36), (4, 3, 2), (3, 4, 3))  # 12, 12 and 6 a site
-    found = bonds_of(cores, shape)
-    widths = bonds_within(found, shape, budget)
+    result = bonds_of(cores, shape)
+    widths = bonds_within(result, shape, budget)
     assert mpo.MpoShape(shape.in_dims, shape.out_dims, (1, *widths, 1)).n_parameters <= budget
-    kept = min(bond.values[w - 1] for bond, w in zip(found, widths, strict=True))
-    left = [b.values[w] for b, w in zip(found, widths, strict=True) if w < len(b.values)]
+    remaining = min(bond.values[w - 1] for bond, w in zip(result, widths, strict=True))
+    left = [b.values[w] for b, w in zip(result, widths, strict=True) if w < len(b.values)]
     if left:  # the next value would not fit
-        wider = [int((bond.values >= max(left)).sum()) for bond in found]
+        wider = [int((bond.values >= max(left)).sum()) for bond in result]
         wider = [max(1, w) for w in wider]
         assert mpo.MpoShape(shape.in_dims, shape.out_dims, (1, *wider, 1)).n_parameters > budget
-        assert budget == 35 or kept >= max(left)
+        assert budget == 35 or remaining >= max(left)
 
 
 # operations

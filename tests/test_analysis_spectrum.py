@@ -40,25 +40,25 @@ def with_values(values, rows, cols, seed=0):
 
 
 def test_the_four_ranks_of_known_singular_values():
-    found = spectrum_of(np.diag([4.0, 2.0, 2.0, 0.0]))
+    spectrum = spectrum_of(np.diag([4.0, 2.0, 2.0, 0.0]))
     # shares ½, ¼, ¼: entropy ½·ln 2 + 2·¼·ln 4 = 1.5 ln 2
-    assert found.effective_rank == pytest.approx(2**1.5)
-    assert found.stable_rank == pytest.approx((16 + 4 + 4) / 16)
-    assert found.numerical_rank() == 3
+    assert spectrum.effective_rank == pytest.approx(2**1.5)
+    assert spectrum.stable_rank == pytest.approx((16 + 4 + 4) / 16)
+    assert spectrum.numerical_rank() == 3
     # energy 16/24 = 0.67, 20/24 = 0.83, 1
-    assert [found.energy_rank(share) for share in (0.6, 0.7, 0.83, 0.9, 1.0)] == [1, 2, 2, 3, 3]
+    assert [spectrum.energy_rank(share) for share in (0.6, 0.7, 0.83, 0.9, 1.0)] == [1, 2, 2, 3, 3]
 
 
 def test_equal_singular_values_give_their_number_in_every_rank():
-    found = spectrum_of(torch.eye(7) * 3)
-    assert found.effective_rank == pytest.approx(7)
-    assert found.stable_rank == pytest.approx(7)
-    assert found.numerical_rank() == found.energy_rank(1.0) == 7
+    spectrum = spectrum_of(torch.eye(7) * 3)
+    assert spectrum.effective_rank == pytest.approx(7)
+    assert spectrum.stable_rank == pytest.approx(7)
+    assert spectrum.numerical_rank() == spectrum.energy_rank(1.0) == 7
 
 
 def test_a_zero_matrix_has_rank_zero_in_every_sense():
-    found = spectrum_of(torch.zeros(4, 3))
-    numbers = found.summary()
+    spectrum = spectrum_of(torch.zeros(4, 3))
+    numbers = spectrum.summary()
     assert numbers == dict.fromkeys(numbers, 0)
 
 
@@ -77,18 +77,18 @@ def test_a_random_rank_k_update_has_numerical_rank_k(rank, seed, dtype):
 @settings(max_examples=50, deadline=None)
 def test_ranks_are_ordered_and_blind_to_scale(values, factor):
     values = np.sort(values)[::-1]
-    found = Spectrum(values, (9, 9), float(np.linalg.norm(values)))
-    assert 1 - 1e-9 <= found.stable_rank <= len(values) + 1e-9
-    assert 1 - 1e-9 <= found.effective_rank <= len(values) + 1e-9
-    other = found.scaled(-factor)
-    assert other.effective_rank == pytest.approx(found.effective_rank)
-    assert other.stable_rank == pytest.approx(found.stable_rank)
-    assert other.numerical_rank() == found.numerical_rank()
+    result = Spectrum(values, (9, 9), float(np.linalg.norm(values)))
+    assert 1 - 1e-9 <= result.stable_rank <= len(values) + 1e-9
+    assert 1 - 1e-9 <= result.effective_rank <= len(values) + 1e-9
+    other = result.scaled(-factor)
+    assert other.effective_rank == pytest.approx(result.effective_rank)
+    assert other.stable_rank == pytest.approx(result.stable_rank)
+    assert other.numerical_rank() == result.numerical_rank()
 
 
 def test_the_numerical_rank_falls_with_the_threshold():
-    found = spectrum_of(np.diag([1.0, 1e-2, 1e-4]))
-    assert [found.numerical_rank(t) for t in (0.5, 1e-3, 1e-5)] == [1, 2, 3]
+    spectrum = spectrum_of(np.diag([1.0, 1e-2, 1e-4]))
+    assert [spectrum.numerical_rank(t) for t in (0.5, 1e-3, 1e-5)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_a_product_of_factors_has_the_spectrum_of_the_product(sizes):
     factors = [torch.randn(a, b, dtype=torch.float64) for a, b in itertools.pairwise(sizes)]
     whole = torch.linalg.multi_dot(factors)
     values = torch.linalg.svdvals(whole).numpy()
-    found = factored_spectrum(*factors)
-    assert found.shape == tuple(whole.shape)
-    np.testing.assert_allclose(found.values, values[: len(found.values)], rtol=1e-10)
-    assert np.all(values[len(found.values) :] < 1e-10 * values[0])
+    result = factored_spectrum(*factors)
+    assert result.shape == tuple(whole.shape)
+    np.testing.assert_allclose(result.values, values[: len(result.values)], rtol=1e-10)
+    assert np.all(values[len(result.values) :] < 1e-10 * values[0])
     left, singular, right = factored_svd(*factors)
     torch.testing.assert_close(left * singular @ right, whole)
     torch.testing.assert_close(left.mT @ left, torch.eye(left.shape[1], dtype=torch.float64))
@@ -130,9 +130,9 @@ def test_a_product_of_factors_has_the_spectrum_of_the_product(sizes):
 def test_rows_in_blocks_give_the_spectrum_of_all_rows(cuts):
     torch.manual_seed(0)
     rows = torch.randn(20, 7)
-    found = streamed_spectrum(rows.split(cuts))
-    np.testing.assert_allclose(found.values, spectrum_of(rows).values, rtol=1e-10)
-    assert found.shape == (20, 7)
+    result = streamed_spectrum(rows.split(cuts))
+    np.testing.assert_allclose(result.values, spectrum_of(rows).values, rtol=1e-10)
+    assert result.shape == (20, 7)
 
 
 def test_streaming_keeps_small_values_that_a_gram_matrix_would_lose():

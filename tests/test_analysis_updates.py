@@ -171,10 +171,10 @@ def test_capturing_keeps_as_many_tokens_as_asked_the_same_at_every_layer_and_lea
 
 
 def ranks_by_view(model, inputs):
-    found = {}
+    result = {}
     for view in view_updates(model, inputs):
-        found.setdefault(view.view, set()).add(view.spectrum.numerical_rank())
-    return found
+        result.setdefault(view.view, set()).add(view.spectrum.numerical_rank())
+    return result
 
 
 def test_lora_does_not_exceed_r_in_any_view():
@@ -187,22 +187,22 @@ def test_lora_does_not_exceed_r_by_the_general_road_either():
     model = with_adapter("lora", r=3)
     inputs = activations(model, max_tokens=30)
     for update in updates_of(model):
-        found = jacobians_of(update.delta, inputs[update.name])
+        result = jacobians_of(update.delta, inputs[update.name])
         by_factors = torch.linalg.svdvals(update.linear_path())[:3].numpy()
-        np.testing.assert_allclose(found.mean_spectrum().values[:3], by_factors, rtol=1e-6)
-        stacked = found.stacked_spectrum()
+        np.testing.assert_allclose(result.mean_spectrum().values[:3], by_factors, rtol=1e-6)
+        stacked = result.stacked_spectrum()
         np.testing.assert_allclose(stacked.values[:3], math.sqrt(30) * by_factors, rtol=1e-6)
-        assert stacked.numerical_rank() == found.stacked_spectrum("columns").numerical_rank() == 3
-        assert found.token_dependence == pytest.approx(0, abs=1e-12)
+        assert stacked.numerical_rank() == result.stacked_spectrum("columns").numerical_rank() == 3
+        assert result.token_dependence == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("fusion", ["sum", "hadamard"])
 def test_qtha_as_published_does_not_exceed_r_in_any_view(fusion):
     model = with_adapter("qtha", **PUBLISHED, fusion=fusion)
     inputs = activations(model, max_tokens=30)  # r = 3 < 30 tokens
-    found = ranks_by_view(model, inputs)
-    assert set(found) == set(VIEWS) - ({"linear_path"} if fusion == "hadamard" else set())
-    assert all(ranks == {3} for ranks in found.values())
+    result = ranks_by_view(model, inputs)
+    assert set(result) == set(VIEWS) - ({"linear_path"} if fusion == "hadamard" else set())
+    assert all(ranks == {3} for ranks in result.values())
     for update in updates_of(model):
         slopes = jacobians_of(update.delta, inputs[update.name])
         assert slopes.stacked_spectrum("columns").numerical_rank() == 3
@@ -213,9 +213,9 @@ def test_a_wide_readout_reaches_more_output_directions_than_r_but_reads_only_r()
     # ⟨Z_i⟩ and ⟨Z_i Z_j⟩ of 3 qubits are 6 numbers; h has 3 (methods.md 1.11)
     model = with_adapter("qtha", **PUBLISHED, readout="z+zz")
     inputs = activations(model, max_tokens=30)
-    found = ranks_by_view(model, inputs)
-    assert found["realised_change"] == {6}
-    assert found["linear_path"] == found["stacked_jacobians"] == {3}
+    result = ranks_by_view(model, inputs)
+    assert result["realised_change"] == {6}
+    assert result["linear_path"] == result["stacked_jacobians"] == {3}
     for update in updates_of(model):
         slopes = jacobians_of(update.delta, inputs[update.name])
         assert slopes.stacked_spectrum("columns").numerical_rank() == 6
@@ -250,34 +250,36 @@ def test_jacobians_agree_with_torch_func():
     update = next(iter(updates_of(model)))
     x = activations(model, max_tokens=5)[update.name].double()
     slopes = torch.func.vmap(torch.func.jacrev(lambda v: update.delta(v[None])[0]))(x)
-    found = jacobians_of(update.delta, x)
-    torch.testing.assert_close(found.left @ found.cores @ found.right, slopes, atol=1e-7, rtol=1e-6)
-    torch.testing.assert_close(found.mean, slopes.mean(0), atol=1e-7, rtol=1e-6)
+    result = jacobians_of(update.delta, x)
+    torch.testing.assert_close(
+        result.left @ result.cores @ result.right, slopes, atol=1e-7, rtol=1e-6
+    )
+    torch.testing.assert_close(result.mean, slopes.mean(0), atol=1e-7, rtol=1e-6)
     by_hand = torch.linalg.svdvals(slopes.reshape(-1, slopes.shape[2])).numpy()
-    np.testing.assert_allclose(found.stacked_spectrum().values[:3], by_hand[:3], rtol=1e-6)
+    np.testing.assert_allclose(result.stacked_spectrum().values[:3], by_hand[:3], rtol=1e-6)
 
 
 def test_the_slopes_of_squares_are_known():
     # J = 2 diag(x): at x = (1, 3) and (3, 1) the mean is 4·I, Σ‖J_t‖² = 2 (4 + 36) = 80,
     # Σ‖J_t - J̄‖² = 2 · (4 + 4) = 16, and each column of the stack has length √(4 + 36)
     x = torch.tensor([[1.0, 3.0], [3.0, 1.0]], dtype=torch.float64)
-    found = jacobians_of(lambda x: x**2, x)
-    np.testing.assert_allclose(found.mean_spectrum().values, [4, 4])
-    np.testing.assert_allclose(found.stacked_spectrum().values, [math.sqrt(40)] * 2)
-    assert found.token_dependence == pytest.approx(16 / 80)
-    assert found.relative_spread == pytest.approx(math.sqrt(16 / 64))
+    result = jacobians_of(lambda x: x**2, x)
+    np.testing.assert_allclose(result.mean_spectrum().values, [4, 4])
+    np.testing.assert_allclose(result.stacked_spectrum().values, [math.sqrt(40)] * 2)
+    assert result.token_dependence == pytest.approx(16 / 80)
+    assert result.relative_spread == pytest.approx(math.sqrt(16 / 64))
 
 
 def test_a_frame_that_is_too_small_says_what_it_misses():
     torch.manual_seed(0)
     x = torch.randn(6, 60, dtype=torch.float64)
     matrix = torch.linalg.qr(torch.randn(60, 60, dtype=torch.float64)).Q
-    found = jacobians_of(lambda x: x @ matrix.mT, x, max_rank=4)
-    assert found.cores.shape[1:] == (12, 12)  # 4 and 8 more
+    result = jacobians_of(lambda x: x @ matrix.mT, x, max_rank=4)
+    assert result.cores.shape[1:] == (12, 12)  # 4 and 8 more
     whole = math.sqrt(6 * 60)  # six orthogonal matrices of norm √60
     # the columns of Q's frame hold 12 of 60 dimensions, P's likewise
-    assert found.missing > math.sqrt(1 - 12 / 60) * whole * 0.9
-    assert not found.mean_spectrum().exact
+    assert result.missing > math.sqrt(1 - 12 / 60) * whole * 0.9
+    assert not result.mean_spectrum().exact
 
 
 # live recording
@@ -413,8 +415,8 @@ def test_overlaps_of_known_subspaces():
 
 def test_random_subspaces_overlap_by_chance_as_stated():
     torch.manual_seed(0)
-    found = [overlap(torch.randn(40, 4), torch.randn(40, 8)) for _ in range(300)]
-    assert np.mean(found) == pytest.approx(chance_overlap(40, 4, 8), rel=0.03)  # 8 / 40
+    result = [overlap(torch.randn(40, 4), torch.randn(40, 8)) for _ in range(300)]
+    assert np.mean(result) == pytest.approx(chance_overlap(40, 4, 8), rel=0.03)  # 8 / 40
 
 
 def test_an_update_shares_its_subspace_with_itself_and_with_a_weight_made_of_it():
@@ -454,8 +456,8 @@ def test_intruder_dimensions_are_those_that_peft_reports():
         if "layers" in line
     }
     assert {
-        name: f"Intruders: {len(found)}" if found else "No intruders"
-        for name, found in ours.items()
+        name: f"Intruders: {len(result)}" if result else "No intruders"
+        for name, result in ours.items()
     } == theirs
     assert any(ours.values())
 

@@ -48,8 +48,8 @@ def test_amplitudes_replace_the_encoding_and_nothing_else(name, n_qubits, n_laye
     amplitudes = ansatze.build(name, n_qubits, n_layers, reupload=False, embedding="amplitude")
     assert (amplitudes.start, amplitudes.n_inputs) == ("amplitudes", 2**n_qubits)
     assert amplitudes.n_params == angles.n_params
-    kept = [g for g in angles.gates if all(a.source != "input" for a in g.angles)]
-    assert list(amplitudes.gates) == kept
+    remaining = [g for g in angles.gates if all(a.source != "input" for a in g.angles)]
+    assert list(amplitudes.gates) == remaining
     values = expval_z(amplitudes, torch.eye(2**n_qubits), torch.rand(angles.n_params))
     # over a basis the expectations of a traceless operator sum to nothing
     torch.testing.assert_close(values.sum(0), torch.zeros(n_qubits), atol=1e-5, rtol=0)

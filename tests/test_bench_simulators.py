@@ -39,19 +39,19 @@ def test_the_right_answer_is_that_of_another_engine_in_float64(tmp_path):
     inputs.requires_grad_(), params.requires_grad_()
     values = expval_z(build("qtha", n_qubits=3, n_layers=2), inputs, params, engine="torch")
     slopes = torch.autograd.grad(values, (inputs, params), grads)
-    for found, right in zip((values, *slopes), problem.right, strict=True):
-        np.testing.assert_allclose(found.detach().reshape(right.shape), right, atol=1e-12)
+    for result, right in zip((values, *slopes), problem.right, strict=True):
+        np.testing.assert_allclose(result.detach().reshape(right.shape), right, atol=1e-12)
 
 
 @pytest.mark.parametrize("samples", [4, 5, 300])
 def test_the_whole_batch_has_the_parameter_gradients_of_the_checked_samples(tmp_path, samples):
     problem, contender = Problem(3, 1, tmp_path), EngineContender("torch")
     contender.prepare(problem.case(samples))
-    found = contender.check()
-    assert found[0].shape == (samples, 3)
-    assert max(problem.differences(found, samples).values()) < 1e-5
-    found[2][0, 3, 1] += 0.01
-    wrong = problem.differences(found, samples)
+    result = contender.check()
+    assert result[0].shape == (samples, 3)
+    assert max(problem.differences(result, samples).values()) < 1e-5
+    result[2][0, 3, 1] += 0.01
+    wrong = problem.differences(result, samples)
     scale = max(1.0, abs(problem.right[2]).max())
     assert wrong["parameter gradients"] == pytest.approx(0.01 / scale, rel=0.01)
     assert wrong["values"] < TOLERANCE
@@ -140,8 +140,8 @@ def test_whoever_compiles_takes_the_whole_batch_or_no_more():
 
 def test_larger_batches_are_left_out_with_the_reason():
     fitting = Fitting(Grid())
-    said = fitting.too_much(Known(512, 1.0, 0, 0.0), 16384, 512)
-    assert said == "16,384 samples would take 32.0 s a turn, past the budget"
+    message = fitting.too_much(Known(512, 1.0, 0, 0.0), 16384, 512)
+    assert message == "16,384 samples would take 32.0 s a turn, past the budget"
     assert fitting.too_much(Known(32, 1.0, 0, 0.0), 2048, 32) == ""  # timed again on few
     assert "first call of a shape takes 11 s" in fitting.too_much(Known(64, 0.1, 0, 11.0), 2048, 64)
 
@@ -305,9 +305,9 @@ def test_the_command_measures_writes_and_prints_again(tmp_path):
     file = tmp_path / "out" / "simulators.json"
     words = "bench simulators --qubits 2 --layers 4 --batches 2048 --engines cpu --peers none"
     words += f" --rounds 1 --seconds-per-case 0.1 --json {file}"
-    said = CliRunner().invoke(app, words.split(), env={"COLUMNS": "200"})
-    assert said.exit_code == 0, said.output + str(said.exception)
-    assert "roofline" in said.output
+    outcome = CliRunner().invoke(app, words.split(), env={"COLUMNS": "200"})
+    assert outcome.exit_code == 0, outcome.output + str(outcome.exception)
+    assert "roofline" in outcome.output
     again = CliRunner().invoke(app, ["bench", "simulators", "--table", str(file)])
     assert again.output == simulators_table.markdown(json.loads(file.read_text()))
 
@@ -321,6 +321,6 @@ def test_the_command_measures_writes_and_prints_again(tmp_path):
     ],
 )
 def test_the_command_refuses_in_a_sentence(words, sentence):
-    said = CliRunner().invoke(app, ["bench", "simulators", *words.split()])
-    assert said.exit_code != 0
-    assert sentence in str(said.exception or "") + said.output
+    outcome = CliRunner().invoke(app, ["bench", "simulators", *words.split()])
+    assert outcome.exit_code != 0
+    assert sentence in str(outcome.exception or "") + outcome.output

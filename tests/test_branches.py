@@ -104,8 +104,8 @@ def test_the_hilbert_phase_is_scipys(r):
     h = torch.randn(9, r, dtype=torch.float64)
     config = QthaConfig(r=r, stand_in="hilbert")
     expected = np.cos(np.angle(scipy.signal.hilbert(h.numpy(), axis=-1)))
-    found = HilbertPhase(config).apply({}, h)
-    torch.testing.assert_close(found, torch.from_numpy(expected))
+    result = HilbertPhase(config).apply({}, h)
+    torch.testing.assert_close(result, torch.from_numpy(expected))
     assert torch.isfinite(HilbertPhase(config).apply({}, torch.zeros(2, r))).all()
 
 

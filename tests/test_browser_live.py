@@ -124,13 +124,13 @@ def test_zoom_outlives_new_points_and_the_curves_outlive_the_kernel(jupyter, tmp
         expect(whole).to_have_count(1)
         page.wait_for_function(f"() => ({DRAWN})()[0] > 150")
         assert page.evaluate(RANGES) == zoomed
-        drawn = page.evaluate(DRAWN)
-        assert drawn[0] < 4_000
+        points = page.evaluate(DRAWN)
+        assert points[0] < 4_000
 
         lab.restart_kernel()
         page.evaluate(
             "() => document.dispatchEvent(new Event('visibilitychange'))"
         )  # it asks again
         expect(whole).to_have_count(1)
-        assert page.evaluate(DRAWN) == drawn
+        assert page.evaluate(DRAWN) == points
         assert lab.complaints == []

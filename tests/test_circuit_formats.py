@@ -33,14 +33,14 @@ def test_any_circuit_comes_back_from_pennylane(circuit):
     def function(inputs, params):
         to_pennylane(circuit, inputs, params)
 
-    found = Circuit.from_pennylane(
+    result = Circuit.from_pennylane(
         function,
         np.zeros(circuit.n_inputs),
         np.zeros(circuit.n_params),
         wires=range(circuit.n_qubits),
     )
-    assert len(found.gates) == len(circuit.gates)
-    for ours, theirs in zip(circuit.gates, found.gates, strict=True):
+    assert len(result.gates) == len(circuit.gates)
+    for ours, theirs in zip(circuit.gates, result.gates, strict=True):
         assert (ours.name, ours.wires, ours.matrix) == (theirs.name, theirs.wires, theirs.matrix)
         for one, other in zip(ours.angles, theirs.angles, strict=True):
             assert (one.source, one.index, one.scale) == (other.source, other.index, other.scale)
@@ -55,12 +55,12 @@ def test_every_ansatz_comes_back_from_a_tape_that_says_which_numbers_are_inputs(
     tape = qml.tape.QuantumScript(to_pennylane(circuit, inputs, params))
     angles = [angle for gate in circuit.gates for angle in gate.angles]
     data = {p: a.index for p, a in enumerate(angles) if a.source == "input"}
-    found = Circuit.from_pennylane(tape, inputs=data if embedding == "angle" else [0])
+    result = Circuit.from_pennylane(tape, inputs=data if embedding == "angle" else [0])
     in_order = [a.index for a in angles if a.source == "param"]
     renamed = {index: number for number, index in enumerate(in_order)}  # as they are first used
-    assert found.start == circuit.start
-    assert [(g.name, g.wires) for g in found.gates] == [(g.name, g.wires) for g in circuit.gates]
-    for ours, theirs in zip(angles, [a for g in found.gates for a in g.angles], strict=True):
+    assert result.start == circuit.start
+    assert [(g.name, g.wires) for g in result.gates] == [(g.name, g.wires) for g in circuit.gates]
+    for ours, theirs in zip(angles, [a for g in result.gates for a in g.angles], strict=True):
         index = renamed[ours.index] if ours.source == "param" else ours.index
         assert (theirs.source, theirs.index, theirs.scale) == (ours.source, index, 1.0)
 
@@ -104,18 +104,18 @@ def test_a_qnode_of_templates_keeps_its_inputs_parameters_and_readouts():
 def test_foreign_operations_are_taken_apart(operation):
     circuit = Circuit.from_pennylane([operation], wires=range(3))
     params = np.array([p for p in operation.parameters if np.ndim(p) == 0], dtype=float)
-    found = matrix_of_operations(to_pennylane(circuit, EMPTY, params), 3)
-    assert_same_up_to_phase(found, matrix_of_operations([operation], 3))
+    result = matrix_of_operations(to_pennylane(circuit, EMPTY, params), 3)
+    assert_same_up_to_phase(result, matrix_of_operations([operation], 3))
 
 
 def test_wires_are_numbered_in_order():
     operations = [qml.CNOT([7, 3]), qml.H("a")]
     assert Circuit.from_pennylane(operations[:1]).gates[0].wires == (1, 0)  # 3 comes before 7
-    found = Circuit.from_pennylane(operations)  # as they are used
-    assert [gate.wires for gate in found.gates] == [(0, 1), (2,)]
-    found = Circuit.from_pennylane(operations, wires=["a", 3, 7, "idle"])
-    assert [gate.wires for gate in found.gates] == [(2, 1), (0,)]
-    assert found.n_qubits == 4
+    result = Circuit.from_pennylane(operations)  # as they are used
+    assert [gate.wires for gate in result.gates] == [(0, 1), (2,)]
+    result = Circuit.from_pennylane(operations, wires=["a", 3, 7, "idle"])
+    assert [gate.wires for gate in result.gates] == [(2, 1), (0,)]
+    assert result.n_qubits == 4
 
 
 def test_trainable_numbers_become_parameters_and_others_constants():
@@ -216,19 +216,19 @@ def _read(text, n_qubits, **values):
 @given(circuits())
 def test_any_circuit_acts_the_same_after_qasm(circuit):
     inputs, params = numbers_for(circuit)
-    wanted = matrix_of(circuit)
+    expected = matrix_of(circuit)
     numbers = to_qasm(circuit, inputs, params)
-    assert_same_up_to_phase(_read(numbers, circuit.n_qubits), wanted)
+    assert_same_up_to_phase(_read(numbers, circuit.n_qubits), expected)
     values = {f"x{i}": x for i, x in enumerate(inputs)} | {f"p{i}": p for i, p in enumerate(params)}
-    assert_same_up_to_phase(_read(to_qasm(circuit), circuit.n_qubits, **values), wanted)
+    assert_same_up_to_phase(_read(to_qasm(circuit), circuit.n_qubits, **values), expected)
 
 
 def test_qasm_comes_back_as_a_circuit_through_pennylane():
     circuit = ansatze.build("qtha", 3, 2)
     inputs, params = np.ones(3), np.linspace(0, 2, circuit.n_params)
     text = to_qasm(circuit, inputs, params).replace('include "stdgates.inc";', "")
-    found = Circuit.from_pennylane(qml.from_qasm3(text), wires=[f"q[{i}]" for i in range(3)])
-    assert [(g.name, g.wires) for g in found.gates] == [(g.name, g.wires) for g in circuit.gates]
+    result = Circuit.from_pennylane(qml.from_qasm3(text), wires=[f"q[{i}]" for i in range(3)])
+    assert [(g.name, g.wires) for g in result.gates] == [(g.name, g.wires) for g in circuit.gates]
 
 
 def test_what_is_not_given_is_an_input_of_the_program():
@@ -246,10 +246,10 @@ def test_what_is_not_given_is_an_input_of_the_program():
 def test_amplitudes_are_prepared_where_they_are_given():
     circuit = Circuit(2, [Gate("Hadamard", 1)], start="amplitudes")
     amplitudes = np.array([1.0, -2.0, 0.5, 3.0])
-    found = _read(to_qasm(circuit, amplitudes), 2)[:, 0]
+    result = _read(to_qasm(circuit, amplitudes), 2)[:, 0]
     hadamard = np.kron(np.eye(2), np.array([[1, 1], [1, -1]]) / math.sqrt(2))
-    wanted = hadamard @ amplitudes / np.linalg.norm(amplitudes)
-    assert abs(np.vdot(found, wanted)) == pytest.approx(1.0, abs=1e-12)
+    expected = hadamard @ amplitudes / np.linalg.norm(amplitudes)
+    assert abs(np.vdot(result, expected)) == pytest.approx(1.0, abs=1e-12)
     with pytest.raises(ValueError, match="starts in amplitudes needs its inputs"):
         to_qasm(circuit)
     with pytest.raises(ValueError, match="inputs must be the circuit's 4, one sample, not 3"):

@@ -217,8 +217,8 @@ def test_unitaries_compare_by_value_and_survive_copy_and_pickle():
 
 def test_a_float32_unitary_is_taken_for_the_nearest_exact_one():
     matrix = unitary_group.rvs(4, random_state=0)
-    (kept,) = {Gate.unitary(matrix.astype(np.complex64), (0, 1)).matrix}
-    exact = np.array(kept)
+    (remaining,) = {Gate.unitary(matrix.astype(np.complex64), (0, 1)).matrix}
+    exact = np.array(remaining)
     np.testing.assert_allclose(exact.conj().T @ exact, np.eye(4), atol=1e-14)
     np.testing.assert_allclose(exact, matrix, atol=1e-6)
 
@@ -247,8 +247,10 @@ def test_importing_circuits_loads_neither_pennylane_nor_torch():
         "Circuit(2, [Gate.unitary([[0, 1], [1, 0]], 1)]).gates[0].parts();"
         "print([m for m in ('pennylane', 'torch') if m in sys.modules])"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "[]"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.strip() == "[]"
 
 
 # to PennyLane

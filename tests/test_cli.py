@@ -30,11 +30,11 @@ from qtha_lab.settings import settings_of
 
 @pytest.mark.parametrize(("command", "own"), [("run", Experiment), ("compare", Comparison)])
 def test_every_setting_has_a_flag_with_its_help(command, own):
-    said = " ".join(call(command, "--help").output.replace("│", " ").split())
+    answer = " ".join(call(command, "--help").output.replace("│", " ").split())
     for name, declared in {**settings_of(Training), **settings_of(own)}.items():
         if name != "training":
-            assert f"--{name.replace('_', '-')}" in said
-            assert declared.help.split(".")[0].split(";")[0] in said
+            assert f"--{name.replace('_', '-')}" in answer
+            assert declared.help.split(".")[0].split(";")[0] in answer
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,10 @@ def test_a_refusal_is_a_sentence_and_starts_nothing(words, sentence, tmp_path):
 
 
 def test_settings_of_a_file_are_kept_beneath_those_typed():
-    kept = combine({"seed": 1, "training": {"steps": 5, "batch_size": 2}}, {"steps": "6"}, Training)
-    assert kept == {"seed": 1, "training": {"steps": "6", "batch_size": 2}}
+    remaining = combine(
+        {"seed": 1, "training": {"steps": 5, "batch_size": 2}}, {"steps": "6"}, Training
+    )
+    assert remaining == {"seed": 1, "training": {"steps": "6", "batch_size": 2}}
 
 
 def test_the_doctor_says_what_is_here_and_how_to_mend_what_is_not():

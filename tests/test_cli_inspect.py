@@ -19,8 +19,8 @@ def test_ansatze_stand_side_by_side():
         "qtha,brickwork(block=ry_cz)", "--qubits", "3", "--layers", "1", "--samples", "20"
     )
     assert answer.exit_code == 0, answer.output
-    for said in ("qtha", "brickwork(block=ry_cz)", "at random", "Lie algebra dim.", "1 layer,"):
-        assert said in answer.output
+    for message in ("qtha", "brickwork(block=ry_cz)", "at random", "Lie algebra dim.", "1 layer,"):
+        assert message in answer.output
 
 
 def test_one_qubit_has_no_cuts_and_a_circuit_is_drawn():
@@ -32,11 +32,11 @@ def test_one_qubit_has_no_cuts_and_a_circuit_is_drawn():
 
 def test_json_has_the_numbers_of_python():
     answer = call("product", "--qubits", "2", "--layers", "1", "--samples", "20", "--json")
-    found = json.loads(answer.output)["product"]
+    result = json.loads(answer.output)["product"]
     profile = profile_ansatz(ansatze.build("product", 2, 1), n_samples=20)
-    assert found["expressibility"]["kl"] == pytest.approx(profile.expressibility.kl)
-    assert found["lie_algebra"]["dimension"] == 3 * 2  # su(2) on each qubit
-    assert found["hardware"]["two_qubit_gates"] == 0
+    assert result["expressibility"]["kl"] == pytest.approx(profile.expressibility.kl)
+    assert result["lie_algebra"]["dimension"] == 3 * 2  # su(2) on each qubit
+    assert result["hardware"]["two_qubit_gates"] == 0
 
 
 @pytest.mark.parametrize("name", ansatze.names())

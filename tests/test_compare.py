@@ -67,10 +67,10 @@ def test_every_run_has_one_entry_with_what_the_table_needs(story):
     for entry in story["first"]["runs"]:
         for key in NEEDED:
             assert entry[key] is not None, key
-    made, (learnt, scores) = rows(story["first"]), tables(story["first"])
-    assert len(made) == 2
-    assert [*learnt[0], *scores[0][1:]] == list(made[0])
-    for row, first, second in zip(made, learnt[1:], scores[1:], strict=True):
+    created, (learnt, scores) = rows(story["first"]), tables(story["first"])
+    assert len(created) == 2
+    assert [*learnt[0], *scores[0][1:]] == list(created[0])
+    for row, first, second in zip(created, learnt[1:], scores[1:], strict=True):
         assert [*first, *second[1:]] == list(row.values())
 
 
@@ -175,16 +175,16 @@ def test_an_empty_summary_has_an_empty_table():
 
 
 def test_one_seed_is_said_to_prove_nothing():
-    said = findings.notes([entry("lora", 0, 1.0), entry("qtha", 0, 2.0)], 2)
-    assert any("may be chance" in note for note in said)
-    said = findings.notes([entry("lora", s, 1.0) for s in range(3)], 3)
-    assert any(note.startswith("3 seeds: brackets") for note in said)
+    message = findings.notes([entry("lora", 0, 1.0), entry("qtha", 0, 2.0)], 2)
+    assert any("may be chance" in note for note in message)
+    message = findings.notes([entry("lora", s, 1.0) for s in range(3)], 3)
+    assert any(note.startswith("3 seeds: brackets") for note in message)
 
 
 def test_a_different_start_is_said_with_its_size():
-    said = findings.same_start([entry("lora", 0, 1.0), entry("qtha", 0, 1.0, start=6.5)])
-    assert said.startswith("The methods did not start from the same evaluation loss")
-    assert "0.5" in said
+    message = findings.same_start([entry("lora", 0, 1.0), entry("qtha", 0, 1.0, start=6.5)])
+    assert message.startswith("The methods did not start from the same evaluation loss")
+    assert "0.5" in message
     seeds_differ = [entry("lora", s, 1.0, start=6.0 + s) for s in (0, 1)]
     assert findings.same_start(seeds_differ) is None
 
@@ -196,12 +196,12 @@ def test_parameters_are_held_against_the_largest_lora():
         entry("qtha", 0, 1, parameters=150),
         entry("qtha(waist=256)", 0, 1, parameters=300),
     ]
-    said = findings.sizes(entries)
-    assert "qtha trains 150 parameters, 25% fewer than lora(r=8) (200)." in said
-    assert "qtha(waist=256) trains 300 parameters, 50% more than lora(r=8) (200)." in said
+    message = findings.sizes(entries)
+    assert "qtha trains 150 parameters, 25% fewer than lora(r=8) (200)." in message
+    assert "qtha(waist=256) trains 300 parameters, 50% more than lora(r=8) (200)." in message
 
 
 def test_a_missing_run_is_said():
-    said = findings.notes([entry("lora", 0, 1.0), entry("qtha", 0, None, state="diverged")], 4)
-    assert "2 of 4 runs have not ended yet." in said
-    assert "qtha seed 0 diverged." in said
+    message = findings.notes([entry("lora", 0, 1.0), entry("qtha", 0, None, state="diverged")], 4)
+    assert "2 of 4 runs have not ended yet." in message
+    assert "qtha seed 0 diverged." in message

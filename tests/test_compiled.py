@@ -195,10 +195,10 @@ except ValueError as refused:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    explained, found, refused = done.stdout.splitlines()
+    explained, result, refused = done.stdout.splitlines()
     sentence = f"engine 'cpu' cannot be compiled by numba here (ImportError: {broken_numba})"
     assert explained.startswith("torch | chosen: ")
-    assert all(sentence in line for line in (explained, found, refused))
+    assert all(sentence in line for line in (explained, result, refused))
 
 
 def test_kernels_are_compiled_anew_when_any_of_their_sources_changes(tmp_path, monkeypatch):

@@ -102,7 +102,7 @@ def test_the_base_can_be_taken_out_and_put_back(name, example, base):
     plain = make(base).state_dict()
     assert set(taken) == set(plain)
     assert all(torch.equal(taken[n], plain[n]) for n in plain)
-    said = logits(model)
+    outputs = logits(model)
     with torch.no_grad():
         for p in model.get_base_model().parameters():
             p.add_(0.1)  # of the adapters too, which the base's tensors do not bring back
@@ -111,7 +111,7 @@ def test_the_base_can_be_taken_out_and_put_back(name, example, base):
     assert not result.unexpected_keys
     with model.disable_adapter():
         assert torch.equal(logits(model), logits(make(base)))
-    assert not torch.equal(logits(model), said)
+    assert not torch.equal(logits(model), outputs)
 
 
 @over(FORMS, *TRANSFORMERS)
@@ -120,8 +120,8 @@ def test_without_weights_a_model_is_adapted_then_filled(name, example, base, tmp
     model.save_pretrained(tmp_path)
     empty = get_peft_model(make(base), model.peft_config["default"], low_cpu_mem_usage=True)
     assert all(t.is_meta for n, t in empty.named_parameters() if f".{name}_" in n)
-    said = empty.load_adapter(tmp_path, "default", low_cpu_mem_usage=True)
-    assert not said.missing_keys
+    report = empty.load_adapter(tmp_path, "default", low_cpu_mem_usage=True)
+    assert not report.missing_keys
     assert torch.equal(logits(empty), logits(model))
 
 
@@ -131,11 +131,11 @@ def test_without_weights_a_model_is_adapted_then_filled(name, example, base, tmp
 @over(FORMS, *TARGETS)
 def test_adapters_are_deleted_active_inactive_last_and_never_unknown(name, example, base):
     model = two(name, example, base)
-    said = logits(model)
+    outputs = logits(model)
     with pytest.raises(ValueError, match="Adapter unknown does not exist"):
         model.delete_adapter("unknown")
     model.delete_adapter("other")  # not active: no warning
-    assert torch.equal(logits(model), said)
+    assert torch.equal(logits(model), outputs)
     assert list(model.peft_config) == ["default"]
     for layer in our_layers(model):
         for attribute in (*layer.adapter_layer_names, *layer.other_param_names):
@@ -208,12 +208,12 @@ def test_several_adapters_are_merged_together_or_one_by_one(name, example, base)
 def test_half_precision_weights_take_a_merge_and_keep_their_dtype(name, example, base, safe):
     model = adapted(name, example, base, torch.float16)
     before = {n: t.clone() for n, t in model.state_dict().items()}
-    said = logits(model)
+    outputs = logits(model)
     model.merge_adapter(safe_merge=safe)
     merged = logits(model)
     assert merged.dtype == torch.float16
     # float16 rounds a weight by 2⁻¹¹ of it, and no layer here is wider than 32
-    torch.testing.assert_close(merged.float(), said.float(), atol=0.1, rtol=0.05)
+    torch.testing.assert_close(merged.float(), outputs.float(), atol=0.1, rtol=0.05)
     model.unmerge_adapter()
     assert all(torch.equal(t, before[n]) for n, t in model.state_dict().items())
     assert all(p.dtype == torch.float16 for p in model.merge_and_unload().parameters())
@@ -238,11 +238,11 @@ def test_what_does_not_merge_leaves_nothing_half_merged():
     model = adapted("qtha", "AB", "llama")
     model.add_adapter("circuit", config_of("qtha", "ABC", "llama", init_weights=False))
     model.base_model.set_adapter(["default", "circuit"])
-    said = logits(model)
+    outputs = logits(model)
     with pytest.raises(NotImplementedError, match="adapter 'circuit' cannot be merged"):
         model.merge_adapter()
     assert not any(layer.merged for layer in our_layers(model))
-    assert torch.equal(logits(model), said)
+    assert torch.equal(logits(model), outputs)
 
 
 # training
@@ -317,8 +317,8 @@ def test_embeddings_are_taken_for_tokens(name, example, base):
     more = inputs(model)
     embedded = model.get_input_embeddings()(more.pop("input_ids"))
     with torch.no_grad():
-        said = model(inputs_embeds=embedded, **more)[0]
-        torch.testing.assert_close(said, model(**inputs(model))[0])
+        outputs = model(inputs_embeds=embedded, **more)[0]
+        torch.testing.assert_close(outputs, model(**inputs(model))[0])
 
 
 @over(FORMS, "gpt2", "llama", "t5")

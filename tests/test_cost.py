@@ -23,9 +23,9 @@ SHOTS = "device:default.qubit(shots=100)"
 
 @pytest.mark.parametrize("engine", ["auto", "cpu", "torch", "device:default.qubit"])
 def test_an_exact_engine_runs_one_circuit_a_sample(engine):
-    found = estimate(ansatze.build("qtha", 2, 1), 7, engine)
-    assert (found.circuits, found.shots, found.note) == (7, None, "")
-    assert found.engine == ("cpu" if engine == "auto" else engine)
+    result = estimate(ansatze.build("qtha", 2, 1), 7, engine)
+    assert (result.circuits, result.shots, result.note) == (7, None, "")
+    assert result.engine == ("cpu" if engine == "auto" else engine)
 
 
 @pytest.mark.parametrize("name", ["qtha", "strongly_entangling", "basic_entangler"])
@@ -35,9 +35,9 @@ def test_circuits_with_shots_are_those_of_pennylanes_parameter_shift(name):
     read = [qml.expval(qml.PauliZ(wire)) for wire in range(3)]
     tape = qml.tape.QuantumScript(to_pennylane(circuit, x, p), read)
     shifted, _ = qml.gradients.param_shift(tape)
-    found = estimate(circuit, 5, SHOTS)
-    assert found.circuits == 5 * (1 + len(shifted))
-    assert found.shots == 100 * found.circuits
+    result = estimate(circuit, 5, SHOTS)
+    assert result.circuits == 5 * (1 + len(shifted))
+    assert result.shots == 100 * result.circuits
 
 
 def test_two_shifts_a_turn_and_four_a_controlled_turn():
@@ -54,9 +54,9 @@ def test_a_machine_elsewhere_is_counted_but_not_timed(monkeypatch):
     # no plugin of others is installed here, so one of PennyLane's own stands for it
     monkeypatch.setattr(cost.device_plugins, "is_local", lambda device: False)
     monkeypatch.setattr(cost, "_curve", None)  # nothing is run
-    found = estimate(ansatze.build("qtha", 3, 2), 2, SHOTS)
-    assert (found.circuits, found.shots, found.seconds) == (170, 17_000, None)
-    assert found.note.startswith("'default.qubit' is not a simulator of PennyLane's own")
+    result = estimate(ansatze.build("qtha", 3, 2), 2, SHOTS)
+    assert (result.circuits, result.shots, result.seconds) == (170, 17_000, None)
+    assert result.note.startswith("'default.qubit' is not a simulator of PennyLane's own")
 
 
 # refusals

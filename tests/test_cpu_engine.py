@@ -42,9 +42,11 @@ def _slopes(read, circuit, engine, batch, dtype=torch.float64):
 def _assert_same(read, circuit, batch):
     truth = _slopes(read, circuit, "torch", batch)
     for dtype, bound in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
-        for found, expected in zip(_slopes(read, circuit, "cpu", batch, dtype), truth, strict=True):
+        for result, expected in zip(
+            _slopes(read, circuit, "cpu", batch, dtype), truth, strict=True
+        ):
             scale = max(1.0, expected.abs().max().item()) if expected.numel() else 1.0
-            torch.testing.assert_close(found.double(), expected, atol=bound * scale, rtol=0)
+            torch.testing.assert_close(result.double(), expected, atol=bound * scale, rtol=0)
 
 
 @pytest.mark.parametrize("read", READINGS.values(), ids=READINGS)
@@ -99,8 +101,8 @@ def test_cosines_are_right_however_large_the_angle(dtype, bound):
     quarters = torch.arange(-9, 10, dtype=torch.float64) * math.pi / 2
     sizes = torch.logspace(-6, 6, 200, dtype=torch.float64)
     inputs = torch.cat([quarters, sizes, -sizes]).to(dtype).unsqueeze(-1)
-    found = expval_z(circuit, inputs, torch.empty(0, dtype=dtype), engine="cpu")
-    torch.testing.assert_close(found.double(), inputs.double().cos(), atol=bound, rtol=0)
+    values = expval_z(circuit, inputs, torch.empty(0, dtype=dtype), engine="cpu")
+    torch.testing.assert_close(values.double(), inputs.double().cos(), atol=bound, rtol=0)
 
 
 def test_a_million_samples_need_no_more_memory_than_what_goes_in_and_out():

@@ -45,9 +45,9 @@ def rows_of(file):
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda f: f.name)
 def test_readme_has_the_checksum_of_every_shipped_file(file):
     name = file.relative_to(DATA).as_posix()
-    said = re.search(rf"`{re.escape(name)}`.*`([0-9a-f]{{64}})`", README)
-    assert said, f"{name} is not in data/README.md"
-    assert said[1] == hashlib.sha256(file.read_bytes()).hexdigest()
+    match = re.search(rf"`{re.escape(name)}`.*`([0-9a-f]{{64}})`", README)
+    assert match, f"{name} is not in data/README.md"
+    assert match[1] == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("file", TASK_FILES, ids=lambda f: f.stem)

@@ -82,14 +82,14 @@ def _differences(circuit, engine, inputs, params, weights, step=1e-4):
 @pytest.mark.parametrize(("chance", "gates"), [(0.1, 1), (0.1, 2), (1.0, 1)])
 def test_depolarizing_shrinks_by_its_chance_for_every_gate(chance, gates):
     circuit = Circuit(1, [Gate("RY", 0, Angle.input(0, scale=1 / gates))] * gates)
-    found = expval_z(circuit, _angle(0.7), NONE, f"device:default.mixed(depolarizing_1q={chance})")
+    values = expval_z(circuit, _angle(0.7), NONE, f"device:default.mixed(depolarizing_1q={chance})")
     # with the chance p a gate leaves the qubit fully mixed, where ⟨Z⟩ = 0
-    assert found.item() == pytest.approx((1 - chance) ** gates * math.cos(0.7))
+    assert values.item() == pytest.approx((1 - chance) ** gates * math.cos(0.7))
 
 
 def test_depolarizing_of_two_qubits_spares_the_others_and_mixes_both():
     circuit = Circuit(3, [Gate("X", 2), Gate("CNOT", (2, 1))])
-    found = expval(
+    values = expval(
         circuit,
         ["Z0", "Z1", "Z2", "Z1 Z2"],
         NONE,
@@ -97,7 +97,7 @@ def test_depolarizing_of_two_qubits_spares_the_others_and_mixes_both():
         "device:default.mixed(depolarizing_2q=0.2)",
     )
     # exact are 1, -1, -1, 1; each string on a mixed pair shrinks by 1 - 0.2
-    torch.testing.assert_close(found, torch.tensor([1.0, -0.8, -0.8, 0.8]).double())
+    torch.testing.assert_close(values, torch.tensor([1.0, -0.8, -0.8, 0.8]).double())
 
 
 @pytest.mark.parametrize(("up", "down"), [(0.05, 0.1), (0.3, 0.0)])
@@ -107,8 +107,8 @@ def test_readout_error_maps_z_onto_a_line(up, down):
     expected = (1 - up - down) * math.cos(0.7) + (down - up)
     assert expval_z(TURN, _angle(0.7), NONE, engine).item() == pytest.approx(expected)
     chance_1 = (1 - expected) / 2
-    found = probs(TURN, _angle(0.7), NONE, engine)
-    torch.testing.assert_close(found, torch.tensor([1 - chance_1, chance_1]).double())
+    values = probs(TURN, _angle(0.7), NONE, engine)
+    torch.testing.assert_close(values, torch.tensor([1 - chance_1, chance_1]).double())
 
 
 def test_wukong_counts_one_u3_between_two_cz():
@@ -119,11 +119,11 @@ def test_wukong_counts_one_u3_between_two_cz():
         Gate("PhaseShift", 0, -math.pi / 2),
     ]
     circuit = Circuit(2, [*turns, Gate("RY", 0, Angle.input(0, scale=0.5)), Gate("CZ", (0, 1))])
-    found = expval_z(circuit, _angle(0.7), NONE, engine)
+    values = expval_z(circuit, _angle(0.7), NONE, engine)
     # the four gates on qubit 0 are one U3 (1 %), then a CZ (10 %); qubit 1 has the CZ alone;
     # read-out: z → (1 - 0.05 - 0.1) z + (0.1 - 0.05)
     expected = [0.85 * 0.99 * 0.9 * math.cos(0.7) + 0.05, 0.85 * 0.9 + 0.05]
-    torch.testing.assert_close(found, torch.tensor(expected).double())
+    torch.testing.assert_close(values, torch.tensor(expected).double())
 
 
 def test_noise_equals_pennylanes_own_noise_model():
@@ -153,8 +153,8 @@ def test_noise_equals_pennylanes_own_noise_model():
         return [qml.expval(qml.Z(i)) for i in range(3)]
 
     engine = "device:default.mixed(depolarizing_1q=0.01,depolarizing_2q=0.1)"
-    found = expval_z(circuit, x, params, engine)
-    torch.testing.assert_close(found, torch.tensor(np.array(truth()), dtype=torch.float64))
+    values = expval_z(circuit, x, params, engine)
+    torch.testing.assert_close(values, torch.tensor(np.array(truth()), dtype=torch.float64))
 
 
 @settings(max_examples=15, deadline=None, derandomize=True, database=None)
@@ -163,8 +163,8 @@ def test_a_circuit_in_u3_and_cz_is_the_same_circuit(circuit, seed):
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randn(circuit.n_inputs, dtype=torch.float64, generator=generator)
     params = torch.randn(circuit.n_params, dtype=torch.float64, generator=generator)
-    found = probs(circuit, inputs, params, "device:reference.qubit(basis=u3_cz)")
-    torch.testing.assert_close(found, probs(circuit, inputs, params, "torch"))
+    values = probs(circuit, inputs, params, "device:reference.qubit(basis=u3_cz)")
+    torch.testing.assert_close(values, probs(circuit, inputs, params, "torch"))
 
 
 # shots
@@ -175,14 +175,14 @@ def test_the_mean_of_shots_is_within_five_deviations(device):
     shots = 2000
     engine = f"device:{device}(shots={shots},seed=7,cache=false)"
     inputs = torch.linspace(0.2, 2.8, 5, dtype=torch.float64).unsqueeze(-1)
-    found = expval_z(TURN, inputs, NONE, engine)
+    values = expval_z(TURN, inputs, NONE, engine)
     exact = inputs.cos()
     # a shot is ±1 with mean z, so its variance is 1 - z²
-    assert ((found - exact).abs() <= 5 * ((1 - exact**2) / shots).sqrt()).all()
-    assert torch.equal((found * shots).round(), found * shots)  # a whole number of shots
-    assert torch.equal(found, expval_z(TURN, inputs, NONE, engine))
+    assert ((values - exact).abs() <= 5 * ((1 - exact**2) / shots).sqrt()).all()
+    assert torch.equal((values * shots).round(), values * shots)  # a whole number of shots
+    assert torch.equal(values, expval_z(TURN, inputs, NONE, engine))
     other = expval_z(TURN, inputs, NONE, engine.replace("seed=7", "seed=8"))
-    assert not torch.equal(found, other)
+    assert not torch.equal(values, other)
 
 
 def test_strings_are_read_from_the_same_shots():
@@ -214,10 +214,10 @@ def test_parameter_shift_under_noise_equals_finite_differences(noise):
     inputs = torch.tensor([[0.4, -1.1]], dtype=torch.float64)
     params = torch.tensor([0.7, 2.0], dtype=torch.float64)
     weights = torch.tensor([1.0, -0.3], dtype=torch.float64)
-    found = _slopes(SHARED, engine, inputs, params, weights)
+    result = _slopes(SHARED, engine, inputs, params, weights)
     expected = _differences(SHARED, engine, inputs, params, weights)
     by_torch = _slopes(SHARED, f"device:default.mixed({noise})", inputs, params, weights)
-    for a, b, c in zip(found, expected, by_torch, strict=True):
+    for a, b, c in zip(result, expected, by_torch, strict=True):
         torch.testing.assert_close(a, b, atol=1e-7, rtol=0)
         torch.testing.assert_close(a, c, atol=1e-10, rtol=0)
 
@@ -231,9 +231,9 @@ def test_parameter_shift_under_noise_is_exact_for_any_circuit(circuit, noise):
     params = torch.randn(circuit.n_params, dtype=torch.float64, generator=generator)
     weights = torch.linspace(-1, 2, circuit.n_qubits).double()
     engine = f"device:default.mixed({noise},slopes=parameter-shift)"
-    found = _slopes(circuit, engine, inputs, params, weights)
+    result = _slopes(circuit, engine, inputs, params, weights)
     by_torch = _slopes(circuit, f"device:default.mixed({noise})", inputs, params, weights)
-    for a, b in zip(found, by_torch, strict=True):
+    for a, b in zip(result, by_torch, strict=True):
         torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
 
 
@@ -243,10 +243,10 @@ def test_one_sample_of_one_qubit_that_begins_with_a_phase_has_slopes_too():
     inputs = torch.tensor([[0.4]], dtype=torch.float64)
     weights = torch.ones(1, dtype=torch.float64)
     engine = "device:default.mixed(depolarizing_1q=0.03)"
-    found = _slopes(circuit, engine, inputs, NONE, weights)[0]
+    result = _slopes(circuit, engine, inputs, NONE, weights)[0]
     # three turns, each leaves 0.97 of ⟨Z⟩ = cos(x + 0.3); the phase acts on |0⟩ and turns nothing
     expected = -(0.97**3) * torch.sin(inputs + 0.3)
-    torch.testing.assert_close(found, expected, atol=1e-9, rtol=0)
+    torch.testing.assert_close(result, expected, atol=1e-9, rtol=0)
 
 
 def test_slopes_from_shots_are_unbiased():
@@ -255,16 +255,16 @@ def test_slopes_from_shots_are_unbiased():
     params = torch.tensor([0.7, 2.0], dtype=torch.float64)
     weights = torch.tensor([1.0, 0.0], dtype=torch.float64)
     exact = torch.cat([t.flatten() for t in _slopes(SHARED, "torch", inputs, params, weights)])
-    drawn = []
+    samples = []
     for seed in range(repeats):
         engine = f"device:default.qubit(shots={shots},seed={seed},cache=false)"
         slopes = _slopes(SHARED, engine, inputs, params, weights)
-        drawn.append(torch.cat([t.flatten() for t in slopes]))
-    drawn = torch.stack(drawn)
-    error = drawn.std(0) / repeats**0.5
-    assert ((drawn.mean(0) - exact).abs() < 4 * error).all()
+        samples.append(torch.cat([t.flatten() for t in slopes]))
+    samples = torch.stack(samples)
+    error = samples.std(0) / repeats**0.5
+    assert ((samples.mean(0) - exact).abs() < 4 * error).all()
     # x₁ enters one gate: slope (z₊ - z₋)/2, each with a variance of at most 1/shots
-    assert drawn.std(0)[1] < 1.5 * (2 * 0.25 / shots) ** 0.5
+    assert samples.std(0)[1] < 1.5 * (2 * 0.25 / shots) ** 0.5
 
 
 @pytest.mark.parametrize(
@@ -372,10 +372,10 @@ BATCH = torch.linspace(0.1, 2.0, 7, dtype=torch.float64).unsqueeze(-1)
 
 
 def test_a_batch_is_one_job_and_a_second_call_runs_nothing(flaky):
-    found = expval_z(TURN, BATCH, NONE, "device:qtha.flaky")
-    torch.testing.assert_close(found, BATCH.cos(), atol=1e-4, rtol=0)  # angles have four digits
+    values = expval_z(TURN, BATCH, NONE, "device:qtha.flaky")
+    torch.testing.assert_close(values, BATCH.cos(), atol=1e-4, rtol=0)  # angles have four digits
     assert flaky.jobs == (7,)
-    assert torch.equal(expval_z(TURN, BATCH, NONE, "device:qtha.flaky(batch_size=2)"), found)
+    assert torch.equal(expval_z(TURN, BATCH, NONE, "device:qtha.flaky(batch_size=2)"), values)
     assert flaky.jobs == (7,)
     assert device_cache.cache_file().is_file()
 
@@ -404,9 +404,9 @@ def test_nothing_is_lost_when_a_job_fails_and_the_same_call_goes_on(flaky):
     with pytest.raises(RuntimeError, match=sentence):
         expval_z(TURN, BATCH, NONE, engine)
     assert flaky.jobs == (2, 2, 2)
-    found = expval_z(TURN, BATCH, NONE, engine)
+    values = expval_z(TURN, BATCH, NONE, engine)
     assert flaky.jobs == (2, 2, 2, 2, 1)
-    torch.testing.assert_close(found, BATCH.cos(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(values, BATCH.cos(), atol=1e-4, rtol=0)
 
 
 def test_without_a_cache_the_error_says_what_is_lost(flaky):
@@ -419,8 +419,8 @@ def test_without_a_cache_the_error_says_what_is_lost(flaky):
 
 def test_a_failed_job_is_tried_again(flaky):
     flaky.fail_every = 2
-    found = expval_z(TURN, BATCH, NONE, "device:qtha.flaky(batch_size=2,retries=1,backoff=0)")
-    torch.testing.assert_close(found, BATCH.cos(), atol=1e-4, rtol=0)
+    values = expval_z(TURN, BATCH, NONE, "device:qtha.flaky(batch_size=2,retries=1,backoff=0)")
+    torch.testing.assert_close(values, BATCH.cos(), atol=1e-4, rtol=0)
     assert flaky.jobs == (2, 2, 2, 2, 2, 1, 1)  # jobs 2, 4 and 6 failed
 
 
@@ -428,8 +428,8 @@ def test_a_job_that_hangs_is_left_after_the_time_limit(flaky):
     flaky.wait = 0.5
     with pytest.raises(RuntimeError, match=r"0 of 7 circuits .* longer than time_limit=0.05 s"):
         expval_z(TURN, BATCH, NONE, "device:qtha.flaky(time_limit=0.05,retries=0)")
-    found = expval_z(TURN, BATCH, NONE, "device:qtha.flaky(time_limit=60)")
-    torch.testing.assert_close(found, BATCH.cos(), atol=1e-4, rtol=0)
+    values = expval_z(TURN, BATCH, NONE, "device:qtha.flaky(time_limit=60)")
+    torch.testing.assert_close(values, BATCH.cos(), atol=1e-4, rtol=0)
 
 
 def test_many_workers_keep_results_in_one_file(flaky):
@@ -437,8 +437,8 @@ def test_many_workers_keep_results_in_one_file(flaky):
         return expval_z(TURN, BATCH[i : i + 3], NONE, "device:qtha.flaky")
 
     with concurrent.futures.ThreadPoolExecutor(5) as pool:
-        found = list(pool.map(run, range(5)))
-    for i, values in enumerate(found):
+        result = list(pool.map(run, range(5)))
+    for i, values in enumerate(result):
         torch.testing.assert_close(values, BATCH[i : i + 3].cos(), atol=1e-4, rtol=0)
     before = flaky.jobs
     expval_z(TURN, BATCH, NONE, "device:qtha.flaky")

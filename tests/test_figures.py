@@ -73,8 +73,10 @@ def test_a_style_is_the_same_in_every_process():
     code = (
         "from qtha_lab.figures.machinery.theme import method_style as m; print(m('never-heard-of'))"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == str(theme.method_style("never-heard-of"))
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.strip() == str(theme.method_style("never-heard-of"))
 
 
 def test_an_unknown_theme_is_refused_in_a_sentence():
@@ -125,9 +127,9 @@ def test_nothing_yet_is_a_figure_too():
 def test_a_long_curve_is_thinned_without_losing_its_spike():
     values = np.ones(50_000)
     values[31_234] = 9.0
-    steps, kept = curves.decimate(np.arange(50_000), values)
+    steps, remaining = curves.decimate(np.arange(50_000), values)
     assert len(steps) <= 802
-    assert steps[kept.argmax()] == 31_234
+    assert steps[remaining.argmax()] == 31_234
     assert (steps[0], steps[-1]) == (0, 49_999)
 
 

@@ -78,9 +78,9 @@ def test_the_whole_set_is_written_for_a_comparison(comparison, tmp_path):
     assert files == {f"{n}.{form}" for n in names for form in ("csv", "tex", "html")} | {
         "plotly.min.js"
     }
-    said = json.loads(answer.output)
-    assert len(said["files"]) == 3 * len(names)
-    assert said["pictures_missing"] is None
+    message = json.loads(answer.output)
+    assert len(message["files"]) == 3 * len(names)
+    assert message["pictures_missing"] is None
 
 
 def test_every_page_and_fragment_names_its_runs_and_commits(comparison, tmp_path):
@@ -104,7 +104,7 @@ def test_runs_are_named_by_folder_directory_or_id_and_counted_once(comparison, m
 
 def test_a_folder_without_runs_and_unknown_words_are_refused_in_a_sentence(comparison, tmp_path):
     (tmp_path / "empty").mkdir()
-    for words, said in (
+    for words, message in (
         ((tmp_path / "empty",), "holds no run"),
         (
             (comparison, "--formats", "docx"),
@@ -114,7 +114,7 @@ def test_a_folder_without_runs_and_unknown_words_are_refused_in_a_sentence(compa
     ):
         refused = call(*words, "--out", tmp_path / "out").exception
         assert isinstance(refused, ValueError)
-        assert said in str(refused)
+        assert message in str(refused)
     assert not (tmp_path / "out").exists()
 
 
@@ -180,10 +180,10 @@ def test_recorded_runs_are_small_whole_and_name_no_machine():
 
 
 def test_recorded_runs_are_of_clean_checkouts_and_finished():
-    found = reading.find_runs([RECORDED])
-    assert all(entry["state"] == "finished" for entry in reading.entries(found))
-    assert not any("with changes" in commit for commit in reading.commits(found))
-    assert len({run.experiment.seed for run in found}) == 3
+    result = reading.find_runs([RECORDED])
+    assert all(entry["state"] == "finished" for entry in reading.entries(result))
+    assert not any("with changes" in commit for commit in reading.commits(result))
+    assert len({run.experiment.seed for run in result}) == 3
 
 
 def test_the_readme_of_the_data_gives_the_losses_of_the_recorded_runs():

@@ -29,15 +29,15 @@ def texts_of(drawn: go.Figure) -> list[str]:
 @pytest.mark.parametrize("theme", INKS)
 @pytest.mark.parametrize("target", TARGETS)
 def test_it_draws_in_every_look_at_the_width_of_the_target(name, theme, target):
-    drawn = FUNCTIONS[name].example(theme=theme).at(Look(theme, target))
-    assert drawn.layout.template.layout.paper_bgcolor == INKS[theme].paper
+    figure = FUNCTIONS[name].example(theme=theme).at(Look(theme, target))
+    assert figure.layout.template.layout.paper_bgcolor == INKS[theme].paper
     place = TARGETS[target]
-    font, width = drawn.layout.template.layout.font.size, drawn.layout.width
+    font, width = figure.layout.template.layout.font.size, figure.layout.width
     assert font * place.zoom == pytest.approx(place.font_points * 96 / 72)
     if target != "screen":
         assert width * place.zoom == pytest.approx(place.width_inches * 96, abs=1)
-        assert drawn.layout.height < 1.5 * width
-    assert texts_of(drawn), "nothing is labelled"
+        assert figure.layout.height < 1.5 * width
+    assert texts_of(figure), "nothing is labelled"
 
 
 @every_figure
@@ -73,8 +73,8 @@ def test_it_is_written_without_a_browser(name, tmp_path):
     for form in ("html", "csv", "tex"):
         figure = FUNCTIONS[name].example()
         path = export(figure, tmp_path / f"{name}.{form}", plotlyjs="directory")
-        said = path.read_text()
-        assert figure.alt.split(":")[0][:20] in said or form == "csv"
+        text = path.read_text()
+        assert figure.alt.split(":")[0][:20] in text or form == "csv"
 
 
 def test_names_are_all_different():
@@ -100,9 +100,9 @@ def test_without_a_browser_the_rest_is_still_written_and_the_way_to_one_is_told(
     )
     env = {"BROWSER_PATH": "/nowhere/chromium", "PATH": "/usr/bin:/bin"}
     words = [sys.executable, "-c", code, str(tmp_path)]
-    said = subprocess.run(words, capture_output=True, text=True, check=True, env=env).stdout
-    assert said.startswith("6 a picture needs a browser, and none was found: install Chromium")
-    assert "BROWSER_PATH" in said
+    process = subprocess.run(words, capture_output=True, text=True, check=True, env=env).stdout
+    assert process.startswith("6 a picture needs a browser, and none was found: install Chromium")
+    assert "BROWSER_PATH" in process
     assert {p.suffix for p in tmp_path.iterdir()} == {".html", ".csv", ".tex", ".js"}
 
 

@@ -186,8 +186,8 @@ FIGURES = {name: one.example() for name, one in FUNCTIONS.items()} | {
 @pytest.mark.parametrize("target", ["one-column", "two-column", "beamer"])
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_label_is_cut_off_or_covered_and_no_legend_covers_a_plot(page, name, target):
-    drawn = FIGURES[name].at(Look("light", target))
-    page.set_content(f"<body style='margin:0'>{render(drawn, 'svg').decode()}</body>")
+    figure = FIGURES[name].at(Look("light", target))
+    page.set_content(f"<body style='margin:0'>{render(figure, 'svg').decode()}</body>")
     seen = page.evaluate(MEASURE)
     left, top, right, bottom = seen["page"]
     assert seen["texts"]

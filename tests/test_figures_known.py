@@ -64,9 +64,9 @@ def test_sizes_of_an_mpo():
 
 
 def test_bonds_are_drawn_thicker_the_wider_they_are():
-    drawn = mpo_diagram((4, 4, 4), (4, 4, 4), (2, 16)).plotly
+    figure = mpo_diagram((4, 4, 4), (4, 4, 4), (2, 16)).plotly
     lines = [
-        shape for shape in drawn.layout.shapes if shape.type == "line" and shape.y0 == shape.y1
+        shape for shape in figure.layout.shapes if shape.type == "line" and shape.y0 == shape.y1
     ]
     thin, thick = (shape.line.width for shape in lines)
     # 0.6 + 1.1 log2 R in units of the line: 1.7 and 5.0
@@ -94,23 +94,26 @@ def test_depth_and_counts_of_a_diagram_are_the_circuits_own(name):
     circuit = build(name, n_qubits=4, n_layers=3)
     rows = gate_rows(circuit)
     assert depth(4, rows) == circuit.depth()
-    said = circuit_diagram(4, rows).alt
-    assert all(f"{count} {gate}" in said for gate, count in circuit.counts().items())
+    message = circuit_diagram(4, rows).alt
+    assert all(f"{count} {gate}" in message for gate, count in circuit.counts().items())
 
 
 def test_a_circuit_too_long_for_its_page_counts_what_is_left_out():
     rows = [{"name": "PauliX", "wires": [0]}] * 500
-    drawn = circuit_diagram(1, rows, max_rows=2).at(Look(target="one-column"))
-    texts = [text for trace in drawn.data for text in trace.text or ()]
+    figure = circuit_diagram(1, rows, max_rows=2).at(Look(target="one-column"))
+    texts = [text for trace in figure.data for text in trace.text or ()]
     left_out = next(text for text in texts if text.startswith("…"))
     assert texts.count("X") + int(left_out.split()[1]) == 500
 
 
 def test_gates_on_wires_that_cross_are_not_drawn_above_each_other():
     rows = [{"name": "CNOT", "wires": [0, 2]}, {"name": "Hadamard", "wires": [1]}]
-    drawn = circuit_diagram(3, rows).plotly
+    figure = circuit_diagram(3, rows).plotly
     x_of = {
-        t: x for trace in drawn.data if trace.text for t, x in zip(trace.text, trace.x, strict=True)
+        t: x
+        for trace in figure.data
+        if trace.text
+        for t, x in zip(trace.text, trace.x, strict=True)
     }
     assert x_of["H"] > x_of["X"]
 
@@ -145,20 +148,20 @@ def test_the_alt_text_of_a_table_names_the_smallest():
 
 def test_a_table_becomes_latex_that_every_engine_sets():
     table = Table(("method", "eval_loss"), [("qtha(use_mpo=false) 5 %", 4.25), ("lora", None)])
-    made = table.latex("⟨Z⟩ of 3 seeds")
-    assert r"evaluation loss $\mathcal{L}_\mathrm{eval}$ (nats)" in made
-    assert r"qtha(use\_mpo=false) 5 \% & 4.25 \\" in made
-    assert r"lora & -- \\" in made
-    assert r"$\langle$Z$\rangle$ of 3 seeds" in made
-    assert made.isascii()
-    assert made.count(r"\toprule") == made.count(r"\bottomrule") == 1
+    latex = table.latex("⟨Z⟩ of 3 seeds")
+    assert r"evaluation loss $\mathcal{L}_\mathrm{eval}$ (nats)" in latex
+    assert r"qtha(use\_mpo=false) 5 \% & 4.25 \\" in latex
+    assert r"lora & -- \\" in latex
+    assert r"$\langle$Z$\rangle$ of 3 seeds" in latex
+    assert latex.isascii()
+    assert latex.count(r"\toprule") == latex.count(r"\bottomrule") == 1
 
 
 def test_a_wide_table_is_set_on_its_side():
     row = {"method": "qtha(use_mpo=false)"} | {f"score {n}": n for n in range(9)}
-    made = Table.of([row]).latex()
-    assert r"method & qtha(use\_mpo=false) \\" in made
-    assert r"score 8 & 8 \\" in made
+    latex = Table.of([row]).latex()
+    assert r"method & qtha(use\_mpo=false) \\" in latex
+    assert r"score 8 & 8 \\" in latex
 
 
 def test_a_long_table_goes_over_pages():
@@ -178,10 +181,10 @@ def test_labels_have_units_and_unknown_ones_are_shown_as_they_are():
 def test_logarithmic_ticks_are_round_and_inside():
     for low, high in ((1e-9, 1e3), (0.3, 0.8), (5, 5000), (0.02, 0.9)):
         axis = ticks.log_axis([low, high])
-        found = [math.log10(tick) for tick in axis["tickvals"]]
-        assert 1 <= len(found) <= 8
-        assert axis["range"][0] <= min(found) <= max(found) <= axis["range"][1]
-        assert len(axis["ticktext"]) == len(found)
+        result = [math.log10(tick) for tick in axis["tickvals"]]
+        assert 1 <= len(result) <= 8
+        assert axis["range"][0] <= min(result) <= max(result) <= axis["range"][1]
+        assert len(axis["ticktext"]) == len(result)
 
 
 def test_the_date_is_that_of_source_date_epoch(monkeypatch):
@@ -192,10 +195,10 @@ def test_the_date_is_that_of_source_date_epoch(monkeypatch):
 
 
 def test_the_origin_names_what_drew():
-    told = Origin(commits=["b", "a", "b"]).words()
-    assert told["commit"] == "b, a"
-    assert "plotly" in told["versions"]
-    assert "runs" not in told
+    message = Origin(commits=["b", "a", "b"]).words()
+    assert message["commit"] == "b, a"
+    assert "plotly" in message["versions"]
+    assert "runs" not in message
 
 
 def test_numbers_of_numpy_become_pythons_own():

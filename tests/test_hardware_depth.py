@@ -155,8 +155,8 @@ def test_compiled_circuits_do_the_same_and_use_only_neighbours(circuit, chip, re
     before, after = (
         _embedding(where, compiled.circuit.n_qubits) for where in (compiled.first, compiled.last)
     )
-    found = after.T @ matrix_of(compiled.circuit) @ before
-    assert_same_up_to_phase(found, matrix_of(circuit))
+    result = after.T @ matrix_of(compiled.circuit) @ before
+    assert_same_up_to_phase(result, matrix_of(circuit))
 
 
 def _embedding(where, n_chip):
@@ -227,8 +227,8 @@ def test_amplitudes_cost_their_preparation():
         cost = hardware_cost(Circuit(n_qubits, [], start="amplitudes"), "all-to-all")
         assert cost.two_qubit_gates == 2**n_qubits - 2
     amplitudes = np.array([1.0, -2.0, 0.0, 3.0])
-    made = matrix_of(Circuit(2, preparation(2, amplitudes)))[:, 0]
-    assert abs(made @ amplitudes) == pytest.approx(np.linalg.norm(amplitudes))
+    created = matrix_of(Circuit(2, preparation(2, amplitudes)))[:, 0]
+    assert abs(created @ amplitudes) == pytest.approx(np.linalg.norm(amplitudes))
 
 
 @pytest.mark.parametrize("name", ansatze.names())

@@ -51,8 +51,8 @@ def _assert_agree(circuit, read, engine, batch, oracle="device:default.qubit", s
     )
     truth = _slopes(lambda x, p: read(x, p, oracle), inputs, params, torch.float64)
     for dtype, bound in DTYPES:
-        found = _slopes(lambda x, p: read(x, p, engine), inputs, params, dtype)
-        for a, b in zip(found, truth, strict=True):
+        result = _slopes(lambda x, p: read(x, p, engine), inputs, params, dtype)
+        for a, b in zip(result, truth, strict=True):
             scale = max(1.0, b.abs().max().item()) if b.numel() else 1.0
             torch.testing.assert_close(a, b, atol=bound * scale, rtol=0)
 

@@ -72,8 +72,8 @@ def test_the_circuits_probabilities_are_pennylanes():
                 qml.CNOT(wires=[wire, wire + 1])
         return qml.probs(wires=range(3))
 
-    found = basis_states.circuit_probs(params, 3, 2, engine="torch")
-    torch.testing.assert_close(found, circuit())
+    values = basis_states.circuit_probs(params, 3, 2, engine="torch")
+    torch.testing.assert_close(values, circuit())
 
 
 def test_post_processing_is_the_code_in_numbers():
@@ -81,8 +81,8 @@ def test_post_processing_is_the_code_in_numbers():
     p = torch.tensor([0.9, 0.1], dtype=torch.float64)
     a, b = ((0.6 * math.tanh(0.1 * q)) ** 0.15 for q in (0.9, 0.1))
     expected = torch.tensor([(a - b) / 2, (b - a) / 2], dtype=torch.float64)
-    found = basis_states.postprocess(p, 1, beta=0.6, gamma=0.1, exponent=0.15)
-    torch.testing.assert_close(found, expected)
+    result = basis_states.postprocess(p, 1, beta=0.6, gamma=0.1, exponent=0.15)
+    torch.testing.assert_close(result, expected)
     uniform = torch.full((8,), 1 / 8, dtype=torch.float64)
     assert not basis_states.postprocess(uniform, 3, beta=0.6, gamma=0.1, exponent=0.15).any()
 

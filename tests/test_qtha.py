@@ -262,15 +262,15 @@ def test_the_circuits_are_those_that_run():
 
 @pytest.mark.parametrize("engine", ["torch", "cpu", "device:default.qubit"])
 def test_every_engine_gives_the_same_model(engine):
-    said = []
+    message = []
     for chosen in ("auto", engine):
         model = make("llama")
         torch.manual_seed(1)
         config = QthaConfig(
             r=2, n_layers=1, waist=8, engine=chosen, init_weights=False, target_modules=["v_proj"]
         )
-        said.append(logits(add_adapter(model, config), TOKENS[:, :3]))
-    torch.testing.assert_close(said[0], said[1], atol=1e-5, rtol=1e-4)
+        message.append(logits(add_adapter(model, config), TOKENS[:, :3]))
+    torch.testing.assert_close(message[0], message[1], atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("ansatz", ansatze.names())

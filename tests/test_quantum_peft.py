@@ -98,9 +98,9 @@ def test_a_power_of_two_gives_orthonormal_columns_and_the_values_are_singular():
     change, tensors = drawn(32, 16, r=4, n_layers=2, alpha=12.0)
     u, v = change.bases(tensors)
     assert max(gram_error(u), gram_error(v)) < 1e-12
-    found = torch.linalg.svdvals(change.delta_weight(tensors))[:4]
+    result = torch.linalg.svdvals(change.delta_weight(tensors))[:4]
     # s = alpha / r = 3 times the sizes of Λ
-    torch.testing.assert_close(found, (3 * tensors["values"]).abs().sort(descending=True)[0])
+    torch.testing.assert_close(result, (3 * tensors["values"]).abs().sort(descending=True)[0])
 
 
 def test_other_sizes_crop_rows_and_gram_schmidt_mends_the_columns():

@@ -88,20 +88,20 @@ def test_a_product_state_is_a_product_of_matrices_chosen_by_the_bits():
     specs = mps_mapping.tensors_of(3, 2, 4)
     t = {name: torch.randn(spec.shape, dtype=torch.float64) for name, spec in specs.items()}
     values = torch.randn(6, dtype=torch.float64)  # the first 6 of 8 states
-    found = mps_mapping.hidden(t, values) @ t["core_last"].T
+    result = mps_mapping.hidden(t, values) @ t["core_last"].T
     for i, value in enumerate(values):
         a, b, c = (int(bit) for bit in f"{i:03b}")
         row = (t["core_0"][a] @ t["core_1"][b] @ t["core_2"][c]).flatten()
         plain, scaled = t["core_last"][:, :2], t["core_last"][:, 2:]
-        torch.testing.assert_close(found[i], (plain + value * scaled) @ row)
+        torch.testing.assert_close(result[i], (plain + value * scaled) @ row)
 
 
 def test_a_product_state_of_bond_1_holds_the_parity_of_the_bits():
     t = {f"core_{k}": torch.tensor([1.0, -1.0]).reshape(2, 1, 1) for k in range(3)}
     t["core_last"] = torch.tensor([[1.0, 0.0]])
     parities = [(-1.0) ** i.bit_count() for i in range(8)]
-    found = mps_mapping.hidden(t, torch.zeros(8)) @ t["core_last"].T
-    assert found.flatten().tolist() == parities
+    result = mps_mapping.hidden(t, torch.zeros(8)) @ t["core_last"].T
+    assert result.flatten().tolist() == parities
 
 
 @pytest.mark.parametrize("n_blocks", [2, 3, 9])
@@ -118,8 +118,8 @@ def test_blocks_are_the_circuit_without_the_cnots_between_them(n_blocks):
         start += size
     none = torch.empty(0, dtype=torch.float64)
     expected = probs(Circuit(n_qubits, gates), none, none, engine="torch")
-    found = basis_states.circuit_probs(params, n_qubits, n_layers, n_blocks)
-    torch.testing.assert_close(found, expected)
+    values = basis_states.circuit_probs(params, n_qubits, n_layers, n_blocks)
+    torch.testing.assert_close(values, expected)
 
 
 @pytest.mark.parametrize("mapping", ["mlp", "mps"])
@@ -127,8 +127,8 @@ def test_blocks_are_the_circuit_without_the_cnots_between_them(n_blocks):
 def test_the_mean_is_removed_without_making_the_matrix(chunk, mapping):
     change, t = drawn(chunk=chunk, mapping=mapping)
     assert abs(float(change.delta_weight(t).mean())) < 1e-12
-    kept, _ = drawn(chunk=chunk, mapping=mapping, remove_mean=False)
-    raw = kept.delta_weight(t)
+    remaining, _ = drawn(chunk=chunk, mapping=mapping, remove_mean=False)
+    raw = remaining.delta_weight(t)
     torch.testing.assert_close(change.delta_weight(t), raw - raw.mean())
 
 
@@ -163,14 +163,14 @@ def test_the_start_is_zero_because_the_last_layer_is_which_then_learns_first(map
 def test_large_matrices_are_made_some_rows_at_a_time_with_the_same_result(chunk, monkeypatch):
     change, t = drawn(24, 30, chunk=chunk)
     x = torch.randn(4, 24, dtype=torch.float64, requires_grad=True)
-    found = []
+    result = []
     for slab in (2**24, 24 * 7):  # 7 rows of 24, and 2 that are left
         monkeypatch.setattr(quantum_train, "SLAB", slab)
         for tensor in t.values():
             tensor.requires_grad_()
         out = change.delta(t, x)
-        found.append((out, *torch.autograd.grad(out.square().sum(), [x, *t.values()])))
-    for whole, in_slabs in zip(*found, strict=True):
+        result.append((out, *torch.autograd.grad(out.square().sum(), [x, *t.values()])))
+    for whole, in_slabs in zip(*result, strict=True):
         torch.testing.assert_close(in_slabs, whole)
 
 
@@ -178,11 +178,11 @@ def test_large_matrices_are_made_some_rows_at_a_time_with_the_same_result(chunk,
 def test_in_slabs_the_matrix_is_not_kept_for_the_backward_pass(slab, keeps_the_matrix, monkeypatch):
     monkeypatch.setattr(quantum_train, "SLAB", slab)
     change, t = drawn(256, 256, chunk=1024, dtype=torch.float32)
-    kept = {}
+    remaining = {}
 
     def keep(tensor):
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
+        remaining[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     for tensor in t.values():
@@ -191,7 +191,7 @@ def test_in_slabs_the_matrix_is_not_kept_for_the_backward_pass(slab, keeps_the_m
         out = change.delta(t, torch.randn(2, 256, requires_grad=True))
     assert out.shape == (2, 256)
     matrix_bytes = 4 * 256 * 256
-    held = sum(kept.values())
+    held = sum(remaining.values())
     assert held > matrix_bytes if keeps_the_matrix else held < matrix_bytes / 4
 
 

@@ -21,10 +21,10 @@ NONE = torch.empty(0, dtype=torch.float64)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_bell_pair_agrees_in_z_and_in_x_and_differs_in_y(engine):
     # (|00⟩ + |11⟩)/√2: Z⊗Z and X⊗X keep it, Y⊗Y turns its sign, one half alone knows nothing
-    found = expval(BELL, ["I", "Z0 Z1", "X0 X1", "Y0 Y1", "Z1", "X0 Y1"], NONE, NONE, engine)
-    torch.testing.assert_close(found, torch.tensor([1.0, 1, 1, -1, 0, 0]).double())
-    found = probs(BELL, NONE, NONE, engine)
-    torch.testing.assert_close(found, torch.tensor([0.5, 0, 0, 0.5]).double())
+    values = expval(BELL, ["I", "Z0 Z1", "X0 X1", "Y0 Y1", "Z1", "X0 Y1"], NONE, NONE, engine)
+    torch.testing.assert_close(values, torch.tensor([1.0, 1, 1, -1, 0, 0]).double())
+    values = probs(BELL, NONE, NONE, engine)
+    torch.testing.assert_close(values, torch.tensor([0.5, 0, 0, 0.5]).double())
 
 
 def test_strings_that_agree_are_read_in_one_run():
@@ -63,9 +63,9 @@ def test_every_readout_equals_pennylane_on_any_circuit(circuit, data):
     for sample in inputs:
         *expected, of_probs, of_state = truth(sample)
         for engine in ENGINES:
-            found = expval(circuit, names, sample, params, engine)
+            values = expval(circuit, names, sample, params, engine)
             torch.testing.assert_close(
-                found, torch.tensor([float(e) for e in expected], dtype=torch.float64)
+                values, torch.tensor([float(e) for e in expected], dtype=torch.float64)
             )
             torch.testing.assert_close(
                 probs(circuit, sample, params, engine), torch.as_tensor(of_probs).double()

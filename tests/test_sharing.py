@@ -41,8 +41,8 @@ def linear(base, **options):
 @pytest.mark.parametrize("base", ["llama", "gpt2"])
 def test_a_linear_adapter_is_exported_without_error_and_loads_with_peft_alone(base, tmp_path):
     model = linear(base)
-    made = export_lora(model, text(), r=3, folder=tmp_path, base_model="owner/base")
-    assert made.error < 1e-9  # its rank is 3 at most
+    created = export_lora(model, text(), r=3, folder=tmp_path, base_model="owner/base")
+    assert created.error < 1e-9  # its rank is 3 at most
     plain = PeftModel.from_pretrained(make(base), tmp_path)
     torch.testing.assert_close(logits(plain), logits(model), atol=1e-4, rtol=1e-3)
     merged = plain.merge_and_unload()
@@ -56,16 +56,16 @@ def test_a_circuit_leaves_an_error_that_the_card_states(tmp_path):
         target_modules=TARGETS["llama"],
     )  # fmt: skip
     model = add_adapter(make("llama"), config)
-    made = export_lora(model, text(), r=2, folder=tmp_path, base_model="owner/base")
-    assert 0.05 < made.error < 1.2
-    assert set(made.error_by_layer) == {
+    created = export_lora(model, text(), r=2, folder=tmp_path, base_model="owner/base")
+    assert 0.05 < created.error < 1.2
+    assert set(created.error_by_layer) == {
         n.removeprefix("base_model.model.")
         for n, m in model.named_modules()
         if hasattr(m, "changes")
     }
     card = ModelCard.load(tmp_path / "README.md")
     assert card.data.base_model == "owner/base"
-    assert f"misses {made.error:.2%} of the change" in card.content
+    assert f"misses {created.error:.2%} of the change" in card.content
     assert "qtha-lab" not in card.content.split("## Loading it")[1].split("## ")[0]
 
 
@@ -99,8 +99,10 @@ def test_the_exported_lora_needs_no_qtha_lab(tmp_path):
         f"c = PeftConfig.from_pretrained({str(tmp_path)!r}); w = load_peft_weights({str(tmp_path)!r});"
         "print(type(c).__name__, len(w) > 0, 'qtha_lab' in sys.modules)"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.split() == ["LoraConfig", "True", "False"]
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.split() == ["LoraConfig", "True", "False"]
 
 
 @pytest.mark.parametrize(

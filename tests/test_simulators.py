@@ -51,8 +51,8 @@ def _assert_agree(circuit, engines, batch=3, read=expval_z):
     truth = _with_gradients(read, circuit, "device:default.qubit", torch.float64, *given_)
     for engine in engines:
         for dtype, bound in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
-            found = _with_gradients(read, circuit, engine, dtype, *given_)
-            for a, b in zip(found, truth, strict=True):
+            result = _with_gradients(read, circuit, engine, dtype, *given_)
+            for a, b in zip(result, truth, strict=True):
                 scale = max(1.0, b.abs().max().item()) if b.numel() else 1.0
                 torch.testing.assert_close(a, b, atol=bound * scale, rtol=0)
 
@@ -248,8 +248,8 @@ def test_results_do_not_depend_on_threads_or_on_who_calls():
         torch.set_num_threads(before)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         at_once = list(pool.map(slopes, range(8)))
-    for found in (together, *at_once):
-        assert all(torch.equal(a, b) for a, b in zip(alone, found, strict=True))
+    for result in (together, *at_once):
+        assert all(torch.equal(a, b) for a, b in zip(alone, result, strict=True))
 
 
 # refusals

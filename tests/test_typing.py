@@ -64,8 +64,8 @@ def diagnostics(tmp_path_factory):
     )
     lines = SNIPPET.splitlines()
     return [
-        (lines[found["range"]["start"]["line"]], found["severity"], found["message"])
-        for found in json.loads(checked.stdout)["generalDiagnostics"]
+        (lines[result["range"]["start"]["line"]], result["severity"], result["message"])
+        for result in json.loads(checked.stdout)["generalDiagnostics"]
     ]
 
 

@@ -66,8 +66,8 @@ def test_the_change_is_the_weighted_sum_of_the_changes(name, example):
     whole = logits(model)
     with weigh(model, {"default": 0.3, "other": -0.7}):
         assert model.active_adapters == ["default", "other"]
-        wanted = layer.base_layer(X) + 0.3 * deltas["default"] - 0.7 * deltas["other"]
-        torch.testing.assert_close(layer(X), wanted, atol=1e-5, rtol=1e-4)
+        expected = layer.base_layer(X) + 0.3 * deltas["default"] - 0.7 * deltas["other"]
+        torch.testing.assert_close(layer(X), expected, atol=1e-5, rtol=1e-4)
     assert torch.equal(logits(model), whole)
     assert model.active_adapters == ["default"]
 
@@ -88,11 +88,11 @@ def test_weights_of_one_and_none_are_the_adapter_and_the_base(name, example, bas
 @over(FORMS)
 def test_weights_change_nothing_of_what_is_trained_or_saved(name, example, tmp_path):
     model = two(name, example, "llama")
-    said, moving = logits(model), set(trainable(model))
+    message, moving = logits(model), set(trainable(model))
     weigh(model, {"default": 0.25, "other": 2})
     assert set(trainable(model)) == moving
     model.save_pretrained(tmp_path)
-    assert torch.equal(logits(adapters.load_adapter(make("llama"), tmp_path)), said)
+    assert torch.equal(logits(adapters.load_adapter(make("llama"), tmp_path)), message)
 
 
 @over(LINEAR)
@@ -100,15 +100,15 @@ def test_a_merge_takes_the_weights_along(name, example):
     model = two(name, example, "llama")
     whole = logits(model)
     with weigh(model, {"default": 0.3, "other": 0.7}):
-        said = logits(model)
+        outputs = logits(model)
         without_warnings(model.merge_adapter)
-        torch.testing.assert_close(logits(model), said, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(logits(model), outputs, atol=1e-5, rtol=1e-4)
         with pytest.raises(ValueError, match="merged adapters cannot be weighed: call unmerge"):
             weigh(model, {"default": 1.0})
     assert torch.equal(logits(model), whole)  # unmerged, with the weights of before
     weigh(model, {"default": 0.3, "other": 0.7})
     merged = without_warnings(model.merge_and_unload)
-    torch.testing.assert_close(logits(merged), said, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(logits(merged), outputs, atol=1e-5, rtol=1e-4)
 
 
 def test_what_does_not_merge_does_not_merge_weighed_either():
@@ -132,10 +132,10 @@ def test_lora_of_peft_is_weighed_by_its_own_factor(config):
         changes[name] = layer(X) - base
     scaling = dict(layer.scaling)
     with weigh(model, {"one": 0.5, "two": 0.25}):
-        wanted = base + 0.5 * changes["one"] + 0.25 * changes["two"]
-        torch.testing.assert_close(layer(X), wanted, atol=1e-5, rtol=1e-4)
+        expected = base + 0.5 * changes["one"] + 0.25 * changes["two"]
+        torch.testing.assert_close(layer(X), expected, atol=1e-5, rtol=1e-4)
         without_warnings(model.merge_adapter)
-        torch.testing.assert_close(layer(X), wanted, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(layer(X), expected, atol=1e-5, rtol=1e-4)
     assert layer.scaling == scaling
     torch.testing.assert_close(layer(X), base + changes["two"], atol=1e-5, rtol=1e-4)
 
@@ -162,8 +162,8 @@ def test_ours_and_lora_add_up_and_are_weighed_together(name, example, ours_first
     close = {"atol": 1e-5, "rtol": 1e-4}
     torch.testing.assert_close(outer(X), base(X) + mine + change_of_lora(plain), **close)
     with weigh(model, {"plain": 0.5, "mine": 2.0}):
-        wanted = base(X) + 2.0 * mine + 0.5 * change_of_lora(plain)
-        torch.testing.assert_close(outer(X), wanted, **close)
+        expected = base(X) + 2.0 * mine + 0.5 * change_of_lora(plain)
+        torch.testing.assert_close(outer(X), expected, **close)
     with weigh(model, {"mine": 2.0}):
         torch.testing.assert_close(outer(X), base(X) + 2.0 * mine, **close)
     torch.testing.assert_close(outer(X), base(X) + mine + change_of_lora(plain), **close)
@@ -194,11 +194,11 @@ def test_one_peft_model_inside_another_adds_up_too(name, example):
     outer = without_warnings(get_peft_model, inner, mine, adapter_name="mine")
     layer, base, ours, plain = parts(outer.get_base_model().get_base_model())
     change = ours.changes["mine"].delta(ours.adapter_tensors("mine"), X)
-    said = logits(outer)
+    outputs = logits(outer)
     with weigh(outer, {"plain": 0.5, "mine": 2.0}):
-        wanted = base(X) + 2.0 * change + 0.5 * change_of_lora(plain)
-        torch.testing.assert_close(layer(X), wanted, atol=1e-5, rtol=1e-4)
-    assert torch.equal(logits(outer), said)
+        expected = base(X) + 2.0 * change + 0.5 * change_of_lora(plain)
+        torch.testing.assert_close(layer(X), expected, atol=1e-5, rtol=1e-4)
+    assert torch.equal(logits(outer), outputs)
 
 
 # refusals
@@ -217,10 +217,10 @@ def test_one_peft_model_inside_another_adds_up_too(name, example):
 )
 def test_weights_that_are_none_are_refused_before_anything_changes(weights, sentence):
     model = two("qtha", "AB", "llama")
-    said = logits(model)
+    outputs = logits(model)
     with pytest.raises(ValueError, match=sentence):
         weigh(model, {"default": 0.5, **weights} if weights else weights)
-    assert torch.equal(logits(model), said)
+    assert torch.equal(logits(model), outputs)
 
 
 def test_a_model_without_adapters_has_none_to_weigh():
@@ -248,11 +248,11 @@ def test_heads_of_several_adapters_are_not_weighed_but_one_is():
 
 def test_another_adapter_of_the_same_method_goes_on_by_the_same_door():
     model = adapted("qtha", "AB", "llama")
-    said = logits(model)
+    outputs = logits(model)
     again = adapters.add_adapter(model, config_of("qtha", "ABC", "llama"), name="second")
     assert again is model
     assert list(model.peft_config) == ["default", "second"]
-    assert torch.equal(logits(model), said)
+    assert torch.equal(logits(model), outputs)
     with pytest.raises(ValueError, match="has an adapter 'second' already"):
         adapters.add_adapter(model, config_of("qtha", "ABC", "llama"), name="second")
 

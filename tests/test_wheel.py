@@ -127,8 +127,8 @@ def _address(server: subprocess.Popen, records: Path) -> str:
     while server.poll() is None:
         for record in records.glob("jpserver-*.json"):
             if text := record.read_text():
-                found = json.loads(text)
-                return f"{found['url']}?token={found['token']}"
+                answer = json.loads(text)
+                return f"{answer['url']}?token={answer['token']}"
         time.sleep(0.1)
     raise AssertionError(server.communicate()[0])
 

@@ -407,8 +407,8 @@ def test_dropout_acts_on_the_input_while_training_and_not_after(name):
     )
     model = add_adapter(nn.Sequential(nn.Linear(16, 8)), config)
     x = torch.randn(1, 16)
-    kept = model.eval()(x)
-    assert torch.equal(kept, model(x))
+    remaining = model.eval()(x)
+    assert torch.equal(remaining, model(x))
     base = layers_of(model)[0].get_base_layer()(x)
     model.train()
     torch.manual_seed(0)
@@ -416,8 +416,8 @@ def test_dropout_acts_on_the_input_while_training_and_not_after(name):
     assert not torch.equal(trials[0], trials[1])
     # the mean of the changes is the change without dropout, for a linear method
     spread = trials.std(0) / 2000**0.5
-    assert ((trials.mean(0) - kept).abs() < 5 * spread + 1e-6).all()
-    assert not torch.equal(kept, base)
+    assert ((trials.mean(0) - remaining).abs() < 5 * spread + 1e-6).all()
+    assert not torch.equal(remaining, base)
     assert list(method.settings())[-1] == "dropout"
 
 
