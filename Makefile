@@ -12,6 +12,8 @@ BIN    := $(VENV)/bin
 PORT   ?= 8888
 OPEN   ?= 1
 RUNS   ?= data/runs
+# of the tests: one more than there are cores, since they often wait for a page or a process
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n + 1 : 4)))
 STAMP  := $(VENV)/.installed
 BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
 ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -35,7 +37,7 @@ test: install
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 claims: install
 	$(BIN)/qtha-lab fetch smollm2-135m

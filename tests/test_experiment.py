@@ -130,6 +130,7 @@ def test_a_comparison_gives_every_method_the_same_seeds_and_training():
         (Experiment(method="qtha(waiste=16)"), "did you mean 'waist'?"),
         (Experiment(method="lora(r=0)"), "r "),
         (Experiment(method="qtha(r=1)"), "2"),
+        (Experiment(method={"options": {"r": {"a": 1}}}), "r must be a whole number, not {'a': 1}"),
         (Experiment(method="qtha(in_dims=[7,7])"), "49"),
         (Experiment(method="lora(target_modules=[q_prj])"), "q_proj"),
         (Experiment(training={"train_rows": 4}), "4 training rows, which do not fill one batch"),

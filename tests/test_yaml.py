@@ -42,7 +42,7 @@ def refusal(folder, text, described=Experiment):
         ("method:\n  learning_rate: .nan", "it.yaml, line 2: method.learning_rate must be"),
         ("training:\n  gradient_checkpointing: yes", "line 2: training.gradient_checkpointing must be true or false, not 'yes'"),
         ("training:\n  gradient_checkpointing: 1", "line 2: training.gradient_checkpointing must be true or false, not 1"),
-        ("method:\n  options:\n    r: {a: 1}", "it.yaml, line 3: method.options.r: it must be a number, true, false"),
+        ("method:\n  options:\n    rank_pattern: {a: {b: 1}}", "it.yaml, line 3: method.options.rank_pattern: values by name must be plain ones, no lists"),
         ("name: !!binary aGk=", "it.yaml, line 1: tags such as !!binary are not read"),
         ("name: !!python/object/apply:os.system [ls]", "it.yaml, line 1: tags such as !!python/object"),
         ("name: &a x\ntask: *a", "it.yaml, line 2: aliases such as *a are not read"),

@@ -48,8 +48,8 @@ def resolve(experiment: Experiment) -> Plan:
     Example:
         >>> from qtha_lab.experiment import Experiment
         >>> plan = resolve(Experiment(method="lora(r=2)"))
-        >>> plan.layout.trainable  # q_proj and v_proj of the 6 blocks of tiny
-        9216
+        >>> plan.layout.trainable  # 6 blocks of tiny: 2 (192 + 192) of q_proj, 2 (192 + 64) of v_proj
+        7680
         >>> plan.circuits
         mappingproxy({})
     """
