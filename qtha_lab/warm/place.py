@@ -22,7 +22,11 @@ LONGEST = 90  # bytes of a socket's address, of which the system allows 107
 
 
 def idle_seconds() -> float:
-    """How long a server waits for the next run: `QTHA_LAB_WARM_SECONDS`, else ten minutes; 0 is none at all."""
+    """How long a server waits for the next run: `QTHA_LAB_WARM_SECONDS`, else ten minutes; 0 is none at all.
+
+    Raises:
+        Refusal: If the variable is not a number of seconds of at least 0 and below 10⁹.
+    """
     text = os.environ.get("QTHA_LAB_WARM_SECONDS", "600")
     try:
         seconds = float(text)
