@@ -88,7 +88,7 @@ def fourier_spectrum(
         engine: What runs it (see `expval_z`).
 
     Raises:
-        ValueError: If the data are amplitudes, there is no such datum, or the factors before it
+        Refusal: If the data are amplitudes, there is no such datum, or the factors before it
             have no common unit.
 
     Example:

@@ -36,6 +36,7 @@ class ShotNoise:
 
     @property
     def law(self) -> Float[np.ndarray, " n_qubits"]:
+        """Standard deviations of ⟨Z⟩ by the law √((1 - z²)/shots), per qubit."""
         return np.sqrt(np.clip(1 - self.exact**2, 0, None) / self.shots)
 
     @property
@@ -77,7 +78,7 @@ def shot_noise(
         device: A PennyLane device that takes shots and a seed.
 
     Raises:
-        ValueError: If the numbers do not fit, or the device cannot sample.
+        Refusal: If the numbers do not fit, or the device cannot sample.
 
     Example:
         >>> from qtha_lab.circuits import Circuit, Gate

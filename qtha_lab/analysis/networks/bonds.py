@@ -130,6 +130,19 @@ def adapter_bonds(
     """A row for each bond of each tensor network among an adapter's tensors.
 
     Does not show the whole update: what lies between two networks can make any bond useless.
+
+    Args:
+        model: A model with an adapter on it.
+        adapter: Its name; None takes the active one.
+        layers: Names of adapted layers to look at; None takes all.
+
+    Returns:
+        Dictionaries with "layer", "operator", "bond" (sites to its left), "dimension", "schmidt_rank"
+        (singular values above 10⁻⁶ of the largest), "entropy_bits" and "singular_values"; none where a
+        method has no tensor networks.
+
+    Raises:
+        Refusal: If the model carries no adapter, has no such layer or adapter, or it is merged.
     """
     rows = []
     for name, module in chosen_layers(model, layers).items():

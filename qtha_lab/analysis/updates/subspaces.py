@@ -90,7 +90,7 @@ def update_vectors(update: Update, k: int, x: Tensor | None = None) -> Vectors:
         x: What the layer is fed, (tokens, in_features); needed where there is no linear path.
 
     Raises:
-        ValueError: If a non-linear update without linear path is given no tokens.
+        Refusal: If a non-linear update without linear path is given no tokens.
     """
     if update.factors is not None:
         triple = factored_svd(*update.factors)

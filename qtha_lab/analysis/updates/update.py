@@ -222,7 +222,7 @@ def difference(module: AdaptedLayer, adapter: str) -> Delta:
     """Output with the adapter less output without, in a float64 copy: true of any method.
 
     Raises:
-        ValueError: If the base is quantised, which has no float64 copy.
+        Refusal: If the base is quantised, which has no float64 copy.
     """
     kind = quantised_kind(module.get_base_layer())
     if kind is not None:
