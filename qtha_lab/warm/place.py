@@ -16,7 +16,7 @@ from qtha_lab.errors import Refusal
 IMPORT_TIME = (  # beginnings of the names of variables that libraries read while they are imported
     "ACCELERATE", "CUDA", "DATASETS_", "GOMP_", "HF_", "HOME", "HUGGINGFACE", "KMP_", "LC_", "LANG", "LD_",
     "MALLOC_", "MKL_", "NUMBA_", "NUMEXPR_", "OMP_", "OPENBLAS_", "PYTHON", "PYTORCH_", "QTHA_LAB_CACHE",
-    "TOKENIZERS_", "TRANSFORMERS_", "VIRTUAL_ENV", "XDG_",
+    "QTHA_LAB_LOG", "TOKENIZERS_", "TRANSFORMERS_", "VIRTUAL_ENV", "XDG_",
 )  # fmt: skip
 LONGEST = 90  # bytes of a socket's address, of which the system allows 107
 
