@@ -94,7 +94,11 @@ class Watch(TrainerCallback):
         self._began, self._seconds = 0.0, 0.0
 
     def on_train_begin(self, args, state, control, **kwargs):
-        """Evaluate where that is due; the Trainer cannot be stopped here, so a stop is raised."""
+        """Evaluate where that is due; the Trainer cannot be stopped here, so a stop is raised.
+
+        Raises:
+            Interrupted: If a stop is asked for, or the evaluation is stopped or diverges.
+        """
         if self.stop_requested():
             raise Interrupted
         self._evaluate_if_due(state, control)

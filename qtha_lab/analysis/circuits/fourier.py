@@ -129,6 +129,10 @@ def allowed_frequencies(
     A turn exp(-i s x P/2) adds a frequency of |s| at most; of a controlled turn the two halves
     count, so that CRZ(x) allows 1/2 and 1. An upper bound: what gates undo is not known here.
 
+    Raises:
+        Refusal: If the data are amplitudes, a datum does not exist, or a factor is no fraction with
+            a denominator of at most `FINEST`.
+
     Example:
         >>> from qtha_lab.circuits import Angle, Gate
         >>> allowed_frequencies(Circuit(2, [Gate("CRZ", (0, 1), Angle.input(0))]))

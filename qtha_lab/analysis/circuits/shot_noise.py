@@ -47,6 +47,9 @@ class ShotNoise:
     def shots_for(self, error: float) -> int:
         """Shots after which the least certain ⟨Z⟩ has that standard error.
 
+        Raises:
+            Refusal: If the error is not above 0.
+
         Example:
             >>> here = ShotNoise(np.zeros(1), np.zeros(1), np.zeros(1), shots=100, repeats=2)
             >>> here.shots_for(0.01)  # (1 - 0)/0.01²

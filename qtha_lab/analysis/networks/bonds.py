@@ -86,8 +86,13 @@ def truncate(
     times that of the best operator of these bonds, not the best itself.
 
     Args:
+        cores: Of the operator, as `mpo.from_matrix` gives them; left as they are.
+        shape: Of the same operator.
         max_bond: Most values kept at every bond, or at each; None keeps all.
         cutoff: Drop values below this share of the largest at their bond.
+
+    Raises:
+        Refusal: If a bond is below 1, or there are not as many as the operator has.
 
     Source:
         Oseledets 2011, SIAM J. Sci. Comput. 33, 2295, algorithm 2 (rounding).

@@ -125,6 +125,7 @@ def alternatives(
     chance: look at several weights.
 
     Args:
+        matrix: What to decompose; rows are outputs, columns inputs.
         n_parameters: No alternative has more.
         n_sites: Numbers of sites to try.
         orders: Whether digits may be chained in another order than that of the index.

@@ -169,6 +169,9 @@ def intruder_dimensions(
         threshold: Largest |cosine| of an intruder.
         base_vectors: All left singular vectors of the weight, where they are known already.
 
+    Raises:
+        Refusal: If the threshold is not above 0 and at most 1, or a matrix is not finite.
+
     Example:
         >>> base = torch.diag(torch.tensor([3.0, 2.0, 1.0, 0.0]))
         >>> new = 9 * torch.ones(4, 1) @ torch.ones(1, 4) / 4  # along (1, 1, 1, 1) / 2
