@@ -115,7 +115,8 @@ def circuit_probs(
         engine: What runs the circuits (see `qtha_lab.simulators.probs`).
 
     Example:
-        >>> circuit_probs(torch.tensor([torch.pi, 0.0]), 2, 1).argmax()  # wire 0 turned, then a CNOT: |11⟩
+        >>> p = circuit_probs(torch.tensor([torch.pi, 0.0]), 2, 1, engine="torch")
+        >>> p.argmax()  # wire 0 turned, then a CNOT: |11⟩
         tensor(3)
 
     Source:

@@ -127,7 +127,7 @@ class QthaConfig(RankConfig):
         See `qtha_lab.adapters.budget.for_budget` for what can be asked.
 
         Raises:
-            Refusal: If classical_layers is above 0, or as `for_budget` of that module.
+            Refusal: If classical_layers is above 0, or as that function refuses.
         """
         from qtha_lab.adapters.budget import for_budget
 

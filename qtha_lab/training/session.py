@@ -18,7 +18,7 @@ from qtha_lab.rundir.events import EventLog, history, read_events
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.resuming import Start, find_start
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
