@@ -109,9 +109,7 @@ class Session:
             step: Default: where this session began.
         """
         step = self.start.step if step is None else step
-        logger.info(
-            "%s: %s, step %d of %d; %s", self.run.path.name, state, step, self.steps, message
-        )
+        log.info("%s: %s, step %d of %d; %s", self.run.path.name, state, step, self.steps, message)
         self.log.append("status", state=state, step=step, message=message)
 
     def poll(self) -> None:
