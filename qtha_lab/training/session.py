@@ -5,7 +5,6 @@ Trains nothing; `loaded`, `trained` and `written` are what a session comes to, o
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +16,6 @@ from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.events import EventLog, history, read_events
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.resuming import Start, find_start
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,6 @@ class Session:
             step: Default: where this session began.
         """
         step = self.start.step if step is None else step
-        log.info("%s: %s, step %d of %d; %s", self.run.path.name, state, step, self.steps, message)
         self.log.append("status", state=state, step=step, message=message)
 
     def poll(self) -> None:
