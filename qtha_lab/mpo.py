@@ -61,8 +61,11 @@ def factorise(
         name: What the override is called in an error.
         size_name: What the size is called in an error.
 
+    Returns:
+        `n_sites` factors. For four sites and the sizes in `AUTHORS_DIMS` these are the QTHA authors'.
+
     Raises:
-        ValueError: If the override does not fit the size.
+        Refusal: If the override does not fit the size, or size or n_sites is below 1.
 
     Example:
         >>> factorise(576, 4), factorise(3584, 4), factorise(13, 3)
@@ -129,7 +132,23 @@ class MpoShape:
 
     @classmethod
     def uniform(cls, in_dims: Sequence[int], out_dims: Sequence[int], bond_dim: int) -> "MpoShape":
-        """The same bond between all neighbours, as the authors have it."""
+        """The same bond between all neighbours, as the QTHA authors have it.
+
+        Args:
+            in_dims: Factors of the number of inputs, one per site.
+            out_dims: Factors of the number of outputs, one per site.
+            bond_dim: Bond between any two neighbours; the two ends have bond 1.
+
+        Returns:
+            The sizes of an operator of `len(in_dims)` sites.
+
+        Example:
+            >>> MpoShape.uniform((4, 4, 4), (2, 2, 2), bond_dim=3).core_shapes
+            [(6, 4), (6, 12), (2, 12)]
+
+        Source:
+            The QTHA authors' code (methods.md 1.2).
+        """
         bonds = (1, *[bond_dim] * (len(in_dims) - 1), 1)
         return cls(tuple(in_dims), tuple(out_dims), bonds)
 
@@ -201,6 +220,11 @@ def apply_transposed(
 
     Returns:
         Of shape (…, in_features), differentiable in cores and y.
+
+    Example:
+        >>> cores, shape = from_matrix(torch.arange(16.0).reshape(4, 4), (2, 2), (2, 2))
+        >>> apply_transposed(cores, shape, torch.tensor([1.0, 0.0, 0.0, 0.0])).round().abs().tolist()
+        [0.0, 1.0, 2.0, 3.0]
     """
     return _apply(cores, shape, y, True)
 
@@ -224,6 +248,14 @@ def takes_dense_route(shape: MpoShape, tokens: int, transposed: bool = False) ->
         shape: Sizes of the operator.
         tokens: How many rows it is applied to.
         transposed: Whether it is applied from its outputs to its inputs.
+
+    Returns:
+        True for one dense product, False for the chain of small contractions.
+
+    Example:
+        >>> shape = MpoShape.uniform((16, 16, 16), (16, 16, 16), bond_dim=2)
+        >>> takes_dense_route(shape, tokens=1), takes_dense_route(shape, tokens=0)
+        (False, True)
     """
     if tokens == 0 or shape.n_sites == 1:
         return True
@@ -343,6 +375,13 @@ def from_matrix(
         in_dims: Factors of the columns.
         max_bond: Most singular values kept at each bond; None keeps all.
         cutoff: Drop singular values below this fraction of the largest at their bond.
+
+    Returns:
+        The cores in order, detached, of the dtype and device of the matrix, and their sizes.
+
+    Raises:
+        Refusal: If the factors do not multiply to the matrix's sides or differ in number, or max_bond
+            is below 1.
 
     Example:
         >>> two = torch.kron(torch.ones(2, 3), torch.eye(2))

@@ -213,8 +213,15 @@ def launch(
         runs_dir: Where its directory is made; default `paths.runs_dir()`.
         check: Refuse first what cannot work (`Experiment.check`); without it the worker would fail.
 
+    Returns:
+        A view of the run, which can be waited for, stopped and resumed.
+
     Raises:
-        Refusal: If the experiment cannot run.
+        Refusal: If the experiment cannot run; then nothing is started.
+
+    Example:
+        >>> launch(Experiment(method="lora(r=2)")).wait().state  # doctest: +SKIP
+        'finished'
     """
     folder = Path(runs_dir) if runs_dir else paths.runs_dir()
     experiment = with_whole_paths(experiment)

@@ -84,7 +84,9 @@ def test_medians_are_given_a_sample(measured):
 def test_the_result_is_plain_json_with_machine_versions_and_commit(measured):
     again = json.loads(json.dumps(measured))
     assert again["machine"]["processor"] == measured["machine"]["processor"]
-    assert again["versions"]["torch"] == torch.__version__
+    # torch adds the build to its own version, "2.13.0+cu130", and PyPI's metadata leaves it out
+    release = torch.__version__.split("+")[0]
+    assert again["versions"]["torch"].split("+")[0] == release
     assert {"commit", "settings", "missing", "seconds"} <= again.keys()
     assert again["contenders"][2]["versions"]["pennylane"]
 

@@ -88,7 +88,13 @@ class Chart(anywidget.AnyWidget):
         self.show(figure, alt, narrow)
 
     def show(self, figure: go.Figure, alt: str = "", narrow: dict[str, Any] | None = None) -> None:
-        """Draw another figure in the same place; arguments as those of the chart."""
+        """Draw another figure in the same place; its curves are numbered from 0, and the zoom is reset.
+
+        Args:
+            figure: What to draw, with the points that it has already.
+            alt: The finding in words: the caption, and what a screen reader says.
+            narrow: Changes of the layout for where the page has little room.
+        """
         plain = json.loads(figure.to_json() or "{}")
         data = [{k: v for k, v in trace.items() if k not in ("x", "y")} for trace in plain["data"]]
         layout = {"hovermode": "closest", "modebar": MODEBAR, **plain["layout"]}

@@ -36,9 +36,26 @@ def add_adapter(model: nn.Module, peft_config: PeftConfig, name: str = "default"
 
     A PeftModel gets one more adapter of its own method, which is not active until `set_adapter`.
 
+    Args:
+        model: What to adapt, in place; may be on the meta device.
+        peft_config: Of any method, ours or peft's, with `target_modules`.
+        name: Of the adapter: without a dot, and no part of the prefix of the method's tensors.
+
+    Returns:
+        The PeftModel; the same one if `model` was one already.
+
     Raises:
-        ValueError: If the targets match nothing, the method cannot adapt them, the name is taken or
+        Refusal: If the targets match nothing, the method cannot adapt them, the name is taken or
             would be confused, or the model holds adapters of another method.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+        >>> add_adapter(model, LoraConfig(r=2, target_modules=["2"]))
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: target module '2' ...
+        >>> add_adapter(model, LoraConfig(r=2, target_modules=["0"])).active_adapter
+        'default'
     """
     check_targets(model, targets_of(peft_config))
     check_name(name, peft_config)
@@ -95,7 +112,7 @@ def check_targets(model: nn.Module, target_modules: Any) -> None:
         target_modules: As in a PEFT config; None leaves the choice to PEFT.
 
     Raises:
-        ValueError: Naming what matches nothing.
+        Refusal: If a name or the pattern matches nothing; it names the linear layers there are.
     """
     if target_modules is None or target_modules == "all-linear":
         return
@@ -153,7 +170,7 @@ def count_trainable(model: nn.Module, peft_config: PeftConfig) -> int:
     Leaves out whole modules trained beside them (`modules_to_save`).
 
     Raises:
-        ValueError: If the method cannot adapt this model.
+        Refusal: If the method cannot adapt this model.
     """
     check_targets(model, targets_of(peft_config))
     return trainable_on(adapted_skeleton(model, peft_config))
@@ -194,7 +211,7 @@ def skeleton(model: nn.Module) -> nn.Module:
 
 @contextlib.contextmanager
 def _in_one_sentence(peft_config: PeftConfig):
-    """PEFT's refusals as ValueErrors that name the method; its advice for other situations kept quiet."""
+    """PEFT's errors as refusals that name the method; its advice for other situations kept quiet."""
     try:
         with ONE_THREAD, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="You are trying to modify a model with PEFT")
@@ -212,7 +229,7 @@ def circuits_of(model: nn.Module, peft_config: PeftConfig) -> Counter[Circuit]:
     The only answer to this question: some circuits depend on the size of the layer that they are for.
 
     Raises:
-        ValueError: If the method cannot adapt this model.
+        Refusal: If the method cannot adapt this model.
     """
     if not isinstance(peft_config, AdapterConfig):
         return Counter()

@@ -80,7 +80,19 @@ def block_sizes(n_qubits: int, n_blocks: int) -> list[int]:
 
 
 def generator_circuits(n_qubits: int, config: Any, n_blocks: int = 1) -> list[Circuit]:
-    """The circuits behind `generated_values`, one per block; none for the classical control."""
+    """The circuits behind `generated_values`, one per block; none for the classical control.
+
+    Args:
+        n_qubits: Of all blocks together.
+        config: Of QPA or Quantum-Train: `generator` and `n_layers` are read.
+        n_blocks: Unentangled blocks, as equal as can be.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> config = SimpleNamespace(generator="circuit", n_layers=2)
+        >>> [circuit.n_params for circuit in generator_circuits(5, config, n_blocks=2)]
+        [6, 4]
+    """
     if config.generator != "circuit":
         return []
     return [ry_chain(size, config.n_layers) for size in block_sizes(n_qubits, n_blocks)]
@@ -93,7 +105,24 @@ def circuit_probs(
     n_blocks: int = 1,
     engine: str = "auto",
 ) -> Float[Tensor, "two_to_the_n_qubits"]:
-    """|⟨i|ψ⟩|² of `ry_chain`, or of unentangled blocks of it: p(i) = Π_k p_k(bits of block k)."""
+    """|⟨i|ψ⟩|² of `ry_chain`, or of unentangled blocks of it: p(i) = Π_k p_k(bits of block k).
+
+    Args:
+        params: Angles in radians, n_qubits · n_layers of them, one block after another.
+        n_qubits: Of all blocks together.
+        n_layers: Of every block.
+        n_blocks: Unentangled blocks, as equal as can be; the first holds the most significant bits.
+        engine: What runs the circuits (see `qtha_lab.simulators.probs`).
+
+    Example:
+        >>> p = circuit_probs(torch.tensor([torch.pi, 0.0]), 2, 1, engine="torch")
+        >>> p.argmax()  # wire 0 turned, then a CNOT: |11⟩
+        tensor(3)
+
+    Source:
+        The circuit is QPA's (methods.md 2.4), and that it is split, Quantum-Train's with MPS mapping,
+        arXiv:2409.06992; the product over blocks is our reconstruction [R] (methods.md 2.3).
+    """
     joint = params.new_ones(1)
     inputs, start = params.new_empty(0), 0
     for size in block_sizes(n_qubits, n_blocks):
@@ -137,6 +166,11 @@ def signs_of_bits(
 ) -> Float[Tensor, "count n_qubits"]:
     """The bits of basis states as −1 and +1, wire 0 (the most significant) first.
 
+    Args:
+        states: Indices from 0 to 2^n_qubits − 1.
+        n_qubits: Bits of each.
+        dtype: Of the result.
+
     Example:
         >>> signs_of_bits(torch.tensor([0, 2]), 2, torch.float32)
         tensor([[-1., -1.],
@@ -153,6 +187,17 @@ def postprocess(
 
     A small exponent lifts small probabilities, and their rounding errors with them.
 
+    Args:
+        p: Probabilities of basis states.
+        n_qubits: The n of the formula.
+        beta: What large probabilities saturate at, before the power.
+        gamma: How soon they do.
+        exponent: Of the power.
+
+    Example:
+        >>> postprocess(torch.tensor([1.0, 0.0]), 1, beta=1.0, gamma=100.0, exponent=1.0)
+        tensor([ 0.5000, -0.5000])
+
     Source:
         QPA's code has β = 0.60, γ = 0.1, exponent 0.15 (methods.md 2.4); a public Quantum-Train
         code has 0.8, 0.1, 0.3.
@@ -165,7 +210,16 @@ def postprocess(
 def generated_values(
     params: Float[Tensor, "n_params"], n_qubits: int, n_states: int, config: Any, n_blocks: int = 1
 ) -> Float[Tensor, "n_states"]:
-    """p̃ of the first basis states, by what a config says of `generator` and post-processing."""
+    """p̃ of the first basis states, by what a config says of `generator` and post-processing.
+
+    Args:
+        params: Angles in radians of the circuit, or as many weights of the classical control.
+        n_qubits: Of all blocks together.
+        n_states: How many values are wanted, 2^n_qubits at most; the mean is taken off over all.
+        config: Of QPA or Quantum-Train: `generator`, `n_layers`, `engine`, `beta`, `gamma` and
+            `exponent` are read.
+        n_blocks: Unentangled blocks of the circuit.
+    """
     if config.generator == "circuit":
         p = circuit_probs(params, n_qubits, config.n_layers, n_blocks, config.engine)
     else:

@@ -57,7 +57,7 @@ def for_budget(
         fixed: Settings that are given and not searched, such as r=4.
 
     Raises:
-        ValueError: If both or neither budget is given, or the smallest possible is above it.
+        Refusal: If both or neither budget is given, or the smallest possible is above it.
     """
     if (trainable_parameters is None) == (fraction_of is None):
         raise Refusal("give either trainable_parameters or fraction_of")
@@ -132,7 +132,21 @@ def size_warning(
 def size_sentence(
     peft_config: PeftConfig, trainable: int, reference: PeftConfig, reference_trainable: int
 ) -> str | None:
-    """`size_warning` of two configs whose parameters have been counted."""
+    """`size_warning` of two configs whose parameters have been counted.
+
+    Args:
+        peft_config: The config in question.
+        trainable: Parameters that it trains.
+        reference: What it is compared with.
+        reference_trainable: Parameters that this one trains.
+
+    Returns:
+        One sentence, or None if the config trains no more than the reference.
+
+    Example:
+        >>> size_sentence(LoraConfig(r=16), 2000, LoraConfig(r=8), 1000)
+        'LORA trains 2,000 parameters here, 2.0 times the 1,000 of LORA r=8'
+    """
     if trainable <= reference_trainable:
         return None
     name = kind_of(peft_config).upper()

@@ -29,7 +29,16 @@ _MOST_QUBITS = 10  # of a circuit that is tried in passing
 
 
 def reach(change: Change, tokens: int = 32, seed: int = 0) -> float:
-    """Root mean square of what the first step adds to the output, over the learning rate."""
+    """Root mean square of what the first step of Adam adds to the output, over the learning rate.
+
+    Args:
+        change: A method at one layer; started here as its config says.
+        tokens: Random inputs of unit variance to average over.
+        seed: Of the start, the inputs, the gradient and the weight; the caller's random state stays.
+
+    Returns:
+        In units of the output per unit of learning rate; LoRA's is about `LORA`.
+    """
     n, m = change.layer.in_features, change.layer.out_features
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -52,7 +61,13 @@ def reach(change: Change, tokens: int = 32, seed: int = 0) -> float:
 
 
 def times_lora(config: AdapterConfig, layer: Layer, learning_rate: float) -> float:
-    """The reach at a learning rate, in units of LoRA's at its default rate."""
+    """The reach at a learning rate, in units of LoRA's at its default rate.
+
+    Args:
+        config: Of a method of ours; its circuits, if any, run on this machine whatever its engine.
+        layer: Sizes and place of the layer.
+        learning_rate: Of the optimiser, at its peak.
+    """
     config = copy.deepcopy(config)
     if hasattr(config, "engine"):
         setattr(config, "engine", "auto")  # noqa: B010  # nothing is sent to a machine elsewhere to try it
@@ -77,7 +92,22 @@ def first_step_warning(model: nn.Module, config, learning_rate: float) -> str | 
 def first_step_sentence(
     sizes: Iterable[tuple[int, int]], config: PeftConfig, learning_rate: float
 ) -> str | None:
-    """`first_step_warning` for all layers that are adapted, by (in_features, out_features)."""
+    """`first_step_warning` for all layers that are adapted, where only their sizes are known.
+
+    Args:
+        sizes: (in_features, out_features) of each adapted layer, in the model's order.
+        config: A PEFT config.
+        learning_rate: Of the optimiser, at its peak.
+
+    Returns:
+        None if the step is less than `FAR` times LoRA's, the method is not ours, or a circuit has
+        too many qubits to be tried in passing.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> first_step_sentence([(32, 16)], LoraConfig(r=8), 1.0) is None
+        True
+    """
     if not isinstance(config, AdapterConfig):
         return None
     sizes = tuple(sizes)

@@ -47,7 +47,20 @@ def controls_table() -> list[tuple]:
 
 @functools.cache
 def parameters(name: str, in_features: int, out_features: int) -> int:
-    """Trainable parameters of a method with its defaults at one layer."""
+    """Trainable parameters of a method with its defaults at one layer.
+
+    Args:
+        name: Of a method, ours or peft's.
+        in_features: Inputs of the layer.
+        out_features: Outputs of the layer.
+
+    Raises:
+        Refusal: If there is no such method, or it cannot adapt a layer of this size.
+
+    Example:
+        >>> parameters("lora", 64, 32)  # r = 8 on both sides: 8 · (64 + 32)
+        768
+    """
     with torch.device("meta"):
         model = nn.ModuleDict({"layer": nn.Linear(in_features, out_features, bias=False)})
     return count_trainable(model, get_method(name).make_config(None, ["layer"]))

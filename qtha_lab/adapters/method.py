@@ -210,7 +210,16 @@ class Change(ABC):
         return _n_arguments(cls.delta) > 3
 
     def output(self, tensors: Mapping[str, Tensor], x: Tensor, base: Base) -> Tensor:
-        """`delta`, given the base if it reads it."""
+        """`delta`, given the base if it reads it.
+
+        Args:
+            tensors: The layer's own and the shared ones, by name.
+            x: Input of the layer, (*batch, in_features); of a convolution, its patches.
+            base: The layer as it was before.
+
+        Returns:
+            What is added to the layer's output, (*batch, out_features).
+        """
         delta: Callable[..., Tensor] = self.delta
         return delta(tensors, x, base) if self.reads_base() else delta(tensors, x)
 
@@ -347,7 +356,7 @@ class Method(ABC):
         """A PEFT config of this method.
 
         Raises:
-            ValueError: For an unknown option, with the nearest name, or a value outside its limits.
+            Refusal: For an unknown option, with the nearest name, or a value outside its limits.
         """
         placement = {k: options.pop(k) for k in list(options) if k in self._placement()}
         self._check_options(options)
@@ -368,7 +377,7 @@ class Method(ABC):
             sizes: (in_features, out_features) of the layers that will be adapted, if known.
 
         Raises:
-            ValueError: With one sentence.
+            Refusal: For an option or a value that the method does not take, or sizes it cannot adapt.
         """
         for name in options:
             if name in NOTES:

@@ -27,7 +27,7 @@ def checked_widths(hidden: Sequence[int]) -> tuple[int, ...]:
     """The widths of the layers between, as a tuple.
 
     Raises:
-        ValueError: If they are anything but one or more whole numbers above 0.
+        Refusal: If they are anything but one or more whole numbers above 0.
     """
     listed = isinstance(hidden, (list, tuple)) and len(hidden) > 0
     if not listed or any(not isinstance(width, int) or width < 1 for width in hidden):
@@ -71,7 +71,18 @@ def start(tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
 def hidden(
     tensors: Mapping[str, Tensor], x: Float[Tensor, "states ins"], activation: str
 ) -> Float[Tensor, "states width"]:
-    """All layers but the last."""
+    """All layers but the last.
+
+    Args:
+        tensors: Weights and biases, named as by `tensors_of`.
+        x: One row per basis state.
+        activation: After every layer, a name of `ACTIVATIONS`.
+
+    Example:
+        >>> tensors = {name: torch.ones(spec.shape) for name, spec in tensors_of((2, 3, 1)).items()}
+        >>> hidden(tensors, torch.tensor([[1.0, -4.0]]), "relu")  # 1 − 4 + 1 is below 0
+        tensor([[0., 0., 0.]])
+    """
     for weight, bias in _layers(tensors)[:-1]:
         x = ACTIVATIONS[activation](torch.nn.functional.linear(x, weight, bias))
     return x

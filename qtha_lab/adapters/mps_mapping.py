@@ -24,6 +24,11 @@ from qtha_lab.adapters.method import TensorSpec
 def tensors_of(n_qubits: int, bond_dim: int, chunk: int) -> dict[str, TensorSpec]:
     """Cores (2, left, right) of the qubits, and the last one as a matrix (chunk, 2 · bond).
 
+    Args:
+        n_qubits: Cores before the last.
+        bond_dim: Size χ of every bond but the first, which is 1.
+        chunk: Weights per basis state.
+
     Example:
         >>> {name: spec.shape for name, spec in tensors_of(2, 3, 5).items()}
         {'core_0': (2, 1, 3), 'core_1': (2, 3, 3), 'core_last': (5, 6)}
@@ -34,7 +39,17 @@ def tensors_of(n_qubits: int, bond_dim: int, chunk: int) -> dict[str, TensorSpec
 
 
 def n_parameters(n_qubits: int, bond_dim: int, chunk: int) -> int:
-    """2 χ + 2 (N − 1) χ² + 2 χ c."""
+    """Numbers in all cores: 2 χ + 2 (N − 1) χ² + 2 χ c.
+
+    Args:
+        n_qubits: N, cores before the last.
+        bond_dim: χ.
+        chunk: c, weights per basis state.
+
+    Example:
+        >>> n_parameters(2, 3, 5)  # 6 + 18 + 30
+        54
+    """
     return 2 * bond_dim + 2 * (n_qubits - 1) * bond_dim**2 + 2 * bond_dim * chunk
 
 

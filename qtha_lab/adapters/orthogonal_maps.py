@@ -43,6 +43,12 @@ def two_design_columns(
 
     Plain real tensors: a turn of every wire is a Kronecker product, the CZ gates are signs.
 
+    Args:
+        angles: In radians, `n_two_design_angles(n_qubits, n_layers)` of them, in the circuit's order.
+        n_qubits: Of the circuit.
+        n_layers: Of the circuit; each is CZ and two RY on even, then on odd pairs.
+        n_columns: How many to make, at most 2^n_qubits.
+
     Example:
         >>> two_design_columns(torch.zeros(4), 2, n_layers=1, n_columns=1).flatten()
         tensor([1., 0., 0., 0.])
@@ -100,6 +106,12 @@ def taylor_columns(
 
     A = [L 0] − [L 0]ᵀ, where L (N × K) is strictly lower triangular. Being skew, exp(A) is
     orthogonal; cut off after `order`, the columns are so up to ‖A‖^(order+1) / (order+1)!.
+
+    Args:
+        numbers: The entries of L below its diagonal, row by row, `n_skew_numbers(size, n_columns)`.
+        size: N.
+        n_columns: K, at most N.
+        order: Where the series ends.
 
     Example:
         >>> taylor_columns(torch.tensor([torch.pi / 6]), 2, 1, order=12).flatten()

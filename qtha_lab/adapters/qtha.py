@@ -197,7 +197,7 @@ def _is_plain(config: QthaConfig, layer: Layer) -> bool:
     """Whether the layer lies in a block that is left to plain LoRA.
 
     Raises:
-        ValueError: If that would be all of them.
+        Refusal: If that would be all of them.
     """
     count = config.classical_layers
     if not count or layer.block is None:

@@ -125,6 +125,9 @@ class QthaConfig(RankConfig):
         """The config that comes as near as possible under a number of trainable parameters.
 
         See `qtha_lab.adapters.budget.for_budget` for what can be asked.
+
+        Raises:
+            Refusal: If classical_layers is above 0, or as that function refuses.
         """
         from qtha_lab.adapters.budget import for_budget
 

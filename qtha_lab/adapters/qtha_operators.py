@@ -55,7 +55,16 @@ class OuterMaps(ABC):
     def alone(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"], scale: float
     ) -> Float[Tensor, "*batch out_features"]:
-        """s · M_B M_A x, without a bottleneck between."""
+        """s · M_B M_A x, without a bottleneck between.
+
+        Args:
+            tensors: All of one layer, by name.
+            x: Input of the layer.
+            scale: s, alpha / r.
+
+        Raises:
+            NotImplementedError: If there are no tensor networks.
+        """
         raise NotImplementedError("without tensor networks nothing is left but the bottleneck")
 
     def operators(

@@ -15,7 +15,7 @@ def get_method(name: str) -> Method:
     """The method of that name.
 
     Raises:
-        ValueError: If there is none, with the nearest name.
+        Refusal: If there is none, with the nearest name.
     """
     method = OUR_METHODS.get(name) or PEFT_METHODS.get(name)
     if method is None:

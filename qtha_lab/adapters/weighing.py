@@ -33,7 +33,7 @@ def weigh(model: nn.Module, weights: Mapping[str, float]) -> contextlib.ExitStac
         weights: Weight by name of adapter; adapters that are not named are switched off.
 
     Raises:
-        ValueError: For an unknown adapter, a weight that is not a finite number, a method without
+        Refusal: For an unknown adapter, a weight that is not a finite number, a method without
             a factor, two adapters with whole modules of their own, or while adapters are merged.
 
     Example:

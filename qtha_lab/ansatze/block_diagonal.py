@@ -45,7 +45,7 @@ def block_diagonal(
     n_blocks: int | None = None,
     inner: str = "qtha",
 ) -> Circuit:
-    """Build one inner circuit a block, side by side; output i depends on its block's inputs only.
+    """Build one inner circuit per block, side by side; output i depends on its block's inputs only.
 
     Args:
         n_qubits: Qubits of all blocks; blocks are neighbours, and larger ones come first.
@@ -53,6 +53,9 @@ def block_diagonal(
         reupload: Encode in every layer or once.
         n_blocks: How many; None is 2, or 1 where the qubits do not suffice for 2.
         inner: The ansatz of a block.
+
+    Raises:
+        Refusal: If the inner ansatz is unknown or this one, or the qubits do not suffice for the blocks.
     """
     if inner == "block_diagonal":
         raise Refusal("the inner ansatz of 'block_diagonal' must be another one")

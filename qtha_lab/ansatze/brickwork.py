@@ -29,6 +29,9 @@ def brickwork(
         reupload: Encode in every layer or once.
         block: "general" reaches every two-qubit gate; between two bricks that share a qubit 3 of
             its angles say the same twice. "ry_cz" is RY on both qubits, then CZ.
+
+    Raises:
+        Refusal: If there is no such block.
     """
     if block not in BLOCKS:
         raise Refusal(f"block must be one of {', '.join(BLOCKS)}, not {block!r}")

@@ -24,6 +24,9 @@ def qtha(n_qubits: int, n_layers: int, reupload: bool = True, order: str = ORDER
         reupload: RY(x_i) in every layer (the authors' code) or once (VQNet's benchmark).
         order: "enc-CRZ-RY-CRZ-RY" has a ring first, "RY-CRZ-RY-CRZ" (VQNet) a rotation first.
 
+    Raises:
+        Refusal: If there is no such order.
+
     Source:
         arXiv:2503.12790; the layer is read from the authors' code, the second order from the
         documentation of VQNet. CRZ gates commute, so the order inside a ring is free.

@@ -46,7 +46,21 @@ def ansatz(
     n_params: Callable[..., int],
     min_qubits: int = 1,
 ) -> Callable:
-    """Register the function below as an ansatz: `(n_qubits, n_layers, reupload) -> Circuit`."""
+    """Register the function below as an ansatz: `(n_qubits, n_layers, reupload, **options) -> Circuit`.
+
+    Args:
+        name: What it is asked for by: `build(name, …)`.
+        summary: The circuit in one sentence.
+        source: Where it is taken from; paper and what differs from it.
+        n_params: Its stated count of angles, `(n_qubits, n_layers, **options) -> int`.
+        min_qubits: Fewest qubits it works on.
+
+    Returns:
+        A decorator that gives the function back as it is.
+
+    Raises:
+        Refusal: If another file has registered the name.
+    """
 
     def register(make: Callable[..., Circuit]) -> Callable[..., Circuit]:
         info = AnsatzInfo(name, summary, source, n_params, min_qubits, make)
@@ -65,7 +79,7 @@ def get(name: str) -> AnsatzInfo:
     """The ansatz of that name.
 
     Raises:
-        ValueError: If there is none, with the nearest name.
+        Refusal: If there is none, with the nearest name.
     """
     return ANSATZE.get_or_refuse(name)
 
@@ -86,14 +100,18 @@ def build(
         n_qubits: Qubits, and inputs: feature i turns qubit i.
         n_layers: Repeated blocks.
         reupload: Encode the data in every layer, or only once at the start.
-        embedding: "angle", one feature a qubit; or "amplitude": the 2^n_qubits inputs are the
+        embedding: "angle", one feature per qubit; or "amplitude": the 2^n_qubits inputs are the
             first state, nothing is encoded later, so reupload must be off.
         entangle: Off for a control with as many angles and no entanglement: of a trainable
             two-qubit gate its turn stays, on the second wire; CNOT and CZ go.
         options: What else the ansatz takes (see `get(name).options`).
 
+    Returns:
+        A circuit with n_qubits inputs (2^n_qubits for amplitudes) and as many parameters, in
+        radians, as `get(name).n_params` states.
+
     Raises:
-        ValueError: If the name or an option is unknown, there are too few qubits or layers, or
+        Refusal: If the name or an option is unknown, there are too few qubits or layers, or
             re-uploading is asked of amplitudes.
 
     Example:

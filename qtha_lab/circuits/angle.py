@@ -36,12 +36,44 @@ class Angle:
 
     @classmethod
     def input(cls, index: int, scale: float = 1.0, offset: float = 0.0) -> "Angle":
-        """The angle of data feature `index`."""
+        """The angle `scale · x + offset` of one data feature x.
+
+        Args:
+            index: The feature, counted from 0.
+            scale: Factor of the feature.
+            offset: Added to it, in radians.
+
+        Returns:
+            The angle, in radians.
+
+        Raises:
+            Refusal: If the index is no whole number of at least 0, or scale or offset is not finite.
+
+        Example:
+            >>> str(Angle.input(2, scale=2.0, offset=PI / 2))
+            '2·x2+π/2'
+        """
         return cls("input", index, float(scale), float(offset))
 
     @classmethod
     def param(cls, index: int, scale: float = 1.0, offset: float = 0.0) -> "Angle":
-        """The angle of trainable parameter `index`."""
+        """The angle `scale · p + offset` of one trainable parameter p.
+
+        Args:
+            index: The parameter, counted from 0; gates that read the same index share it.
+            scale: Factor of the parameter, which is in radians.
+            offset: Added to it, in radians.
+
+        Returns:
+            The angle, in radians.
+
+        Raises:
+            Refusal: If the index is no whole number of at least 0, or scale or offset is not finite.
+
+        Example:
+            >>> str(Angle.param(0, scale=-1.0))
+            '-p0'
+        """
         return cls("param", index, float(scale), float(offset))
 
     @classmethod

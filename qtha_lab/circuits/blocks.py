@@ -15,7 +15,7 @@ def general_two_qubit(wires: Sequence[int], angles: Iterable[Angle | float]) -> 
         angles: 15 angles, in the order of the gates.
 
     Raises:
-        ValueError: If there are not 15 angles.
+        Refusal: If there are not 15 angles.
 
     Example:
         >>> block = general_two_qubit((0, 1), map(Angle.param, range(15)))

@@ -24,7 +24,7 @@ class Circuit:
     state (amplitude embedding), and then no gate may read an input.
 
     Raises:
-        ValueError: If a gate acts on a wire the circuit does not have, or the start is no such.
+        Refusal: If a gate acts on a wire the circuit does not have, or the start is no such.
 
     Example:
         >>> from qtha_lab.circuits import Angle
@@ -123,6 +123,9 @@ class Circuit:
                 numbers in order, else labels in order of use.
             kwargs: Further arguments of the function.
 
+        Returns:
+            A circuit of our gates; measurements are left out (see `observables_from_pennylane`).
+
         Raises:
             Refusal: If an operation cannot be expressed, or an angle is not scale · number + offset of
                 one input or parameter.
@@ -167,7 +170,7 @@ class Circuit:
         """The circuit as text; x0 is input 0, p3 is parameter 3.
 
         Args:
-            width: Most characters a line; a wider circuit goes on below.
+            width: Most characters per line; a wider circuit goes on below.
             max_rows: Most such continuations; the rest is counted, not drawn.
         """
         return draw(self, width, max_rows)

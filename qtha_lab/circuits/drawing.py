@@ -13,7 +13,23 @@ if TYPE_CHECKING:
 
 
 def draw(circuit: "Circuit", width: int, max_rows: int) -> str:
-    """Draw a circuit, wrapped at `width` characters, `max_rows` continuations at most."""
+    """Draw a circuit as text, every angle with its source.
+
+    Args:
+        circuit: What to draw.
+        width: Most characters per line; a wider circuit goes on below.
+        max_rows: Most such continuations; gates beyond them are counted, not drawn.
+
+    Returns:
+        One line per wire, wire 0 on top; continuations are separated by an empty line.
+
+    Example:
+        >>> from qtha_lab.circuits import Angle, Circuit, Gate
+        >>> turns = [Gate("RY", wire, Angle.input(wire)) for wire in (0, 1)]
+        >>> print(draw(Circuit(2, [*turns, Gate("CNOT", (0, 1))]), width=80, max_rows=1))
+        0: ──RY(x0)─╭●─┤
+        1: ──RY(x1)─╰X─┤
+    """
     columns = _columns(circuit)
     texts = [_column_text(column, circuit.n_qubits) for column in columns]
     if circuit.start == "amplitudes":

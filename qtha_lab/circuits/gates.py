@@ -89,7 +89,7 @@ class Gate:
             wires: Where it acts.
 
         Raises:
-            ValueError: If the matrix is not unitary, or does not fit the wires.
+            Refusal: If the matrix is not unitary, or does not fit the wires.
 
         Example:
             >>> swap = Gate.unitary([[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], (0, 1))

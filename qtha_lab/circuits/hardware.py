@@ -47,8 +47,18 @@ def compile_for(circuit: Circuit, topology: str = "grid", reorder: bool = True) 
         topology: "line", "ring", "all-to-all", "grid" (4×5 qubits) or as "grid:3x4".
         reorder: Let commuting gates change places, so that a ring of CRZ takes few steps.
 
+    Returns:
+        The circuit on the chip's qubits, its steps of U3 and CZ, where each qubit starts and ends,
+        and the number of SWAPs.
+
     Raises:
-        ValueError: If the chip is unknown or too small, or the circuit starts in amplitudes.
+        Refusal: If the chip is unknown or too small, or the circuit starts in amplitudes.
+
+    Example:
+        >>> from qtha_lab.circuits import Gate
+        >>> triangle = Circuit(3, [Gate("CZ", wires) for wires in ((0, 1), (1, 2), (0, 2))])
+        >>> compile_for(triangle, "line").swaps, compile_for(triangle, "ring").swaps
+        (1, 0)
     """
     chip = Topology.named(topology, circuit.n_qubits)
     if circuit.start != "zero":
@@ -65,6 +75,17 @@ def hardware_cost(circuit: Circuit, topology: str = "grid", reorder: bool = True
     """Count the gates and steps of a circuit on a chip (see `compile_for`).
 
     Amplitudes are prepared by 2^n - 1 rotations and the CNOTs between them, which are counted.
+
+    Args:
+        circuit: What to count; it may start in amplitudes.
+        topology: "line", "ring", "all-to-all", "grid" (4×5 qubits) or as "grid:3x4".
+        reorder: Let commuting gates change places, so that a ring of CRZ takes few steps.
+
+    Returns:
+        Numbers of gates, SWAPs and steps; measurement is not counted.
+
+    Raises:
+        Refusal: If the chip is unknown or too small.
 
     Example:
         >>> from qtha_lab.ansatze import build

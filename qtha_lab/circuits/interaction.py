@@ -13,6 +13,15 @@ def interaction(terms: Terms, a: int, b: int) -> list[Part]:
 
     ("Z", (a, b), …), which stands for one term, counts as two CNOTs.
 
+    Args:
+        terms: The angles x, y and z in radians; None for a term that is absent.
+        a: The first wire.
+        b: The second wire.
+
+    Returns:
+        Turns about Y and Z, and CNOTs, in the order of time; equal to the interaction up to a global
+        phase. Empty if there is no term.
+
     Example:
         >>> half = Angle.const(PI / 2)
         >>> [kind for kind, _, _ in interaction((half, half, half), 0, 1)]

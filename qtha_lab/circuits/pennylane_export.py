@@ -14,7 +14,17 @@ def to_pennylane(circuit: Circuit, inputs, params) -> list:
     Args:
         circuit: What to export.
         inputs: Data, (n_inputs,) or a batch (batch, n_inputs), which PennyLane broadcasts.
-        params: Trainable angles, (n_params,).
+        params: Trainable angles, (n_params,), in radians.
+
+    Returns:
+        The operations in the order of time, on wires 0, 1, …; first an `AmplitudeEmbedding` if the
+        circuit starts in amplitudes.
+
+    Example:
+        >>> import numpy as np
+        >>> turn = Circuit(1, [Gate("RY", 0, Angle.input(0, scale=2.0))])
+        >>> to_pennylane(turn, np.array([0.25]), np.array([]))
+        [RY(np.float64(0.5), wires=[0])]
     """
     import numpy as np
     import pennylane as qml

@@ -70,7 +70,7 @@ def observables_from_pennylane(
     """The expectations that a tape or QNode measures, as Pauli strings for `simulators.expval`.
 
     Raises:
-        ValueError: If it measures anything but expectations of single Pauli strings.
+        Refusal: If it measures anything but expectations of single Pauli strings.
 
     Example:
         >>> import pennylane as qml

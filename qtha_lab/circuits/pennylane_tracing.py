@@ -26,7 +26,22 @@ class Script:
 
 
 def script_of(source, args: tuple, kwargs: dict, inputs) -> Script:
-    """Read a QNode, quantum function, tape or list of operations (see `from_pennylane`)."""
+    """Read a QNode, quantum function, tape or list of operations (see `Circuit.from_pennylane`).
+
+    Args:
+        source: What to read.
+        args: Arguments of a function by place; their shapes count, not their values.
+        kwargs: Arguments of a function by name.
+        inputs: Which numbers are data: for a function the name of an argument, for a tape positions
+            among its parameters, or a mapping from these to the indices of the inputs; None for none
+            (of a function: its argument `inputs`, if there is one).
+
+    Returns:
+        The tape as a function of its leaves, the inputs and parameters that it reads.
+
+    Raises:
+        Refusal: If the source is none of these, or `inputs` names what is not there or is not floats.
+    """
     import pennylane as qml
     from pennylane.tape import QuantumScript
 
@@ -146,7 +161,26 @@ def _positions(inputs) -> dict[int, int]:
 
 
 def wire_labels(source, tape, wires: Iterable | None) -> list:
-    """The labels of wire 0, 1, …: as asked, as on the device, or as used."""
+    """PennyLane's labels of wire 0, 1, ….
+
+    Args:
+        source: A QNode, whose device may fix the order; anything else leaves it to the tape.
+        tape: What acts on the wires.
+        wires: The labels in the order asked for; None for those of the device, else whole numbers in
+            ascending order, else labels in the order of use.
+
+    Returns:
+        One label per wire; a label's place is the wire.
+
+    Raises:
+        Refusal: If the tape acts on a wire that is not among `wires` or the device's.
+
+    Example:
+        >>> import pennylane as qml
+        >>> tape = qml.tape.QuantumScript([qml.CNOT([2, 0])])
+        >>> wire_labels(None, tape, None), wire_labels(None, tape, [2, 1, 0])
+        ([0, 2], [2, 1, 0])
+    """
     used = list(tape.wires)
     if wires is not None:
         labels = list(wires)
@@ -185,7 +219,28 @@ def point_of(n_leaves: int, which: int):
 
 
 def trace(script: Script, which: int, labels: list) -> list[Native]:
-    """Everything a script does at one choice of values, in our gates."""
+    """Everything a script does at one choice of values, in our gates.
+
+    Args:
+        script: What `script_of` has read.
+        which: The choice of values, 0 or 1 (see `point_of`).
+        labels: PennyLane's label of each wire, as from `wire_labels`.
+
+    Returns:
+        The operations in the order of time, each with its numbers (angles in radians) and, for every
+        number, its slopes by the leaves, (n_leaves,); None for a number that reads no leaf
+        and for an array.
+
+    Raises:
+        Refusal: If an operation has a batch of angles, or cannot be expressed in our gates.
+
+    Example:
+        >>> import pennylane as qml
+        >>> tape = qml.tape.QuantumScript([qml.RY(0.1, "a")])
+        >>> (native,) = trace(script_of(tape, (), {}, None), 0, ["a"])
+        >>> native.key, native.slopes[0].tolist()
+        (('RY', (0,)), [1.0])
+    """
     point = point_of(len(script.leaves), which).requires_grad_()
     operations = []
     for operation in script.at(point).operations:

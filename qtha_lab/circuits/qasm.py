@@ -27,8 +27,11 @@ def to_qasm(
         inputs: One sample, (n_inputs,); left out, the program asks for them as `input float x0;`.
         params: Trainable angles, (n_params,); left out, it asks for `p0`, `p1`, ….
 
+    Returns:
+        The program's text, angles in radians, wire i as `q[i]`.
+
     Raises:
-        ValueError: If the numbers do not fit the circuit, or it starts in amplitudes not given.
+        Refusal: If the numbers do not fit the circuit, or it starts in amplitudes not given.
 
     Example:
         >>> print(to_qasm(Circuit(2, [Gate("RY", 0, Angle.input(0, 2.0)), Gate("CNOT", (0, 1))])))

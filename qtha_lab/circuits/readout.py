@@ -48,7 +48,7 @@ class Readout:
         return cls("state")
 
     def size(self, n_qubits: int) -> int:
-        """Numbers a sample."""
+        """Numbers per sample."""
         return len(self.strings) if self.kind == "strings" else 2**n_qubits
 
 
@@ -56,7 +56,7 @@ def parse_pauli(text: str, n_qubits: int) -> Pauli:
     """A Pauli string from text: "Z0", "X0 Y2", "I".
 
     Raises:
-        ValueError: If it is not one, or acts on a wire the circuit does not have.
+        Refusal: If it is not one, or acts on a wire the circuit does not have.
 
     Example:
         >>> parse_pauli("Z2 X0", 3)

@@ -21,8 +21,12 @@ def gate_rows(
     Args:
         circuit: What to read.
         inputs: One sample, (n_inputs,); without it the angles of inputs have no value.
-        params: Trainable angles, (n_params,).
+        params: Trainable angles, (n_params,), in radians; without them those have no value.
         gradients: Of anything with respect to `params`, (n_params,), beside each angle that reads one.
+
+    Returns:
+        One dictionary per gate: `name`, `wires`, and in `angles` one dictionary per angle with its
+        `source`, `value` in radians and `gradient`, None where they are not known.
 
     Example:
         >>> from qtha_lab.circuits import Angle, Gate

@@ -11,9 +11,23 @@ from qtha_lab.circuits.gates import Gate
 def start_times(
     gates: Sequence[Gate], commuting: bool, seconds: Callable[[Gate], int]
 ) -> list[int]:
-    """When each gate begins, as early as it can; a gate lasts `seconds(gate)` steps, 0 or 1.
+    """When each gate begins, as early as the gates before it allow.
 
-    Sorted by start, ties as written, the gates are the same circuit.
+    Args:
+        gates: The gates in the order written.
+        commuting: Whether gates that `commute` may change places.
+        seconds: Steps that a gate lasts, 0 or 1.
+
+    Returns:
+        The first step of every gate, counted from 0, in the order of `gates`. Sorted by it, ties as
+        written, the gates are the same circuit.
+
+    Example:
+        >>> ring = [Gate("CRZ", (i, (i + 1) % 4), 0.1) for i in range(4)]
+        >>> start_times(ring, commuting=False, seconds=lambda gate: 1)
+        [0, 1, 2, 3]
+        >>> start_times(ring, commuting=True, seconds=lambda gate: 1)
+        [0, 1, 0, 1]
     """
     before: dict[int, list[tuple[Gate, int]]] = {}  # on each wire: gates and when they end
     busy: dict[int, set[int]] = {}
@@ -59,7 +73,21 @@ def _pauli(gate: Gate, wire: int) -> str:
 
 
 def depth(gates: Iterable[Gate], commuting: bool = False, least_wires: int = 1) -> int:
-    """Steps of the gates on at least so many wires; the others take no time."""
+    """The steps that gates take when those on different wires run at once.
+
+    Args:
+        gates: The gates in the order written.
+        commuting: Let commuting gates change places where that is shorter.
+        least_wires: Gates on fewer wires take no time; 2 counts two-qubit gates only.
+
+    Returns:
+        A number of steps, 0 for no gates.
+
+    Example:
+        >>> ring = [Gate("CRZ", (i, (i + 1) % 4), 0.1) for i in range(4)]
+        >>> depth(ring), depth(ring, commuting=True), depth([Gate("RY", 0, 0.1), *ring], least_wires=2)
+        (4, 2, 4)
+    """
     gates = list(gates)
 
     def seconds(gate: Gate) -> int:

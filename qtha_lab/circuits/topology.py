@@ -44,7 +44,7 @@ class Topology:
             n_qubits: Qubits of the circuit.
 
         Raises:
-            ValueError: If there is no such chip, or it is too small.
+            Refusal: If there is no such chip, or it is too small.
         """
         grid = re.fullmatch(r"grid(?::([1-9]\d{,9})x([1-9]\d{,9}))?", str(name))
         if grid:

@@ -34,7 +34,7 @@ def checked(matrix) -> Matrix:
     Rounding within `TOLERANCE` is taken out: the nearest unitary is kept.
 
     Raises:
-        ValueError: If the matrix is no 2×2 or 4×4 matrix, not finite or not unitary.
+        Refusal: If the matrix is no 2×2 or 4×4 matrix, not finite or not unitary.
 
     Example:
         >>> checked([[0, 1], [1, 0]])

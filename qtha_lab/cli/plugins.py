@@ -14,7 +14,7 @@ def check_plugin(
         str, typer.Argument(help="A Python file or an importable module.", metavar="plugin")
     ],
 ) -> None:
-    """Try every fact that a method, ansatz, task or figure keeps to; exit status 1 if one does not hold."""
+    """Try every fact that a method, ansatz, gate, engine, task or figure keeps to; exit status 1 if one does not hold."""
     from qtha_lab import contract
 
     verdicts = contract.check_plugin(plugin)

@@ -35,11 +35,13 @@ def _numbers(circuit: Circuit) -> tuple[Tensor, Tensor]:
 
 @fact("engine", "it takes one turn of one qubit, or more")
 def takes_something(info: EngineInfo) -> None:
+    """It takes one of the small circuits at least."""
     expect(bool(_circuits(info)), "it refuses every circuit that was tried")
 
 
 @fact("engine", "its values are those of engine torch")
 def agrees(info: EngineInfo) -> None:
+    """Its ⟨Z⟩ has the shape of engine torch's and is within 10⁻⁵ of it."""
     for circuit in _circuits(info):
         inputs, params = _numbers(circuit)
         values = expval_z(circuit, inputs, params, info.examples[0])
@@ -53,6 +55,7 @@ def agrees(info: EngineInfo) -> None:
 
 @fact("engine", "its slopes are those of engine torch")
 def has_slopes(info: EngineInfo) -> None:
+    """Its gradients in inputs and parameters are within 10⁻⁵ of engine torch's."""
     for circuit in _circuits(info):
         numbers = _numbers(circuit)
         of_engine, of_torch = (
@@ -66,6 +69,7 @@ def has_slopes(info: EngineInfo) -> None:
 
 @fact("engine", "it says whether a batch goes through together, and the bytes it needs")
 def says_what_it_needs(info: EngineInfo) -> None:
+    """`broadcasts` gives a truth value, and `working_bytes` a whole number of bytes that is not negative."""
     name = info.examples[0]
     running = engine_of(name)
     expect(

@@ -5,12 +5,14 @@ from qtha_lab.contract.facts import expect, fact
 
 @fact("figure", "it draws in the light and the dark theme")
 def draws(function) -> None:
+    """Its example can be drawn in both themes."""
     for theme in ("light", "dark"):
         function.example(theme=theme)
 
 
 @fact("figure", "its caption and its alt text are sentences, and the alt text has a number")
 def told(function) -> None:
+    """Caption and alt text end with a full stop, and the alt text holds a digit."""
     figure = function.example()
     for name in ("caption", "alt"):
         expect(getattr(figure, name).endswith("."), f"its {name} is no sentence")
@@ -19,6 +21,7 @@ def told(function) -> None:
 
 @fact("figure", "its table holds rows of plain values")
 def tabled(function) -> None:
+    """The table has rows, whose values are text, numbers or None."""
     rows = function.example().table.rows
     expect(bool(rows), "its table is empty")
     for row in rows:

@@ -28,6 +28,7 @@ def _matrix(kind: GateKind, angles: tuple[float, ...]) -> np.ndarray:
 
 @fact("gate", "its parts are turns and flips on its own wires")
 def of_parts(kind: GateKind) -> None:
+    """Parts stay on the gate's wires; "Y" and "Z" have an angle, the others none."""
     wires, angles = (5, 3)[: kind.n_wires], tuple(map(Angle.const, ANGLES[: kind.n_angles]))
     for name, on, angle in kind.parts(wires, angles):
         stray = set(on) - set(wires)
@@ -38,6 +39,7 @@ def of_parts(kind: GateKind) -> None:
 
 @fact("gate", "it equals PennyLane's operation of its name, where it says there is one")
 def equals_pennylane(kind: GateKind) -> None:
+    """Its matrix is that of PennyLane's operation, up to a global phase."""
     if not kind.in_pennylane:
         return
     angles = ANGLES[: kind.n_angles]
@@ -49,6 +51,7 @@ def equals_pennylane(kind: GateKind) -> None:
 
 @fact("gate", "it commutes with the Paulis that it names")
 def commutes(kind: GateKind) -> None:
+    """Its matrix commutes with X, Y or Z on each wire where `commutes_with` has the letter."""
     matrix = _matrix(kind, ANGLES[: kind.n_angles])
     for wire, letter in enumerate(kind.commutes_with):
         on_wires = [PAULIS[letter] if w == wire else np.eye(2) for w in range(kind.n_wires)]
@@ -58,6 +61,7 @@ def commutes(kind: GateKind) -> None:
 
 @fact("gate", "its values have no other frequencies than it names")
 def has_frequencies(kind: GateKind) -> None:
+    """Sines and cosines of `frequencies` fit an expectation over each angle to 10⁻⁸."""
     points = np.linspace(0, 4 * np.pi, 41)[:-1]
     waves = [wave(f * points) for f, wave in itertools.product(kind.frequencies, (np.cos, np.sin))]
     design = np.stack([np.ones_like(points), *waves], 1)

@@ -57,12 +57,14 @@ def _layers(model: nn.Module) -> list:
 
 @fact("method", "it says what it is, its equation and where it is from")
 def described(method) -> None:
+    """Summary, equation and source have text."""
     for name in ("summary", "equation", "source"):
         expect(bool(getattr(method, name).strip()), f"its {name} is empty")
 
 
 @fact("method", "nothing changes at the start")
 def unchanged_at_start(method) -> None:
+    """The logits of the model with a new adapter are those of the base, bit for bit."""
     for config in _configs(method):
         largest = (_logits(_adapted(config, True)) - _logits(_base())).abs().max().item()
         expect(largest == 0, f"logits move by up to {largest:.3g} with {_shown(config)}")
@@ -70,6 +72,7 @@ def unchanged_at_start(method) -> None:
 
 @fact("method", "the number of trained parameters equals its formula")
 def counted(method) -> None:
+    """The parameters that train are as many as `n_parameters` says."""
     for config in _configs(method):
         model = _adapted(config, True)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -84,6 +87,7 @@ def counted(method) -> None:
 
 @fact("method", "gradients reach every trained tensor and none of the base")
 def gradients(method) -> None:
+    """A backward pass gives every trained tensor a gradient that is not zero, and the base none."""
     for config in _configs(method):
         model = _adapted(config, False)
         model(input_ids=TOKENS).logits.square().sum().backward()
@@ -97,6 +101,7 @@ def gradients(method) -> None:
 
 @fact("method", "with init_weights=False every tensor matters")
 def random_start(method) -> None:
+    """The logits differ from the base's at a random start."""
     for config in _configs(method):
         changed = not torch.equal(_logits(_adapted(config, False)), _logits(_base()))
         expect(changed, f"logits are those of the base with init_weights=False, {_shown(config)}")
@@ -104,6 +109,7 @@ def random_start(method) -> None:
 
 @fact("method", "saved and loaded, it gives the same bits")
 def saved(method) -> None:
+    """A saved adapter, loaded onto a new base, gives the same logits bit for bit."""
     for config in _configs(method):
         model = _adapted(config, False)
         with tempfile.TemporaryDirectory() as folder:
@@ -115,6 +121,7 @@ def saved(method) -> None:
 
 @fact("method", "merged equals unmerged where it says that it merges")
 def merged(method) -> None:
+    """Merging moves no logit by 10⁻⁴ or more, for configs whose change is linear."""
     for config in _configs(method):
         if not method.is_linear(config):
             continue

@@ -14,12 +14,14 @@ def _rows(info) -> list[dict]:
 
 @fact("task", "it says what it is, where it is from and under which licence")
 def described(info) -> None:
+    """Summary, source and licence have text."""
     for name in ("summary", "source", "licence"):
         expect(bool(getattr(info, name).strip()), f"its {name} is empty")
 
 
 @fact("task", "every row has a key, and messages or a text with a label")
 def shaped(info) -> None:
+    """The first 200 rows have "key", and "messages" (kind "lm") or "text" and "label"."""
     rows = _rows(info)
     expect(bool(rows), "it has no rows")
     fields = {"messages", "key"} if info.kind == "lm" else {"text", "label", "key"}
@@ -30,6 +32,7 @@ def shaped(info) -> None:
 
 @fact("task", "it can be split, and no key stands on both sides")
 def split(info) -> None:
+    """Training and evaluation both have rows, and share no key."""
     task = load_task(info.name, seed=0)
     expect(
         bool(task.train) and bool(task.eval),

@@ -33,7 +33,7 @@ class Estimate:
 
     Attributes:
         engine: Which runs it; never "auto".
-        circuits: Circuits run: one a sample, and on devices without gradients of their own those of
+        circuits: Circuits run: one per sample, and on devices without gradients of their own those of
             parameter-shift.
         seconds: None where it is not known.
         bytes: At the peak, beside inputs and params.
@@ -63,8 +63,11 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "
         engine: As for `expval_z`.
         device: Where the tensors lie, such as "cpu" or "cuda".
 
+    Returns:
+        The engine, circuits, seconds, bytes and shots of one forward and backward pass.
+
     Raises:
-        ValueError: If the batch is negative, or the engine cannot run the circuit.
+        Refusal: If the batch is negative, or the engine cannot run the circuit.
 
     Example:
         >>> from qtha_lab.circuits import Angle, Gate
@@ -100,7 +103,7 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "
 
 
 def _runs(circuit: Circuit, readout: Readout, engine: str) -> tuple[int, int | None]:
-    """Circuits a sample, and shots a circuit; a walk back is no circuit of its own."""
+    """Circuits per sample, and shots per circuit; a walk back is no circuit of its own."""
     if not engine.startswith("device:"):
         return 1, None
     forward, backward = device_engine.circuits(circuit, readout, engine)
@@ -131,7 +134,7 @@ class _Curve:
 
     def __init__(self, circuit: Circuit, engine: str, device: str, runs: int):
         self.circuit, self.engine, self.device = circuit, engine, device
-        self.shifts = runs - 1  # circuits a sample for its slopes; then values alone are timed
+        self.shifts = runs - 1  # circuits per sample for its slopes; then values alone are timed
         self.points: dict[int, tuple[float, float]] = {}  # by samples: seconds, bytes kept
         self.spent = 0.0
 

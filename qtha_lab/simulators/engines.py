@@ -57,8 +57,18 @@ def engine_of(engine: str) -> Engine:
 def check_engine(engine: str, circuit: Circuit, readout: Readout | None = None) -> None:
     """Refuse an engine that is unknown, not installed, or cannot run the circuit.
 
+    Args:
+        engine: "auto", or any of `engine_names()`.
+        circuit: What is to be run.
+        readout: What is to be read; by default Z of every qubit.
+
     Raises:
-        Refusal: With one sentence.
+        Refusal: With one sentence; of "auto" only if none of `automatic()` can run it.
+
+    Example:
+        >>> check_engine("torch", Circuit(30, []))
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: engine 'torch' takes 24 qubits at most, not 30 (8,589,934,592 bytes a sample)
     """
     readout = readout or Readout.z(circuit.n_qubits)
     if engine != "auto":
@@ -76,10 +86,24 @@ def check_call(
     transformed: bool = False,
     batch: int = 1,
 ) -> None:
-    """Refuse a batch that an engine (not "auto") cannot run; arguments as for `choose`.
+    """Refuse a batch that an engine (not "auto") cannot run.
+
+    Args:
+        engine: One of `engine_names()` but "auto", or a PennyLane device as "device:NAME".
+        circuit: What is to be run.
+        readout: What is to be read.
+        device: The type of the tensors' device, such as "cpu" or "cuda".
+        transformed: Whether torch.func is at work.
+        batch: Samples.
 
     Raises:
-        Refusal: With one sentence.
+        Refusal: If the engine is unknown, does not run here, does not take such tensors, circuits or
+            readouts, or needs more bytes than are free.
+
+    Example:
+        >>> check_call("cpu", Circuit(1, []), Readout.z(1), device="cuda")
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: engine 'cpu' takes CPU tensors, not cuda: use engine='torch'
     """
     info = info_of(engine)
     if transformed and not info.transformable:
@@ -118,6 +142,13 @@ def choose(
         device: The type of the tensors' device, such as "cpu" or "cuda".
         transformed: Whether torch.func is at work.
         batch: Samples.
+
+    Returns:
+        The name of an engine; "torch" if none can run it, whose sentence then says why.
+
+    Example:
+        >>> choose("auto", Circuit(1, []), Readout.z(1), device="cuda")
+        'torch'
     """
     if engine != "auto":
         return engine

@@ -51,8 +51,11 @@ def explain(
         device: Where the batch is, if only its size is given.
         dtype: Its type, if only its size is given.
 
+    Returns:
+        The engine that would run ("" if none can), and a line for every engine; prints as text.
+
     Raises:
-        ValueError: If there is no such engine.
+        Refusal: If there is no such engine.
 
     Example:
         >>> from qtha_lab.ansatze import build

@@ -30,7 +30,7 @@ def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "au
         computed in float32, with autocast off, whatever the engine; complex numbers are refused.
 
     Raises:
-        ValueError: If shapes, dtypes, devices or the engine do not fit.
+        Refusal: If shapes, dtypes, devices or the engine do not fit.
 
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate
@@ -54,11 +54,18 @@ def expval(
     Strings that agree on the wires they share are read in one run of the circuit; `z_pairs(n)` of
     `qtha_lab.circuits` lists all Z_i and Z_i Z_j, which need one run together.
 
+    Args:
+        circuit: What to run.
+        observables: Pauli strings, a letter X, Y or Z and a wire for each factor; "I" is the identity.
+        inputs: Data, (..., n_inputs), in radians; amplitudes if the circuit starts in them.
+        params: Trainable angles, (n_params,), in radians, shared by the batch.
+        engine: As for `expval_z`.
+
     Returns:
-        (..., number of observables); otherwise as `expval_z`.
+        (..., number of observables), in their order; otherwise as `expval_z`.
 
     Raises:
-        ValueError: As `expval_z`, or if an observable is not a Pauli string of the circuit.
+        Refusal: As `expval_z`, or if there is no observable, or one is not a Pauli string of the circuit.
 
     Example:
         >>> from qtha_lab.circuits import Circuit, Gate
@@ -80,8 +87,17 @@ def expval(
 def probs(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto") -> Tensor:
     """The probability of every basis state, wire 0 the most significant bit.
 
+    Args:
+        circuit: What to run.
+        inputs: Data, (..., n_inputs), in radians; amplitudes if the circuit starts in them.
+        params: Trainable angles, (n_params,), in radians, shared by the batch.
+        engine: As for `expval_z`.
+
     Returns:
-        (..., 2^n_qubits); otherwise as `expval_z`.
+        (..., 2^n_qubits), a sum of 1 over the last axis; otherwise as `expval_z`.
+
+    Raises:
+        Refusal: As `expval_z`.
 
     Example:
         >>> from qtha_lab.circuits import Circuit, Gate
@@ -95,8 +111,22 @@ def probs(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto"
 def state(circuit: Circuit, inputs: Tensor, params: Tensor) -> Tensor:
     """The amplitudes of the final state, up to a global phase, by engine `torch`.
 
+    Args:
+        circuit: What to run.
+        inputs: Data, (..., n_inputs), in radians; amplitudes if the circuit starts in them.
+        params: Trainable angles, (n_params,), in radians, shared by the batch.
+
     Returns:
-        Complex, (..., 2^n_qubits), wire 0 the most significant bit; differentiable in both.
+        Complex, (..., 2^n_qubits), wire 0 the most significant bit; differentiable in both tensors.
+
+    Raises:
+        Refusal: If shapes, dtypes or devices do not fit, or the state is too large.
+
+    Example:
+        >>> from qtha_lab.circuits import Circuit, Gate
+        >>> bell = Circuit(2, [Gate("Hadamard", 0), Gate("CNOT", (0, 1))])
+        >>> state(bell, torch.empty(0), torch.empty(0)).abs().square()
+        tensor([0.5000, 0.0000, 0.0000, 0.5000])
     """
     return _read(circuit, Readout.state(), inputs, params, "torch")
 

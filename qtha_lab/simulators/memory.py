@@ -12,10 +12,18 @@ _SMALL = 2**26  # bytes that nobody needs to ask for
 def check_memory(
     engine: str, n_qubits: int, batch: int, needed: int, device: torch.device | str = "cpu"
 ) -> None:
-    """Refuse what needs more bytes than are free.
+    """Refuse what needs more bytes than are free; less than 64 MiB is never refused.
+
+    Args:
+        engine: The engine's name, for the sentence.
+        n_qubits: Qubits of the circuit, for the sentence.
+        batch: Samples, for the sentence.
+        needed: Bytes that are needed.
+        device: Where; what is free on devices other than the CPU and CUDA is not known, and nothing
+            is refused there.
 
     Raises:
-        ValueError: With both numbers.
+        Refusal: With both numbers.
 
     Example:
         >>> check_memory("torch", 60, 1, 3 * 8 * 2**60)

@@ -25,8 +25,14 @@ class Engine(Protocol):
     def check(self, circuit: Circuit, readout: Readout, name: str) -> None:
         """Refuse what the engine cannot do.
 
+        Args:
+            circuit: What is to be run.
+            readout: What is to be read.
+            name: As asked for.
+
         Raises:
-            Refusal: With one sentence.
+            Refusal: If the engine does not run here, or does not take the circuit or the readout; with one
+                sentence.
         """
         ...
 
@@ -49,11 +55,20 @@ class Engine(Protocol):
         ...
 
     def broadcasts(self, name: str) -> bool:
-        """Whether a batch goes through together."""
+        """Whether a batch goes through together; else one circuit per sample is run."""
         ...
 
     def working_bytes(self, circuit: Circuit, batch: int, name: str) -> int:
-        """Bytes it needs for a batch, beside what autograd keeps."""
+        """Bytes it needs for a batch in float32, beside what autograd keeps.
+
+        Args:
+            circuit: What is to be run.
+            batch: Samples, at least 1.
+            name: As asked for.
+
+        Returns:
+            A number of bytes: of the tensors' device if the engine follows them, else of the host.
+        """
         ...
 
 
@@ -62,7 +77,16 @@ class CountsCircuits(Protocol):
     """An engine that runs circuits one by one, as a machine does, and can say how many."""
 
     def circuits(self, circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
-        """Circuits run for one sample: forward, and for its slopes."""
+        """Circuits run for one sample: forward, and for its slopes.
+
+        Args:
+            circuit: What is to be run.
+            readout: What is to be read.
+            name: As asked for.
+
+        Returns:
+            The number forward, and the number backward with slopes of inputs and params.
+        """
         ...
 
 
@@ -127,6 +151,9 @@ def engine(
         cpu_tensors_only: Whether tensors on other devices are refused before it is asked.
         follows_tensors: Whether it computes where the tensors are; else its memory is the host's.
         transformable: Whether it works under torch.func.
+
+    Returns:
+        A decorator that gives the class or function back as it is.
 
     Raises:
         Refusal: If another file has registered the name.

@@ -36,7 +36,16 @@ def load() -> Engine:
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse circuits whose state does not fit a machine."""
+    """Refuse circuits whose state does not fit a machine (see `registry.Engine.check`).
+
+    Args:
+        circuit: What is to be run, of `MAX_QUBITS` qubits at most.
+        readout: What is to be read; strings of Z, probabilities and the state are all taken.
+        name: The engine's name, for the sentence.
+
+    Raises:
+        Refusal: If the circuit has too many qubits.
+    """
     if circuit.n_qubits > MAX_QUBITS:
         raise Refusal(
             f"engine {name!r} takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits} "
@@ -50,14 +59,44 @@ def broadcasts(name: str) -> bool:
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str = "torch") -> int:
-    """Three complex states: one, the next and its slope; the rest is kept by autograd."""
+    """Three complex states: one, the next and its slope; the rest is kept by autograd.
+
+    Args:
+        circuit: What is to be run.
+        batch: Samples.
+        name: Of no account here.
+
+    Returns:
+        A number of bytes on the tensors' device, for float32.
+
+    Example:
+        >>> working_bytes(Circuit(10, []), batch=2)
+        49152
+    """
     return 3 * 8 * 2**circuit.n_qubits * batch
 
 
 def run(
     circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str = "torch"
 ) -> Tensor:
-    """What is read, (batch, readout size); complex for the state."""
+    """What is read of every sample, differentiable in both tensors any number of times.
+
+    Args:
+        circuit: What to run.
+        inputs: (batch, n_inputs), in radians, or unit vectors if the circuit starts in amplitudes.
+        params: (n_params,), in radians, of the same dtype and device.
+        readout: What to read: strings of Z, probabilities or the state.
+        name: Of no account here.
+
+    Returns:
+        (batch, readout size), of the same dtype and device; complex for the state.
+
+    Example:
+        >>> from qtha_lab.circuits import Angle, Gate
+        >>> turn = Circuit(1, [Gate("RY", 0, Angle.input(0))])
+        >>> run(turn, torch.tensor([[0.0], [torch.pi]]), torch.empty(0), Readout.z(1)).tolist()
+        [[1.0], [-1.0]]
+    """
     tables = _tables(circuit, readout, inputs.device, inputs.dtype)
     state = _final_state(tables, inputs, params)
     if readout.kind == "state":
@@ -229,7 +268,7 @@ def _apply_turns(tables: _Tables, state: Tensor, turns: list[Turn], half: list) 
 
 
 def _wire_turn(real: Tensor, n_qubits: int, wire: int, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn one wire by an angle a sample."""
+    """Turn one wire by an angle per sample."""
     cos, sin = (v.repeat_interleave(2) for v in (cos, sin))
     zero, one = real.reshape(2**wire, 2, 2 ** (n_qubits - 1 - wire), -1).unbind(1)
     turned = torch.stack([cos * zero - sin * one, sin * zero + cos * one], 1)

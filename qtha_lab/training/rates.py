@@ -19,6 +19,7 @@ class GroupedTrainer(Trainer):
         self.head_learning_rate = head_learning_rate
 
     def create_optimizer(self, *arguments, **options) -> torch.optim.Optimizer:
+        """transformers' optimiser, with the head in groups of its own where it has a learning rate."""
         optimizer = super().create_optimizer(*arguments, **options)
         if self.head_learning_rate is not None:
             parameters = () if self.model is None else self.model.named_parameters()

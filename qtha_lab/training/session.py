@@ -5,6 +5,7 @@ Trains nothing; `loaded`, `trained` and `written` are what a session comes to, o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,8 @@ from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.events import EventLog, history, read_events
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.resuming import Start, find_start
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ class Session:
             step: Default: where this session began.
         """
         step = self.start.step if step is None else step
+        log.info("%s: %s, step %d of %d; %s", self.run.path.name, state, step, self.steps, message)
         self.log.append("status", state=state, step=step, message=message)
 
     def poll(self) -> None:

@@ -30,10 +30,12 @@ class RecordSpectra(TrainerCallback):
         self._began, self._spent, self._last = time.perf_counter(), 0.0, 0.0
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
+        """Start the clock of the share, and record the start."""
         self._began = time.perf_counter()
         self._record(state.global_step, model)
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
+        """Record a step that is due while records stay within `SHARE` of the time, and always the last."""
         step = state.global_step
         last = step >= state.max_steps
         due = self.every and step % self.every == 0

@@ -94,7 +94,11 @@ class Watch(TrainerCallback):
         self._began, self._seconds = 0.0, 0.0
 
     def on_train_begin(self, args, state, control, **kwargs):
-        """Evaluate where that is due; the Trainer cannot be stopped here, so a stop is raised."""
+        """Evaluate where that is due; the Trainer cannot be stopped here, so a stop is raised.
+
+        Raises:
+            Interrupted: If a stop is asked for, or the evaluation is stopped or diverges.
+        """
         if self.stop_requested():
             raise Interrupted
         self._evaluate_if_due(state, control)
@@ -102,14 +106,17 @@ class Watch(TrainerCallback):
             raise Interrupted
 
     def on_step_begin(self, args, state, control, **kwargs):
+        """Start the step's clock."""
         self._began = time.perf_counter()
 
     def on_step_end(self, args, state, control, **kwargs):
+        """Stop the step's clock, and the training after this step where that is asked for."""
         self._seconds = time.perf_counter() - self._began
         if self.stop_requested():
             self._stop(state, control)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
+        """Record loss, gradient norm and seconds of a step; evaluate where due, or stop a run that diverges."""
         if logs is None or "loss" not in logs:
             return
         step, loss, norm = state.global_step, logs["loss"], logs.get("grad_norm")
@@ -133,6 +140,7 @@ class Watch(TrainerCallback):
             self._evaluate_if_due(state, control)
 
     def on_save(self, args, state, control, **kwargs):
+        """Seal the checkpoint that was just written, record it and delete older ones."""
         folder, step = Path(args.output_dir or ""), state.global_step
         checkpoints.seal(checkpoints.place(folder, step))
         self.log.append("checkpoint", step=step)

@@ -55,11 +55,13 @@ def start(files: RunDir, lock: int, output: int) -> WarmStart | None:
     """Ask for a worker on a run directory, and return at once.
 
     Args:
+        files: The run directory.
         lock: Descriptor that holds the run's lock; the worker gets a copy.
         output: Descriptor that takes what the worker prints; the worker gets a copy.
 
     Returns:
-        None where there is no server and none can be: the run is to be started cold.
+        The worker as it starts; None where there is no server and none can be: the run is to be
+        started cold.
     """
     if not available():
         return None

@@ -16,13 +16,17 @@ from qtha_lab.errors import Refusal
 IMPORT_TIME = (  # beginnings of the names of variables that libraries read while they are imported
     "ACCELERATE", "CUDA", "DATASETS_", "GOMP_", "HF_", "HOME", "HUGGINGFACE", "KMP_", "LC_", "LANG", "LD_",
     "MALLOC_", "MKL_", "NUMBA_", "NUMEXPR_", "OMP_", "OPENBLAS_", "PYTHON", "PYTORCH_", "QTHA_LAB_CACHE",
-    "TOKENIZERS_", "TRANSFORMERS_", "VIRTUAL_ENV", "XDG_",
+    "QTHA_LAB_LOG", "TOKENIZERS_", "TRANSFORMERS_", "VIRTUAL_ENV", "XDG_",
 )  # fmt: skip
 LONGEST = 90  # bytes of a socket's address, of which the system allows 107
 
 
 def idle_seconds() -> float:
-    """How long a server waits for the next run: `QTHA_LAB_WARM_SECONDS`, else ten minutes; 0 is none at all."""
+    """How long a server waits for the next run: `QTHA_LAB_WARM_SECONDS`, else ten minutes; 0 is none at all.
+
+    Raises:
+        Refusal: If the variable is not a number of seconds of at least 0 and below 10⁹.
+    """
     text = os.environ.get("QTHA_LAB_WARM_SECONDS", "600")
     try:
         seconds = float(text)

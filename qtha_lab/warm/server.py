@@ -100,7 +100,13 @@ class Server:
                 os.close(descriptor)
 
     def become_worker(self, request: dict, lock: int, output: int) -> None:
-        """In the child: a session of its own, the asker's variables and folder, then the run; never returns."""
+        """In the child: a session of its own, the asker's variables and folder, then the run; never returns.
+
+        Args:
+            request: `run_dir`, the run's directory; `folder`, where to work; `environment`, the variables.
+            lock: Descriptor that holds the run's lock.
+            output: Descriptor that takes what the worker prints.
+        """
         code = 1
         try:
             os.setsid()

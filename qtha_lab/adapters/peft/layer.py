@@ -191,6 +191,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                 store[adapter_name] = tensor.to(device)
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """The base layer's output plus the changes of the active adapters, in the precision of the base."""
         if self._disable_adapters and self.merged_adapters:
             self.unmerge()
         result = self.base_layer(x, *args, **kwargs)
@@ -272,6 +273,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         return as_weight(self.delta_weight(adapter), self.get_base_layer())
 
     def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
+        """Whether peft can turn an adapter into LoRA: a change linear in the input, and no convolution."""
         change = self.changes.get(adapter_name)
         plain = not isinstance(self.get_base_layer(), CONVOLUTIONS)
         return plain and change is not None and change.is_linear(change.config)
@@ -297,7 +299,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
 
         Raises:
             Unsupported: If an adapter's change is not one matrix; says what to do instead.
-            ValueError: If `safe_merge` finds values that are not finite.
+            Refusal: If `safe_merge` finds values that are not finite.
         """
         names = check_adapters_to_merge(self, adapter_names)
         names = [name for name in names if name in self.changes]

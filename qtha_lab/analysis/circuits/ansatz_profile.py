@@ -93,7 +93,7 @@ def profile_table(profiles: Mapping[str, AnsatzProfile]) -> list[tuple[str, ...]
         profiles: By name, all on as many qubits.
 
     Raises:
-        ValueError: If there are none, or they differ in qubits or chip.
+        Refusal: If there are none, or they differ in qubits or chip.
 
     Example:
         >>> from qtha_lab.ansatze import build

@@ -88,7 +88,7 @@ def trace_circuit(
         observable: Whose gradient is told at every gate.
 
     Raises:
-        ValueError: If the numbers do not fit, or there are too many qubits.
+        Refusal: If the numbers do not fit, or there are too many qubits.
 
     Example:
         >>> from qtha_lab.circuits import Circuit, Gate
@@ -118,7 +118,23 @@ def trace_circuit(
 
 
 def steps(circuit: Circuit, inputs: np.ndarray, params: np.ndarray) -> Iterator[np.ndarray]:
-    """The state at the start and after every gate."""
+    """The state at the start and after every gate.
+
+    Args:
+        circuit: What to run, gate by gate.
+        inputs: One sample, (n_inputs,), in radians; where amplitudes are the data, they are normalised.
+        params: Trainable angles, (n_params,), in radians.
+
+    Yields:
+        len(circuit.gates) + 1 complex states of 2^n_qubits amplitudes, up to a global phase; wire 0 is
+        the most significant bit.
+
+    Example:
+        >>> from qtha_lab.circuits import Circuit, Gate
+        >>> flip = Circuit(1, [Gate("X", 0)])
+        >>> [np.abs(state).tolist() for state in steps(flip, np.empty(0), np.empty(0))]
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
     state = np.zeros(2**circuit.n_qubits, dtype=complex)
     state[0] = 1.0
     if circuit.start == "amplitudes":

@@ -41,7 +41,7 @@ def entropy_bits(states: States, wires: Iterable[int]) -> Float[Tensor, "*batch"
     wires at most. Does not show which of the wires are entangled with which.
 
     Raises:
-        ValueError: If the wires are not different wires of the state.
+        Refusal: If the wires are not different wires of the state.
     """
     n_qubits = count_qubits(states)
     inside = list(wires)
@@ -125,7 +125,7 @@ def count_qubits(states: Tensor) -> int:
     """n of 2^n amplitudes.
 
     Raises:
-        ValueError: If their number is no power of two.
+        Refusal: If their number is no power of two.
     """
     size = states.shape[-1] if states.dim() else 0
     if size < 2 or size & (size - 1):

@@ -88,7 +88,7 @@ def fourier_spectrum(
         engine: What runs it (see `expval_z`).
 
     Raises:
-        ValueError: If the data are amplitudes, there is no such datum, or the factors before it
+        Refusal: If the data are amplitudes, there is no such datum, or the factors before it
             have no common unit.
 
     Example:
@@ -128,6 +128,10 @@ def allowed_frequencies(
 
     A turn exp(-i s x P/2) adds a frequency of |s| at most; of a controlled turn the two halves
     count, so that CRZ(x) allows 1/2 and 1. An upper bound: what gates undo is not known here.
+
+    Raises:
+        Refusal: If the data are amplitudes, a datum does not exist, or a factor is no fraction with
+            a denominator of at most `FINEST`.
 
     Example:
         >>> from qtha_lab.circuits import Angle, Gate

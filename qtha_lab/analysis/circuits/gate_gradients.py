@@ -78,10 +78,19 @@ def gate_gradients(
 
 
 def one_sample(name: str, numbers: Numbers, size: int) -> torch.Tensor:
-    """Numbers as a tensor of float64.
+    """Numbers as a tensor of float64, on the CPU and apart from any gradient.
+
+    Args:
+        name: What the error calls them, such as "params".
+        numbers: One sample.
+        size: How many there must be.
 
     Raises:
-        ValueError: If their number is wrong.
+        Refusal: If their number is wrong.
+
+    Example:
+        >>> one_sample("params", [0, 1], 2)
+        tensor([0., 1.], dtype=torch.float64)
     """
     sample = torch.as_tensor(numbers, dtype=torch.float64).detach().cpu()
     if sample.shape != (size,):

@@ -74,7 +74,7 @@ def gate_noise(
         device: A PennyLane device that simulates noise.
 
     Raises:
-        ValueError: If the device or the noise is unknown, or the data are amplitudes.
+        Refusal: If the device or the noise is unknown, or the data are amplitudes.
 
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate

@@ -42,6 +42,7 @@ class LieAlgebra:
 
     @property
     def full(self) -> int:
+        """The dimension of su(2^n), 4^n - 1: the most there can be."""
         return 4**self.n_qubits - 1
 
 
@@ -59,7 +60,7 @@ def lie_algebra_of(circuit: Circuit, with_inputs: bool = True) -> LieAlgebra:
             stand at 0.
 
     Raises:
-        ValueError: If there are too many qubits, or sums of strings that stay together span too much.
+        Refusal: If there are too many qubits, or sums of strings that stay together span too much.
 
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate

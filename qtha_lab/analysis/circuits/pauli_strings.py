@@ -16,6 +16,14 @@ SMALL = 1e-9
 def string_of(n_qubits: int, kind: str, wires: Iterable[int]) -> Pauli:
     """The string of a part of a gate (see `GateKind`): one Y, or Z on every wire.
 
+    Args:
+        n_qubits: Length of the string.
+        kind: "Y" or "Z".
+        wires: Where the letters stand; wire 0 is the most significant bit.
+
+    Returns:
+        The masks (x, z).
+
     Example:
         >>> string_of(3, "Y", (0,)), string_of(3, "Z", (1, 2))
         ((4, 4), (0, 3))
@@ -66,6 +74,16 @@ def commutator(a: Terms, b: Terms) -> Terms:
 
 def dressed(terms: Terms, n_qubits: int, kind: str, wires: tuple[int, ...], angle: float) -> Terms:
     """C† H C for one constant part C of a gate: H as it acts before C.
+
+    Args:
+        terms: H, a coefficient per string.
+        n_qubits: Length of the strings.
+        kind: The part: "X", "CNOT", "Y" or "Z" (see `GateKind`).
+        wires: What it acts on; of a CNOT, control and target.
+        angle: Of a turn "Y" or "Z" by exp(-i·angle·P/2), in radians; not read by "X" and "CNOT".
+
+    Returns:
+        A new sum; coefficients of at most 10⁻⁹ after a turn are left out.
 
     Example:
         >>> dressed({(0, 1): 1.0}, 2, "CNOT", (0, 1), 0.0)  # Z of the target

@@ -45,7 +45,7 @@ def draw_angles(
         seed: Of the draw; the same seed draws the same angles.
 
     Raises:
-        ValueError: If the inputs do not fit the circuit, or there are no samples.
+        Refusal: If the inputs do not fit the circuit, or there are no samples.
 
     Example:
         >>> from qtha_lab.ansatze import build
@@ -135,6 +135,14 @@ def haar_states(
     n_qubits: int, n_samples: int, seed: int = 0
 ) -> Complex[Tensor, "samples amplitudes"]:
     """States drawn uniformly, to compare with: normalised complex Gaussians.
+
+    Args:
+        n_qubits: Of each state, which has 2^n_qubits amplitudes.
+        n_samples: States to draw.
+        seed: Of the draw; the same seed draws the same states.
+
+    Raises:
+        Refusal: If n_samples is below 1.
 
     Example:
         >>> haar_states(2, 3).norm(dim=-1)

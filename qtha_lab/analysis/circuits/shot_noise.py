@@ -36,6 +36,7 @@ class ShotNoise:
 
     @property
     def law(self) -> Float[np.ndarray, " n_qubits"]:
+        """Standard deviations of ⟨Z⟩ by the law √((1 - z²)/shots), per qubit."""
         return np.sqrt(np.clip(1 - self.exact**2, 0, None) / self.shots)
 
     @property
@@ -45,6 +46,9 @@ class ShotNoise:
 
     def shots_for(self, error: float) -> int:
         """Shots after which the least certain ⟨Z⟩ has that standard error.
+
+        Raises:
+            Refusal: If the error is not above 0.
 
         Example:
             >>> here = ShotNoise(np.zeros(1), np.zeros(1), np.zeros(1), shots=100, repeats=2)
@@ -77,7 +81,7 @@ def shot_noise(
         device: A PennyLane device that takes shots and a seed.
 
     Raises:
-        ValueError: If the numbers do not fit, or the device cannot sample.
+        Refusal: If the numbers do not fit, or the device cannot sample.
 
     Example:
         >>> from qtha_lab.circuits import Circuit, Gate

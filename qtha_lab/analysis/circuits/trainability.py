@@ -94,7 +94,29 @@ def random_slopes(
     seed: int = 0,
     engine: str = "auto",
 ) -> Float[np.ndarray, "samples n_params"]:
-    """∂⟨O⟩/∂θ at every draw of the angles, in one forward and one backward pass."""
+    """∂⟨O⟩/∂θ at every draw of the angles, in one forward and one backward pass.
+
+    Args:
+        circuit: What to run; trainable angles are uniform in ±π.
+        observable: A Pauli string such as "Z0".
+        n_samples: Draws.
+        inputs: The data: "zeros", "uniform" or one sample (see `draw_angles`).
+        seed: Of the draws.
+        engine: What runs it (see `expval_z`); circuits whose data are amplitudes run on torch.
+
+    Returns:
+        One row per draw, in units of the observable per radian; no columns where nothing is trained.
+
+    Raises:
+        Refusal: If the inputs or the observable do not fit the circuit, or n_samples is below 1.
+
+    Example:
+        >>> from qtha_lab.circuits import Angle, Circuit, Gate
+        >>> turn = Circuit(1, [Gate("RY", 0, Angle.param(0))])
+        >>> slopes = random_slopes(turn, "Z0", 5)
+        >>> np.allclose(slopes, -np.sin(draw_angles(turn, 5).params.numpy()))  # ⟨Z⟩ = cos θ
+        True
+    """
     angles = draw_angles(circuit, n_samples, inputs, seed)
     params = angles.params.requires_grad_()
     if circuit.start == "amplitudes":
@@ -139,6 +161,22 @@ def gradient_variance_points(
 ) -> list[dict]:
     """An ansatz over sizes, as rows for `qtha_lab.figures.trainability`; variances are means.
 
+    Args:
+        name: Of a registered ansatz.
+        qubits: Numbers of qubits.
+        layers: Numbers of layers; a row for each pair of the two.
+        observable: A Pauli string such as "Z0".
+        n_samples: Draws of the angles per row.
+        inputs: The data: "zeros" or "uniform"; one sample (see `draw_angles`) fits one number of qubits.
+        seed: Of the draws, the same for every row.
+        **options: Of the ansatz (see `qtha_lab.ansatze.build`).
+
+    Returns:
+        Dictionaries with "ansatz", "n_qubits", "n_layers", "variance" and its standard "error".
+
+    Raises:
+        Refusal: If there is no such ansatz, it has no such size or option, or n_samples is below 2.
+
     Example:
         >>> from qtha_lab.figures.trainability import gradient_variance
         >>> rows = gradient_variance_points("qtha", [2, 3], [1], n_samples=50)
@@ -169,8 +207,16 @@ class Decay:
 def fit_decay(qubits: Sequence[int], variances: Sequence[float], errors: Sequence[float]) -> Decay:
     """Fit log₂ variance against qubits, each point weighted by its standard error.
 
+    Args:
+        qubits: Numbers of qubits, two different ones at least.
+        variances: Of the gradient at each.
+        errors: Standard errors of the variances.
+
+    Returns:
+        The slope per qubit and its standard error.
+
     Raises:
-        ValueError: If there are fewer than two sizes, or a variance or an error is not above 0.
+        Refusal: If there are fewer than two sizes, or a variance or an error is not above 0.
 
     Example:
         >>> fit_decay([2, 4], [0.25, 0.0625], [0.01, 0.0025])

@@ -86,8 +86,13 @@ def truncate(
     times that of the best operator of these bonds, not the best itself.
 
     Args:
+        cores: Of the operator, as `mpo.from_matrix` gives them; left as they are.
+        shape: Of the same operator.
         max_bond: Most values kept at every bond, or at each; None keeps all.
         cutoff: Drop values below this share of the largest at their bond.
+
+    Raises:
+        Refusal: If a bond is below 1, or there are not as many as the operator has.
 
     Source:
         Oseledets 2011, SIAM J. Sci. Comput. 33, 2295, algorithm 2 (rounding).
@@ -130,6 +135,19 @@ def adapter_bonds(
     """A row for each bond of each tensor network among an adapter's tensors.
 
     Does not show the whole update: what lies between two networks can make any bond useless.
+
+    Args:
+        model: A model with an adapter on it.
+        adapter: Its name; None takes the active one.
+        layers: Names of adapted layers to look at; None takes all.
+
+    Returns:
+        Dictionaries with "layer", "operator", "bond" (sites to its left), "dimension", "schmidt_rank"
+        (singular values above 10⁻⁶ of the largest), "entropy_bits" and "singular_values"; none where a
+        method has no tensor networks.
+
+    Raises:
+        Refusal: If the model carries no adapter, has no such layer or adapter, or it is merged.
     """
     rows = []
     for name, module in chosen_layers(model, layers).items():

@@ -47,9 +47,13 @@ class Decomposed:
         """Decompose with balanced factors.
 
         Args:
+            matrix: What to decompose; rows are outputs, columns inputs.
             n_sites: How many cores.
             order: Which digit of the index each site holds; None is the order of the index.
             widest: Bonds beyond it are cut.
+
+        Raises:
+            Refusal: If a size cannot be split over the sites, or the order lacks a digit.
 
         Example:
             >>> import torch

@@ -62,6 +62,18 @@ def truncation_curve(
     A random matrix shows the same shape of curve shifted up: compare with one of the same size
     before reading structure into it.
 
+    Args:
+        matrix: What to decompose; rows are outputs, columns inputs.
+        out_dims: One factor per site; they multiply to the rows, the first the most significant.
+        in_dims: As many factors, which multiply to the columns.
+        max_bonds: Most singular values kept at every bond, one point of the curve for each.
+
+    Returns:
+        One point per entry of max_bonds, in its order.
+
+    Raises:
+        Refusal: If a bond is below 1, or the factors do not fit the matrix.
+
     Example:
         >>> import torch
         >>> two = torch.kron(torch.randn(4, 4), torch.randn(3, 3)) + torch.eye(12)
@@ -113,13 +125,14 @@ def alternatives(
     chance: look at several weights.
 
     Args:
+        matrix: What to decompose; rows are outputs, columns inputs.
         n_parameters: No alternative has more.
         n_sites: Numbers of sites to try.
         orders: Whether digits may be chained in another order than that of the index.
         most: Most alternatives for each number of sites, taken evenly from all.
 
     Raises:
-        ValueError: If no alternative fits the budget.
+        Refusal: If no alternative fits the budget.
     """
     matrix = as_matrix(matrix)
     points = []
@@ -159,8 +172,26 @@ def factorise_in_order(
     Every bond keeps the singular values above one threshold, the lowest that the budget allows, so
     that bonds are wide only where it is needed. Good, not proven best.
 
+    Args:
+        matrix: What to decompose; rows are outputs, columns inputs.
+        out_dims: Sizes of the digits of the row index, the most significant first.
+        in_dims: Sizes of the digits of the column index, as many.
+        order: Which digit each site holds; (0, 1, …) is the usual chain.
+        n_parameters: Most numbers in all cores together.
+
+    Returns:
+        The sizes and the error; `out_dims` and `in_dims` are there in the order of the sites.
+
     Raises:
-        ValueError: If the order is not one of all digits, or bonds of 1 are above the budget.
+        Refusal: If the order is not one of all digits, the factors do not fit the matrix, or bonds of
+            1 are above the budget.
+
+    Example:
+        >>> import torch
+        >>> matrix = torch.kron(torch.randn(2, 2), torch.randn(3, 3))
+        >>> point = factorise_in_order(matrix, (2, 3), (2, 3), (1, 0), n_parameters=13)
+        >>> point.out_dims, point.bonds, point.n_parameters, round(point.relative_error, 6)
+        ((3, 2), (1, 1, 1), 13, 0.0)
     """
     order = tuple(order)
     if sorted(order) != list(range(len(in_dims))):
@@ -178,8 +209,21 @@ def factorise_in_order(
 def bonds_within(bonds: Sequence[Bond], shape: MpoShape, n_parameters: int) -> list[int]:
     """Values that each bond keeps above one common threshold, the lowest affordable.
 
+    Args:
+        bonds: Those of the whole operator, from left to right (see `bonds_of`).
+        shape: Of the same operator; its own bonds are not read.
+        n_parameters: Most numbers in all cores together.
+
+    Returns:
+        A dimension of at least 1 per bond, for `truncate`.
+
     Raises:
-        ValueError: If one value a bond is above the budget.
+        Refusal: If one value a bond is above the budget.
+
+    Example:
+        >>> bond = Bond(1, 3, np.array([3.0, 2.0, 1.0]))
+        >>> bonds_within([bond], MpoShape((2, 2), (2, 2), (1, 3, 1)), n_parameters=16)  # 8 per value
+        [2]
     """
     thresholds = np.unique(np.concatenate([[np.inf], *[bond.values for bond in bonds]]))[::-1]
 
@@ -205,6 +249,15 @@ def permute_digits(
     order: Sequence[int],
 ) -> Float[Tensor, "rows cols"]:
     """The matrix with the digits of both indices in another order of significance.
+
+    Args:
+        matrix: Whose rows and columns are reordered.
+        out_dims: Sizes of the digits of the row index, the most significant first.
+        in_dims: Sizes of the digits of the column index, as many.
+        order: Which of the old digits stands at each new place.
+
+    Returns:
+        A matrix of the same shape.
 
     Example:
         >>> import torch

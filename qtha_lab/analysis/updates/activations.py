@@ -37,7 +37,7 @@ def capture_inputs(
         seed: Of the choice of tokens.
 
     Raises:
-        ValueError: If there is no token, or a layer is not fed one vector per token.
+        Refusal: If there is no token, or a layer is not fed one vector per token.
 
     Example:
         >>> from peft import LoraConfig, get_peft_model

@@ -68,6 +68,9 @@ class Jacobians:
         By rows its rank counts the input directions that matter anywhere, by columns the output
         directions that are reached anywhere. It grows as √tokens. Does not show how many directions
         are at work at one token.
+
+        Raises:
+            Refusal: If `by` is neither.
         """
         if by not in ("rows", "columns"):
             raise Refusal(f"by must be 'rows' or 'columns', not {by!r}")
@@ -119,6 +122,9 @@ def jacobians_of(
         max_rank: Largest p and q.
         tolerance: Stop when what is missing is below this share of the Frobenius norm.
         seed: Of the probing; the global random state is left alone.
+
+    Raises:
+        Refusal: If max_rank is below 1.
 
     Example:
         >>> W = torch.diag(torch.tensor([2.0, 1.0, 0.0], dtype=torch.float64))

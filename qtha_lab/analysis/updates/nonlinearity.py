@@ -67,7 +67,7 @@ def linear_fit(
         seed: Of the folds.
 
     Raises:
-        ValueError: If there are fewer than 16 tokens.
+        Refusal: If there are fewer than 16 tokens.
 
     Example:
         >>> x = torch.randn(200, 6, dtype=torch.float64)

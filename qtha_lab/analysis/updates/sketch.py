@@ -94,6 +94,9 @@ def randomised_svd(
         tolerance: Stop when what is missing is below this share of the Frobenius norm.
         seed: Of the random directions; the global random state is left alone.
 
+    Raises:
+        Refusal: If max_rank is below 1, or what is given is not a matrix.
+
     Example:
         >>> low = torch.ones(300, 1) @ torch.ones(1, 200)
         >>> sketch = randomised_svd(low)

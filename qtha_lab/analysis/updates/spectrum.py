@@ -83,6 +83,9 @@ class Spectrum:
         """Values above `threshold` times the largest.
 
         Does not show the gap: a value just above the threshold counts as one far above it.
+
+        Raises:
+            Refusal: If the threshold is not between 0 and 1.
         """
         if not 0 < threshold < 1:
             raise Refusal(f"threshold must lie between 0 and 1, not {threshold}")
@@ -93,6 +96,9 @@ class Spectrum:
         """Fewest values that carry this share of the squared norm; None if too few were computed.
 
         Does not show the tail: what lies beyond the share may be rounding or may be learnt.
+
+        Raises:
+            Refusal: If the share is not above 0 and at most 1.
         """
         if not 0 < share <= 1:
             raise Refusal(f"share must be above 0 and at most 1, not {share}")
@@ -183,6 +189,9 @@ def streamed_spectrum(blocks: Iterable[Float[Tensor, "some cols"]]) -> Spectrum:
     Each block is folded into a triangle of at most cols × cols, which is all that is kept; unlike
     sums of squares (a Gram matrix) this loses no digits of small singular values.
 
+    Raises:
+        Refusal: If there is no block, or one is empty, not a matrix or not finite.
+
     Example:
         >>> rows = torch.arange(12.0).reshape(6, 2)
         >>> whole, parts = spectrum_of(rows), streamed_spectrum(rows.split(2))
@@ -202,7 +211,11 @@ def streamed_spectrum(blocks: Iterable[Float[Tensor, "some cols"]]) -> Spectrum:
 
 
 def as_matrix(matrix) -> Float[Tensor, "rows cols"]:
-    """A finite matrix in float64 on the CPU, or a refusal."""
+    """A finite matrix in float64 on the CPU, or a refusal.
+
+    Raises:
+        Refusal: If it does not have two sizes of at least 1, or holds a value that is not finite.
+    """
     tensor = torch.as_tensor(matrix).detach().to("cpu", torch.float64)
     if tensor.dim() != 2 or 0 in tensor.shape:
         raise Refusal(f"a matrix has two sizes of at least 1, not shape {tuple(tensor.shape)}")

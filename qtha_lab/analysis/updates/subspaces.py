@@ -90,7 +90,7 @@ def update_vectors(update: Update, k: int, x: Tensor | None = None) -> Vectors:
         x: What the layer is fed, (tokens, in_features); needed where there is no linear path.
 
     Raises:
-        ValueError: If a non-linear update without linear path is given no tokens.
+        Refusal: If a non-linear update without linear path is given no tokens.
     """
     if update.factors is not None:
         triple = factored_svd(*update.factors)
@@ -168,6 +168,9 @@ def intruder_dimensions(
         top: How many leading vectors of the tuned weight are looked at.
         threshold: Largest |cosine| of an intruder.
         base_vectors: All left singular vectors of the weight, where they are known already.
+
+    Raises:
+        Refusal: If the threshold is not above 0 and at most 1, or a matrix is not finite.
 
     Example:
         >>> base = torch.diag(torch.tensor([3.0, 2.0, 1.0, 0.0]))

@@ -40,9 +40,19 @@ def nonlinearity_table(
     "share", and is known only where the two are close.
 
     Args:
+        model: A model with an adapter on it.
         inputs: What the layers are fed, from `capture_inputs`; only these layers are looked at.
+        adapter: Its name; None takes the active one.
         ranks: Ranks of linear maps to score.
         max_rank: Of the frame of the Jacobians.
+        seed: Of the folds and the probing.
+
+    Returns:
+        A row per layer: "layer", "block", the numbers of `LinearFit`, "share_of_rank_…" per rank,
+        "token_dependence" and "relative_spread" (see `Jacobians`; 0 for a linear update).
+
+    Raises:
+        Refusal: If an input has fewer than 16 tokens, or the adapter is not there or merged.
     """
     rows = []
     for update in updates_of(model, adapter, list(inputs)):
@@ -82,6 +92,8 @@ def subspace_table(
     random directions would give, and an overlap near it shows nothing.
 
     Args:
+        model: A model with an adapter on it.
+        adapter: Its name; None takes the active one.
         other: Another adapter to compare with, on `other_model` or beside the first.
         other_model: Where it is, if on another model with layers of the same names.
         inputs: Activations, for updates without a linear path; those without both are left out.
@@ -89,6 +101,13 @@ def subspace_table(
         k: Leading directions of each.
         top: Leading vectors of the tuned weight that are looked at for intruders.
         threshold: Largest |cosine| of an intruder.
+
+    Returns:
+        A row per layer: "layer", "block", overlaps with "base_…" and, where asked for, "other_…" (None
+        where there is no direction), "intruders", their "similarities" and "relative_norm", ‖ΔW‖/‖W‖.
+
+    Raises:
+        Refusal: If an adapter or a layer is not there, or an adapter is merged.
     """
     inputs, modules = inputs or {}, adapted_layers(model)
     other_updates = {}

@@ -59,7 +59,11 @@ class Update:
     factors: tuple[Float[Tensor, "rows cols"], ...] | None
 
     def linear_operator(self) -> "LinearMap":
-        """The update as an operator, for a linear one."""
+        """The update as an operator, for a linear one.
+
+        Raises:
+            Refusal: If the update is not linear in x.
+        """
         if not self.is_linear:
             raise Refusal(f"the update of {self.name} is not linear in x: it has no one matrix")
         return LinearMap(self.delta, self.in_features, self.out_features)
@@ -137,7 +141,11 @@ def updates_of(
 
 
 def chosen_layers(model: nn.Module, layers: Collection[str] | None) -> dict[str, AdaptedLayer]:
-    """The adapted layers of these names; all if None."""
+    """The adapted layers of these names; all if None.
+
+    Raises:
+        Refusal: If the model carries no adapter, or has no adapted layer of a name.
+    """
     adapted = adapted_layers(model)
     if layers is None:
         return adapted
@@ -222,7 +230,7 @@ def difference(module: AdaptedLayer, adapter: str) -> Delta:
     """Output with the adapter less output without, in a float64 copy: true of any method.
 
     Raises:
-        ValueError: If the base is quantised, which has no float64 copy.
+        Refusal: If the base is quantised, which has no float64 copy.
     """
     kind = quantised_kind(module.get_base_layer())
     if kind is not None:

@@ -86,7 +86,7 @@ def view_updates(
         max_rank: Most singular values per view; what is missing is stated in its spectrum.
 
     Raises:
-        ValueError: For an unknown view or layer.
+        Refusal: For an unknown view or layer.
 
     Example:
         >>> from peft import LoraConfig, get_peft_model

@@ -73,6 +73,9 @@ def export_all(
     """Write figures in several formats, each under its own name; go on where there is no browser.
 
     Args:
+        figures: What to write.
+        folder: Where to; made if it is missing.
+        formats: Names of formats, as of `export`.
         options: As of `export`.
 
     Returns:

@@ -26,8 +26,8 @@ def shared_numbers(params, offsets, entries, scales, places, angles, shared, hal
     """Cosines and sines of what all samples share.
 
     Args:
-        params: (n_params,).
-        offsets: The constant part of every sum, (sums + 1,); the last is the sum of nothing.
+        params: (n_params,), in radians.
+        offsets: The constant part of every sum, (sums + 1,), in radians; the last is the sum of nothing.
         entries: Sum and parameter of every scaled parameter in a sum, (entries, 2).
         scales: Of these, (entries,).
         places: Layer, row and sum of every phase, (phases, 3).
@@ -59,7 +59,16 @@ def shared_numbers(params, offsets, entries, scales, places, angles, shared, hal
 
 @compiled
 def param_slopes(of_sums, of_phases, entries, scales, places, slopes):
-    """Collect in `slopes` what is known of sums, (sums + 1,), and of phases, (layers, 2^n)."""
+    """The chain rule from sums and phases to parameters; fills `slopes`, and changes the first two.
+
+    Args:
+        of_sums: Slopes of every sum, (sums + 1,); those of phases are written into it.
+        of_phases: Slopes of the phase of every row, (layers, 2^n); transformed in place.
+        entries: Sum and parameter of every scaled parameter in a sum, (entries, 2).
+        scales: Of these, (entries,).
+        places: Layer, row and sum of every phase, (phases, 3).
+        slopes: To which the slopes of params are added, (n_params,).
+    """
     for layer in range(len(of_phases)):
         _walsh(of_phases, layer)
     for i in range(len(places)):

@@ -1,6 +1,6 @@
 """Engine `cpu`: blocks of samples innermost, in cache, with a hand-written adjoint.
 
-Hands blocks to threads, which run `cpu_kernel`. Nothing is stored a gate; beyond inputs and outputs
+Hands blocks to threads, which run `kernel`. Nothing is stored per gate; beyond inputs and outputs
 memory does not grow with the batch. First derivatives only.
 """
 
@@ -25,7 +25,7 @@ from qtha_lab.simulators.small_twin import twin
 MAX_QUBITS = 20
 GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
 CACHE_BYTES = 2**19  # of one core, for ψ and λ of a block
-MOST_LANES = 128  # samples a block
+MOST_LANES = 128  # samples per block
 LEAST_BLOCKS = 4  # that a batch is cut into, for as many cores
 KEEP_BYTES = 2**24  # of final states, kept from forward to backward; the others are made again
 LEAST_FLOPS = 2e7  # that make a second thread worth waking: some 0.2 ms of one
@@ -33,7 +33,16 @@ SPARE_BYTES = 2**26  # for such states, held between calls
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse circuits too large to be walked in cache, and states, whose slopes are not real."""
+    """Refuse circuits too large to be walked in cache, and states, whose slopes are not real.
+
+    Args:
+        circuit: What is to be run, of `MAX_QUBITS` qubits at most.
+        readout: What is to be read: strings of Z or probabilities.
+        name: Of no account here.
+
+    Raises:
+        Refusal: If there are too many qubits, or the state is to be read.
+    """
     if circuit.n_qubits > MAX_QUBITS:
         raise Refusal(f"engine 'cpu' takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits}")
     if readout.kind == "state":
@@ -56,6 +65,14 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
     """Room of every thread, states that are kept, then terms, values and slopes of the batch.
 
     Of a large circuit about: its tables, which take long to make, are judged by those of its twin.
+
+    Args:
+        circuit: What is to be run.
+        batch: Samples, at least 1.
+        name: Of no account here.
+
+    Returns:
+        A number of bytes on the host, for float32 and as many threads as torch uses.
     """
     small, times = twin(circuit)
     tables = plan(small)
@@ -71,10 +88,21 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
 def run(
     circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str = "cpu"
 ) -> Tensor:
-    """What is read, (batch, readout size).
+    """What is read of every sample, on torch's threads; first derivatives only.
+
+    Args:
+        circuit: What to run.
+        inputs: (batch, n_inputs), in radians, or unit vectors if the circuit starts in amplitudes.
+        params: (n_params,), in radians, of the same dtype.
+        readout: What to read: strings of Z or probabilities.
+        name: Of no account here.
+
+    Returns:
+        (batch, readout size), of the same dtype, differentiable in both tensors. A second derivative
+        raises `Unsupported`, a refusal.
 
     Raises:
-        ValueError: If the tensors are not on the CPU.
+        Refusal: If the tensors are not on the CPU.
     """
     if inputs.device.type != "cpu":
         raise Refusal(f"engine 'cpu' takes CPU tensors, not {inputs.device}: use engine='torch'")
@@ -154,7 +182,7 @@ class _Call:
     def walk(
         self, inputs: Tensor, values: Tensor, input_slopes: Tensor, groups: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Run every block, on torch's threads; see `cpu_kernel.walk`.
+        """Run every block, on torch's threads; see `kernel.walk`.
 
         Returns:
             Sums over the samples of each of so many groups, if it goes backward: the slopes of sums,
@@ -234,7 +262,20 @@ def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
 
 
 def lanes_of(n_qubits: int, batch: int, itemsize: int) -> int:
-    """Samples a block: whole vectors, ψ and λ in the cache of one core, and blocks for all cores."""
+    """Samples per block: whole vectors, ψ and λ in the cache of one core, and blocks for all cores.
+
+    Args:
+        n_qubits: Qubits of the circuit.
+        batch: Samples in all.
+        itemsize: Bytes per number: 4 for float32, 8 for float64.
+
+    Returns:
+        A multiple of the numbers in a vector; it may be more than the batch.
+
+    Example:
+        >>> lanes_of(4, 10_000, 4), lanes_of(4, 10_000, 8)
+        (128, 128)
+    """
     vector = BYTES // itemsize
     fitting = CACHE_BYTES // (4 * 2**n_qubits * BYTES)
     shared_out = -(-batch // (LEAST_BLOCKS * vector))

@@ -122,13 +122,30 @@ def walk(
 ):  # fmt: skip
     """Take groups of blocks, whichever are next by `counter`, through the circuit.
 
-    Forward, what is read is added to `values` (batch, readouts). Backward these are the output's
-    slopes, and to `input_slopes` (batch, inputs) and for each group to the float64 sums over
-    samples `sum_slopes` (groups, sums) and `phase_slopes` (groups · layers · 2^n) is added.
-    `states` takes ψ of the first blocks, as many as fit, from forward to backward; the others are
-    walked again. `shared` (sums + 1, 4) has cosine, sine and shears of every sum, `phases` (layers
-    · 2 · 2^n) cosines and sines of every layer's rows; `inputs` (batch, inputs) are the data. For
-    `tables` and `places` in `room` see `cpu_plan`.
+    Arrays of numbers have one dtype, float32 or float64, where nothing else is said; n is `n_qubits`,
+    and a sum is the angle of a turn or a phase (see `plan.Plan`).
+
+    Args:
+        tables: What is done, as from `Plan.tables(lanes, itemsize)`.
+        places: Where things are in `room`, as from `Plan.places(lanes, itemsize)` without its end.
+        n_qubits: Qubits of the plan, at least 2.
+        lanes: Samples per block.
+        n_groups: Groups that the blocks are shared out to.
+        counter: The next group, int64, (1,); threads that share it share the work.
+        shared: Cosine, sine and shears of half of every sum, (sums + 1, 4).
+        phases: Cosines and sines of every layer's rows, (layers · 2 · 2^n,).
+        inputs: The data, (batch, n_inputs), in radians, or amplitudes.
+        backward: Whether slopes are asked for instead of values.
+        values: (batch, readouts). Forward, what is read is added to it; backward, it holds the slopes
+            of the loss by what was read.
+        states: Takes ψ of the first blocks, as many as fit, from forward to backward; the others are
+            walked again. Its length is a multiple of 2 · 2^n · lanes.
+        input_slopes: Backward, to which the slopes of inputs are added, (batch, n_inputs).
+        sum_slopes: Backward, to which each group adds the slopes of sums over its samples, float64,
+            (groups, sums + 1).
+        phase_slopes: Backward, the same of the rows of every layer of phases, float64,
+            (groups · layers · 2^n,).
+        room: Where the work is done, of at least the numbers that end `Plan.places`; one per thread.
     """
     (
         ops, rows, turns, angles, term_starts, members, terms, term_scales, readout, signs,

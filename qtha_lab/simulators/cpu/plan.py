@@ -86,7 +86,7 @@ class Plan:
         )
 
     def _places(self, lanes: int, itemsize: int) -> tuple[int, ...]:
-        """Where things are in `room` (see `cpu_kernel`), the numbers in a vector, and the end.
+        """Where things are in `room` (see `kernel`), the numbers in a vector, and the end.
 
         ψ, its second plane, the shears of turns that the batch shares and of others, slopes of a pass,
         and terms.
@@ -215,7 +215,7 @@ class Plan:
         self._rows.append(groups)
 
     def work(self, backward: bool, itemsize: int) -> tuple[float, float]:
-        """Operations, and bytes loaded and stored, of one sample; see `cpu_roofline`.
+        """Operations, and bytes loaded and stored, of one sample; see `roofline`.
 
         A turn is 3 multiply-adds for every pair of numbers of a state, a phase 2 for every number;
         backward both are undone on two states, and their slopes cost 2 and 1 more.

@@ -51,6 +51,14 @@ def work(
     A multiplication and an addition count one each. Forward is from the start to what is read;
     backward is from the slopes of what is read to those of inputs and params, given the final state.
 
+    Args:
+        circuit: What is to be run.
+        readout: What is to be read; by default Z of every qubit.
+        dtype: float32 or float64, on which the bytes depend.
+
+    Returns:
+        Of the forward and of the backward pass, the operations and the bytes per sample.
+
     Example:
         >>> from qtha_lab.ansatze import build
         >>> forward, backward = work(build("qtha", n_qubits=4, n_layers=4))
@@ -73,8 +81,12 @@ def sweep_peak(
         threads: That sweep at once, each its own state; as many as torch uses if None.
 
     Returns:
-        Operations a second of a sweep of many multiply-adds a number, and bytes a second of a sweep
-        of one; by each thread's CPU time, so that other programs do not count; best of several.
+        Operations per second of a sweep of many multiply-adds per number, and bytes per second of a
+        sweep of one; by each thread's CPU time, so that other programs do not count; best of several.
+
+    Example:
+        >>> sweep_peak(4, threads=1).flops > 1e9  # doctest: +SKIP
+        True
     """
     threads = threads or torch.get_num_threads()
     kind = {torch.float32: np.float32, torch.float64: np.float64}[dtype]

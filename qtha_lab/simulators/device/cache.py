@@ -1,7 +1,7 @@
 """Results of circuits that cost something, on disk: an interrupted evaluation repeats nothing.
 
 One SQLite file in the cache folder, `circuits.sqlite`; names are hashes of circuit, angles, device and
-options (`device_tapes`). Holds numbers only, and may be deleted at any time.
+options (`tapes`). Holds numbers only, and may be deleted at any time.
 
 Source:
     The QTHA authors' code keeps hardware results by circuit text with angles of four digits.
@@ -31,7 +31,7 @@ def look_up(keys: Iterable[str]) -> dict[str, np.ndarray]:
     """The results that are there.
 
     Raises:
-        ValueError: If the file cannot be opened.
+        Refusal: If the file cannot be opened.
     """
     names = list(dict.fromkeys(keys))
     found: dict[str, np.ndarray] = {}

@@ -21,7 +21,17 @@ from qtha_lab.simulators.memory import check_memory
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse unknown devices and options, what they cannot do, and what does not fit."""
+    """Refuse unknown devices and options, what they cannot do, and what does not fit.
+
+    Args:
+        circuit: What is to be run.
+        readout: What is to be read: strings of Z or probabilities.
+        name: "device:NAME" or "device:NAME(option=value,…)", with the options of `DeviceOptions`.
+
+    Raises:
+        Refusal: If the device is not installed or does not start, an option is unknown or not possible
+            with it, the state is to be read, or a sample needs more bytes than are free.
+    """
     if readout.kind == "state":
         raise Refusal(f"engine {name!r} reads expectations and probabilities, not the state")
     spec = parse(name)
@@ -47,7 +57,7 @@ def _check_options(circuit: Circuit, spec: Spec) -> None:
 
 
 def broadcasts(name: str) -> bool:
-    """Whether the device takes a batch; others run one circuit a sample."""
+    """Whether the device takes a batch; others run one circuit per sample."""
     return _is_plain(parse(name))
 
 
@@ -55,6 +65,17 @@ def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
     """Three complex double states of the samples that go together, all of them or a tape's.
 
     What a plugin of others needs is not known here, and on a machine elsewhere it is nothing.
+
+    Args:
+        circuit: What is to be run.
+        batch: Samples.
+        name: The engine as asked for, as in "device:default.qubit(shots=100)".
+
+    Returns:
+        A number of bytes on the host, 0 for a device that is not PennyLane's or Lightning's.
+
+    Raises:
+        Refusal: If `parse` refuses the name.
     """
     spec = parse(name)
     if not plugins.is_local(spec.device):
@@ -66,6 +87,17 @@ def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
 
 def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
     """Circuits run for one sample: forward, and backward with slopes of inputs and params.
+
+    Args:
+        circuit: What is to be run.
+        readout: What is to be read.
+        name: The engine as asked for, as in "device:default.qubit(shots=100)".
+
+    Returns:
+        The numbers forward and backward; 1 backward where a simulator walks back by itself.
+
+    Raises:
+        Refusal: If `parse` refuses the name.
 
     Example:
         >>> from qtha_lab.ansatze import build
@@ -85,7 +117,21 @@ def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
 
 
 def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str) -> Tensor:
-    """What is read, (batch, readout size)."""
+    """What is read of every sample, computed in float64 on the host or by the device.
+
+    Args:
+        circuit: What to run.
+        inputs: (batch, n_inputs), in radians, or unit vectors if the circuit starts in amplitudes.
+        params: (n_params,), in radians, of the same dtype and device.
+        readout: What to read: strings of Z or probabilities.
+        name: The engine as asked for, as in "device:default.qubit(shots=100)".
+
+    Returns:
+        (batch, readout size), of the same dtype and device, differentiable in both tensors.
+
+    Raises:
+        Refusal: If `parse` refuses the name, or the device fails for good (`JobFailure`).
+    """
     dtype, where = inputs.dtype, inputs.device
     inputs, params = inputs.to("cpu", torch.float64), params.to("cpu", torch.float64)
     spec = parse(name)
@@ -108,7 +154,7 @@ def _is_plain(spec: Spec) -> bool:
 
 
 class _OneByOne(torch.autograd.Function):
-    """One circuit a sample, and one list of circuits a batch."""
+    """One circuit per sample, and one list of circuits per batch."""
 
     @staticmethod
     def forward(ctx, inputs: Tensor, params: Tensor, tapes: Tapes) -> Tensor:

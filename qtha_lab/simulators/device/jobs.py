@@ -32,10 +32,19 @@ def run_rows(tapes: Tapes, blocks: Iterable[Rows], total: int) -> np.ndarray:
         total: How many circuits there are.
 
     Returns:
-        What was measured, (circuits, numbers a circuit).
+        What was measured, (circuits, numbers per circuit).
 
     Raises:
         JobFailure: If a job fails for good, with how much is done.
+
+    Example:
+        >>> from qtha_lab.circuits import Angle, Circuit, Gate, Readout
+        >>> from qtha_lab.simulators.device.options import parse
+        >>> flip = Circuit(1, [Gate("RX", 0, Angle.param(0))])
+        >>> tapes = Tapes(flip, Readout.z(1), parse("device:default.qubit"))
+        >>> run_rows(tapes, [Rows(np.array([[0.0], [np.pi]]))], 2).round(6)
+        array([[ 1.],
+               [-1.]])
     """
     work = _Work(tapes, total)
     size = tapes.spec.options.batch_size

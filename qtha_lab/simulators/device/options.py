@@ -105,7 +105,7 @@ def parse(engine: str) -> Spec:
     """Read an engine's name.
 
     Raises:
-        ValueError: If the device is not installed, an option unknown, or a value outside its limits.
+        Refusal: If the device is not installed, an option unknown, or a value outside its limits.
 
     Example:
         >>> parse("device:default.mixed(noise=wukong,shots=50)").options.depolarizing_2q

@@ -31,8 +31,21 @@ _LOCAL = ("pennylane.", "pennylane_lightning.")
 def start(device: str, n_qubits: int, own: tuple[tuple[str, Any], ...], seed: int | None = None):
     """A new PennyLane device.
 
+    Args:
+        device: PennyLane's name of it, such as "default.qubit".
+        n_qubits: Its wires.
+        own: Names and values of options of the device's own.
+        seed: Of its samples; None leaves it to the device.
+
+    Returns:
+        The device, on wires 0 to n_qubits - 1.
+
     Raises:
-        ValueError: If it is not installed, or does not start, with the plugin's own words.
+        Refusal: If it is not installed, or does not start, with the plugin's own words.
+
+    Example:
+        >>> start("default.mixed", 2, (("readout_prob", 0.1),)).name
+        'default.mixed'
     """
     import pennylane as qml
 

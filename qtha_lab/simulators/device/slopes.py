@@ -18,9 +18,21 @@ _KEPT_AMPLITUDES = 2**22  # by torch on its way back, of the state at every gate
 
 
 def shift_slopes(tapes: Tapes, batch: Rows, grad: np.ndarray, slots: list[Slot]) -> np.ndarray:
-    """Slopes by parameter-shift, (batch, slots): two circuits an angle, four of a controlled turn.
+    """Slopes by parameter-shift: two circuits per angle, four of a controlled turn.
 
     Exact for sampled and noisy devices too: gates move one at a time, and no channel moves with them.
+
+    Args:
+        tapes: The circuit on its device.
+        batch: The angles of every sample, (batch, angles), in radians.
+        grad: Slopes of the loss by what was read, (batch, readout size).
+        slots: The angles to shift, at least one.
+
+    Returns:
+        Slopes of the loss by each slot, (batch, slots).
+
+    Raises:
+        JobFailure: If the device fails for good.
 
     Source:
         Mitarai et al. 2018, arXiv:1803.00745; Schuld et al. 2019, arXiv:1811.11184; for controlled
@@ -58,7 +70,16 @@ def _rule(frequencies: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
 
 
 def adjoint_slopes(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarray:
-    """Slopes by the device's own adjoint walk, (batch, slots)."""
+    """Slopes by the device's own adjoint walk, which it must have (see `has_adjoint`).
+
+    Args:
+        tapes: The circuit on its device.
+        batch: The angles of every sample, (batch, angles), in radians.
+        grad: Slopes of the loss by what was read, (batch, readout size).
+
+    Returns:
+        Slopes of the loss by every slot of the tapes, (batch, slots).
+    """
     started = device(tapes.spec, tapes.circuit.n_qubits)
     scripts = _with_slots(tapes, batch)
     config = started.setup_execution_config(_adjoint(), scripts[0])
@@ -105,9 +126,18 @@ def _with_slots(tapes: Tapes, batch: Rows) -> list:
 def backprop_slopes(
     tapes: Tapes, batch: Rows, grad: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Slopes by torch walking back through the simulator, of slots and of starts, (batch, …).
+    """Slopes by torch walking back through the simulator, which must allow it (see `has_backprop`).
 
     A few rows at a time, so that what torch keeps does not grow with the batch.
+
+    Args:
+        tapes: The circuit on its device.
+        batch: The angles of every sample, (batch, angles), in radians, and its start, if any.
+        grad: Slopes of the loss by what was read, (batch, readout size).
+
+    Returns:
+        Slopes of the loss by every slot of the tapes, (batch, slots), and by the amplitudes of the
+        start, (batch, 2^n); None for these if the circuit starts in |0…0⟩.
     """
     amplitudes = amplitudes_of(tapes.spec, tapes.circuit.n_qubits)
     step = max(1, _KEPT_AMPLITUDES // (amplitudes * max(1, len(tapes.pieces))))
@@ -148,10 +178,21 @@ def has_backprop(spec: Spec) -> bool:
 
 
 def amplitude_slopes(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarray:
-    """Slopes by the amplitudes a circuit starts in, (batch, 2^n), by 2 · 2^n circuits a sample.
+    """Slopes by the amplitudes a circuit starts in, by 2 · 2^n circuits per sample.
 
     What is read is a quadratic form f(x) = xᵀMx of a real start, also behind channels, so
     ∂f/∂x_k = (f(x + e_k) - f(x - e_k)) / 2, each f measured on the unit vector and scaled back.
+
+    Args:
+        tapes: The circuit on its device.
+        batch: The angles, (batch, angles), in radians, and the starts, (batch, 2^n), of every sample.
+        grad: Slopes of the loss by what was read, (batch, readout size).
+
+    Returns:
+        Slopes of the loss by each amplitude, (batch, 2^n).
+
+    Raises:
+        JobFailure: If the device fails for good.
     """
     count, size = batch.starts.shape
     signed = np.stack([np.eye(size), -np.eye(size)], 1)  # (k, sign, size)
@@ -171,7 +212,24 @@ def amplitude_slopes(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarray:
 def by_source(
     slots: list[Slot], slopes: np.ndarray, n_inputs: int, n_params: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The chain rule from angles to inputs (batch, n_inputs) and params (n_params,)."""
+    """The chain rule from angles to the inputs and params that they read.
+
+    Args:
+        slots: Angles that are not constant.
+        slopes: Slopes of the loss by each of them, (batch, slots).
+        n_inputs: Inputs of the circuit.
+        n_params: Parameters of the circuit.
+
+    Returns:
+        Slopes by inputs, (batch, n_inputs), and by params, summed over the batch, (n_params,).
+
+    Example:
+        >>> from qtha_lab.circuits import Angle
+        >>> slots = [Slot(0, Angle.input(0, scale=2.0), (1.0,)), Slot(1, Angle.param(0), (1.0,))]
+        >>> of_inputs, of_params = by_source(slots, np.array([[1.0, 3.0], [2.0, 4.0]]), 1, 1)
+        >>> of_inputs.tolist(), of_params.tolist()
+        ([[2.0], [4.0]], [7.0])
+    """
     of_inputs, of_params = np.zeros((len(slopes), n_inputs)), np.zeros(n_params)
     for slot, column in zip(slots, slopes.T, strict=True):
         angle = slot.angle

@@ -107,13 +107,13 @@ class Tapes:
         return [hashlib.sha256(text + row.tobytes()).hexdigest() for row in whole]
 
     def tapes(self, rows: Rows, together: bool = True) -> list:
-        """Finished rows as tapes; where the device takes many rows a tape, as few as memory allows."""
+        """Finished rows as tapes; where the device takes many rows per tape, as few as memory allows."""
         alike = not rows.numbers.shape[1] and rows.starts is None  # nothing to tell rows by
         most = rows_together(self.spec, self.circuit.n_qubits) if together and not alike else 1
         return [self._tape(rows.take(slice(i, i + most))) for i in range(0, len(rows), most)]
 
     def measured(self, results: Iterable) -> np.ndarray:
-        """What tapes gave, as (rows, numbers a row)."""
+        """What tapes gave, as (rows, numbers per row)."""
         rows = []
         for of_tape in results:
             parts = of_tape if isinstance(of_tape, tuple) else (of_tape,)

@@ -23,7 +23,17 @@ KEEP_BYTES = 2**26  # of final states, kept from forward to backward if they are
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse a Lightning that is not installed, and circuits and readouts it does not take."""
+    """Refuse a Lightning that is not installed, and circuits and readouts it does not take.
+
+    Args:
+        circuit: What is to be run, of `MAX_QUBITS` qubits at most.
+        readout: What is to be read: strings of Z or probabilities.
+        name: "lightning", "lightning.qubit", "lightning.kokkos" or "lightning.gpu".
+
+    Raises:
+        Refusal: If there are too many qubits, the state is to be read, or that Lightning is not
+            installed or does not start.
+    """
     if circuit.n_qubits > MAX_QUBITS:
         raise Refusal(
             f"engine {name!r} takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits} "
@@ -46,6 +56,14 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "lightning") -> int:
     """Of a chunk ψ, then ψ and λ, each on the host and in Lightning, ψ at the end and overlaps.
 
     Beside it signs, and the states kept from forward to backward.
+
+    Args:
+        circuit: What is to be run.
+        batch: Samples, at least 1; beyond a chunk only the states that are kept grow with them.
+        name: Of no account here.
+
+    Returns:
+        A number of bytes on the host, for float32.
     """
     n_qubits = circuit.n_qubits
     chunk = 8 * 2 ** (n_qubits + _index_qubits(n_qubits, batch))
@@ -55,7 +73,22 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "lightning") -> int:
 def run(
     circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str = "lightning"
 ) -> Tensor:
-    """What is read, (batch, readout size), computed on the host, or by `lightning.gpu` on its card."""
+    """What is read, computed on the host, or by `lightning.gpu` on its card; first derivatives only.
+
+    Args:
+        circuit: What to run.
+        inputs: (batch, n_inputs), in radians, or unit vectors if the circuit starts in amplitudes.
+        params: (n_params,), in radians, of the same dtype and device.
+        readout: What to read: strings of Z or probabilities.
+        name: "lightning", "lightning.qubit", "lightning.kokkos" or "lightning.gpu".
+
+    Returns:
+        (batch, readout size), of the same dtype and device, differentiable in both tensors. A second
+        derivative raises `Unsupported`, a refusal.
+
+    Raises:
+        Refusal: If that Lightning is not installed or does not start.
+    """
     batch, where = len(inputs), inputs.device
     if circuit.n_inputs == 0:
         inputs = inputs[:1]  # every sample is the same

@@ -112,7 +112,15 @@ def plan(circuit: Circuit, readout: Readout) -> Plan:
 
 
 def signs(n_qubits: int, masks: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """±1 for every string of Z and basis state, (masks, 2^n); kept if it is small.
+    """±1 for every string of Z and basis state; kept if it is small, so it must not be changed in place.
+
+    Args:
+        n_qubits: Qubits; 2^n_qubits basis states, wire 0 the most significant bit.
+        masks: The bits of the wires in every string of Z.
+        dtype: Of the result.
+
+    Returns:
+        (masks, 2^n_qubits), -1 where a basis state has an odd number of the mask's bits.
 
     Example:
         >>> signs(2, (0b10, 0b11), torch.float32)

@@ -29,7 +29,7 @@ def load(engine: str) -> ModuleType:
     """The compiled module of an engine's Lightning.
 
     Raises:
-        ValueError: If it is not installed, with the pip package, or does not start.
+        Refusal: If it is not installed, with the pip package, or does not start.
     """
     backend = BACKENDS[engine]
     name = f"pennylane_lightning.lightning_{backend}_ops"
