@@ -225,6 +225,7 @@ def launch(
     """
     folder = Path(runs_dir) if runs_dir else paths.runs_dir()
     experiment = with_whole_paths(experiment)
+    warm.available()  # refuses a wrong setting before a directory is made
     if check:
         experiment.check(folder)
     files = RunDir.create(experiment, folder)

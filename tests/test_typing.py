@@ -1,5 +1,7 @@
 """What an editor sees: the names that the documentation teaches are typed, and a slip is flagged."""
 
+import ast
+import inspect
 import json
 import subprocess
 import sys
@@ -7,7 +9,7 @@ import sys
 import pytest
 
 import qtha_lab
-from qtha_lab import figures
+from qtha_lab import Comparison, Experiment, figures
 from qtha_lab.figures import figure_functions
 from qtha_lab.paths import CHECKOUT
 
@@ -102,3 +104,13 @@ def test_every_figure_function_is_a_name_of_the_room():
     for entry in of_the_room:
         assert getattr(figures, entry.name) is entry.make
         assert entry.name in figures.__all__
+
+
+@pytest.mark.parametrize("model", [Experiment, Comparison])
+def test_what_an_editor_is_told_names_every_field_and_no_other(model):
+    """The arguments under TYPE_CHECKING, which say what is accepted, follow the declaration; `edition` may stand beside."""
+    [declared] = ast.parse(inspect.getsource(model)).body
+    [init] = [
+        n for n in ast.walk(declared) if isinstance(n, ast.FunctionDef) and n.name == "__init__"
+    ]
+    assert {argument.arg for argument in init.args.kwonlyargs} == {*model.model_fields, "edition"}

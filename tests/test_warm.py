@@ -225,3 +225,7 @@ def test_seconds_that_are_no_number_are_refused(monkeypatch, text):
     monkeypatch.setenv("QTHA_LAB_WARM_SECONDS", text)
     with pytest.raises(Refusal, match="must be a number of seconds, 0 for no server"):
         warm.available()
+    with pytest.raises(Refusal, match="must be a number of seconds"):
+        runs.launch(Experiment(method="lora(r=2)"), check=False)
+    assert runs.list_runs(unreadable=True) == []  # no directory was made
+    warm.prepare()  # a panel opens all the same

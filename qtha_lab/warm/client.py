@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from qtha_lab.errors import Refusal
 from qtha_lab.rundir import RunDir
 from qtha_lab.warm import place
 
@@ -81,9 +82,9 @@ def start(files: RunDir, lock: int, output: int) -> WarmStart | None:
 
 
 def prepare() -> None:
-    """Begin to load the libraries, so that the first run finds them."""
-    if available():
-        with contextlib.suppress(OSError):
+    """Begin to load the libraries, so that the first run finds them; what hinders it is said by a launch."""
+    with contextlib.suppress(OSError, Refusal):
+        if available():
             folder = place.folder()
             try:
                 _connect(folder).close()
