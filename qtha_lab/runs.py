@@ -9,8 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +18,12 @@ from qtha_lab import paths, warm
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import RunDir, checkpoints, ending, read_mapping, slots
-from qtha_lab.rundir.events import EventLog, history, read_events, read_tail
+from qtha_lab.rundir.events import history, read_events, read_tail
 from qtha_lab.rundir.files import check_room
 from qtha_lab.rundir.plugins import record_plugins
-from qtha_lab.rundir.status import RESUMABLE, SUMMARISED, Status, last_status, last_step
+from qtha_lab.rundir.status import RESUMABLE, SUMMARISED, Status, last_status
 from qtha_lab.settings import nearest
+from qtha_lab.starting import record_status, start_worker
 
 __all__ = ["RESUMABLE", "Run", "Status", "attach", "history", "launch", "list_runs"]
 
@@ -155,7 +154,7 @@ class Run:
         killed_after = soft_seconds + term_seconds
         lock = slots.hold(self.files.lock, patience=10)
         if lock is not None:
-            _record_status(
+            record_status(
                 self.files, "stopped", f"killed after not answering for {killed_after:g} s"
             )
             os.close(lock)
@@ -186,7 +185,7 @@ class Run:
             raise Refusal(f"run {self.id} cannot be read: {status.message}")
         check_room(self.path, checkpoints.room_needed(self.files.checkpoints))
         log.info("resuming %s, which is %s at step %d", self.id, status.state, status.step)
-        _start(self.files, anew=anew)
+        start_worker(self.files, anew=anew)
 
     def _signal(self, number: int) -> None:
         """Signal the worker's process group; a worker started by hand shares its group with a shell, so it alone."""
@@ -231,7 +230,7 @@ def launch(
     files = RunDir.create(experiment, folder)
     record_plugins(files)
     log.info("launching %s in %s", experiment.method.label, files.path)
-    _start(files)
+    start_worker(files)
     return Run(files.path)
 
 
@@ -282,83 +281,3 @@ def with_whole_paths(experiment: Experiment) -> Experiment:
 def _whole_path(plugin: str) -> str:
     file = Path(plugin).expanduser()
     return str(file.resolve()) if file.suffix == ".py" and file.exists() else plugin
-
-
-def _start(files: RunDir, *, anew: bool = False) -> None:
-    """Start a worker that is born with the run's lock, so that no second one can come between."""
-    lock = slots.hold(files.lock, patience=5)
-    if lock is None:
-        pid = slots.holder(files.lock)
-        raise Refusal(f"run {files.path.name} already has a worker (process {pid})")
-    try:
-        files.stop.unlink(missing_ok=True)
-        if anew:
-            _forget_checkpoints(files)
-        _record_status(files, "queued", "starting")
-        with files.log.open("ab") as output:
-            output.write(f"{ending.BEGIN}\n".encode())
-            output.flush()
-            os.ftruncate(lock, 0)  # no worker has signed it yet
-            fork = warm.start(files, lock, output.fileno())
-            if fork is None:
-                worker = _start_cold(files, lock, output.fileno())
-                ending.watch(files, lambda: _wait_for(worker, files))
-            else:
-                copies = os.dup(lock), os.dup(output.fileno())
-                ending.watch(files, lambda: _wait_warm(fork, files, *copies))
-    finally:
-        os.close(lock)
-
-
-def _start_cold(files: RunDir, lock: int, output: int) -> subprocess.Popen:
-    """A worker that imports its libraries itself."""
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "qtha_lab.worker", str(files.path), "--lock", str(lock)],
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        pass_fds=[lock],
-        start_new_session=True,
-    )
-    slots.sign(lock, worker.pid)
-    return worker
-
-
-def _wait_for(worker: subprocess.Popen, files: RunDir) -> None:
-    ending.record(files, worker.pid, worker.wait())
-
-
-def _wait_warm(fork: warm.WarmStart, files: RunDir, lock: int, output: int) -> None:
-    """Wait for a worker that the warm server forks; start it cold where that cannot.
-
-    Args:
-        lock: A copy of the lock's descriptor, so that the run is held until it is clear who works on it.
-        output: A copy of the log's descriptor.
-    """
-    worker = None
-    try:
-        if not fork.forked():
-            worker = _start_cold(files, lock, output)
-    finally:
-        os.close(lock)
-        os.close(output)
-    if worker is None:
-        fork.wait()
-    else:
-        _wait_for(worker, files)
-
-
-def _record_status(files: RunDir, state: str, message: str) -> None:
-    events = EventLog(files.events)
-    events.append("status", state=state, step=last_step(read_tail(files.events)), message=message)
-    events.close()
-
-
-def _forget_checkpoints(files: RunDir) -> None:
-    """Put all checkpoints aside, and say in the log that the newest is none."""
-    for path in checkpoints.by_step(files.checkpoints).values():
-        checkpoints.set_aside(path)
-    events = EventLog(files.events)
-    events.append("note", step=0, message="begun again at step 0, as asked")
-    events.append("checkpoint", step=0)
-    events.close()

@@ -28,6 +28,7 @@ LAYERS = [
     "cost training",
     "worker",
     "warm",
+    "starting",
     "runs",
     "compare",
     "exercises lab",

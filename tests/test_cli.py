@@ -13,16 +13,6 @@ from support.descriptions import DESCRIBED
 from typer.testing import CliRunner
 
 from qtha_lab import __version__
-from qtha_lab.cli import (  # noqa: F401  (they add their commands)
-    app,
-    bench,
-    compare,
-    figures,
-    inspect,
-    machine,
-    methods,
-    run,
-)
 from qtha_lab.cli.flags import combine, with_flags
 from qtha_lab.experiment import Comparison, Experiment, Training
 from qtha_lab.settings import settings_of

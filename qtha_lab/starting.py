@@ -1,0 +1,111 @@
+"""How the worker of a run is started: forked by the warm server, or as a process that imports everything itself.
+
+Whichever it is, it is born with the run's lock. What becomes of the run is in its directory (`qtha_lab.runs`).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from qtha_lab import warm
+from qtha_lab.errors import Refusal
+from qtha_lab.rundir import RunDir, checkpoints, ending, slots
+from qtha_lab.rundir.events import EventLog, read_tail
+from qtha_lab.rundir.status import last_step
+
+
+def start_worker(files: RunDir, *, anew: bool = False) -> None:
+    """Start a worker that is born with the run's lock, so that no second one can come between.
+
+    Args:
+        files: The run's directory.
+        anew: Begin at step 0 again; checkpoints there are put aside.
+
+    Raises:
+        Refusal: If a worker is at the run.
+    """
+    lock = slots.hold(files.lock, patience=5)
+    if lock is None:
+        pid = slots.holder(files.lock)
+        raise Refusal(f"run {files.path.name} already has a worker (process {pid})")
+    try:
+        files.stop.unlink(missing_ok=True)
+        if anew:
+            _forget_checkpoints(files)
+        record_status(files, "queued", "starting")
+        with files.log.open("ab") as output:
+            output.write(f"{ending.BEGIN}\n".encode())
+            output.flush()
+            os.ftruncate(lock, 0)  # no worker has signed it yet
+            fork = warm.start(files, lock, output.fileno())
+            if fork is None:
+                worker = _start_cold(files, lock, output.fileno())
+                ending.watch(files, lambda: _wait_for(worker, files))
+            else:
+                copies = os.dup(lock), os.dup(output.fileno())
+                ending.watch(files, lambda: _wait_warm(fork, files, *copies))
+    finally:
+        os.close(lock)
+
+
+def _start_cold(files: RunDir, lock: int, output: int) -> subprocess.Popen:
+    """A worker that imports its libraries itself."""
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "qtha_lab.worker", str(files.path), "--lock", str(lock)],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        pass_fds=[lock],
+        start_new_session=True,
+    )
+    slots.sign(lock, worker.pid)
+    return worker
+
+
+def _wait_for(worker: subprocess.Popen, files: RunDir) -> None:
+    ending.record(files, worker.pid, worker.wait())
+
+
+def _wait_warm(fork: warm.WarmStart, files: RunDir, lock: int, output: int) -> None:
+    """Wait for a worker that the warm server forks; start it cold where that cannot.
+
+    Args:
+        lock: A copy of the lock's descriptor, so that the run is held until it is clear who works on it.
+        output: A copy of the log's descriptor.
+    """
+    worker = None
+    try:
+        if not fork.forked():
+            worker = _start_cold(files, lock, output)
+    finally:
+        os.close(lock)
+        os.close(output)
+    if worker is None:
+        fork.wait()
+    else:
+        _wait_for(worker, files)
+
+
+def record_status(files: RunDir, state: str, message: str) -> None:
+    """Append a status event at the step that the log has come to.
+
+    Args:
+        files: The run's directory.
+        state: "queued", "stopped" and so on.
+        message: What a person should know of it.
+    """
+    events = EventLog(files.events)
+    events.append("status", state=state, step=last_step(read_tail(files.events)), message=message)
+    events.close()
+
+
+def _forget_checkpoints(files: RunDir) -> None:
+    """Put all checkpoints aside, and say in the log that the newest is none."""
+    for path in checkpoints.by_step(files.checkpoints).values():
+        checkpoints.set_aside(path)
+    events = EventLog(files.events)
+    events.append("note", step=0, message="begun again at step 0, as asked")
+    events.append("checkpoint", step=0)
+    events.close()
