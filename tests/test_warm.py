@@ -85,6 +85,8 @@ def test_a_forked_worker_comes_from_the_server_and_trains_as_one_of_its_own(serv
     assert "qtha_lab.worker" in worker_of(cold).cmdline()
     assert losses(finished(forked)) == losses(finished(again)) == losses(finished(cold))
     assert len(losses(forked)) > 3
+    starts = [json.loads(run.files.environment.read_text())["start"] for run in (forked, cold)]
+    assert starts == ["warm", "cold"]
 
 
 def test_a_worker_has_the_variables_and_the_folder_of_who_launched_it(

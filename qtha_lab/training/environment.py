@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,14 @@ def describe() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": cpu_name(),
         "cores": n_cores(),
+        "start": "warm" if is_warm() else "cold",
     }
+
+
+def is_warm() -> bool:
+    """Whether this process was forked with its libraries loaded: its peak memory leaves out their import."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return getattr(spec, "name", "") == "qtha_lab.warm.server"
 
 
 def cpu_name() -> str:
