@@ -205,3 +205,16 @@ def test_a_missing_run_is_said():
     message = findings.notes([entry("lora", 0, 1.0), entry("qtha", 0, None, state="diverged")], 4)
     assert "2 of 4 runs have not ended yet." in message
     assert "qtha seed 0 diverged." in message
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "sentence"),
+    [
+        ("stopped", "stopped at step 2 of 9", "lora seed 0 stopped at step 2 of 9."),
+        ("failed", "no file of that name", "lora seed 0 failed: no file of that name."),
+        ("dead", "", "lora seed 0 dead."),
+    ],
+)
+def test_how_a_run_ended_is_said_once(state, message, sentence):
+    ended = entry("lora", 0, None, state=state) | {"message": message}
+    assert sentence in findings.notes([ended], 1)

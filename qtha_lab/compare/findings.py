@@ -120,8 +120,9 @@ def _missing(entries: list[dict[str, Any]], expected: int) -> list[str]:
     sentences = [f"{waiting} of {expected} runs have not ended yet."] if waiting else []
     for entry in entries:
         if entry["state"] != "finished":
-            message = f": {entry['message']}" if entry.get("message") else ""
-            sentences.append(f"{entry['label']} seed {entry['seed']} {entry['state']}{message}.")
+            state, message = entry["state"], entry.get("message") or ""
+            end = message if message.startswith(state) else f"{state}: {message}".rstrip(": ")
+            sentences.append(f"{entry['label']} seed {entry['seed']} {end}.")
     return sentences
 
 
