@@ -1,0 +1,16 @@
+"""What every benchmark's command does with its figures: write them as JSON beside the printed table."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write all figures here.")]
+
+
+def write_json(figures: dict, file: Path | None) -> None:
+    """Write the figures to a file, whose folder is made; nothing where no file is named."""
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(figures, indent=2) + "\n")
