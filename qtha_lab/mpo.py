@@ -201,9 +201,9 @@ def apply(
         Of shape (…, out_features), differentiable in cores and x.
 
     Example:
-        >>> cores, shape = from_matrix(torch.diag(torch.arange(4.0)), (2, 2), (2, 2))
+        >>> cores, shape = from_matrix(torch.diag(torch.arange(1.0, 5.0)), (2, 2), (2, 2))
         >>> apply(cores, shape, torch.ones(1, 4)).round().tolist()
-        [[0.0, 1.0, 2.0, 3.0]]
+        [[1.0, 2.0, 3.0, 4.0]]
     """
     return _apply(cores, shape, x, False)
 
