@@ -11,12 +11,12 @@ from qtha_lab.moved import find_moved
 from qtha_lab.quiet import keep_quiet
 
 if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same at run time
-    from qtha_lab import ansatze, compare, figures
+    from qtha_lab import ansatze, compare, figures, sweep
     from qtha_lab.adapters import QthaConfig, load_adapter
     from qtha_lab.circuits import Circuit
-    from qtha_lab.compare import launch
     from qtha_lab.cost import preview
-    from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
+    from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Sweep, Training
+    from qtha_lab.launching import launch
     from qtha_lab.models import load_model
     from qtha_lab.runs import attach, list_runs
     from qtha_lab.sharing import export_lora
@@ -38,8 +38,9 @@ _ROOMS = {
     "Experiment": "experiment",
     "Comparison": "experiment",
     "MethodChoice": "experiment",
+    "Sweep": "experiment",
     "Training": "experiment",
-    "launch": "compare",
+    "launch": "launching",
     "attach": "runs",
     "list_runs": "runs",
     # whole rooms
@@ -47,6 +48,7 @@ _ROOMS = {
     "compare": "",
     "figures": "",
     "preview": "",
+    "sweep": "",
 }
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "Experiment",
     "MethodChoice",
     "QthaConfig",
+    "Sweep",
     "Training",
     "__version__",
     "ansatze",
@@ -71,6 +74,7 @@ __all__ = [
     "load_task",
     "preview",
     "probs",
+    "sweep",
 ]
 
 keep_quiet()

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -203,7 +204,11 @@ class Run:
 
 
 def launch(
-    experiment: Experiment, runs_dir: Path | str | None = None, *, check: bool = True
+    experiment: Experiment,
+    runs_dir: Path | str | None = None,
+    *,
+    check: bool = True,
+    origin: Mapping[str, Any] | None = None,
 ) -> Run:
     """Start a run in a process of its own and return at once.
 
@@ -211,6 +216,7 @@ def launch(
         experiment: What to train.
         runs_dir: Where its directory is made; default `paths.runs_dir()`.
         check: Refuse first what cannot work (`Experiment.check`); without it the worker would fail.
+        origin: What launches it, as plain values, kept in `origin.json`; None where a person does.
 
     Returns:
         A view of the run, which can be waited for, stopped and resumed.
@@ -227,7 +233,7 @@ def launch(
     warm.available()  # refuses a wrong setting before a directory is made
     if check:
         experiment.check(folder)
-    files = RunDir.create(experiment, folder)
+    files = RunDir.create(experiment, folder, origin)
     record_plugins(files)
     log.info("launching %s in %s", experiment.method.label, files.path)
     start_worker(files)

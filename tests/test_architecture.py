@@ -31,6 +31,8 @@ LAYERS = [
     "starting",
     "runs",
     "compare",
+    "sweep",
+    "launching",
     "exercises lab",
     "plugins contract doctor",
     "cli",

@@ -209,8 +209,8 @@ class Experiment(_Description):
         refusals.check(plan.resolve(self), runs_dir)
 
 
-class Comparison(_Description):
-    """Several methods on one model and task, each with every seed."""
+class MethodsAndSeeds(_Description):
+    """What a comparison and a sweep have in common: several methods on one model and task, each with every seed."""
 
     methods: list[MethodChoice] = Field(
         default_factory=lambda: [MethodChoice(name="lora"), MethodChoice(name="qtha")],
@@ -225,22 +225,6 @@ class Comparison(_Description):
         description="Every method is trained once with each seed, such as 0, 1, 2.",
     )
     training: Training = Field(default_factory=Training, description="The course of the training.")
-
-    if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
-
-        def __init__(
-            self,
-            *,
-            model: str = ...,
-            quantization: Quantization = ...,
-            task: str = ...,
-            task_options: dict[str, Any] = ...,
-            plugins: list[str] = ...,
-            methods: Sequence[MethodChoice | dict[str, Any] | str] | str = ...,
-            seeds: list[int] = ...,
-            training: Training | dict[str, Any] = ...,
-            edition: int = ...,
-        ) -> None: ...
 
     @model_validator(mode="before")
     @classmethod
@@ -270,6 +254,26 @@ class Comparison(_Description):
                 raise Refusal(f"{name} is given twice{same}")
             names[meaning] = name
         return value
+
+
+class Comparison(MethodsAndSeeds):
+    """Several methods on one model and task, each with every seed."""
+
+    if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
+
+        def __init__(
+            self,
+            *,
+            model: str = ...,
+            quantization: Quantization = ...,
+            task: str = ...,
+            task_options: dict[str, Any] = ...,
+            plugins: list[str] = ...,
+            methods: Sequence[MethodChoice | dict[str, Any] | str] | str = ...,
+            seeds: list[int] = ...,
+            training: Training | dict[str, Any] = ...,
+            edition: int = ...,
+        ) -> None: ...
 
     def experiments(self) -> list[Experiment]:
         """One experiment per method and seed, all methods of a seed together."""

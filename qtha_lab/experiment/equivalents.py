@@ -18,7 +18,7 @@ from qtha_lab.experiment import strict_yaml
 
 Description = TypeVar("Description", bound=BaseModel)
 LONGEST = 2**20  # bytes of a description
-COMMANDS = {"Experiment": "run", "Comparison": "compare"}
+COMMANDS = {"Experiment": "run", "Comparison": "compare", "Sweep": "sweep"}
 
 
 class _Dumper(yaml.SafeDumper):
@@ -116,7 +116,9 @@ def to_python(description: BaseModel) -> str:
     """The code that makes the description and starts it."""
     code = _code(description)
     imported = [
-        n for n in ("Comparison", "Experiment", "MethodChoice", "Training") if f"{n}(" in code
+        n
+        for n in ("Comparison", "Experiment", "MethodChoice", "Sweep", "Training")
+        if f"{n}(" in code
     ]
     if type(description).__name__ == "Comparison":
         imported, start = (
@@ -125,6 +127,8 @@ def to_python(description: BaseModel) -> str:
         )
     else:
         imported, start = [*imported, "launch"], "run = launch(experiment)"
+        if type(description).__name__ == "Sweep":
+            start = "trials = launch(sweep)"
     variable = type(description).__name__.lower()
     return f"from qtha_lab import {', '.join(imported)}\n\n{variable} = {code}\n{start}\n"
 

@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,13 +26,14 @@ from qtha_lab.rundir.events import finite
 class RunDir:
     """One run's directory.
 
-    `experiment.yaml`, `environment.json`, `plugins.json`, `events.jsonl`, `worker.log`, `worker.lock`, `checkpoints/`,
+    `experiment.yaml`, `origin.json`, `environment.json`, `plugins.json`, `events.jsonl`, `worker.log`, `worker.lock`, `checkpoints/`,
     `adapter/`, `summary.json`, `exit.json`; a file `stop` asks the worker to stop.
     """
 
     path: Path
 
     experiment_file = property(lambda self: self.path / "experiment.yaml")
+    origin = property(lambda self: self.path / "origin.json")
     environment = property(lambda self: self.path / "environment.json")
     events = property(lambda self: self.path / "events.jsonl")
     log = property(lambda self: self.path / "worker.log")
@@ -43,8 +45,16 @@ class RunDir:
     summary = property(lambda self: self.path / "summary.json")
 
     @classmethod
-    def create(cls, experiment: Experiment, runs_dir: Path) -> RunDir:
-        """Make a new directory for an experiment; its name sorts by time."""
+    def create(
+        cls, experiment: Experiment, runs_dir: Path, origin: Mapping[str, Any] | None = None
+    ) -> RunDir:
+        """Make a new directory for an experiment; its name sorts by time.
+
+        Args:
+            experiment: What is to be trained.
+            runs_dir: Where the directory is made.
+            origin: What launched the run, as plain values; it is there before the directory counts as a run's.
+        """
         runs_dir.mkdir(parents=True, exist_ok=True)
         while True:
             run = cls(runs_dir / run_id(experiment))
@@ -53,6 +63,8 @@ class RunDir:
             except FileExistsError:
                 continue
             run.checkpoints.mkdir()
+            if origin is not None:
+                write_json(run.origin, origin)
             write_whole(run.experiment_file, editions.record(experiment))
             return run
 

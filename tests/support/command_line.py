@@ -11,6 +11,7 @@ from qtha_lab.cli import (  # noqa: F401  (they add their commands)
     machine,
     methods,
     run,
+    sweep,
 )
 
 

@@ -1,0 +1,116 @@
+"""`qtha-lab sweep`: try methods at many points on axes of their settings; go on after a break."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qtha_lab.cli.application import app
+from qtha_lab.cli.flags import combine, fields_of, with_flags
+from qtha_lab.cli.output import print_json, print_table, progress
+from qtha_lab.cli.run import Detach, DryRun, Json
+from qtha_lab.experiment import Sweep, Training
+
+
+@app.command()
+@with_flags((Sweep, "The sweep"), (Training, "The training"))
+def sweep(
+    file: Annotated[
+        Path | None, typer.Argument(help="A sweep file (YAML), or the folder of a sweep to go on.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Its folder; default a new one among the runs.")
+    ] = None,
+    dry_run: DryRun = False,
+    detach: Detach = False,
+    json: Json = False,
+    flags: dict[str, Any] | None = None,
+) -> None:
+    """Try methods at many points, as many for each, and print the best of each.
+
+    Given the folder of a sweep it goes on there, with the trials or values typed beside it.
+    """
+    from qtha_lab import sweep as sweeping
+
+    if file and file.is_dir():
+        trials = _go_on(sweeping.attach(file), flags or {})
+    else:
+        file_fields = fields_of(Sweep.from_yaml(file) if file else None)
+        described = Sweep(**combine(file_fields, flags or {}, Training))
+        if dry_run:
+            _print_plan(described)
+            return
+        trials = sweeping.launch(described, out)
+    if detach:
+        print(f"{trials.folder.path}: started; `qtha-lab sweep {trials.folder.path}` follows it")
+        return
+    _follow(trials)
+    _print_result(trials, json)
+    if trials.state not in ("finished", "stopped"):
+        raise typer.Exit(1)
+
+
+def _go_on(trials, changes: dict[str, Any]):
+    if changes:
+        return trials.extend(**changes)
+    return trials if trials.state in ("running", "stopping", "finished") else trials.resume()
+
+
+def _print_plan(described: Sweep) -> None:
+    """Check, then print the YAML and, as its comments, what the sweep will take."""
+    from qtha_lab.sweep.forecast import forecast
+
+    described.check()
+    print(described.to_yaml(), end="")
+    for sentence in forecast(described).sentences:
+        print(f"# {sentence}")
+
+
+def _follow(trials) -> None:
+    """A bar per method until the driver has ended; Ctrl-C stops it softly."""
+    sweep_ = trials.sweep
+    with progress() as bars:
+        bar_of = {
+            method.label: bars.add_task(method.label, total=sweep_.trials_of(method), message="")
+            for method in sweep_.methods
+        }
+        try:
+            while True:
+                is_running = trials.state in ("running", "stopping")
+                records = trials.records()
+                best = trials.best()
+                for label, bar in bar_of.items():
+                    ended = sum(r.method == label and r.state != "running" for r in records)
+                    leader = best.get(label)
+                    message = f"best {leader.value:.4g}" if leader else ""
+                    bars.update(bar, completed=ended, message=message)
+                if not is_running:
+                    return
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            trials.stop()
+
+
+def _print_result(trials, json: bool) -> None:
+    described, records = trials.sweep, trials.records()
+    if json:
+        fields = ("method", "number", "state", "point", "value", "runs", "message")
+        print_json([{name: getattr(record, name) for name in fields} for record in records])
+        return
+    axes = list(described.axes)
+    rows = [
+        (
+            record.method,
+            *(f"{record.point[a]:.4g}" if isinstance(record.point.get(a), float)
+              else str(record.point.get(a, "–")) for a in axes),
+            f"{record.value:.4g}",
+            " ".join(record.runs),
+        )
+        for record in trials.best().values()
+    ]  # fmt: skip
+    print_table([("best of", *axes, described.objective.replace("_", " "), "runs"), *rows])
+    states = [record.state for record in records]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    print(f"{trials.state}: {len(records)} of {trials.planned} trials, {counts}")
+    print(f"in {trials.folder.path}")

@@ -1,0 +1,226 @@
+"""The description of a sweep: methods some of whose settings are axes, and how points on them are chosen.
+
+Any declared setting may be an axis. What runs the trials is `qtha_lab.sweep`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pydantic import Field, field_validator, model_validator
+
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment import plan, refusals
+from qtha_lab.experiment.axis import Axis
+from qtha_lab.experiment.description import Experiment, MethodsAndSeeds, Quantization, Training
+from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.measures import MEASURES, recorded
+from qtha_lab.settings import unknown
+
+OF_THE_RUN = ("model", "task", "quantization")
+MOST_CHECKED = 64
+Point = Mapping[str, Any]
+
+
+class Place(NamedTuple):
+    """Where the setting of an axis stands in an experiment."""
+
+    part: Literal["choice", "option", "training", "run"]
+    name: str
+
+
+class Sweep(MethodsAndSeeds):
+    """Several methods, each tried at many points on the axes, with every seed at each point.
+
+    Example:
+        >>> sweep = Sweep(methods="lora,qtha", axes={"learning_rate": "1e-3..1e-1 log 3", "qtha.r": [4, 8]})
+        >>> [len(sweep.grid(method)) for method in sweep.methods]
+        [3, 6]
+        >>> sweep.experiments_at(sweep.methods[1], {"learning_rate": 0.01, "qtha.r": 4})[0].method.label
+        'qtha(r=4,learning_rate=0.01)'
+    """
+
+    axes: dict[str, Any] = Field(
+        default_factory=lambda: {"learning_rate": "0.001..0.1 log 5"},
+        min_length=1,
+        description="Settings to vary and their values: a list, or a range such as 1e-4..1e-1 log 5; "
+        "qtha.r is one method's, training.steps one of the training.",
+    )
+    search: Literal["grid", "random", "sobol", "tpe", "gp"] = Field(
+        default="grid",
+        description="How points are chosen: all of the grid, or by Optuna's sampler.",
+    )
+    trials: int | None = Field(
+        default=None,
+        ge=1,
+        description="Points tried of every method; empty takes the whole grid.",
+    )
+    pruner: Literal["none", "median", "halving"] = Field(
+        default="none", description="Which trials are stopped early, judged at their evaluations."
+    )
+    objective: str = Field(
+        default="eval_loss",
+        description="What is to be best at the end of a run, over its seeds in the mean.",
+    )
+    search_seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Seed of the sampler.")
+
+    if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
+
+        def __init__(
+            self,
+            *,
+            model: str = ...,
+            quantization: Quantization = ...,
+            task: str = ...,
+            task_options: dict[str, Any] = ...,
+            plugins: list[str] = ...,
+            methods: Sequence[MethodChoice | dict[str, Any] | str] | str = ...,
+            seeds: list[int] = ...,
+            training: Training | dict[str, Any] = ...,
+            axes: Mapping[str, Any] = ...,
+            search: str = ...,
+            trials: int | None = ...,
+            pruner: str = ...,
+            objective: str = ...,
+            search_seed: int = ...,
+            edition: int = ...,
+        ) -> None: ...
+
+    @field_validator("axes", mode="before")
+    @classmethod
+    def _axes_as_written(cls, axes: Any) -> Any:
+        if not isinstance(axes, Mapping):
+            raise Refusal(f"axes must be settings by name with their values, not {axes!r:.60}")
+        written = {}
+        for name, values in axes.items():
+            try:
+                written[name] = Axis.of(values).written
+            except Refusal as refused:
+                raise Refusal(f"axis {name}: {refused}") from None
+        return written
+
+    @field_validator("objective")
+    @classmethod
+    def _known_objective(cls, name: str) -> str:
+        if name not in recorded("eval") + recorded("generation"):
+            raise unknown("objective", name, recorded("eval") + recorded("generation"))
+        return name
+
+    @model_validator(mode="after")
+    def _every_axis_is_used(self) -> Sweep:
+        for name in self.axes:
+            if not any(place_of(name, method) for method in self.methods):
+                raise unknown("axis", name, _known_axes(self.methods))
+        if self.search != "grid" and self.trials is None:
+            raise Refusal(f"a search by {self.search} must say how many trials, such as trials=20")
+        if self.pruner != "none" and self.objective not in recorded("eval"):
+            raise Refusal(f"{self.objective} is known at the end only: it cannot prune")
+        return self
+
+    @property
+    def direction(self) -> Literal["minimize", "maximize"]:
+        """Which way the objective is good, in Optuna's words."""
+        return "minimize" if MEASURES[self.objective].better == "lower" else "maximize"
+
+    def axes_of(self, method: MethodChoice) -> dict[str, Axis]:
+        """The axes that a method has."""
+        return {n: Axis.of(values) for n, values in self.axes.items() if place_of(n, method)}
+
+    def grid(self, method: MethodChoice) -> list[Point]:
+        """Every point of a method's grid, the first axis slowest."""
+        axes = self.axes_of(method)
+        try:
+            values = [axis.grid() for axis in axes.values()]
+        except Refusal as refused:
+            raise Refusal(f"axes: {refused}") from None
+        return [dict(zip(axes, point, strict=True)) for point in itertools.product(*values)]
+
+    def trials_of(self, method: MethodChoice) -> int:
+        """How many points of a method are tried."""
+        if self.search != "grid":
+            return self.trials or 0
+        whole = len(self.grid(method))
+        return whole if self.trials is None else min(whole, self.trials)
+
+    def experiments_at(self, method: MethodChoice, point: Point) -> list[Experiment]:
+        """The experiments of one trial: a method at a point, with every seed."""
+        fields: dict[str, Any] = {name: getattr(self, name) for name in SHARED}
+        choice: dict[str, Any] = {}
+        options, training = dict(method.options), {}
+        for name, value in point.items():
+            place = place_of(name, method)
+            if place is None:
+                raise Refusal(f"{method.label} has no setting {name}")
+            part = {"choice": choice, "option": options, "training": training, "run": fields}
+            part[place.part][place.name] = value
+        placed = method.replace(**choice, options=options)
+        course = self.training.replace(**training) if training else self.training
+        return [Experiment(**fields, method=placed, training=course, seed=s) for s in self.seeds]
+
+    def check(self, runs_dir: Path | None = None) -> None:
+        """Refuse a sweep of which a trial could not run: every point of a small grid, else the ends of each axis."""
+        for method in self.methods:
+            for point in self._points_to_check(method):
+                experiment = self.experiments_at(method, point)[0]
+                try:
+                    refusals.check(plan.resolve(experiment), runs_dir)
+                except Refusal as refused:
+                    where = ", ".join(f"{name}={value}" for name, value in point.items())
+                    raise Refusal(f"{method.label} at {where}: {refused}") from None
+
+    def _points_to_check(self, method: MethodChoice) -> list[Point]:
+        if self.search == "grid" and len(grid := self.grid(method)) <= MOST_CHECKED:
+            return grid
+        axes = self.axes_of(method)
+        first = {name: axis.ends()[0] for name, axis in axes.items()}
+        return [first, *({**first, name: axis.ends()[1]} for name, axis in axes.items())]
+
+
+SHARED = tuple(
+    name
+    for name in Experiment.model_fields
+    if name in MethodsAndSeeds.model_fields and name != "training"
+)
+
+
+def place_of(axis: str, method: MethodChoice) -> Place | None:
+    """Where an axis stands in the experiments of a method; None where the method has no such setting.
+
+    Args:
+        axis: `learning_rate`, `steps`, `training.steps`, `r` or `qtha.r`.
+        method: The method; its options are known by its declaration.
+
+    Raises:
+        Refusal: If the name is both an option of the method and a setting of the training.
+    """
+    owner, dot, name = axis.rpartition(".")
+    if dot and owner == "training":
+        return Place("training", name) if name in Training.model_fields else None
+    if dot:
+        return _of_method(name, method) if owner == method.name else None
+    placed, in_training = _of_method(axis, method), axis in Training.model_fields
+    if placed and in_training:
+        raise Refusal(f"axis {axis} is ambiguous: write training.{axis} or {method.name}.{axis}")
+    if in_training:
+        return Place("training", axis)
+    return placed or (Place("run", axis) if axis in OF_THE_RUN else None)
+
+
+def _of_method(name: str, method: MethodChoice) -> Place | None:
+    from qtha_lab.adapters import get_method
+
+    if name == "learning_rate":
+        return Place("choice", name)
+    return Place("option", name) if name in get_method(method.name).settings() else None
+
+
+def _known_axes(methods: list[MethodChoice]) -> list[str]:
+    from qtha_lab.adapters import get_method
+
+    names = {"learning_rate", *OF_THE_RUN, *Training.model_fields}
+    for method in methods:
+        names |= get_method(method.name).settings().keys()
+    return sorted(names)

@@ -1,0 +1,6 @@
+"""Sweeps: methods tried at many points on axes of their settings, durable and with equal budgets."""
+
+from qtha_lab.sweep.forecast import Forecast, forecast
+from qtha_lab.sweep.trials import TrialRecord, Trials, attach, launch
+
+__all__ = ["Forecast", "TrialRecord", "Trials", "attach", "forecast", "launch"]

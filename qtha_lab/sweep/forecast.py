@@ -1,0 +1,76 @@
+"""What a sweep will take before it starts: runs, seconds, and how many trials fit into a span of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qtha_lab.experiment.sweeping import Sweep
+from qtha_lab.rundir import slots
+
+OVERHEAD_SECONDS = 3.0  # of a run beside its steps: start, evaluations, writing
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """How much a sweep is.
+
+    Attributes:
+        trials: Points of each method, by its label.
+        runs: Trainings in all, every seed of every trial.
+        seconds_of_a_run: By label, at the first point of the method.
+        slots: Runs at once.
+    """
+
+    trials: dict[str, int]
+    runs: int
+    seeds: int
+    seconds_of_a_run: dict[str, float]
+    slots: int
+
+    @property
+    def seconds(self) -> float:
+        """The whole sweep, with every slot busy."""
+        runs = {label: count * self.seeds for label, count in self.trials.items()}
+        return sum(runs[label] * self.seconds_of_a_run[label] for label in runs) / self.slots
+
+    def trials_within(self, seconds: float) -> int:
+        """Trials of every method, the same number each, that fit into a time."""
+        one_each = sum(self.seconds_of_a_run.values()) * self.seeds / self.slots
+        return int(seconds // one_each)
+
+    @property
+    def sentences(self) -> list[str]:
+        """The same for a person; whether every method has as many trials is always said."""
+        counts = set(self.trials.values())
+        each = ", ".join(f"{label}: {count}" for label, count in self.trials.items())
+        equal = (
+            f"every method has {counts.pop()} trials"
+            if len(counts) == 1
+            else f"the methods have unequal numbers of trials ({each}), "
+            f"so the one with more is favoured: --trials {min(counts)} makes them equal"
+        )
+        minutes = self.seconds / 60
+        return [
+            f"{equal}, each with {self.seeds} seed{'s' if self.seeds > 1 else ''}: {self.runs} runs",
+            f"about {minutes:.1f} min with {self.slots} at once; "
+            f"ten minutes hold {self.trials_within(600)} trials of each method",
+        ]
+
+
+def forecast(sweep: Sweep) -> Forecast:
+    """What a sweep will take; each method is costed at its first point.
+
+    Raises:
+        Refusal: If the first trial of a method could not run.
+    """
+    from qtha_lab.cost.preview import preview
+
+    seconds, trials = {}, {}
+    for method in sweep.methods:
+        first = {name: axis.ends()[0] for name, axis in sweep.axes_of(method).items()}
+        experiment = sweep.experiments_at(method, first)[0]
+        per_step = preview(experiment).seconds_per_step
+        seconds[method.label] = OVERHEAD_SECONDS + per_step * experiment.training.steps
+        trials[method.label] = sweep.trials_of(method)
+    runs = sum(trials.values()) * len(sweep.seeds)
+    return Forecast(trials, runs, len(sweep.seeds), seconds, slots.n_slots(sweep.training.threads))

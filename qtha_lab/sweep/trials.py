@@ -1,0 +1,219 @@
+"""A sweep that was launched, as its directory tells it: its trials, the best of each method, stop, resume, more trials.
+
+The driver is a process of its own and goes on if this view is forgotten.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment.sweeping import Sweep
+from qtha_lab.rundir import slots
+from qtha_lab.runs import Run
+from qtha_lab.sweep.folder import SweepDir, find_sweep
+from qtha_lab.sweep.record import TrialRecord
+
+if TYPE_CHECKING:
+    import pandas
+
+POLL_SECONDS = 0.3
+
+
+class Trials:
+    """The trials of one sweep.
+
+    Example:
+        >>> sweep = Sweep(methods="lora,qtha", axes={"learning_rate": "1e-3..1e-1 log 3"})
+        >>> trials = launch(sweep)  # doctest: +SKIP
+        >>> trials.wait().best()["lora"].point  # doctest: +SKIP
+        {'learning_rate': 0.01}
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.folder = SweepDir(Path(path).resolve())
+
+    def __repr__(self) -> str:
+        records = self.records()
+        states = [record.state for record in records]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        return f"<sweep {self.folder.path.name}: {self.state}; {len(records)} of {self.planned} trials: {counts}>"
+
+    @property
+    def sweep(self) -> Sweep:
+        """What is swept."""
+        return self.folder.sweep
+
+    @property
+    def planned(self) -> int:
+        """Trials in all, of every method."""
+        return sum(map(self.sweep.trials_of, self.sweep.methods))
+
+    @property
+    def state(self) -> str:
+        """ "running", "stopping", "finished", "stopped" where a person stopped it, else "dead"."""
+        if slots.is_held(self.folder.lock):
+            return "stopping" if self.folder.stop.exists() else "running"
+        ended = sum(record.state != "running" for record in self.records())
+        if ended >= self.planned:
+            return "finished"
+        stopped = self.folder.stop.exists() or any(
+            run.status().state == "stopped" for run in self.open_runs()
+        )
+        return "stopped" if stopped else "dead"
+
+    def records(self) -> list[TrialRecord]:
+        """All trials so far, method by method, as the journal has them."""
+        if not self.folder.journal.exists():
+            return []
+        from qtha_lab.sweep.reading import read_trials
+
+        return read_trials(self.folder)
+
+    def open_runs(self) -> list[Run]:
+        """The runs of the trials that have not ended."""
+        ids = [
+            name for record in self.records() if record.state == "running" for name in record.runs
+        ]
+        return [Run(self.folder.runs_dir / name) for name in ids]
+
+    def best(self) -> dict[str, TrialRecord]:
+        """The best complete trial of each method, by its label."""
+        sign = 1.0 if self.sweep.direction == "minimize" else -1.0
+        best: dict[str, TrialRecord] = {}
+        for record in self.records():
+            if record.state != "complete" or record.value is None or math.isinf(record.value):
+                continue
+            rival = best.get(record.method)
+            if rival is None or sign * record.value < sign * (rival.value or 0.0):
+                best[record.method] = record
+        return best
+
+    def table(self) -> pandas.DataFrame:
+        """A row for every trial: method, number, state, each axis, the objective, the ids of its runs."""
+        import pandas
+
+        rows = [
+            {"method": r.method, "trial": r.number, "state": r.state}
+            | r.point
+            | {self.sweep.objective: r.value, "runs": ",".join(r.runs)}
+            for r in self.records()
+        ]
+        columns = ["method", "trial", "state", *self.sweep.axes, self.sweep.objective, "runs"]
+        return pandas.DataFrame(rows, columns=columns)
+
+    def wait(self, timeout: float | None = None) -> Trials:
+        """Wait until the driver has ended, or for `timeout` seconds."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while slots.is_held(self.folder.lock) and (end is None or time.monotonic() < end):
+            time.sleep(POLL_SECONDS)
+        return self
+
+    def stop(self, timeout: float = 120.0) -> Trials:
+        """Ask the driver to stop with all runs saved, and wait until it has."""
+        self.folder.stop.touch()
+        return self.wait(timeout)
+
+    def resume(self) -> Trials:
+        """Go on where the sweep was stopped or killed; nothing finished is repeated.
+
+        Raises:
+            Refusal: If it is running, or has finished.
+        """
+        if (state := self.state) in ("running", "stopping", "finished"):
+            more = ": extend gives it more trials" if state == "finished" else ""
+            raise Refusal(f"sweep {self.folder.path.name} is {state}{more}")
+        return start(self.folder)
+
+    def extend(self, **changes: Any) -> Trials:
+        """Give the sweep more trials, methods or values, and go on.
+
+        Args:
+            changes: Fields of the sweep with their new values, such as `trials=40`; `seeds` stays as it is, since
+                trials have ended with them.
+
+        Raises:
+            Refusal: If it is running, or a change would contradict the trials so far.
+        """
+        if self.state in ("running", "stopping"):
+            raise Refusal(f"sweep {self.folder.path.name} is {self.state}: stop it first")
+        fixed = {"model", "task", "task_options", "quantization", "seeds", "training", "objective"}
+        for name in fixed & changes.keys():
+            raise Refusal(
+                f"{name} of a sweep cannot change, its trials have ended with it: sweep anew"
+            )
+        sweep = self.sweep.replace(**changes)
+        before = [method.meaning for method in self.sweep.methods]
+        if [method.meaning for method in sweep.methods][: len(before)] != before:
+            raise Refusal("methods of a sweep can be added at the end only")
+        sweep.check(self.folder.runs_dir)
+        self.folder.write(sweep)
+        return start(self.folder)
+
+
+def launch(sweep: Sweep, path: Path | str | None = None, *, check: bool = True) -> Trials:
+    """Start a sweep and return at once; called again with the same path it goes on.
+
+    Args:
+        sweep: What to try.
+        path: Its directory; None makes one under the usual runs folder.
+        check: Refuse first what cannot work.
+
+    Raises:
+        Refusal: If a trial could not run, or the directory is another sweep's; then nothing is started.
+    """
+    if check:
+        sweep.check()
+    folder = SweepDir.create(sweep, Path(path) if path else None)
+    trials = Trials(folder.path)
+    return trials if trials.state in ("running", "finished") else start(folder)
+
+
+def attach(name: str | Path) -> Trials:
+    """The sweep of a name or a path.
+
+    Raises:
+        Refusal: If there is none; names the nearest.
+    """
+    return Trials(find_sweep(name).path)
+
+
+def start(folder: SweepDir) -> Trials:
+    """Start a driver that is born with the sweep's lock, so that no second one can come between.
+
+    Raises:
+        Refusal: If a driver is at the sweep.
+    """
+    lock = slots.hold(folder.lock, patience=5)
+    if lock is None:
+        raise Refusal(f"sweep {folder.path.name} already has a driver")
+    try:
+        folder.stop.unlink(missing_ok=True)
+        with folder.log.open("ab") as output:
+            driver = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "qtha_lab.sweep.driver",
+                    str(folder.path),
+                    "--lock",
+                    str(lock),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[lock],
+                start_new_session=True,
+                env={**os.environ, "QTHA_LAB_LOG": os.environ.get("QTHA_LAB_LOG", "info")},
+            )
+    finally:
+        os.close(lock)
+    threading.Thread(target=driver.wait, daemon=True).start()  # or it would stay a zombie
+    return Trials(folder.path)
