@@ -7,8 +7,8 @@ it is asked for.
 import importlib
 import importlib.util
 import pkgutil
+from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
@@ -22,7 +22,7 @@ COMMANDS = "benchmarks.commands"
 class Benchmarks(TyperGroup):
     """The files of `benchmarks/commands/` as commands."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: typer.Context) -> list[str]:
         """Their names, or a refusal where the package stands without a checkout."""
         if importlib.util.find_spec("benchmarks") is None:
             raise Refusal(
@@ -32,7 +32,7 @@ class Benchmarks(TyperGroup):
         folder = importlib.import_module(COMMANDS).__path__
         return sorted(module.name for module in pkgutil.iter_modules(folder))
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
         """The command of one file; None where there is no such file."""
         if cmd_name not in self.list_commands(ctx):
             return None

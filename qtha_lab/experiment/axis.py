@@ -78,7 +78,7 @@ class Axis:
             raise Refusal(f"a logarithmic range must begin above 0, not at {low}")
         if count is not None and int(count) < 2:
             raise Refusal(f"a range must be cut into at least 2 values, not {count}")
-        axis = cls((), *ends, log, None if count is None else int(count))
+        axis = cls((), ends[0], ends[1], log, None if count is None else int(count))
         if axis.is_whole and count and len(set(axis.grid())) < int(count):
             raise Refusal(
                 f"there are no {count} different whole numbers so from {low} to {high}: "

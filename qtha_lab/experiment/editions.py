@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from qtha_lab.errors import Refusal
 
 if TYPE_CHECKING:
-    from qtha_lab.experiment.description import Comparison, Experiment, MethodChoice
+    from qtha_lab.experiment.description import Experiment, MethodChoice, MethodsAndSeeds
 
 FIRST = 1
 EDITION = 2
@@ -20,7 +20,7 @@ EDITION = 2
 _BEFORE = {2: {"qtha": {"init": {None: "paper", "balanced": "isometric"}}}}
 
 
-def record(described: Experiment | Comparison) -> str:
+def record(described: Experiment | MethodsAndSeeds) -> str:
     """The YAML of a description with the edition whose defaults it leaves out."""
     return f"edition: {EDITION}\n{described.to_yaml()}"
 
