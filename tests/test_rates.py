@@ -5,14 +5,15 @@ import pytest
 from qtha_lab import adapters, models
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.plan import resolve
-from qtha_lab.training.rates import HEAD, GroupedTrainer
+from qtha_lab.training.fine_tuner import FineTuner
+from qtha_lab.training.rates import HEAD
 from qtha_lab.training.trainer import training_arguments
 
 
 def trainer_of(experiment, folder):
     base = models.load_model("tiny", head="classification", n_labels=3)
     model = adapters.add_adapter(base.model, resolve(experiment).config)
-    trainer = GroupedTrainer(
+    trainer = FineTuner(
         head_learning_rate=experiment.training.head_learning_rate,
         model=model,
         args=training_arguments(experiment, 0.001, folder),

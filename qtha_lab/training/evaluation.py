@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from qtha_lab.training import metrics
+from qtha_lab.training.answer_head import Answers
+from qtha_lab.training.batching import by_length
 
 
 class Interrupted(Exception):  # noqa: N818
@@ -32,12 +34,6 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         model.train(was_training)
 
 
-def batches(rows: list, size: int) -> Iterator[list]:
-    """Consecutive slices of at most `size` rows."""
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
-
-
 def evaluate_lm(
     model: nn.Module, rows: list[dict], collate: Callable, size: int, poll: Callable[[], None]
 ) -> dict[str, float]:
@@ -50,28 +46,17 @@ def evaluate_lm(
         model: Put into evaluation mode by the caller.
         rows: As `Task.encode` gives them.
         collate: Makes a batch of tensors of rows.
-        size: Rows in a batch.
+        size: Rows in a batch of the longest.
         poll: Called before every batch; may raise `Interrupted`.
 
     Returns:
         "loss" in nats, "perplexity" and "token_accuracy".
     """
-    loss, right, count = 0.0, 0, 0
-    for part in batches(rows, size):
-        poll()
-        batch = _to(collate(part), model)
-        labels = batch.pop("labels")[:, 1:]
-        is_label = labels != -100
-        logits = model(**batch).logits[:, :-1][is_label].float()
-        labels = labels[is_label]
-        loss += functional.cross_entropy(logits, labels, reduction="sum").item()
-        right += int((logits.argmax(-1) == labels).sum())
-        count += labels.numel()
-    mean = loss / max(count, 1)
+    loss, predicted, actual = _predictions(model, rows, collate, size, poll)
     return {
-        "loss": mean,
-        "perplexity": metrics.perplexity(mean),
-        "token_accuracy": right / max(count, 1),
+        "loss": loss,
+        "perplexity": metrics.perplexity(loss),
+        "token_accuracy": int((predicted == actual).sum()) / len(actual),
     }
 
 
@@ -84,22 +69,39 @@ def evaluate_classification(
         model: Put into evaluation mode by the caller.
         rows: As `Task.encode` gives them.
         collate: Makes a batch of tensors of rows.
-        size: Rows in a batch.
+        size: Rows in a batch of the longest.
         poll: Called before every batch; may raise `Interrupted`.
 
     Returns:
         "loss" in nats, "accuracy" and "macro_f1".
     """
+    loss, predicted, actual = _predictions(model, rows, collate, size, poll)
+    return {"loss": loss, **metrics.classification_scores(predicted.tolist(), actual.tolist())}
+
+
+def _predictions(
+    model: nn.Module, rows: list[dict], collate: Callable, size: int, poll: Callable[[], None]
+) -> tuple[float, Tensor, Tensor]:
+    """The mean loss over all labels, the likeliest label in each place and the one that stands there."""
     loss, predicted, actual = 0.0, [], []
-    for part in batches(rows, size):
+    for places in by_length([len(row["input_ids"]) for row in rows], size):
         poll()
-        batch = _to(collate(part), model)
-        labels = batch.pop("labels")
-        logits = model(**batch).logits.float()
+        batch = _to(collate([rows[place] for place in places]), model)
+        logits, labels = _labelled(model, batch, batch.pop("labels"))
         loss += functional.cross_entropy(logits, labels, reduction="sum").item()
-        predicted += logits.argmax(-1).tolist()
-        actual += labels.tolist()
-    return {"loss": loss / len(rows), **metrics.classification_scores(predicted, actual)}
+        predicted.append(logits.argmax(-1))
+        actual.append(labels)
+    labels = torch.cat(actual)
+    return loss / len(labels), torch.cat(predicted), labels
+
+
+def _labelled(model: nn.Module, batch: dict, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits wherever there is a label, `(labels, classes)`, and the labels: of rows, or of answers' tokens."""
+    if labels.dim() == 1:
+        return model(**batch).logits.float(), labels
+    answers = Answers(labels)
+    with answers.at_the_head(model):
+        return answers.select(model(**batch).logits).float(), answers.tokens
 
 
 def generate(
@@ -118,14 +120,15 @@ def generate(
         tokenizer: The model's.
         prompts: Texts with their special tokens written out.
         max_new_tokens: Longest answer.
-        size: Prompts in a batch.
+        size: Prompts in a batch of the longest.
         poll: Called before every batch; may raise `Interrupted`.
     """
-    outputs = []
+    outputs: dict[int, str] = {}
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    for part in batches(prompts, size):
+    encoded = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
+    for places in by_length([len(row) + max_new_tokens for row in encoded], size):
         poll()
-        ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in part]
+        ids = [encoded[place] for place in places]
         width = max(map(len, ids))
         padded = torch.tensor([[pad] * (width - len(row)) + row for row in ids])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids])
@@ -137,8 +140,9 @@ def generate(
             do_sample=False,
             pad_token_id=pad,
         )
-        outputs += tokenizer.batch_decode(answers[:, width:], skip_special_tokens=True)
-    return [text.strip() for text in outputs]
+        texts = tokenizer.batch_decode(answers[:, width:], skip_special_tokens=True)
+        outputs.update(zip(places, texts, strict=True))
+    return [outputs[place].strip() for place in range(len(prompts))]
 
 
 def _device(model: nn.Module) -> torch.device:

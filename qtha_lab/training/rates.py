@@ -6,26 +6,23 @@ Groups parameters and nothing else; schedules and warm-up scale every group alik
 from __future__ import annotations
 
 import torch
-from transformers import Trainer
+from torch import nn
 
 HEAD = "modules_to_save"  # in the names PEFT gives to a module that is trained whole
 
 
-class GroupedTrainer(Trainer):
-    """transformers' Trainer with a learning rate for the head; None leaves it at the adapter's."""
+def set_head_apart(
+    optimizer: torch.optim.Optimizer, model: nn.Module, learning_rate: float
+) -> None:
+    """Give a new classification head, where the model has one, a rate of its own.
 
-    def __init__(self, *, head_learning_rate: float | None, **options):
-        super().__init__(**options)
-        self.head_learning_rate = head_learning_rate
-
-    def create_optimizer(self, *arguments, **options) -> torch.optim.Optimizer:
-        """transformers' optimiser, with the head in groups of its own where it has a learning rate."""
-        optimizer = super().create_optimizer(*arguments, **options)
-        if self.head_learning_rate is not None:
-            parameters = () if self.model is None else self.model.named_parameters()
-            head = {id(parameter) for name, parameter in parameters if HEAD in name}
-            set_apart(optimizer, head, self.head_learning_rate)
-        return optimizer
+    Args:
+        optimizer: Whose groups are split, in place.
+        model: Whose parameters it moves.
+        learning_rate: Of the head.
+    """
+    head = {id(parameter) for name, parameter in model.named_parameters() if HEAD in name}
+    set_apart(optimizer, head, learning_rate)
 
 
 def set_apart(optimizer: torch.optim.Optimizer, members: set[int], learning_rate: float) -> None:

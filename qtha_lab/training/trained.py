@@ -12,8 +12,8 @@ from torch import nn
 from transformers import PrinterCallback
 
 from qtha_lab.training.evaluation import Interrupted
+from qtha_lab.training.fine_tuner import FineTuner
 from qtha_lab.training.loaded import Loaded
-from qtha_lab.training.rates import GroupedTrainer
 from qtha_lab.training.session import Session
 from qtha_lab.training.spectra import RecordSpectra
 from qtha_lab.training.trainer import Watch, training_arguments
@@ -74,11 +74,11 @@ def load_weights(model: nn.Module, checkpoint: Path) -> None:
     set_peft_model_state_dict(model, load_peft_weights(str(checkpoint), device="cpu"))
 
 
-def _trainer(session: Session, loaded: Loaded) -> GroupedTrainer:
+def _trainer(session: Session, loaded: Loaded) -> FineTuner:
     arguments = training_arguments(
         session.experiment, session.learning_rate, session.run.checkpoints
     )
-    trainer = GroupedTrainer(
+    trainer = FineTuner(
         head_learning_rate=session.training.head_learning_rate,
         model=loaded.model,
         args=arguments,

@@ -1,0 +1,59 @@
+"""transformers' Trainer with two things of ours: a learning rate for the head, and logits of answers alone.
+
+Takes the same steps otherwise; what is recorded of them is `trainer.Watch`'s business.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from transformers import Trainer
+from transformers.loss.loss_utils import ForCausalLMLoss
+
+from qtha_lab.training.answer_head import Answers, has_plain_loss
+from qtha_lab.training.rates import set_head_apart
+
+
+class FineTuner(Trainer):
+    """Trains an adapter.
+
+    Args:
+        head_learning_rate: Of a new classification head; None leaves it at the adapter's.
+        options: transformers' own.
+    """
+
+    def __init__(self, *, head_learning_rate: float | None, **options) -> None:
+        super().__init__(**options)
+        self.head_learning_rate = head_learning_rate
+        self._answers: Answers | None = None
+        if self.model_accepts_loss_kwargs and has_plain_loss(options["model"]):
+            self.compute_loss_func = self._loss_of_answers
+
+    def create_optimizer(self, *arguments, **options) -> torch.optim.Optimizer:
+        """transformers' optimiser, with the head in groups of its own where it has a learning rate."""
+        optimizer = super().create_optimizer(*arguments, **options)
+        if self.head_learning_rate is not None and self.model is not None:
+            set_head_apart(optimizer, self.model, self.head_learning_rate)
+        return optimizer
+
+    def compute_loss(self, model: nn.Module, inputs: dict, *arguments, **options):
+        """transformers' loss; where it needs no other logits, those of answers are all that is computed."""
+        if self.compute_loss_func is None:
+            return super().compute_loss(model, inputs, *arguments, **options)
+        self._answers = Answers(inputs["labels"])
+        with self._answers.at_the_head(self.accelerator.unwrap_model(model)):
+            return super().compute_loss(model, inputs, *arguments, **options)
+
+    def _loss_of_answers(
+        self, outputs: dict, labels: Tensor, num_items_in_batch: Tensor | None = None
+    ) -> Tensor:
+        """The model's own loss, of logits that have their label in the same place."""
+        answers = Answers(labels) if self._answers is None else self._answers
+        logits = answers.select(outputs["logits"])
+        return ForCausalLMLoss(
+            logits,
+            labels=None,
+            vocab_size=logits.shape[-1],
+            num_items_in_batch=num_items_in_batch,
+            shift_labels=answers.tokens,
+        )
