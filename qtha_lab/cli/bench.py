@@ -39,7 +39,7 @@ class Benchmarks(TyperGroup):
         single = typer.Typer(add_completion=False)
         module = importlib.import_module(f"{COMMANDS}.{cmd_name}")
         single.command(name=cmd_name)(getattr(module, cmd_name))
-        return get_command(single)
+        return get_command(single)  # pyright: ignore[reportReturnType]  typer has a click of its own
 
 
 bench = typer.Typer(
