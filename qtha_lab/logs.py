@@ -7,6 +7,7 @@
 import logging
 
 from qtha_lab import paths
+from qtha_lab.moved import PANELS, address_of
 
 FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -14,14 +15,19 @@ FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 def start_logging() -> None:
     """Show the package's log as `QTHA_LAB_LOG` asks; without a level only warnings, as Python does."""
     level = paths.log_level()
-    logger = logging.getLogger("qtha_lab")
-    if level is None or any(isinstance(handler, _Asked) for handler in logger.handlers):
+    if level is None:
         return
-    logger.setLevel(level.upper())
-    logger.addHandler(_Asked())
+    for name in {
+        "qtha_lab",
+        address_of(PANELS) or "qtha_lab",
+    }:  # a checkout has the panels beside it
+        logger = logging.getLogger(name)
+        if not any(isinstance(handler, _AtThatMoment) for handler in logger.handlers):
+            logger.setLevel(level.upper())
+            logger.addHandler(_AtThatMoment())
 
 
-class _Asked(logging.Handler):
+class _AtThatMoment(logging.Handler):
     """Standard error as it is at that moment, or the end of a file; what cannot be written is dropped."""
 
     def __init__(self) -> None:

@@ -6,6 +6,7 @@ What a plugin may import is in `qtha_lab.plugins`. A plugin is code and runs wit
 import hashlib
 import importlib
 import importlib.util
+import logging
 import re
 import sys
 from collections.abc import Iterable
@@ -13,6 +14,8 @@ from pathlib import Path
 from types import ModuleType
 
 from qtha_lab.errors import Refusal
+
+log = logging.getLogger(__name__)
 
 
 def load_plugins(names: Iterable[str]) -> None:
@@ -50,7 +53,8 @@ def _source(name: str) -> Path:
         return file
     try:
         spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
+    except (ImportError, ValueError) as reason:
+        log.debug("no module %s: %s", name, reason)
         spec = None
     if spec is None or not spec.origin or not Path(spec.origin).is_file():
         raise Refusal(
@@ -63,6 +67,7 @@ def _load_module(name: str) -> None:
     _source(name)
     try:
         importlib.import_module(name)
+        log.debug("plugin %s is imported", name)
     except (Exception, SystemExit) as problem:
         raise _refusal(name, problem) from problem
 
@@ -87,6 +92,7 @@ def _load_file(file: Path) -> None:
     sys.modules[name] = module
     try:
         exec(compile(source, str(file), "exec"), module.__dict__)
+        log.info("plugin %s is imported, SHA-256 %.12s", file, digest)
     except (Exception, SystemExit) as problem:
         if before is None:
             del sys.modules[name]

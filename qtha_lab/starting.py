@@ -5,6 +5,7 @@ Whichever it is, it is born with the run's lock. What becomes of the run is in i
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from qtha_lab.errors import Refusal
 from qtha_lab.rundir import RunDir, checkpoints, ending, slots
 from qtha_lab.rundir.events import EventLog, read_tail
 from qtha_lab.rundir.status import last_step
+
+log = logging.getLogger(__name__)
 
 
 def start_worker(files: RunDir, *, anew: bool = False) -> None:
@@ -40,6 +43,7 @@ def start_worker(files: RunDir, *, anew: bool = False) -> None:
             output.flush()
             os.ftruncate(lock, 0)  # no worker has signed it yet
             fork = warm.start(files, lock, output.fileno())
+            log.info("%s starts %s", files.path.name, "cold" if fork is None else "warm")
             if fork is None:
                 worker = _start_cold(files, lock, output.fileno())
                 ending.watch(files, lambda: _wait_for(worker, files))

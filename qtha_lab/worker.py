@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import logging
 import os
 import signal
 import sys
@@ -19,6 +20,8 @@ from qtha_lab.errors import Refusal
 from qtha_lab.rundir import RunDir, slots
 from qtha_lab.rundir.events import EventLog, read_tail
 from qtha_lab.rundir.status import last_step
+
+log = logging.getLogger(__name__)
 
 EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1, "diverged": 1}
 REFUSED = 2
@@ -73,9 +76,9 @@ def work(run: RunDir, lock: int) -> int:
     slots.sign(lock, os.getpid())
     faulthandler.enable()
     stop = StopRequest(run)
-    log = EventLog(run.events)
-    state = _work(run, log, stop)
-    log.close()
+    events = EventLog(run.events)
+    state = _work(run, events, stop)
+    events.close()
     os.close(lock)
     code = EXIT_CODES[state]
     sys.stdout.write(f"worker ended with code {code} after {time.monotonic() - began:.1f} s\n")
@@ -83,30 +86,32 @@ def work(run: RunDir, lock: int) -> int:
     return code
 
 
-def _work(run: RunDir, log: EventLog, stop: StopRequest) -> str:
+def _work(run: RunDir, events: EventLog, stop: StopRequest) -> str:
     """Everything between taking the lock and giving it back; the end state, also written as an event."""
     try:
         threads = slots.n_threads(run.experiment.training.threads)
-        slot = _wait_for_slot(run, log, threads, stop)
+        slot = _wait_for_slot(run, events, threads, stop)
         if slot is None:
             state, step, message = "stopped", _last_step(run), "stopped while it waited for a slot"
         else:
             use_threads(threads)
-            log.append("status", state="loading", step=_last_step(run), message="libraries")
+            log.info("%s: loading libraries, %d threads", run.path.name, threads)
+            events.append("status", state="loading", step=_last_step(run), message="libraries")
             from qtha_lab.training.finetune import fine_tune
 
-            state, step, message = fine_tune(run, log, stop, threads)
+            state, step, message = fine_tune(run, events, stop, threads)
     except Exception as error:
         state, step, message = "failed", _last_step(run), faults.sentence(error, run.log)
-    log.append("status", state=state, step=step, message=message)
+    log.info("%s: %s at step %d; %s", run.path.name, state, step, message)
+    events.append("status", state=state, step=step, message=message)
     return state
 
 
-def _wait_for_slot(run: RunDir, log: EventLog, threads: int, stop: StopRequest) -> int | None:
+def _wait_for_slot(run: RunDir, events: EventLog, threads: int, stop: StopRequest) -> int | None:
     folder = slots.shared_folder(paths.runs_dir(), run.path.parent)
     queue = slots.Queue(folder, slots.n_slots(threads))
     step = _last_step(run)
-    log.append(
+    events.append(
         "status", state="queued", step=step, message=f"waiting for one of {queue.slots} slots"
     )
     ticket, fd = queue.ticket(run.path.name)

@@ -72,8 +72,89 @@ def test_nothing_but_the_commands_prints(room):
     assert printing == []
 
 
+FILES = [p for room in ("qtha_lab", "widgets") for p in sorted((ROOT / room).rglob("*.py"))]
+NAMES_OF_EXCEPTIONS = {
+    "FileExistsError": "another process was quicker",
+    "FileNotFoundError": "the answer is that there is none",
+    "ModuleNotFoundError": "the answer is that there is none",
+    "PackageNotFoundError": "the answer is that there is none",
+    "BlockingIOError": "the answer is that somebody holds the lock",
+    "ProcessLookupError": "the process has ended already",
+    "IndexError": "another thread was quicker",
+    "Interrupted": "a run was asked to stop",
+    "KeyboardInterrupt": "a person stopped it",
+}
+CONVERSIONS = {  # functions that ask whether a value is a number, a time or a list of whole numbers
+    "read_value",
+    "_shape_of_numbers",
+    "_number",
+    "is_event",
+    "_read",
+    "local_time",
+    "idle_seconds",
+}
+
+
+def handlers(tree: ast.AST, function: str = ""):
+    """Every `except` clause and every `suppress(…)`, with the function that it stands in."""
+    for node in ast.iter_child_nodes(tree):
+        inside = node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function
+        if isinstance(node, ast.ExceptHandler):
+            yield node, inside
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+            yield node, inside
+        yield from handlers(node, inside)
+
+
+def leaves_a_trace(handler: ast.AST) -> bool:
+    """Whether what was caught is raised, logged or handed on."""
+    if not isinstance(handler, ast.ExceptHandler):
+        return False
+    nodes = [node for line in handler.body for node in ast.walk(line)]
+    logs = (isinstance(n, ast.Attribute) and ast.unparse(n.value) == "log" for n in nodes)
+    uses = (isinstance(n, ast.Name) and n.id == handler.name for n in nodes)
+    return any(isinstance(n, ast.Raise) for n in nodes) or any(logs) or any(uses)
+
+
+def exceptions_of(handler: ast.AST) -> set[str]:
+    """The names of the exceptions that a clause takes."""
+    kind = handler.type if isinstance(handler, ast.ExceptHandler) else None
+    kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind] if kind else []
+    return {ast.unparse(kind).rpartition(".")[2] for kind in kinds} or {"all"}
+
+
+def test_an_exception_that_goes_no_further_leaves_a_line_in_the_log():
+    silent, logged = [], 0
+    for path in FILES:
+        for handler, function in handlers(ast.parse(path.read_text())):
+            answers = exceptions_of(handler) <= set(NAMES_OF_EXCEPTIONS) or function in CONVERSIONS
+            if leaves_a_trace(handler):
+                logged += 1
+            elif not answers and path.name != "logs.py":
+                silent.append(f"{path.relative_to(ROOT)}:{handler.lineno} in {function}")
+    assert silent == []
+    assert logged > 50
+
+
+def calls_of_the_log(tree: ast.AST):
+    """The arguments of every call of a logger's methods."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in LEVELS:
+            yield node.args
+
+
+LEVELS = {f"log.{level}" for level in ("debug", "info", "warning", "error", "exception")}
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if "log." in p.read_text()], ids=str)
+def test_a_log_line_is_put_together_only_where_it_is_read(path):
+    for form, *values in calls_of_the_log(ast.parse(path.read_text())):
+        assert isinstance(form, ast.Constant), ast.unparse(form)
+        assert form.value.replace("%%", "").count("%") == len(values), form.value
+
+
 def test_every_module_that_logs_has_a_logger_of_its_own_name():
-    for path in (ROOT / "qtha_lab").rglob("*.py"):
+    for path in FILES:
         source = path.read_text()
-        if "getLogger(" in source and path.name not in ("logs.py", "quiet.py"):
+        if any(calls_of_the_log(ast.parse(source))):
             assert "log = logging.getLogger(__name__)" in source, path

@@ -4,11 +4,14 @@ A button's callback may come from another thread or while a cell is busy, so cal
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from .guard import OnError
+
+log = logging.getLogger(__name__)
 
 
 class Background:
@@ -23,6 +26,7 @@ class Background:
         try:
             self.loop = asyncio.get_running_loop()
         except RuntimeError:
+            log.debug("no event loop runs: panels do not follow by themselves")
             self.loop = None
         self.thread = threading.get_ident()
 

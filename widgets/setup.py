@@ -3,6 +3,7 @@
 `setup.comparison()` is the same object that a script or a YAML file would describe.
 """
 
+import logging
 from collections.abc import Callable
 
 from qtha_lab.errors import Refusal
@@ -17,6 +18,8 @@ from .fold import Fold
 from .form import Form
 from .guard import OnError, guarded
 from .methods import MethodCards
+
+log = logging.getLogger(__name__)
 
 ELSEWHERE = ("methods", "training", "task_options")
 
@@ -92,7 +95,8 @@ class Setup:
         """The options of the task now picked; a name not known here has none to draw."""
         try:
             settings = task_settings(self.what["task"].value)
-        except Refusal:
+        except Refusal as reason:
+            log.debug("no options are shown: %s", reason)
             settings = {}
         self.task_options = Form(settings, values)
         self.task_options.observe(self.changed)

@@ -4,6 +4,7 @@ Ties the other panels together. Without it: `Comparison`, `preview`, `launch`, `
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable
 
@@ -25,6 +26,8 @@ from .overview import Overview
 from .past import Group, groups, unreadable
 from .setup import Setup
 from .watch import Watch
+
+log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.4
 CODE = {"Show as Python": "to_python", "Show as YAML": "to_yaml", "Show as a command": "to_command"}
@@ -106,6 +109,7 @@ class Workbench(ipw.VBox):
         self.say("Checking …")
         started = await asyncio.to_thread(launch_all, comparison)
         runs = "1 run; it goes" if len(started) == 1 else f"{len(started)} runs; they go"
+        log.info("launched %d runs", len(started))
         self.say(f"Launched {runs} on if this page is closed.")
         self.watch.show(started)
         await self._list_past()

@@ -5,6 +5,7 @@ Adds nothing to what an adapter computes; `peft` and the method files do. Loads 
 
 import contextlib
 import copy
+import logging
 import re
 import warnings
 from collections import Counter
@@ -29,6 +30,8 @@ from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
 from qtha_lab.one_thread import ONE_THREAD
 from qtha_lab.settings import nearest
+
+log = logging.getLogger(__name__)
 
 
 def add_adapter(model: nn.Module, peft_config: PeftConfig, name: str = "default") -> PeftModel:
@@ -65,6 +68,7 @@ def add_adapter(model: nn.Module, peft_config: PeftConfig, name: str = "default"
         with _in_one_sentence(peft_config):
             model.add_adapter(name, peft_config)
         return model
+    log.debug("%s %r is put on %s", kind_of(peft_config), name, type(model).__name__)
     with _in_one_sentence(peft_config):
         adapted = get_peft_model(model, peft_config, adapter_name=name)
     assert isinstance(adapted, PeftModel)  # `mixed` is off

@@ -6,6 +6,7 @@ Every damage is a Refusal before anything of the described size is built; pickle
 import copy
 import dataclasses
 import json
+import logging
 import re
 import signal
 import subprocess
@@ -26,6 +27,8 @@ from qtha_lab.adapters.peft import AdapterConfig
 from qtha_lab.errors import Refusal
 from qtha_lab.one_thread import ONE_THREAD
 from qtha_lab.settings import unknown
+
+log = logging.getLogger(__name__)
 
 LONGEST = 2**20  # bytes of a description
 PATTERN_SECONDS = 5  # of computing, which a busy machine does not shorten
@@ -61,6 +64,7 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
         warnings.filterwarnings("ignore", message="Found missing adapter keys")
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # peft reads it
         try:
+            log.info("loading the adapter in %s", folder)
             return PeftModel.from_pretrained(model, str(folder), config=config, **kwargs)
         except Exception as problem:
             raise _no_fit(folder, problem) from problem

@@ -5,6 +5,7 @@ A summary that is broken or tells of another run is not shown under this one's n
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 
@@ -13,6 +14,8 @@ from qtha_lab.experiment import MethodChoice, editions
 from qtha_lab.measures import recorded
 from qtha_lab.rundir.identity import identity
 from qtha_lab.runs import Run, Status
+
+log = logging.getLogger(__name__)
 
 NEEDED = ("trainable_parameters", "learning_rate")
 SHARED = ("model", "task", "method", "seed")
@@ -66,7 +69,8 @@ def _same(name: str, value: Any, expected: Any, edition: int) -> bool:
         return value == expected
     try:
         return editions.as_meant(MethodChoice.parse(value), edition) == MethodChoice.parse(expected)
-    except (Refusal, TypeError, AttributeError):
+    except (Refusal, TypeError, AttributeError) as reason:
+        log.debug("label %r is of no method known here: %s", value, reason)
         return False
 
 

@@ -1,5 +1,7 @@
 """Facts of an engine, tried on a few small circuits; those it refuses are left out."""
 
+import logging
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,8 @@ from qtha_lab.simulators import check_engine, expval_z
 from qtha_lab.simulators.engines import engine_of
 from qtha_lab.simulators.registry import EngineInfo
 
+log = logging.getLogger(__name__)
+
 ONE_TURN = Circuit(1, [Gate("RY", 0, Angle.input(0)), Gate("RY", 0, Angle.param(0))])
 
 
@@ -20,7 +24,8 @@ def _circuits(info: EngineInfo) -> list[Circuit]:
     for circuit in (ONE_TURN, build("product", 2, 1), build("qtha", 3, 1)):
         try:
             check_engine(info.examples[0], circuit)
-        except Refusal:
+        except Refusal as reason:
+            log.debug("one circuit of the contract is left out: %s", reason)
             continue
         taken.append(circuit)
     return taken

@@ -6,6 +6,7 @@ Makes no weight of the base. Bytes, circuits and seconds are `cost`.
 import copy
 import dataclasses
 import functools
+import logging
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from qtha_lab.adapters.peft import AdapterConfig, AdapterLayer
 from qtha_lab.circuits import Circuit
 from qtha_lab.cost.shapes import ModelShape
 from qtha_lab.errors import Refusal
+
+log = logging.getLogger(__name__)
 
 PROBED_TOKENS = (64, 128)
 MOST_AMPLITUDES = 2**22  # simulated for a count; methods with larger circuits are not counted
@@ -101,7 +104,8 @@ def _counted(held: _Held) -> tuple[int, int] | None:
         return None
     try:
         few, many = (run(held, tokens) for tokens in PROBED_TOKENS)
-    except NotImplementedError:  # an operation that torch cannot run without numbers
+    except NotImplementedError as reason:  # an operation that torch cannot run without numbers
+        log.debug("the operations of %s are not counted: %s", held.layer, reason)
         return None
     return few, many
 

@@ -10,6 +10,7 @@ import contextlib
 import copy
 import dataclasses
 import functools
+import logging
 import math
 import threading
 import time
@@ -24,6 +25,8 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from qtha_lab import adapters
 from qtha_lab.experiment.memory import device
 from qtha_lab.one_thread import ONE_THREAD
+
+log = logging.getLogger(__name__)
 
 SMALL = 30_000_000  # parameters of a model that is tried as a whole
 LARGEST_TRIAL = 300_000_000  # parameters; beyond, matrix products stand for whole blocks
@@ -104,6 +107,7 @@ def added_seconds(model: PreTrainedModel, config: PeftConfig, batch: Batch) -> f
     base = _step(_trial(key, batch.dtype), batch, head)
     without, with_it = fastest(base, _step(adapted, batch, head))
     share *= times
+    log.debug("a step of %d blocks: %.4f s, with adapters %.4f s", n_tried, without, with_it)
     return share * (1 if head else n_blocks / n_tried) * max(with_it - without, 0.0)
 
 
@@ -174,6 +178,7 @@ def _best(key: _Key, batch: Batch, head: bool) -> float:
     if time.monotonic() - when > FORGET_SECONDS:
         (now,) = fastest(_step(_trial(key, batch.dtype), batch, head))
         _BASE[place] = min(now, seconds), time.monotonic()
+        log.debug("a step without adapters: %.4f s, %s", now, batch)
     return _BASE[place][0]
 
 

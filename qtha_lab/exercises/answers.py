@@ -4,12 +4,15 @@ Each gives back something that shows itself, as HTML on a page and as text elsew
 """
 
 import html
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from qtha_lab.exercises import grading
 from qtha_lab.exercises.registry import Exercise, get
+
+log = logging.getLogger(__name__)
 
 _HINTS_SHOWN: Counter = Counter()  # by exercise
 SIGNS = {"right": "✓", "wrong": "✗", "not attempted": "○"}
@@ -82,7 +85,8 @@ def _known_reason(exercise: Exercise, answer: Any) -> str | None:
         try:
             if exercise.grader.agrees(answer, exercise.answer_of(mistake)):
                 return why
-        except Exception:  # it does not even run on all cases, so it is another mistake
+        except Exception as reason:  # it does not even run on all cases, so it is another mistake
+            log.debug("%s is not this mistake: %r", exercise.number, reason)
             continue
     return None
 

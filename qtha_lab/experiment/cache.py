@@ -5,10 +5,14 @@ Knows nothing of what it keeps.
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+
+log = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
 
@@ -23,18 +27,19 @@ class Cache(Generic[Value]):
     """Values that take long to make, by what they depend on; the least recently used are forgotten.
 
     Args:
+        name: What they are, for the log.
         most: How many values to keep.
 
     Example:
-        >>> lengths = Cache(most=2)
+        >>> lengths = Cache("length", most=2)
         >>> lengths.get("word", lambda: len("word"))
         4
         >>> lengths.get("word", lambda: 1 / 0)  # made before
         4
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, name: str, most: int) -> None:
+        self.name, self.most = name, most
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
 
@@ -58,5 +63,9 @@ class Cache(Generic[Value]):
                 self._entries.popitem(last=False)
         with entry.lock:
             if not entry.values:
+                begin = time.perf_counter()
                 entry.values.append(make())
+                log.debug("%s worked out in %.3f s", self.name, time.perf_counter() - begin)
+            else:
+                log.debug("%s remembered", self.name)
             return entry.values[0]

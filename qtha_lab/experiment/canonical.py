@@ -5,11 +5,14 @@ Refuses nothing: an unknown method or option is written after the known ones, as
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import Setting
+
+log = logging.getLogger(__name__)
 
 
 def written_out(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +50,8 @@ def _declared(method: str) -> Mapping[str, Setting]:
 
     try:
         return get_method(method).settings()
-    except Refusal:
+    except Refusal as reason:
+        log.debug("options are taken as they are: %s", reason)
         return {}
 
 

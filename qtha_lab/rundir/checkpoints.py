@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import shutil
 from pathlib import Path
 
 from qtha_lab.rundir.files import read_mapping, sync, sync_tree, write_whole
+
+log = logging.getLogger(__name__)
 
 SEAL = "complete"
 NAME = re.compile(r"checkpoint-(0|[1-9]\d{0,14})")
@@ -76,6 +79,7 @@ def discard_unfinished(checkpoints: Path, after: int) -> None:
     """Delete what a killed worker left half-written: folders without a seal, of steps never announced."""
     for step, path in by_step(checkpoints).items():
         if step > after and path.is_dir() and not path.is_symlink() and not (path / SEAL).exists():
+            log.info("%s is half-written and deleted", path)
             shutil.rmtree(path)
 
 
@@ -99,6 +103,7 @@ def set_aside(path: Path) -> None:
         aside = path.with_name(f"aside-{number}-{path.name}")
         if not aside.exists() and not aside.is_symlink():
             path.rename(aside)
+            log.info("%s is put aside as %s", path, aside.name)
             return
 
 

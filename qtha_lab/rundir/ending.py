@@ -6,6 +6,7 @@ without that process only the log is left.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -13,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qtha_lab.rundir.files import RunDir, read_mapping, write_json
+
+log = logging.getLogger(__name__)
 
 BEGIN = "-- worker starts --"
 FATAL = "Fatal Python error"
@@ -42,6 +45,7 @@ def record(files: RunDir, pid: int, code: int) -> None:
         pid: The worker's process.
         code: Its exit code, negative for a signal, as `subprocess` counts.
     """
+    log.info("%s: process %d ended with code %d", files.path.name, pid, code)
     if files.path.is_dir():
         write_json(files.path / "exit.json", {"pid": pid, "code": code})
 
@@ -71,8 +75,8 @@ def _signal(files: RunDir) -> signal.Signals | None:
     try:
         if end["pid"] == int(files.lock.read_text()) and end["code"] < 0:
             return signal.Signals(-end["code"])
-    except (OSError, TypeError, KeyError, ValueError):
-        pass
+    except (OSError, TypeError, KeyError, ValueError) as reason:
+        log.debug("%s: how its worker ended is not known: %r", files.path.name, reason)
     return None
 
 

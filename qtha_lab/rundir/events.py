@@ -7,6 +7,7 @@ the middle of a line. Knows no run directory and no process.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import time
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.rundir.schema import is_event
+
+log = logging.getLogger(__name__)
 
 DURABLE = ("status", "checkpoint", "note")
 MEASURED = ("train", "eval", "generation", "whole_base", "spectrum")
@@ -86,7 +89,10 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]
                 offset = 0
             file.seek(offset)
             data = file.read()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):
+    except FileNotFoundError:
+        return [], 0
+    except (IsADirectoryError, NotADirectoryError, PermissionError) as reason:
+        log.debug("no events: %s", reason)
         return [], 0
     complete = data[: data.rfind(b"\n") + 1]
     return list(_parse(complete, offset)), offset + len(complete)
@@ -146,7 +152,8 @@ def _parse(data: bytes, offset: int):
 def _event(line: bytes) -> dict[str, Any] | None:
     try:
         event = _DECODER.decode(line.decode("utf-8"))
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as reason:
+        log.debug("a line of the events is broken: %s", reason)
         return None
     if not is_event(event):
         return None

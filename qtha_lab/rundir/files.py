@@ -6,6 +6,7 @@ Starts nothing and trains nothing; the worker writes these files, `qtha_lab.runs
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import secrets
@@ -20,6 +21,8 @@ from typing import Any
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment, editions
 from qtha_lab.rundir.events import finite
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,10 @@ def read_mapping(path: Path) -> dict[str, Any] | None:
     """The mapping in a JSON file; None where it is missing, broken or no mapping."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as reason:
+        log.debug("%s is passed over: %s", path, reason)
         return None
     return value if isinstance(value, dict) else None
 

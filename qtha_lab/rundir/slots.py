@@ -7,11 +7,14 @@ Nothing has to be cleaned up after a kill: the kernel frees the locks.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 
@@ -63,7 +66,8 @@ def holder(path: Path) -> int | None:
         return None
     try:
         return int(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError) as reason:
+        log.debug("whose lock %s is cannot be read: %s", path, reason)
         return None
 
 
@@ -98,7 +102,8 @@ def shared_folder(runs_dir: Path, beside: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except OSError:
+    except OSError as reason:
+        log.info("%s cannot be used (%s): runs queue in %s", folder, reason.strerror, beside)
         return beside / ".slots"
 
 
@@ -134,8 +139,11 @@ class Queue:
 
     def wait(self, ticket: Path, give_up: Callable[[], bool]) -> int | None:
         """The descriptor of a slot when it is this ticket's turn; None if `give_up` says so first."""
+        begin = time.monotonic()
         while not give_up():
             if self._is_first(ticket) and (slot := self._first_free()) is not None:
+                seconds = time.monotonic() - begin
+                log.info("%s has a slot after %.1f s in %s", ticket.name, seconds, self.folder)
                 return slot
             time.sleep(POLL_SECONDS)
         return None
@@ -150,5 +158,6 @@ class Queue:
                 return True
             if is_held(other):
                 return False
+            log.debug("the ticket %s is of a process that is gone", other.name)
             other.unlink(missing_ok=True)
         return True

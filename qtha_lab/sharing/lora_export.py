@@ -4,6 +4,7 @@ For adapters that cannot be merged, and for people without qtha-lab. What is not
 """
 
 import dataclasses
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from qtha_lab.analysis.updates.update import adapted_layers, update_of
 from qtha_lab.errors import Refusal
 from qtha_lab.models.public import public_base
 from qtha_lab.sharing.card import write_card
+
+log = logging.getLogger(__name__)
 
 HELD_OUT = 0.25  # of the tokens, on which the error is measured
 
@@ -106,6 +109,9 @@ def export_lora(
     )
     tensors |= _saved_whole(model, adapter)
     _save(export, model, config, tensors, base_model)
+    log.info(
+        "adapter %s is written to %s as a LoRA, misses %.2g", adapter, export.folder, export.error
+    )
     return export
 
 

@@ -4,6 +4,7 @@ What an engine is, and how one registers itself, is `registry`.
 """
 
 import functools
+import logging
 from collections.abc import Callable
 
 from qtha_lab.circuits import Circuit, Readout
@@ -11,6 +12,8 @@ from qtha_lab.errors import Refusal
 from qtha_lab.settings import unknown
 from qtha_lab.simulators.memory import check_memory
 from qtha_lab.simulators.registry import ENGINES, Engine, EngineInfo
+
+log = logging.getLogger(__name__)
 
 FALLBACK = "torch"  # "auto" where nothing can run a batch: its sentence says why
 
@@ -153,7 +156,12 @@ def choose(
     if engine != "auto":
         return engine
     situation = circuit, readout, device, transformed, batch
-    return next((name for name in automatic() if not refusal(name, *situation)), FALLBACK)
+    for name in automatic():
+        reason = refusal(name, *situation)
+        if not reason:
+            return name
+        log.debug("auto passes %s over: %s", name, reason)
+    return FALLBACK
 
 
 def refusal(engine: str, *situation) -> str:

@@ -1,10 +1,13 @@
 """Whether an evaluation fits into memory, asked before it starts."""
 
+import logging
 from pathlib import Path
 
 import torch
 
 from qtha_lab.errors import Refusal
+
+log = logging.getLogger(__name__)
 
 _SMALL = 2**26  # bytes that nobody needs to ask for
 
@@ -58,7 +61,8 @@ def _free_in_group(
     """What the control groups of this process (a container, a batch job) still allow; Linux, version 2."""
     try:
         lines = membership.read_text().splitlines()
-    except OSError:
+    except OSError as reason:
+        log.debug("no control group: %s", reason)
         return 2**63
     inside = next((line[3:] for line in lines if line.startswith("0::")), "/")
     group = root / inside.strip("/")
@@ -72,7 +76,10 @@ def _left(group: Path) -> int:
         limit = (group / "memory.max").read_text().strip()
         used = int((group / "memory.current").read_text())
         cached = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-    except (OSError, ValueError):
+    except FileNotFoundError:  # the root has no limit
+        return 2**63
+    except (OSError, ValueError) as reason:
+        log.debug("the limit of %s is passed over: %s", group, reason)
         return 2**63
     if limit == "max":
         return 2**63

@@ -4,6 +4,7 @@ Evaluation rows come from a pool that a hash of the answer fixes (splits.py); th
 the pools. So no seed ever trains on what another seed, or the pretraining of tiny, was measured with.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from qtha_lab.tasks.own import OwnData
 from qtha_lab.tasks.registry import TASKS, TaskInfo
 from qtha_lab.tasks.splits import normalised, split
 from qtha_lab.tasks.task import Task
+
+log = logging.getLogger(__name__)
 
 FEWEST_ROWS = 2
 
@@ -90,6 +93,7 @@ def load_task(
             name if Path(name).expanduser().is_dir() else f"https://huggingface.co/datasets/{name}"
         )
     train, evaluation = _sides(rows, held_out, seed)
+    log.info("%s: %d rows to train on, %d to evaluate on", name, len(train), len(evaluation))
     _check_counts(name, train, evaluation, train_rows, eval_rows)
     labels = {row["label"] for row in [*train, *evaluation]} if kind == "classification" else set()
     if len(labels) == 1:

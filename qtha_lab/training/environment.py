@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import platform
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from typing import Any
 
 from qtha_lab import paths
 from qtha_lab.rundir.slots import n_cores
+
+log = logging.getLogger(__name__)
 
 PACKAGES = ["qtha-lab", "torch", "transformers", "peft", "accelerate", "datasets", "safetensors"]
 PACKAGES += ["pennylane", "pennylane-lightning", "numba", "numpy", "sacrebleu", "rouge-score"]
@@ -39,7 +42,8 @@ def cpu_name() -> str:
     """The processor's name as the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
+    except OSError as reason:
+        log.debug("the processor's name is the platform's: %s", reason)
         return platform.processor() or platform.machine()
     names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.machine())
@@ -61,7 +65,8 @@ def _git(folder: Path, *words: str) -> str | None:
         result = subprocess.run(
             ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, subprocess.TimeoutExpired) as reason:
+        log.debug("no state of git: %s", reason)
         return None
     return result.stdout.strip() if result.returncode == 0 else None
 

@@ -6,6 +6,7 @@ numbers in them are finite. Builds no model.
 
 from __future__ import annotations
 
+import logging
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -20,6 +21,8 @@ from qtha_lab.errors import Refusal
 from qtha_lab.rundir import RunDir, checkpoints, read_mapping
 from qtha_lab.rundir.events import EventLog, read_events
 
+log = logging.getLogger(__name__)
+
 ADAPTER, OPTIMIZER = "adapter_model.safetensors", "optimizer.pt"
 STATE, SCHEDULER, RANDOM = "trainer_state.json", "scheduler.pt", "rng_state.pth"
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -33,7 +36,7 @@ class Start(NamedTuple):
     note: str = ""
 
 
-def find_start(run: RunDir, log: EventLog) -> Start:
+def find_start(run: RunDir, events: EventLog) -> Start:
     """The checkpoint to go on from; damaged newer ones are set aside and named in a note.
 
     Raises:
@@ -51,12 +54,13 @@ def find_start(run: RunDir, log: EventLog) -> Start:
         )
     note = _note(checkpoint, step, damaged)
     if note:
-        log.append("note", step=step, message=note)
+        events.append("note", step=step, message=note)
     for path in (checkpoints.place(run.checkpoints, number) for number in damaged):
         if path.exists() or path.is_symlink():
             checkpoints.set_aside(path)
     if damaged:
-        log.append("checkpoint", step=step)
+        events.append("checkpoint", step=step)
+    log.info("%s begins at step %d; %s", run.path.name, step, note or "nothing is damaged")
     return Start(checkpoint, step, note)
 
 
@@ -82,7 +86,8 @@ def unusable(folder: Path, step: int) -> str | None:
         return f"{STATE}: not of step {step}"
     try:
         adapter = load_file(folder / ADAPTER)
-    except (OSError, ValueError, SafetensorError):
+    except (OSError, ValueError, SafetensorError) as reason:
+        log.info("%s: %s", folder / ADAPTER, reason)
         return f"{ADAPTER}: missing or cut"
     if not all(map(_is_finite, adapter.values())):
         return f"{ADAPTER}: holds numbers that are not finite"
@@ -124,7 +129,8 @@ def _read(path: Path) -> Any:
             return None
         with safe_globals():
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # torch raises whatever the broken bytes lead it to
+    except Exception as reason:  # torch raises whatever the broken bytes lead it to
+        log.info("%s cannot be read: %r", path, reason)
         return None
 
 

@@ -5,12 +5,15 @@ What a record holds is `qtha_lab.analysis.live.snapshot`'s business.
 
 from __future__ import annotations
 
+import logging
 import time
 
 from transformers import TrainerCallback
 
 from qtha_lab.analysis.live import snapshot
 from qtha_lab.rundir.events import EventLog
+
+log = logging.getLogger(__name__)
 
 SHARE = (
     0.02  # of the training time, at most; a record that would go past it waits for its next turn
@@ -52,4 +55,5 @@ class RecordSpectra(TrainerCallback):
             self.log.append("spectrum", step=step, **spectra)
         self.recorded.add(step)
         self._last = time.perf_counter() - began
+        log.debug("spectrum of step %d in %.3f s", step, self._last)
         self._spent += self._last

@@ -5,6 +5,7 @@ Builds the Trainer and watches it; loads no model and knows no process or lock.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import checkpoints
 from qtha_lab.rundir.events import EventLog
 from qtha_lab.training.evaluation import Interrupted, evaluating
+
+log = logging.getLogger(__name__)
 
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 
@@ -145,12 +148,14 @@ class Watch(TrainerCallback):
         checkpoints.seal(checkpoints.place(folder, step))
         self.log.append("checkpoint", step=step)
         checkpoints.keep_newest(folder)
+        log.info("checkpoint %d is whole in %s", step, folder)
 
     def measure(self, step: int) -> dict[str, float]:
         """Evaluate now and record it; may raise `Interrupted`."""
         with evaluating(self.model), self.trainer.accelerator.autocast():
             scores = self.evaluate()
         self.evaluated.add(step)
+        log.info("evaluated step %d: %s", step, scores)
         self.log.append("eval", step=step, **scores)
         self.trainer.log({f"eval_{name}": value for name, value in scores.items()})
         return scores
@@ -179,5 +184,6 @@ class Watch(TrainerCallback):
 
     def _diverge(self, why: str, control) -> None:
         self.diverged = why
+        log.warning("diverged: %s", why)
         control.should_training_stop = True
         control.should_save = False

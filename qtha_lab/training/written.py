@@ -5,6 +5,7 @@ Computes no step. A file is written beside its place and then moved there, so th
 
 from __future__ import annotations
 
+import logging
 import shutil
 
 from torch import nn
@@ -18,6 +19,8 @@ from qtha_lab.training.loaded import Loaded
 from qtha_lab.training.rates import HEAD
 from qtha_lab.training.session import Session
 from qtha_lab.training.summary import summarise
+
+log = logging.getLogger(__name__)
 
 CARD_FACTS = (
     "quantization",
@@ -89,6 +92,7 @@ def write_adapter(session: Session, loaded: Loaded) -> None:
     shutil.rmtree(run.adapter, ignore_errors=True)
     folder.rename(run.adapter)
     sync(run.path)
+    log.info("adapter written to %s", run.adapter)
 
 
 def write_summary(session: Session, loaded: Loaded, state: str) -> None:

@@ -5,7 +5,6 @@ Never waits for libraries: a request goes into the server's queue with the run's
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import logging
@@ -36,9 +35,11 @@ class WarmStart:
     def forked(self) -> bool:
         """Wait until the server has forked the worker; False where it could not, or died before."""
         reply = b""
-        with contextlib.suppress(OSError):
+        try:
             while not reply.endswith(b"\n") and (chunk := self.connection.recv(4096)):
                 reply += chunk
+        except OSError as fault:
+            log.debug("the warm server broke off: %s", fault)
         answer = json.loads(reply) if reply.endswith(b"\n") else {"fault": "the server died"}
         if "pid" not in answer:
             log.warning("no warm worker, a cold one instead: %s", answer["fault"])
@@ -47,9 +48,12 @@ class WarmStart:
 
     def wait(self) -> None:
         """Wait until the worker has ended and its server has kept how, or the server is no more."""
-        with self.connection, contextlib.suppress(OSError):
-            while self.connection.recv(4096):
-                pass
+        with self.connection:
+            try:
+                while self.connection.recv(4096):
+                    pass
+            except OSError as fault:
+                log.debug("the warm server is no more: %s", fault)
 
 
 def start(files: RunDir, lock: int, output: int) -> WarmStart | None:
@@ -83,13 +87,16 @@ def start(files: RunDir, lock: int, output: int) -> WarmStart | None:
 
 def prepare() -> None:
     """Begin to load the libraries, so that the first run finds them; what hinders it is said by a launch."""
-    with contextlib.suppress(OSError, Refusal):
+    try:
         if available():
             folder = place.folder()
             try:
                 _connect(folder).close()
-            except OSError:
+            except OSError as reason:
+                log.debug("nothing listens in %s: %s", folder, reason)
                 _spawn(folder)
+    except (OSError, Refusal) as fault:
+        log.debug("no warm server yet: %s", fault)
 
 
 @functools.cache
@@ -133,6 +140,7 @@ def _spawn(folder: Path) -> subprocess.Popen:
     command = [sys.executable, "-m", "qtha_lab.warm.server", str(folder), str(place.idle_seconds())]
     # a library's pool of threads, begun while it is imported, would forbid the fork
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    log.info("starting a warm server in %s", folder)
     with (folder / "log").open("ab") as output:
         server = subprocess.Popen(
             command,

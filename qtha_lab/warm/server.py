@@ -4,20 +4,23 @@ Listens before it imports, so whoever asks early waits in its queue. Forks while
 says no where it has more. Trains nothing itself; a worker outlives it.
 """
 
-import contextlib
 import fcntl
 import importlib
 import json
+import logging
 import os
 import select
 import signal
 import socket
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from qtha_lab.rundir import RunDir, ending
 from qtha_lab.worker import use_threads, work
+
+log = logging.getLogger(__name__)
 
 LIBRARIES = [  # all that a run on the CPU imports before its first step
     "qtha_lab.training.finetune",
@@ -91,6 +94,7 @@ class Server:
             if pid == 0:
                 self.become_worker(request, *descriptors)
             self.workers[pid] = connection, RunDir(Path(request["run_dir"]))
+            log.info("process %d is forked for %s", pid, request["run_dir"])
             _send(connection, {"pid": pid})
         except Exception as fault:
             _send(connection, {"fault": f"{type(fault).__name__}: {fault}"})
@@ -128,11 +132,8 @@ class Server:
             sys.stdout.flush()
             sys.stderr.flush()
         except BaseException as fault:
-            with contextlib.suppress(Exception):
-                import traceback
-
-                traceback.print_exception(fault)
-                sys.stderr.flush()
+            traceback.print_exception(fault)
+            sys.stderr.flush()
         finally:
             os._exit(code)
 
@@ -157,17 +158,21 @@ def unsafe_threads() -> list[str]:
 
 
 def _send(connection: socket.socket, reply: dict) -> None:
-    with contextlib.suppress(OSError):  # who asked is gone; the worker goes on
+    try:
         connection.sendall(json.dumps(reply).encode() + b"\n")
+    except OSError as fault:  # who asked is gone; the worker goes on
+        log.debug("nobody takes the reply %s: %s", reply, fault)
 
 
 def load_libraries() -> None:
     """Import what workers need, and load the compiled kernels."""
     for name in LIBRARIES:
-        with contextlib.suppress(Exception):  # a worker that needs it will say what is wrong
+        try:
             module = importlib.import_module(name)
             if hasattr(module, "try_out"):
                 module.try_out()
+        except Exception as fault:  # a worker that needs it will say what is wrong
+            log.debug("%s is not loaded: %r", name, fault)
 
 
 def main(folder: str, idle_seconds: str) -> int:

@@ -4,6 +4,7 @@ Puts together what other files compute; several ansatze stand side by side in a 
 """
 
 import dataclasses
+import logging
 import math
 from collections.abc import Mapping
 
@@ -19,6 +20,8 @@ from qtha_lab.analysis.circuits.trainability import (
 )
 from qtha_lab.circuits import Circuit, HardwareCost, hardware_cost
 from qtha_lab.errors import Refusal
+
+log = logging.getLogger(__name__)
 
 KL, Q, CUT, LIE = "KL to Haar, nats", "Meyer-Wallach Q", "middle cut, bits", "Lie algebra dim."
 ROUNDING = 1e-9  # below this a number and its error are shown as 0
@@ -80,7 +83,8 @@ def profile_ansatz(
 def _lie_algebra(circuit: Circuit) -> LieAlgebra | None:
     try:
         return lie_algebra_of(circuit)
-    except ValueError:
+    except ValueError as reason:
+        log.debug("the profile has no Lie algebra: %s", reason)
         return None
 
 

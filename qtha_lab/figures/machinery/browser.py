@@ -4,6 +4,7 @@ Asks for no network: plotly's own script is used, and MathJax is left out.
 """
 
 import functools
+import logging
 import shutil
 import threading
 import weakref
@@ -12,6 +13,8 @@ import plotly.graph_objects as go
 
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.machinery.parts import layout_of
+
+log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 120.0
 HOW_TO = (
@@ -42,6 +45,7 @@ def _start() -> None:
     # Exit hooks run last in, first out: make weakref's (which removes the browser's folder) older than
     # kaleido's (which ends the browser).
     weakref.finalize(_one_at_a_time, int)
+    log.info("starting %s", find_browser())
     kaleido.start_sync_server(silence_warnings=True, mathjax=False)
 
 

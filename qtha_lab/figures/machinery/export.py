@@ -4,6 +4,7 @@ Every format that can holds the runs, the commit and the versions (CSV cannot: i
 one), and the same figure written twice gives the same bytes.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -17,6 +18,8 @@ from qtha_lab.figures.machinery.provenance import Origin, this_checkout
 
 if TYPE_CHECKING:
     from qtha_lab.figures.machinery.figure import Figure
+
+log = logging.getLogger(__name__)
 
 EMBEDDERS: dict[str, Callable[[bytes, dict[str, str]], bytes]] = {
     "pdf": embed.into_pdf,
@@ -61,6 +64,7 @@ def export(
     words |= (origin or Origin(commits=this_checkout())).words()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_bytes(figure, form, look, words, plotlyjs, path))
+    log.info("%s written to %s", figure.name, path)
     return path
 
 

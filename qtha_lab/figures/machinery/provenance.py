@@ -4,6 +4,7 @@ Holds no time, so that the same figure written twice is the same file.
 """
 
 import importlib.metadata
+import logging
 import os
 import platform
 import subprocess
@@ -12,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from qtha_lab import paths
+
+log = logging.getLogger(__name__)
 
 PACKAGES = ("qtha-lab", "plotly", "kaleido")
 
@@ -58,7 +61,8 @@ def this_checkout() -> list[str]:
     words = ["git", "-C", str(paths.CHECKOUT), "rev-parse", "HEAD"]
     try:
         answer = subprocess.run(words, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, subprocess.TimeoutExpired) as reason:
+        log.debug("the figure names no commit: %s", reason)
         return []
     return [answer.stdout.strip()] if answer.returncode == 0 else []
 

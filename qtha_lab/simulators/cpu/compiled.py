@@ -5,7 +5,6 @@ garbage or of other sources is thrown away and compiled anew; a folder that cann
 that compilation in every process and stops nothing.
 """
 
-import contextlib
 import functools
 import hashlib
 import logging
@@ -59,8 +58,10 @@ class KernelCache(NullCache):
 
     def save_overload(self, sig, data: CompileResult) -> None:
         """Keep a kernel for the next process, if that is possible."""
-        with contextlib.suppress(Exception):  # the kernel is there; only its copy is not
+        try:
             _write_whole(self._path(sig, data.codegen), dumps(data._reduce()))
+        except Exception as reason:  # the kernel is there; only its copy is not
+            log.debug("%s is not kept on disk: %r", self.name, reason)
 
     def _path(self, sig, codegen) -> Path:
         """A file for each kernel, signature, processor and version of all that makes it."""

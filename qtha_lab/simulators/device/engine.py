@@ -6,6 +6,7 @@ their slopes as the device has them or by parameter-shift. Computes in float64 w
 """
 
 import functools
+import logging
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from qtha_lab.simulators.device import jobs, plugins, slopes
 from qtha_lab.simulators.device.options import Spec, parse
 from qtha_lab.simulators.device.tapes import Tapes, amplitudes_of, rows_together
 from qtha_lab.simulators.memory import check_memory
+
+log = logging.getLogger(__name__)
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
@@ -223,7 +226,8 @@ def _has_channels(device: str) -> bool:
     flip = QuantumScript([qml.QubitChannel([np.eye(2)], 0)], [qml.expval(qml.Z(0))])
     try:
         started.preprocess_transforms(started.setup_execution_config(None, flip))([flip])
-    except Exception:
+    except Exception as reason:
+        log.debug("%s takes no channel: %r", device, reason)
         return False
     return True
 

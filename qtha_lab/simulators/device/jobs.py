@@ -6,6 +6,7 @@ What a job brings home is in the cache before the next one starts.
 import functools
 import hashlib
 import itertools
+import logging
 import queue
 import threading
 import time
@@ -17,6 +18,8 @@ from qtha_lab.errors import Refusal
 from qtha_lab.simulators.device import cache, plugins
 from qtha_lab.simulators.device.options import Spec
 from qtha_lab.simulators.device.tapes import Rows, Tapes
+
+log = logging.getLogger(__name__)
 
 
 class JobFailure(Refusal, RuntimeError):  # noqa: N818  a device's answer, passed on in a sentence
@@ -86,6 +89,7 @@ class _Work:
         """Run one job, and keep what it brings."""
         names = list(itertools.islice(self.waiting, self.spec.options.batch_size))
         rows = joined([self.waiting[name] for name in names])
+        log.debug("%s: a job of %d circuits", self.spec.device, len(names))
         try:
             measured = _tried(self.tapes, rows)
         except Exception as reason:
@@ -119,10 +123,12 @@ def _tried(tapes: Tapes, rows: Rows) -> np.ndarray:
         try:
             started = _device_for(tapes, rows, fresh=attempt > 1)
             return _in_time(options.time_limit, functools.partial(_run_job, tapes, rows, started))
-        except Exception:
+        except Exception as reason:
             if attempt == tries:
                 raise
-            time.sleep(options.backoff * 2 ** (attempt - 1))
+            pause = options.backoff * 2 ** (attempt - 1)
+            log.warning("%s: try %d of %d failed: %s", tapes.spec.device, attempt, tries, reason)
+            time.sleep(pause)
     raise AssertionError("the count has no end")
 
 

@@ -5,6 +5,7 @@ inputs and parameters, which may be shared and scaled, is one function.
 """
 
 import functools
+import logging
 import warnings
 
 import numpy as np
@@ -13,6 +14,8 @@ import torch
 from qtha_lab.simulators.device.jobs import device, run_rows
 from qtha_lab.simulators.device.options import Spec
 from qtha_lab.simulators.device.tapes import Rows, Slot, Tapes, amplitudes_of
+
+log = logging.getLogger(__name__)
 
 _KEPT_AMPLITUDES = 2**22  # by torch on its way back, of the state at every gate: 64 MB
 
@@ -99,7 +102,8 @@ def has_adjoint(tapes: Tapes) -> bool:
     started = device(tapes.spec, circuit.n_qubits)
     try:
         return bool(started.supports_derivatives(_adjoint(), _with_slots(tapes, batch)[0]))
-    except Exception:  # a device's refusal takes many forms
+    except Exception as reason:  # a device's refusal takes many forms
+        log.debug("no adjoint on %s: %r", tapes.spec.device, reason)
         return False
 
 

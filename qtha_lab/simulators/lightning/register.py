@@ -7,6 +7,7 @@ microseconds, where a tape of PennyLane takes longer to build than to run.
 import functools
 import importlib
 import importlib.util
+import logging
 from types import ModuleType
 
 import numpy as np
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor
 
 from qtha_lab.errors import Refusal
+
+log = logging.getLogger(__name__)
 
 GateCall = tuple[str, list[int], tuple[float, ...]]  # Lightning's name, wires, angles
 BACKENDS = {
@@ -39,6 +42,7 @@ def load(engine: str) -> ModuleType:
     try:
         module = importlib.import_module(name)
         module.StateVectorC64(1)
+        log.debug("%s starts", name)
     except Exception as reason:  # no driver, no card, another library: whatever it raises
         raise Refusal(f"engine {engine!r} does not start: {reason}") from reason
     return module
