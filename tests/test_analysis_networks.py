@@ -184,7 +184,7 @@ def test_the_order_in_which_neighbours_are_entangled_is_found():
     # digits 0 and 2 share a swap, digit 1 stands alone: side by side, 0 and 2 need one bond of 4;
     # in the straight chain both bonds are crossed
     swapped = permute_digits(torch.kron(SWAP, torch.eye(2).double()), (2,) * 3, (2,) * 3, (0, 2, 1))
-    # 16 numbers a site: bonds (1, 4, 1, 1) take 16 + 16 + 4, bonds (1, 4, 4, 1) take 16 + 64 + 16
+    # 16 numbers per site: bonds (1, 4, 1, 1) take 16 + 16 + 4, bonds (1, 4, 4, 1) take 16 + 64 + 16
     straight = factorise_in_order(swapped, (2,) * 3, (2,) * 3, (0, 1, 2), 96)
     side_by_side = factorise_in_order(swapped, (2,) * 3, (2,) * 3, (0, 2, 1), 36)
     assert straight.bonds == (1, 4, 4, 1)

@@ -153,7 +153,7 @@ def test_a_first_try_is_smaller_where_a_smaller_circuit_was_slow():
     row = Row("slow", 6, 1, 2048)
     assert fitting.first_try(Slow, row) == 64
     fitting.known["slow", 4, 1] = Known(64, 0.064, 0, 0.0)
-    # 1 ms a sample there; 6 · 2^6 / (4 · 2^4) = 6 times the work: 16 samples in 0.1 s
+    # 1 ms per sample there; 6 · 2^6 / (4 · 2^4) = 6 times the work: 16 samples in 0.1 s
     assert fitting.first_try(Slow, row) == 16
     assert fitting.first_try(Slow, Row("slow", 12, 8, 2048)) == 4
 

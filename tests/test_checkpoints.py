@@ -109,7 +109,7 @@ DAMAGES = {
 }
 
 
-def test_every_file_of_a_checkpoint_is_in_its_seal(halfway):
+def test_every_file_of_a_checkpoint_is_in_its_manifest(halfway):
     folder = newest(halfway)
     listed = json.loads((folder / "complete").read_text())["files"]
     assert sorted([*listed, "complete"]) == sorted(p.name for p in folder.iterdir())
@@ -164,22 +164,22 @@ def put_in_a_nan(folder):
     save_file(tensors, folder / ADAPTER)
 
 
-@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize("with_manifest", [True, False])
 @pytest.mark.parametrize(
     "damage", [lose_a_tensor, claim_another_step, take_another_schedule, put_in_a_nan]
 )
-def test_files_that_can_be_read_and_do_not_belong_together_are_found(stopped, damage, sealed):
+def test_files_that_can_be_read_and_do_not_belong_together_are_found(stopped, damage, with_manifest):
     damage(newest(stopped))
-    if not sealed:
+    if not with_manifest:
         (newest(stopped) / "complete").write_bytes(b"")
     begin = start(stopped)
     assert begin.step == 6
     assert begin.note.startswith("checkpoint 8 is damaged (")
 
 
-def test_a_checkpoint_sealed_with_a_nan_in_it_is_no_good_one(stopped):
+def test_a_checkpoint_written_with_a_nan_in_it_is_no_good_one(stopped):
     put_in_a_nan(newest(stopped))
-    checkpoints.seal(newest(stopped))
+    checkpoints.write_manifest(newest(stopped))
     path, step, damaged = newest_whole(stopped.checkpoints)
     assert (path.name, step) == ("checkpoint-6", 6)
     assert damaged == {8: f"{ADAPTER}: holds numbers that are not finite"}

@@ -41,7 +41,7 @@ def test_circuits_with_shots_are_those_of_pennylanes_parameter_shift(name):
 
 
 def test_two_shifts_a_turn_and_four_a_controlled_turn():
-    # QTHA, n = 3, L = 2: 18 RY (6 of data) and 12 CRZ, so 1 + 2·18 + 4·12 = 85 circuits a sample.
+    # QTHA, n = 3, L = 2: 18 RY (6 of data) and 12 CRZ, so 1 + 2·18 + 4·12 = 85 circuits per sample.
     assert estimate(ansatze.build("qtha", 3, 2), 1, SHOTS).circuits == 85
 
 
@@ -89,7 +89,7 @@ def test_a_curve_goes_through_what_was_measured_and_stays_near_it_beyond():
     curve.points[4] = (0.0, 32.0)
     curve.points[16] = (48.0, 128.0)
     assert curve.seconds(32) == 48 + 16 * 4.0
-    curve.points[8] = (0.0, 32.0)  # 6 s a sample from 8 to 16
+    curve.points[8] = (0.0, 32.0)  # 6 s per sample from 8 to 16
     assert curve.seconds(32) == 48 + 16 * 1.5 * 48 / 16
 
 

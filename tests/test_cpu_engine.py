@@ -82,12 +82,12 @@ def test_only_states_are_left_to_engine_torch():
 def test_work_is_counted_by_hand():
     from qtha_lab.simulators.cpu.roofline import sweep_peak, work
 
-    # two turns of |00⟩, of four pairs of numbers each, 3 multiply-adds a pair; |ψ|² is 3 operations a row;
+    # two turns of |00⟩, of four pairs of numbers each, 3 multiply-adds per pair; |ψ|² is 3 operations per row;
     # the transform of four rows has two times two additions and subtractions
     circuit = Circuit(2, [Gate("RY", wire, Angle.param(wire)) for wire in (0, 1)])
     forward, backward = work(circuit)
     assert forward.flops == 2 * 2 * 4 * 3 + 4 * 3 + 2 * 4
-    # undone on ψ and λ, and two multiply-adds a pair for the slope
+    # undone on ψ and λ, and two multiply-adds per pair for the slope
     assert backward.flops == 2 * 2 * 4 * (3 + 3 + 2) + 4 * 3 + 2 * 4
     assert work(circuit, Readout.probs())[0].flops == 2 * 2 * 4 * 3 + 4 * 3
     peak = sweep_peak(2, threads=1)

@@ -47,7 +47,7 @@ def test_a_ring_of_commuting_gates_takes_two_steps_or_three_if_odd(n_qubits, ste
 def test_rings_between_rotations_are_two_steps_each():
     circuit = ansatze.build("qtha", 6, 3)
     assert circuit.two_qubit_depth(commuting=True) == 3 * 2 * 2  # layers, rings, steps
-    assert circuit.depth(commuting=True) == 3 * (2 * 2 + 3)  # RY three times a layer
+    assert circuit.depth(commuting=True) == 3 * (2 * 2 + 3)  # RY three times per layer
 
 
 @pytest.mark.parametrize("name", ansatze.names())

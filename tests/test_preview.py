@@ -88,7 +88,7 @@ def test_memory_is_said_in_kibibytes_or_mebibytes():
 
 
 def test_autograd_keeps_the_states_of_every_layer():
-    # 2^4 complex float32 amplitudes a token and layer are the least that engine torch has to keep.
+    # 2^4 complex float32 amplitudes per token and layer are the least that engine torch has to keep.
     result = simulation("qtha(r=4,waist=16,engine=torch)")[1]
     assert result.bytes > result.circuits * 8 * 2**4
 
@@ -97,7 +97,7 @@ def test_shots_are_counted_with_those_of_the_slopes():
     engine = "device:default.qubit(shots=10)"
     _, exact = simulation("qtha(r=2,waist=8,n_layers=1)")
     _, result = simulation(f"qtha(r=2,waist=8,n_layers=1,engine='{engine}')")
-    # 6 RY with two shifts each and 4 CRZ with four: 28 circuits more a token
+    # 6 RY with two shifts each and 4 CRZ with four: 28 circuits more per token
     assert result.circuits == 29 * exact.circuits
     assert result.shots == 10 * result.circuits
     assert f"{result.shots:,} shots, engine {engine}" in str(result)

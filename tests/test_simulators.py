@@ -352,7 +352,7 @@ def test_explain_counts_the_circuits_of_a_device():
     why = explain(circuit, 5, "device:default.qubit(shots=100)")
     # by parameter-shift two circuits for each of 9 turns, four for each of 6 controlled ones
     line = why.reasons["device:default.qubit(shots=100)"]
-    assert line.endswith("1 circuit a sample, 42 more for its slopes")
+    assert line.endswith("1 circuit per sample, 42 more for its slopes")
     with pytest.raises(ValueError, match=r"unknown engine 'torhc': did you mean 'torch'\?"):
         explain(circuit, 5, "torhc")
 

@@ -17,7 +17,7 @@ HEADING = ("method", "change", "parameters, {} → {}", "merges", "source")
 
 
 def methods_table(in_features: int = REFERENCE[0], out_features: int = REFERENCE[1]) -> list[tuple]:
-    """A heading and one row a method, with its default settings, for a layer of this size.
+    """A heading and one row per method, with its default settings, for a layer of this size.
 
     Example:
         >>> heading, *rows = methods_table(64, 32)

@@ -2,7 +2,7 @@
 
     w_i = ℓ(b_1) M_2(b_2) … M_N(b_N) · (C_0 + p̃_i C_1)
 
-One 2-row tensor a qubit, whose row is chosen by the bit, and a last one that reads the number by
+One 2-row tensor per qubit, whose row is chosen by the bit, and a last one that reads the number by
 (1, p̃) and has a leg for the weights of a chunk. The products of all 2^N states are made together,
 each prefix once.
 

@@ -1,4 +1,4 @@
-"""Basic entangler layers: one RX a qubit and a ring of CNOTs."""
+"""Basic entangler layers: one RX per qubit and a ring of CNOTs."""
 
 from qtha_lab.ansatze.encoding import encoded
 from qtha_lab.ansatze.registry import ansatz
@@ -7,7 +7,7 @@ from qtha_lab.circuits import Angle, Circuit, Gate
 
 @ansatz(
     "basic_entangler",
-    summary="RY encoding, RX on every qubit, a ring of CNOTs; 1 angle a qubit and layer.",
+    summary="RY encoding, RX on every qubit, a ring of CNOTs; 1 angle per qubit and layer.",
     source="PennyLane's BasicEntanglerLayers",
     n_params=lambda n_qubits, n_layers: n_qubits * n_layers,
 )

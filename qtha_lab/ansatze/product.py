@@ -12,7 +12,7 @@ from qtha_lab.circuits import Angle, Circuit, Gate
     n_params=lambda n_qubits, n_layers: 4 * n_qubits * n_layers,
 )
 def product(n_qubits: int, n_layers: int, reupload: bool = True) -> Circuit:
-    """Each qubit alone: RY(x_i), RZ, RY, RZ, RY a layer, so output i depends on input i only.
+    """Each qubit alone: RY(x_i), RZ, RY, RZ, RY per layer, so output i depends on input i only.
 
     With every RZ at zero one layer gives cos(x_i + θ_i + θ'_i).
     """

@@ -10,7 +10,7 @@ ORDERS = ("enc-CRZ-RY-CRZ-RY", "RY-CRZ-RY-CRZ")
 
 @ansatz(
     "qtha",
-    summary="RY encoding, then CRZ ring, RY, CRZ ring back, RY; 4 angles a qubit and layer.",
+    summary="RY encoding, then CRZ ring, RY, CRZ ring back, RY; 4 angles per qubit and layer.",
     source="QTHA, arXiv:2503.12790, as in the authors' code; order RY-CRZ-RY-CRZ as in VQNet's docs",
     n_params=lambda n_qubits, n_layers: 4 * n_qubits * n_layers,
     min_qubits=2,

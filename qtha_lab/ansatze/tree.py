@@ -9,7 +9,7 @@ from qtha_lab.circuits import Angle, Circuit, Gate
 
 @ansatz(
     "tree",
-    summary="RY encoding, then a binary tree of two RY and a CNOT; 2(n - 1) angles a layer.",
+    summary="RY encoding, then a binary tree of two RY and a CNOT; 2(n - 1) angles per layer.",
     source="Grant et al. 2018, arXiv:1804.03680; Huggins et al. 2019, arXiv:1803.11537; "
     "PennyLane's TTN with blocks of RY, RY, CNOT",
     n_params=lambda n_qubits, n_layers: 2 * (n_qubits - 1) * n_layers,

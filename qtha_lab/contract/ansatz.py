@@ -36,7 +36,7 @@ def counted(info) -> None:
         )
 
 
-@fact("ansatz", "it reads one input a qubit, in every layer only where asked to")
+@fact("ansatz", "it reads one input per qubit, in every layer only where asked to")
 def encoded(info) -> None:
     """Each qubit has an input, read once per layer with reupload and once in all without."""
     for n, layers in _sizes(info):

@@ -242,7 +242,7 @@ def _part_of(model: PreTrainedModel, batch: Batch) -> tuple[Batch, float]:
 
 
 def _by_products(parameters: int, width: int, batch: Batch) -> float:
-    """Two operations a weight and token forward, two backward, at the speed of a square product."""
+    """Two operations per weight and token forward, two backward, at the speed of a square product."""
     tokens = batch.rows * batch.length
     few = min(tokens, MOST_TOKENS)
     return 4 * parameters * tokens / _speed(few, width, batch.dtype, torch.get_num_threads())
@@ -250,7 +250,7 @@ def _by_products(parameters: int, width: int, batch: Batch) -> float:
 
 @functools.lru_cache(maxsize=64)
 def _speed(tokens: int, width: int, dtype: torch.dtype, n_threads: int) -> float:
-    """Operations a second of a (tokens × width) by (width × width) product."""
+    """Operations per second of a (tokens × width) by (width × width) product."""
     x = torch.randn(tokens, width, device=device(), dtype=dtype)
     weight = torch.randn(width, width, device=device(), dtype=dtype)
     return 2 * tokens * width**2 / fastest(lambda: x @ weight)[0]

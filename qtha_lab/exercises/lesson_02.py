@@ -238,5 +238,5 @@ exercise(
         ),
     ),
     grader=grading.Function(_operators, label=_sizes),
-    remark="Regroup, then cut: TT-SVD does this once a bond.",
+    remark="Regroup, then cut: TT-SVD does this once per bond.",
 )

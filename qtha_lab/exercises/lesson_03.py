@@ -198,7 +198,7 @@ exercise(
     setup="import numpy as np",
     grader=grading.Function(lambda: _slopes(*CRZ), label=_label, rtol=1e-9, atol=1e-9),
     extra_check=_survives_shots,
-    remark="Four runs an angle instead of two, for half of QTHA's angles. It holds for RY as well.",
+    remark="Four runs per angle instead of two, for half of QTHA's angles. It holds for RY as well.",
 )
 
 exercise(

@@ -1,4 +1,4 @@
-"""A run's checkpoints as folders: sealed with a checksum of every file, held against it, set aside.
+"""A run's checkpoints as folders: with a manifest of every file's checksum, held against it, set aside.
 
 Knows no tensor; what the files of a checkpoint must hold is checked in `qtha_lab.training.resuming`.
 """
@@ -16,7 +16,7 @@ from qtha_lab.rundir.files import read_mapping, sync, sync_tree, write_whole
 
 log = logging.getLogger(__name__)
 
-SEAL = "complete"
+MANIFEST = "complete"
 NAME = re.compile(r"checkpoint-(0|[1-9]\d{0,14})")
 KEEP = 2
 
@@ -35,36 +35,36 @@ def by_step(checkpoints: Path) -> dict[int, Path]:
     return dict(sorted(steps.items(), reverse=True))
 
 
-def seal(folder: Path) -> None:
+def write_manifest(folder: Path) -> None:
     """Mark a checkpoint as whole, once all of it is on the disk: name, size and SHA-256 of every file."""
     sync_tree(folder)
     files = {name: _described(folder / name) for name in _names(folder)}
-    write_whole(folder / SEAL, json.dumps({"files": files}, indent=1) + "\n")
+    write_whole(folder / MANIFEST, json.dumps({"files": files}, indent=1) + "\n")
     sync(folder)
     sync(folder.parent)
 
 
 def is_checksummed(folder: Path) -> bool:
-    """Whether the seal holds checksums; version 0.2.0 left an empty file."""
-    return (folder / SEAL).stat().st_size > 0
+    """Whether the manifest holds checksums; version 0.2.0 left an empty file."""
+    return (folder / MANIFEST).stat().st_size > 0
 
 
 def damage(folder: Path) -> str | None:
-    """The first file that is not as it was sealed, and how; None for a whole checkpoint."""
+    """The first file that is not as its manifest says, and how; None for a whole checkpoint."""
     if folder.is_symlink() or not folder.is_dir():
         return "it is not a folder"
     try:
-        if not (folder / SEAL).is_file():
-            return f"{SEAL}: missing"
+        if not (folder / MANIFEST).is_file():
+            return f"{MANIFEST}: missing"
         return _differs(folder) if is_checksummed(folder) else None
     except OSError as refused:
         return f"{Path(refused.filename or folder).name}: {refused.strerror}"
 
 
 def _differs(folder: Path) -> str | None:
-    listed = (read_mapping(folder / SEAL) or {}).get("files")
+    listed = (read_mapping(folder / MANIFEST) or {}).get("files")
     if not isinstance(listed, dict) or not listed:
-        return f"{SEAL}: no list of checksums"
+        return f"{MANIFEST}: no list of checksums"
     names = _names(folder)
     for name, described in listed.items():
         if name not in names:
@@ -76,9 +76,9 @@ def _differs(folder: Path) -> str | None:
 
 
 def discard_unfinished(checkpoints: Path, after: int) -> None:
-    """Delete what a killed worker left half-written: folders without a seal, of steps never announced."""
+    """Delete what a killed worker left half-written: folders without a manifest, of steps never announced."""
     for step, path in by_step(checkpoints).items():
-        if step > after and path.is_dir() and not path.is_symlink() and not (path / SEAL).exists():
+        if step > after and path.is_dir() and not path.is_symlink() and not (path / MANIFEST).exists():
             log.info("%s is half-written and deleted", path)
             shutil.rmtree(path)
 
@@ -108,10 +108,10 @@ def set_aside(path: Path) -> None:
 
 
 def _names(folder: Path) -> list[str]:
-    """The files of a checkpoint, its seal left out."""
+    """The files of a checkpoint, its manifest left out."""
     paths = (path for path in sorted(folder.rglob("*")) if not path.is_dir())
     names = (path.relative_to(folder).as_posix() for path in paths)
-    return [name for name in names if name != SEAL and not name.startswith(f".{SEAL}.")]
+    return [name for name in names if name != MANIFEST and not name.startswith(f".{MANIFEST}.")]
 
 
 def _described(path: Path) -> dict[str, int | str]:

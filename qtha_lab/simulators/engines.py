@@ -71,7 +71,7 @@ def check_engine(engine: str, circuit: Circuit, readout: Readout | None = None) 
     Example:
         >>> check_engine("torch", Circuit(30, []))
         Traceback (most recent call last):
-        qtha_lab.errors.Refusal: engine 'torch' takes 24 qubits at most, not 30 (8,589,934,592 bytes a sample)
+        qtha_lab.errors.Refusal: engine 'torch' takes 24 qubits at most, not 30 (8,589,934,592 bytes per sample)
     """
     readout = readout or Readout.z(circuit.n_qubits)
     if engine != "auto":

@@ -1,6 +1,6 @@
 """From which checkpoint a run goes on: the newest whole one, and what a person should know of the others.
 
-Whole means: every file as it was sealed, all of them can be read, they belong to one step, and all
+Whole means: every file as its manifest says, all of them can be read, they belong to one step, and all
 numbers in them are finite. Builds no model.
 """
 
@@ -47,7 +47,7 @@ def find_start(run: RunDir, events: EventLog) -> Start:
     checkpoint, step, damaged = newest_whole(run.checkpoints)
     if announced > max(step, *damaged, 0):
         damaged = {announced: "it is missing"} | damaged
-    if checkpoint is None and _sealed_or_announced(run.checkpoints, damaged, announced):
+    if checkpoint is None and _complete_or_announced(run.checkpoints, damaged, announced):
         raise Refusal(
             f"no checkpoint of this run is whole: {_listed(damaged)}; put the files back, or begin "
             f"again at step 0 with `qtha-lab resume {run.path.name} --anew`"
@@ -134,10 +134,10 @@ def _read(path: Path) -> Any:
         return None
 
 
-def _sealed_or_announced(folder: Path, damaged: dict[int, str], announced: int) -> bool:
+def _complete_or_announced(folder: Path, damaged: dict[int, str], announced: int) -> bool:
     """Whether anything damaged had been a checkpoint, not only a file of that name."""
-    sealed = (checkpoints.place(folder, step) / checkpoints.SEAL for step in damaged)
-    return bool(damaged) and (announced > 0 or any(path.exists() for path in sealed))
+    manifests = (checkpoints.place(folder, step) / checkpoints.MANIFEST for step in damaged)
+    return bool(damaged) and (announced > 0 or any(path.exists() for path in manifests))
 
 
 def _note(checkpoint: Path | None, step: int, damaged: dict[int, str]) -> str:

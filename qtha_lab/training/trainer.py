@@ -53,7 +53,7 @@ def training_arguments(
         logging_steps=1,
         logging_nan_inf_filter=False,  # else a NaN is replaced by the average of the losses before
         save_steps=training.checkpoint_every,
-        save_total_limit=None,  # `Watch` deletes the older ones, once the newer one is sealed
+        save_total_limit=None,  # `Watch` deletes the older ones, once the newer one is whole
         report_to=[name.strip() for name in training.report_to.split(",")],
         remove_unused_columns=False,
         label_names=["labels"],
@@ -143,9 +143,9 @@ class Watch(TrainerCallback):
             self._evaluate_if_due(state, control)
 
     def on_save(self, args, state, control, **kwargs):
-        """Seal the checkpoint that was just written, record it and delete older ones."""
+        """Write the manifest of the checkpoint just written, record it and delete older ones."""
         folder, step = Path(args.output_dir or ""), state.global_step
-        checkpoints.seal(checkpoints.place(folder, step))
+        checkpoints.write_manifest(checkpoints.place(folder, step))
         self.log.append("checkpoint", step=step)
         checkpoints.keep_newest(folder)
         log.info("checkpoint %d is whole in %s", step, folder)

@@ -89,7 +89,7 @@ def _lie_algebra(circuit: Circuit) -> LieAlgebra | None:
 
 
 def profile_table(profiles: Mapping[str, AnsatzProfile]) -> list[tuple[str, ...]]:
-    """Rows of text, the heading first: a column an ansatz, then what random states or gates have.
+    """Rows of text, the heading first: a column per ansatz, then what random states or gates have.
 
     Depths let commuting gates change places; the chip's are after routing, in CZ.
 

@@ -27,7 +27,7 @@ class GateGradients:
 
     Attributes:
         value: ⟨O⟩.
-        gates: For each gate a slope an angle, constants too.
+        gates: For each gate a slope per angle, constants too.
         params: (n_params,), summed over the gates that read each.
         inputs: (n_inputs,), summed; zero where the data are amplitudes.
     """

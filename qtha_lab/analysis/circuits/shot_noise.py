@@ -21,7 +21,7 @@ class ShotNoise:
     """⟨Z⟩ of every wire, exact and from samples, at one point.
 
     Does not show noise of gates or read-out, and says nothing of slopes, which by parameter-shift
-    take two circuits an angle with an error each.
+    take two circuits per angle with an error each.
 
     Attributes:
         exact: (n_qubits,); `means` and `deviations` are over the repeats.

@@ -218,7 +218,7 @@ def bonds_within(bonds: Sequence[Bond], shape: MpoShape, n_parameters: int) -> l
         A dimension of at least 1 per bond, for `truncate`.
 
     Raises:
-        Refusal: If one value a bond is above the budget.
+        Refusal: If one value per bond is above the budget.
 
     Example:
         >>> bond = Bond(1, 3, np.array([3.0, 2.0, 1.0]))

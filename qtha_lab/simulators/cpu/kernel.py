@@ -1,6 +1,6 @@
 """The compiled walk of engine `cpu`: blocks of samples through a circuit, and back.
 
-All work is done in one array, `room`, of rows of lanes, one lane a sample, so that every operation
+All work is done in one array, `room`, of rows of lanes, one lane per sample, so that every operation
 is a sweep over neighbouring numbers. It holds the real and the imaginary plane of ψ, 2^n rows each
 and one unused, then those of λ, then the shears of every turn, then slopes of up to four turns, then
 cosine, sine and slope of every term.
