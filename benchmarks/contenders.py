@@ -97,12 +97,12 @@ class EngineContender:
 
     def time(self, kind: Kind) -> float:
         """Seconds of values alone, or of values and both gradients: the mean over a turn."""
-        calls, began = 0, time.perf_counter()
+        calls, start = 0, time.perf_counter()
         while True:
             self._forward() if kind == "forward" else self._backward("grads")
-            calls, spent = calls + 1, time.perf_counter() - began
-            if spent >= TURN_SECONDS:
-                return spent / calls
+            calls, seconds = calls + 1, time.perf_counter() - start
+            if seconds >= TURN_SECONDS:
+                return seconds / calls
 
     def check(self) -> Found:
         """Values and both gradients, for the sparse output gradients."""

@@ -63,27 +63,32 @@ class Fitting:
 
     def first_try(self, contender: Contender, row: Row) -> int:
         """Few samples; fewer, if by the work of the nearest circuit seen they took too long."""
-        seen = {
+        measured_cases = {
             place[1:]: known for place, known in self.known.items() if place[0] == contender.name
         }
         most = FEW if contender.batched else CHECKED
-        if not seen:
+        if not measured_cases:
             return most
         work = _work(row.n_qubits, row.n_layers)
-        nearest = min(seen, key=lambda size: abs(math.log(_work(*size) / work)))
-        a_sample = seen[nearest].seconds / seen[nearest].samples * work / _work(*nearest)
-        fitting = max(1.0, self.grid.longest_turn / a_sample)
+        nearest = min(measured_cases, key=lambda size: abs(math.log(_work(*size) / work)))
+        seconds_per_sample = (
+            measured_cases[nearest].seconds
+            / measured_cases[nearest].samples
+            * work
+            / _work(*nearest)
+        )
+        fitting = max(1.0, self.grid.longest_turn / seconds_per_sample)
         return min(most, max(CHECKED, 2 ** int(math.log2(fitting))))
 
     def _try(self, contender: Contender, row: Row, problem: Problem) -> Known:
         """Check and time once; what is known now."""
         contender.prepare(problem.case(row.samples))
         forget_peak_memory(contender.process)
-        before, began = memory_bytes(contender.process), time.perf_counter()
+        before, start = memory_bytes(contender.process), time.perf_counter()
         answers = contender.check()
-        row.first_seconds = time.perf_counter() - began
-        seen = peak_memory_bytes(contender.process)
-        row.peak_bytes = seen - before if seen and before else None
+        row.first_seconds = time.perf_counter() - start
+        peak = peak_memory_bytes(contender.process)
+        row.peak_bytes = peak - before if peak and before else None
         row.differences = problem.differences(answers, row.samples)
         row.left_out = _disagreement(row.differences)
         contender.time("forward")
@@ -113,8 +118,8 @@ class Fitting:
         if known.first_seconds > LONGEST_FIRST:
             return f"its first call of a shape takes {known.first_seconds:.0f} s"
         if batch > AGAIN and samples <= known.samples:
-            a_sample = known.seconds / known.samples
-            turn = a_sample * batch
+            seconds_per_sample = known.seconds / known.samples
+            turn = seconds_per_sample * batch
             return f"{batch:,} samples would take {turn:.1f} s a turn, past the budget"
         return ""
 

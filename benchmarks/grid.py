@@ -71,5 +71,5 @@ class Row:
 
     def microseconds(self, kind: str) -> float | None:
         """The median, per sample."""
-        taken = getattr(self, kind)
-        return statistics.median(taken) / self.samples * 1e6 if taken else None
+        seconds = getattr(self, kind)
+        return statistics.median(seconds) / self.samples * 1e6 if seconds else None

@@ -45,8 +45,8 @@ def bench_predictions(
         round) and `ratio` (the median of predicted / real).
     """
     cases = []
-    chosen = CIRCUIT_CASES if circuits is None else circuits
-    for label, pair in [*_circuit_cases(chosen), *_step_cases(methods, model)]:
+    names = CIRCUIT_CASES if circuits is None else circuits
+    for label, pair in [*_circuit_cases(names), *_step_cases(methods, model)]:
         on_case(label)
         pairs = [pair() for _ in range(rounds)]
         predicted, real = (list(side) for side in zip(*pairs, strict=True))
@@ -82,9 +82,9 @@ def _circuit_seconds(circuit, batch: int, engine: str) -> float:
 
     inputs = torch.rand(batch, circuit.n_inputs).requires_grad_()
     params = torch.rand(circuit.n_params).requires_grad_()
-    began = time.perf_counter()
+    start = time.perf_counter()
     torch.autograd.grad(expval_z(circuit, inputs, params, engine).sum(), (inputs, params))
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 def _step_cases(methods: Sequence[str], model: str) -> Iterator[tuple[str, Pair]]:
@@ -118,9 +118,9 @@ def _step_seconds(experiment: Experiment) -> float:
     with measured.threads(1):
         for start in range(0, 10 * training.batch_size, training.batch_size):
             batch = tasks.collate(loaded.tokenizer)(rows[start : start + training.batch_size])
-            began = time.perf_counter()
+            begin = time.perf_counter()
             model(**batch).loss.backward()
             optimiser.step()
             optimiser.zero_grad()
-            durations.append(time.perf_counter() - began)
+            durations.append(time.perf_counter() - begin)
     return statistics.mean(sorted(durations)[:5])

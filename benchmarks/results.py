@@ -108,9 +108,9 @@ def write(name: str) -> None:
         losses = (_interval(group[measure]) for measure in ("eval_loss", "train_loss"))
         cells = [f"`{group['label']}`", f"{group['trainable_parameters']:,}", *losses]
         lines.append(f"| {' | '.join(cells)} |")
-    told = f"`{shlex.join(command(name))}`  \n{facts['date']}, commit {facts['commit']}, {facts['processor']}"
+    origin = f"`{shlex.join(command(name))}`  \n{facts['date']}, commit {facts['commit']}, {facts['processor']}"
     PAGES.mkdir(parents=True, exist_ok=True)
-    (PAGES / f"{name}.md").write_text("\n".join([told, "", *lines]) + "\n")
+    (PAGES / f"{name}.md").write_text("\n".join([origin, "", *lines]) + "\n")
 
 
 def _interval(over: dict[str, float]) -> str:
@@ -124,9 +124,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", choices=[*COMPARISONS, []], help="which tables")
     parser.add_argument("--write", action="store_true", help="run nothing")
-    asked = parser.parse_args()
-    for name in asked.names or COMPARISONS:
-        if not asked.write:
+    options = parser.parse_args()
+    for name in options.names or COMPARISONS:
+        if not options.write:
             measure(name)
         if (OUT / name / "summary.json").exists():
             write(name)

@@ -18,10 +18,10 @@ def roofline(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     from qtha_lab.simulators.cpu.roofline import sweep_peak, work
 
-    taken = [row for row in rows if row["contender"] == "cpu" and row["backward_us"]]
-    peaks = {n: sweep_peak(n) for n in sorted({row["n_qubits"] for row in taken})}
+    timed_rows = [row for row in rows if row["contender"] == "cpu" and row["backward_us"]]
+    peaks = {n: sweep_peak(n) for n in sorted({row["n_qubits"] for row in timed_rows})}
     lines = []
-    for row in taken:
+    for row in timed_rows:
         peak, seconds = peaks[row["n_qubits"]], row["backward_us"] / 1e6
         passes = work(build("qtha", row["n_qubits"], row["n_layers"]))
         least = sum(part.seconds(peak) for part in passes)

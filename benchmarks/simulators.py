@@ -53,7 +53,7 @@ def bench_simulators(
     Raises:
         ValueError: If an engine or a peer is unknown.
     """
-    began, load = time.perf_counter(), psutil.getloadavg()[0]
+    start, load = time.perf_counter(), psutil.getloadavg()[0]
     ours = [EngineContender(engine) for engine in engines]
     opened, missing = open_peers(list(peers), torch.get_num_threads(), pythons or {})
     contenders: list[Contender] = [*ours, *opened]
@@ -74,7 +74,7 @@ def bench_simulators(
         "missing": missing,
         "rows": plain,
         "roofline": roofline(plain),
-        "seconds": time.perf_counter() - began,
+        "seconds": time.perf_counter() - start,
     }
 
 
@@ -95,13 +95,13 @@ class _Bench:
         cases = list(
             itertools.product(self.grid.layers, self.grid.qubits, sorted(self.grid.batches))
         )
-        began, over = time.monotonic(), ""
+        start, end = time.monotonic(), ""
         for done, (n_layers, n_qubits, batch) in enumerate(cases):
-            if time.monotonic() - began > 60 * self.grid.minutes:
-                over = over or f"the run's {self.grid.minutes:g} minutes were over"
-            if over:
+            if time.monotonic() - start > 60 * self.grid.minutes:
+                end = end or f"the run's {self.grid.minutes:g} minutes were over"
+            if end:
                 names = [contender.name for contender in self.contenders]
-                rows += [Row(name, n_qubits, n_layers, batch, left_out=over) for name in names]
+                rows += [Row(name, n_qubits, n_layers, batch, left_out=end) for name in names]
                 continue
             if batch == min(self.grid.batches):
                 problem = Problem(n_qubits, n_layers, self.folder)
@@ -110,7 +110,7 @@ class _Bench:
             try:
                 rows += self._case(problem, batch, say)
             except KeyboardInterrupt:  # what was measured is kept
-                over = "the run was stopped by hand"
+                end = "the run was stopped by hand"
         on_case(len(cases), len(cases), "")
         return rows
 
@@ -142,10 +142,10 @@ def _take_turn(contender: Contender, row: Row) -> None:
 
 def _guarded(row: Row, work: Callable[[], None]) -> None:
     """Do it; a failure leaves the row out and says why."""
-    began = time.perf_counter()
+    start = time.perf_counter()
     try:
         work()
     except FAILURES as wrong:
         row.left_out = str(wrong) or type(wrong).__name__
         row.forward, row.backward = [], []
-    row.spent_seconds += time.perf_counter() - began
+    row.spent_seconds += time.perf_counter() - start

@@ -103,19 +103,21 @@ class _Step:
         self.optimizer.zero_grad()
 
     def result(self, reference: "_Step") -> dict[str, Any]:
-        mine, theirs = self.seconds[1:], reference.seconds[1:]
+        seconds, reference_seconds = self.seconds[1:], reference.seconds[1:]
         peak, least = _median(self.memory), _median(reference.memory)
         return {
             "label": self.label,
             "trainable_parameters": sum(p.numel() for p in self.trained),
-            "seconds": statistics.median(mine),
-            "seconds_all": mine,
+            "seconds": statistics.median(seconds),
+            "seconds_all": seconds,
             "peak_memory_bytes": peak,
-            "time_ratio": statistics.median(a / b for a, b in zip(mine, theirs, strict=True)),
+            "time_ratio": statistics.median(
+                a / b for a, b in zip(seconds, reference_seconds, strict=True)
+            ),
             "memory_ratio": peak / least if peak and least else None,
         }
 
 
 def _median(values: list[int | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None
+    numbers = [value for value in values if value is not None]
+    return statistics.median(numbers) if numbers else None

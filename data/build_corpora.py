@@ -36,11 +36,11 @@ def write(path: Path, rows: list[dict]) -> None:
 
 def supersense_rows(shipped: list[dict]) -> list[dict]:
     """Noun and verb glosses with their label, at most `MOST_PER_SUPERSENSE` of each of the 41."""
-    taken, rows = Counter(), []
+    counts, rows = Counter(), []
     for sense in random.Random(0).sample(shipped, len(shipped)):
         label = sense["supersense"]
-        if label.startswith(("noun.", "verb.")) and taken[label] < MOST_PER_SUPERSENSE:
-            taken[label] += 1
+        if label.startswith(("noun.", "verb.")) and counts[label] < MOST_PER_SUPERSENSE:
+            counts[label] += 1
             rows.append({"text": sense["gloss"], "label": label, "word": sense["word"]})
     return sorted(rows, key=lambda row: (row["label"], row["word"], row["text"]))
 

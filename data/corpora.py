@@ -67,7 +67,7 @@ def question_pairs(wheel: zipfile.ZipFile, profane: frozenset[str]) -> Iterator[
 def conversations(wheel: zipfile.ZipFile, profane: frozenset[str]) -> Iterator[dict]:
     """Two people in turn: {"thread", "messages": [{"role", "content"}, ...]}; the first to speak is the user."""
     threads = json.loads(wheel.read("chitchat_dataset/dataset.json"))
-    seen = set()
+    texts = set()
     for thread, record in sorted(threads.items()):
         turns = [
             tidy(" ".join(message["text"] for message in group)) for group in record["messages"]
@@ -81,8 +81,8 @@ def conversations(wheel: zipfile.ZipFile, profane: frozenset[str]) -> Iterator[d
             and all(0 < len(t) <= 600 for t in turns)
             and whole.isascii()
         )
-        if fit and is_clean(whole, profane) and normalised(whole) not in seen:
-            seen.add(normalised(whole))
+        if fit and is_clean(whole, profane) and normalised(whole) not in texts:
+            texts.add(normalised(whole))
             roles = ("user", "assistant") * len(turns)
             yield {
                 "thread": thread,

@@ -25,7 +25,7 @@ def on_pre_build(config) -> None:
 
 
 def on_page_markdown(markdown: str, **_) -> str:
-    return ASKED.sub(lambda asked: TABLES[asked[1]](*filter(None, [asked[2]])), markdown)
+    return ASKED.sub(lambda match: TABLES[match[1]](*filter(None, [match[2]])), markdown)
 
 
 def on_page_content(html: str, page, **_) -> str:

@@ -74,8 +74,8 @@ def _package(name: str) -> Finding:
 
 def _plugins() -> list[Finding]:
     """What other packages declare under our entry points; one that does not import is left out."""
-    needed = ("torch", "transformers", "peft", "pennylane")
-    if not all(map(importlib.util.find_spec, needed)):
+    packages = ("torch", "transformers", "peft", "pennylane")
+    if not all(map(importlib.util.find_spec, packages)):
         return []  # said already, and nothing can be looked up without them
     from qtha_lab.contract.checking import registries
 
@@ -148,8 +148,8 @@ def _starts() -> Finding:
 
 
 def _browser() -> Finding:
-    named = os.environ.get("BROWSER_PATH")
-    for candidate in [named, "chromium", "chromium-browser", "google-chrome", "chrome"]:
+    path = os.environ.get("BROWSER_PATH")
+    for candidate in [path, "chromium", "chromium-browser", "google-chrome", "chrome"]:
         if candidate and (program := shutil.which(candidate)):
             return Finding("browser", "ok", program)
     message = "no Chromium or Chrome: no pdf, svg or png of figures; html, csv and tex work, the browser test cannot run"

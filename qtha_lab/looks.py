@@ -45,12 +45,12 @@ def check_look(name: str, look: Look) -> None:
     Raises:
         Refusal: If the colour, dash or symbol is none of ours.
     """
-    for part, value, known in (
+    for part, value, choices in (
         ("color", look.color, COLORS),
         ("dash", look.dash, DASHES),
         ("symbol", look.symbol, SYMBOLS),
     ):
-        if value not in known:
+        if value not in choices:
             raise Refusal(
-                f"the {part} of method {name!r} must be one of {', '.join(known)}, not {value!r}"
+                f"the {part} of method {name!r} must be one of {', '.join(choices)}, not {value!r}"
             )

@@ -83,8 +83,8 @@ class Run:
 
     def status(self) -> Status:
         """The state now, from the last events and from whether the worker lives."""
-        if why := self.unreadable:
-            return Status("unreadable", 0, 0, why)
+        if reason := self.unreadable:
+            return Status("unreadable", 0, 0, reason)
         alive = self.alive  # before reading: a worker writes its end before it lets go of the lock
         status = last_status(read_tail(self.files.events), self.experiment.training.steps)
         status = status or self._status_without_events()
@@ -250,9 +250,9 @@ def attach(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
     for path in (folder / run_id, Path(run_id)):
         if RunDir(path).exists:
             return Run(path)
-    known = [run.id for run in list_runs(folder)]
-    close = nearest(str(run_id), known)
-    hint = f"did you mean {close!r}?" if close else f"it holds {len(known)} runs"
+    ids = [run.id for run in list_runs(folder)]
+    close = nearest(str(run_id), ids)
+    hint = f"did you mean {close!r}?" if close else f"it holds {len(ids)} runs"
     raise Refusal(f"no run {str(run_id)!r:.80} in {folder}: {hint}")
 
 
@@ -266,8 +266,8 @@ def list_runs(runs_dir: Path | str | None = None, *, unreadable: bool = False) -
     folder = Path(runs_dir) if runs_dir else paths.runs_dir()
     if not folder.is_dir():
         return []
-    listed = sorted((p for p in folder.iterdir() if RunDir(p).exists), reverse=True)
-    return [run for run in map(Run, listed) if unreadable or run.unreadable is None]
+    folders = sorted((p for p in folder.iterdir() if RunDir(p).exists), reverse=True)
+    return [run for run in map(Run, folders) if unreadable or run.unreadable is None]
 
 
 def with_whole_paths(experiment: Experiment) -> Experiment:

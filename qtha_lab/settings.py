@@ -155,8 +155,10 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> Refusal:
         Traceback (most recent call last):
         qtha_lab.errors.Refusal: unknown method 'qhta': did you mean 'qtha'? Known: lora, qtha
     """
-    known = sorted(names)
-    return Refusal(f"unknown {kind} {name!r}{_hint(name, known)} Known: {', '.join(known)}")
+    sorted_names = sorted(names)
+    return Refusal(
+        f"unknown {kind} {name!r}{_hint(name, sorted_names)} Known: {', '.join(sorted_names)}"
+    )
 
 
 def _hint(name: str, names: Iterable[str]) -> str:

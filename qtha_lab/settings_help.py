@@ -111,6 +111,6 @@ def _type(hint: Any) -> str:
     if hint is type(None):
         return "None"
     if arguments := typing.get_args(hint):
-        inner = ", ".join("..." if each is ... else _type(each) for each in arguments)
+        inner = ", ".join("..." if argument is ... else _type(argument) for argument in arguments)
         return f"{typing.get_origin(hint).__name__}[{inner}]"
     return getattr(hint, "__name__", None) or str(hint).removeprefix("typing.")

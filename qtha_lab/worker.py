@@ -72,7 +72,7 @@ def work(run: RunDir, lock: int) -> int:
     Args:
         lock: Descriptor that holds the run's lock; closed at the end.
     """
-    began = time.monotonic()
+    start = time.monotonic()
     slots.sign(lock, os.getpid())
     faulthandler.enable()
     stop = StopRequest(run)
@@ -81,7 +81,7 @@ def work(run: RunDir, lock: int) -> int:
     events.close()
     os.close(lock)
     code = EXIT_CODES[state]
-    sys.stdout.write(f"worker ended with code {code} after {time.monotonic() - began:.1f} s\n")
+    sys.stdout.write(f"worker ended with code {code} after {time.monotonic() - start:.1f} s\n")
     sys.stdout.flush()
     return code
 

@@ -168,7 +168,9 @@ def put_in_a_nan(folder):
 @pytest.mark.parametrize(
     "damage", [lose_a_tensor, claim_another_step, take_another_schedule, put_in_a_nan]
 )
-def test_files_that_can_be_read_and_do_not_belong_together_are_found(stopped, damage, with_manifest):
+def test_files_that_can_be_read_and_do_not_belong_together_are_found(
+    stopped, damage, with_manifest
+):
     damage(newest(stopped))
     if not with_manifest:
         (newest(stopped) / "complete").write_bytes(b"")

@@ -83,7 +83,7 @@ def _engines(simulated: dict) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for label, simulation in simulated.items():
         reasons.setdefault(f"Engine {simulation.engine}, {simulation.why}", []).append(label)
-    return [f"{why} ({', '.join(labels)})." for why, labels in reasons.items()]
+    return [f"{reason} ({', '.join(labels)})." for reason, labels in reasons.items()]
 
 
 def _entry(label: str, preview) -> dict:

@@ -23,11 +23,11 @@ class Group:
     @property
     def title(self) -> str:
         """When, what and with which methods: `2026-11-24 15:30 · tiny/qa · lora, qtha · 2 runs`."""
-        when = local_time(min(run.id for run in self.runs))
-        described = self.comparison
-        methods = ", ".join(method.label for method in described.methods)
+        start = local_time(min(run.id for run in self.runs))
+        comparison = self.comparison
+        methods = ", ".join(method.label for method in comparison.methods)
         count = f"{len(self.runs)} run{'s' if len(self.runs) > 1 else ''}"
-        return f"{when} · {described.model}/{described.task} · {methods} · {count}"
+        return f"{start} · {comparison.model}/{comparison.task} · {methods} · {count}"
 
     @property
     def comparison(self) -> Comparison:

@@ -94,7 +94,7 @@ class RunList:
 
     def update(self, statuses: dict) -> None:
         """Draw the status of each run id."""
-        shown = {i: status for i, status in statuses.items() if i in self.rows}
-        news = [self.rows[run_id].show(status) for run_id, status in shown.items()]
+        statuses_shown = {i: status for i, status in statuses.items() if i in self.rows}
+        news = [self.rows[run_id].show(status) for run_id, status in statuses_shown.items()]
         if any(news):
             self.announce(" ".join(filter(None, news)))

@@ -24,10 +24,10 @@ def note() -> dict[str, str]:
 def bundle(comparison: Comparison, runs: Iterable) -> dict[str, str]:
     """The runs and their states, and the comparison as YAML; as a page and as plain text."""
     rows = [_row(run) for run in runs]
-    described = comparison.to_yaml()
+    text = comparison.to_yaml()
     lines = ["  ".join(row.values()) for row in rows]
-    page = f"<h3>Workbench</h3>{look.table(rows)}{look.code(described)}"
-    return {"text/html": page, "text/plain": "\n".join(["Workbench", *lines, described])}
+    page = f"<h3>Workbench</h3>{look.table(rows)}{look.code(text)}"
+    return {"text/html": page, "text/plain": "\n".join(["Workbench", *lines, text])}
 
 
 def _row(run) -> dict[str, str]:

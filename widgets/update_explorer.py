@@ -141,8 +141,8 @@ class UpdateExplorer:
 
     def _label(self, run) -> str:
         label, seed = run.experiment.method.label, run.experiment.seed
-        same = [r for r in self.runs if r.experiment.method.label == label]
-        return label if len(same) == 1 else f"{label} seed {seed}"
+        runs = [r for r in self.runs if r.experiment.method.label == label]
+        return label if len(runs) == 1 else f"{label} seed {seed}"
 
     def _sides(self) -> Figure:
         of = f"the linear path of {self._layer or 'any layer'}"

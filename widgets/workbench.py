@@ -54,12 +54,12 @@ class Workbench(ipw.VBox):
         self.overview, self.watch = Overview(), Watch(self.background)
         self.watch.list.announce = self.aria.say
         self.code = [look.text("", "qtha-code") for _ in CODE]
-        shown = self._group(attach)
-        start = comparison or (shown.comparison if shown else START)
+        group = self._group(attach)
+        start = comparison or (group.comparison if group else START)
         self.setup = Setup(start, self.changed, self.refuse)
         self.children = self._laid_out()
-        self.say(f"Showing the runs of {shown.title}." if shown else "")
-        self.watch.show(shown.runs if shown else ())
+        self.say(f"Showing the runs of {group.title}." if group else "")
+        self.watch.show(group.runs if group else ())
         self.changed()
 
     def _ipython_display_(self) -> None:
@@ -127,8 +127,8 @@ class Workbench(ipw.VBox):
         self._sort_past(await asyncio.to_thread(runs_.list_runs, unreadable=True))
         self.pick.options = self._choices()
 
-    def _sort_past(self, listed: Iterable) -> None:
-        self.past, self.unreadable = groups(listed), unreadable(listed)
+    def _sort_past(self, runs: Iterable) -> None:
+        self.past, self.unreadable = groups(runs), unreadable(runs)
 
     def _choices(self) -> list[tuple[str, object]]:
         readable = [(group.title, group) for group in self.past]

@@ -18,8 +18,8 @@ class Run:
         import torch
 
         if params is not self.held:  # as after a step of an optimiser, which writes in place
-            for own, value in zip(self.circuit.parameters(), params.reshape(-1), strict=True):
-                own.data.fill_(value)
+            for parameter, value in zip(self.circuit.parameters(), params.reshape(-1), strict=True):
+                parameter.data.fill_(value)
             self.held = params
         self.circuit(data=torch.cat([inputs] * self.n_layers, -1))
         return self.circuit.expectation()
@@ -35,9 +35,9 @@ class Run:
 
         inputs = inputs.detach().requires_grad_()
         values = self.values(inputs, params)
-        own = tuple(self.circuit.parameters())
-        of_inputs, *of_own = torch.autograd.grad(values, (inputs, *own), grads)
-        return values.detach(), of_inputs, torch.stack(of_own).reshape(params.shape)
+        parameters = tuple(self.circuit.parameters())
+        of_inputs, *of_parameters = torch.autograd.grad(values, (inputs, *parameters), grads)
+        return values.detach(), of_inputs, torch.stack(of_parameters).reshape(params.shape)
 
 
 def build(n_qubits: int, n_layers: int, dtype: str) -> Run:

@@ -68,7 +68,7 @@ def build(n_qubits: int, n_layers: int, dtype: str, unrolled: bool = False) -> R
             circuit.ry(i, theta=angles[3, i])
         return circuit
 
-    def one(x, params):
+    def expectations(x, params):
         circuit = tc.Circuit(n_qubits)
         if unrolled:
             for index in range(n_layers):
@@ -85,4 +85,4 @@ def build(n_qubits: int, n_layers: int, dtype: str, unrolled: bool = False) -> R
         halves = [chances.reshape(2**i, 2, -1).sum((0, 2)) for i in range(n_qubits)]
         return backend.stack([half[0] - half[1] for half in halves])
 
-    return Run(backend.vmap(one, vectorized_argnums=0))
+    return Run(backend.vmap(expectations, vectorized_argnums=0))

@@ -9,7 +9,7 @@ def build(n_qubits: int, n_layers: int, dtype: str):
     backend = tc.set_backend("pytorch")
     tc.set_dtype("complex64" if dtype == "float32" else "complex128")
 
-    def one(x, params):
+    def expectations(x, params):
         circuit = tc.Circuit(n_qubits)
         for layer in range(n_layers):
             for i in range(n_qubits):
@@ -27,4 +27,4 @@ def build(n_qubits: int, n_layers: int, dtype: str):
         halves = [chances.reshape(2**i, 2, -1).sum((0, 2)) for i in range(n_qubits)]
         return backend.stack([half[0] - half[1] for half in halves])
 
-    return backend.vmap(one, vectorized_argnums=0)
+    return backend.vmap(expectations, vectorized_argnums=0)

@@ -85,21 +85,21 @@ class Worker:
         """Seconds of one "forward" or "backward" (values and both gradients): the mean over a turn."""
         names = ("inputs", "params", "grads") if kind == "backward" else ("inputs", "params")
         arrays = [self.arrays[name] for name in names]
-        calls, began = 0, time.perf_counter()
+        calls, start = 0, time.perf_counter()
         while True:
             getattr(self.case, kind)(*arrays)
-            calls, spent = calls + 1, time.perf_counter() - began
-            if spent >= TURN_SECONDS:
-                return {"seconds": spent / calls}
+            calls, seconds = calls + 1, time.perf_counter() - start
+            if seconds >= TURN_SECONDS:
+                return {"seconds": seconds / calls}
 
     def check(self, folder: str) -> dict:
         """Write values and both gradients, for `sparse_grads`, as result-N.npy; how long they took."""
         import numpy as np
 
         arrays = [self.arrays[name] for name in ("inputs", "params", "sparse_grads")]
-        began = time.perf_counter()
+        start = time.perf_counter()
         results = self.case.backward(*arrays)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start
         for number, array in enumerate(results):
             np.save(Path(folder, f"result-{number}.npy"), np.asarray(array))
         return {"seconds": seconds}

@@ -96,11 +96,11 @@ def check_name(name: str, config: PeftConfig) -> None:
 
 
 def _check_beside(model: PeftModel | PeftMixedModel, peft_config: PeftConfig, name: str) -> None:
-    there = {kind_of(config) for config in model.peft_config.values()}
+    kinds = {kind_of(config) for config in model.peft_config.values()}
     kind = kind_of(peft_config)
-    if isinstance(model, PeftMixedModel) or there != {kind}:
+    if isinstance(model, PeftMixedModel) or kinds != {kind}:
         raise Refusal(
-            f"a {type(model).__name__} with {', '.join(sorted(there))} cannot take {kind} beside it: "
+            f"a {type(model).__name__} with {', '.join(sorted(kinds))} cannot take {kind} beside it: "
             "put both on the transformers model itself, model.add_adapter(config, adapter_name) for "
             "each, then model.set_adapter([names])"
         )
@@ -133,10 +133,10 @@ def check_targets(model: nn.Module, target_modules: Any) -> None:
 
 
 def _nothing(model: nn.Module, target: str = "") -> str:
-    known = linear_names(model)
-    close = nearest(target, known) if target else None
+    names = linear_names(model)
+    close = nearest(target, names) if target else None
     hint = f": did you mean {close!r}?" if close else "."
-    return f"matches nothing in this model{hint} Linear layers here: {', '.join(known)}"
+    return f"matches nothing in this model{hint} Linear layers here: {', '.join(names)}"
 
 
 def linear_names(model: nn.Module) -> list[str]:

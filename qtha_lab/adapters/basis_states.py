@@ -75,8 +75,8 @@ def block_sizes(n_qubits: int, n_blocks: int) -> list[int]:
         ([3, 2, 2], [1, 1])
     """
     n_blocks = min(n_blocks, n_qubits)
-    small, more = divmod(n_qubits, n_blocks)
-    return [small + (block < more) for block in range(n_blocks)]
+    small, remainder = divmod(n_qubits, n_blocks)
+    return [small + (block < remainder) for block in range(n_blocks)]
 
 
 def generator_circuits(n_qubits: int, config: Any, n_blocks: int = 1) -> list[Circuit]:

@@ -124,9 +124,9 @@ class Cosines(Branch):
 
     def apply(self, tensors, h):
         numbers = torch.arange(1, self._frequencies + 1, dtype=h.dtype, device=h.device)
-        turned = (h * self.config.input_scale).unsqueeze(-1) * numbers
+        angles = (h * self.config.input_scale).unsqueeze(-1) * numbers
         a, b = (tensors["fourier"] / numbers.unsqueeze(-1)).unbind(-1)
-        return (turned.cos() * a + turned.sin() * b).sum(-1)
+        return (angles.cos() * a + angles.sin() * b).sum(-1)
 
 
 class HilbertPhase(Branch):

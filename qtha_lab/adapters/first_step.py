@@ -56,8 +56,8 @@ def reach(change: Change, tokens: int = 32, seed: int = 0) -> float:
         for tensor, slope in zip(trained, slopes, strict=True):
             if slope is not None:
                 tensor.add_(slope.sign(), alpha=step)
-        moved = change.output(tensors, x, base) - before
-    return float(moved.square().mean().sqrt()) / step
+        difference = change.output(tensors, x, base) - before
+    return float(difference.square().mean().sqrt()) / step
 
 
 def times_lora(config: AdapterConfig, layer: Layer, learning_rate: float) -> float:
@@ -85,8 +85,8 @@ def first_step_warning(model: nn.Module, config, learning_rate: float) -> str | 
     if not isinstance(config, AdapterConfig):
         return None
     adapted = [m for m in model.modules() if isinstance(m, AdapterLayer)]
-    there = [(m.in_features, m.out_features) for m in adapted]
-    return first_step_sentence(there or adapted_sizes(model, config), config, learning_rate)
+    sizes = [(m.in_features, m.out_features) for m in adapted]
+    return first_step_sentence(sizes or adapted_sizes(model, config), config, learning_rate)
 
 
 def first_step_sentence(
@@ -118,9 +118,9 @@ def first_step_sentence(
     times = max(times_lora(config, layer, learning_rate) for layer in layers)
     if times < FAR:
         return None
-    other = config.change_class.gentle_start
+    start = config.change_class.gentle_start
     return (
         f"the first step moves a layer's output about {times:.0f} times as far as LoRA's does at "
-        f"{LORA_RATE:g}: a learning rate near {learning_rate / times:.0e}{other and f' or {other}'} "
+        f"{LORA_RATE:g}: a learning rate near {learning_rate / times:.0e}{start and f' or {start}'} "
         "starts as gently"
     )

@@ -78,8 +78,8 @@ def _read_config(folder: Path) -> PeftConfig:
     saved = _read_object(file)
     kind = saved.get("peft_type")
     if not isinstance(kind, str) or kind not in PEFT_TYPE_TO_CONFIG_MAPPING:
-        known = [t.value.lower() for t in PEFT_TYPE_TO_CONFIG_MAPPING]
-        raise unknown("adapter method", str(kind).lower()[:40], known)
+        kinds = [t.value.lower() for t in PEFT_TYPE_TO_CONFIG_MAPPING]
+        raise unknown("adapter method", str(kind).lower()[:40], kinds)
     config_class = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(kind)]
     if issubclass(config_class, AdapterConfig):
         _check_settings_known(folder, config_class, saved)
@@ -97,10 +97,10 @@ def _check_settings_known(folder: Path, config_class: type, saved: dict[str, Any
     strange = {name: value for name, value in saved.items() if name not in fields}
     if strange:
         version = saved.get("qtha_lab_version") or "of unknown version"
-        listed = ", ".join(f"{name}={value!r:.40}" for name, value in list(strange.items())[:5])
+        settings = ", ".join(f"{name}={value!r:.40}" for name, value in list(strange.items())[:5])
         raise Refusal(
             f"the adapter in {folder} was saved by qtha-lab {version} with settings that {__version__} "
-            f"does not know: {listed}; load it with that version"
+            f"does not know: {settings}; load it with that version"
         )
 
 
@@ -156,18 +156,18 @@ def _check_patterns(folder: Path, config: PeftConfig, model: nn.Module) -> None:
         "resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1));"
         "[re.match(rf'(.*\\.)?({p})$', n) for p in patterns for n in names]"
     )
-    tried = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code],
         input=json.dumps([strange, names, PATTERN_SECONDS]),
         capture_output=True,
         text=True,
     )
-    if tried.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+    if result.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         raise Refusal(f"a pattern of the adapter in {folder}, such as {strange[0][:60]!r}, was not matched with the model's "
                       f"{len(names)} modules within {PATTERN_SECONDS} seconds of computing")  # fmt: skip
-    if tried.returncode:
+    if result.returncode:
         raise Refusal(f"a pattern of the adapter in {folder}, such as {strange[0][:60]!r}, cannot be read: "
-                      f"{tried.stderr.strip().splitlines()[-1]}")  # fmt: skip
+                      f"{result.stderr.strip().splitlines()[-1]}")  # fmt: skip
 
 
 def _texts(folder: Path, config: PeftConfig, name: str) -> list[str]:
@@ -186,29 +186,29 @@ def _described_shapes(
     folder: Path, model: nn.Module, config: PeftConfig
 ) -> dict[str, tuple[int, ...]]:
     """Names and sizes of the tensors that the description asks for; nothing of that size is allocated."""
-    described = copy.deepcopy(config)
-    if hasattr(described, "init_lora_weights"):  # some starts read the base's weights
-        setattr(described, "init_lora_weights", True)  # noqa: B010  a field of LoRA's alone
+    shape_config = copy.deepcopy(config)
+    if hasattr(shape_config, "init_lora_weights"):  # some starts read the base's weights
+        setattr(shape_config, "init_lora_weights", True)  # noqa: B010  a field of LoRA's alone
     try:
         with ONE_THREAD, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            state = get_peft_model_state_dict(adapted_skeleton(model, described))
+            state = get_peft_model_state_dict(adapted_skeleton(model, shape_config))
     except Exception as problem:
         raise _no_fit(folder, problem) from problem
     return {key: tuple(tensor.shape) for key, tensor in state.items()}
 
 
-def _check_fit(folder: Path, described: dict[str, tuple], saved: dict[str, tuple]) -> None:
-    for keys, what in (
-        (described.keys() - saved, "missing"),
-        (saved.keys() - described, "unexpected"),
+def _check_fit(folder: Path, expected: dict[str, tuple], saved: dict[str, tuple]) -> None:
+    for keys, problem in (
+        (expected.keys() - saved, "missing"),
+        (saved.keys() - expected, "unexpected"),
     ):
         if keys:
-            raise _no_fit(folder, f"{len(keys)} {what} tensor{'s' if len(keys) > 1 else ''}, "
+            raise _no_fit(folder, f"{len(keys)} {problem} tensor{'s' if len(keys) > 1 else ''}, "
                                   f"{', '.join(sorted(keys)[:5])}")  # fmt: skip
-    for key in sorted(described):
-        if described[key] != saved[key]:
-            raise _no_fit(folder, f"{key} has the size {saved[key]}, not {described[key]}")
+    for key in sorted(expected):
+        if expected[key] != saved[key]:
+            raise _no_fit(folder, f"{key} has the size {saved[key]}, not {expected[key]}")
 
 
 def _no_fit(folder: Path, problem: Any) -> Refusal:

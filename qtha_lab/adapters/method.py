@@ -197,8 +197,8 @@ class Change(ABC):
         self, tensors: Mapping[str, Tensor], base: Any = None
     ) -> Float[Tensor, "out_features in_features"]:
         """The change as a matrix, for a linear one; a method that overrides it may leave `base` out."""
-        some = next(iter(tensors.values()))
-        identity = torch.eye(self.layer.in_features, dtype=some.dtype, device=some.device)
+        tensor = next(iter(tensors.values()))
+        identity = torch.eye(self.layer.in_features, dtype=tensor.dtype, device=tensor.device)
         if base is None or not self.reads_base():
             return self.delta(tensors, identity).mT
         weight = base.weight
@@ -236,9 +236,9 @@ class Change(ABC):
             Refusal: If one name stands among both.
         """
         separate, shared = self.tensors(), self.shared_tensors()
-        if both := separate.keys() & shared.keys():
+        if names := separate.keys() & shared.keys():
             raise Refusal(
-                f"{min(both)!r} is both a layer's own tensor and a shared one: rename one"
+                f"{min(names)!r} is both a layer's own tensor and a shared one: rename one"
             )
         return separate | shared
 
@@ -392,15 +392,15 @@ class Method(ABC):
         return fields.intersection(PLACEMENT)
 
     def _check_options(self, options: Mapping[str, Any]) -> None:
-        known = self.settings()
+        settings = self.settings()
         for name, value in options.items():
-            if name not in known:
-                close = nearest(name, known)
+            if name not in settings:
+                close = nearest(name, settings)
                 hint = f": did you mean {close!r}?" if close else "."
                 raise Refusal(
-                    f"method {self.name!r} has no setting {name!r}{hint} Known: {', '.join(known)}"
+                    f"method {self.name!r} has no setting {name!r}{hint} Known: {', '.join(settings)}"
                 )
-            known[name].check(value)
+            settings[name].check(value)
 
     def __repr__(self) -> str:
         return f"<method {self.name}: {self.summary}>"

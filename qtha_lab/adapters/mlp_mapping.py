@@ -29,8 +29,8 @@ def checked_widths(hidden: Sequence[int]) -> tuple[int, ...]:
     Raises:
         Refusal: If they are anything but one or more whole numbers above 0.
     """
-    listed = isinstance(hidden, (list, tuple)) and len(hidden) > 0
-    if not listed or any(not isinstance(width, int) or width < 1 for width in hidden):
+    is_list = isinstance(hidden, (list, tuple)) and len(hidden) > 0
+    if not is_list or any(not isinstance(width, int) or width < 1 for width in hidden):
         raise Refusal(
             f"hidden must be a list of whole numbers above 0, such as [32, 16], not {hidden!r}"
         )

@@ -89,8 +89,8 @@ def _cz_signs(
         rows = torch.arange(2**n_qubits, device=device)
         signs = torch.ones(len(rows), dtype=dtype, device=device)
         for wire in range(first, n_qubits - 1, 2):
-            both = rows >> (n_qubits - 2 - wire) & 3
-            signs[both == 3] *= -1
+            bits = rows >> (n_qubits - 2 - wire) & 3
+            signs[bits == 3] *= -1
         return signs.unsqueeze(1)
 
 

@@ -171,9 +171,9 @@ class Qtha(Change):
 
     @classmethod
     def why_not_linear(cls, config: QthaConfig) -> str:
-        what = "circuit" if config.stand_in == "none" else f"stand-in {config.stand_in!r}"
+        part = "circuit" if config.stand_in == "none" else f"stand-in {config.stand_in!r}"
         return (
-            f"the {what} makes QTHA's change depend on the input, so no weight equals it. Keep the "
+            f"the {part} makes QTHA's change depend on the input, so no weight equals it. Keep the "
             "adapter beside the model (save_pretrained), go back to the base model with unload(), or "
             "train with use_circuit=False, which is linear and merges"
         )

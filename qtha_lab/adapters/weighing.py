@@ -70,14 +70,14 @@ def weigh(model: nn.Module, weights: Mapping[str, float]) -> contextlib.ExitStac
 
 
 def _check_weights(layers: list[BaseTunerLayer], weights: Mapping[str, float]) -> None:
-    known = sorted({name for layer in layers for name in layer._all_available_adapter_names()})
-    if not known:
+    names = sorted({name for layer in layers for name in layer._all_available_adapter_names()})
+    if not names:
         raise Refusal("the model has no adapters to weigh: add one first")
     if not weights:
-        raise Refusal(f"weights name no adapter: give at least one of {', '.join(known)}")
+        raise Refusal(f"weights name no adapter: give at least one of {', '.join(names)}")
     for name, weight in weights.items():
-        if name not in known:
-            raise unknown("adapter", str(name), known)
+        if name not in names:
+            raise unknown("adapter", str(name), names)
         if isinstance(weight, bool) or not isinstance(weight, Real) or not math.isfinite(weight):
             raise Refusal(f"the weight of adapter {name!r} must be a finite number, not {weight!r}")
     merged = sorted({name for layer in layers for name in layer.merged_adapters})
@@ -130,8 +130,10 @@ def _set_models(model: nn.Module, names: list[str], restore: contextlib.ExitStac
         if isinstance(module, BaseTuner):
             _set(module, "active_adapter", names, restore)
         elif isinstance(module, PeftModel) and module.active_adapter not in names:
-            there = [name for name in names if name in module.peft_config]
-            _set(module, "active_adapter", there[0] if there else module.active_adapter, restore)
+            present = [name for name in names if name in module.peft_config]
+            _set(
+                module, "active_adapter", present[0] if present else module.active_adapter, restore
+            )
 
 
 def _set(module: nn.Module, attribute: str, value, restore: contextlib.ExitStack) -> None:

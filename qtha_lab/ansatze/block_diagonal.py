@@ -19,8 +19,8 @@ def _sizes(n_qubits: int, n_blocks: int | None, inner: str) -> list[int]:
             f"{n_blocks} blocks of {inner!r} need at least {n_blocks * least} qubits, "
             f"{least} each, not {n_qubits}"
         )
-    size, more = divmod(n_qubits, n_blocks)
-    return [size + (block < more) for block in range(n_blocks)]
+    size, remainder = divmod(n_qubits, n_blocks)
+    return [size + (block < remainder) for block in range(n_blocks)]
 
 
 def _n_params(

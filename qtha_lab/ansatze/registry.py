@@ -122,16 +122,16 @@ def build(
         8
     """
     info = get(name)
-    for value, what, least in ((n_qubits, "qubits", info.min_qubits), (n_layers, "layers", 1)):
+    for value, noun, least in ((n_qubits, "qubits", info.min_qubits), (n_layers, "layers", 1)):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            least_text = f"{least} {what if least > 1 else what[:-1]}"
+            least_text = f"{least} {noun if least > 1 else noun[:-1]}"
             raise Refusal(f"ansatz {name!r} needs at least {least_text}, not {value!r}")
     for option in options:
         if option not in info.options:
             close = nearest(option, info.options)
             hint = f": did you mean {close!r}?" if close else "."
-            known = ", ".join(info.options) or "none"
-            raise Refusal(f"ansatz {name!r} has no option {option!r}{hint} Known: {known}")
+            names = ", ".join(info.options) or "none"
+            raise Refusal(f"ansatz {name!r} has no option {option!r}{hint} Known: {names}")
     if embedding not in EMBEDDINGS:
         raise Refusal(f"embedding must be one of {', '.join(EMBEDDINGS)}, not {embedding!r}")
     if embedding == "amplitude" and reupload:

@@ -104,12 +104,12 @@ def _cells(gate: "Gate") -> dict[int, str]:
 def _wrap(texts: list[list[str]], width: int) -> list[list[int]]:
     """Column numbers, cut into rows that fit the width; a row has one column at least."""
     rows: list[list[int]] = [[]]
-    used = 2
+    width_so_far = 2
     for number, cells in enumerate(texts):
-        needed = len(cells[0]) + 1
-        if rows[-1] and used + needed > width:
+        cell_width = len(cells[0]) + 1
+        if rows[-1] and width_so_far + cell_width > width:
             rows.append([])
-            used = 2
+            width_so_far = 2
         rows[-1].append(number)
-        used += needed
+        width_so_far += cell_width
     return rows

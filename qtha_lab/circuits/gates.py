@@ -166,7 +166,7 @@ def _unknown_gate(name: str) -> str:
             f"gates act on one or two wires, and {name!r} on more: "
             "Circuit.from_pennylane takes it apart"
         )
-    by_lower = {known.lower(): known for known in [*GATES, *ALIASES]}
+    by_lower = {spelling.lower(): spelling for spelling in [*GATES, *ALIASES]}
     lower = str(name).lower()
     hinted = {hint: kind.name for kind in GATES.values() for hint in kind.hints}
     hinted["unitary"] = "Gate.unitary(matrix, wires)"

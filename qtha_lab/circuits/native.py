@@ -84,16 +84,16 @@ class _Builder:
         """Turns of two wires, into those just before them if only gates that can wait are between."""
         self._settle(wires)
         waiting = self._waiting(terms, wires)
-        under = self._under(wires, waiting)
-        total = _sum(under.terms, terms) if under else None
-        if under is None or total is None:
+        meeting = self._under(wires, waiting)
+        total = _sum(meeting.terms, terms) if meeting else None
+        if meeting is None or total is None:
             self._push(_Meeting(wires, terms))
             return
         for step in waiting:
             self._remove(step)
-        under.terms, paulis = _reduced(total, under.wires)
-        if under.terms == (None, None, None):
-            self._remove(under)
+        meeting.terms, paulis = _reduced(total, meeting.wires)
+        if meeting.terms == (None, None, None):
+            self._remove(meeting)
         self.turns(paulis)
         exchange = dict(zip(wires, wires[::-1], strict=True)) if terms == _SWAP else {}
         for step in waiting:
@@ -177,10 +177,10 @@ def _sum(first: Terms, second: Terms) -> Terms | None:
     """Both turns together; None where two parameters would have to be added."""
     total = []
     for a, b in zip(first, second, strict=True):
-        both = (a or b) if a is None or b is None else a.plus(b)
-        if both is None and a is not None:
+        angle = (a or b) if a is None or b is None else a.plus(b)
+        if angle is None and a is not None:
             return None
-        total.append(both)
+        total.append(angle)
     x, y, z = total
     return x, y, z
 

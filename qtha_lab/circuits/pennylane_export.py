@@ -48,4 +48,4 @@ def to_pennylane(circuit: Circuit, inputs, params) -> list:
     start = []
     if circuit.start == "amplitudes":
         start = [qml.AmplitudeEmbedding(inputs, range(circuit.n_qubits), normalize=True)]
-    return start + [each for gate in circuit.gates for each in operations(gate)]
+    return start + [operation for gate in circuit.gates for operation in operations(gate)]

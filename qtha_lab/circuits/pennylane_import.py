@@ -47,11 +47,11 @@ def gates_from_pennylane(
             one input or parameter.
     """
     script = script_of(source, args, kwargs, inputs)
-    tapes = [script.at(point_of(len(script.leaves), which)) for which in (0, 1)]
+    tapes = [script.at(point_of(len(script.leaves), number)) for number in (0, 1)]
     if len({tuple((op.name, op.wires) for op in tape.operations) for tape in tapes}) > 1:
         raise Refusal(_FIXED)
     labels = wire_labels(source, tapes[0], wires)
-    first, second = (trace(script, which, labels) for which in (0, 1))
+    first, second = (trace(script, number, labels) for number in (0, 1))
     if [op.key for op in first] != [op.key for op in second]:
         raise Refusal(_FIXED)
     gates = [_gate(*pair, script.leaves) for pair in zip(first, second, strict=True)]
@@ -113,9 +113,9 @@ def _gate(first: Native, second: Native, leaves: list[tuple[str, int]]) -> Gate 
     )
 
 
-def _angle(first: Native, second: Native, which: int, leaves: list[tuple[str, int]]) -> Angle:
-    slope = first.slopes[which]
-    values = [float(plain(native.numbers[which])) for native in (first, second)]
+def _angle(first: Native, second: Native, position: int, leaves: list[tuple[str, int]]) -> Angle:
+    slope = first.slopes[position]
+    values = [float(plain(native.numbers[position])) for native in (first, second)]
     read = [] if slope is None else slope.nonzero().flatten().tolist()
     if slope is not None and len(read) == 1:
         (leaf,) = read

@@ -181,15 +181,15 @@ def wire_labels(source, tape, wires: Iterable | None) -> list:
         >>> wire_labels(None, tape, None), wire_labels(None, tape, [2, 1, 0])
         ([0, 2], [2, 1, 0])
     """
-    used = list(tape.wires)
+    tape_wires = list(tape.wires)
     if wires is not None:
         labels = list(wires)
     else:
         device = getattr(getattr(source, "device", None), "wires", None)
-        labels = list(device) if device else used
-        if not device and all(isinstance(label, int) for label in used):
-            labels = sorted(used)
-    missing = [label for label in used if label not in labels]
+        labels = list(device) if device else tape_wires
+        if not device and all(isinstance(label, int) for label in tape_wires):
+            labels = sorted(tape_wires)
+    missing = [label for label in tape_wires if label not in labels]
     if missing:
         raise Refusal(f"the circuit acts on wire {missing[0]!r}, which is not among {labels}")
     return labels
@@ -210,20 +210,20 @@ class Native:
         return self.name, self.wires
 
 
-def point_of(n_leaves: int, which: int):
+def point_of(n_leaves: int, number: int):
     """Two choices of values: multiples of 1/64, so that sums with them are hardly rounded."""
     import torch
 
     numbers = torch.arange(n_leaves, dtype=torch.float64)
-    return ((numbers * (37, 23)[which] + (11, 29)[which]) % 61 + 3) / 64
+    return ((numbers * (37, 23)[number] + (11, 29)[number]) % 61 + 3) / 64
 
 
-def trace(script: Script, which: int, labels: list) -> list[Native]:
+def trace(script: Script, number: int, labels: list) -> list[Native]:
     """Everything a script does at one choice of values, in our gates.
 
     Args:
         script: What `script_of` has read.
-        which: The choice of values, 0 or 1 (see `point_of`).
+        number: The choice of values, 0 or 1 (see `point_of`).
         labels: PennyLane's label of each wire, as from `wire_labels`.
 
     Returns:
@@ -241,7 +241,7 @@ def trace(script: Script, which: int, labels: list) -> list[Native]:
         >>> native.key, native.slopes[0].tolist()
         (('RY', (0,)), [1.0])
     """
-    point = point_of(len(script.leaves), which).requires_grad_()
+    point = point_of(len(script.leaves), number).requires_grad_()
     operations = []
     for operation in script.at(point).operations:
         if operation.batch_size:
@@ -265,8 +265,8 @@ def _native(operation, depth: int = 0) -> Iterator:
     if name in _NOTHING:
         return
     fits = name == UNITARY and len(operation.wires) <= 2
-    known = name in GATES and GATES[name].in_pennylane
-    if known or fits or (name in STATES and _reads(operation.parameters[0])):
+    is_ours = name in GATES and GATES[name].in_pennylane
+    if is_ours or fits or (name in STATES and _reads(operation.parameters[0])):
         yield operation
     elif operation.has_decomposition and depth < _DEEPEST:
         with qml.QueuingManager.stop_recording():

@@ -112,9 +112,9 @@ def _expression(angle: Angle, numbers: dict[str, list[float] | None]) -> str:
     """`-0.5*p3 + pi/2`, or a number where all is known."""
     if angle.source == "const":
         return _number(angle.offset)
-    known = numbers[angle.source]
-    if known is not None:
-        return _number(angle.scale * known[angle.index] + angle.offset)
+    numbers_of_source = numbers[angle.source]
+    if numbers_of_source is not None:
+        return _number(angle.scale * numbers_of_source[angle.index] + angle.offset)
     name = f"{'x' if angle.source == 'input' else 'p'}{angle.index}"
     scaled = {1.0: name, -1.0: f"-{name}"}.get(angle.scale, f"{_number(angle.scale)}*{name}")
     return scaled if angle.offset == 0 else f"{scaled} + {_number(angle.offset)}"

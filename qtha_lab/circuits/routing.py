@@ -87,18 +87,18 @@ def _from_layout(circuit: Circuit, topology: Topology, first: tuple[int, ...]) -
                 swaps += 1
             n_pairs += 1
         gates.append(dataclasses.replace(gate, wires=tuple(place[wire] for wire in gate.wires)))
-    moved = Circuit(topology.n_qubits, gates)
-    return Routed(moved, tuple(first), tuple(place), swaps)
+    routed_circuit = Circuit(topology.n_qubits, gates)
+    return Routed(routed_circuit, tuple(first), tuple(place), swaps)
 
 
 def _best_swap(topology: Topology, place: list[int], pairs: list[tuple[int, ...]]):
     """The swap that brings the first pair nearer and, among those, the next pairs too."""
     ends = [place[wire] for wire in pairs[0]]
     nearer = [
-        (here, there)
-        for here, other in (ends, ends[::-1])
-        for there in topology.neighbours[here]
-        if topology.distances[there][other] < topology.distances[here][other]
+        (qubit, neighbour)
+        for qubit, target in (ends, ends[::-1])
+        for neighbour in topology.neighbours[qubit]
+        if topology.distances[neighbour][target] < topology.distances[qubit][target]
     ]
     return min(nearer, key=lambda swap: _distance(topology, _swapped(place, swap), pairs))
 
@@ -111,5 +111,5 @@ def _distance(topology: Topology, place: list[int], pairs: list[tuple[int, ...]]
 
 
 def _swapped(place: list[int], swap: tuple[int, int]) -> list[int]:
-    other = {swap[0]: swap[1], swap[1]: swap[0]}
-    return [other.get(qubit, qubit) for qubit in place]
+    partner = {swap[0]: swap[1], swap[1]: swap[0]}
+    return [partner.get(qubit, qubit) for qubit in place]

@@ -34,10 +34,10 @@ def gate_rows(
         >>> gate_rows(Circuit(1, [turn]), params=[0.5])
         [{'name': 'RY', 'wires': [0], 'angles': [{'source': 'p0', 'value': 0.5, 'gradient': None}]}]
     """
-    known = {"input": inputs, "param": params, "const": ()}
+    values = {"input": inputs, "param": params, "const": ()}
 
     def row(angle) -> dict[str, Any]:
-        numbers = known[angle.source]
+        numbers = values[angle.source]
         offset = angle.offset
         value = offset if angle.source == "const" else None
         if angle.source != "const" and numbers is not None:

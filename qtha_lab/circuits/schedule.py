@@ -43,10 +43,10 @@ def start_times(
             while any(start in busy.get(wire, ()) for wire in gate.wires):
                 start += 1
         for wire in gate.wires:
-            known = before.setdefault(wire, [])
+            steps = before.setdefault(wire, [])
             if not commuting:
-                known.clear()  # the last one ends last
-            known.append((gate, start + lasts))
+                steps.clear()  # the last one ends last
+            steps.append((gate, start + lasts))
             if lasts:
                 busy.setdefault(wire, set()).add(start)
         starts.append(start)

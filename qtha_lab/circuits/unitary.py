@@ -103,12 +103,12 @@ def kak(matrix: np.ndarray):
     vectors, phases = _diagonalise(magic.T @ magic)
     if np.linalg.det(vectors) < 0:
         vectors[:, 0] = -vectors[:, 0]
-    turned = (magic @ vectors * np.exp(-1j * phases)).real
-    if np.linalg.det(turned) < 0:
+    real = (magic @ vectors * np.exp(-1j * phases)).real
+    if np.linalg.det(real) < 0:
         phases[0] += PI
-        turned[:, 0] = -turned[:, 0]
+        real[:, 0] = -real[:, 0]
     strengths = _DIAGONALS @ phases / 4
-    left, right = (_MAGIC @ m @ _MAGIC.conj().T for m in (turned, vectors.T))
+    left, right = (_MAGIC @ m @ _MAGIC.conj().T for m in (real, vectors.T))
     return _reduced(_factors(left), strengths, _factors(right))
 
 

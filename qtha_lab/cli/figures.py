@@ -41,17 +41,15 @@ def figures(
         raise Refusal(f"formats must be of {', '.join(FORMATS)}, not {', '.join(unknown)}")
     Look(theme, target)
     runs = reading.find_runs(places)
-    for run_id, why in (left_out := reading.left_out(places)).items():
-        print(f"left out: {run_id}: unreadable: {why}", file=sys.stderr)
+    for run_id, reason in (left_out := reading.left_out(places)).items():
+        print(f"left out: {run_id}: unreadable: {reason}", file=sys.stderr)
     origin = Origin(runs=[run.id for run in runs], commits=reading.commits(runs))
-    figure_list = list(figure_set(runs, on_left_out=lambda why: print(why, file=sys.stderr)))
-    written, message = export_all(
-        figure_list, out, forms, target=target, theme=theme, origin=origin
-    )
+    figure_list = list(figure_set(runs, on_left_out=lambda reason: print(reason, file=sys.stderr)))
+    paths, message = export_all(figure_list, out, forms, target=target, theme=theme, origin=origin)
     if json:
         print_json(
             {
-                "files": [str(path) for path in written],
+                "files": [str(path) for path in paths],
                 "pictures_missing": message or None,
                 "left_out": left_out,
             }
@@ -61,4 +59,4 @@ def figures(
         print(f"{figure.name}: {figure.alt}")
     if message:
         print(f"no pictures: {message}")
-    print(f"{len(written)} files in {out}")
+    print(f"{len(paths)} files in {out}")

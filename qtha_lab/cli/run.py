@@ -74,17 +74,17 @@ def list_(
     """List the runs, newest first, or look at one."""
     from qtha_lab import runs
 
-    listed = [runs.attach(run_id)] if run_id else runs.list_runs(unreadable=True)
+    run_list = [runs.attach(run_id)] if run_id else runs.list_runs(unreadable=True)
     if json:
-        print_json([standing(run) for run in listed])
+        print_json([standing(run) for run in run_list])
     elif run_id:
-        _print_state(listed[0])
-        _print_broken_lines(listed[0])
-        print(listed[0].log_tail())
+        _print_state(run_list[0])
+        _print_broken_lines(run_list[0])
+        print(run_list[0].log_tail())
     else:
         rows = [
             (run.id, status.state, f"{status.step}/{status.steps}", status.message)
-            for run, status in ((run, run.status()) for run in listed)
+            for run, status in ((run, run.status()) for run in run_list)
         ]
         print_table([("run", "state", "step", "message"), *rows])
 

@@ -23,15 +23,15 @@ SHARED = ("model", "task", "method", "seed")
 
 def entry(run: Run, status: Status) -> dict[str, Any]:
     """The entry of a run in a comparison's `summary.json`; its state is "unreadable" where the numbers are."""
-    who, state = identity(run.files), {"state": status.state, "message": status.message}
+    facts, state = identity(run.files), {"state": status.state, "message": status.message}
     summary = run.summary()
     if status.state == "finished" or (status.state == "diverged" and summary is not None):
         edition = editions.EDITION if run.files.is_marked else editions.FIRST
-        wrong = flaw(summary, who, edition)
+        wrong = flaw(summary, facts, edition)
         if wrong or summary is None:
-            return who | {"state": "unreadable", "message": wrong}
-        return summary | who | state
-    return who | state
+            return facts | {"state": "unreadable", "message": wrong}
+        return summary | facts | state
+    return facts | state
 
 
 def standing(run: Run) -> dict[str, Any]:
@@ -43,19 +43,19 @@ def standing(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def flaw(summary: dict[str, Any] | None, who: dict[str, Any], edition: int) -> str | None:
+def flaw(summary: dict[str, Any] | None, facts: dict[str, Any], edition: int) -> str | None:
     """Why a summary cannot be taken for a run's, in a sentence; None if it can.
 
     Args:
         summary: What `summary.json` holds.
-        who: The identity it should tell of.
+        facts: The identity it should tell of.
         edition: Whose defaults its label leaves out.
     """
     if not summary:
         return "its summary.json is missing, broken or empty"
     for name in (*SHARED, "label"):
-        if name in summary and not _same(name, summary[name], who[name], edition):
-            return f"its summary.json tells of another run: {name} {summary[name]!r}, not {who[name]!r}"
+        if name in summary and not _same(name, summary[name], facts[name], edition):
+            return f"its summary.json tells of another run: {name} {summary[name]!r}, not {facts[name]!r}"
     for name in (*NEEDED, *recorded()):
         value = summary.get(name)
         if not _is_number(value) and (name in NEEDED or value is not None):

@@ -26,11 +26,11 @@ def find_runs(places: Iterable[str | Path]) -> list[Run]:
     """
     by_path: dict[Path, Run] = {}
     for place in places:
-        here = [
+        folder_runs = [
             run for folder in (Path(place), Path(place) / "runs") for run in runs.list_runs(folder)
         ]
-        is_folder = here and not RunDir(Path(place)).exists
-        for run in sorted(here, key=lambda run: run.id) if is_folder else [_one(place)]:
+        is_folder = folder_runs and not RunDir(Path(place)).exists
+        for run in sorted(folder_runs, key=lambda run: run.id) if is_folder else [_one(place)]:
             by_path.setdefault(run.path, run)
     return list(by_path.values())
 
@@ -39,7 +39,7 @@ def left_out(places: Iterable[str | Path]) -> dict[str, str]:
     """The runs in these places that cannot be read, by id, each with the reason."""
     folders = [folder for place in places for folder in (Path(place), Path(place) / "runs")]
     runs_there = [run for folder in folders for run in runs.list_runs(folder, unreadable=True)]
-    return {run.id: why for run in runs_there if (why := run.unreadable)}
+    return {run.id: reason for run in runs_there if (reason := run.unreadable)}
 
 
 def _one(place: str | Path) -> Run:

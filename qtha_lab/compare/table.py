@@ -35,7 +35,7 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
                     (e["trainable_parameters"] for e in entries if "trainable_parameters" in e),
                     None,
                 ),
-                **{name: over for name in averaged if (over := _over(finished, name))},
+                **{name: spread for name in averaged if (spread := _over(finished, name))},
             }
         )
     return groups
@@ -92,11 +92,11 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
             "unfinished": group["unfinished"],
         }
         for measure in MEASURES.values():
-            over = group.get(measure.name)
-            if isinstance(over, dict):
-                row[measure.name] = over["mean"]
+            spread = group.get(measure.name)
+            if isinstance(spread, dict):
+                row[measure.name] = spread["mean"]
                 if measure.learnt:
-                    row |= {f"{measure.name}_{end}": over[end] for end in ("min", "max")}
+                    row |= {f"{measure.name}_{end}": spread[end] for end in ("min", "max")}
         table.append(row)
     return table
 
@@ -135,11 +135,11 @@ def _over(entries: list[dict[str, Any]], name: str) -> dict[str, float] | None:
     return {"mean": statistics.fmean(values), "min": min(values), "max": max(values)}
 
 
-def _cell(over: dict[str, float] | None, measure: Measure) -> str:
+def _cell(spread: dict[str, float] | None, measure: Measure) -> str:
     """The mean, with the smallest and largest in brackets where it was learnt and they read differently."""
-    if over is None:
+    if spread is None:
         return "–"
-    mean, low, high = (measure.form.format(over[key]) for key in ("mean", "min", "max"))
+    mean, low, high = (measure.form.format(spread[key]) for key in ("mean", "min", "max"))
     return f"{mean} [{low}–{high}]" if measure.learnt and low != high else mean
 
 
@@ -148,5 +148,5 @@ def _count(count: int | None) -> str:
 
 
 def _seeds(group: dict[str, Any]) -> str:
-    lost = f" ({group['unfinished']} not finished)" if group["unfinished"] else ""
-    return f"{len(group['seeds'])}{lost}"
+    note = f" ({group['unfinished']} not finished)" if group["unfinished"] else ""
+    return f"{len(group['seeds'])}{note}"

@@ -20,15 +20,15 @@ ONE_TURN = Circuit(1, [Gate("RY", 0, Angle.input(0)), Gate("RY", 0, Angle.param(
 
 def _circuits(info: EngineInfo) -> list[Circuit]:
     """Those of our small circuits that it takes."""
-    taken = []
+    circuits = []
     for circuit in (ONE_TURN, build("product", 2, 1), build("qtha", 3, 1)):
         try:
             check_engine(info.examples[0], circuit)
         except Refusal as reason:
             log.debug("one circuit of the contract is left out: %s", reason)
             continue
-        taken.append(circuit)
-    return taken
+        circuits.append(circuit)
+    return circuits
 
 
 def _numbers(circuit: Circuit) -> tuple[Tensor, Tensor]:

@@ -37,11 +37,11 @@ def fact(kind: str, sentence: str) -> Callable:
     return register
 
 
-def expect(holds: bool, seen: str) -> None:
+def expect(holds: bool, observation: str) -> None:
     """Go on if it holds.
 
     Raises:
         Broken: With what was seen.
     """
     if not holds:
-        raise Broken(seen)
+        raise Broken(observation)

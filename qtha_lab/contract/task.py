@@ -38,5 +38,8 @@ def split(info) -> None:
         bool(task.train) and bool(task.eval),
         f"{len(task.train)} training, {len(task.eval)} evaluation rows",
     )
-    both = {row["key"] for row in task.train} & {row["key"] for row in task.eval}
-    expect(not both, f"{len(both)} keys on both sides, such as {sorted(map(str, both))[:1]}")
+    shared_keys = {row["key"] for row in task.train} & {row["key"] for row in task.eval}
+    expect(
+        not shared_keys,
+        f"{len(shared_keys)} keys on both sides, such as {sorted(map(str, shared_keys))[:1]}",
+    )

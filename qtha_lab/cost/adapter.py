@@ -36,9 +36,9 @@ def adapted_layers_of(config: PeftConfig, shape: ModelShape) -> tuple[list[nn.Mo
     Raises:
         Refusal: If the targets match nothing, or the method cannot adapt them.
     """
-    ours = isinstance(config, AdapterConfig) or getattr(config, "layers_to_transform", None)
-    part = shape if ours else dataclasses.replace(shape, n_blocks=1)
-    times = 1 if ours else shape.n_blocks
+    is_readable = isinstance(config, AdapterConfig) or getattr(config, "layers_to_transform", None)
+    part = shape if is_readable else dataclasses.replace(shape, n_blocks=1)
+    times = 1 if is_readable else shape.n_blocks
     targets = set(shape.targets(getattr(config, "target_modules", None)))
     config = copy.deepcopy(config)
     # the skeleton has no head
@@ -96,22 +96,22 @@ class _Held:
 
 
 @functools.lru_cache(maxsize=256)
-def _counted(held: _Held) -> tuple[int, int] | None:
+def _counted(key: _Held) -> tuple[int, int] | None:
     """Operations at each number of `PROBED_TOKENS`."""
-    ours = isinstance(held.layer, AdapterLayer)
-    run = _run_ours if ours else _run_pefts
-    if ours and max(map(_amplitudes, _change(held).circuits()), default=0) > MOST_AMPLITUDES:
+    is_ours = isinstance(key.layer, AdapterLayer)
+    run = _run_ours if is_ours else _run_pefts
+    if is_ours and max(map(_amplitudes, _change(key).circuits()), default=0) > MOST_AMPLITUDES:
         return None
     try:
-        few, many = (run(held, tokens) for tokens in PROBED_TOKENS)
+        few, many = (run(key, tokens) for tokens in PROBED_TOKENS)
     except NotImplementedError as reason:  # an operation that torch cannot run without numbers
-        log.debug("the operations of %s are not counted: %s", held.layer, reason)
+        log.debug("the operations of %s are not counted: %s", key.layer, reason)
         return None
     return few, many
 
 
-def _change(held: _Held) -> Change:
-    changes: dict[str, Change] = getattr(held.layer, "changes")  # noqa: B009  of ours alone
+def _change(key: _Held) -> Change:
+    changes: dict[str, Change] = getattr(key.layer, "changes")  # noqa: B009  of ours alone
     return next(iter(changes.values()))
 
 
@@ -120,9 +120,9 @@ def _amplitudes(circuit: Circuit) -> int:
     return (PROBED_TOKENS[1] if circuit.n_inputs else 1) * 2**circuit.n_qubits
 
 
-def _run_ours(held: _Held, tokens: int) -> int:
+def _run_ours(key: _Held, tokens: int) -> int:
     """On real tensors, since circuits need numbers; there is no base weight among them."""
-    change = _change(held)
+    change = _change(key)
     with torch.random.fork_rng(devices=[]):
         tensors = change.start()
     for name, spec in change.all_tensors().items():
@@ -133,11 +133,11 @@ def _run_ours(held: _Held, tokens: int) -> int:
     return _matrix_flops(lambda: change.output(tensors, x, base))
 
 
-def _run_pefts(held: _Held, tokens: int) -> int:
+def _run_pefts(key: _Held, tokens: int) -> int:
     """On the meta device, less the frozen layer's own products."""
-    in_features, out_features = _sizes(held.layer)
+    in_features, out_features = _sizes(key.layer)
     x = torch.empty(tokens, in_features, device="meta", requires_grad=True)
-    return _matrix_flops(lambda: held.layer(x)) - 4 * tokens * in_features * out_features
+    return _matrix_flops(lambda: key.layer(x)) - 4 * tokens * in_features * out_features
 
 
 def _sizes(layer: nn.Module) -> tuple[int, int]:

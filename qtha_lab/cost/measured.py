@@ -79,8 +79,8 @@ def _base_seconds(model: PreTrainedModel, sizes: tuple[int, ...], batch: Batch) 
     whole = _best(few, batch, True)
     if few == more:
         return whole
-    each = (_best(more, batch, False) - _best(few, batch, False)) / (sizes[-1] - sizes[0])
-    return whole + (model.config.num_hidden_layers - sizes[0]) * max(each, 0.0)
+    per_block = (_best(more, batch, False) - _best(few, batch, False)) / (sizes[-1] - sizes[0])
+    return whole + (model.config.num_hidden_layers - sizes[0]) * max(per_block, 0.0)
 
 
 def added_seconds(model: PreTrainedModel, config: PeftConfig, batch: Batch) -> float:
@@ -122,11 +122,11 @@ def fastest(*works: Callable[[], object]) -> list[float]:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     work()
     if device().type != "cpu":
         torch.accelerator.synchronize()
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 class _Key:
@@ -174,8 +174,8 @@ def _parameters_with(model: PreTrainedModel, blocks: int) -> int:
 def _best(key: _Key, batch: Batch, head: bool) -> float:
     """Seconds of a trial without adapters: the fastest seen, timed again once that is a minute old."""
     place = key, batch, head, torch.get_num_threads()
-    seconds, when = _BASE.get(place, (math.inf, -math.inf))
-    if time.monotonic() - when > FORGET_SECONDS:
+    seconds, timestamp = _BASE.get(place, (math.inf, -math.inf))
+    if time.monotonic() - timestamp > FORGET_SECONDS:
         (now,) = fastest(_step(_trial(key, batch.dtype), batch, head))
         _BASE[place] = min(now, seconds), time.monotonic()
         log.debug("a step without adapters: %.4f s, %s", now, batch)
@@ -221,12 +221,12 @@ def _step(model: PreTrainedModel | PeftModel, batch: Batch, head: bool) -> Calla
 
 def _on_every_block(config: PeftConfig, n_blocks: int) -> tuple[PeftConfig, float]:
     """The config without a choice of blocks, and the share of blocks that was chosen."""
-    chosen = getattr(config, "layers_to_transform", None)
-    if chosen is None:
+    blocks = getattr(config, "layers_to_transform", None)
+    if blocks is None:
         return config, 1.0
     config = copy.deepcopy(config)
     vars(config).update(layers_to_transform=None, layers_pattern=None)
-    return config, (1 if isinstance(chosen, int) else len(chosen)) / n_blocks
+    return config, (1 if isinstance(blocks, int) else len(blocks)) / n_blocks
 
 
 def _part_of(model: PreTrainedModel, batch: Batch) -> tuple[Batch, float]:

@@ -172,8 +172,8 @@ def shape_of(config, name: str = "") -> ModelShape:
         Refusal: If its blocks hold no linear layers, or are not all alike.
     """
     one, two, three = (_empty(config, blocks) for blocks in (1, 2, 3))
-    each = two.num_parameters() - one.num_parameters()
-    if three.num_parameters() - two.num_parameters() != each:
+    per_block = two.num_parameters() - one.num_parameters()
+    if three.num_parameters() - two.num_parameters() != per_block:
         raise Refusal(f"the blocks of this {config.model_type} model are not alike")
     sizes, n_blocks = _block_sizes(one), config.num_hidden_layers
     if not sizes:
@@ -187,7 +187,7 @@ def shape_of(config, name: str = "") -> ModelShape:
         hidden=config.hidden_size,
         attention_width=heads * head_size,
         sizes=sizes,
-        n_parameters=one.num_parameters() + (n_blocks - 1) * each,
+        n_parameters=one.num_parameters() + (n_blocks - 1) * per_block,
         head_parameters=head.weight.numel() if head is not None else 0,
         source=f"a {config.model_type} config",
     )

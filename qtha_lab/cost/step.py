@@ -143,7 +143,8 @@ def cost_of(
     operations = {
         "base": base_flops(shape, workload),
         "adapter": adapter_flops(config, layers, workload.tokens),
-        "simulator": (1 + BACKWARD) * sum(n * each.simulator_flops for each, n in runs.items()),
+        "simulator": (1 + BACKWARD)
+        * sum(n * circuit.simulator_flops for circuit, n in runs.items()),
     }
     memory = {
         "weight": WEIGHT_BYTES * shape.n_parameters,
@@ -151,8 +152,8 @@ def cost_of(
         "activation": ACTIVATION_BYTES * workload.tokens * shape.hidden * shape.n_blocks,
     }
     devices = math.ceil(sum(memory.values()) / processor.memory.value)
-    slopes = {each: n * each.gradient_circuits for each, n in runs.items()}
-    with_slopes = {each: n + slopes[each] for each, n in runs.items()}
+    slopes = {circuit: n * circuit.gradient_circuits for circuit, n in runs.items()}
+    with_slopes = {circuit: n + slopes[circuit] for circuit, n in runs.items()}
     quantum = functools.partial(quantum_seconds, workload.shots, quantum_processor)
     return Cost(
         model=shape.name,
@@ -166,7 +167,7 @@ def cost_of(
         processor=processor.name,
         devices=devices,
         seconds=_seconds(operations, memory, processor, devices),
-        circuit=max(runs, key=lambda each: each.qubits, default=None),
+        circuit=max(runs, key=lambda circuit: circuit.qubits, default=None),
         circuits=sum(runs.values()),
         gradient_circuits=sum(slopes.values()),
         shots=sum(runs.values()) * workload.shots,
@@ -183,9 +184,11 @@ def cost_table(
 
     "relative_parameters" compares with the first method on the same model.
     """
-    named = {name: get_shape(name) for name in shapes} if isinstance(shapes, list) else shapes
+    shape_by_name = (
+        {name: get_shape(name) for name in shapes} if isinstance(shapes, list) else shapes
+    )
     rows = []
-    for shape in named.values():
+    for shape in shape_by_name.values():
         costs = [cost_of(config, shape, method=name, **options) for name, config in configs.items()]
         first = costs[0].trainable_parameters
         rows += [
@@ -233,9 +236,9 @@ def _seconds(operations: dict, memory: dict, processor: Processor, devices: int)
     """The longer of computing and of moving what a step moves; then its circuits."""
     products = operations["base"] + (operations["adapter"] or 0)
     compute = products / (processor.flops.value * processor.efficiency.value)
-    moved = 2 * memory["weight"] + memory["trained"] + 2 * memory["activation"]
+    bytes_moved = 2 * memory["weight"] + memory["trained"] + 2 * memory["activation"]
     circuits = operations["simulator"] / processor.simulation.value
-    return (max(compute, moved / processor.bandwidth.value) + circuits) / devices
+    return (max(compute, bytes_moved / processor.bandwidth.value) + circuits) / devices
 
 
 def quantum_seconds(

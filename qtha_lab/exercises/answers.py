@@ -81,10 +81,10 @@ def check(number: str, answer: Any) -> Verdict:
 
 def _known_reason(exercise: Exercise, answer: Any) -> str | None:
     """Why the answer is wrong, if it does what one of the exercise's known mistakes does."""
-    for mistake, why in exercise.mistakes:
+    for mistake, sentence in exercise.mistakes:
         try:
             if exercise.grader.agrees(answer, exercise.answer_of(mistake)):
-                return why
+                return sentence
         except Exception as reason:  # it does not even run on all cases, so it is another mistake
             log.debug("%s is not this mistake: %r", exercise.number, reason)
             continue

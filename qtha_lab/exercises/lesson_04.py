@@ -107,8 +107,12 @@ exercise(
 
 def _stacks():
     draws = np.random.default_rng(1)
-    same = np.repeat(draws.normal(size=(1, 2, 3)), 5, axis=0)
-    for J in (same, draws.normal(size=(7, 2, 3)), same + 0.1 * draws.normal(size=(5, 2, 3))):
+    repeated = np.repeat(draws.normal(size=(1, 2, 3)), 5, axis=0)
+    for J in (
+        repeated,
+        draws.normal(size=(7, 2, 3)),
+        repeated + 0.1 * draws.normal(size=(5, 2, 3)),
+    ):
         yield (J,), ((J - J.mean(0)) ** 2).sum() / (J**2).sum()
 
 

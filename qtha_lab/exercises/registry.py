@@ -104,7 +104,7 @@ def exercise(
     Raises:
         Refusal: If one of them is out of its limits.
     """
-    flush = tuple((_flush(code), why) for code, why in mistakes)
+    flush = tuple((_flush(code), sentence) for code, sentence in mistakes)
     entry = Exercise(number, title, solution=_flush(solution), mistakes=flush, **fields)
     EXERCISES.add(number, entry, module=repr(title))
 

@@ -85,9 +85,9 @@ class Declared(BaseModel):
         return type(self)(**(fields | changes))
 
 
-def one_sentence(refused: ValidationError, declared: type[BaseModel]) -> Refusal:
+def one_sentence(errors: ValidationError, declared: type[BaseModel]) -> Refusal:
     """The first thing pydantic found wrong, in one sentence."""
-    error = refused.errors(include_url=False)[0]
+    error = errors.errors(include_url=False)[0]
     place = _place(error["loc"])
     if error["type"] == "extra_forbidden":
         kind = f"{declared.__name__.lower()} setting"

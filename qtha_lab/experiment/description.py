@@ -135,8 +135,8 @@ class _Description(Declared):
         value = fields.get(name) or cls.model_fields[name].get_default(call_default_factory=True)
         if name == "method":
             return fields | {name: editions.as_meant(MethodChoice.of(value), edition)}
-        listed = calls.split_list(value) if isinstance(value, str) else value
-        return fields | {name: [editions.as_meant(MethodChoice.of(m), edition) for m in listed]}
+        methods = calls.split_list(value) if isinstance(value, str) else value
+        return fields | {name: [editions.as_meant(MethodChoice.of(m), edition) for m in methods]}
 
     def to_yaml(self) -> str:
         """The description as YAML, without what is at its default; `from_yaml` reads it back."""
@@ -245,9 +245,11 @@ class MethodsAndSeeds(_Description):
     @classmethod
     def _no_repetition(cls, value: list) -> list:
         names: dict[Any, Any] = {}
-        for each in value:
+        for choice in value:
             meaning, name = (
-                (each.meaning, each.label) if isinstance(each, MethodChoice) else (each, each)
+                (choice.meaning, choice.label)
+                if isinstance(choice, MethodChoice)
+                else (choice, choice)
             )
             if meaning in names:
                 same = f": it is the same as {names[meaning]}" if name != names[meaning] else ""

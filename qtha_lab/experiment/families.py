@@ -68,7 +68,7 @@ def _loras(choice: MethodChoice, model: str) -> list[MethodChoice]:
     empty = models.empty_model(model, head="causal-lm")
     config = get_method(choice.name).make_config("CAUSAL_LM", targets, **choice.options)
     unit = get_method("lora").make_config("CAUSAL_LM", targets, r=1)
-    counts = [adapters.count_trainable(empty, each) for each in (config, unit)]
+    counts = [adapters.count_trainable(empty, lora) for lora in (config, unit)]
     equal = max(1, round(counts[0] / counts[1]))
     ranks = dict.fromkeys([getattr(config, "r", None) or equal, equal])
     return [

@@ -120,8 +120,8 @@ class Plan:
         """The layers to adapt: those chosen, else the model's usual ones."""
         from qtha_lab.models import default_target_modules
 
-        chosen = self.experiment.method.target_modules
-        return chosen or default_target_modules(self.experiment.model)
+        names = self.experiment.method.target_modules
+        return names or default_target_modules(self.experiment.model)
 
     @cached_property
     def config(self) -> PeftConfig:

@@ -75,14 +75,14 @@ def _width(column: list[Gate], look: Look) -> float:
 def _rows(widths: list[float], room: float, look: Look) -> list[list[int]]:
     """Column numbers, cut into rows that fit the page."""
     rows: list[list[int]] = [[]]
-    used = 0.0
+    width_so_far = 0.0
     for number, width in enumerate(widths):
-        needed = width + 0.5 * look.font
-        if rows[-1] and used + needed > room:
+        column_width = width + 0.5 * look.font
+        if rows[-1] and width_so_far + column_width > room:
             rows.append([])
-            used = 0.0
+            width_so_far = 0.0
         rows[-1].append(number)
-        used += needed
+        width_so_far += column_width
     return rows
 
 

@@ -185,13 +185,13 @@ def _limits(cuts: list[str], n_qubits: int, look: Look) -> go.Scatter:
 
 def _axes(figure: go.Figure, probs, z, bits, gradients, observable: str, look: Look) -> None:
     few = len(probs) <= NAMED_STATES
-    named = {"tickvals": list(range(len(probs))), "ticktext": state_names(len(z))} if few else {}
+    ticks = {"tickvals": list(range(len(probs))), "ticktext": state_names(len(z))} if few else {}
     if few and look.narrow and len(probs) > 8:
-        named["tickangle"] = -90
+        ticks["tickangle"] = -90
     steepest = max(map(abs, gradients.values()), default=0.0)
     scale = next((size for size in SCALES if steepest <= size), steepest)
     figure.update_layout(
-        xaxis={"title": "basis state", "range": [-0.6, len(probs) - 0.4], **named},
+        xaxis={"title": "basis state", "range": [-0.6, len(probs) - 0.4], **ticks},
         yaxis={"title": "probability", "range": [0, 1.2 * (probs.max(initial=0) or 1)]},
         xaxis2={"title": "wire", "type": "category"},
         yaxis2={"title": "⟨Z⟩", "range": [-1.05, 1.05]},

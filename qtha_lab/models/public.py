@@ -18,8 +18,8 @@ def public_name(name: str) -> str:
 
 def public_base(name: str) -> str:
     """A base model as other programs load it: by its hub id where it has one."""
-    known = KNOWN.get(model_name(name))
-    return (known and known.hub_id) or public_name(name)
+    model = KNOWN.get(model_name(name))
+    return (model and model.hub_id) or public_name(name)
 
 
 def model_name(name: str) -> str:
@@ -29,14 +29,14 @@ def model_name(name: str) -> str:
         >>> model_name("/cache/hub/models--owner--model/snapshots/0123")
         'owner/model'
     """
-    for known in KNOWN.values():
-        if Path(name) == known.folder:
-            return known.name
+    for model in KNOWN.values():
+        if Path(name) == model.folder:
+            return model.name
     cached = (part for part in Path(name).parts if part.startswith("models--"))
     return next(cached, name).removeprefix("models--").replace("--", "/")
 
 
 def is_path(name: str) -> bool:
     """Whether a name says where something lies on this machine."""
-    written = name.startswith((".", "/", "~")) or name.endswith(".jsonl")
-    return name not in KNOWN and (written or (name != "" and Path(name).expanduser().exists()))
+    is_named_so = name.startswith((".", "/", "~")) or name.endswith(".jsonl")
+    return name not in KNOWN and (is_named_so or (name != "" and Path(name).expanduser().exists()))

@@ -23,9 +23,9 @@ def check_quantization(quantization: str) -> None:
         )
     library = _library()
     if quantization != "none" and importlib.util.find_spec(library) is None:
-        where = "on CUDA" if library == "bitsandbytes" else "on the CPU"
+        place = "on CUDA" if library == "bitsandbytes" else "on the CPU"
         raise Refusal(
-            f"quantization {quantization!r} {where} needs {library}, which is not installed: "
+            f"quantization {quantization!r} {place} needs {library}, which is not installed: "
             f"pip install {library}"
         )
 

@@ -62,23 +62,28 @@ def damage(folder: Path) -> str | None:
 
 
 def _differs(folder: Path) -> str | None:
-    listed = (read_mapping(folder / MANIFEST) or {}).get("files")
-    if not isinstance(listed, dict) or not listed:
+    files = (read_mapping(folder / MANIFEST) or {}).get("files")
+    if not isinstance(files, dict) or not files:
         return f"{MANIFEST}: no list of checksums"
     names = _names(folder)
-    for name, described in listed.items():
+    for name, facts in files.items():
         if name not in names:
             return f"{name}: missing"
-        if _described(folder / name) != described:
+        if _described(folder / name) != facts:
             return f"{name}: not as it was written"
-    strangers = [name for name in names if name not in listed and not name.startswith(".")]
+    strangers = [name for name in names if name not in files and not name.startswith(".")]
     return f"{strangers[0]}: no part of it" if strangers else None
 
 
 def discard_unfinished(checkpoints: Path, after: int) -> None:
     """Delete what a killed worker left half-written: folders without a manifest, of steps never announced."""
     for step, path in by_step(checkpoints).items():
-        if step > after and path.is_dir() and not path.is_symlink() and not (path / MANIFEST).exists():
+        if (
+            step > after
+            and path.is_dir()
+            and not path.is_symlink()
+            and not (path / MANIFEST).exists()
+        ):
             log.info("%s is half-written and deleted", path)
             shutil.rmtree(path)
 

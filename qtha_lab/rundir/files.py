@@ -90,9 +90,9 @@ class RunDir:
 
 def run_id(experiment: Experiment) -> str:
     """A readable name such as `20261124-153012-tiny-qa-qtha-s0-1a2b`; in UTC, so that it sorts by time."""
-    named = (experiment.model, experiment.task, experiment.method.name)
+    words = (experiment.model, experiment.task, experiment.method.name)
     clock = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    return "-".join([clock, *map(_slug, named), f"s{experiment.seed}", secrets.token_hex(2)])
+    return "-".join([clock, *map(_slug, words), f"s{experiment.seed}", secrets.token_hex(2)])
 
 
 def _slug(name: str) -> str:

@@ -75,8 +75,8 @@ def n_cores() -> int:
     """Physical cores that this process may use."""
     import psutil
 
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(psutil.cpu_count(logical=False) or 1, allowed or 1))
+    n_allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(psutil.cpu_count(logical=False) or 1, n_allowed or 1))
 
 
 def n_threads(chosen: int | None = None) -> int:
@@ -128,7 +128,7 @@ class Queue:
         """
         queue = self.folder / "queue"
         queue.mkdir(parents=True, exist_ok=True)
-        before = [int(other.name.split("-")[0]) for other in queue.iterdir()]
+        before = [int(entry.name.split("-")[0]) for entry in queue.iterdir()]
         path = queue / f"{max([time.time_ns(), *(n + 1 for n in before)]):020d}-{name}"
         making = self.folder / f"{path.name}.new"
         fd = hold(making)
@@ -153,11 +153,11 @@ class Queue:
         return next((fd for fd in slots if fd is not None), None)
 
     def _is_first(self, ticket: Path) -> bool:
-        for other in sorted(ticket.parent.iterdir()):
-            if other.name >= ticket.name:
+        for rival in sorted(ticket.parent.iterdir()):
+            if rival.name >= ticket.name:
                 return True
-            if is_held(other):
+            if is_held(rival):
                 return False
-            log.debug("the ticket %s is of a process that is gone", other.name)
-            other.unlink(missing_ok=True)
+            log.debug("the ticket %s is of a process that is gone", rival.name)
+            rival.unlink(missing_ok=True)
         return True

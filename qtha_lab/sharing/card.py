@@ -55,11 +55,11 @@ def write_card(
         tags=sorted({"peft", "qtha-lab", method.name if method else "adapter"}),
         pipeline_tag=PIPELINES.get(str(kind)),
     )
-    ours = method is not None and method.ours
+    is_ours = method is not None and method.ours
     parts = [
         f"# {method.name if method else 'Adapter'} adapter for {plain(public_name(base_model))}",
         _what(method, public_name(task) if task else ""),
-        _loading(ours, kind, base_model, n_labels),
+        _loading(is_ours, kind, base_model, n_labels),
         _table("How it was made", {"settings": _settings(config, method), **(facts or {})}),
         _table("What was measured", metrics or {}),
         notes,
@@ -75,12 +75,12 @@ def _what(method, task: str) -> str:
     return f"{sentence} Trained for the task {code(task)}.".strip() if task else sentence
 
 
-def _loading(ours: bool, kind: str | None, base_model: str, n_labels: int | None) -> str:
+def _loading(is_ours: bool, kind: str | None, base_model: str, n_labels: int | None) -> str:
     """How it is loaded; a base that lies in a folder is written as BASE, to be filled in."""
-    name = public_name(base_model) if ours else public_base(base_model)
+    name = public_name(base_model) if is_ours else public_base(base_model)
     base = "BASE" if is_path(base_model) else json.dumps(name)
     first = [f"`BASE` is the folder of {plain(name)}.", ""] if is_path(base_model) else []
-    if ours:
+    if is_ours:
         head = f', head="classification", n_labels={n_labels}' if kind == "SEQ_CLS" else ""
         lines = [
             "from qtha_lab import load_adapter, load_model",
@@ -112,15 +112,15 @@ def _settings(config: PeftConfig, method) -> str:
     options = {
         k: getattr(config, k) for k, s in settings.items() if getattr(config, k) != s.default
     }
-    listed = ", ".join(f"{name} = {value}" for name, value in options.items())
-    return f"{get_method(method.name).name} ({listed or 'defaults'})"
+    pairs = ", ".join(f"{name} = {value}" for name, value in options.items())
+    return f"{get_method(method.name).name} ({pairs or 'defaults'})"
 
 
 def _table(title: str, rows: Mapping[str, Any]) -> str:
     if not rows:
         return ""
-    shown = {name: _shown(value) for name, value in rows.items() if value is not None}
-    lines = [f"| {plain(name.replace('_', ' '))} | {value} |" for name, value in shown.items()]
+    texts = {name: _shown(value) for name, value in rows.items() if value is not None}
+    lines = [f"| {plain(name.replace('_', ' '))} | {value} |" for name, value in texts.items()]
     return "\n".join([f"## {title}", "", "| | |", "|---|---|", *lines])
 
 

@@ -157,8 +157,8 @@ def _save(export: LoraExport, model, config, tensors: dict[str, Tensor], base_mo
     export.folder.mkdir(parents=True, exist_ok=True)
     lora.save_pretrained(str(export.folder))
     save_file(tensors, export.folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
-    ours = any(isinstance(module, AdapterLayer) for module in layers.values())
-    source = config.method_name if ours else str(config.peft_type.value).lower()
+    is_ours = any(isinstance(module, AdapterLayer) for module in layers.values())
+    source = config.method_name if is_ours else str(config.peft_type.value).lower()
     worst = max(export.error_by_layer, key=export.error_by_layer.__getitem__)
     write_card(
         export.folder,

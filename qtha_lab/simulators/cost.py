@@ -79,26 +79,26 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "
     if batch < 0:
         raise Refusal(f"batch must be 0 or more, not {batch}")
     readout = Readout.z(circuit.n_qubits)
-    chosen = choose(engine, circuit, readout, device, batch=batch)
-    running = engine_of(chosen)
-    running.check(circuit, readout, chosen)
-    each, shots = _runs(circuit, readout, chosen)
-    n_shots = None if shots is None else shots * each * batch
+    name = choose(engine, circuit, readout, device, batch=batch)
+    running = engine_of(name)
+    running.check(circuit, readout, name)
+    n_circuits, shots = _runs(circuit, readout, name)
+    n_shots = None if shots is None else shots * n_circuits * batch
     if batch == 0:
-        return Estimate(chosen, 0, 0.0, 0, n_shots)
-    working = running.working_bytes(circuit, batch, chosen)
-    if where := _elsewhere(chosen):
+        return Estimate(name, 0, 0.0, 0, n_shots)
+    working = running.working_bytes(circuit, batch, name)
+    if place := _elsewhere(name):
         note = (
-            f"{where!r} is not a simulator of PennyLane's own: "
+            f"{place!r} is not a simulator of PennyLane's own: "
             "its time, and a queue before it, are not known"
         )
-        return Estimate(chosen, each * batch, None, int(working), n_shots, note)
+        return Estimate(name, n_circuits * batch, None, int(working), n_shots, note)
     small, times = twin(circuit)
-    curve = _curve(small, chosen, device, torch.get_num_threads(), each)
+    curve = _curve(small, name, device, torch.get_num_threads(), n_circuits)
     seconds = times * curve.seconds(batch)
     kept_bytes = int(times * curve.kept(batch))
     return Estimate(
-        chosen, each * batch, seconds, int(working) + kept_bytes, n_shots, kept_bytes=kept_bytes
+        name, n_circuits * batch, seconds, int(working) + kept_bytes, n_shots, kept_bytes=kept_bytes
     )
 
 

@@ -114,9 +114,9 @@ def check_call(
     if info.cpu_tensors_only and device != "cpu":
         raise Refusal(f"engine {engine!r} takes CPU tensors, not {device}: use engine='torch'")
     _check_circuit(engine, circuit, readout)
-    needed = info.loaded.working_bytes(circuit, max(batch, 1), engine)
-    where = device if info.follows_tensors else "cpu"
-    check_memory(engine, circuit.n_qubits, batch, needed, where)
+    n_bytes = info.loaded.working_bytes(circuit, max(batch, 1), engine)
+    place = device if info.follows_tensors else "cpu"
+    check_memory(engine, circuit.n_qubits, batch, n_bytes, place)
 
 
 def _check_circuit(engine: str, circuit: Circuit, readout: Readout) -> None:

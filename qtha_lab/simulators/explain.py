@@ -87,10 +87,10 @@ def explain(
     return Explanation(engine, batch, "" if refusals[chosen] else chosen, reasons)
 
 
-def _line(name: str, chosen: str, request: str, kind: str, refused: str) -> str:
+def _line(name: str, chosen: str, request: str, kind: str, reason: str) -> str:
     info = info_of(name)
-    if refused:
-        return f"{'refused' if name == request else 'passed over'}: {refused}"
+    if reason:
+        return f"{'refused' if name == request else 'passed over'}: {reason}"
     if name == chosen:
         return f"chosen: {'asked for; ' if name == request else ''}{info.strength}"
     if request != "auto":
@@ -100,8 +100,8 @@ def _line(name: str, chosen: str, request: str, kind: str, refused: str) -> str:
     return f"passed over: runs only when named; {info.strength}"
 
 
-def _instead(name: str, refused: str) -> str:
-    return f"; passed over {name}: {refused}"
+def _instead(name: str, reason: str) -> str:
+    return f"; passed over {name}: {reason}"
 
 
 def _cost(name: str, circuit: Circuit, readout: Readout) -> str:

@@ -77,7 +77,9 @@ def expval(
     runs = settings_of(circuit, tuple(observables))
     if not runs:
         raise Refusal("observables must name at least one Pauli string, not none")
-    values = [_read(turned, readout, inputs, params, engine) for turned, readout, _ in runs]
+    values = [
+        _read(circuit_run, readout, inputs, params, engine) for circuit_run, readout, _ in runs
+    ]
     if len(values) == 1:
         return values[0]
     order = [number for _, _, members in runs for number in members]
@@ -137,8 +139,8 @@ def _read(
     _check(circuit, inputs, params)
     transformed = is_transformed(inputs) or is_transformed(params)
     situation = circuit, readout, inputs.device.type, transformed, inputs.shape[:-1].numel()
-    chosen = choose(engine, *situation)
-    check_call(chosen, *situation)
+    name = choose(engine, *situation)
+    check_call(name, *situation)
     with torch.autocast(inputs.device.type, enabled=False):
         dtype = _compute_dtype(inputs, params)
         lead, flat = inputs.shape[:-1], inputs.to(dtype)
@@ -147,7 +149,7 @@ def _read(
         if circuit.start == "amplitudes":
             flat = flat / flat.norm(dim=-1, keepdim=True)
         if len(flat):
-            values = engine_of(chosen).run(circuit, flat, params.to(dtype), readout, chosen)
+            values = engine_of(name).run(circuit, flat, params.to(dtype), readout, name)
         else:
             values = flat.new_zeros(0, readout.size(circuit.n_qubits))
         has_slopes = torch.is_grad_enabled() and (inputs.requires_grad or params.requires_grad)

@@ -74,7 +74,7 @@ def _left(group: Path) -> int:
     """Limit less use, of which files that are only cached can be given up."""
     try:
         limit = (group / "memory.max").read_text().strip()
-        used = int((group / "memory.current").read_text())
+        usage = int((group / "memory.current").read_text())
         cached = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
     except FileNotFoundError:  # the root has no limit
         return 2**63
@@ -83,4 +83,4 @@ def _left(group: Path) -> int:
         return 2**63
     if limit == "max":
         return 2**63
-    return max(0, int(limit) - used + int(cached.get("inactive_file", 0)))
+    return max(0, int(limit) - usage + int(cached.get("inactive_file", 0)))

@@ -217,12 +217,12 @@ def _without_unseen(layers: list[Layer]) -> list[Layer]:
     seen_layers: list[Layer] = []
     for layer in reversed(layers):
         if isinstance(layer, Phases):
-            seen = {
+            visible = {
                 m: a
                 for m, a in layer.angles.items()
                 if not all(k.commutes_with(m) for k in seen_layers)
             }
-            layer = Phases(seen)
+            layer = Phases(visible)
         if layer.angles:
             seen_layers.append(layer)
     return seen_layers[::-1]

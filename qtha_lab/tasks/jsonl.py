@@ -118,8 +118,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise Refusal(f"{twice[:40]!r} is given twice")
+        repetition = next(name for i, name in enumerate(names) if name in names[:i])
+        raise Refusal(f"{repetition[:40]!r} is given twice")
     return record
 
 

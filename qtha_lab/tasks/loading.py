@@ -164,12 +164,12 @@ def _options_class(name: str) -> type:
 
 def _make_options(name: str, options: dict[str, Any]) -> Any:
     options_class = _options_class(name)
-    known = settings_of(options_class)
+    settings = settings_of(options_class)
     for option in options:
-        if option not in known:
-            if not known:
+        if option not in settings:
+            if not settings:
                 raise Refusal(f"task {name} has no options, so not {option!r}")
-            raise unknown(f"option of task {name}", option, known)
+            raise unknown(f"option of task {name}", option, settings)
     definition = options_class(**options)
     check_settings(definition)
     return definition

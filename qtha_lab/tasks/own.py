@@ -87,17 +87,17 @@ def find_columns(names: list[str], options: OwnData) -> Columns:
         >>> find_columns(["question", "answer", "id"], OwnData())
         Columns(kind='lm', first='question', second='answer')
     """
-    chosen = (options.prompt, options.response, options.messages, options.text, options.label)
-    for column in filter(None, chosen):
+    choices = (options.prompt, options.response, options.messages, options.text, options.label)
+    for column in filter(None, choices):
         if column not in names:
             raise Refusal(f"there is no column {column!r}; the columns are: {_listed(names)}")
 
-    def pick(option: str | None, known: tuple[str, ...]) -> str | None:
-        return option or next((name for name in known if name in names), None)
+    def pick(option: str | None, usual: tuple[str, ...]) -> str | None:
+        return option or next((name for name in usual if name in names), None)
 
     prompt, response, messages, text, label = (
-        pick(option, known)
-        for option, known in zip(chosen, (PROMPT, RESPONSE, MESSAGES, TEXT, LABEL), strict=True)
+        pick(option, usual)
+        for option, usual in zip(choices, (PROMPT, RESPONSE, MESSAGES, TEXT, LABEL), strict=True)
     )
     asked_to_classify = options.text or options.label
     if messages and not asked_to_classify and not (options.prompt or options.response):
@@ -123,8 +123,8 @@ def _text(column: str, value: Any) -> str:
 
 def _listed(names: list[str], most: int = 20) -> str:
     """Column names on one line, however many and however strange they are."""
-    shown = [name[:40] if name.isprintable() else repr(name[:40]) for name in names[:most]]
-    return ", ".join([*shown, *(["…"] if len(names) > most else [])]) or "none"
+    texts = [name[:40] if name.isprintable() else repr(name[:40]) for name in names[:most]]
+    return ", ".join([*texts, *(["…"] if len(names) > most else [])]) or "none"
 
 
 def _message(message: dict) -> dict:

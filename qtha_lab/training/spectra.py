@@ -49,11 +49,11 @@ class RecordSpectra(TrainerCallback):
     def _record(self, step: int, model) -> None:
         if not self.every or step in self.recorded:
             return
-        began = time.perf_counter()
+        start = time.perf_counter()
         spectra = snapshot(model)
         if spectra["layers"]:
             self.log.append("spectrum", step=step, **spectra)
         self.recorded.add(step)
-        self._last = time.perf_counter() - began
+        self._last = time.perf_counter() - start
         log.debug("spectrum of step %d in %.3f s", step, self._last)
         self._spent += self._last

@@ -182,8 +182,8 @@ class Watch(TrainerCallback):
         control.should_training_stop = True
         control.should_save = state.global_step > 0
 
-    def _diverge(self, why: str, control) -> None:
-        self.diverged = why
-        log.warning("diverged: %s", why)
+    def _diverge(self, reason: str, control) -> None:
+        self.diverged = reason
+        log.warning("diverged: %s", reason)
         control.should_training_stop = True
         control.should_save = False

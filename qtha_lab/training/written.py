@@ -124,15 +124,15 @@ def write_model_card(session: Session, loaded: Loaded) -> None:
         *measures.scores(),
         *measures.recorded("generation"),
     )
-    known = {name: value for name, value in summary.items() if value is not None}
+    facts = {name: value for name, value in summary.items() if value is not None}
     write_card(
         run.adapter,
         loaded.config,
         base_model=experiment.model,
         n_labels=loaded.plan.n_labels,
         task=experiment.task,
-        facts={name: known[name] for name in CARD_FACTS if name in known},
-        metrics={name: known[name] for name in metric_names if name in known},
+        facts={name: facts[name] for name in CARD_FACTS if name in facts},
+        metrics={name: facts[name] for name in metric_names if name in facts},
         notes=CARD_NOTES,
     )
 

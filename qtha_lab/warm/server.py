@@ -152,8 +152,8 @@ class Server:
 def unsafe_threads() -> list[str]:
     """Names of the threads beside the main one that a fork would leave behind in the middle of something."""
     task = Path("/proc/self/task")
-    others = (thread for thread in task.iterdir() if int(thread.name) != os.getpid())
-    names = [(thread / "comm").read_text().strip() for thread in others]
+    threads = (thread for thread in task.iterdir() if int(thread.name) != os.getpid())
+    names = [(thread / "comm").read_text().strip() for thread in threads]
     return [name for name in names if name not in FORK_SAFE]
 
 

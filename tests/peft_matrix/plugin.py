@@ -36,19 +36,19 @@ def pytest_pycollect_makemodule(module_path, parent):
     if name not in (*TASKS, "test_custom_models"):
         return None
     module = pytest.Module.from_parent(parent, path=module_path)
-    found = module.obj
-    if hasattr(found, "TEST_CASES"):
-        found.TEST_CASES[:] = [
+    namespace = module.obj
+    if hasattr(namespace, "TEST_CASES"):
+        namespace.TEST_CASES[:] = [
             (f"{cls.method_name} {form} {number}", "MLP", cls, {**options, **targets})
             for form, cls, options in configs()
             for number, targets in enumerate(MLP_TARGETS)
         ]
-    if hasattr(found, "ALL_CONFIGS"):
-        found.ALL_CONFIGS[:] = [
+    if hasattr(namespace, "ALL_CONFIGS"):
+        namespace.ALL_CONFIGS[:] = [
             (cls, options)
             for _, cls, options in configs(task_type=TASKS[name], target_modules=None)
         ]
-    for listed in [v for k, v in vars(found).items() if k.endswith(("TO_TEST", "GRID_MODELS"))]:
+    for listed in [v for k, v in vars(namespace).items() if k.endswith(("TO_TEST", "GRID_MODELS"))]:
         listed[:] = [model for model in listed if model in MODELS]
     return module
 
@@ -77,13 +77,15 @@ def small_steps(request, monkeypatch):
 
 def pytest_collection_modifyitems(config, items):
     """Keep what is about one of our methods."""
-    ours = {adapters.get_method(name).config_class for name in OURS}
-    kept = [
-        i for i in items if hasattr(i, "callspec") and i.callspec.params.get("config_cls") in ours
+    config_classes = {adapters.get_method(name).config_class for name in OURS}
+    items_left = [
+        i
+        for i in items
+        if hasattr(i, "callspec") and i.callspec.params.get("config_cls") in config_classes
     ]
-    for item in kept:
+    for item in items_left:
         full_rank = item.callspec.params["config_cls"].method_name in ("quanta", "quantum_train")
         if item.originalname == "test_lora_conversion" and full_rank:
             item.add_marker(pytest.mark.skip("a change of full rank is not near one of low rank"))
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    config.hook.pytest_deselected(items=[item for item in items if item not in items_left])
+    items[:] = items_left

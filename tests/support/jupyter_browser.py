@@ -42,8 +42,8 @@ class Lab:
 
     def errors(self) -> list[str]:
         """What cells wrote to standard error or were stopped by."""
-        written = '[data-mime-type="application/vnd.jupyter.stderr"]'
-        return self.page.locator(f".jp-Notebook {written}").all_inner_texts()
+        selector = '[data-mime-type="application/vnd.jupyter.stderr"]'
+        return self.page.locator(f".jp-Notebook {selector}").all_inner_texts()
 
     def wait_idle(self) -> None:
         """Wait until the kernel is connected and does nothing."""

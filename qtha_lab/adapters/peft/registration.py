@@ -45,11 +45,11 @@ class OurMethod(Method):
 
     def settings(self) -> dict[str, Setting]:
         declared = declared_settings(self.config_class)
-        shown = {name: s for name, s in declared.items() if name not in PLACEMENT}
+        options = {name: s for name, s in declared.items() if name not in PLACEMENT}
         for name in ("use_rslora", "dropout"):  # last
-            if name in shown:
-                shown[name] = shown.pop(name)
-        return shown
+            if name in options:
+                options[name] = options.pop(name)
+        return options
 
     def config_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return dict(options)

@@ -122,11 +122,11 @@ def profile_table(profiles: Mapping[str, AnsatzProfile]) -> list[tuple[str, ...]
 
 def _cells(profile: AnsatzProfile) -> list[tuple[str, str]]:
     circuit, chip = profile.circuit, profile.hardware
-    two = sum(len(gate.wires) == 2 for gate in circuit.gates)
+    n_two_qubit_gates = sum(len(gate.wires) == 2 for gate in circuit.gates)
     entangling, gradient = profile.entangling, profile.gradient
     cells = [
         ("trainable angles", str(circuit.n_params)),
-        ("gates (2-qubit)", f"{len(circuit.gates)} ({two})"),
+        ("gates (2-qubit)", f"{len(circuit.gates)} ({n_two_qubit_gates})"),
         ("depth (2-qubit)", f"{circuit.depth(True)} ({circuit.two_qubit_depth(True)})"),
         (f"CZ (SWAPs), {chip.topology}", f"{chip.two_qubit_gates} ({chip.swaps})"),
         (f"CZ depth, {chip.topology}", str(chip.two_qubit_depth)),

@@ -56,14 +56,14 @@ class CircuitTrace:
     def at_the_end(self) -> dict:
         """What is left after the last gate, as `qtha_lab.figures.circuit_state` takes it."""
         slopes = self.gradients
-        named = {f"x{k}": float(slope) for k, slope in enumerate(slopes.inputs)}
-        named |= {f"p{k}": float(slope) for k, slope in enumerate(slopes.params)}
+        by_name = {f"x{k}": float(slope) for k, slope in enumerate(slopes.inputs)}
+        by_name |= {f"p{k}": float(slope) for k, slope in enumerate(slopes.params)}
         return {
             "probs": self.probs[-1],
             "phases": np.angle(self.states[-1]),
             "z": self.z[-1],
             "cut_entropy_bits": self.cut_entropy_bits[-1],
-            "gradients": named,
+            "gradients": by_name,
             "observable": slopes.observable,
         }
 

@@ -100,8 +100,8 @@ def fourier_spectrum(
     Source:
         Schuld, Sweke and Meyer 2021, arXiv:2008.08605.
     """
-    moved = [along] if isinstance(along, int) else list(along)
-    frequencies, unit = allowed_frequencies(circuit, moved)
+    axes = [along] if isinstance(along, int) else list(along)
+    frequencies, unit = allowed_frequencies(circuit, axes)
     read = tuple(observables or (f"Z{wire}" for wire in range(circuit.n_qubits)))
     if params is not None:
         n_samples = 1
@@ -112,7 +112,7 @@ def fourier_spectrum(
     n_points = 2 * len(frequencies) - 1
     points = 2 * math.pi / unit * torch.arange(n_points, dtype=torch.float64) / n_points
     data = angles.inputs.unsqueeze(1).repeat(1, n_points, 1)
-    data[:, :, moved] = points.reshape(-1, 1)
+    data[:, :, axes] = points.reshape(-1, 1)
     shared = angles.params.unsqueeze(1).expand(-1, n_points, -1)
     free = free_angles(circuit)
     together = torch.cat([data, shared], -1)[..., : free.n_inputs]

@@ -181,18 +181,18 @@ def _closed_strings(generators: list[Pauli]) -> np.ndarray:
     strings = np.array(sorted(set(generators)), dtype=np.int64).reshape(-1, 2)
     shift = int(strings.max(initial=1)).bit_length()
     low = (1 << shift) - 1
-    known = np.zeros(1 << 2 * shift, dtype=bool)  # by x << shift | z
+    is_member = np.zeros(1 << 2 * shift, dtype=bool)  # by x << shift | z
     newest = np.unique(strings[:, 0] << shift | strings[:, 1])
-    known[newest] = True
+    is_member[newest] = True
     while len(newest):
-        fresh = np.zeros_like(known)
+        fresh = np.zeros_like(is_member)
         for x, z in strings:
             swapped = z << shift | x  # the parity of & with it says whether two strings commute
             odd = _parity(newest & swapped) == 1
             fresh[newest[odd] ^ (x << shift | z)] = True
-        newest = np.flatnonzero(fresh & ~known)
-        known[newest] = True
-    reached = np.flatnonzero(known)
+        newest = np.flatnonzero(fresh & ~is_member)
+        is_member[newest] = True
+    reached = np.flatnonzero(is_member)
     return np.stack([reached >> shift, reached & low], 1)
 
 

@@ -93,8 +93,8 @@ def dressed(terms: Terms, n_qubits: int, kind: str, wires: tuple[int, ...], angl
         bit = 1 << (n_qubits - 1 - wires[0])
         return {(x, z): -c if z & bit else c for (x, z), c in terms.items()}
     if kind == "CNOT":
-        moved = ((*_cnot(string, n_qubits, wires), scale) for string, scale in terms.items())
-        return {string: sign * scale for string, sign, scale in moved}
+        terms_after = ((*_cnot(string, n_qubits, wires), scale) for string, scale in terms.items())
+        return {string: sign * scale for string, sign, scale in terms_after}
     turn = string_of(n_qubits, kind, wires)
     result: Terms = {}
     for string, scale in terms.items():
@@ -102,9 +102,9 @@ def dressed(terms: Terms, n_qubits: int, kind: str, wires: tuple[int, ...], angl
             result[string] = result.get(string, 0.0) + scale
             continue
         # e^{iaP/2} Q e^{-iaP/2} = cos a Q + sin a (i/2)[P, Q]
-        other, sign = product(turn, string)
+        partner, sign = product(turn, string)
         result[string] = result.get(string, 0.0) + math.cos(angle) * scale
-        result[other] = result.get(other, 0.0) - sign * math.sin(angle) * scale
+        result[partner] = result.get(partner, 0.0) - sign * math.sin(angle) * scale
     return {s: c for s, c in result.items() if abs(c) > SMALL}
 
 
@@ -114,6 +114,6 @@ def _cnot(string: Pauli, n_qubits: int, wires: tuple[int, ...]) -> tuple[Pauli, 
     control, target = (1 << (n_qubits - 1 - wire) for wire in wires)
     new_x = x ^ target if x & control else x
     new_z = z ^ control if z & target else z
-    both = bool(x & control) and bool(z & target)
-    same = bool(x & target) == bool(z & control)
-    return (new_x, new_z), -1 if both and same else 1
+    is_both = bool(x & control) and bool(z & target)
+    is_same = bool(x & target) == bool(z & control)
+    return (new_x, new_z), -1 if is_both and is_same else 1

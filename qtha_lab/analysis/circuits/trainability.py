@@ -72,15 +72,15 @@ def gradient_variance_of(
     check_samples(n_samples, least=2)
     slopes = random_slopes(circuit, observable, n_samples, inputs, seed, engine)
     squares = (slopes - slopes.mean(0)) ** 2 * (n_samples / (n_samples - 1))
-    seen = squares.mean(0) > UNSEEN
-    together = squares[:, seen].mean(1) if seen.any() else np.zeros(n_samples)
+    visible = squares.mean(0) > UNSEEN
+    together = squares[:, visible].mean(1) if visible.any() else np.zeros(n_samples)
     root = np.sqrt(n_samples)
     return GradientVariance(
         variances=squares.mean(0),
         errors=squares.std(0) / root,
         mean=float(together.mean()),
         error=float(together.std() / root),
-        seen=int(seen.sum()),
+        seen=int(visible.sum()),
         observable=observable,
         n_samples=n_samples,
     )

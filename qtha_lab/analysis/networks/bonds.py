@@ -97,16 +97,16 @@ def truncate(
     Source:
         Oseledets 2011, SIAM J. Sci. Comput. 33, 2295, algorithm 2 (rounding).
     """
-    most: list[int | None] = (
+    limits: list[int | None] = (
         [max_bond] * (shape.n_sites - 1)
         if max_bond is None or isinstance(max_bond, int)
         else list(max_bond)
     )
-    if len(most) != shape.n_sites - 1 or any(m is not None and m < 1 for m in most):
+    if len(limits) != shape.n_sites - 1 or any(m is not None and m < 1 for m in limits):
         raise Refusal(
             f"max_bond must be at least 1, for one bond or each of {shape.n_sites - 1}, not {max_bond}"
         )
-    pieces, bonds = _sweep(_canonical(_sites(cores, shape)), most, cutoff)
+    pieces, bonds = _sweep(_canonical(_sites(cores, shape)), limits, cutoff)
     smaller = MpoShape(shape.in_dims, shape.out_dims, (1, *[p.shape[-1] for p in pieces]))
     smaller_cores = [
         piece.permute(1, 3, 0, 2).reshape(size).to(core)
@@ -153,8 +153,8 @@ def adapter_bonds(
     for name, module in chosen_layers(model, layers).items():
         if not isinstance(module, AdapterLayer):
             continue
-        chosen = adapter_name(module, adapter, name)
-        operators = module.changes[chosen].operators(module.adapter_tensors(chosen))
+        adapter_key = adapter_name(module, adapter, name)
+        operators = module.changes[adapter_key].operators(module.adapter_tensors(adapter_key))
         for operator, (cores, shape) in operators.items():
             rows += [_row(name, operator, bond) for bond in bonds_of(cores, shape)]
     return rows
@@ -189,13 +189,13 @@ def _canonical(sites: Sites) -> Sites:
     return [*sites_done, torch.tensordot(carry, sites[-1], dims=1)]
 
 
-def _sweep(sites: Sites, most: list[int | None], cutoff: float) -> tuple[Sites, list[Bond]]:
+def _sweep(sites: Sites, limits: list[int | None], cutoff: float) -> tuple[Sites, list[Bond]]:
     """Decompose from the right, keeping the largest values; the sites must be canonical."""
     pieces, bonds, carry = [], [], sites[-1]
     for position in range(len(sites) - 1, 0, -1):
         _, o, i, right = carry.shape
         u, values, vh = torch.linalg.svd(carry.reshape(len(carry), -1), full_matrices=False)
-        cap = most[position - 1]
+        cap = limits[position - 1]
         n_values = int((values > cutoff * values[0]).sum()) if cutoff else len(values)
         n_values = max(1, min(n_values, cap or n_values))
         dimension = n_values if cap or cutoff else len(carry)

@@ -66,12 +66,12 @@ class Decomposed:
         if sorted(order) != list(range(n_sites)):
             raise Refusal(f"order must hold each of 0 … {n_sites - 1} once, not {order}")
         outs, ins = (mpo.factorise(side, n_sites) for side in matrix.shape)
-        moved = permute_digits(matrix, outs, ins, order)
+        tensor = permute_digits(matrix, outs, ins, order)
         outs, ins = ([dims[k] for k in order] for dims in (outs, ins))
-        cores, shape = mpo.from_matrix(moved, outs, ins, max_bond=widest)
-        whole, kept_norm = float(moved.norm()), float(mpo.norm(cores, shape))
-        lost = math.sqrt(max(whole**2 - kept_norm**2, 0.0)) if widest in shape.bonds else 0.0
-        return cls(tuple(cores), shape, order, whole, lost)
+        cores, shape = mpo.from_matrix(tensor, outs, ins, max_bond=widest)
+        whole, kept_norm = float(tensor.norm()), float(mpo.norm(cores, shape))
+        loss = math.sqrt(max(whole**2 - kept_norm**2, 0.0)) if widest in shape.bonds else 0.0
+        return cls(tuple(cores), shape, order, whole, loss)
 
     @functools.cached_property
     def bonds(self) -> list[Bond]:
@@ -93,23 +93,23 @@ class Decomposed:
             >>> round(whole.cut([1]).relative_error**2, 6), round(whole.cut([2]).relative_error, 6)
             (0.5, 0.0)
         """
-        _, shape, gone = _narrowed(self.cores, self.shape, tuple(widths))
-        return self._point(shape, gone)
+        _, shape, loss = _narrowed(self.cores, self.shape, tuple(widths))
+        return self._point(shape, loss)
 
     def curve(self, widths: Sequence[int]) -> list[Factorised]:
         """A point for each width of all bonds alike, the narrowest first.
 
         Each is cut from the next wider one, which costs little; squares of the cuts add up.
         """
-        cores, shape, gone, points = self.cores, self.shape, 0.0, []
+        cores, shape, loss, points = self.cores, self.shape, 0.0, []
         for width in sorted(set(widths), reverse=True):
-            cores, shape, more = _narrowed(cores, shape, (width,) * len(self.widths))
-            gone += more
-            points.append(self._point(shape, gone))
+            cores, shape, added_loss = _narrowed(cores, shape, (width,) * len(self.widths))
+            loss += added_loss
+            points.append(self._point(shape, loss))
         return points[::-1]
 
-    def _point(self, shape: MpoShape, gone: float) -> Factorised:
-        error = math.sqrt(self.lost**2 + gone)
+    def _point(self, shape: MpoShape, loss: float) -> Factorised:
+        error = math.sqrt(self.lost**2 + loss)
         return Factorised(
             out_dims=shape.out_dims,
             in_dims=shape.in_dims,

@@ -86,17 +86,17 @@ def truncation_curve(
     first_cut = max(max_bonds) if min(matrix.shape) > LARGEST else None
     cores, shape = mpo.from_matrix(matrix, out_dims, in_dims, max_bond=first_cut)
     whole = float(matrix.norm())
-    lost = 0.0 if first_cut is None else whole**2 - float(mpo.norm(cores, shape)) ** 2
+    loss = 0.0 if first_cut is None else whole**2 - float(mpo.norm(cores, shape)) ** 2
     order = tuple(range(len(in_dims)))
     return [
-        _point(truncate(cores, shape, max_bond), order, whole, max(lost, 0.0))
+        _point(truncate(cores, shape, max_bond), order, whole, max(loss, 0.0))
         for max_bond in max_bonds
     ]
 
 
-def _point(cut: tuple, order: tuple[int, ...], whole: float, lost: float) -> Factorised:
+def _point(cut: tuple, order: tuple[int, ...], whole: float, loss: float) -> Factorised:
     _, shape, bonds = cut
-    error = math.sqrt(lost + sum(bond.cut**2 for bond in bonds))
+    error = math.sqrt(loss + sum(bond.cut**2 for bond in bonds))
     return Factorised(
         out_dims=shape.out_dims,
         in_dims=shape.in_dims,
@@ -196,14 +196,14 @@ def factorise_in_order(
     order = tuple(order)
     if sorted(order) != list(range(len(in_dims))):
         raise Refusal(f"order must hold each of 0 … {len(in_dims) - 1} once, not {order}")
-    moved = permute_digits(as_matrix(matrix), out_dims, in_dims, order)
+    permuted_matrix = permute_digits(as_matrix(matrix), out_dims, in_dims, order)
     outs, ins = ([dims[k] for k in order] for dims in (out_dims, in_dims))
-    first_cut = MOST if min(moved.shape) > LARGEST else None
-    cores, shape = mpo.from_matrix(moved, outs, ins, max_bond=first_cut)
-    whole = float(moved.norm())
-    lost = 0.0 if first_cut is None else whole**2 - float(mpo.norm(cores, shape)) ** 2
+    first_cut = MOST if min(permuted_matrix.shape) > LARGEST else None
+    cores, shape = mpo.from_matrix(permuted_matrix, outs, ins, max_bond=first_cut)
+    whole = float(permuted_matrix.norm())
+    loss = 0.0 if first_cut is None else whole**2 - float(mpo.norm(cores, shape)) ** 2
     widths = bonds_within(bonds_of(cores, shape), shape, n_parameters)
-    return _point(truncate(cores, shape, widths), order, whole, max(lost, 0.0))
+    return _point(truncate(cores, shape, widths), order, whole, max(loss, 0.0))
 
 
 def bonds_within(bonds: Sequence[Bond], shape: MpoShape, n_parameters: int) -> list[int]:

@@ -152,12 +152,12 @@ def _in_frame(delta: Delta, point: Tensor, value: Tensor, size: int, random) -> 
     left = _left_frame(delta, point, value.shape[1], size + OVERSAMPLE, random)
     right = _right_frame(point, value, size + OVERSAMPLE, random)
     cores = torch.empty(len(point), left.shape[1], len(right), dtype=torch.float64)
-    lost = 0.0
+    loss = 0.0
     for column, direction in enumerate(left.mT):
         slopes = _pull_back(point, value, direction.expand_as(value))
         cores[:, column] = slopes @ right.mT
-        lost += max(float(slopes.square().sum() - cores[:, column].square().sum()), 0.0)
-    return Jacobians(left, cores, right, math.sqrt(lost + _left_out(point, value, left, random)))
+        loss += max(float(slopes.square().sum() - cores[:, column].square().sum()), 0.0)
+    return Jacobians(left, cores, right, math.sqrt(loss + _left_out(point, value, left, random)))
 
 
 def _pull_back(point: Tensor, value: Tensor, cotangent: Tensor) -> Float[Tensor, "tokens in"]:

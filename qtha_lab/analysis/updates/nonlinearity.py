@@ -171,16 +171,16 @@ def _cross_validated(
     x: Tensor, y: Tensor, folds, ranks: Collection[int], offset: bool = True
 ) -> dict:
     """Unexplained share over all folds, of the full map and of each rank."""
-    lost = dict.fromkeys(("full", *ranks), 0.0)
+    losses = dict.fromkeys(("full", *ranks), 0.0)
     for fold in folds:
         rest = torch.ones(len(x), dtype=torch.bool).index_fill(0, fold, False)
         centre, level = (array[rest].mean(0) if offset else array.new_zeros(()) for array in (x, y))
         weight, fitted = _fit(x[rest] - centre, y[rest] - level)
-        for rank in lost:
+        for rank in losses:
             guess = (x[fold] - centre) @ _of_rank(weight, fitted, rank) + level
-            lost[rank] += float((y[fold] - guess).square().sum())
+            losses[rank] += float((y[fold] - guess).square().sum())
     whole = float(y.square().sum())
-    return {rank: value / whole for rank, value in lost.items()}
+    return {rank: value / whole for rank, value in losses.items()}
 
 
 def _fit(x: Tensor, y: Tensor) -> tuple[Float[Tensor, "in out"], Float[Tensor, "tokens out"]]:

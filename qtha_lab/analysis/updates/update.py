@@ -166,16 +166,16 @@ def adapter_name(module: AdaptedLayer, adapter: str | None, layer: str) -> str:
     Raises:
         Refusal: If it is not on this layer, or merged.
     """
-    known = available_adapters(module)
-    chosen = adapter or next((name for name in module.active_adapters if name in known), None)
-    if chosen not in known:
+    names = available_adapters(module)
+    name_in_use = adapter or next((name for name in module.active_adapters if name in names), None)
+    if name_in_use not in names:
         raise Refusal(
-            f"adapter {chosen!r} is not on {layer}; there {'are' if known else 'is none'} "
-            f"{', '.join(sorted(known))}".rstrip()
+            f"adapter {name_in_use!r} is not on {layer}; there {'are' if names else 'is none'} "
+            f"{', '.join(sorted(names))}".rstrip()
         )
-    if chosen in module.merged_adapters:
-        raise Refusal(f"adapter {chosen!r} is merged into {layer}: unmerge it to look at it")
-    return chosen
+    if name_in_use in module.merged_adapters:
+        raise Refusal(f"adapter {name_in_use!r} is merged into {layer}: unmerge it to look at it")
+    return name_in_use
 
 
 def available_adapters(module: AdaptedLayer) -> set[str]:
@@ -266,6 +266,6 @@ def _is_linear(delta: Delta, in_features: int) -> bool:
     random = torch.Generator().manual_seed(0)
     x = torch.randn(2, in_features, generator=random, dtype=torch.float64)
     with torch.no_grad():
-        both, (first, second) = delta(x.sum(0, keepdim=True))[0], delta(x)
+        joint, (first, second) = delta(x.sum(0, keepdim=True))[0], delta(x)
     scale = first.norm() + second.norm()
-    return bool((both - first - second).norm() <= NO_CURVATURE * scale.clamp_min(1e-12))
+    return bool((joint - first - second).norm() <= NO_CURVATURE * scale.clamp_min(1e-12))

@@ -68,8 +68,8 @@ def into_svg(data: bytes, words: dict[str, str]) -> bytes:
     """Give an SVG a title, a description and metadata, and its random identifiers fixed names."""
     text = data.decode()
     if random_id := re.search(r'\bid="defs-([0-9a-f]{6})"', text):
-        named = rf'((?:\b(?:id|class)="|#)[^"#()]*?){random_id[1]}'
-        text = re.sub(named, r"\1qtha", text)
+        pattern = rf'((?:\b(?:id|class)="|#)[^"#()]*?){random_id[1]}'
+        text = re.sub(pattern, r"\1qtha", text)
     text = text.replace(' style=""', "", 1)  # now before, now after the viewBox
     title, description = (escape(words.get(name, "")) for name in ("title", "description"))
     rest = "; ".join(f"{k}: {v}" for k, v in words.items() if k not in ("title", "description"))

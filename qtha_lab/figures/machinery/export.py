@@ -85,17 +85,17 @@ def export_all(
     Returns:
         The paths written, and a sentence that says why pictures are missing (empty if none is).
     """
-    written, message = [], ""
+    paths, message = [], ""
     for figure in figures:
         for form in formats:
             if message and form in EMBEDDERS:
                 continue
             try:
                 path = Path(folder) / f"{figure.name}.{form}"
-                written.append(export(figure, path, plotlyjs="directory", **options))
+                paths.append(export(figure, path, plotlyjs="directory", **options))
             except NoBrowserError as missing:
                 message = str(missing)
-    return written, message
+    return paths, message
 
 
 def _bytes(

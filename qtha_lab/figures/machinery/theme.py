@@ -55,8 +55,8 @@ def distinct_styles(labels: Iterable[str]) -> dict[str, dict[str, str]]:
     styles: dict[str, dict[str, str]] = {}
     for label in dict.fromkeys(labels):
         style = method_style(label)
-        taken = {other["symbol"] for other in styles.values() if other["color"] == style["color"]}
-        free = [s for s in (style["symbol"], *SYMBOLS) if s not in taken]
+        symbols = {other["symbol"] for other in styles.values() if other["color"] == style["color"]}
+        free = [s for s in (style["symbol"], *SYMBOLS) if s not in symbols]
         styles[label] = {**style, "symbol": free[0] if free else style["symbol"]}
     return styles
 

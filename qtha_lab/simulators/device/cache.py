@@ -34,14 +34,14 @@ def look_up(keys: Iterable[str]) -> dict[str, np.ndarray]:
         Refusal: If the file cannot be opened.
     """
     names = list(dict.fromkeys(keys))
-    found: dict[str, np.ndarray] = {}
+    results: dict[str, np.ndarray] = {}
     with _opened() as store:
         for first in range(0, len(names), _AT_ONCE):
-            some = names[first : first + _AT_ONCE]
-            marks = ",".join("?" * len(some))
-            rows = store.execute(f"SELECT key, numbers FROM circuits WHERE key IN ({marks})", some)
-            found |= {key: np.frombuffer(numbers, "<f8") for key, numbers in rows}
-    return found
+            chunk = names[first : first + _AT_ONCE]
+            marks = ",".join("?" * len(chunk))
+            rows = store.execute(f"SELECT key, numbers FROM circuits WHERE key IN ({marks})", chunk)
+            results |= {key: np.frombuffer(numbers, "<f8") for key, numbers in rows}
+    return results
 
 
 def keep(results: dict[str, np.ndarray], device: str) -> None:

@@ -135,14 +135,14 @@ def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name
     Raises:
         Refusal: If `parse` refuses the name, or the device fails for good (`JobFailure`).
     """
-    dtype, where = inputs.dtype, inputs.device
+    dtype, device = inputs.dtype, inputs.device
     inputs, params = inputs.to("cpu", torch.float64), params.to("cpu", torch.float64)
     spec = parse(name)
     if _is_plain(spec):
         values = _broadcast(circuit, inputs, params, readout, spec)
     else:
         values = _OneByOne.apply(inputs, params, _tapes(circuit, readout, spec))
-    return values.to(where, dtype)
+    return values.to(device, dtype)
 
 
 def _is_plain(spec: Spec) -> bool:

@@ -94,10 +94,10 @@ class _Work:
             measured = _tried(self.tapes, rows)
         except Exception as reason:
             raise JobFailure(self._failure(reason)) from reason
-        brought = dict(zip(names, measured, strict=True))
+        results = dict(zip(names, measured, strict=True))
         if self.spec.is_cached:
-            cache.keep(brought, self.spec.device)
-        self.results |= brought
+            cache.keep(results, self.spec.device)
+        self.results |= results
         for name in names:
             del self.waiting[name]
 

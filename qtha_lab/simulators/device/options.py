@@ -95,8 +95,8 @@ class Spec:
     def meaning(self) -> dict[str, Any]:
         """Everything that can change a result, as plain values."""
         of_jobs = ("noise", "slopes", "cache", "batch_size", "retries", "backoff", "time_limit")
-        ours = dataclasses.asdict(self.options)
-        of_results = {name: value for name, value in ours.items() if name not in of_jobs}
+        options = dataclasses.asdict(self.options)
+        of_results = {name: value for name, value in options.items() if name not in of_jobs}
         return {"device": self.device, **of_results, **{f"own {name}": v for name, v in self.own}}
 
 
@@ -115,13 +115,13 @@ def parse(engine: str) -> Spec:
         qtha_lab.errors.Refusal: shots must be at least 1, not 0
     """
     device, options = calls.parse_call(engine.partition(":")[2], "device")
-    ours = list(settings_of(DeviceOptions))
-    theirs = plugins.own_options(device)
+    names = list(settings_of(DeviceOptions))
+    device_names = plugins.own_options(device)
     for name in options:
-        if name not in ours and theirs is not None and name not in theirs:
-            raise unknown(f"option of device:{device}", name, [*ours, *theirs])
-    others = {name: options.pop(name) for name in list(options) if name not in ours}
+        if name not in names and device_names is not None and name not in device_names:
+            raise unknown(f"option of device:{device}", name, [*names, *device_names])
+    device_options = {name: options.pop(name) for name in list(options) if name not in names}
     preset = options.get("noise")
     if isinstance(preset, str):
         options = {**PRESETS.get(preset, {}), **options}
-    return Spec(device, DeviceOptions(**options), tuple(others.items()))
+    return Spec(device, DeviceOptions(**options), tuple(device_options.items()))

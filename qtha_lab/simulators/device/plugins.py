@@ -74,8 +74,8 @@ def own_options(device: str) -> frozenset[str] | None:
     parameters = inspect.signature(_class(device).__init__).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
-    named = {p.name for p in parameters if p.kind is not p.VAR_POSITIONAL}
-    return frozenset(named - {"self", "wires", "shots", "seed"})
+    names = {p.name for p in parameters if p.kind is not p.VAR_POSITIONAL}
+    return frozenset(names - {"self", "wires", "shots", "seed"})
 
 
 def takes_seed(device: str) -> bool:
@@ -100,5 +100,5 @@ def _entry(device: str) -> importlib.metadata.EntryPoint:
         raise Refusal(f"no PennyLane device {device!r} is installed; pip install {package}")
     close = nearest(device, installed.names)
     hint = f": did you mean {close!r}?" if close else "."
-    known = ", ".join(sorted(installed.names))
-    raise Refusal(f"no PennyLane device {device!r} is installed{hint} Installed: {known}")
+    names = ", ".join(sorted(installed.names))
+    raise Refusal(f"no PennyLane device {device!r} is installed{hint} Installed: {names}")

@@ -158,8 +158,8 @@ def _walk_back(tapes: Tapes, rows: Rows, grad: np.ndarray) -> list[np.ndarray]:
     import pennylane as qml
 
     if len(rows) == 1:  # PennyLane 0.45 loses a batch of one at the first diagonal gate of a qubit
-        twice = np.concatenate([grad, np.zeros_like(grad)])
-        return [slopes[:1] for slopes in _walk_back(tapes, rows.take([0, 0]), twice)]
+        pair = np.concatenate([grad, np.zeros_like(grad)])
+        return [slopes[:1] for slopes in _walk_back(tapes, rows.take([0, 0]), pair)]
     arrays = [rows.numbers] if rows.starts is None else [rows.numbers, rows.starts]
     leaves = [torch.tensor(array, requires_grad=True) for array in arrays]
     started = device(tapes.spec, tapes.circuit.n_qubits)
@@ -200,12 +200,12 @@ def amplitude_slopes(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarray:
     """
     count, size = batch.starts.shape
     signed = np.stack([np.eye(size), -np.eye(size)], 1)  # (k, sign, size)
-    moved = batch.starts[:, None, None, :] + signed
-    squared = np.square(moved).sum(-1)
-    none = squared < 1e-12
-    moved[none], squared[none] = np.eye(size)[0], 0.0  # f(0) = 0, whatever is measured there
+    starts = batch.starts[:, None, None, :] + signed
+    squared = np.square(starts).sum(-1)
+    is_zero = squared < 1e-12
+    starts[is_zero], squared[is_zero] = np.eye(size)[0], 0.0  # f(0) = 0, whatever is measured there
     blocks = (
-        Rows(np.tile(batch.numbers[i], (2 * size, 1)), moved[i].reshape(-1, size))
+        Rows(np.tile(batch.numbers[i], (2 * size, 1)), starts[i].reshape(-1, size))
         for i in range(count)
     )
     measured = run_rows(tapes, blocks, count * 2 * size).reshape(count, size, 2, -1)

@@ -53,9 +53,9 @@ class Rows:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def take(self, which) -> "Rows":
+    def take(self, index) -> "Rows":
         """Some of the rows."""
-        return Rows(self.numbers[which], None if self.starts is None else self.starts[which])
+        return Rows(self.numbers[index], None if self.starts is None else self.starts[index])
 
 
 class Tapes:
@@ -255,7 +255,7 @@ def _written_for(circuit: Circuit, options: DeviceOptions) -> Circuit:
     return _apart(circuit, lambda gate: len(gate.angles) > 1)
 
 
-def _apart(circuit: Circuit, chosen: Callable[[Gate], bool]) -> Circuit:
+def _apart(circuit: Circuit, is_apart: Callable[[Gate], bool]) -> Circuit:
     """The same circuit with some of its gates as their parts."""
-    gates = [(gate.taken_apart() if chosen(gate) else [gate]) for gate in circuit.gates]
+    gates = [(gate.taken_apart() if is_apart(gate) else [gate]) for gate in circuit.gates]
     return Circuit(circuit.n_qubits, itertools.chain(*gates), circuit.start)

@@ -71,8 +71,8 @@ class QthaCpu(DefaultQubit):
 
     def setup_execution_config(self, config=None, circuit=None) -> ExecutionConfig:
         config = config or ExecutionConfig()
-        asked = config.gradient_method in CHOOSABLE and config.derivative_order == 1
-        if asked and circuit is not None and fits(circuit):
+        is_open = config.gradient_method in CHOOSABLE and config.derivative_order == 1
+        if is_open and circuit is not None and fits(circuit):
             config = replace(
                 config,
                 gradient_method=OURS,
