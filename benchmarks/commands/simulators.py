@@ -66,16 +66,16 @@ def _measure_simulators(
     from benchmarks.simulators import bench_simulators
     from qtha_lab.simulators import engine_names
 
-    chosen = {**(QUICK if quick else {}), **{k: v for k, v in sizes.items() if v}}
-    ours = [name for name in engine_names() if name != "auto" and ":" not in name]
-    theirs = [name for name, peer in PEERS.items() if peer.by_default]
+    options = {**(QUICK if quick else {}), **{k: v for k, v in sizes.items() if v}}
+    own_engines = [name for name in engine_names() if name != "auto" and ":" not in name]
+    usual_peers = [name for name, peer in PEERS.items() if peer.by_default]
     torch.set_num_threads(threads or torch.get_num_threads())
     with progress() as bars:
         bar = bars.add_task("simulators", total=1, message="starting the peers")
         return bench_simulators(
-            Grid(**chosen),
-            split_list(engines) if engines else ours,
-            [] if peers == "none" else split_list(peers) if peers else theirs,
+            Grid(**options),
+            split_list(engines) if engines else own_engines,
+            [] if peers == "none" else split_list(peers) if peers else usual_peers,
             pythons=dict(map(_python_of, pythons)),
             on_case=lambda done, of, message: bars.update(
                 bar, completed=done, total=of, message=message
