@@ -44,7 +44,7 @@ def calls(monkeypatch) -> Counter:
     count(attach, "skeleton")
     count(attach, "get_peft_model")
     for name in ("_TASKS", "_MODELS", "_LENGTHS", "_LAYOUTS"):
-        monkeypatch.setattr(plans, name, Cache(most=8))
+        monkeypatch.setattr(plans, name, Cache(name, most=8))
     return counts
 
 
@@ -161,7 +161,7 @@ def test_checks_of_one_plan_refuse_in_the_order_names_rows_sizes():
 
 
 def test_two_threads_that_want_one_value_make_it_once():
-    started, values, slow = threading.Event(), Cache(most=2), []
+    started, values, slow = threading.Event(), Cache("test", most=2), []
 
     def make():
         started.set()
@@ -178,7 +178,7 @@ def test_two_threads_that_want_one_value_make_it_once():
 
 
 def test_a_value_that_could_not_be_made_is_tried_again_and_the_oldest_is_forgotten():
-    values = Cache(most=2)
+    values = Cache("test", most=2)
     with pytest.raises(ZeroDivisionError):
         values.get(1, lambda: 1 / 0)
     assert 1 not in values
