@@ -19,6 +19,7 @@ from qtha_lab.figures import curves
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.events import history
 from qtha_lab.settings import Setting, settings_of
+from qtha_lab.simulators import engine_names
 from qtha_lab.tasks import task_names, task_settings
 from widgets.banner import Fault
 from widgets.fold import Fold, reveal
@@ -156,6 +157,20 @@ def test_a_name_can_be_picked_or_typed():
     form["model"].value = "owner/name"
     assert models[0] == "minilm"
     assert models[-1] == form.values["model"] == "owner/name"
+
+
+@pytest.mark.parametrize("method", ["qtha", "qpa", "quantum_train"])
+def test_an_engine_is_picked_from_those_that_are_here_or_typed(method):
+    card = MethodCards([MethodChoice(name=method)], lambda: None, lambda: "tiny", fail).cards[0]
+    engine = card.form["engine"]
+    assert list(engine.control.pick.options)[:-1] == engine_names()
+    engine.control.pick.value = "torch"
+    assert card.choice().options == {"engine": "torch"}
+    engine.value = "device:default.qubit(shots=100)"
+    assert card.choice().label == f"{method}(engine='device:default.qubit(shots=100)')"
+    engine.value = "lightening"
+    assert "unknown engine 'lightening': did you mean 'lightning'?" in card.faults()[0].sentence
+    assert card.faults()[0].control is engine.control
 
 
 def test_methods_can_be_added_twice_and_removed():

@@ -13,6 +13,7 @@ from qtha_lab.adapters import get_method
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import MethodChoice
 from qtha_lab.settings import Setting, settings_of
+from qtha_lab.simulators import engine_names
 
 from . import look
 from .banner import Fault
@@ -43,7 +44,9 @@ class MethodCard(Fold):
         self.name = choice.name
         method = get_method(choice.name)
         settings = choice_settings(choice.name) | method.settings()
-        self.form = Form(settings, choice.model_dump() | choice.options)
+        entries = choice.model_dump() | choice.options
+        known = {"engine": engine_names()}  # any PennyLane device can be typed too
+        self.form = Form(settings, entries, known)
         self.copy = ipw.Button(description="Duplicate", icon="copy").add_class("qtha-small")
         self.remove = ipw.Button(description="Remove", icon="times").add_class("qtha-small")
         self.copy.on_click(lambda _: on_copy(self))

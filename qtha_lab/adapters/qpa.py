@@ -94,7 +94,11 @@ class QpaConfig(RankConfig):
         "zero", "Start without change by subtracting the first B, or as in the paper's code.",
         choices=("zero", "paper"),
     )  # fmt: skip
-    engine: str = setting("auto", "What simulates the circuit.", common=True)
+    engine: str = setting(
+        "auto",
+        "What simulates the circuit: the fastest here that can, one by name, or device:NAME(option=value).",
+        common=True,
+    )
 
     def __post_init__(self):
         self.hidden = mlp_mapping.checked_widths(self.hidden)

@@ -57,7 +57,11 @@ class QthaConfig(RankConfig):
         "z", "What is read: ⟨Z_i⟩ as published; ours, past rank r: all ⟨Z_i Z_j⟩ too, or 2^r probabilities.",
         choices=READOUTS,
     )  # fmt: skip
-    engine: str = setting("auto", "What simulates the circuit.", common=True)
+    engine: str = setting(
+        "auto",
+        "What simulates the circuit: the fastest here that can, one by name, or device:NAME(option=value).",
+        common=True,
+    )
     train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
     use_linear: bool = setting(True, "Use the linear branch, W_c · h.")
     fusion: str = setting(

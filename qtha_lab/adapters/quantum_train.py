@@ -90,7 +90,11 @@ class QuantumTrainConfig(AdapterConfig):
     beta: float = setting(0.8, "Factor on tanh in the post-processing.", gt=0)
     gamma: float = setting(0.1, "Factor inside tanh in the post-processing.", gt=0)
     exponent: float = setting(0.3, "Power in the post-processing; 1 leaves tanh alone.", gt=0)
-    engine: str = setting("auto", "What simulates the circuit.", common=True)
+    engine: str = setting(
+        "auto",
+        "What simulates the circuit: the fastest here that can, one by name, or device:NAME(option=value).",
+        common=True,
+    )
 
     def __post_init__(self):
         self.hidden = mlp_mapping.checked_widths(self.hidden)
