@@ -1,7 +1,7 @@
 """Quantum-Train as published: one circuit for the whole network, whose outputs become all layers' weights.
 
     the m weights of all adapted layers in ⌈m / c⌉ chunks of c, one per basis state of N qubits
-    chunk i = W₂ tanh(W₁ (bits of i as ±1, 2^N p_i) + b₁) + b₂,    p_i = |⟨i|ψ(params)⟩|²
+    chunk i = G(bits of i as ±1, 2^N p_i),    p_i = |⟨i|ψ(params)⟩|²,    G = linear layers N+1 → 4 → 20 → 4 → c
 
 Our own `quantum_train` has a circuit per layer; here every tensor is shared and a layer takes its part of
 the list of weights. Each layer that is reached runs the circuit for itself: one run per layer and step.
@@ -10,6 +10,7 @@ qtha-lab compare --plugins examples/whole_network.py --methods "lora(r=4),whole_
 """
 
 import dataclasses
+import itertools
 import math
 
 import torch
@@ -36,8 +37,13 @@ class WholeNetworkConfig(AdapterConfig):
 
     chunk: int = setting(64, "Weights per basis state.", ge=1, common=True)
     n_layers: int = setting(4, "Blocks of RY and CNOT in the circuit.", ge=1, common=True)
-    hidden: int = setting(16, "Width of the network from bits to weights.", ge=1)
+    hidden: tuple = setting((4, 20, 4), "Widths of the linear layers from bits to weights.")
     engine: str = setting("auto", "What simulates the circuit.")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.hidden or any(not isinstance(width, int) or width < 1 for width in self.hidden):
+            raise Refusal(f"hidden must list whole numbers of at least 1, not {self.hidden!r}")
 
 
 @method(
@@ -45,9 +51,9 @@ class WholeNetworkConfig(AdapterConfig):
     WholeNetworkConfig,
     summary="The weights of all layers from the probabilities of one circuit.",
     equation="(ΔW₁, ΔW₂, …) = G(bits, p), one circuit for all layers",
-    source="Quantum-Train, Liu et al. 2024, arXiv:2405.11304",
+    source="Quantum-Train, Liu et al. 2024, arXiv:2405.11304; 4-20-4 as in a public Quantum-Train code [R]",
     default_learning_rate=1e-2,
-    examples={"small": {"chunk": 20, "n_layers": 2, "hidden": 5}},
+    examples={"small": {"chunk": 20, "n_layers": 2, "hidden": (5,)}},
 )
 class WholeNetwork(Change):
     """Tensors of the network, and the part of its weights that is one layer's."""
@@ -76,25 +82,24 @@ class WholeNetwork(Change):
         return {}
 
     def shared_tensors(self):
-        shapes = {
-            "params": (self.n_qubits * self.config.n_layers,),
-            "W_1": (self.config.hidden, self.n_qubits + 1),
-            "b_1": (self.config.hidden,),
-            "W_2": (self.config.chunk, self.config.hidden),
-            "b_2": (self.config.chunk,),
-        }
-        return {name: TensorSpec(shape) for name, shape in shapes.items()}
+        widths = [self.n_qubits + 1, *self.config.hidden, self.config.chunk]
+        specs = {"params": TensorSpec((self.n_qubits * self.config.n_layers,))}
+        for k, (before, after) in enumerate(itertools.pairwise(widths)):
+            specs |= {f"W_{k}": TensorSpec((after, before)), f"b_{k}": TensorSpec((after,))}
+        return specs
 
     def initialise(self, tensors):
         pass
 
     def initialise_shared(self, tensors):
         tensors["params"].uniform_(-math.pi, math.pi)
-        for name in ("W_1", "b_1", "W_2", "b_2"):
-            tensors[name].normal_(std=tensors[name].shape[-1] ** -0.5)
-        if self.config.init_weights:
-            tensors["W_2"].zero_()
-            tensors["b_2"].zero_()
+        last = len(self.config.hidden)
+        for k in range(last + 1):
+            bound = tensors[f"W_{k}"].shape[1] ** -0.5  # as torch's Linear begins
+            for name in (f"W_{k}", f"b_{k}"):
+                tensors[name].uniform_(-bound, bound)
+                if k == last and self.config.init_weights:
+                    tensors[name].zero_()
 
     def delta_weight(self, tensors):
         chunk, (circuit,) = self.config.chunk, self.circuits()
@@ -103,9 +108,10 @@ class WholeNetwork(Change):
         states = torch.arange(first, last, device=params.device)
         bits = states.unsqueeze(1) >> torch.arange(self.n_qubits - 1, -1, -1, device=params.device)
         p = 2**self.n_qubits * probs(circuit, params.new_empty(0), params, self.config.engine)
-        features = torch.cat([2.0 * (bits & 1) - 1, p[first:last].unsqueeze(1)], 1)
-        hidden = torch.tanh(features @ tensors["W_1"].mT + tensors["b_1"])
-        weights = (hidden @ tensors["W_2"].mT + tensors["b_2"]).flatten()
+        values = torch.cat([2.0 * (bits & 1) - 1, p[first:last].unsqueeze(1)], 1)
+        for k in range(len(self.config.hidden) + 1):
+            values = values @ tensors[f"W_{k}"].mT + tensors[f"b_{k}"]
+        weights = values.flatten()
         offset = self.start_at - first * chunk
         return weights[offset : offset + self.n_weights].view(self.layer.out_features, -1)
 

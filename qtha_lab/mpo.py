@@ -154,14 +154,17 @@ class MpoShape:
 
     @property
     def n_sites(self) -> int:
+        """Number of cores."""
         return len(self.in_dims)
 
     @property
     def in_features(self) -> int:
+        """Columns of the dense matrix."""
         return math.prod(self.in_dims)
 
     @property
     def out_features(self) -> int:
+        """Rows of the dense matrix."""
         return math.prod(self.out_dims)
 
     @property

@@ -1,6 +1,7 @@
 """A public function can be called from what its docstring says."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,15 @@ def test_functions_of_three_arguments_and_more_explain_them(path):
         listed = docstring.split("Args:")[1]
         missing = [name for name in names if f"{name}:" not in listed and f"{name}," not in listed]
         assert not missing, f"{function.name} does not explain {missing}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_public_function_says_what_it_does(path):
+    for function in public_functions(ast.parse(path.read_text()).body):
+        is_second = {"overload", "setter"} & set(
+            re.findall(r"\w+", ast.dump(ast.Tuple(function.decorator_list)))
+        )
+        assert is_second or ast.get_docstring(function), f"{path.name}:{function.lineno}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

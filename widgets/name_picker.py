@@ -31,9 +31,7 @@ class NamePicker(ipw.VBox):
     def __init__(self, name: str, known: Iterable[str], help: str = ""):
         self.known = list(known)
         self.pick = ipw.Dropdown(options=[*self.known, OTHER], description=name, tooltip=help)
-        self.entry = ipw.Text(
-            description=f"other {name}", continuous_update=False, tooltip=help
-        )
+        self.entry = ipw.Text(description=f"other {name}", continuous_update=False, tooltip=help)
         super().__init__([self.pick, self.entry])
         self.pick.observe(self._read, "value")
         self.entry.observe(self._read, "value")

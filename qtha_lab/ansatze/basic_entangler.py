@@ -12,7 +12,17 @@ from qtha_lab.circuits import Angle, Circuit, Gate
     n_params=lambda n_qubits, n_layers: n_qubits * n_layers,
 )
 def basic_entangler(n_qubits: int, n_layers: int, reupload: bool = True) -> Circuit:
-    """Two qubits are linked by one CNOT instead of a ring, as PennyLane's template does."""
+    """RX on every qubit, then a ring of CNOTs; of two qubits one CNOT, as in PennyLane's template.
+
+    Args:
+        n_qubits: At least 1.
+        n_layers: Repetitions, each with `n_qubits` angles of its own.
+        reupload: Whether the inputs are encoded in every layer and not only in the first.
+
+    Example:
+        >>> basic_entangler(3, 2).n_params
+        6
+    """
     gates: list[Gate] = []
     angles = map(Angle.param, range(n_qubits * n_layers))
     links = n_qubits if n_qubits > 2 else n_qubits - 1

@@ -100,6 +100,7 @@ class Gate:
 
     @property
     def kind(self) -> GateKind:
+        """What is declared of its kind; of a unitary that of its number of wires."""
         if self.matrix is not None:
             return _UNITARIES[len(self.matrix) // 2]
         return GATES[self.name]

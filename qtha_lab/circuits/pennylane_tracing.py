@@ -207,6 +207,7 @@ class Native:
 
     @property
     def key(self) -> tuple:
+        """Name and wires: equal for an operation seen at two choices of values."""
         return self.name, self.wires
 
 

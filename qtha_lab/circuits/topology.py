@@ -33,6 +33,7 @@ class Topology:
 
     @property
     def n_qubits(self) -> int:
+        """Qubits of the chip, of which a circuit may use fewer."""
         return len(self.neighbours)
 
     @classmethod

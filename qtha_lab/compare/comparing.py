@@ -64,7 +64,12 @@ def run(
 
 
 def summarise(comparison: Comparison, queue: list[Run]) -> dict[str, Any]:
-    """The summary of the runs that have ended so far."""
+    """The summary of the runs that have ended so far, as in `summary.json`.
+
+    Returns:
+        `comparison`, as plain data; `runs`, an entry for each that has ended (see `entries.entry`);
+        `notes`, sentences on what these numbers do and do not show.
+    """
     entries = [entry(run, status) for run in queue if (status := run.status()).ended]
     described = comparison.model_dump()
     return {"comparison": described, "runs": entries, "notes": notes(entries, len(queue))}

@@ -88,7 +88,7 @@ def sizes(entries: list[dict[str, Any]]) -> list[str]:
 
 
 def learning_rates(entries: list[dict[str, Any]]) -> str | None:
-    """At which learning rate each method ran."""
+    """At which learning rate each method ran, as a note under a table; None for a single method."""
     rates = {entry["label"]: entry["learning_rate"] for entry in entries}
     if len(rates) < 2:
         return None

@@ -21,6 +21,7 @@ class Quoted:
 
     @property
     def is_assumption(self) -> bool:
+        """Whether the number is ours and quoted from nowhere."""
         return self.source.startswith(ASSUMED)
 
 
@@ -182,7 +183,12 @@ def get_quantum_processor(name: str) -> QuantumProcessor:
 
 
 def assumptions() -> list[dict]:
-    """Every number of the table as a row, with its unit and source, and whether it is assumed."""
+    """Every number of the table as a row: `machine`, `quantity`, `value`, `unit`, `source`, `assumed`.
+
+    Example:
+        >>> sorted({row["unit"] for row in assumptions() if row["quantity"] == "bandwidth"})
+        ['B/s']
+    """
     rows = []
     for machine in (*PROCESSORS.values(), *QUANTUM_PROCESSORS.values()):
         for field in dataclasses.fields(machine):

@@ -93,7 +93,7 @@ class Cost:
     quantum_step_seconds: float | None
 
     def row(self) -> dict:
-        """As plain data, one level deep."""
+        """As plain data, one level deep: the fields, `*_bytes` by what takes them, and sizes of the circuit."""
         row = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         memory, circuit = row.pop("memory_bytes"), row.pop("circuit")
         row |= {f"{name}_bytes": size for name, size in memory.items()}

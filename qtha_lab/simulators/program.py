@@ -22,6 +22,7 @@ class Sum:
 
     @classmethod
     def of(cls, angle: Angle, sign: int) -> "Sum":
+        """The angle of a gate, times 1 or -1."""
         term = ((angle.index, sign * angle.scale),)
         return cls(
             term if angle.source == "input" else (),
@@ -60,9 +61,11 @@ class Turn:
     zmask: int
 
     def commutes_with_phase(self, mask: int) -> bool:
+        """Whether it commutes with a turn about the string of Z of that mask."""
         return _even(self.flip & mask)
 
     def commutes_with(self, other: "Turn") -> bool:
+        """Whether the strings of the two commute."""
         return _even(self.flip & other.zmask) == _even(other.flip & self.zmask)
 
     def is_independent_of(self, other: "Turn") -> bool:
@@ -77,9 +80,11 @@ class Turns:
     angles: dict[Turn, Sum] = dataclasses.field(default_factory=dict)
 
     def accepts(self, op: "Turn | int") -> bool:
+        """Whether a turn, or the mask of a phase, can be added to this layer."""
         return isinstance(op, Turn) and all(op == t or op.is_independent_of(t) for t in self.angles)
 
     def commutes_with(self, op: "Turn | int") -> bool:
+        """Whether a turn, or the phase of a mask, commutes with the whole layer."""
         if isinstance(op, Turn):
             return all(op.commutes_with(t) for t in self.angles)
         return all(t.commutes_with_phase(op) for t in self.angles)
@@ -92,9 +97,11 @@ class Phases:
     angles: dict[int, Sum] = dataclasses.field(default_factory=dict)
 
     def accepts(self, op: "Turn | int") -> bool:
+        """Whether a turn, or the mask of a phase, can be added to this layer."""
         return not isinstance(op, Turn)
 
     def commutes_with(self, op: "Turn | int") -> bool:
+        """Whether a turn, or the phase of a mask, commutes with the whole layer."""
         return not isinstance(op, Turn) or all(op.commutes_with_phase(m) for m in self.angles)
 
 

@@ -39,6 +39,12 @@ def task(
         kind: "lm" (rows of messages) or "classification" (rows of text and label).
         source: Where the rows are from.
         licence: Under which they may be used.
+
+    Returns:
+        A decorator that gives the class back as it is.
+
+    Raises:
+        Refusal: If another file has registered the name.
     """
 
     def register(options: type) -> type:

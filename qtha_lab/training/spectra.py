@@ -24,6 +24,7 @@ class RecordSpectra(TrainerCallback):
     """Appends a "spectrum" event every so many steps, and at the start and the end.
 
     Args:
+        log: Takes the events.
         every: Steps between records; 0 records nothing.
         recorded: Steps already recorded in an earlier life of the run.
     """

@@ -26,7 +26,7 @@ def layer_sizes(module: nn.Module, name: str = "") -> tuple[int, int]:
         if module.groups != 1:
             raise Refusal(
                 f"target module {name!r} is a {type(module).__name__} of {module.groups} groups; only "
-                "convolutions of one group can be adapted"
+                "convolutions of one group can be adapted, whose kernel is one matrix for every patch"
             )
         return module.in_channels * math.prod(module.kernel_size), module.out_channels
     backend = None if isinstance(module, LINEAR) else resolve_quantization_backend(module)

@@ -113,7 +113,15 @@ class Spectrum:
         return Spectrum(self.values * size, self.shape, self.norm * size, self.missing * size)
 
     def summary(self, threshold: float = THRESHOLD, share: float = 0.9) -> dict:
-        """The numbers as plain data, for a table or a line of JSON."""
+        """The numbers as plain data, for a table or a line of JSON.
+
+        Args:
+            threshold: Of the numerical rank, as a fraction of the largest value.
+            share: Of the squared norm, that `energy_rank` values hold.
+
+        Returns:
+            `norm`, `effective_rank`, `stable_rank`, `numerical_rank`, `energy_rank` and `missing`.
+        """
         return {
             "norm": self.norm,
             "effective_rank": self.effective_rank,

@@ -128,7 +128,7 @@ def template(theme: str = "light") -> go.layout.Template:
     """The plotly template `"light"`, `"dark"`, or `"page"`: no background, ink readable on both.
 
     Raises:
-        ValueError: If there is no such theme.
+        Refusal: If there is no such theme.
     """
     ink, grid, paper = inks(theme)
     axis = {

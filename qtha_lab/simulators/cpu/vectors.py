@@ -37,9 +37,11 @@ class Lanes:
         return self.builder.bitcast(place, self.vector.as_pointer())
 
     def load(self, position):
+        """The vector that begins at a position."""
         return self.builder.load(self._pointer(position), align=self.size)
 
     def store(self, value, position):
+        """Write a vector from a position on."""
         self.builder.store(value, self._pointer(position), align=self.size)
 
     def number(self, position):

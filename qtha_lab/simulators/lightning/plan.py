@@ -41,6 +41,7 @@ class Layer:
 
     @property
     def masks(self) -> tuple[int, ...]:
+        """Of the wires of each turn or phase; bit k is wire n_qubits - 1 - k."""
         return tuple(self.angles)
 
     def lets_pass(self, kind: Kind, mask: int) -> bool:
