@@ -6,6 +6,7 @@ that a person puts elsewhere holds them itself, in `runs`. Each run says in `ori
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from qtha_lab.experiment import editions
 from qtha_lab.experiment.sweeping import Sweep
 from qtha_lab.rundir import RunDir, read_mapping, write_whole
 from qtha_lab.settings import nearest
+
+log = logging.getLogger(__name__)
 
 GROUP = "sweeps"
 
@@ -106,7 +109,8 @@ def origin_of(run: RunDir) -> Origin | None:
     fields = read_mapping(run.origin)
     try:
         return None if fields is None else Origin(**fields)
-    except TypeError:
+    except TypeError as reason:
+        log.debug("%s is of no sweep known here: %s", run.path, reason)
         return None
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 import optuna
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 
 from qtha_lab.sweep.folder import SweepDir
 from qtha_lab.sweep.record import TrialRecord
 from qtha_lab.sweep.study import WHY, quiet_optuna
+
+log = logging.getLogger(__name__)
 
 STATES = {"RUNNING": "running", "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
@@ -46,5 +50,6 @@ class _ReadOnly(JournalFileBackend):
         while True:
             try:
                 yield next(logs)
-            except (StopIteration, ValueError):
+            except (StopIteration, ValueError) as reason:
+                log.debug("the log of trials ends here: %r", reason)
                 return
