@@ -6,7 +6,10 @@ Core k is kept in the matrix form of the QTHA authors, (o_k R_{k+1}) × (R_k i_k
 site is the most significant digit of an index. Applying an operator has two routes, and `apply`
 counts floating-point operations, weighs them by what such an operation takes, and picks the quicker:
 
-    tokens × (a cached opt_einsum order)   against   join the cores once + tokens × one dense product
+    join the cores of each half, and go through the two   against   join all + one dense product
+
+Many operators of the same sizes are applied at once where cores and inputs have the same axes before
+their own: as many calls as for one.
 """
 
 import dataclasses
@@ -14,7 +17,6 @@ import functools
 import math
 from collections.abc import Sequence
 
-import opt_einsum
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -36,12 +38,11 @@ AUTHORS_DIMS = {
     27648: (27, 16, 8, 8),
 }
 
-# What an operation costs relative to one in a chain of small contractions, and what setting such a
-# chain up costs, from forward + backward times on 576→64, 576→256, 192→16 and 3584→256 with 1 to
-# 2048 tokens: a large product is quick, joining cores moves memory.
-PRODUCT_COST = 0.27
-JOIN_COST = 1.2
-CHAIN_START = 1e6
+# What an operation costs relative to one of the two small products through the halves, from forward +
+# backward times on 576→64, 576→256, 192→16, 192→256 and 3584→256 with 1 to 2048 tokens: a large product
+# is quicker, joining cores moves memory.
+PRODUCT_COST = 0.3
+JOIN_COST = 4.0
 
 
 def factorise(
@@ -187,18 +188,18 @@ class MpoShape:
         return sum(math.prod(site) for site in self.sites)
 
 
-Cores = Sequence[Float[Tensor, "out_and_right left_and_in"]]
+Cores = Sequence[Float[Tensor, "*operators out_and_right left_and_in"]]
 
 
 def apply(
-    cores: Cores, shape: MpoShape, x: Float[Tensor, "*batch in_features"]
-) -> Float[Tensor, "*batch out_features"]:
+    cores: Cores, shape: MpoShape, x: Float[Tensor, "*operators_and_batch in_features"]
+) -> Float[Tensor, "*operators_and_batch out_features"]:
     """Apply the operator to each row of x: the same as `x @ dense(cores, shape).T`.
 
     Args:
-        cores: Those of the operator, in order.
+        cores: Those of the operator, in order; of many operators with the same axes before their own.
         shape: Their sizes.
-        x: Of shape (…, in_features).
+        x: Of shape (…, in_features), of many operators with those axes first.
 
     Returns:
         Of shape (…, out_features), differentiable in cores and x.
@@ -212,14 +213,14 @@ def apply(
 
 
 def apply_transposed(
-    cores: Cores, shape: MpoShape, y: Float[Tensor, "*batch out_features"]
-) -> Float[Tensor, "*batch in_features"]:
+    cores: Cores, shape: MpoShape, y: Float[Tensor, "*operators_and_batch out_features"]
+) -> Float[Tensor, "*operators_and_batch in_features"]:
     """Apply the transposed operator to each row of y: the same as `y @ dense(cores, shape)`.
 
     Args:
-        cores: Those of the operator, in order.
+        cores: Those of the operator, in order; of many operators with the same axes before their own.
         shape: Their sizes.
-        y: Of shape (…, out_features).
+        y: Of shape (…, out_features), of many operators with those axes first.
 
     Returns:
         Of shape (…, in_features), differentiable in cores and y.
@@ -233,19 +234,38 @@ def apply_transposed(
 
 
 def _apply(cores: Cores, shape: MpoShape, x: Tensor, transposed: bool) -> Tensor:
-    tokens = x.numel() // x.shape[-1]
-    if takes_dense_route(shape, tokens, transposed):
-        matrix = dense(cores, shape)
-        return x @ matrix if transposed else torch.nn.functional.linear(x, matrix)
-    contract, _ = _expression(shape, tokens, transposed)
-    dims = shape.out_dims if transposed else shape.in_dims
-    result = contract(x.reshape(tokens, *dims), *_four_legs(cores, shape))
-    return result.reshape(*x.shape[:-1], shape.in_features if transposed else shape.out_features)
+    operators = cores[0].shape[:-2]
+    rows = x.reshape(*operators, -1, x.shape[-1])
+    legs = _four_legs(cores, shape)
+    if not transposed:  # the input's legs first
+        legs = [leg.transpose(-4, -1) for leg in legs]
+    if takes_dense_route(shape, rows.shape[-2], transposed):
+        matrix = _join(legs).reshape(*operators, x.shape[-1], -1)
+        result = rows @ matrix
+    else:
+        result = _through_halves(legs, rows)
+    return result.reshape(*x.shape[:-1], result.shape[-1])
+
+
+def _through_halves(
+    legs: list[Tensor], rows: Float[Tensor, "*operators tokens source"]
+) -> Float[Tensor, "*operators tokens target"]:
+    """Through the second half of the sites, then through the first; no matrix of all sites is made."""
+    half = len(legs) // 2
+    first, second = _join(legs[:half]), _join(legs[half:])  # (s, b, 1, t), (q, 1, b, u)
+    (s, bond, _, t), (q, _, _, u) = first.shape[-4:], second.shape[-4:]
+    operators, tokens = rows.shape[:-2], rows.shape[-2]
+    between = rows.reshape(*operators, tokens * s, q) @ second.reshape(*operators, q, bond * u)
+    between = _permuted(between.reshape(*operators, tokens, s, bond, u), 0, 3, 1, 2)
+    result = between.reshape(*operators, tokens * u, s * bond) @ first.reshape(
+        *operators, s * bond, t
+    )
+    return result.reshape(*operators, tokens, u, t).mT.reshape(*operators, tokens, t * u)
 
 
 @functools.lru_cache(maxsize=8192)
 def takes_dense_route(shape: MpoShape, tokens: int, transposed: bool = False) -> bool:
-    """Whether joining the cores first is expected to be quicker.
+    """Whether joining all cores first is expected to be quicker.
 
     Args:
         shape: Sizes of the operator.
@@ -253,7 +273,7 @@ def takes_dense_route(shape: MpoShape, tokens: int, transposed: bool = False) ->
         transposed: Whether it is applied from its outputs to its inputs.
 
     Returns:
-        True for one dense product, False for the chain of small contractions.
+        True for one dense product, False for the way through the two halves.
 
     Example:
         >>> shape = MpoShape.uniform((16, 16, 16), (16, 16, 16), bond_dim=2)
@@ -262,56 +282,54 @@ def takes_dense_route(shape: MpoShape, tokens: int, transposed: bool = False) ->
     """
     if tokens == 0 or shape.n_sites == 1:
         return True
-    product = 2 * tokens * shape.in_features * shape.out_features
-    _, chain_flops = _expression(shape, tokens, transposed)
-    joined = JOIN_COST * join_flops(shape) + PRODUCT_COST * product
-    return joined <= chain_flops + CHAIN_START
+    dense = PRODUCT_COST * 2 * tokens * shape.in_features * shape.out_features
+    half = shape.n_sites // 2
+    ((o, bond, _, i), first), ((p, _, _, j), second) = map(
+        _join_flops, (tuple(shape.sites[:half]), tuple(shape.sites[half:]))
+    )
+    (s, t), (q, u) = ((o, i), (p, j)) if transposed else ((i, o), (j, p))
+    halves = 2 * tokens * s * bond * u * (q + t)
+    return JOIN_COST * join_flops(shape) + dense <= JOIN_COST * (first + second) + halves
 
 
-@functools.lru_cache(maxsize=1024)
-def _expression(shape: MpoShape, tokens: int, transposed: bool):
-    """The compiled contraction of tokens with all cores in the cheapest order, and its cost."""
-    site = range(shape.n_sites)
-    ins = [opt_einsum.get_symbol(k) for k in site]
-    outs = [opt_einsum.get_symbol(shape.n_sites + k) for k in site]
-    bonds = [opt_einsum.get_symbol(2 * shape.n_sites + k) for k in range(shape.n_sites + 1)]
-    token = opt_einsum.get_symbol(3 * shape.n_sites + 1)
-    source, target = (outs, ins) if transposed else (ins, outs)
-    legs = [outs[k] + bonds[k + 1] + bonds[k] + ins[k] for k in site]
-    equation = f"{token}{''.join(source)},{','.join(legs)}->{token}{''.join(target)}"
-    sizes = [(tokens, *(shape.out_dims if transposed else shape.in_dims)), *shape.sites]
-    order = "optimal" if shape.n_sites <= 5 else "auto"
-    _, info = opt_einsum.contract_path(equation, *sizes, shapes=True, optimize=order)
-    return opt_einsum.contract_expression(equation, *sizes, optimize=order), float(info.opt_cost)
+def _four_legs(
+    cores: Cores, shape: MpoShape
+) -> list[Float[Tensor, "*operators out right left in"]]:
+    return [
+        core.reshape(*core.shape[:-2], *site) for core, site in zip(cores, shape.sites, strict=True)
+    ]
 
 
-def _four_legs(cores: Cores, shape: MpoShape) -> list[Float[Tensor, "out right left in"]]:
-    return [core.reshape(site) for core, site in zip(cores, shape.sites, strict=True)]
-
-
-def dense(cores: Cores, shape: MpoShape) -> Float[Tensor, "out_features in_features"]:
+def dense(cores: Cores, shape: MpoShape) -> Float[Tensor, "*operators out_features in_features"]:
     """The operator as a matrix, W[j₁…jₙ, i₁…iₙ] = Π_k w⁽ᵏ⁾[j_k, i_k] over the bonds.
 
     Source:
         Oseledets 2011, SIAM J. Sci. Comput. 33, 2295, section 4.3.
     """
     joined = _join(_four_legs(cores, shape))
-    return joined.reshape(shape.out_features, shape.in_features)
+    return joined.reshape(*joined.shape[:-4], shape.out_features, shape.in_features)
 
 
-def _join(legs: list[Tensor]) -> Float[Tensor, "out right left in"]:
+def _join(legs: list[Tensor]) -> Float[Tensor, "*operators out right left in"]:
     """Contract neighbours pairwise, halves first, until one tensor is left."""
     if len(legs) == 1:
         return legs[0]
     half = len(legs) // 2
     first, second = _join(legs[:half]), _join(legs[half:])
-    o, bond, left, i = first.shape
-    p, right, _, j = second.shape
-    product = first.permute(0, 2, 3, 1).reshape(o * left * i, bond) @ second.permute(
-        2, 0, 1, 3
-    ).reshape(bond, p * right * j)
-    legs_apart = product.reshape(o, left, i, p, right, j).permute(0, 3, 4, 1, 2, 5)
-    return legs_apart.reshape(o * p, right, left, i * j)
+    operators = first.shape[:-4]
+    o, bond, left, i = first.shape[-4:]
+    p, right, _, j = second.shape[-4:]
+    product = _permuted(first, 0, 2, 3, 1).reshape(*operators, o * left * i, bond) @ _permuted(
+        second, 2, 0, 1, 3
+    ).reshape(*operators, bond, p * right * j)
+    legs_apart = _permuted(product.reshape(*operators, o, left, i, p, right, j), 0, 3, 4, 1, 2, 5)
+    return legs_apart.reshape(*operators, o * p, right, left, i * j)
+
+
+def _permuted(tensor: Tensor, *order: int) -> Tensor:
+    """The last axes in another order; those before stay."""
+    start = tensor.dim() - len(order)
+    return tensor.permute(*range(start), *(start + axis for axis in order))
 
 
 def join_flops(shape: MpoShape) -> int:

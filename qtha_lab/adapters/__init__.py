@@ -14,7 +14,7 @@ from qtha_lab.adapters.first_step import first_step_warning
 from qtha_lab.adapters.layout import Layout, layout_of
 from qtha_lab.adapters.loading import load_adapter
 from qtha_lab.adapters.method import Change, Layer, Method, TensorSpec
-from qtha_lab.adapters.peft import OUR_METHODS, AdapterConfig, method
+from qtha_lab.adapters.peft import OUR_METHODS, AdapterConfig, hold_products, method
 from qtha_lab.adapters.qtha import QthaConfig
 from qtha_lab.adapters.registry import get_method, method_names, method_of
 from qtha_lab.adapters.weighing import weigh
@@ -35,6 +35,7 @@ __all__ = [
     "count_trainable",
     "first_step_warning",
     "get_method",
+    "hold_products",
     "layout_of",
     "load_adapter",
     "method",

@@ -35,7 +35,7 @@ import functools
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -192,6 +192,28 @@ class Change(ABC):
 
         A method that declares a third parameter is also given the `Base`.
         """
+
+    def has_products(self) -> bool:
+        """Whether `products` makes any at this layer."""
+        return False
+
+    @classmethod
+    def products(
+        cls, changes: Sequence[Any], tensors: Sequence[Mapping[str, Tensor]]
+    ) -> list[dict[str, Tensor]]:
+        """What layers make of their tensors alone, the same for every token; for all of them at once.
+
+        Optional, with `has_products`: made once for a step, or for all tokens of an answer, they stand
+        among the tensors that `delta` gets. It must do without, and make them itself.
+
+        Args:
+            changes: Of all layers that an adapter has.
+            tensors: The tensors of each, by name.
+
+        Returns:
+            For each layer new tensors by names that no tensor of it has, differentiable in those.
+        """
+        return [{} for _ in changes]
 
     def delta_weight(
         self, tensors: Mapping[str, Tensor], base: Any = None

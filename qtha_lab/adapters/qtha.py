@@ -30,7 +30,7 @@ from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec
 from qtha_lab.adapters.peft import method
 from qtha_lab.adapters.qtha_bottleneck import Bottleneck, Branches, LinearBranch, LowRank
 from qtha_lab.adapters.qtha_config import QthaConfig
-from qtha_lab.adapters.qtha_operators import Direct, Operators, OuterMaps, cores_of
+from qtha_lab.adapters.qtha_operators import Direct, Operators, OuterMaps, contracted, cores_of
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
 from qtha_lab.looks import Look
@@ -142,23 +142,43 @@ class Qtha(Change):
             return self.maps.alone(tensors, x, self.config.scale)
         first, last = self.ends(tensors)
         h = torch.nn.functional.linear(x, first)
-        return (self.bottleneck.z(tensors, h) * self.config.scale) @ last
+        return self.bottleneck.z(tensors, h) @ last
 
     def ends(
         self, tensors: Mapping[str, Tensor]
     ) -> tuple[Float[Tensor, "r in_features"], Float[Tensor, "z out_features"]]:
-        """A · M_A and (M_B · B)ᵀ, made once per step, so that a token costs no more than in LoRA."""
-        return self.maps.before(tensors, tensors["A"]), self.maps.after(tensors, tensors["B"])
+        """A · M_A and s · (M_B · B)ᵀ, made once per step, so that a token costs no more than in LoRA."""
+        if not self.has_products():
+            return tensors["A"], self.config.scale * tensors["B"].mT
+        if "first" not in tensors:
+            (tensors,) = self.products([self], [tensors])
+        return tensors["first"], tensors["last"]
+
+    def has_products(self) -> bool:
+        return self.bottleneck is not None and isinstance(self.maps, Operators)
+
+    @classmethod
+    def products(cls, changes, tensors):
+        """A · M_A as "first" and s · (M_B · B)ᵀ as "last", of the layers that have tensor networks."""
+        sides = [
+            change.maps.contractions(of_layer, change.config.scale) if change.has_products() else []
+            for change, of_layer in zip(changes, tensors, strict=True)
+        ]
+        results = iter(contracted([side for of_layer in sides for side in of_layer]))
+        return [
+            {name: next(results) for name, _ in zip(("first", "last"), of_layer, strict=False)}
+            for of_layer in sides
+        ]
 
     def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...] | None:
-        """M_B · B, s · W_c and A · M_A: the W_c path, which is the whole change without a circuit."""
+        """s · M_B · B, W_c and A · M_A: the W_c path, which is the whole change without a circuit."""
         if isinstance(self.bottleneck, LowRank):
             return tensors["B"], self.config.scale * tensors["A"]
         path = self.bottleneck.linear_path(tensors) if self.bottleneck else None
         if path is None:
             return None
         first, last = self.ends(tensors)
-        return last.mT, self.config.scale * path, first
+        return last.mT, path, first
 
     def operators(
         self, tensors: Mapping[str, Tensor]

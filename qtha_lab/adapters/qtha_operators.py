@@ -1,10 +1,12 @@
 """QTHA's outer maps: from a layer's input to the bottleneck's and back, by tensor networks or directly."""
 
+import dataclasses
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -40,17 +42,14 @@ class OuterMaps(ABC):
             rms: Root mean squares of what the two maps give for inputs of unit variance, if balanced.
         """
 
-    @abstractmethod
-    def before(
-        self, tensors: Mapping[str, Tensor], a: Float[Tensor, "r inner"]
-    ) -> Float[Tensor, "r in_features"]:
-        """A · M_A."""
+    def contractions(self, tensors: Mapping[str, Tensor], scale: float) -> list["Contraction"]:
+        """Of A · M_A and s · (M_B · B)ᵀ; none without tensor networks.
 
-    @abstractmethod
-    def after(
-        self, tensors: Mapping[str, Tensor], b: Float[Tensor, "inner z"]
-    ) -> Float[Tensor, "z out_features"]:
-        """(M_B · B)ᵀ."""
+        Args:
+            tensors: All of one layer, by name.
+            scale: s, alpha / r.
+        """
+        return []
 
     def alone(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"], scale: float
@@ -84,12 +83,6 @@ class Direct(OuterMaps):
     def start(self, tensors, rms):
         tensors["A"].mul_(self.init_scale)
 
-    def before(self, tensors, a):
-        return a
-
-    def after(self, tensors, b):
-        return b.mT
-
 
 class Operators(OuterMaps):
     """Matrix product operators M_A (in → waist) and M_B (waist → out)."""
@@ -119,11 +112,11 @@ class Operators(OuterMaps):
             start_operator(self.init, cores, shape, size)
             cores[0].mul_(self.init_scale)
 
-    def before(self, tensors, a):
-        return mpo.apply_transposed(cores_of(tensors, "in"), self.down, a)
-
-    def after(self, tensors, b):
-        return mpo.apply(cores_of(tensors, "out"), self.up, b.mT)
+    def contractions(self, tensors, scale):
+        return [
+            Contraction(cores_of(tensors, "in"), self.down, tensors["A"], True, 1.0),
+            Contraction(cores_of(tensors, "out"), self.up, tensors["B"].mT, False, scale),
+        ]
 
     def alone(self, tensors, x, scale):
         waist = mpo.apply(cores_of(tensors, "in"), self.down, x)
@@ -134,6 +127,48 @@ class Operators(OuterMaps):
             "M_A": (cores_of(tensors, "in"), self.down),
             "M_B": (cores_of(tensors, "out"), self.up),
         }
+
+
+@dataclasses.dataclass(frozen=True)
+class Contraction:
+    """An operator that rows go through once, times a factor.
+
+    Args:
+        cores: Of the operator.
+        shape: Its sizes.
+        rows: What goes through.
+        transposed: Whether from its outputs to its inputs.
+        factor: On the result.
+    """
+
+    cores: list[Tensor]
+    shape: mpo.MpoShape
+    rows: Float[Tensor, "rows source"]
+    transposed: bool
+    factor: float
+
+    @property
+    def kind(self) -> tuple:
+        """Equal for those that are done in one."""
+        rows = self.rows
+        return self.shape, self.transposed, self.factor, rows.shape, rows.dtype, rows.device
+
+
+def contracted(contractions: Sequence[Contraction]) -> list[Float[Tensor, "rows target"]]:
+    """The results in order; operators of the same sizes are stacked, since a small product is all overhead."""
+    kinds: dict[tuple, list[int]] = {}
+    for number, contraction in enumerate(contractions):
+        kinds.setdefault(contraction.kind, []).append(number)
+    results: list[Tensor] = [contraction.rows for contraction in contractions]
+    for (shape, transposed, factor, *_), numbers in kinds.items():
+        members = [contractions[number] for number in numbers]
+        cores = [torch.stack(sites) for sites in zip(*(m.cores for m in members), strict=True)]
+        rows = torch.stack([member.rows for member in members])
+        through = mpo.apply_transposed if transposed else mpo.apply
+        outputs = through(cores, shape, rows if factor == 1 else rows * factor)
+        for number, output in zip(numbers, outputs.unbind(), strict=True):
+            results[number] = output
+    return results
 
 
 def cores_of(tensors: Mapping[str, Tensor], side: str) -> list[Tensor]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qtha_lab.adapters import hold_products
 from qtha_lab.training import metrics
 from qtha_lab.training.answer_head import Answers
 from qtha_lab.training.batching import by_length
@@ -24,11 +25,11 @@ class Interrupted(Exception):  # noqa: N818
 
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Switch dropout off and gradients off, and put the model back as it was."""
+    """Switch dropout off and gradients off, and put the model back as it was; its weights stay as they are."""
     was_training = model.training
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), hold_products(model):
             yield
     finally:
         model.train(was_training)

@@ -15,6 +15,7 @@ from qtha_lab.adapters.peft.base_layer import (
 from qtha_lab.adapters.peft.config import AdapterConfig, RankConfig
 from qtha_lab.adapters.peft.layer import AdapterLayer
 from qtha_lab.adapters.peft.model import AdapterModel
+from qtha_lab.adapters.peft.products import hold_products
 from qtha_lab.adapters.peft.registration import OUR_METHODS, OurMethod, method
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "RankConfig",
     "as_matrix",
     "block_of",
+    "hold_products",
     "layer_sizes",
     "method",
     "quantised_kind",

@@ -30,6 +30,7 @@ from qtha_lab.adapters.peft.base_layer import (
     rows_of,
 )
 from qtha_lab.adapters.peft.config import AdapterConfig
+from qtha_lab.adapters.peft.products import products_of
 from qtha_lab.errors import Refusal, Unsupported
 
 
@@ -209,6 +210,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                 tensors = self.adapter_tensors(name)
                 dtype = compute_dtype(x.dtype, *(tensor.dtype for tensor in tensors.values()))
                 x = x if x.dtype == dtype else x.to(dtype)
+                tensors |= products_of(self, name, tensors, dtype)
                 tensors = {key: t.to(x.device, dtype) for key, t in tensors.items()}
                 rate = self.dropouts[name]
                 dropped = nn.functional.dropout(x, rate) if rate and self.training else x

@@ -17,6 +17,7 @@ from qtha_lab.adapters.method import Layer
 from qtha_lab.adapters.peft.base_layer import block_of, layer_sizes
 from qtha_lab.adapters.peft.config import AdapterConfig
 from qtha_lab.adapters.peft.layer import AdapterLayer
+from qtha_lab.adapters.peft.products import hold_products
 from qtha_lab.errors import Unsupported
 
 
@@ -91,12 +92,14 @@ class AdapterModel(BaseTuner):
 
     @contextlib.contextmanager
     def _enable_peft_forward_hooks(self, *args, **kwargs):
+        """PEFT's block around a forward pass, or around all of an answer's."""
         if kwargs.get("adapter_names") is not None:
             raise Unsupported(
                 f"a batch cannot mix {self.prefix.rstrip('_')} adapters by adapter_names: "
                 "call set_adapter and run one batch for each adapter"
             )
-        yield
+        with hold_products(self):
+            yield
 
 
 def _base_of(module: nn.Module) -> nn.Module:

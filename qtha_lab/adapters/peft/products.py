@@ -1,0 +1,268 @@
+"""What adapters make of their tensors alone, for all layers at once and no more often than needed.
+
+A scope is around one forward pass, or around all tokens of an answer and all batches of an evaluation.
+Within it the first layer that asks has the products of every layer made. With gradients each is taken
+once, by one forward pass; without, it is kept as long as its tensors stay as they were. Outside of a
+scope, and where torch traces, compiles or transforms, each layer makes its own.
+
+A write through `.data` into the memory of a tensor cannot be seen; none is kept beyond its scope.
+"""
+
+import contextlib
+import contextvars
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+if TYPE_CHECKING:
+    from qtha_lab.adapters.peft.layer import AdapterLayer
+
+Make = Callable[[Sequence[Mapping[str, Tensor]]], list[dict[str, Tensor]]]
+
+
+@contextlib.contextmanager
+def hold_products(model: nn.Module) -> Iterator[None]:
+    """Make the products of a model's adapters once, for all forward passes without gradients inside.
+
+    `generate` does so by itself.
+
+    Args:
+        model: With adapters of ours in it; others are not touched.
+
+    Example:
+        >>> import torch
+        >>> from qtha_lab.adapters import QthaConfig, add_adapter
+        >>> config = QthaConfig(r=2, waist=4, bond_dim=2, n_layers=1, target_modules=["0"])
+        >>> model = add_adapter(torch.nn.Sequential(torch.nn.Linear(4, 4)), config)
+        >>> with torch.no_grad(), hold_products(model):
+        ...     outputs = [model(torch.ones(1, 4)) for _ in range(3)]  # one contraction
+    """
+    if torch.compiler.is_compiling():
+        yield
+        return
+    scope = _Scope(model, _scope.get())
+    token = _scope.set(scope)
+    # a fused optimiser leaves the version of what it changes as it is
+    hook = register_optimizer_step_post_hook(lambda *_: scope.entries.clear())
+    try:
+        yield
+    finally:
+        hook.remove()
+        _scope.reset(token)
+
+
+def products_of(
+    layer: "AdapterLayer", name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """The products of an adapter at a layer, from the scope or made for it alone.
+
+    Args:
+        layer: Which asks.
+        name: Of the adapter.
+        tensors: The adapter's at this layer, as they are stored.
+        dtype: The precision that they are multiplied in.
+    """
+    change = layer.changes[name]
+    if not change.has_products():
+        return {}
+    if torch.compiler.is_compiling() or _is_special():
+        at_hand = {key: tensor.to(dtype) for key, tensor in tensors.items()}
+        return type(change).products([change], [at_hand])[0]
+    scope = _scope.get()
+    if scope is None:
+        return _made(type(change).products, [(layer, name, tensors)], dtype)[0].products
+    return scope.take(layer, name, tensors, dtype)
+
+
+def _is_special() -> bool:
+    """Whether torch traces or transforms what runs, or the parameters live on several processes."""
+    return (
+        torch._C._are_functorch_transforms_active()  # pyright: ignore[reportAttributeAccessIssue]  torch's stubs leave it out
+        or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]  documented all the same
+        or torch.autograd.forward_ad._current_level >= 0
+        or (torch.distributed.is_available() and torch.distributed.is_initialized())
+    )
+
+
+@dataclasses.dataclass
+class _Entry:
+    """Products and the state of the tensors that they were made of."""
+
+    products: dict[str, Tensor]
+    dtype: torch.dtype
+    sources: list[Tensor]
+    memory: list[Tensor]  # keeps it from being given to others, so that an address tells it
+    versions: list[int | None]
+
+    def fits(self, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> bool:
+        """Whether the products are those of these tensors."""
+        if dtype != self.dtype or len(tensors) != len(self.sources):
+            return False
+        states = zip(tensors.values(), self.sources, self.memory, self.versions, strict=True)
+        return all(
+            tensor is source
+            and version is not None
+            and tensor._version == version
+            and tensor.data_ptr() == memory.data_ptr()
+            and tensor.dtype == memory.dtype
+            for tensor, source, memory, version in states
+        )
+
+
+class _Scope:
+    def __init__(self, model: nn.Module, outer: "_Scope | None"):
+        self.model, self.outer = model, outer
+        self.layers: list[AdapterLayer] | None = None
+        # by whether there are gradients; made together once for each
+        self.entries: dict[bool, dict[tuple[AdapterLayer, str], _Entry]] = {}
+
+    def take(
+        self, layer: "AdapterLayer", name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype
+    ) -> dict[str, Tensor]:
+        """The products of an adapter at a layer."""
+        slopes = torch.is_grad_enabled()
+        if not slopes and self.outer is not None and layer in self.outer:
+            return self.outer.take(layer, name, tensors, dtype)
+        if slopes not in self.entries:
+            self.entries[slopes] = self._together(dtype) if layer in self else {}
+        entries = self.entries[slopes]
+        entry = entries.pop((layer, name), None)
+        if entry is None or not entry.fits(tensors, dtype):
+            (entry,) = _made(type(layer.changes[name]).products, [(layer, name, tensors)], dtype)
+        if not slopes:  # else the next pass is to have a graph of its own
+            entries[layer, name] = entry
+        return entry.products
+
+    def __contains__(self, layer: "AdapterLayer") -> bool:
+        if self.layers is None:
+            tuned = (m for m in self.model.modules() if isinstance(m, BaseTunerLayer))
+            self.layers = cast("list[AdapterLayer]", [m for m in tuned if hasattr(m, "changes")])
+            self._members = set(self.layers)
+        return layer in self._members
+
+    def _together(self, dtype: torch.dtype) -> dict[tuple["AdapterLayer", str], _Entry]:
+        """The products of every active adapter whose tensors are all at hand."""
+        kinds: dict[Any, list[tuple[AdapterLayer, str, dict[str, Tensor]]]] = {}
+        for layer in self.layers or ():
+            for name in layer.active_adapters:
+                change = layer.changes.get(name)
+                if change is None or layer.merged_adapters or not change.has_products():
+                    continue
+                tensors = layer.adapter_tensors(name)
+                specs = change.all_tensors()
+                if any(t.is_meta or t.shape != specs[key].shape for key, t in tensors.items()):
+                    return {}  # some are elsewhere until their layer runs
+                kinds.setdefault(type(change), []).append((layer, name, tensors))
+        return {
+            (layer, name): entry
+            for kind, members in kinds.items()
+            for (layer, name, _), entry in zip(
+                members, _made(kind.products, members, dtype), strict=True
+            )
+        }
+
+
+def _made(
+    products: Callable, members: Sequence[tuple["AdapterLayer", str, Mapping[str, Tensor]]],
+    dtype: torch.dtype,
+) -> list[_Entry]:  # fmt: skip
+    """Entries of adapters at layers, all of one kind, and a graph of one node where there are slopes."""
+    changes = [layer.changes[name] for layer, name, _ in members]
+    at_hand = [{key: t.to(dtype) for key, t in tensors.items()} for *_, tensors in members]
+
+    def make(of_layers: Sequence[Mapping[str, Tensor]]) -> list[dict[str, Tensor]]:
+        return products(changes, of_layers)
+
+    if torch.is_grad_enabled() and any(t.requires_grad for of in at_hand for t in of.values()):
+        names: list[list[str]] = []
+        flat = _Products.apply(make, at_hand, names, *(t for of in at_hand for t in of.values()))
+        parts = iter(flat)
+        result = [{key: next(parts) for key in keys} for keys in names]
+    else:
+        result = make(at_hand)
+    return [
+        _Entry(made, dtype, list(tensors.values()), [t.detach() for t in tensors.values()],
+               [None if t.is_inference() else t._version for t in tensors.values()])
+        for made, (*_, tensors) in zip(result, members, strict=True)
+    ]  # fmt: skip
+
+
+class _Products(torch.autograd.Function):
+    """All products as one node. A layer that was not used gets no gradient, not a zero one.
+
+    Saved tensors are kept from the hooks around: a checkpointed block that makes its own products when
+    it is run again then has as many as when it took them from a scope.
+    """
+
+    @staticmethod
+    def forward(ctx, make: Make, of_layers: list, names: list, *inputs: Tensor):
+        leaves = [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in inputs]
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(_same, _same):
+            results = make(_regrouped(of_layers, leaves))
+        names += [list(products) for products in results]
+        ctx.layout = [len(products) for products in results], [len(of) for of in of_layers]
+        ctx.remake = lambda: make(_regrouped(of_layers, inputs))
+        ctx.inputs, ctx.leaves, ctx.outputs = inputs, leaves, _flat(results)
+        ctx.versions = [leaf._version for leaf in leaves]
+        ctx.set_materialize_grads(False)
+        return tuple(output.detach() for output in ctx.outputs)
+
+    @staticmethod
+    def backward(ctx, *slopes: Tensor | None):
+        if ctx.versions != [leaf._version for leaf in ctx.leaves]:
+            raise RuntimeError(
+                "an adapter's tensor was modified by an inplace operation between the forward and the "
+                "backward pass: change it before the one or after the other"
+            )
+        again = torch.is_grad_enabled()  # to be differentiated in turn
+        sources, outputs = (ctx.inputs, _flat(ctx.remake())) if again else (ctx.leaves, ctx.outputs)
+        counts, widths = ctx.layout
+        parts = iter(slopes)
+        used = [sum(next(parts) is not None for _ in range(count)) > 0 for count in counts]
+        return None, None, None, *_slopes(sources, outputs, slopes, used, widths, again)
+
+
+def _same(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+def _slopes(sources, outputs, slopes, used: list[bool], widths: list[int], again: bool):
+    """The slopes of all sources; None for those of layers that were not used."""
+    wanted = [
+        number
+        for number, (source, of_used) in enumerate(
+            zip(sources, _repeated(used, widths), strict=True)
+        )
+        if of_used and source.requires_grad
+    ]
+    read = [(o, s) for o, s in zip(outputs, slopes, strict=True) if s is not None]
+    results: list[Tensor | None] = [None] * len(sources)
+    if wanted and read:
+        values = torch.autograd.grad(
+            [output for output, _ in read], [sources[k] for k in wanted], [s for _, s in read],
+            retain_graph=True, create_graph=again, allow_unused=True,
+        )  # fmt: skip
+        for number, value in zip(wanted, values, strict=True):
+            results[number] = value
+    return results
+
+
+def _repeated(values: list[bool], counts: list[int]) -> list[bool]:
+    return [value for value, count in zip(values, counts, strict=True) for _ in range(count)]
+
+
+def _regrouped(of_layers: list, flat: Sequence[Tensor]) -> list[dict[str, Tensor]]:
+    parts = iter(flat)
+    return [{key: next(parts) for key in tensors} for tensors in of_layers]
+
+
+def _flat(results: list[dict[str, Tensor]]) -> list[Tensor]:
+    return [tensor for products in results for tensor in products.values()]
+
+
+_scope: contextvars.ContextVar[_Scope | None] = contextvars.ContextVar("products", default=None)
