@@ -218,3 +218,21 @@ def test_a_missing_run_is_said():
 def test_how_a_run_ended_is_said_once(state, message, sentence):
     ended = entry("lora", 0, None, state=state) | {"message": message}
     assert sentence in findings.notes([ended], 1)
+
+
+def test_a_comparison_says_what_differs_from_the_first_method_and_whether_it_is_shown():
+    losses = {"lora": [4.10, 4.12, 4.15], "qtha": [4.20, 4.21, 4.26], "product": [4.05, 4.20, 4.10]}
+    entries = [
+        {
+            "label": label, "method": label, "seed": seed, "state": "finished",
+            "trainable_parameters": 10, "learning_rate": 0.01, "eval_loss": loss,
+        }
+        for label, values in losses.items()
+        for seed, loss in enumerate(values)
+    ]  # fmt: skip
+    qtha, product = findings.differences(entries)
+    # t interval of the gaps 0.10, 0.09, 0.11: 0.1 ± 4.303 · 0.01 / √3
+    assert qtha == ("qtha − lora: +0.100 nat, 95 % interval [+0.075, +0.125] over 3 seeds: shown.")
+    assert "not shown (a difference of" in product
+    assert findings.differences(entries[:2] + entries[3:5]) == []
+    assert findings.differences([]) == []

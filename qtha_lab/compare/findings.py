@@ -5,6 +5,10 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+import numpy as np
+
+from qtha_lab.compare.paired import LEAST_SEEDS, holm, paired_difference, sentence
+
 
 def notes(entries: list[dict[str, Any]], expected: int) -> list[str]:
     """Sentences on what a table of runs shows and what it does not.
@@ -27,6 +31,7 @@ def notes(entries: list[dict[str, Any]], expected: int) -> list[str]:
         *sizes(finished),
         learning_rates(finished),
         seeds(finished),
+        *differences(finished),
     ]
     return [sentence for sentence in sentences if sentence]
 
@@ -113,6 +118,26 @@ def seeds(entries: list[dict[str, Any]]) -> str | None:
         f"{count} seeds: brackets give the smallest and largest value over the seeds, "
         "which is no confidence interval."
     )
+
+
+def differences(entries: list[dict[str, Any]]) -> list[str]:
+    """What each method's evaluation loss differs by from the first one's, where three seeds have both."""
+    losses: dict[str, dict[int, float]] = {}
+    for entry in entries:
+        if entry.get("eval_loss") is not None:
+            losses.setdefault(entry["label"], {})[entry["seed"]] = entry["eval_loss"]
+    first, *others = list(losses) or [""]
+    pairs = []
+    for label in others:
+        shared = sorted(losses[first].keys() & losses[label].keys())
+        if len(shared) >= LEAST_SEEDS:
+            values = [[losses[name][seed] for seed in shared] for name in (label, first)]
+            pairs.append((label, paired_difference(*map(np.array, values))))
+    adjusted = holm([difference for _, difference in pairs])
+    return [
+        sentence(label, first, difference)
+        for (label, _), difference in zip(pairs, adjusted, strict=True)
+    ]
 
 
 def _missing(entries: list[dict[str, Any]], expected: int) -> list[str]:
