@@ -75,8 +75,8 @@ class PairedDifference:
 
 
 def paired_difference(
-    first: Float[np.ndarray, seeds * items],
-    second: Float[np.ndarray, seeds * items],
+    first: Float[np.ndarray, "seeds *items"],
+    second: Float[np.ndarray, "seeds *items"],
     *,
     level: float = 0.05,
     resamples: int = 4999,
@@ -147,7 +147,9 @@ def holm(differences: Sequence[PairedDifference]) -> list[PairedDifference]:
     return [replace(d, p=p) for d, p in zip(differences, adjusted, strict=True)]
 
 
-def rounding_floor(repeats: Float[np.ndarray, repeats], seeds: int, level: float = 0.05) -> float:
+def rounding_floor(
+    repeats: Float[np.ndarray, " repeats"], seeds: int, level: float = 0.05
+) -> float:
     """Half-width of the difference of two means over seeds that rounding alone makes.
 
     Args:
@@ -188,7 +190,9 @@ def sentence(first: str, second: str, found: PairedDifference, unit: str = "nat"
     )
 
 
-def _bootstrap(gaps: Float[np.ndarray, "seeds items"], resamples: int) -> Float[np.ndarray, draws]:
+def _bootstrap(
+    gaps: Float[np.ndarray, "seeds items"], resamples: int
+) -> Float[np.ndarray, " draws"]:
     """Means of the gaps over seeds and items drawn with replacement, always the same draws."""
     seeds, items = gaps.shape
     random = np.random.default_rng(0)
@@ -197,7 +201,7 @@ def _bootstrap(gaps: Float[np.ndarray, "seeds items"], resamples: int) -> Float[
     return ((of_seeds @ gaps) * of_items).sum(1)
 
 
-def _sign_flips(means: Float[np.ndarray, seeds]) -> float:
+def _sign_flips(means: Float[np.ndarray, " seeds"]) -> float:
     """Two-sided p of the mean being as far from zero if the two methods could be exchanged in every seed."""
     tested = stats.permutation_test(
         (means,), lambda sample, axis: np.mean(sample, axis=axis), permutation_type="samples",
