@@ -75,8 +75,8 @@ class PairedDifference:
 
 
 def paired_difference(
-    first: Float[np.ndarray, "seeds *items"],
-    second: Float[np.ndarray, "seeds *items"],
+    first: Float[np.ndarray, "seeds ..."],
+    second: Float[np.ndarray, "seeds ..."],
     *,
     level: float = 0.05,
     resamples: int = 4999,
