@@ -34,7 +34,7 @@ class Setting:
         """Refuse a value outside the declaration.
 
         Raises:
-            ValueError: With one sentence that has the rule and the value.
+            Refusal: With one sentence that has the rule and the value.
 
         Example:
             >>> Setting("r", int, 8, ge=2).check(1)

@@ -65,7 +65,7 @@ class MethodCard(Fold):
         """The method as entered; only what differs from the defaults is written out.
 
         Raises:
-            Refusal: If an entry, or all of them together, cannot be.
+            Refusal: If an entry is out of its limits, or the entries contradict each other.
         """
         for fault in self.form.faults():
             raise Refusal(fault.sentence)

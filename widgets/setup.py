@@ -61,7 +61,7 @@ class Setup:
         """Everything as entered.
 
         Raises:
-            Refusal: The first entry that cannot be, in one sentence.
+            Refusal: One sentence on the first entry that is out of its limits or contradicts another.
         """
         for fault in self.faults():
             raise Refusal(fault.sentence)

@@ -209,7 +209,7 @@ class Qpa(Change):
     def linear_factors(
         self, tensors: Mapping[str, Tensor]
     ) -> tuple[Float[Tensor, "out_features r"], Float[Tensor, "r in_features"]]:
-        """s A and B − B₀."""
+        """The change of weight as s·A times B − B₀, the generated matrices less their start."""
         left, right = self.generated(tensors)
         if self.config.start == "zero":
             right = right - tensors["start"]

@@ -57,7 +57,7 @@ def axis(name: str) -> str:
 
 
 def latex(name: str) -> str:
-    r"""The same for LaTeX, with the symbol in front of the unit.
+    r"""An axis title for LaTeX, with the symbol in front of the unit.
 
     Example:
         >>> print(latex("eval_loss"))

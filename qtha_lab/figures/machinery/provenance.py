@@ -20,7 +20,7 @@ PACKAGES = ("qtha-lab", "plotly", "kaleido")
 
 
 def versions() -> dict[str, str]:
-    """The versions of what draws."""
+    """The versions of the libraries that draw a figure, by name."""
     numbers = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -57,7 +57,7 @@ def try_out() -> None:
 
 
 def broadcasts(name: str) -> bool:
-    """The batch goes through together."""
+    """Whether this engine takes a whole batch in one call: always."""
     return True
 
 

@@ -123,7 +123,7 @@ def channel_after(wires: tuple[int, ...], options):
 
 
 def channels_at_end(n_qubits: int, options) -> list:
-    """What makes a 0 read as 1, and back."""
+    """The channels of wrong readings, 0 as 1 and back, one per wire; none where both are never."""
     if not (options.readout_0to1 or options.readout_1to0):
         return []
     confused = _readout(options.readout_0to1, options.readout_1to0)

@@ -48,7 +48,7 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
 
 
 def broadcasts(name: str) -> bool:
-    """The batch goes through together."""
+    """Whether this engine takes a whole batch in one call: always."""
     return True
 
 

@@ -41,7 +41,7 @@ class Layer:
 
     @property
     def masks(self) -> tuple[int, ...]:
-        """Of the wires of each turn or phase; bit k is wire n_qubits - 1 - k."""
+        """A bit mask per turn or phase of the wires it acts on; bit k is wire n_qubits - 1 - k."""
         return tuple(self.angles)
 
     def lets_pass(self, kind: Kind, mask: int) -> bool:
