@@ -239,7 +239,8 @@ def _apply(cores: Cores, shape: MpoShape, x: Tensor, transposed: bool) -> Tensor
     legs = _four_legs(cores, shape)
     if not transposed:  # the input's legs first
         legs = [leg.transpose(-4, -1) for leg in legs]
-    if takes_dense_route(shape, rows.shape[-2], transposed):
+    # a graph is made for any number of tokens
+    if torch.compiler.is_compiling() or takes_dense_route(shape, rows.shape[-2], transposed):
         matrix = _join(legs).reshape(*operators, x.shape[-1], -1)
         result = rows @ matrix
     else:

@@ -43,6 +43,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
         self._members: dict[str, Member] = {}
         self._modules: dict[str, str] = {}
         self._discovered = False
+        self.revision = 0  # goes up whenever a member comes or goes
 
     def add(self, name: str, member: Member, module: str) -> None:
         """Register a member; the same file may do so again, with what it holds now.
@@ -63,6 +64,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
                 f"the one in {module} needs another name"
             )
         self._members[name] = member
+        self.revision += 1
 
     def discover(self) -> None:
         """Import whatever may hold members, once."""
@@ -101,6 +103,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
         """Take out what one module registered."""
         for name in self.names_of(module):
             del self._members[name], self._modules[name]
+            self.revision += 1
 
     def names_of(self, module: str) -> list[str]:
         """What one module registered."""

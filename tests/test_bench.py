@@ -4,7 +4,9 @@ import json
 import sys
 
 import pytest
+import torch
 
+from benchmarks.expval import bench_expval
 from benchmarks.machine import forget_peak_memory, machine, peak_memory_bytes
 from benchmarks.predictions import bench_predictions
 from benchmarks.step import bench_step
@@ -61,3 +63,12 @@ def test_predictions_are_held_against_what_was_then_done():
         ratios = [p / r for p, r in zip(case["predicted"], case["real"], strict=True)]
         assert 0 < min(ratios) <= case["ratio"] <= max(ratios)
     assert json.loads(json.dumps(result)) == result
+
+
+def test_the_parts_of_a_call_add_up_and_leave_the_threads_as_they_were():
+    threads = torch.get_num_threads()
+    measured = bench_expval(n_qubits=2, batch=3, rounds=1, graph=False)
+    parts = measured["parts"]
+    assert parts["whole"] == pytest.approx(parts["engine"] + parts["autograd"] + parts["rest"])
+    assert {"whole", "engine", "autograd", "no_slopes", "rest"} == set(parts)
+    assert torch.get_num_threads() == threads

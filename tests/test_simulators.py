@@ -169,20 +169,6 @@ def test_cpu_engine_has_right_first_derivatives_and_says_where_second_ones_are()
         slope.sum().backward()
 
 
-@pytest.mark.parametrize("engine", ["torch", "auto"])
-def test_torch_func_works(engine):
-    circuit = ansatze.build("qtha", 3, 1)
-    inputs, params = torch.rand(4, 3).double(), torch.rand(circuit.n_params).double()
-
-    def run(x, p):
-        return expval_z(circuit, x, p, engine=engine)
-
-    torch.testing.assert_close(torch.func.vmap(run, (0, None))(inputs, params), run(inputs, params))
-    jacobian = torch.func.vmap(torch.func.jacrev(run, 1), (0, None))(inputs, params)
-    expected = torch.autograd.functional.jacobian(lambda p: run(inputs, p), params)
-    torch.testing.assert_close(jacobian, expected)
-
-
 @pytest.mark.parametrize("engine", FAST)
 def test_checkpointing_gives_the_same_gradients(engine):
     circuit = ansatze.build("qtha", 3, 2)
@@ -291,13 +277,6 @@ def test_a_batch_that_does_not_fit_is_refused_with_its_bytes():
     sentence = "engine 'torch' needs 1,572,864,000,000,000 bytes for 16 qubits and 1,000,000,000 samples, and"
     with pytest.raises(ValueError, match=sentence):
         expval_z(circuit, inputs, params, engine="torch")
-
-
-@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "torch"])
-def test_torch_func_is_refused_where_it_does_not_work(engine):
-    circuit = ansatze.build("qtha", 2, 1)
-    with pytest.raises(ValueError, match=r"does not work under torch\.func: use engine='torch'"):
-        torch.func.vmap(lambda x: expval_z(circuit, x, torch.ones(8), engine))(torch.rand(3, 2))
 
 
 @pytest.mark.parametrize("engine", engine_names())

@@ -297,8 +297,13 @@ class Change(ABC):
         return "its change is not one constant matrix"
 
 
-@functools.cache
+@torch.compiler.assume_constant_result
 def _n_arguments(function: Callable) -> int:
+    return _counted_arguments(function)
+
+
+@functools.cache
+def _counted_arguments(function: Callable) -> int:
     return len(inspect.signature(function).parameters)
 
 

@@ -96,7 +96,7 @@ def check_call(
         circuit: What is to be run.
         readout: What is to be read.
         device: The type of the tensors' device, such as "cpu" or "cuda".
-        transformed: Whether torch.func is at work.
+        transformed: Whether torch.func is at work on an engine that was not named.
         batch: Samples.
 
     Raises:
@@ -110,7 +110,10 @@ def check_call(
     """
     info = info_of(engine)
     if transformed and not info.transformable:
-        raise Refusal(f"engine {engine!r} does not work under torch.func: use engine='torch'")
+        raise Refusal(
+            f"engine {engine!r} has first derivatives only under torch.func: "
+            "'auto' takes engine 'torch' there"
+        )
     if info.cpu_tensors_only and device != "cpu":
         raise Refusal(f"engine {engine!r} takes CPU tensors, not {device}: use engine='torch'")
     _check_circuit(engine, circuit, readout)

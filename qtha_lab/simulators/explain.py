@@ -65,7 +65,10 @@ def explain(
     """
     transformed = False
     if isinstance(inputs, Tensor):
-        samples, transformed = inputs.shape[:-1].numel(), is_transformed(inputs)
+        samples, transformed = (
+            inputs.shape[:-1].numel(),
+            engine == "auto" and is_transformed(inputs),
+        )
         device, dtype = inputs.device, inputs.dtype
     else:
         samples = inputs

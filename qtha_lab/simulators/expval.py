@@ -1,18 +1,24 @@
 """What a circuit gives for a batch of inputs: expectations, probabilities, states.
 
 Checks shapes and types once, hands a flat batch to an engine, restores the shape. Holds no mathematics.
+In a graph that is being made (torch.compile, torch.export) the operator of `op` stands for the engine.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
-from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.circuits.readout import settings_of
+from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
-from qtha_lab.simulators.engines import check_call, choose, engine_of
+from qtha_lab.simulators import op
+from qtha_lab.simulators.engines import info_of
+from qtha_lab.simulators.functional import Values
+from qtha_lab.simulators.reading import Reading, What, reading, reading_as_text
+from qtha_lab.simulators.route import evaluate
 
 
 def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto") -> Tensor:
@@ -39,7 +45,7 @@ def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "au
         tensor([[ 1.],
                 [-1.]])
     """
-    return _read(circuit, Readout.z(circuit.n_qubits), inputs, params, engine)
+    return _read(circuit, "z", inputs, params, engine)
 
 
 def expval(
@@ -74,16 +80,7 @@ def expval(
         >>> expval(bell, ["Z0", "Z0 Z1", "X0 X1", "Y0 Y1"], none, none, engine="torch").round()
         tensor([ 0.,  1.,  1., -1.])
     """
-    runs = settings_of(circuit, tuple(observables))
-    if not runs:
-        raise Refusal("observables must name at least one Pauli string, not none")
-    values = [
-        _read(circuit_run, readout, inputs, params, engine) for circuit_run, readout, _ in runs
-    ]
-    if len(values) == 1:
-        return values[0]
-    order = [number for _, _, members in runs for number in members]
-    return torch.cat(values, -1)[..., torch.tensor(order, device=inputs.device).argsort()]
+    return _read(circuit, tuple(observables), inputs, params, engine)
 
 
 def probs(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto") -> Tensor:
@@ -107,7 +104,7 @@ def probs(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto"
         >>> probs(flipped, torch.empty(0), torch.empty(0), engine="torch")
         tensor([0., 0., 1., 0.])
     """
-    return _read(circuit, Readout.probs(), inputs, params, engine)
+    return _read(circuit, "probs", inputs, params, engine)
 
 
 def state(circuit: Circuit, inputs: Tensor, params: Tensor) -> Tensor:
@@ -130,65 +127,121 @@ def state(circuit: Circuit, inputs: Tensor, params: Tensor) -> Tensor:
         >>> state(bell, torch.empty(0), torch.empty(0)).abs().square()
         tensor([0.5000, 0.0000, 0.0000, 0.5000])
     """
-    return _read(circuit, Readout.state(), inputs, params, "torch")
+    return _read(circuit, "state", inputs, params, "torch")
 
 
-def _read(
-    circuit: Circuit, readout: Readout, inputs: Tensor, params: Tensor, engine: str
-) -> Tensor:
-    _check(circuit, inputs, params)
+def _read(circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
+    if torch.compiler.is_compiling() or _is_traced(inputs, params):
+        return _read_in_graph(reading_as_text(circuit, what), inputs, params, engine)
+    asked = reading(circuit, what)
+    _check(asked, inputs, params)
     transformed = is_transformed(inputs) or is_transformed(params)
-    situation = circuit, readout, inputs.device.type, transformed, inputs.shape[:-1].numel()
-    name = choose(engine, *situation)
-    check_call(name, *situation)
-    with torch.autocast(inputs.device.type, enabled=False):
-        dtype = _compute_dtype(inputs, params)
-        lead, flat = inputs.shape[:-1], inputs.to(dtype)
-        if len(lead) != 1:  # a reshape that changes nothing is a node of the graph all the same
-            flat = flat.reshape(lead.numel(), circuit.n_inputs)
-        if circuit.start == "amplitudes":
-            flat = flat / flat.norm(dim=-1, keepdim=True)
-        if len(flat):
-            values = engine_of(name).run(circuit, flat, params.to(dtype), readout, name)
-        else:
-            values = flat.new_zeros(0, readout.size(circuit.n_qubits))
-        has_slopes = torch.is_grad_enabled() and (inputs.requires_grad or params.requires_grad)
-        if (
-            has_slopes and not values.requires_grad
-        ):  # nothing was read: slopes are zero, not missing
-            values = values + 0.0 * (inputs.sum() + params.sum()).to(dtype)
-        if len(lead) != 1:
-            values = values.reshape(*lead, values.shape[-1])
-        return values if values.is_complex() else values.to(inputs.dtype)
+    if asked.from_amplitudes and not transformed:
+        _check_amplitudes(inputs)
+    if _autocasts(inputs.device.type):
+        with torch.autocast(inputs.device.type, enabled=False):
+            return _read_by_engine(asked, inputs, params, engine, transformed)
+    return _read_by_engine(asked, inputs, params, engine, transformed)
 
 
-def _compute_dtype(inputs: Tensor, params: Tensor) -> torch.dtype:
-    return torch.float64 if torch.float64 in (inputs.dtype, params.dtype) else torch.float32
+def _read_by_engine(
+    asked: Reading, inputs: Tensor, params: Tensor, engine: str, transformed: bool
+) -> Tensor:
+    flat, angles = _flat(asked, inputs, params)
+    if transformed and engine != "auto" and not info_of(engine).transformable:
+        values = [Values.apply(flat, angles, *run, engine) for run in asked.runs]
+    else:
+        values = [evaluate(*run, flat, angles, engine, transformed) for run in asked.runs]
+    joined = values[0]
+    if len(values) > 1:
+        joined = torch.cat(values, -1)[:, _places(asked.order, inputs.device)]
+    has_slopes = not joined.requires_grad and torch.is_grad_enabled()
+    if has_slopes and (inputs.requires_grad or params.requires_grad):
+        # nothing was read: slopes are zero, not missing
+        joined = joined + 0.0 * (inputs.sum() + params.sum()).to(flat.dtype)
+    return _as_inputs(joined, inputs)
 
 
-def _check(circuit: Circuit, inputs: Tensor, params: Tensor) -> None:
+def _read_in_graph(asked: Reading, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
+    """By the operator of `op`; `asked` has text in place of circuits."""
+    _check(asked, inputs, params)
+    flat, angles = _flat(asked, inputs, params)
+    values = [op.values(flat, angles, *texts, engine) for texts in asked.runs]
+    joined = values[0]
+    if len(values) > 1:
+        joined = torch.cat(values, -1)[:, torch.tensor(asked.order, device=inputs.device)]
+    return _as_inputs(joined, inputs)
+
+
+def _flat(asked: Reading, inputs: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+    """(batch, n_inputs) and (n_params,) of one dtype; a change that changes nothing costs a node too."""
+    double = torch.float64 in (inputs.dtype, params.dtype)
+    dtype = torch.float64 if double else torch.float32
+    flat = inputs if inputs.dtype == dtype else inputs.to(dtype)
+    if flat.dim() != 2:
+        flat = flat.reshape(inputs.shape[:-1].numel(), asked.n_inputs)
+    if asked.from_amplitudes:
+        flat = flat / flat.norm(dim=-1, keepdim=True)
+    return flat, params if params.dtype == dtype else params.to(dtype)
+
+
+def _as_inputs(values: Tensor, inputs: Tensor) -> Tensor:
+    """With the shape of the inputs and, but for complex numbers, their dtype."""
+    if inputs.dim() != 2:
+        values = values.reshape(*inputs.shape[:-1], values.shape[-1])
+    if values.dtype == inputs.dtype or values.is_complex():
+        return values
+    return values.to(inputs.dtype)
+
+
+def _autocasts(device: str) -> bool:
+    return _has_autocast(device) and torch.is_autocast_enabled(device)
+
+
+_has_autocast = functools.cache(torch.amp.is_autocast_available)
+
+
+@functools.lru_cache(maxsize=64)
+def _places(order: tuple[int, ...], device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # they may be differentiated through later
+        return torch.tensor(order, device=device)
+
+
+def _check(asked: Reading, inputs: Tensor, params: Tensor) -> None:
     for name, tensor in (("inputs", inputs), ("params", params)):
         if not isinstance(tensor, Tensor):
             raise Refusal(f"{name} must be a tensor, not {type(tensor).__name__}")
         if not tensor.is_floating_point():
             raise Refusal(f"{name} must be real floating-point numbers, not {tensor.dtype}")
-    if inputs.dim() == 0 or inputs.shape[-1] != circuit.n_inputs:
+    if inputs.dim() == 0 or inputs.shape[-1] != asked.n_inputs:
         raise Refusal(
-            f"inputs must end in the circuit's {circuit.n_inputs} inputs, not {tuple(inputs.shape)}"
+            f"inputs must end in the circuit's {asked.n_inputs} inputs, not {tuple(inputs.shape)}"
         )
-    if params.shape != (circuit.n_params,):
-        raise Refusal(f"params must have shape ({circuit.n_params},), not {tuple(params.shape)}")
+    if params.dim() != 1 or params.shape[0] != asked.n_params:
+        raise Refusal(f"params must have shape ({asked.n_params},), not {tuple(params.shape)}")
     if inputs.device != params.device:
         raise Refusal(
             f"inputs and params must be on one device, not {inputs.device} and {params.device}"
         )
-    if circuit.start == "amplitudes" and not is_transformed(inputs):
-        empty = (inputs == 0).all(-1)
-        if empty.any():
-            raise Refusal(
-                f"amplitudes must not all be zero, as they are in {int(empty.sum())} "
-                f"of {empty.numel()} samples"
-            )
+
+
+def _check_amplitudes(inputs: Tensor) -> None:
+    """On the CPU alone: elsewhere to look costs a wait, and what comes of such a sample is nan."""
+    if inputs.device.type != "cpu":
+        return
+    empty = (inputs == 0).all(-1)
+    if empty.any():
+        raise Refusal(
+            f"amplitudes must not all be zero, as they are in {int(empty.sum())} "
+            f"of {empty.numel()} samples"
+        )
+
+
+def _is_traced(*tensors: Tensor) -> bool:
+    """Whether operations are recorded or faked: a dispatch mode is on, or a tensor is none of numbers."""
+    if torch._C._len_torch_dispatch_stack():
+        return True
+    return any(type(t) is not Tensor and type(t) is not Parameter for t in tensors)
 
 
 def is_transformed(tensor: Tensor) -> bool:

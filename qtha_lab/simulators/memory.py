@@ -9,7 +9,7 @@ from qtha_lab.errors import Refusal
 
 log = logging.getLogger(__name__)
 
-_SMALL = 2**26  # bytes that nobody needs to ask for
+SMALL_BYTES = 2**26  # that nobody needs to ask for
 
 
 def check_memory(
@@ -33,7 +33,7 @@ def check_memory(
         Traceback (most recent call last):
         qtha_lab.errors.Refusal: engine 'torch' needs 27,670,116,110,564,327,424 bytes for 60 qubits and 1 sample, …
     """
-    if needed < _SMALL:
+    if needed < SMALL_BYTES:
         return
     free = free_bytes(torch.device(device))
     if needed > free:

@@ -150,7 +150,7 @@ def engine(
         variants: Further names it answers to.
         cpu_tensors_only: Whether tensors on other devices are refused before it is asked.
         follows_tensors: Whether it computes where the tensors are; else its memory is the host's.
-        transformable: Whether it works under torch.func.
+        transformable: Whether torch.func can go through it; others give it first derivatives alone.
 
     Returns:
         A decorator that gives the class or function back as it is.

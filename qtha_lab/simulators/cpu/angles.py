@@ -62,16 +62,25 @@ def param_slopes(of_sums, of_phases, entries, scales, places, slopes):
     """The chain rule from sums and phases to parameters; fills `slopes`, and changes the first two.
 
     Args:
-        of_sums: Slopes of every sum, (sums + 1,); those of phases are written into it.
-        of_phases: Slopes of the phase of every row, (layers, 2^n); transformed in place.
+        of_sums: Slopes of every sum, (groups, sums + 1); added up into the first group, and those of
+            phases written there.
+        of_phases: Slopes of the phase of every row, (groups, layers, 2^n); added up into the first
+            group and transformed there.
         entries: Sum and parameter of every scaled parameter in a sum, (entries, 2).
         scales: Of these, (entries,).
         places: Layer, row and sum of every phase, (phases, 3).
         slopes: To which the slopes of params are added, (n_params,).
     """
-    for layer in range(len(of_phases)):
-        _walsh(of_phases, layer)
+    sums, phases = of_sums[0], of_phases[0]
+    for group in range(1, len(of_sums)):
+        for j in range(len(sums)):
+            sums[j] += of_sums[group, j]
+        for layer in range(len(phases)):
+            for k in range(phases.shape[1]):
+                phases[layer, k] += of_phases[group, layer, k]
+    for layer in range(len(phases)):
+        _walsh(phases, layer)
     for i in range(len(places)):
-        of_sums[places[i, 2]] = of_phases[places[i, 0], places[i, 1]]
+        sums[places[i, 2]] = phases[places[i, 0], places[i, 1]]
     for i in range(len(entries)):
-        slopes[entries[i, 1]] += scales[i] * of_sums[entries[i, 0]]
+        slopes[entries[i, 1]] += scales[i] * sums[entries[i, 0]]

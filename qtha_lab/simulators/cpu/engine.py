@@ -6,10 +6,11 @@ memory does not grow with the batch. First derivatives only.
 
 import collections
 import concurrent.futures
+import dataclasses
 import functools
 import os
+import sys
 import threading
-import weakref
 
 import numpy as np
 import torch
@@ -52,8 +53,7 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
 def try_out() -> None:
     """Run one qubit forward, which compiles every kernel or loads it."""
     tables = plan(Circuit(1, []), Readout.z(1))
-    call = _Call(tables, torch.zeros(1, 0), torch.zeros(0), keep=False)
-    call.walk(torch.zeros(1, 0), torch.zeros(1, 1), torch.empty(0, 0), groups=0)
+    Call(tables, torch.zeros(1, 0), torch.zeros(0), keep=False).forward()
 
 
 def broadcasts(name: str) -> bool:
@@ -113,24 +113,23 @@ class _Expval(torch.autograd.Function):
     @staticmethod
     def forward(ctx, inputs: Tensor, params: Tensor, tables: Plan) -> Tensor:
         ctx.save_for_backward(inputs, params)
-        ctx.call = _Call(tables, inputs, params, keep=any(ctx.needs_input_grad))
-        values = inputs.new_zeros(len(inputs), tables.n_values)
-        ctx.call.walk(inputs, values, inputs.new_empty(0, 0), groups=0)
-        return values
+        ctx.call = Call(tables, inputs, params, keep=any(ctx.needs_input_grad))
+        return ctx.call.forward()
 
     @staticmethod
     def backward(ctx, grad: Tensor):
         inputs, params = ctx.saved_tensors  # refused by torch if changed since
-        slopes = _Slopes.apply if torch.is_grad_enabled() else _slopes
-        return (*slopes(inputs, params, grad, ctx.call), None)
+        if torch.is_grad_enabled():
+            return (*_Slopes.apply(inputs, params, grad, ctx.call), None)
+        return (*ctx.call.backward(grad), None)
 
 
 class _Slopes(torch.autograd.Function):
     """The backward pass where it is to be differentiated itself, to say in a sentence that it cannot."""
 
     @staticmethod
-    def forward(ctx, *arguments):
-        return _slopes(*arguments)
+    def forward(ctx, inputs: Tensor, params: Tensor, grad: Tensor, call: "Call"):
+        return call.backward(grad.detach())
 
     @staticmethod
     def backward(ctx, *grads):
@@ -139,48 +138,34 @@ class _Slopes(torch.autograd.Function):
         )
 
 
-def _slopes(inputs: Tensor, params: Tensor, grad: Tensor, call: "_Call") -> tuple[Tensor, Tensor]:
-    """The slopes of inputs and params."""
-    tables = call.plan
-    input_slopes = torch.zeros_like(inputs)
-    group_slopes = call.walk(inputs, grad.contiguous(), input_slopes, groups=call.n_groups)
-    sums = [of_groups.sum(0) for of_groups in group_slopes]
-    slopes = np.zeros(len(params))
-    angles.param_slopes(*sums, tables.entries, tables.scales, tables.phase_places, slopes)
-    return input_slopes, torch.from_numpy(slopes).to(params.dtype)
-
-
-class _Call:
-    """One evaluation: its angles, its blocks, and the states that some of them end in."""
+class Call:
+    """One evaluation: its numbers, its blocks, and the states that some of them end in."""
 
     def __init__(self, tables: Plan, inputs: Tensor, params: Tensor, keep: bool):
-        self.plan = tables
-        self.lanes = lanes_of(tables.n_qubits, len(inputs), inputs.element_size())
-        n_blocks = -(-len(inputs) // self.lanes)
-        self.n_groups = min(GROUPS, n_blocks)
-        self.numbers = self._shared_numbers(params)
-        of_block = 2 * 2**tables.n_qubits * self.lanes
-        most = KEEP_BYTES // (of_block * inputs.element_size())
-        n_kept = min(most, n_blocks) * keep * of_block
-        memory = _take(n_kept, inputs)
-        self.kept_states = memory.numpy()[:n_kept]
-        weakref.finalize(self, _give_back, memory).atexit = False
+        self.plan, self.dtype = tables, params.dtype
+        self.inputs = inputs.detach().contiguous().numpy()
+        self.numbers = _shared_numbers(tables, params.detach().contiguous().numpy())
+        self.layout = _layout(tables, len(self.inputs), inputs.element_size())
+        self.kept_states = _KeptStates(self.layout.n_kept * keep, self.dtype)
 
-    def _shared_numbers(self, params: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Cosines, sines and shears of every sum; cosines and sines of every layer of phases."""
+    def forward(self) -> Tensor:
+        """Values, (batch, readout size)."""
+        tables, dtype = self.plan, self.inputs.dtype
+        values = np.zeros((len(self.inputs), tables.n_values), dtype)
+        self._walk(values, np.empty((0, 0), dtype), groups=0)
+        return torch.from_numpy(values)
+
+    def backward(self, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """The slopes of inputs and params, from those of the values."""
         tables = self.plan
-        shape = (tables.n_layers, 2**tables.n_qubits)
-        numbers = params.detach().contiguous().numpy()
-        shared = np.empty((tables.n_sums + 1, 4), numbers.dtype)
-        phases = np.empty((shape[0], 2, shape[1]), numbers.dtype)
-        angles.shared_numbers(
-            numbers, tables.offsets, tables.entries, tables.scales, tables.phase_places,
-            np.empty(tables.n_sums + 1), shared, np.empty(shape), phases,
-        )  # fmt: skip
-        return shared, phases.reshape(-1)
+        of_inputs = np.zeros(self.inputs.shape, self.inputs.dtype)
+        sums = self._walk(grad.contiguous().numpy(), of_inputs, groups=self.layout.n_groups)
+        of_params = np.zeros(tables.n_params)
+        angles.param_slopes(*sums, tables.entries, tables.scales, tables.phase_places, of_params)
+        return torch.from_numpy(of_inputs), torch.from_numpy(of_params.astype(of_inputs.dtype))
 
-    def walk(
-        self, inputs: Tensor, values: Tensor, input_slopes: Tensor, groups: int
+    def _walk(
+        self, values: np.ndarray, input_slopes: np.ndarray, groups: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Run every block, on torch's threads; see `kernel.walk`.
 
@@ -188,44 +173,94 @@ class _Call:
             Sums over the samples of each of so many groups, if it goes backward: the slopes of sums,
             (groups, sums + 1), and those of phases, (groups, layers, 2^n).
         """
-        tables, layout = self.plan, (self.lanes, inputs.element_size())
+        tables, layout = self.plan, self.layout
         of_sums = np.zeros((groups, tables.n_sums + 1))
         of_phases = np.zeros((groups, tables.n_layers, 2**tables.n_qubits))
-        *places, size = tables.places(*layout)
         operands = (
-            tables.tables(*layout), tuple(places), tables.n_qubits, self.lanes, self.n_groups,
-            np.zeros(1, np.int64), *self.numbers, inputs.detach().contiguous().numpy(), groups > 0,
-            values.numpy(), self.kept_states, input_slopes.numpy(), of_sums, of_phases.reshape(-1),
+            layout.tables, layout.places, tables.n_qubits, layout.lanes, layout.n_groups,
+            np.zeros(1, np.int64), *self.numbers, self.inputs, groups > 0, values,
+            self.kept_states.numbers, input_slopes, of_sums, of_phases.reshape(-1),
         )  # fmt: skip
 
         def work() -> None:
-            kernel.walk(*operands, _room(size, inputs))
+            kernel.walk(*operands, _room(layout.size, self.dtype))
 
-        worth = int(len(inputs) * _flops(tables, groups > 0, layout[1]) / LEAST_FLOPS)
-        _share_out(work, max(1, min(torch.get_num_threads(), self.n_groups, worth)))
+        worth = layout.threads_backward if groups else layout.threads_forward
+        threads = 1 if worth == 1 else min(torch.get_num_threads(), worth)
+        work() if threads == 1 else _share_out(work, threads)
         return of_sums, of_phases
 
 
+def _shared_numbers(tables: Plan, params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines, sines and shears of every sum; cosines and sines of every layer of phases."""
+    size = 2**tables.n_qubits
+    shared = np.empty((tables.n_sums + 1, 4), params.dtype)
+    phases = np.empty((tables.n_layers, 2, size), params.dtype)
+    angles.shared_numbers(
+        params, tables.offsets, tables.entries, tables.scales, tables.phase_places,
+        np.empty(tables.n_sums + 1), shared, np.empty((tables.n_layers, size)), phases,
+    )  # fmt: skip
+    return shared, phases.reshape(-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Layout:
+    """How a batch of one size is cut up; `n_kept` numbers of its final states can be kept."""
+
+    lanes: int
+    n_groups: int
+    n_kept: int
+    tables: tuple
+    places: tuple[int, ...]
+    size: int
+    threads_forward: int
+    threads_backward: int
+
+
 @functools.lru_cache(maxsize=1024)
-def _flops(tables: Plan, backward: bool, itemsize: int) -> float:
-    """Operations of one sample."""
-    return tables.work(backward, itemsize)[0]
+def _layout(tables: Plan, batch: int, itemsize: int) -> _Layout:
+    lanes = lanes_of(tables.n_qubits, batch, itemsize)
+    n_blocks = -(-batch // lanes)
+    n_groups = min(GROUPS, n_blocks)
+    of_block = 2 * 2**tables.n_qubits * lanes
+    *places, size = tables.places(lanes, itemsize)
+    worth = [int(batch * tables.work(back, itemsize)[0] / LEAST_FLOPS) for back in (False, True)]
+    return _Layout(
+        lanes,
+        n_groups,
+        min(KEEP_BYTES // (of_block * itemsize), n_blocks) * of_block,
+        tables.tables(lanes, itemsize),
+        tuple(places),
+        size,
+        *(max(1, min(n_groups, threads)) for threads in worth),
+    )
+
+
+class _KeptStates:
+    """Memory for so many numbers, used before if there is any: the first touch is as dear as the use."""
+
+    def __init__(self, count: int, dtype: torch.dtype):
+        self.memory = _take(count, dtype)
+        self.numbers = self.memory.numpy()[:count]
+
+    def __del__(self, is_finalizing=sys.is_finalizing):
+        if not is_finalizing():  # else nothing is left to give it back to
+            _give_back(self.memory)
 
 
 _spare: collections.deque[Tensor] = collections.deque()
 
 
-def _take(count: int, like: Tensor) -> Tensor:
-    """Memory for so many numbers, used before if there is any: the first touch is as dear as the use."""
+def _take(count: int, dtype: torch.dtype) -> Tensor:
     for _ in range(len(_spare)):
         try:
             memory = _spare.popleft()
         except IndexError:  # another thread was quicker
             break
-        if memory.dtype == like.dtype and len(memory) >= count:
+        if memory.dtype == dtype and len(memory) >= count:
             return memory
         _give_back(memory)
-    return like.new_empty(count)
+    return torch.empty(count, dtype=dtype)
 
 
 def _give_back(memory: Tensor) -> None:
@@ -233,16 +268,20 @@ def _give_back(memory: Tensor) -> None:
         _spare.append(memory)
 
 
-_own = threading.local()
+class _OfThread(threading.local):
+    def __init__(self):
+        self.rooms: dict[torch.dtype, np.ndarray] = {}
 
 
-def _room(count: int, like: Tensor) -> np.ndarray:
+_own = _OfThread()
+
+
+def _room(count: int, dtype: torch.dtype) -> np.ndarray:
     """Numbers to work in, kept by every thread: fresh memory costs more than the work done in it."""
-    name = str(like.dtype)
-    room = getattr(_own, name, None)
+    rooms = _own.rooms
+    room = rooms.get(dtype)
     if room is None or len(room) < count:
-        room = like.new_empty(count).numpy()
-        setattr(_own, name, room)
+        room = rooms[dtype] = torch.empty(count, dtype=dtype).numpy()
     return room
 
 

@@ -33,7 +33,7 @@ class Plan:
 
     def __init__(self, circuit: Circuit, readout: Readout):
         program = compile_circuit(circuit, readout)
-        self.n_values = readout.size(circuit.n_qubits)
+        self.n_values, self.n_params = readout.size(circuit.n_qubits), circuit.n_params
         self.n_qubits = max(2, circuit.n_qubits)  # a pass takes four rows
         self.n_amplitudes = 2**circuit.n_qubits if circuit.start == "amplitudes" else 0
         self._sums: list[Sum] = []

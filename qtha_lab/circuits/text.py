@@ -1,0 +1,77 @@
+"""A circuit and its readout as one line of text each, and back, with nothing lost.
+
+For what may only hold numbers and text: the graphs that torch.compile and torch.export make. Text of
+people is `draw`, text of other programs `qasm`.
+"""
+
+import functools
+import json
+from typing import Any
+
+from qtha_lab.circuits.angle import Angle
+from qtha_lab.circuits.circuit import Circuit
+from qtha_lab.circuits.gates import Gate
+from qtha_lab.circuits.readout import Readout
+
+
+@functools.lru_cache(maxsize=256)
+def circuit_text(circuit: Circuit) -> str:
+    """All of a circuit.
+
+    Example:
+        >>> text = circuit_text(Circuit(1, [Gate("RY", 0, Angle.input(0))]))
+        >>> text
+        '{"n_qubits":1,"start":"zero","gates":[["RY",[0],[["input",0,1.0,0.0]],null]]}'
+        >>> print(circuit_of(text).draw())
+        0: ──RY(x0)─┤
+    """
+    gates = [
+        [gate.name, gate.wires, [_numbers(angle) for angle in gate.angles], _pairs(gate.matrix)]
+        for gate in circuit.gates
+    ]
+    return _line({"n_qubits": circuit.n_qubits, "start": circuit.start, "gates": gates})
+
+
+@functools.lru_cache(maxsize=256)
+def circuit_of(text: str) -> Circuit:
+    """The circuit that `circuit_text` wrote down."""
+    content = json.loads(text)
+    gates = [
+        Gate(name, wires, [Angle(*numbers) for numbers in angles], _matrix(pairs))
+        for name, wires, angles, pairs in content["gates"]
+    ]
+    return Circuit(content["n_qubits"], gates, content["start"])
+
+
+def readout_text(readout: Readout) -> str:
+    """All of a readout.
+
+    Example:
+        >>> readout_text(Readout.z(2))
+        '["strings",[[0],[1]]]'
+    """
+    return _line([readout.kind, readout.strings])
+
+
+@functools.lru_cache(maxsize=256)
+def readout_of(text: str) -> Readout:
+    """The readout that `readout_text` wrote down."""
+    kind, strings = json.loads(text)
+    return Readout(kind, tuple(map(tuple, strings)))
+
+
+def _line(content: Any) -> str:
+    return json.dumps(content, separators=(",", ":"))
+
+
+def _numbers(angle: Angle) -> tuple:
+    return angle.source, angle.index, angle.scale, angle.offset
+
+
+def _pairs(matrix: Any) -> list | None:
+    """Real and imaginary part of every entry."""
+    return matrix and [[(entry.real, entry.imag) for entry in row] for row in matrix]
+
+
+def _matrix(pairs: list | None) -> list | None:
+    return pairs and [[complex(*pair) for pair in row] for row in pairs]
