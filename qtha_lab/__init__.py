@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same 
     from qtha_lab.models import load_model
     from qtha_lab.runs import attach, list_runs
     from qtha_lab.sharing import export_lora
-    from qtha_lab.simulators import expval, expval_z, probs
+    from qtha_lab.simulators import QuantumLayer, expval, expval_z, probs
     from qtha_lab.tasks import load_task
 
 __version__ = "0.3.0"
@@ -34,6 +34,7 @@ _ROOMS = {
     "expval": "simulators",
     "expval_z": "simulators",
     "probs": "simulators",
+    "QuantumLayer": "simulators",
     "export_lora": "sharing",
     "Experiment": "experiment",
     "Comparison": "experiment",
@@ -57,6 +58,7 @@ __all__ = [
     "Experiment",
     "MethodChoice",
     "QthaConfig",
+    "QuantumLayer",
     "Sweep",
     "Training",
     "__version__",

@@ -1,0 +1,128 @@
+"""A circuit as a layer of any network: `QuantumLayer`, an `nn.Module` around `expval_z` and its sisters."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qtha_lab import ansatze
+from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
+from qtha_lab.simulators.engines import check_engine
+from qtha_lab.simulators.expval import expval, expval_z, probs
+from qtha_lab.simulators.reading import What, reading
+
+
+class QuantumLayer(nn.Module):
+    """A circuit that reads its inputs as angles and trains its own.
+
+    Inputs of any leading shape (..., n_inputs) give (..., n_outputs) of their dtype; float16 and bfloat16
+    are computed in float32, under autocast too. Works with state dicts, copies, pickle, DataParallel and
+    DistributedDataParallel, torch.compile, torch.export and torch.func.
+
+    Args:
+        circuit: A `Circuit`, or the name of an ansatz (see `qtha_lab.ansatze.names()`).
+        n_qubits: Of the ansatz; a circuit has its own.
+        n_layers: Repeated blocks of the ansatz; a circuit has its own.
+        readout: "z" for ⟨Z⟩ of every qubit, "probs" for the probability of every basis state, wires
+            such as (0, 2) for ⟨Z⟩ of these, or Pauli strings such as ("Z0 Z1", "X2").
+        engine: As for `expval_z`.
+        device: Of the parameters.
+        dtype: Of the parameters.
+        options: What else the ansatz takes (see `ansatze.build`).
+
+    Attributes:
+        params: The trainable angles, (n_params,), in radians; uniform in -π … π at first.
+
+    Raises:
+        Refusal: If the ansatz, the readout or the engine does not fit, or the sizes of a circuit are
+            given again.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> network = nn.Sequential(
+        ...     nn.Linear(8, 4), QuantumLayer("qtha", n_qubits=4, n_layers=2), nn.Linear(4, 3)
+        ... )
+        >>> network(torch.randn(16, 8)).shape
+        torch.Size([16, 3])
+        >>> network[1]
+        QuantumLayer('qtha', n_qubits=4, n_inputs=4, n_params=32, n_outputs=4, readout='z', engine='auto')
+    """
+
+    params: Tensor
+
+    def __init__(
+        self,
+        circuit: Circuit | str,
+        n_qubits: int | None = None,
+        n_layers: int | None = None,
+        *,
+        readout: str | Sequence[int | str] = "z",
+        engine: str = "auto",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.ansatz = circuit if isinstance(circuit, str) else None
+        self.circuit = _circuit(circuit, n_qubits, n_layers, options)
+        self.readout, self.engine = _what(readout), engine
+        runs = reading(self.circuit, self.readout).runs
+        for run, read in runs:
+            check_engine(engine, run, read)
+        self.n_inputs = self.circuit.n_inputs
+        self.n_outputs = sum(read.size(run.n_qubits) for run, read in runs)
+        empty = torch.empty(self.circuit.n_params, device=device, dtype=dtype)
+        self.params = nn.Parameter(empty)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Angles drawn anew, uniform in -π … π."""
+        nn.init.uniform_(self.params, -math.pi, math.pi)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """What is read, (..., n_outputs), of the dtype of `inputs`.
+
+        Args:
+            inputs: (..., n_inputs), in radians; amplitudes if the circuit starts in them.
+        """
+        if self.readout == "z":
+            return expval_z(self.circuit, inputs, self.params, self.engine)
+        if self.readout == "probs":
+            return probs(self.circuit, inputs, self.params, self.engine)
+        return expval(self.circuit, self.readout, inputs, self.params, self.engine)
+
+    def extra_repr(self) -> str:
+        """What a network prints of the layer."""
+        name = f"{self.ansatz!r}, " if self.ansatz else ""
+        sizes = f"n_qubits={self.circuit.n_qubits}, n_inputs={self.n_inputs}"
+        sizes += f", n_params={self.params.numel()}, n_outputs={self.n_outputs}"
+        return f"{name}{sizes}, readout={self.readout!r}, engine={self.engine!r}"
+
+
+def _circuit(
+    circuit: Circuit | str, n_qubits: int | None, n_layers: int | None, options: dict[str, Any]
+) -> Circuit:
+    if isinstance(circuit, str):
+        if n_qubits is None or n_layers is None:
+            raise Refusal(f"ansatz {circuit!r} needs n_qubits and n_layers, as in (…, 4, 2)")
+        return ansatze.build(circuit, n_qubits, n_layers, **options)
+    if not isinstance(circuit, Circuit):
+        raise Refusal(f"circuit is a Circuit or the name of an ansatz, not {circuit!r}")
+    if n_qubits is not None or n_layers is not None or options:
+        raise Refusal("a Circuit has its sizes: n_qubits, n_layers and options go with an ansatz")
+    return circuit
+
+
+def _what(readout: str | Sequence[int | str]) -> What:
+    """Wires as Pauli strings; "z" and "probs" as they are."""
+    if isinstance(readout, str):
+        if readout not in ("z", "probs"):
+            raise Refusal(
+                f"readout is 'z', 'probs', wires such as (0, 2) or Pauli strings such as ('Z0 Z1',), "
+                f"not {readout!r}"
+            )
+        return readout
+    return tuple(f"Z{part}" if isinstance(part, int) else part for part in readout)
