@@ -47,7 +47,6 @@ class Peer:
     file: str
     environment: str | None  # None: our own
     title: str
-    by_default: bool = True
 
 
 PEERS = {
@@ -55,13 +54,22 @@ PEERS = {
         "pennylane_default", None, "PennyLane default.qubit, broadcast, backprop"
     ),
     "lightning.qubit": Peer("pennylane_lightning", None, "PennyLane lightning.qubit, adjoint"),
+    "lightning.kokkos": Peer(
+        "pennylane_lightning:kokkos", "peers", "PennyLane lightning.kokkos, adjoint"
+    ),
     "deepquantum": Peer("deepquantum", "peers", "DeepQuantum"),
     "tensorcircuit-torch": Peer("tensorcircuit_torch", "peers", "TensorCircuit-NG, torch, vmap"),
+    "tensorcircuit-torch-compiled": Peer(
+        "tensorcircuit_torch:compiled", "peers", "TensorCircuit-NG, torch.compile, vmap"
+    ),
     "tensorcircuit-jax": Peer("tensorcircuit_jax", "peers", "TensorCircuit-NG, JAX, jit, scan"),
     "tensorcircuit-jax-unrolled": Peer(
-        "tensorcircuit_jax:unrolled", "peers", "TensorCircuit-NG, JAX, jit, unrolled", False
+        "tensorcircuit_jax:unrolled", "peers", "TensorCircuit-NG, JAX, jit, unrolled"
     ),
     "torchquantum": Peer("torchquantum", "torchquantum", "TorchQuantum"),
+    "torchquantum-compiled": Peer(
+        "torchquantum:compiled", "torchquantum", "TorchQuantum, torch.compile"
+    ),
 }
 
 

@@ -1,6 +1,7 @@
 """What every benchmark's command does with its figures: write them as JSON beside the printed table."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,3 +15,9 @@ def write_json(figures: dict, file: Path | None) -> None:
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def pipes(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of text, the first the heading, as a table of Markdown."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|---|" + "---:|" * (len(rows[0]) - 1), *lines[1:]])

@@ -17,11 +17,13 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks import auto, simulators_table
 from benchmarks.machine import machine
 from qtha_lab.compare import aggregate
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT, PAGES = ROOT / "out" / "results", ROOT / "docs" / "results"
+FIGURES = "figures.json"  # of a bench
 SMALL = "qtha(r=4,waist=16,bond_dim=3{})"
 TUNED = "learning_rate=0.01"
 TOY = "--model tiny --task qa --seeds 0,1,2"
@@ -62,9 +64,23 @@ COMPARISONS = {
 }
 
 
+_SIMULATORS = "simulators --layers 4 --batches 64,2048 --seconds-per-case 0.6 --minutes 30"
+_SIZES = "--qubits 4,6,8,10"
+# By name: the options of `qtha-lab bench`, and what makes a table of its figures.
+BENCHES = {
+    "simulators-one-thread": (f"{_SIMULATORS} {_SIZES} --threads 1", simulators_table.markdown),
+    "simulators-two-threads": (f"{_SIMULATORS} {_SIZES} --threads 2", simulators_table.markdown),
+    "auto-one-thread": ("auto --threads 1", auto.markdown),
+    "auto-two-threads": ("auto --threads 2", auto.markdown),
+}
+
+
 def command(name: str) -> list[str]:
-    """The command of a comparison; what ends up in a table is what this gave."""
+    """The command of a comparison or a bench; what ends up in a table is what this gave."""
     out = (OUT / name).relative_to(ROOT)
+    if name in BENCHES:
+        options, _ = BENCHES[name]
+        return ["qtha-lab", "bench", *shlex.split(options), "--json", str(out / FIGURES)]
     return ["qtha-lab", "compare", *shlex.split(COMPARISONS[name]), "--out", str(out)]
 
 
@@ -93,8 +109,15 @@ def measure(name: str) -> None:
 
 
 def write(name: str) -> None:
-    """The table of a comparison as Markdown."""
+    """The table of a comparison or a bench as Markdown."""
     folder = OUT / name
+    if name in BENCHES:
+        figures, (_, table) = json.loads((folder / FIGURES).read_text()), BENCHES[name]
+        facts = {
+            **json.loads((folder / "measured.json").read_text()),
+            "commit": figures["commit"][:7],
+        }
+        return _write(name, facts, [table(figures).rstrip()])
     facts = json.loads((folder / "measured.json").read_text())
     groups = aggregate(json.loads((folder / "summary.json").read_text()))
     if name == "methods":
@@ -108,6 +131,10 @@ def write(name: str) -> None:
         losses = (_interval(group[measure]) for measure in ("eval_loss", "train_loss"))
         cells = [f"`{group['label']}`", f"{group['trainable_parameters']:,}", *losses]
         lines.append(f"| {' | '.join(cells)} |")
+    _write(name, facts, lines)
+
+
+def _write(name: str, facts: dict[str, str], lines: list[str]) -> None:
     origin = f"`{shlex.join(command(name))}`  \n{facts['date']}, commit {facts['commit']}, {facts['processor']}"
     PAGES.mkdir(parents=True, exist_ok=True)
     (PAGES / f"{name}.md").write_text("\n".join([origin, "", *lines]) + "\n")
@@ -122,13 +149,15 @@ def _interval(over: dict[str, float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", choices=[*COMPARISONS, []], help="which tables")
+    parser.add_argument(
+        "names", nargs="*", choices=[*COMPARISONS, *BENCHES, []], help="which tables"
+    )
     parser.add_argument("--write", action="store_true", help="run nothing")
-    options = parser.parse_args()
-    for name in options.names or COMPARISONS:
-        if not options.write:
+    asked = parser.parse_args()
+    for name in asked.names or [*COMPARISONS, *BENCHES]:
+        if not asked.write:
             measure(name)
-        if (OUT / name / "summary.json").exists():
+        if (OUT / name / (FIGURES if name in BENCHES else "summary.json")).exists():
             write(name)
 
 

@@ -1,8 +1,9 @@
 """Tables of a simulator benchmark, for the terminal and for the README; measures nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
+from benchmarks.reporting import pipes
 from qtha_lab.errors import Refusal
 
 Result = dict[str, Any]
@@ -49,9 +50,11 @@ def markdown(result: Result, layers: int = 4, batch: int = 2048) -> str:
     ]
     ratios = [_ratio(rows, n, result) for n in qubits]
     shares = [_share(result, layers, batch, n) for n in qubits]
-    body += [("fastest peer ÷ `cpu`", *ratios), ("`cpu`, share of the roofline", *shares)]
+    fastest = [_fastest(rows, n, result) or "–" for n in qubits]
+    body += [("fastest peer", *fastest), ("fastest peer ÷ `cpu`", *ratios)]
+    body += [("`cpu`, share of the roofline", *shares)]
     heading = ("", *(f"n = {n}" for n in qubits))
-    parts = [_introduction(result, layers, batch), _pipes([heading, *body])]
+    parts = [_introduction(result, layers, batch), pipes([heading, *body])]
     parts += _notes(result, rows.values())
     others = [
         (f"L = {n_layers}, batch {size:,}", *(_ratio(_rows(result, n_layers, size), n, result) for n in qubits))
@@ -59,7 +62,7 @@ def markdown(result: Result, layers: int = 4, batch: int = 2048) -> str:
         for size in result["settings"]["batches"]
     ]  # fmt: skip
     title = "The fastest peer's time over that of `cpu`, in every case where a peer was timed:"
-    return "\n\n".join([*parts, title, _pipes([heading, *others])]) + "\n"
+    return "\n\n".join([*parts, title, pipes([heading, *others])]) + "\n"
 
 
 def _introduction(result: Result, layers: int, batch: int) -> str:
@@ -147,13 +150,17 @@ def _digits(value: float) -> str:
     )
 
 
+def _fastest(rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result) -> str:
+    """The peer that takes the shortest, "" if none was timed."""
+    peers = [c["name"] for c in result["contenders"] if c["name"] != c["title"]]
+    timed = [name for name in peers if (name, n) in rows and rows[name, n]["backward_us"]]
+    return min(timed, key=lambda name: rows[name, n]["backward_us"], default="")
+
+
 def _ratio(rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result) -> str:
     """How many times as long as `cpu` the fastest peer takes."""
-    peers = [c["name"] for c in result["contenders"] if c["name"] != c["title"]]
-    timed = [rows[name, n]["backward_us"] for name in peers if (name, n) in rows]
-    timed = [value for value in timed if value]
-    cpu = rows.get(("cpu", n), {}).get("backward_us")
-    return f"{min(timed) / cpu:,.0f} ×" if timed and cpu else "–"
+    peer, cpu = _fastest(rows, n, result), rows.get(("cpu", n), {}).get("backward_us")
+    return f"{rows[peer, n]['backward_us'] / cpu:,.0f} ×" if peer and cpu else "–"
 
 
 def _share(result: Result, layers: int, batch: int, n: int) -> str:
@@ -176,8 +183,3 @@ def roofline_rows(result: Result) -> list[tuple[str, ...]]:
         for line in result["roofline"]
     ]
     return [heading, *body]
-
-
-def _pipes(rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|---|" + "---:|" * (len(rows[0]) - 1), *lines[1:]])

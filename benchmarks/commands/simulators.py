@@ -68,7 +68,7 @@ def _measure_simulators(
 
     options = {**(QUICK if quick else {}), **{k: v for k, v in sizes.items() if v}}
     own_engines = [name for name in engine_names() if name != "auto" and ":" not in name]
-    usual_peers = [name for name, peer in PEERS.items() if peer.by_default]
+    usual_peers = list(PEERS)
     torch.set_num_threads(threads or torch.get_num_threads())
     with progress() as bars:
         bar = bars.add_task("simulators", total=1, message="starting the peers")

@@ -1,4 +1,4 @@
-"""PennyLane's lightning.qubit: gradients by its adjoint method, one circuit per sample.
+"""PennyLane's lightning.qubit or lightning.kokkos: gradients by its adjoint method, one circuit per sample.
 
 PennyLane splits a batch into circuits by itself, which is quicker than a call per sample.
 """
@@ -7,13 +7,14 @@ PACKAGES = ("pennylane_lightning", "pennylane", "torch")
 ONE_BY_ONE = True
 
 
-def build(n_qubits: int, n_layers: int, dtype: str):
+def build(n_qubits: int, n_layers: int, dtype: str, kokkos: bool = False):
     import numpy as np
     import pennylane as qml
     import torch
 
     c_dtype = np.complex64 if dtype == "float32" else np.complex128
-    device = qml.device("lightning.qubit", wires=n_qubits, c_dtype=c_dtype)
+    name = "lightning.kokkos" if kokkos else "lightning.qubit"
+    device = qml.device(name, wires=n_qubits, c_dtype=c_dtype)
 
     @qml.qnode(device, interface="torch", diff_method="adjoint")
     def node(inputs, params):

@@ -45,7 +45,10 @@ class TorchRun:
 
 
 class Worker:
-    """One peer, and the case it was last prepared for; `name` may end in an option, as in "jax:unrolled"."""
+    """One peer, and the case it was last prepared for.
+
+    `name` may end in an option, as in "tensorcircuit_jax:unrolled"; "compiled" is for any torch function.
+    """
 
     def __init__(self, name: str, threads: int):
         name, _, option = name.partition(":")
@@ -58,7 +61,13 @@ class Worker:
         self.build = functools.lru_cache(maxsize=1)(self._build)
 
     def _build(self, *case):
-        built = self.peer.build(*case, **self.options)
+        options = dict(self.options)
+        compiled = options.pop("compiled", False)  # any peer that is a torch function
+        built = self.peer.build(*case, **options)
+        if compiled:
+            import torch
+
+            built = torch.compile(built, dynamic=False)
         return built if hasattr(built, "backward") else TorchRun(built)
 
     def start(self) -> dict:

@@ -37,19 +37,27 @@ _BUTTERFLY, _BUTTERFLY_2 = make_butterfly(1), make_butterfly(2)
 @compiled(fastmath=True)
 def _take_in(room, at, lanes, table, start, count, links, scales, factor):
     """Add columns of `table` to rows of `room`: links has (column, row), each with its scale."""
-    for w in range(count):
-        for i in range(len(links)):
-            more = room.dtype.type(factor * scales[i]) * table[start + w, links[i, 0]]
-            room[at + links[i, 1] * lanes + w] += more
+    for i in range(len(links)):
+        column, to, scale = (
+            links[i, 0],
+            at + links[i, 1] * lanes,
+            room.dtype.type(factor * scales[i]),
+        )
+        for w in range(count):
+            room[to + w] += scale * table[start + w, column]
 
 
 @compiled(fastmath=True)
 def _hand_out(room, at, lanes, table, start, count, links, scales, factor):
     """Add rows of `room` to columns of `table`."""
-    for w in range(count):
-        for i in range(len(links)):
-            more = room.dtype.type(factor * scales[i]) * room[at + links[i, 1] * lanes + w]
-            table[start + w, links[i, 0]] += more
+    for i in range(len(links)):
+        column, of, scale = (
+            links[i, 0],
+            at + links[i, 1] * lanes,
+            room.dtype.type(factor * scales[i]),
+        )
+        for w in range(count):
+            table[start + w, column] += scale * room[of + w]
 
 
 @compiled(fastmath=True)

@@ -1,0 +1,131 @@
+"""Whether "auto" takes the fastest engine: every engine it may take, in turns, over a grid of sizes."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import psutil
+import torch
+
+from benchmarks.machine import commit, machine
+from benchmarks.reporting import pipes
+from qtha_lab.ansatze import build
+from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.simulators import expval_z
+from qtha_lab.simulators.engines import automatic, choose, refusal
+
+QUBITS = (2, 4, 6, 8, 10, 12, 14, 16, 18, 20)
+LAYERS = (1, 4)
+BATCHES = (1, 16, 256, 2048)
+AMPLITUDES = 2**21  # of a batch at most, so that a case takes seconds
+TURN_SECONDS = 0.01  # of a turn at least
+BUDGET = 1.5  # seconds of an engine in a case
+SLACK = 1.2  # times the fastest that "auto" may take
+
+
+def bench_auto(
+    qubits: Iterable[int] = QUBITS,
+    layers: Iterable[int] = LAYERS,
+    batches: Iterable[int] = BATCHES,
+    rounds: int = 5,
+    on_case: Callable[[str], None] = lambda label: None,
+) -> dict[str, Any]:
+    """Time values with gradients of the QTHA circuit on CPU tensors, float32.
+
+    Args:
+        qubits: Sizes of the circuit.
+        layers: Its layers.
+        batches: Samples; a batch of more than `AMPLITUDES` numbers in all is passed over.
+        rounds: Turns of every engine, of which the fastest counts: a busy machine only adds time.
+        on_case: Called with every case in words.
+
+    Returns:
+        `machine`, `commit` and `cases`, each with `seconds` by engine, what "auto" chose, and `ratio`,
+        its time over that of the fastest.
+    """
+    load, cases = psutil.getloadavg()[0], []
+    for name in automatic():
+        _turn(build("qtha", 2, 1), 1, name)()  # imports, compiles
+    for n_qubits in qubits:
+        for n_layers in layers:
+            for batch in batches:
+                if batch > 1 and batch * 2**n_qubits > AMPLITUDES:
+                    continue
+                on_case(f"{n_qubits} qubits, {n_layers} layers, batch {batch:,}")
+                cases.append(_case(build("qtha", n_qubits, n_layers), n_layers, batch, rounds))
+    return {
+        "benchmark": "auto",
+        "machine": {**machine(), "load_before": load},
+        "commit": commit(),
+        "cases": cases,
+    }
+
+
+def _case(circuit: Circuit, n_layers: int, batch: int, rounds: int) -> dict[str, Any]:
+    readout = Readout.z(circuit.n_qubits)
+    situation = circuit, readout, "cpu", False, batch
+    names = [name for name in automatic() if not refusal(name, *situation)]
+    turns = {name: _turn(circuit, batch, name) for name in names}
+    first = {name: turn() for name, turn in turns.items()}  # imports, compiles, fills tables
+    seconds = {
+        name: turn() if first[name] < BUDGET else first[name] for name, turn in turns.items()
+    }
+    shortest = min(seconds.values())
+    for _ in range(rounds - 1):
+        for name, turn in turns.items():
+            if seconds[name] < BUDGET / rounds and seconds[name] < 4 * shortest:
+                seconds[name] = min(seconds[name], turn())
+    chosen = choose("auto", *situation)
+    return {
+        "n_qubits": circuit.n_qubits, "n_layers": n_layers, "batch": batch, "seconds": seconds,
+        "chosen": chosen, "ratio": seconds[chosen] / min(seconds.values()),
+    }  # fmt: skip
+
+
+def _turn(circuit: Circuit, batch: int, engine: str) -> Callable[[], float]:
+    """Seconds of a call, the mean over a turn."""
+    inputs = torch.rand(batch, circuit.n_inputs).requires_grad_()
+    params = torch.rand(circuit.n_params).requires_grad_()
+    grads = torch.rand(batch, circuit.n_qubits)
+
+    def turn() -> float:
+        calls, began = 0, time.perf_counter()
+        while True:
+            values = expval_z(circuit, inputs, params, engine)
+            torch.autograd.grad(values, (inputs, params), grads)
+            calls, spent = calls + 1, time.perf_counter() - began
+            if spent >= TURN_SECONDS:
+                return spent / calls
+
+    return turn
+
+
+def table(result: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Rows of text: ms per call of every engine, what "auto" takes, and its time over the fastest."""
+    names = list(dict.fromkeys(name for case in result["cases"] for name in case["seconds"]))
+    rows = [
+        (
+            f"n={case['n_qubits']}, L={case['n_layers']}, {case['batch']:,}",
+            *(f"{case['seconds'][n] * 1e3:,.3g}" if n in case["seconds"] else "–" for n in names),
+            case["chosen"],
+            f"{case['ratio']:.2f}",
+        )
+        for case in result["cases"]
+    ]
+    return [("QTHA circuit, batch", *names, "auto", "over the fastest"), *rows]
+
+
+def caption(result: dict[str, Any]) -> str:
+    """What the table holds, and how many cases are past the slack."""
+    slow = sum(case["ratio"] > SLACK for case in result["cases"])
+    machine_ = result["machine"]
+    return (
+        f"ms per call, values and both gradients, float32; {slow} of {len(result['cases'])} cases over "
+        f"{SLACK:g} times the fastest; threads: {machine_['torch_threads']}, load before: "
+        f"{machine_['load_before']:.1f}"
+    )
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """The caption and the table for a page."""
+    return f"{caption(result)}\n\n{pipes(table(result))}\n"
