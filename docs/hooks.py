@@ -66,7 +66,7 @@ def keep(notebook: Path, content) -> None:
 
 
 def _executed(notebook: Path) -> Path:
-    """The notebook with outputs, run in its small profile where no copy is kept."""
+    """The notebook with outputs, executed where no copy is kept."""
     import nbformat
     from nbclient import NotebookClient
 
@@ -77,7 +77,7 @@ def _executed(notebook: Path) -> Path:
             resources={"metadata": {"path": str(notebook.parent)}},
         )  # fmt: skip
         runs = str(CACHE / "runs")
-        client.execute(env=os.environ | {"QTHA_LAB_PROFILE": "ci", "QTHA_LAB_RUNS": runs})
+        client.execute(env=os.environ | {"QTHA_LAB_RUNS": runs})
         keep(notebook, content)
     return cached(notebook)
 

@@ -42,7 +42,7 @@ def jupyter(tmp_path_factory):
 
 # Files that take longest, longest first: workers that begin with them end together (`make test`).
 LONGEST = [
-    "test_lessons", "test_notebooks", "test_browser_form", "test_runs", "test_wheel", "test_compiled",
+    "test_lessons", "test_browser_form", "test_runs", "test_wheel", "test_compiled",
     "test_browser_explorers", "test_conformance", "test_adapters", "test_browser_live",
     "test_explorers_03_04", "test_weighing", "test_plugins", "test_device_engine", "test_browser",
     "test_compare", "test_models", "test_simulators", "test_checkpoints", "test_bench_simulators",

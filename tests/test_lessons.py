@@ -1,15 +1,42 @@
-"""Every lesson as a reader leaves it: in the full profile, all exercises solved, on each model.
+"""Every notebook executed by a kernel, and the documentation that shows the copies.
 
+A lesson is read in the full profile on each model: top to bottom as found, then every exercise is solved.
 `QTHA_LAB_CLAIMS` names more models than tiny (`make claims`).
 """
 
 import os
+import runpy
+import subprocess
+import sys
+from dataclasses import dataclass
 
 import pytest
-from support.notebooks import LESSONS, claims, execute, read, solve, verdicts
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
+from support.notebooks import (
+    FOLDER,
+    LESSONS,
+    claims,
+    execute,
+    outputs_of,
+    read,
+    solving_cells,
+    verdicts,
+)
 
 MODELS = ["tiny", *os.environ.get("QTHA_LAB_CLAIMS", "").split()]
+DOCS = FOLDER.parent / "docs"
 pytestmark = pytest.mark.slow
+
+keep_for_the_site = runpy.run_path(str(DOCS / "hooks.py"))["keep"]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a lesson shows as it is, and what its exercises say once they are solved."""
+
+    outputs: list[NotebookNode]
+    solved: list[NotebookNode]
 
 
 @pytest.fixture(
@@ -17,22 +44,67 @@ pytestmark = pytest.mark.slow
     params=[(path, model) for path in LESSONS for model in MODELS],
     ids=lambda lesson: f"{lesson[0].stem}-{lesson[1]}",
 )
-def outputs(request, tmp_path_factory):
-    """What a solved lesson shows on a model."""
+def lesson(request, tmp_path_factory) -> Lesson:
+    """A lesson executed on a model; the documentation shows the toy model's copy."""
     path, model = request.param
-    notebook = solve(read(path))
-    (parameters,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
-    parameters.source += f'\nmodel = "{model}"'
-    return execute(notebook, tmp_path_factory.mktemp(path.stem), profile="full")
+    notebook = read(path)
+    solving = solving_cells(notebook)
+    (place,) = [
+        number
+        for number, cell in enumerate(notebook.cells, 1)
+        if "parameters" in cell.metadata.get("tags", [])
+    ]
+    notebook.cells.insert(place, new_code_cell(f'model = "{model}"'))
+    notebook.cells += solving
+    execute(notebook, tmp_path_factory.mktemp(path.stem), profile="full")
+    notebook.cells = notebook.cells[: -len(solving)]
+    del notebook.cells[place]
+    if model == "tiny":
+        keep_for_the_site(path, notebook)
+    return Lesson(outputs_of(notebook.cells), outputs_of(solving))
 
 
-def test_every_solution_is_right(outputs):
-    lines = verdicts(outputs)
+def test_no_exercise_counts_as_attempted_before_it_is(lesson):
+    lines = verdicts(lesson.outputs)
     assert len(lines) >= 3
+    assert [line for line in lines if not line.startswith("○")] == []
+
+
+def test_every_solution_is_right(lesson):
+    lines = verdicts(lesson.solved)
+    assert len(lines) == len(verdicts(lesson.outputs))
     assert [line for line in lines if not line.startswith("✓")] == []
 
 
-def test_every_sentence_of_what_to_see_holds(outputs):
-    sentences = claims(outputs)
+def test_every_sentence_of_what_to_see_holds(lesson):
+    sentences = claims(lesson.outputs)
     assert len(sentences) >= 5
     assert [sentence for sentence in sentences if sentence.startswith("✗")] == []
+
+
+def test_the_tour_runs_top_to_bottom(tmp_path):
+    path = FOLDER / "00_tour.ipynb"
+    notebook = read(path)
+    execute(notebook, tmp_path, profile="ci")
+    keep_for_the_site(path, notebook)
+
+
+def test_the_documentation_is_built_without_a_warning(tmp_path):
+    built = subprocess.run(
+        [sys.executable, str(DOCS / "build.py"), str(tmp_path)], capture_output=True, text=True
+    )
+    assert built.returncode == 0, built.stderr  # strict: a warning is an error
+    assert "ΔW" in (tmp_path / "reference" / "methods.html").read_text()
+    page = (tmp_path / "lessons" / "01_lora_and_rank.html").read_text()
+    assert "<math" in page
+
+
+def test_a_build_of_the_documentation_without_its_packages_is_refused_in_a_sentence():
+    # -S -E: a Python without any installed package
+    command = [sys.executable, "-S", "-E", str(DOCS / "build.py")]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "error: the documentation needs mkdocs-material, mkdocstrings, mkdocs-jupyter, "
+        "latex2mathml, nbclient: pip install -e '.[docs]'\n"
+    )

@@ -1,6 +1,5 @@
 """The notebooks of this repository: read, executed by a real kernel, and what their outputs say."""
 
-import itertools
 import os
 import re
 from pathlib import Path
@@ -9,6 +8,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
 from qtha_lab.exercises import get
 
@@ -57,19 +57,25 @@ def execute(notebook: NotebookNode, folder: Path, profile: str) -> list[Notebook
         notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
     )
     client.execute(env=environment)
-    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    outputs = outputs_of(notebook.cells)
     streams = [output for output in outputs if output.output_type == "stream"]
     warnings = [stream.text for stream in streams if stream.name == "stderr"]
     assert warnings == [], "a notebook page shows no warnings"
     return outputs
 
 
-def solve(notebook: NotebookNode) -> NotebookNode:
-    """Put the solution of each exercise in the place of its stub."""
-    for stub, question in itertools.pairwise(code_cells(notebook)):
-        if number := re.match(r'check\("([\d.]+)"', question.source):
-            stub.source = get(number[1]).solution
-    return notebook
+def outputs_of(cells: list[NotebookNode]) -> list[NotebookNode]:
+    return [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def solving_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """For every exercise its solution, as a reader would write it, and the question whether it is right."""
+    return [
+        new_code_cell(source)
+        for cell in code_cells(notebook)
+        if (number := re.match(r'check\("([\d.]+)"', cell.source))
+        for source in (get(number[1]).solution, cell.source)
+    ]
 
 
 def verdicts(outputs: list[NotebookNode]) -> list[str]:

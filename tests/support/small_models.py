@@ -1,5 +1,7 @@
 """Tiny models with random weights, one for each shape of layer an adapter meets; no test."""
 
+import copy
+from functools import cache
 from types import SimpleNamespace
 
 import torch
@@ -37,11 +39,18 @@ TARGETS = {
 
 
 def make(name: str, dtype: torch.dtype = torch.float32):
-    """The model of that name in evaluation mode; the same weights at every call."""
+    """The model of that name in evaluation mode; the same weights, and random numbers after it, at every call."""
+    model, random_state = _built(name, dtype)
+    torch.set_rng_state(random_state)
+    return copy.deepcopy(model)
+
+
+@cache
+def _built(name: str, dtype: torch.dtype):
     torch.manual_seed(0)
     with torch.device("cpu"):
         model = _MAKERS[name]()
-    return model.to(dtype).eval()
+    return model.to(dtype).eval(), torch.get_rng_state()
 
 
 def inputs(model, tokens: torch.Tensor = TOKENS) -> dict[str, torch.Tensor]:
