@@ -1,21 +1,41 @@
 """Fixtures of the whole suite: no network, one thread, every test its own runs folder."""
 
 import os
+import shutil
 import sys
+import tempfile
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("QTHA_LAB_WARM_SECONDS", "60")
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # one place for the servers of all workers, which end with the suite
+    os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="t")
 
 import pytest
 
 pytest.register_assert_rewrite("support")
 
 
+def pytest_unconfigure(config):
+    """The servers that forked processes for the tests have no further use."""
+    if not hasattr(config, "workerinput"):
+        from support.warm_servers import end_servers
+
+        end_servers(os.environ["XDG_RUNTIME_DIR"])
+        shutil.rmtree(os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
+
+
 @pytest.fixture(autouse=True)
 def _runs_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path / "runs"))
+
+
+@pytest.fixture(autouse=True)
+def _short_measurements(monkeypatch):
+    """No test asserts a time: a preview times each step of training once, where it would for most of a second."""
+    if measured := sys.modules.get("qtha_lab.cost.measured"):
+        monkeypatch.setattr(measured, "LONGEST_SITTING", 0.0)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from support.small_models import TARGETS, logits, make
 
 from qtha_lab import models
-from qtha_lab.adapters import QthaConfig, add_adapter, load_adapter
+from qtha_lab.adapters import QthaConfig, add_adapter, load_adapter, loading
 from qtha_lab.errors import Refusal
 from qtha_lab.paths import data_dir
 
@@ -113,9 +113,10 @@ def test_a_description_of_a_huge_adapter_is_refused_without_building_it(method, 
     assert "does not fit this model: " in refusal(tmp_path)
 
 
-def test_a_pattern_that_takes_for_ever_is_refused(folder):
+def test_a_pattern_that_takes_for_ever_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(loading, "PATTERN_SECONDS", 1)
     describe(folder, target_modules="(([a-z_.0-9]+)+)+!")
-    assert "within 5 seconds of computing" in refusal(folder)
+    assert "within 1 seconds of computing" in refusal(folder)
 
 
 def test_a_pattern_that_matches_is_taken(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel, get_peft_model
+from support.command_line import call
 from support.small_models import make
 
 from qtha_lab import adapters, ansatze, compare, contract, plugins, runs
@@ -201,14 +202,13 @@ def test_a_file_that_registers_nothing_is_refused(plugin):
 
 
 def test_the_command_says_what_holds_and_fails_where_something_does_not(plugin):
-    command = [sys.executable, "-c", "from qtha_lab.cli import main; main()", "check-plugin"]
-    good = subprocess.run([*command, str(EXAMPLES / "chain.py")], capture_output=True, text=True)
-    assert good.returncode == 0, good.stderr
-    assert "ansatz chain" in good.stdout
-    source = (EXAMPLES / "chain.py").read_text().replace("n_qubits * n_layers,", "7,")
-    bad = subprocess.run([*command, plugin(source)], capture_output=True, text=True)
-    assert bad.returncode == 1
-    assert "n_params says 7" in " ".join(bad.stdout.split())
+    good = call("check-plugin", str(EXAMPLES / "chain.py"))
+    assert good.exit_code == 0, good.output
+    assert "ansatz chain" in good.output
+    source = (EXAMPLES / "chain.py").read_text().replace('"chain"', '"chain_of_seven"')
+    bad = call("check-plugin", plugin(source.replace("n_qubits * n_layers,", "7,")))
+    assert bad.exit_code == 1
+    assert "n_params says 7" in " ".join(bad.output.split())
 
 
 # in a run

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.waiting import PATIENCE, wait_until
+from support.warm_servers import end_servers, server_processes
 
 from qtha_lab import paths, runs, warm
 from qtha_lab.errors import Refusal
@@ -33,20 +34,8 @@ def servers():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(folder))
         yield folder
-    for process in server_processes(folder):
-        process.kill()
+    end_servers(folder)
     shutil.rmtree(folder)
-
-
-def server_processes(folder):
-    """The living servers whose sockets are under a folder."""
-    return [
-        process
-        for process in psutil.process_iter(["cmdline", "status"])
-        if "qtha_lab.warm.server" in (process.info["cmdline"] or [])
-        and any(str(folder) in word for word in process.info["cmdline"])
-        and process.info["status"] != psutil.STATUS_ZOMBIE
-    ]
 
 
 def listens(folder):
@@ -68,6 +57,13 @@ def finished(run):
 def worker_of(run):
     """The process of a run's worker, once it has signed the lock."""
     return psutil.Process(wait_until(lambda: slots.holder(run.files.lock)))
+
+
+def started_cold(run):
+    """The run has a worker of its own, which comes past the queue; it is not waited for any longer."""
+    assert "qtha_lab.worker" in worker_of(run).cmdline()
+    wait_until(lambda: run.status().state in ("loading", "running", "finished"), run.log_tail)
+    run.stop(soft_seconds=0, term_seconds=0)
 
 
 def losses(run):
@@ -123,6 +119,16 @@ def test_a_stopped_run_is_resumed_by_another_warm_worker(servers):
     run.stop(PATIENCE)
 
 
+def test_a_request_that_is_none_is_answered_and_the_server_lives(servers):
+    finished(launched())
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(place.folder() / "socket"))
+        connection.sendall(b"[nonsense")
+        connection.shutdown(socket.SHUT_WR)
+        assert "JSONDecodeError" in json.loads(connection.recv(4096))["fault"]
+    finished(launched())
+
+
 def test_a_server_that_died_is_replaced_and_its_run_goes_on(servers):
     orphan = launched(steps=40)
     worker = worker_of(orphan)
@@ -146,8 +152,7 @@ def test_a_request_that_a_dying_server_never_answered_is_started_cold(servers):
     assert run.alive
     assert run.status().state == "queued"
     server.kill()
-    assert "qtha_lab.worker" in worker_of(run).cmdline()
-    finished(run)
+    started_cold(run)
 
 
 def test_where_a_library_begins_a_thread_nothing_is_forked_and_runs_start_cold(
@@ -159,39 +164,22 @@ def test_where_a_library_begins_a_thread_nothing_is_forked_and_runs_start_cold(
         "    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
-    run = launched()
-    assert "qtha_lab.worker" in worker_of(run).cmdline()
-    finished(run)
+    started_cold(launched())
 
 
-def test_two_that_ask_at_once_get_one_server(servers, monkeypatch):
+def test_two_that_ask_at_once_get_one_server_which_leaves_when_nobody_asks(servers, monkeypatch):
     monkeypatch.setenv("OMP_DISPLAY_ENV", "false")  # a kind of server that is not there yet
+    monkeypatch.setenv("QTHA_LAB_WARM_SECONDS", "1")
     before = {process.pid for process in server_processes(servers)}
     first, second = launched(), launched()
     parents = {worker_of(first).parent().pid, worker_of(second).parent().pid}
     assert len(parents) == 1
     assert not parents & before
+    address = place.folder() / "socket"
+    assert address.exists()
     finished(first)
     finished(second)
-
-
-def test_a_server_leaves_when_nobody_asks(servers, monkeypatch):
-    monkeypatch.setenv("QTHA_LAB_WARM_SECONDS", "1")
-    monkeypatch.setenv("OMP_DISPLAY_ENV", "FALSE")
-    warm.prepare()
-    address = place.folder() / "socket"
-    wait_until(address.exists)
     wait_until(lambda: not address.exists())
-
-
-def test_a_request_that_is_none_is_answered_and_the_server_lives(servers):
-    finished(launched())
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(place.folder() / "socket"))
-        connection.sendall(b"[nonsense")
-        connection.shutdown(socket.SHUT_WR)
-        assert "JSONDecodeError" in json.loads(connection.recv(4096))["fault"]
-    finished(launched())
 
 
 def test_a_server_is_for_processes_alike(monkeypatch, tmp_path):

@@ -10,6 +10,7 @@ from qtha_lab.cli import (  # noqa: F401  (they add their commands)
     inspect,
     machine,
     methods,
+    plugins,
     run,
     sweep,
 )

@@ -16,6 +16,7 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Error, Page, expect, sync_playwright
 
+from support.preloaded import KERNEL
 from support.waiting import PATIENCE, wait_until
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -116,8 +117,15 @@ class Server:
 
     def add_kernel(self, name: str, environment: dict[str, str]) -> None:
         """Offer a Python with environment variables of its own."""
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        spec = {"argv": argv, "display_name": name, "language": "python", "env": environment}
+        home = {
+            "HOME": os.environ["HOME"]
+        }  # as the tests' own, so that runs have the same warm server
+        spec = {
+            "argv": KERNEL,
+            "display_name": name,
+            "language": "python",
+            "env": home | environment,
+        }
         folder = self.home / "data" / "kernels" / name
         folder.mkdir(parents=True)
         (folder / "kernel.json").write_text(json.dumps(spec))
@@ -187,7 +195,8 @@ def serve(root: Path, home: Path) -> Iterator[Server]:
         process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", f"--port={port}",
              "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
-             f"--ServerApp.root_dir={root}"],
+             f"--ServerApp.root_dir={root}",
+             "--LanguageServerManager.autodetect=False"],  # or each page has the checks of types begin
             env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:

@@ -6,17 +6,26 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from qtha_lab.exercises import get
+from support.preloaded import KERNEL
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LESSONS = [path for path in NOTEBOOKS if re.match(r"0[1-9]_", path.stem)]
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+
+class PreloadedKernel(AsyncKernelManager):
+    """A kernel that does not import the large libraries anew."""
+
+    kernel_spec = KernelSpec(argv=KERNEL, language="python")
 
 
 def read(path: Path) -> NotebookNode:
@@ -54,7 +63,10 @@ def execute(notebook: NotebookNode, folder: Path, profile: str) -> list[Notebook
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
     }
     client = NotebookClient(
-        notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
+        notebook,
+        timeout=1800,
+        kernel_manager_class=PreloadedKernel,
+        resources={"metadata": {"path": str(FOLDER)}},
     )
     client.execute(env=environment)
     outputs = outputs_of(notebook.cells)
