@@ -18,7 +18,7 @@ STAMP  := $(VENV)/.installed
 BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
 ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test claims docs peft-matrix figures install lint format constraints peers bench clean
+.PHONY: lab test types suite claims docs peft-matrix figures install lint format constraints peers bench clean
 
 install: $(STAMP)
 
@@ -36,7 +36,12 @@ lab: install
 test: install
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(MAKE) --jobs 2 types suite
+
+types: install
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+suite: install
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 claims: install
@@ -52,9 +57,8 @@ peft-matrix: install
 figures: install
 	$(BIN)/qtha-lab figures $(RUNS) --out out/figures --formats pdf,svg,png,html,csv,tex
 
-lint: install
+lint: types
 	$(BIN)/python -m ruff check .
-	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 format: install
 	$(BIN)/python -m ruff format .

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.preloaded import PYTHON
 
 from qtha_lab import ansatze, paths
 from qtha_lab.simulators import expval_z
@@ -109,7 +110,7 @@ def answer(code: str, engine: str = "auto", full_disk: bool = False, **env: str)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
     done = subprocess.run(
-        [sys.executable, "-c", code.replace("{engine}", engine)],
+        [*(PYTHON if not full_disk else [sys.executable]), "-c", code.replace("{engine}", engine)],
         env=os.environ | env,
         preexec_fn=no_file_grows if full_disk else None,
         capture_output=True,
@@ -193,7 +194,7 @@ try:
 except ValueError as refused:
     print(refused)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([*PYTHON, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     explained, result, refused = done.stdout.splitlines()
     sentence = f"engine 'cpu' cannot be compiled by numba here (ImportError: {broken_numba})"

@@ -2,10 +2,10 @@
 
 import itertools
 import subprocess
-import sys
 
 import numpy as np
 import pytest
+from support.preloaded import PYTHON
 
 from qtha_lab.adapters import method_names
 from qtha_lab.figures import curves
@@ -73,9 +73,7 @@ def test_a_style_is_the_same_in_every_process():
     code = (
         "from qtha_lab.figures.machinery.theme import method_style as m; print(m('never-heard-of'))"
     )
-    process = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    process = subprocess.run([*PYTHON, "-c", code], capture_output=True, text=True, check=True)
     assert process.stdout.strip() == str(theme.method_style("never-heard-of"))
 
 

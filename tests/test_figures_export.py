@@ -7,11 +7,11 @@ import itertools
 import re
 import struct
 import subprocess
-import sys
 import zlib
 from xml.etree import ElementTree
 
 import pytest
+from support.preloaded import PYTHON
 
 from qtha_lab.ansatze import build
 from qtha_lab.circuits.rows import gate_rows
@@ -56,7 +56,7 @@ def test_another_process_writes_the_same_pdf_and_page(tmp_path):
         "figure = {f.name: f for f in figure_functions()}['pareto'].example()\n"
         "[export(figure, f'{sys.argv[1]}/b.{form}') for form in ('pdf', 'svg', 'html')]"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    subprocess.run([*PYTHON, "-c", code, str(tmp_path)], check=True)
     for form in ("pdf", "svg", "html"):
         path = export(FUNCTIONS["pareto"].example(), tmp_path / f"a.{form}")
         assert path.read_bytes() == (tmp_path / f"b.{form}").read_bytes()

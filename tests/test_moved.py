@@ -3,10 +3,10 @@
 import importlib
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.preloaded import PYTHON
 
 from qtha_lab.moved import MOVED
 
@@ -44,4 +44,4 @@ from qtha_lab.widgets import Workbench
 from widgets import Workbench as same
 assert Workbench is same and qtha_lab.widgets.form is widgets.form and qtha_lab.widgets is widgets
 """
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    subprocess.run([*PYTHON, "-c", code], check=True, cwd=ROOT)

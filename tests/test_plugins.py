@@ -11,6 +11,7 @@ import pytest
 import torch
 from peft import PeftModel, get_peft_model
 from support.command_line import call
+from support.preloaded import PYTHON
 from support.small_models import make
 
 from qtha_lab import adapters, ansatze, compare, contract, plugins, runs
@@ -143,7 +144,7 @@ def test_a_package_that_is_half_installed_is_left_out_and_named(half_installed, 
 @pytest.mark.slow
 def test_the_doctor_names_a_package_that_is_half_installed_and_the_rest_goes_on(half_installed):
     path = os.pathsep.join([str(half_installed("qtha_lab.methods")), *sys.path])
-    command = [sys.executable, "-c", "from qtha_lab.cli import main; main()", "doctor", "--json"]
+    command = [*PYTHON, "-c", "from qtha_lab.cli import main; main()", "doctor", "--json"]
     environment = os.environ | {"PYTHONPATH": path}
     answer = subprocess.run(command, env=environment, capture_output=True, text=True)
     findings = {finding["name"]: finding for finding in json.loads(answer.stdout)}

@@ -4,13 +4,13 @@ import ast
 import json
 import re
 import subprocess
-import sys
 
 import pytest
 import torch
 from huggingface_hub import ModelCard
 from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file
+from support.preloaded import PYTHON
 from support.small_models import TARGETS, logits, make
 
 from qtha_lab.adapters import QthaConfig, add_adapter, load_adapter, weigh
@@ -99,9 +99,7 @@ def test_the_exported_lora_needs_no_qtha_lab(tmp_path):
         f"c = PeftConfig.from_pretrained({str(tmp_path)!r}); w = load_peft_weights({str(tmp_path)!r});"
         "print(type(c).__name__, len(w) > 0, 'qtha_lab' in sys.modules)"
     )
-    process = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    process = subprocess.run([*PYTHON, "-c", code], capture_output=True, text=True, check=True)
     assert process.stdout.split() == ["LoraConfig", "True", "False"]
 
 
