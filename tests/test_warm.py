@@ -171,12 +171,12 @@ def test_two_that_ask_at_once_get_one_server_which_leaves_when_nobody_asks(serve
     monkeypatch.setenv("OMP_DISPLAY_ENV", "false")  # a kind of server that is not there yet
     monkeypatch.setenv("QTHA_LAB_WARM_SECONDS", "1")
     before = {process.pid for process in server_processes(servers)}
+    address = place.folder() / "socket"
     first, second = launched(), launched()
+    assert address.exists()  # it listens before it loads the libraries
     parents = {worker_of(first).parent().pid, worker_of(second).parent().pid}
     assert len(parents) == 1
     assert not parents & before
-    address = place.folder() / "socket"
-    assert address.exists()
     finished(first)
     finished(second)
     wait_until(lambda: not address.exists())
