@@ -62,11 +62,11 @@ def jupyter(tmp_path_factory):
 
 # Files that take longest, longest first: workers that begin with them end together (`make test`).
 LONGEST = [
-    "test_lessons", "test_browser_form", "test_runs", "test_wheel", "test_compiled",
-    "test_browser_explorers", "test_conformance", "test_adapters", "test_browser_live",
-    "test_explorers_03_04", "test_weighing", "test_plugins", "test_device_engine", "test_browser",
-    "test_compare", "test_models", "test_simulators", "test_checkpoints", "test_bench_simulators",
-    "test_threads", "test_bad_runs", "test_hub", "test_first_step",
+    "test_lessons", "test_browser_form", "test_browser", "test_browser_live", "test_runs",
+    "test_browser_explorers", "test_explorers_03_04", "test_wheel", "test_figures_export", "test_warm",
+    "test_adapters", "test_compiled", "test_conformance", "test_pennylane_device", "test_plugins",
+    "test_docs", "test_simulators", "test_preview", "test_bench_simulators", "test_compare",
+    "test_first_step", "test_weighing", "test_readouts", "test_figures_contract", "test_checkpoints",
 ]  # fmt: skip
 
 
