@@ -29,6 +29,7 @@ LIBRARIES = [
 ]  # fmt: skip
 PYTHON = [sys.executable, "-SE", __file__]
 KERNEL = [*PYTHON, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+IDLE_SECONDS = 300
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -82,19 +83,24 @@ def start_server() -> subprocess.Popen:
 
 
 class Server:
-    """Forks a process for every client, as long as the folder is there."""
+    """Forks a process for every client, until the folder has gone or nobody has asked for long."""
 
     def __init__(self) -> None:
         self.clients: dict[socket.socket, int] = {}
         self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(folder() / "preloaded"))
+        address = folder() / "preloaded"
+        address.unlink(missing_ok=True)  # of a server before: its lock was free
+        self.listener.bind(str(address))
         self.listener.listen(64)
         self.ears, bell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def serve(self) -> None:
-        while folder().exists():
+        last = time.monotonic()
+        while folder().exists() and time.monotonic() < last + IDLE_SECONDS:
+            if self.clients:
+                last = time.monotonic()
             ready, _, _ = select.select([self.listener, self.ears, *self.clients], [], [], 1)
             if self.ears in ready:
                 os.read(self.ears, 4096)
