@@ -173,15 +173,15 @@ class PeerContender:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
-            self._said.close()
+            self._stderr.close()
             self._process = None
 
     def _start(self) -> None:
         threads = str(self.threads)
-        self._said: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self._stderr: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
             [self.python, WORKER, PEERS[self.name].file, threads],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True,
             env=os.environ | {"OMP_NUM_THREADS": threads, "JAX_PLATFORMS": "cpu"},
         )  # fmt: skip
         try:
@@ -212,8 +212,8 @@ class PeerContender:
         return answer
 
     def _last_words(self) -> str:
-        self._said.seek(0)
-        lines = self._said.read().strip().splitlines()
+        self._stderr.seek(0)
+        lines = self._stderr.read().strip().splitlines()
         return lines[-1][:200] if lines else f"killed, or silent for {PATIENCE:.0f} s"
 
 

@@ -24,9 +24,9 @@ from support.adapted_models import (
     adapted,
     config_of,
     our_layers,
-    over,
+    parametrise,
     trainable,
-    two,
+    with_two_adapters,
     without_warnings,
 )
 from support.small_models import TARGETS, TOKENS, inputs, logits, make, run
@@ -38,9 +38,9 @@ READ_TOKENS = [base for base in TRANSFORMERS if base != "vision"]
 # attributes and names
 
 
-@over(FORMS, *TARGETS)
+@parametrise(FORMS, *TARGETS)
 def test_a_model_has_what_peft_models_have_and_says_so(name, example, base):
-    model = two(name, example, base)
+    model = with_two_adapters(name, example, base)
     assert callable(model.save_pretrained)
     assert callable(model.from_pretrained)
     assert callable(model.push_to_hub)
@@ -57,7 +57,7 @@ def test_a_model_has_what_peft_models_have_and_says_so(name, example, base):
     assert f"{name}." in repr(model)
 
 
-@over(FORMS)
+@parametrise(FORMS)
 def test_the_adapter_has_the_name_it_was_given_in_every_tensor(name, example):
     config = config_of(name, example, "llama")
     model = adapters.add_adapter(make("llama"), config, name="my-adapter_2")
@@ -70,9 +70,9 @@ def test_the_adapter_has_the_name_it_was_given_in_every_tensor(name, example):
 # saving and loading
 
 
-@over(FORMS, *TARGETS)
+@parametrise(FORMS, *TARGETS)
 def test_chosen_adapters_are_saved_and_load_beside_each_other(name, example, base, tmp_path):
-    model = two(name, example, base)
+    model = with_two_adapters(name, example, base)
     model.save_pretrained(tmp_path / "all")
     again = PeftModel.from_pretrained(make(base), tmp_path / "all")
     again.load_adapter(tmp_path / "all" / "other", "other", low_cpu_mem_usage=True)
@@ -85,7 +85,7 @@ def test_chosen_adapters_are_saved_and_load_beside_each_other(name, example, bas
     assert not (tmp_path / "one" / "adapter_config.json").exists()
 
 
-@over(FORMS)
+@parametrise(FORMS)
 def test_names_that_are_parts_of_each_other_are_saved_apart(name, example, tmp_path):
     model = adapted(name, example, "llama")
     count = len(get_peft_model_state_dict(model))
@@ -95,7 +95,7 @@ def test_names_that_are_parts_of_each_other_are_saved_apart(name, example, tmp_p
     assert len(load_file(tmp_path / "adapter_model.safetensors")) == count
 
 
-@over(FORMS, "llama", "t5")
+@parametrise(FORMS, "llama", "t5")
 def test_the_base_can_be_taken_out_and_put_back(name, example, base):
     model = adapted(name, example, base)
     taken = get_base_model_state_dict(model)
@@ -114,7 +114,7 @@ def test_the_base_can_be_taken_out_and_put_back(name, example, base):
     assert not torch.equal(logits(model), outputs)
 
 
-@over(FORMS, *TRANSFORMERS)
+@parametrise(FORMS, *TRANSFORMERS)
 def test_without_weights_a_model_is_adapted_then_filled(name, example, base, tmp_path):
     model = adapted(name, example, base)
     model.save_pretrained(tmp_path)
@@ -128,9 +128,9 @@ def test_without_weights_a_model_is_adapted_then_filled(name, example, base, tmp
 # several adapters: deletion, unloading, switching gradients
 
 
-@over(FORMS, *TARGETS)
+@parametrise(FORMS, *TARGETS)
 def test_adapters_are_deleted_active_inactive_last_and_never_unknown(name, example, base):
-    model = two(name, example, base)
+    model = with_two_adapters(name, example, base)
     outputs = logits(model)
     with pytest.raises(ValueError, match="Adapter unknown does not exist"):
         model.delete_adapter("unknown")
@@ -145,7 +145,7 @@ def test_adapters_are_deleted_active_inactive_last_and_never_unknown(name, examp
     assert torch.equal(logits(model.base_model.model), logits(make(base)))
 
 
-@over(FORMS, *TARGETS)
+@parametrise(FORMS, *TARGETS)
 def test_unloading_leaves_the_base_model_as_it_was(name, example, base):
     plain = adapted(name, example, base).unload()
     assert plain.state_dict().keys() == make(base).state_dict().keys()
@@ -153,9 +153,9 @@ def test_unloading_leaves_the_base_model_as_it_was(name, example, base):
     assert not hasattr(plain, "peft_config")
 
 
-@over(FORMS, "llama", "t5", "mlp")
+@parametrise(FORMS, "llama", "t5", "mlp")
 def test_gradients_are_switched_by_adapter(name, example, base):
-    model = two(name, example, base)
+    model = with_two_adapters(name, example, base)
     own = {
         adapter: {n.replace(".default", f".{adapter}") for n in trainable(model)}
         for adapter in ("default", "other")
@@ -170,9 +170,9 @@ def test_gradients_are_switched_by_adapter(name, example, base):
     assert trainable(model).keys() == own["other"]
 
 
-@over(FORMS, *TARGETS)
+@parametrise(FORMS, *TARGETS)
 def test_a_batch_cannot_mix_adapters_and_generating_cannot_either(name, example, base):
-    model = two(name, example, base)
+    model = with_two_adapters(name, example, base)
     names = ["default", "other"]
     with pytest.raises(NotImplementedError, match=r"cannot mix .* call set_adapter"):
         model(**inputs(model), adapter_names=names)
@@ -184,9 +184,9 @@ def test_a_batch_cannot_mix_adapters_and_generating_cannot_either(name, example,
 # merging
 
 
-@over(LINEAR, "llama", "gpt2", "mlp")
+@parametrise(LINEAR, "llama", "gpt2", "mlp")
 def test_several_adapters_are_merged_together_or_one_by_one(name, example, base):
-    model = two(name, example, base)
+    model = with_two_adapters(name, example, base)
     one = logits(model)
     model.base_model.set_adapter(["default", "other"])
     both = logits(model)
@@ -203,7 +203,7 @@ def test_several_adapters_are_merged_together_or_one_by_one(name, example, base)
         assert torch.equal(logits(model), logits(make(base)))
 
 
-@over(LINEAR, *TARGETS)
+@parametrise(LINEAR, *TARGETS)
 @pytest.mark.parametrize("safe", [False, True])
 def test_half_precision_weights_take_a_merge_and_keep_their_dtype(name, example, base, safe):
     model = adapted(name, example, base, torch.float16)
@@ -219,7 +219,7 @@ def test_half_precision_weights_take_a_merge_and_keep_their_dtype(name, example,
     assert all(p.dtype == torch.float16 for p in model.merge_and_unload().parameters())
 
 
-@over(LINEAR)
+@parametrise(LINEAR)
 def test_a_safe_merge_refuses_what_is_not_finite_and_changes_nothing(name, example):
     model = adapted(name, example, "llama")
     layer = our_layers(model)[0]
@@ -248,7 +248,7 @@ def test_what_does_not_merge_leaves_nothing_half_merged():
 # training
 
 
-@over(FORMS, *TARGETS)
+@parametrise(FORMS, *TARGETS)
 def test_a_step_moves_the_adapter_and_nothing_else(name, example, base):
     model = adapted(name, example, base).train()
     before = {n: t.clone() for n, t in model.state_dict().items()}
@@ -258,7 +258,7 @@ def test_a_step_moves_the_adapter_and_nothing_else(name, example, base):
     assert moved == set(trainable(model))
 
 
-@over(FORMS, *TRANSFORMERS)
+@parametrise(FORMS, *TRANSFORMERS)
 def test_layers_are_chosen_by_their_index(name, example, base):
     model = adapters.add_adapter(
         make(base), config_of(name, example, base, layers_to_transform=[0])
@@ -269,7 +269,7 @@ def test_layers_are_chosen_by_their_index(name, example, base):
     assert 2 * len(chosen) == len(everywhere)
 
 
-@over(FORMS, *TRANSFORMERS)
+@parametrise(FORMS, *TRANSFORMERS)
 @pytest.mark.parametrize("reentrant", [True, False])
 def test_checkpointing_of_either_kind_gives_the_same_gradients(name, example, base, reentrant):
     gradients = []
@@ -285,7 +285,7 @@ def test_checkpointing_of_either_kind_gives_the_same_gradients(name, example, ba
         torch.testing.assert_close(gradients[1][tensor_name], gradient, msg=tensor_name)
 
 
-@over(FORMS, *READ_TOKENS)
+@parametrise(FORMS, *READ_TOKENS)
 def test_a_model_prepared_for_few_bits_wants_gradients_of_its_embeddings(name, example, base):
     model = without_warnings(prepare_model_for_kbit_training, make(base))
     model = adapters.add_adapter(model, config_of(name, example, base))
@@ -297,7 +297,7 @@ def test_a_model_prepared_for_few_bits_wants_gradients_of_its_embeddings(name, e
 # precision, inputs, generation
 
 
-@over(FORMS, *TARGETS)
+@parametrise(FORMS, *TARGETS)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
 def test_autocast_keeps_the_answer_over_whole_and_half_weights(name, example, base, dtype):
     for weights in (torch.float32, dtype):
@@ -311,7 +311,7 @@ def test_autocast_keeps_the_answer_over_whole_and_half_weights(name, example, ba
         assert all(p.dtype == torch.float32 for p in trainable(model).values())
 
 
-@over(FORMS, *READ_TOKENS)
+@parametrise(FORMS, *READ_TOKENS)
 def test_embeddings_are_taken_for_tokens(name, example, base):
     model = adapted(name, example, base)
     more = inputs(model)
@@ -321,7 +321,7 @@ def test_embeddings_are_taken_for_tokens(name, example, base):
         torch.testing.assert_close(outputs, model(**inputs(model))[0])
 
 
-@over(FORMS, "gpt2", "llama", "t5")
+@parametrise(FORMS, "gpt2", "llama", "t5")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 def test_tokens_are_generated_with_and_without_a_name_for_the_input(name, example, base, dtype):
     model = adapted(name, example, base, dtype)
@@ -335,9 +335,9 @@ def test_tokens_are_generated_with_and_without_a_name_for_the_input(name, exampl
 # modules trained whole, biases
 
 
-@over(FORMS)
+@parametrise(FORMS)
 def test_each_adapter_brings_its_own_head(name, example, tmp_path):
-    model = two(name, example, "bert", modules_to_save=["classifier"])
+    model = with_two_adapters(name, example, "bert", modules_to_save=["classifier"])
     head = model.base_model.model.classifier
     assert set(head.modules_to_save) == {"default", "other"}
     with torch.no_grad():
@@ -355,7 +355,7 @@ def test_each_adapter_brings_its_own_head(name, example, tmp_path):
     assert torch.equal(logits(model), first)
 
 
-@over(FORMS, "bert", "gpt2")
+@parametrise(FORMS, "bert", "gpt2")
 @pytest.mark.parametrize("kind", ["all", "only", "none"])
 def test_biases_train_are_saved_and_load(name, example, base, kind, tmp_path):
     bias = f"{name}_only" if kind == "only" else kind
@@ -372,7 +372,7 @@ def test_biases_train_are_saved_and_load(name, example, base, kind, tmp_path):
     assert torch.equal(logits(again), logits(model))
 
 
-@over(FORMS)
+@parametrise(FORMS)
 def test_a_second_adapter_with_biases_is_refused_and_leaves_no_trace(name, example):
     model = adapted(name, example, "bert", bias="all")
     with pytest.raises(ValueError, match="only 1 adapter with bias"):

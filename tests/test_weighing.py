@@ -12,9 +12,9 @@ from support.adapted_models import (
     adapted,
     config_of,
     our_layers,
-    over,
+    parametrise,
     trainable,
-    two,
+    with_two_adapters,
     without_warnings,
 )
 from support.small_models import TARGETS, logits, make
@@ -58,9 +58,9 @@ def change_of_lora(layer, name="plain"):
 # weights
 
 
-@over(EXAMPLES)
+@parametrise(EXAMPLES)
 def test_the_change_is_the_weighted_sum_of_the_changes(name, example):
-    model = two(name, example, "llama")
+    model = with_two_adapters(name, example, "llama")
     layer = our_layers(model)[0]
     deltas = {n: layer.changes[n].delta(layer.adapter_tensors(n), X) for n in ("default", "other")}
     whole = logits(model)
@@ -72,9 +72,9 @@ def test_the_change_is_the_weighted_sum_of_the_changes(name, example):
     assert model.active_adapters == ["default"]
 
 
-@over(FORMS, *TARGETS)
+@parametrise(FORMS, *TARGETS)
 def test_weights_of_one_and_none_are_the_adapter_and_the_base(name, example, base):
-    model = two(name, example, base)
+    model = with_two_adapters(name, example, base)
     first = logits(model)
     model.set_adapter("other")
     weigh(model, {"default": 1.0, "other": 0.0})
@@ -85,9 +85,9 @@ def test_weights_of_one_and_none_are_the_adapter_and_the_base(name, example, bas
     assert torch.equal(logits(model), first)  # a weight is not on top of an earlier one
 
 
-@over(FORMS)
+@parametrise(FORMS)
 def test_weights_change_nothing_of_what_is_trained_or_saved(name, example, tmp_path):
-    model = two(name, example, "llama")
+    model = with_two_adapters(name, example, "llama")
     message, moving = logits(model), set(trainable(model))
     weigh(model, {"default": 0.25, "other": 2})
     assert set(trainable(model)) == moving
@@ -95,9 +95,9 @@ def test_weights_change_nothing_of_what_is_trained_or_saved(name, example, tmp_p
     assert torch.equal(logits(adapters.load_adapter(make("llama"), tmp_path)), message)
 
 
-@over(LINEAR)
+@parametrise(LINEAR)
 def test_a_merge_takes_the_weights_along(name, example):
-    model = two(name, example, "llama")
+    model = with_two_adapters(name, example, "llama")
     whole = logits(model)
     with weigh(model, {"default": 0.3, "other": 0.7}):
         outputs = logits(model)
@@ -153,7 +153,7 @@ def test_loha_of_peft_is_weighed_too():
 # side by side with LoRA
 
 
-@over(FORMS)
+@parametrise(FORMS)
 @pytest.mark.parametrize("ours_first", [True, False], ids=["ours-first", "lora-first"])
 def test_ours_and_lora_add_up_and_are_weighed_together(name, example, ours_first):
     model = side_by_side(name, example, ours_first=ours_first)
@@ -169,7 +169,7 @@ def test_ours_and_lora_add_up_and_are_weighed_together(name, example, ours_first
     torch.testing.assert_close(outer(X), base(X) + mine + change_of_lora(plain), **close)
 
 
-@over(FORMS, "llama", "gpt2", "t5")
+@parametrise(FORMS, "llama", "gpt2", "t5")
 @pytest.mark.parametrize("ours_first", [True, False], ids=["ours-first", "lora-first"])
 def test_side_by_side_each_is_switched_saved_and_deleted(name, example, base, ours_first, tmp_path):
     model = side_by_side(name, example, base, ours_first)
@@ -187,7 +187,7 @@ def test_side_by_side_each_is_switched_saved_and_deleted(name, example, base, ou
     assert torch.equal(logits(model), alone["plain"])
 
 
-@over(FORMS)
+@parametrise(FORMS)
 def test_one_peft_model_inside_another_adds_up_too(name, example):
     inner = get_peft_model(make("llama"), lora(), adapter_name="plain")
     mine = config_of(name, example, "llama", init_weights=False)
@@ -216,7 +216,7 @@ def test_one_peft_model_inside_another_adds_up_too(name, example):
     ],
 )
 def test_weights_that_are_none_are_refused_before_anything_changes(weights, sentence):
-    model = two("qtha", "AB", "llama")
+    model = with_two_adapters("qtha", "AB", "llama")
     outputs = logits(model)
     with pytest.raises(ValueError, match=sentence):
         weigh(model, {"default": 0.5, **weights} if weights else weights)
@@ -237,7 +237,7 @@ def test_methods_of_peft_without_such_a_factor_are_refused(kind):
 
 
 def test_heads_of_several_adapters_are_not_weighed_but_one_is():
-    model = two("qtha", "AB", "bert", modules_to_save=["classifier"])
+    model = with_two_adapters("qtha", "AB", "bert", modules_to_save=["classifier"])
     with pytest.raises(ValueError, match="'default' and 'other' each bring a whole module"):
         weigh(model, {"default": 0.5, "other": 0.5})
     head = model.base_model.model.classifier
@@ -277,7 +277,7 @@ def test_names_that_clash_with_a_prefix_of_peft_are_refused_too(tmp_path):
         adapters.load_adapter(make("llama"), tmp_path, adapter_name="ora")
 
 
-@over(FORMS)
+@parametrise(FORMS)
 def test_names_that_clash_are_refused_by_every_path_that_loads(name, example, tmp_path):
     adapted(name, example, "llama").save_pretrained(tmp_path)
     sentence = f"adapter name '{name}' would be confused"

@@ -20,7 +20,7 @@ def option(declared: Setting, panel: str) -> Any:
     help = declared.help + (f" Unit: {declared.unit}." if declared.unit else "")
     if declared.choices:
         help += f" One of: {', '.join(map(str, declared.choices))}."
-    if default := _shown(declared.default):
+    if default := _default_text(declared.default):
         help += f" Default: {default}."
     flag = "--" + declared.name.replace("_", "-")
     if declared.type is bool:
@@ -32,10 +32,10 @@ def option(declared: Setting, panel: str) -> Any:
     return Annotated[str | None, option_type]
 
 
-def _shown(default: Any) -> str:
+def _default_text(default: Any) -> str:
     """A default as it would be typed; nothing where leaving the flag out says it better."""
     if isinstance(default, list):
-        return ",".join(map(_shown, default))
+        return ",".join(map(_default_text, default))
     return "" if default in (None, {}) else getattr(default, "label", str(default))
 
 

@@ -11,7 +11,7 @@ def draws(function) -> None:
 
 
 @fact("figure", "its caption and its alt text are sentences, and the alt text has a number")
-def told(function) -> None:
+def has_a_finding(function) -> None:
     """Caption and alt text end with a full stop, and the alt text holds a digit."""
     figure = function.example()
     for name in ("caption", "alt"):

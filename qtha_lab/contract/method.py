@@ -67,7 +67,7 @@ def unchanged_at_start(method) -> None:
     """The logits of the model with a new adapter are those of the base, bit for bit."""
     for config in _configs(method):
         largest = (_logits(_adapted(config, True)) - _logits(_base())).abs().max().item()
-        expect(largest == 0, f"logits move by up to {largest:.3g} with {_shown(config)}")
+        expect(largest == 0, f"logits move by up to {largest:.3g} with {_options_text(config)}")
 
 
 @fact("method", "the number of trained parameters equals its formula")
@@ -81,7 +81,7 @@ def counted(method) -> None:
         )
         expect(
             trained == formula,
-            f"{trained:,} train, n_parameters says {formula:,}, {_shown(config)}",
+            f"{trained:,} train, n_parameters says {formula:,}, {_options_text(config)}",
         )
 
 
@@ -104,7 +104,10 @@ def random_start(method) -> None:
     """The logits differ from the base's at a random start."""
     for config in _configs(method):
         changed = not torch.equal(_logits(_adapted(config, False)), _logits(_base()))
-        expect(changed, f"logits are those of the base with init_weights=False, {_shown(config)}")
+        expect(
+            changed,
+            f"logits are those of the base with init_weights=False, {_options_text(config)}",
+        )
 
 
 @fact("method", "saved and loaded, it gives the same bits")
@@ -116,7 +119,9 @@ def saved(method) -> None:
             model.save_pretrained(folder)
             with _quiet():
                 loaded = PeftModel.from_pretrained(_base(), folder)
-        expect(torch.equal(_logits(loaded), _logits(model)), f"other logits, {_shown(config)}")
+        expect(
+            torch.equal(_logits(loaded), _logits(model)), f"other logits, {_options_text(config)}"
+        )
 
 
 @fact("method", "merged equals unmerged where it says that it merges")
@@ -131,7 +136,7 @@ def merged(method) -> None:
             far = (_logits(_whole(model)) - expected).abs().max().item()
         expect(
             far < 1e-4,
-            f"logits move by {far:.3g} by merging: is the change linear? {_shown(config)}",
+            f"logits move by {far:.3g} by merging: is the change linear? {_options_text(config)}",
         )
 
 
@@ -142,6 +147,6 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _shown(config) -> str:
+def _options_text(config) -> str:
     names = list(adapters.get_method(config.method_name).settings())
     return ", ".join(f"{name}={getattr(config, name)}" for name in names[:4])

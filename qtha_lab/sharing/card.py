@@ -119,12 +119,12 @@ def _settings(config: PeftConfig, method) -> str:
 def _table(title: str, rows: Mapping[str, Any]) -> str:
     if not rows:
         return ""
-    texts = {name: _shown(value) for name, value in rows.items() if value is not None}
+    texts = {name: _cell(value) for name, value in rows.items() if value is not None}
     lines = [f"| {plain(name.replace('_', ' '))} | {value} |" for name, value in texts.items()]
     return "\n".join([f"## {title}", "", "| | |", "|---|---|", *lines])
 
 
-def _shown(value: Any) -> str:
+def _cell(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return plain(str(value))
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

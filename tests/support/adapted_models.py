@@ -54,7 +54,7 @@ def trainable(model):
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def over(pairs, *bases):
+def parametrise(pairs, *bases):
     """Parametrise by examples and models; without models by examples alone."""
     if not bases:
         return pytest.mark.parametrize(("name", "example"), pairs, ids=["-".join(p) for p in pairs])
@@ -64,7 +64,7 @@ def over(pairs, *bases):
     )
 
 
-def two(name, example, base, **more):
+def with_two_adapters(name, example, base, **more):
     """A model with adapters "default" (active) and "other"."""
     model = adapted(name, example, base, **more)
     model.add_adapter("other", config_of(name, example, base, **{"init_weights": False, **more}))

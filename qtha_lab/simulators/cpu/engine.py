@@ -273,12 +273,12 @@ class _OfThread(threading.local):
         self.rooms: dict[torch.dtype, np.ndarray] = {}
 
 
-_own = _OfThread()
+_of_this_thread = _OfThread()
 
 
 def _room(count: int, dtype: torch.dtype) -> np.ndarray:
     """Numbers to work in, kept by every thread: fresh memory costs more than the work done in it."""
-    rooms = _own.rooms
+    rooms = _of_this_thread.rooms
     room = rooms.get(dtype)
     if room is None or len(room) < count:
         room = rooms[dtype] = torch.empty(count, dtype=dtype).numpy()
