@@ -19,6 +19,7 @@ from qtha_lab import faults, paths
 from qtha_lab.errors import Refusal
 from qtha_lab.rundir import RunDir, slots
 from qtha_lab.rundir.events import EventLog, read_tail
+from qtha_lab.rundir.free_threads import FreeThreads
 from qtha_lab.rundir.status import last_step
 
 log = logging.getLogger(__name__)
@@ -89,8 +90,10 @@ def work(run: RunDir, lock: int) -> int:
 def _work(run: RunDir, events: EventLog, stop: StopRequest) -> str:
     """Everything between taking the lock and giving it back; the end state, also written as an event."""
     try:
-        threads = slots.n_threads(run.experiment.training.threads)
-        slot = _wait_for_slot(run, events, threads, stop)
+        chosen = run.experiment.training.threads
+        threads, is_chosen = slots.n_threads(chosen), slots.is_chosen(chosen)
+        folder = slots.shared_folder(paths.runs_dir(), run.path.parent)
+        slot = _wait_for_slot(run, events, slots.Queue(folder, slots.n_slots(threads)), stop)
         if slot is None:
             state, step, message = "stopped", _last_step(run), "stopped while it waited for a slot"
         else:
@@ -99,7 +102,8 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest) -> str:
             events.append("status", state="loading", step=_last_step(run), message="libraries")
             from qtha_lab.training.finetune import fine_tune
 
-            state, step, message = fine_tune(run, events, stop, threads)
+            free = None if is_chosen else FreeThreads(folder)
+            state, step, message = fine_tune(run, events, stop, threads, free)
     except Exception as error:
         state, step, message = "failed", _last_step(run), faults.sentence(error, run.log)
     log.info("%s: %s at step %d; %s", run.path.name, state, step, message)
@@ -107,9 +111,9 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest) -> str:
     return state
 
 
-def _wait_for_slot(run: RunDir, events: EventLog, threads: int, stop: StopRequest) -> int | None:
-    folder = slots.shared_folder(paths.runs_dir(), run.path.parent)
-    queue = slots.Queue(folder, slots.n_slots(threads))
+def _wait_for_slot(
+    run: RunDir, events: EventLog, queue: slots.Queue, stop: StopRequest
+) -> int | None:
     step = _last_step(run)
     events.append(
         "status", state="queued", step=step, message=f"waiting for one of {queue.slots} slots"
@@ -123,10 +127,11 @@ def _wait_for_slot(run: RunDir, events: EventLog, threads: int, stop: StopReques
 
 
 def use_threads(threads: int) -> None:
-    """Set the thread count of every library that reads it when imported."""
+    """Set the thread count of every library that reads it when imported, and products that do not depend on it."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 
 def _last_step(run: RunDir) -> int:

@@ -113,7 +113,7 @@ def test_a_run_leaves_everything_it_promises(straight):
     assert summary["seed"] == 5
     assert summary["options"]["r"] == 3
     assert summary["adapter_bytes"] > 4 * summary["trainable_parameters"]
-    assert summary["peak_memory_bytes"] > 10**8
+    assert summary["peak_memory_bytes"] > 4 * summary["base_parameters"]
     assert 0 < summary["seconds_per_step"] < summary["wall_seconds"]
     for name in ("exact_match", "bleu4", "rouge1", "rouge2", "rougeL", "token_accuracy"):
         assert summary[name] >= 0

@@ -56,7 +56,9 @@ def finished(run):
 
 def worker_of(run):
     """The process of a run's worker, once it has signed the lock."""
-    return psutil.Process(wait_until(lambda: slots.holder(run.files.lock)))
+    process = psutil.Process(wait_until(lambda: slots.holder(run.files.lock)))
+    wait_until(process.cmdline)  # empty while the system puts the program in place
+    return process
 
 
 def started_cold(run):
@@ -83,6 +85,10 @@ def test_a_forked_worker_comes_from_the_server_and_trains_as_one_of_its_own(serv
     assert len(losses(forked)) > 3
     starts = [json.loads(run.files.environment.read_text())["start"] for run in (forked, cold)]
     assert starts == ["warm", "cold"]
+    warm_peak, cold_peak = (run.summary()["peak_memory_bytes"] for run in (forked, cold))
+    assert cold_peak == pytest.approx(
+        warm_peak, abs=8 * 2**20
+    )  # what a cold one imports at its end
 
 
 def test_a_worker_has_the_variables_and_the_folder_of_who_launched_it(

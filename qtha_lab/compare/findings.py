@@ -29,6 +29,7 @@ def notes(entries: list[dict[str, Any]], expected: int) -> list[str]:
         same_start(finished),
         quantization(finished),
         *sizes(finished),
+        threads(finished),
         learning_rates(finished),
         seeds(finished),
         *differences(finished),
@@ -90,6 +91,21 @@ def sizes(entries: list[dict[str, Any]]) -> list[str]:
         for label in counts
         if label != reference
     ]
+
+
+def threads(entries: list[dict[str, Any]]) -> str | None:
+    """That step times are of different numbers of threads, where they are."""
+    counts = {entry["label"]: set() for entry in entries}
+    for entry in entries:
+        if entry.get("threads") is not None:
+            counts[entry["label"]].add(entry["threads"])
+    if len(set().union(*counts.values())) < 2:
+        return None
+    text = "; ".join(f"{label} {', '.join(map(str, sorted(n)))}" for label, n in counts.items())
+    return (
+        f"Seconds per step were taken with different numbers of CPU threads ({text}): "
+        "set `threads` to compare speed."
+    )
 
 
 def learning_rates(entries: list[dict[str, Any]]) -> str | None:

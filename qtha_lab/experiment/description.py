@@ -91,7 +91,7 @@ class Training(Declared):
     threads: int | None = Field(
         default=None,
         ge=1,
-        description="CPU threads of the run; empty shares the cores among the slots.",
+        description="CPU threads of the run; empty takes those that are free.",
     )
     report_to: str = Field(
         default="none",

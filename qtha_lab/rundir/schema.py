@@ -96,6 +96,13 @@ class LayerSpectrum(TypedDict):
 
 
 @_event
+class ThreadsEvent(At):
+    """The run goes on with so many CPU threads."""
+
+    count: Annotated[int, Field(ge=1)]
+
+
+@_event
 class SpectrumEvent(At):
     """Singular values of the update, by layer."""
 
@@ -111,6 +118,7 @@ KINDS = {
     "generation": GenerationEvent,
     "checkpoint": At,
     "spectrum": SpectrumEvent,
+    "threads": ThreadsEvent,
 }
 
 

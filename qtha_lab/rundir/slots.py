@@ -7,6 +7,7 @@ Nothing has to be cleaned up after a kill: the kernel frees the locks.
 from __future__ import annotations
 
 import fcntl
+import functools
 import logging
 import os
 import tempfile
@@ -73,18 +74,27 @@ def holder(path: Path) -> int | None:
 
 def n_cores() -> int:
     """Physical cores that this process may use."""
+    n_allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(_physical_cores(), n_allowed or 1))
+
+
+@functools.cache
+def _physical_cores() -> int:
     import psutil
 
-    n_allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(psutil.cpu_count(logical=False) or 1, n_allowed or 1))
+    return psutil.cpu_count(logical=False) or 1
 
 
 def n_threads(chosen: int | None = None) -> int:
     """CPU threads of a run: as asked, else `OMP_NUM_THREADS`, else the cores shared among the slots."""
-    text = os.environ.get("OMP_NUM_THREADS", "")
-    if chosen or text.isdigit():
-        return chosen or max(1, int(text))
+    if is_chosen(chosen):
+        return chosen or max(1, int(os.environ["OMP_NUM_THREADS"]))
     return max(1, n_cores() // n_slots())
+
+
+def is_chosen(threads: int | None) -> bool:
+    """Whether somebody named a number of threads, in the experiment or as `OMP_NUM_THREADS`."""
+    return bool(threads) or os.environ.get("OMP_NUM_THREADS", "").isdigit()
 
 
 def n_slots(threads: int | None = None) -> int:

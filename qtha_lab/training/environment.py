@@ -16,7 +16,7 @@ from qtha_lab.rundir.slots import n_cores
 log = logging.getLogger(__name__)
 
 PACKAGES = ["qtha-lab", "torch", "transformers", "peft", "accelerate", "datasets", "safetensors"]
-PACKAGES += ["pennylane", "pennylane-lightning", "numba", "numpy", "sacrebleu", "rouge-score"]
+PACKAGES += ["pennylane", "pennylane-lightning", "numba", "numpy", "sacrebleu"]
 
 
 def describe() -> dict[str, Any]:
@@ -33,7 +33,7 @@ def describe() -> dict[str, Any]:
 
 
 def is_warm() -> bool:
-    """Whether this process was forked with its libraries loaded: its peak memory leaves out their import."""
+    """Whether this process was forked with its libraries loaded."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return getattr(spec, "name", "") == "qtha_lab.warm.server"
 

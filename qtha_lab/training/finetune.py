@@ -11,8 +11,6 @@ import shutil
 from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
-
 from qtha_lab import adapters
 from qtha_lab.rundir import RunDir, checkpoints
 from qtha_lab.rundir.events import EventLog
@@ -20,8 +18,10 @@ from qtha_lab.rundir.files import check_room, sync_tree
 from qtha_lab.training import written
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.loaded import Loaded, load
+from qtha_lab.training.memory import PeakMemory
 from qtha_lab.training.resuming import newest_whole
 from qtha_lab.training.session import Session
+from qtha_lab.training.threads import Threads, same_bits
 from qtha_lab.training.trained import Trained, train
 
 
@@ -34,7 +34,11 @@ class Outcome(NamedTuple):
 
 
 def fine_tune(
-    run: RunDir, log: EventLog, stop_requested: Callable[[], bool], threads: int
+    run: RunDir,
+    log: EventLog,
+    stop_requested: Callable[[], bool],
+    threads: int,
+    free: Callable[[], int] | None = None,
 ) -> Outcome:
     """Work on a run from where it is until it ends or is asked to stop.
 
@@ -43,6 +47,7 @@ def fine_tune(
         log: Takes the events.
         stop_requested: Asked at every step and between the stages.
         threads: CPU threads to compute with.
+        free: How many it may take now, where that changes; used if no number depends on it.
 
     Returns:
         The state "finished", "stopped" or "diverged", the step, and a sentence.
@@ -50,13 +55,14 @@ def fine_tune(
     Raises:
         Refusal: If no checkpoint is whole, a plugin was changed or the disk is full.
     """
-    torch.set_num_threads(threads)
-    session = Session.begin(run, log, stop_requested, threads)
+    free = free if free is not None and same_bits(run.experiment) else lambda: threads
+    session = Session.begin(run, log, stop_requested, Threads(threads, free, log))
+    session.threads.adjust(session.start.step)
     step = session.start.step
     try:
         loaded = load(session)
         written.write_environment(session, loaded)
-        trained = train(session, loaded)
+        trained = train(session, loaded, PeakMemory(loaded.model))
         step = trained.step
         return _end(session, loaded, trained)
     except Interrupted:
@@ -78,7 +84,7 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
         trained.watch.measure(session.steps)
     written.write_answers(session, loaded)
     written.write_adapter(session, loaded)
-    written.write_summary(session, loaded, "finished")
+    written.write_summary(session, loaded, trained, "finished")
     written.write_model_card(session, loaded)
     sync_tree(session.run.adapter)
     return Outcome("finished", trained.step, "; ".join(session.notes()))
@@ -89,7 +95,7 @@ def _diverged(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
     folder, watch = session.run.checkpoints, trained.watch
     if watch.ruined is not None:
         shutil.rmtree(checkpoints.place(folder, watch.ruined), ignore_errors=True)
-    written.write_summary(session, loaded, "diverged")
+    written.write_summary(session, loaded, trained, "diverged")
     _, good, _ = newest_whole(folder)
     session.log.append("checkpoint", step=good)
     last = f"checkpoint {good} is the last good one" if good else "no checkpoint was made before"

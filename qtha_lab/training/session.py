@@ -17,6 +17,7 @@ from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.events import EventLog, history, read_events
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.resuming import Start, find_start
+from qtha_lab.training.threads import Threads
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class Session:
         run: The run's directory.
         log: Takes the events.
         stop_requested: Whether the run was asked to stop.
-        threads: CPU threads of this process.
+        threads: CPU threads of this process, as many as are free.
         start: The checkpoint and the step that this session begins at.
         past: Events of earlier sessions that still hold.
     """
@@ -37,13 +38,13 @@ class Session:
     run: RunDir
     log: EventLog
     stop_requested: Callable[[], bool]
-    threads: int
+    threads: Threads
     start: Start
     past: tuple[dict[str, Any], ...]
 
     @classmethod
     def begin(
-        cls, run: RunDir, log: EventLog, stop_requested: Callable[[], bool], threads: int
+        cls, run: RunDir, log: EventLog, stop_requested: Callable[[], bool], threads: Threads
     ) -> Session:
         """The next session of a run; damaged checkpoints are set aside.
 
@@ -51,7 +52,7 @@ class Session:
             run: Its directory.
             log: Takes the events, first a note on damaged checkpoints.
             stop_requested: Whether the run was asked to stop.
-            threads: CPU threads of this process.
+            threads: CPU threads of this process, as many as are free.
 
         Raises:
             Refusal: If there were checkpoints and none is whole.
@@ -113,10 +114,11 @@ class Session:
         self.log.append("status", state=state, step=step, message=message)
 
     def poll(self) -> None:
-        """End the session here if the run was asked to stop.
+        """End the session here if the run was asked to stop; else take the threads that are free.
 
         Raises:
             Interrupted: If it was.
         """
         if self.stop_requested():
             raise Interrupted
+        self.threads.adjust(self.start.step)

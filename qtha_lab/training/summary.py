@@ -1,15 +1,13 @@
 """What a run came to, in one flat mapping: read from its events, its files and a few facts.
 
 Trains nothing. `train_loss` is the mean over the last ten steps, because the loss of a single batch
-says little; every other loss is the run's last evaluation. `peak_memory_bytes` is the worker's resident
-high-water mark (`ru_maxrss`: model, data and libraries together), on CUDA the peak of its allocator.
+says little; every other loss is the run's last evaluation. `seconds_per_step` is the median of the steps
+taken with `threads`, the number of CPU threads that most steps had.
 """
 
 from __future__ import annotations
 
-import resource
 import statistics
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,7 +27,6 @@ def summarise(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
         **facts,
         **measured(history(events)),
         "wall_seconds": wall_seconds(events),
-        "peak_memory_bytes": peak_memory_bytes(),
         "adapter_bytes": adapter_bytes(run),
     }
 
@@ -42,12 +39,18 @@ def measured(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         "generation": [],
         "whole_base": [],
     }
+    seconds: dict[int | None, list[float]] = {}
+    threads = None
     for event in events:
         kinds.get(event["kind"], []).append(event)
+        if event["kind"] == "threads":
+            threads = event["count"]
+        elif event["kind"] == "train" and "seconds" in event:
+            seconds.setdefault(threads, []).append(event["seconds"])
     train, evals = kinds["train"], sorted(kinds["eval"], key=lambda event: event["step"])
-    seconds = [event["seconds"] for event in train if "seconds" in event]
     losses = [event["loss"] for event in train[-LAST_STEPS:]]
     last = evals[-1] if evals else {}
+    usual = max(seconds, key=lambda count: len(seconds[count]), default=None)
     answers = kinds["generation"][-1] if kinds["generation"] else {}
     return {
         "steps": train[-1]["step"] if train else 0,
@@ -59,7 +62,8 @@ def measured(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         ),
         **{name: last[name] for name in measures.scores() if name in last},
         **{name: answers[name] for name in measures.recorded("generation") if name in answers},
-        "seconds_per_step": statistics.median(seconds) if seconds else None,
+        "seconds_per_step": statistics.median(seconds[usual]) if seconds else None,
+        **({} if usual is None else {"threads": usual}),
     }
 
 
@@ -74,15 +78,6 @@ def wall_seconds(events: Iterable[dict[str, Any]]) -> float:
             continue
         before = None if waits else event["t"]
     return total
-
-
-def peak_memory_bytes() -> int:
-    """The peak of this process so far (see the module's first lines)."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def adapter_bytes(run: RunDir) -> int | None:

@@ -14,6 +14,7 @@ from transformers import PrinterCallback
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.fine_tuner import FineTuner
 from qtha_lab.training.loaded import Loaded
+from qtha_lab.training.memory import PeakMemory
 from qtha_lab.training.session import Session
 from qtha_lab.training.spectra import RecordSpectra
 from qtha_lab.training.trainer import Watch, training_arguments
@@ -26,14 +27,21 @@ class Trained:
     Attributes:
         step: Optimiser steps taken, in all sessions of the run.
         watch: Measures the model; knows whether and why the training diverged.
+        memory: The most that it took.
     """
 
     step: int
     watch: Watch
+    memory: PeakMemory
 
 
-def train(session: Session, loaded: Loaded) -> Trained:
+def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
     """Take the steps that are left; of none, the adapter of the checkpoint is put into the model.
+
+    Args:
+        session: Whose run it is.
+        loaded: What is trained.
+        memory: Counts from before the first step.
 
     Raises:
         Interrupted: If the run is asked to stop before the first step.
@@ -45,6 +53,7 @@ def train(session: Session, loaded: Loaded) -> Trained:
         session.log,
         lambda: loaded.scores(session),
         session.stop_requested,
+        session.threads.adjust,
         eval_every=session.training.eval_every,
         evaluated=session.recorded_steps("eval"),
     )
@@ -57,14 +66,14 @@ def train(session: Session, loaded: Loaded) -> Trained:
     if session.start.step >= session.steps:
         if session.checkpoint is not None:
             load_weights(loaded.model, session.checkpoint)
-        return Trained(session.start.step, watch)
+        return Trained(session.start.step, watch, memory)
     try:
         checkpoint = session.checkpoint
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     except Interrupted:  # before the first step
         if not watch.diverged:
             raise
-    return Trained(trainer.state.global_step, watch)
+    return Trained(trainer.state.global_step, watch, memory)
 
 
 def load_weights(model: nn.Module, checkpoint: Path) -> None:

@@ -72,6 +72,7 @@ class Watch(TrainerCallback):
         log: Takes the events.
         evaluate: Scores of the model now; may raise `Interrupted`.
         stop_requested: Polled at every step.
+        adjust: Called before every step with its number, to take what is free.
         eval_every: Steps between evaluations.
         evaluated: Steps already evaluated in an earlier life of the run.
     """
@@ -83,12 +84,14 @@ class Watch(TrainerCallback):
         log: EventLog,
         evaluate: Callable[[], dict[str, float]],
         stop_requested: Callable[[], bool],
+        adjust: Callable[[int], None],
         *,
         eval_every: int,
         evaluated: set[int],
     ) -> None:
         self.trainer, self.model = trainer, model
         self.log, self.evaluate, self.stop_requested = log, evaluate, stop_requested
+        self.adjust = adjust
         self.eval_every, self.evaluated = eval_every, set(evaluated)
         self.stopping = False
         self.diverged: str | None = None
@@ -109,7 +112,8 @@ class Watch(TrainerCallback):
             raise Interrupted
 
     def on_step_begin(self, args, state, control, **kwargs):
-        """Start the step's clock."""
+        """Take the threads that are free, and start the step's clock."""
+        self.adjust(state.global_step)
         self._began = time.perf_counter()
 
     def on_step_end(self, args, state, control, **kwargs):

@@ -19,6 +19,7 @@ from qtha_lab.training.loaded import Loaded
 from qtha_lab.training.rates import HEAD
 from qtha_lab.training.session import Session
 from qtha_lab.training.summary import summarise
+from qtha_lab.training.trained import Trained
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def write_environment(session: Session, loaded: Loaded) -> None:
     """Versions, processor, threads and device, and fingerprints of model and task."""
     base, task = loaded.base, loaded.task
     description = environment.describe() | {
-        "threads": session.threads,
+        "threads": session.threads.least,
         "device": str(next(loaded.model.parameters()).device),
         "model": {"name": base.name, "source": base.source, "fingerprint": base.fingerprint},
         "task": {"name": task.name, "source": task.source, "fingerprint": task.fingerprint},
@@ -68,7 +69,7 @@ def write_answers(session: Session, loaded: Loaded) -> None:
             loaded.rows.tokenizer,
             list(prompts),
             max_new_tokens=training.max_new_tokens,
-            size=training.batch_size,
+            size=4 * training.batch_size,  # nothing is kept for a backward pass
             poll=session.poll,
         )
     samples = [
@@ -95,12 +96,13 @@ def write_adapter(session: Session, loaded: Loaded) -> None:
     log.info("adapter written to %s", run.adapter)
 
 
-def write_summary(session: Session, loaded: Loaded, state: str) -> None:
+def write_summary(session: Session, loaded: Loaded, trained: Trained, state: str) -> None:
     """What the run came to, in one flat mapping.
 
     Args:
         session: Whose run it is.
         loaded: The model, of which parameters are counted.
+        trained: The training, of which the memory is.
         state: "finished" or "diverged".
     """
     facts = count_trained(loaded.model) | {
@@ -108,6 +110,7 @@ def write_summary(session: Session, loaded: Loaded, state: str) -> None:
         "learning_rate": session.learning_rate,
         "head_learning_rate": session.training.head_learning_rate,
         "state": state,
+        "peak_memory_bytes": trained.memory.bytes(),
     }
     write_json(session.run.summary, summarise(session.run, facts))
 

@@ -33,9 +33,7 @@ LIBRARIES = [  # all that a run on the CPU imports before its first step
     "transformers.trainer",
     "peft.tuners.lora",
     "torch._dynamo",
-    "rouge_score.rouge_scorer",
     "sacrebleu",
-    "sklearn.metrics",
 ]
 FORK_SAFE = {"jemalloc_bg_thd"}  # of pyarrow's allocator, which sees to forks itself
 MOST_BYTES = 1 << 20  # of a request

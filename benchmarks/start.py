@@ -1,0 +1,151 @@
+"""What a run costs beside its training steps: real workers, started cold and warm, their phases by their events.
+
+A worker's processor time is looked at while it runs, each time an event has come; so a phase's is known to
+within one look.
+"""
+
+import contextlib
+import os
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from benchmarks.machine import machine
+
+LOOK_SECONDS = 0.01
+PHASES = (
+    "libraries",
+    "loading",
+    "training",
+    "evaluation",
+    "spectra",
+    "checkpoints",
+    "answers",
+    "end",
+)
+OF_EVENT = {
+    "train": "training", "eval": "evaluation", "spectrum": "spectra", "checkpoint": "checkpoints",
+    "generation": "answers",
+}  # fmt: skip
+
+
+def bench_start(
+    model: str,
+    methods: Iterable[str],
+    *,
+    steps: int = 5,
+    rounds: int = 3,
+    on_run: Callable[[int, str], None] = lambda number, label: None,
+) -> dict[str, Any]:
+    """Launch every method cold and warm, in turns.
+
+    Args:
+        model: The base model.
+        methods: As on the command line.
+        steps: Of every run.
+        rounds: Runs of each method and start.
+        on_run: Called before each run with its number and what it is.
+
+    Returns:
+        `machine`, `settings`, and under `runs` one entry each: `method`, `start`, `first_point` (seconds
+        from the launch to the first step's event), `first_point_cpu`, `wall` and `cpu` (by phase).
+    """
+    methods, runs = list(methods), []
+    with tempfile.TemporaryDirectory() as folder, _variable("QTHA_LAB_RUNS", folder):
+        _loaded_server()
+        for _ in range(rounds):
+            for method in methods:
+                for start in ("cold", "warm"):
+                    on_run(len(runs), f"{method}, {start}")
+                    with _variable("QTHA_LAB_WARM_SECONDS", "0" if start == "cold" else "600"):
+                        runs.append(_measure(model, method, steps) | {"start": start})
+    return {
+        "benchmark": "start",
+        "machine": machine(),
+        "settings": {"model": model, "methods": methods, "steps": steps, "rounds": rounds},
+        "runs": runs,
+    }
+
+
+def _measure(model: str, method: str, steps: int) -> dict[str, Any]:
+    import psutil
+
+    from qtha_lab import runs
+    from qtha_lab.experiment import Experiment
+    from qtha_lab.rundir import slots
+
+    experiment = Experiment(model=model, method=method, training={"steps": steps})
+    began = time.time()
+    run = runs.launch(experiment, check=False)
+    wall: dict[str, float] = defaultdict(float)
+    cpu: dict[str, float] = defaultdict(float)
+    offset, before, spent, phase = 0, None, 0.0, "libraries"
+    first: dict[str, float] = {}
+    process, fresh, waiting = None, 0.0, 0.0
+    while run.alive:
+        time.sleep(LOOK_SECONDS)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process is None and (pid := slots.holder(run.files.lock)):
+                process = psutil.Process(pid)
+            if process is not None:
+                now = _spent(process)
+                fresh, spent = now - spent, now
+        events, offset = run.events(offset)
+        kind = events[0]["kind"] if events else ""
+        waiting += fresh
+        if events:
+            cpu[OF_EVENT.get(kind, phase)] += waiting
+            waiting = 0.0
+        fresh = 0.0
+        for event in events:
+            if before is not None:
+                wall[OF_EVENT.get(event["kind"], phase)] += event["t"] - before
+            before, phase = event["t"], phase_after(event, phase)
+            if event["kind"] == "train" and not first:
+                first = {"first_point": event["t"] - began, "first_point_cpu": sum(cpu.values())}
+    status = run.status()
+    if status.state != "finished":
+        raise RuntimeError(f"{method}: {status.state}, {status.message}")
+    return {"method": method, **first, "wall": dict(wall), "cpu": dict(cpu)}
+
+
+def phase_after(event: dict[str, Any], phase: str) -> str:
+    """What a run does after an event, until the next one says otherwise.
+
+    Example:
+        >>> phase_after({"kind": "status", "state": "loading", "message": "model tiny"}, "libraries")
+        'loading'
+    """
+    if event["kind"] == "generation":
+        return "end"
+    if event["kind"] == "status" and event["state"] == "loading":
+        return "libraries" if event["message"] == "libraries" else "loading"
+    return phase
+
+
+def _spent(process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def _loaded_server() -> None:
+    """A server that has forked a worker already."""
+    from qtha_lab import runs
+    from qtha_lab.experiment import Experiment
+
+    with _variable("QTHA_LAB_WARM_SECONDS", "600"):
+        runs.launch(Experiment(method="lora", training={"steps": 1}), check=False).wait()
+
+
+@contextlib.contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
