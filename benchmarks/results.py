@@ -70,8 +70,8 @@ _SIZES = "--qubits 4,6,8,10"
 BENCHES = {
     "simulators-one-thread": (f"{_SIMULATORS} {_SIZES} --threads 1", simulators_table.markdown),
     "simulators-two-threads": (f"{_SIMULATORS} {_SIZES} --threads 2", simulators_table.markdown),
-    "auto-one-thread": ("auto --threads 1", auto.markdown),
-    "auto-two-threads": ("auto --threads 2", auto.markdown),
+    "auto-one-thread": ("auto --threads 1 --rounds 3", auto.markdown),
+    "auto-two-threads": ("auto --threads 2 --rounds 3", auto.markdown),
 }
 
 
