@@ -20,7 +20,7 @@ def auto(
 
     torch.set_num_threads(threads or torch.get_num_threads())
     with progress() as bars:
-        bar = bars.add_task("auto", total=None, message="")
+        bar = bars.add_task("auto", total=1, message="")
         measured = bench_auto(rounds=rounds, on_case=lambda label: bars.update(bar, message=label))
     print_table(table(measured), caption=caption(measured))
     write_json(measured, json)

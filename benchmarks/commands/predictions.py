@@ -17,7 +17,7 @@ def predictions(
     from benchmarks.predictions import bench_predictions
 
     with progress() as bars:
-        bar = bars.add_task("predictions", total=None, message="")
+        bar = bars.add_task("predictions", total=1, message="")
         measured = bench_predictions(
             model=model, rounds=rounds, on_case=lambda label: bars.update(bar, message=label)
         )
