@@ -110,13 +110,17 @@ def table(result: dict[str, Any]) -> list[tuple[str, ...]]:
     rows = [
         (
             f"n={case['n_qubits']}, L={case['n_layers']}, {case['batch']:,}",
-            *(f"{case['seconds'][n] * 1e3:,.3g}" if n in case["seconds"] else "–" for n in names),
+            *(_ms(case["seconds"][n]) if n in case["seconds"] else "–" for n in names),
             case["chosen"],
             f"{case['ratio']:.2f}",
         )
         for case in result["cases"]
     ]
     return [("QTHA circuit, batch", *names, "auto", "over the fastest"), *rows]
+
+
+def _ms(seconds: float) -> str:
+    return f"{1e3 * seconds:,.0f}" if seconds >= 0.1 else f"{1e3 * seconds:.3g}"
 
 
 def caption(result: dict[str, Any]) -> str:
