@@ -21,7 +21,8 @@ FALLBACK = "torch"  # "auto" where nothing can run a batch: its sentence says wh
 def engine_names() -> list[str]:
     """Engines to choose from; any PennyLane device can be named, as `device:NAME(option=value,…)`."""
     infos = sorted(ENGINES.values(), key=lambda info: (info.place, info.name))
-    return ["auto", *(example for info in infos for example in info.examples)]
+    listed = (info.examples for info in infos if info.listed)
+    return ["auto", *(example for examples in listed for example in examples)]
 
 
 def automatic() -> list[str]:
@@ -75,7 +76,8 @@ def check_engine(engine: str, circuit: Circuit, readout: Readout | None = None) 
     """
     readout = readout or Readout.z(circuit.n_qubits)
     if engine != "auto":
-        return check_call(engine, circuit, readout)
+        device = "cuda" if info_of(engine).cuda_tensors_only else "cpu"
+        return check_call(engine, circuit, readout, device)
     sentences = {name: _sentence(_check_circuit, name, circuit, readout) for name in automatic()}
     if all(sentences.values()):
         raise Refusal(sentences[FALLBACK])
@@ -116,6 +118,8 @@ def check_call(
         )
     if info.cpu_tensors_only and device != "cpu":
         raise Refusal(f"engine {engine!r} takes CPU tensors, not {device}: use engine='torch'")
+    if info.cuda_tensors_only and device != "cuda":
+        raise Refusal(f"engine {engine!r} takes CUDA tensors, not {device}: use engine='torch'")
     _check_circuit(engine, circuit, readout)
     n_bytes = info.loaded.working_bytes(circuit, max(batch, 1), engine)
     place = device if info.follows_tensors else "cpu"
@@ -153,7 +157,7 @@ def choose(
         The name of an engine; "torch" if none can run it, whose sentence then says why.
 
     Example:
-        >>> choose("auto", Circuit(1, []), Readout.z(1), device="cuda")
+        >>> choose("auto", Circuit(9, []), Readout.z(9), device="cuda")
         'torch'
     """
     if engine != "auto":

@@ -102,8 +102,10 @@ class EngineInfo:
     examples: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     cpu_tensors_only: bool = False
+    cuda_tensors_only: bool = False
     follows_tensors: bool = False
     transformable: bool = False
+    listed: bool = True
 
     @functools.cached_property
     def loaded(self) -> Engine:
@@ -132,8 +134,10 @@ def engine(
     examples: tuple[str, ...] = (),
     variants: tuple[str, ...] = (),
     cpu_tensors_only: bool = False,
+    cuda_tensors_only: bool = False,
     follows_tensors: bool = False,
     transformable: bool = False,
+    listed: bool = True,
 ) -> Callable:
     """Register what is decorated as an engine: a class with the functions of `Engine`.
 
@@ -149,8 +153,10 @@ def engine(
             follows the colon is for the engine to read.
         variants: Further names it answers to.
         cpu_tensors_only: Whether tensors on other devices are refused before it is asked.
+        cuda_tensors_only: Whether tensors that are not on a card are refused before it is asked.
         follows_tensors: Whether it computes where the tensors are; else its memory is the host's.
         transformable: Whether torch.func can go through it; others give it first derivatives alone.
+        listed: Whether lists show it; it can be named all the same.
 
     Returns:
         A decorator that gives the class or function back as it is.
@@ -169,8 +175,10 @@ def engine(
             examples=examples or (name,),
             variants=variants,
             cpu_tensors_only=cpu_tensors_only,
+            cuda_tensors_only=cuda_tensors_only,
             follows_tensors=follows_tensors,
             transformable=transformable,
+            listed=listed,
         )
         ENGINES.add(name, info, load.__module__)
         return load

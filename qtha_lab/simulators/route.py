@@ -64,7 +64,7 @@ def route(
         Refusal: As `check_call`.
 
     Example:
-        >>> route("auto", Circuit(1, []), Readout.z(1), "cuda", False, 1)[0]
+        >>> route("auto", Circuit(9, []), Readout.z(9), "cuda", False, 1)[0]
         'torch'
     """
     situation = circuit, readout, device, transformed, batch

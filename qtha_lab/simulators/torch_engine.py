@@ -97,14 +97,25 @@ def run(
         >>> run(turn, torch.tensor([[0.0], [torch.pi]]), torch.empty(0), Readout.z(1)).tolist()
         [[1.0], [-1.0]]
     """
-    tables = _tables(circuit, readout, inputs.device, inputs.dtype)
+    return read(tables_of(circuit, readout, inputs.device, inputs.dtype), inputs, params, readout)
+
+
+def read(tables: "_Tables", inputs: Tensor, params: Tensor, readout: Readout) -> Tensor:
+    """`run` with its tables, which stay on the device: no number goes to the host or comes from it.
+
+    Args:
+        tables: Of the circuit and the readout, by `tables_of`.
+        inputs: (batch, n_inputs), as for `run`.
+        params: (n_params,), as for `run`.
+        readout: What to read.
+    """
     state = _final_state(tables, inputs, params)
     if readout.kind == "state":
         return state[tables.rows_of_states].T
     probs = state.real.square() + state.imag.square()
     if readout.kind == "probs":
         return probs[tables.rows_of_states].T
-    return _times(tables.readout, probs).T
+    return times(tables.readout, probs).T
 
 
 def _final_state(tables: "_Tables", inputs: Tensor, params: Tensor) -> Tensor:
@@ -149,6 +160,7 @@ class _Tables:
         self.of_inputs = self._gather([sums[i].inputs for i in self.sampled], circuit.n_inputs)
         self._parity_signs: dict[int, Tensor] = {}
         self._signs: dict[int, Tensor] = {}
+        self._indices: dict[tuple[int, ...], Tensor] = {}
         self.rows_of_states = self.rows  # the row that holds each basis state, (2^n,)
         if readout.kind != "strings":
             self.rows_of_states = torch.tensor(self.program.basis_states(), device=device).argsort()
@@ -201,6 +213,13 @@ class _Tables:
                 self._signs[key] = torch.stack([self.parity_sign(m) for m in layer.angles], -1)
         return self._signs[key]
 
+    def index(self, rows: tuple[int, ...]) -> Tensor:
+        """Rows as a tensor, sent to the device once."""
+        if rows not in self._indices:
+            with torch.inference_mode(False):
+                self._indices[rows] = torch.tensor(rows, device=self.rows.device)
+        return self._indices[rows]
+
     def wire_of(self, turn: Turn) -> int | None:
         """The wire a turn acts on, None if the frame has moved it off the wires."""
         if turn.flip != turn.zmask or turn.flip.bit_count() != 1:
@@ -208,12 +227,24 @@ class _Tables:
         return self.n_qubits - turn.flip.bit_length()
 
 
-@functools.lru_cache(maxsize=64)
-def _tables(
+def tables_of(
     circuit: Circuit, readout: Readout, device: torch.device, dtype: torch.dtype
 ) -> _Tables:
+    """Made once for a device; anew where a dispatch mode records or fakes them.
+
+    Args:
+        circuit: What is to be run.
+        readout: What is to be read.
+        device: Of the tables.
+        dtype: Of their numbers.
+    """
     with torch.inference_mode(False):  # they may be differentiated through later
-        return _Tables(circuit, readout, device, dtype)
+        if torch._C._len_torch_dispatch_stack():
+            return _Tables(circuit, readout, device, dtype)
+        return _kept_tables(circuit, readout, device, dtype)
+
+
+_kept_tables = functools.lru_cache(maxsize=64)(_Tables)
 
 
 def _half(shared: Tensor, of_samples: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -232,8 +263,7 @@ def _first_turns(tables: _Tables, turns: list[Turn], half: list, inputs: Tensor)
         rows = [row ^ flip for row in rows for flip in (0, turn.flip)]
     if rows != list(range(2**tables.n_qubits)):
         zeros = inputs.new_zeros(2**tables.n_qubits, len(inputs))
-        index = torch.tensor(rows, device=inputs.device)
-        amplitudes = zeros.index_copy(0, index, amplitudes)
+        amplitudes = zeros.index_copy(0, tables.index(tuple(rows)), amplitudes)
     return torch.complex(amplitudes, torch.zeros_like(amplitudes))
 
 
@@ -308,10 +338,10 @@ def _matrix_turn(real: Tensor, n_qubits: int, first: int, matrices: list[Tensor]
     """Turn a run of neighbouring wires at once."""
     matrix = functools.reduce(torch.kron, matrices)
     grouped = real.reshape(2**first, len(matrix), -1)
-    return _times(matrix, grouped).reshape(real.shape)
+    return times(matrix, grouped).reshape(real.shape)
 
 
-def _times(matrix: Tensor, columns: Tensor) -> Tensor:
+def times(matrix: Tensor, columns: Tensor) -> Tensor:
     """`matrix @ columns`, never in the reduced precision of TF32."""
     reduced = columns.is_cuda and torch.get_float32_matmul_precision() != "highest"
     if reduced and columns.dtype == torch.float32:

@@ -1,0 +1,34 @@
+"""Engine `triton`: one kernel for CUDA tensors, a state in registers for each sample."""
+
+import importlib.util
+import os
+
+from qtha_lab.errors import Refusal
+from qtha_lab.simulators import registry
+
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # by Python, on CPU tensors: for tests
+
+
+@registry.engine(
+    "triton",
+    strength="a fused kernel for CUDA tensors",
+    auto=1,
+    place=4,
+    cuda_tensors_only=not INTERPRETED,
+    follows_tensors=True,
+    listed=False,
+)
+def load() -> registry.Engine:
+    """The engine.
+
+    Raises:
+        Refusal: If Triton is not installed.
+    """
+    if importlib.util.find_spec("triton") is None:
+        raise Refusal(
+            "engine 'triton' needs Triton, which comes with torch for CUDA and is not installed here "
+            "(pip install triton); 'auto' takes engine 'torch' instead"
+        )
+    from qtha_lab.simulators.triton import engine
+
+    return engine

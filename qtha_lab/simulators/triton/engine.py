@@ -1,0 +1,159 @@
+"""Engine `triton`: angles by torch, then one fused kernel forward and one back; first derivatives only.
+
+Everything stays on the card. Not measured on one yet: correctness is shown by Triton's interpreter.
+"""
+
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.errors import Refusal, Unsupported
+from qtha_lab.simulators.program import Turn, compile_circuit
+from qtha_lab.simulators.torch_engine import times
+from qtha_lab.simulators.triton.kernel import walk
+
+MAX_QUBITS = 8  # of which ψ and λ of a few samples fit into the registers of a block
+TILE = 2048  # amplitudes of a block
+
+
+def check(circuit: Circuit, readout: Readout, name: str) -> None:
+    """Refuse circuits whose states do not fit into registers, and states, whose slopes are not real.
+
+    Args:
+        circuit: What is to be run, of `MAX_QUBITS` qubits at most.
+        readout: What is to be read: strings of Z or probabilities.
+        name: Of no account here.
+
+    Raises:
+        Refusal: If there are too many qubits, or the state is to be read.
+    """
+    if circuit.n_qubits > MAX_QUBITS:
+        raise Refusal(f"engine 'triton' takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits}")
+    if readout.kind == "state":
+        raise Refusal(
+            "engine 'triton' reads strings of Z and probabilities: use engine='torch' for the state"
+        )
+
+
+def broadcasts(name: str) -> bool:
+    """The batch goes through together."""
+    return True
+
+
+def working_bytes(circuit: Circuit, batch: int, name: str = "triton") -> int:
+    """Angles and their slopes; the states stay in registers.
+
+    Args:
+        circuit: What is to be run.
+        batch: Samples.
+        name: Of no account here.
+    """
+    return 2 * 4 * batch * sum(kind in "YZ" for g in circuit.gates for kind, *_ in g.parts())
+
+
+def run(
+    circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str = "triton"
+) -> Tensor:
+    """What is read of every sample; first derivatives only.
+
+    Args:
+        circuit: What to run.
+        inputs: (batch, n_inputs), in radians, or unit vectors if the circuit starts in amplitudes.
+        params: (n_params,), in radians, of the same dtype and device.
+        readout: What to read: strings of Z or probabilities.
+        name: Of no account here.
+
+    Returns:
+        (batch, readout size), of the same dtype and device. A second derivative raises `Unsupported`.
+    """
+    tables = _tables(circuit, readout, inputs.device, inputs.dtype)
+    shared = times(tables.of_params, params.unsqueeze(-1)) + tables.offsets
+    angles = shared + times(tables.of_inputs, inputs.T) if tables.sampled else shared
+    start = inputs.T if circuit.start == "amplitudes" else inputs.new_zeros(0)
+    angles = angles.expand(-1, len(inputs)).contiguous()
+    return _Walk.apply(angles, start.contiguous(), tables).T
+
+
+class _Tables:
+    """A circuit as one gate after the other, on one device."""
+
+    def __init__(
+        self, circuit: Circuit, readout: Readout, device: torch.device, dtype: torch.dtype
+    ):
+        program = compile_circuit(circuit, readout)
+        pairs = [pair for layer in program.layers for pair in layer.angles.items()]
+        gates = [(1, g.flip, g.zmask) if isinstance(g, Turn) else (0, 0, g) for g, _ in pairs]
+        sums = [total for _, total in pairs]
+        of_params, of_inputs = (
+            [[dict(terms).get(i, 0.0) for i in range(count)] for terms in columns]
+            for columns, count in (
+                ([total.params for total in sums], circuit.n_params),
+                ([total.inputs for total in sums], circuit.n_inputs),
+            )
+        )
+        options = {"device": device, "dtype": dtype}
+        self.size, self.n_values = 2**circuit.n_qubits, readout.size(circuit.n_qubits)
+        self.n_gates, self.sampled = len(gates), any(total.inputs for total in sums)
+        self.from_start, self.strings = program.start == "amplitudes", readout.kind == "strings"
+        masks = [m for m, _ in program.readout] if self.strings else program.basis_states()
+        whole = {"device": device, "dtype": torch.int32}
+        self.gates = torch.tensor(gates or [(0, 0, 0)], **whole)
+        self.masks = torch.tensor(masks or [0], **whole)
+        self.signs = torch.tensor([sign for _, sign in program.readout] or [1], **options)
+        self.offsets = torch.tensor([[total.offset] for total in sums], **options).reshape(-1, 1)
+        self.of_params = torch.tensor(of_params, **options).reshape(len(sums), circuit.n_params)
+        self.of_inputs = torch.tensor(of_inputs, **options).reshape(len(sums), circuit.n_inputs)
+
+    def walk(self, angles, start, values, slopes, start_slopes, backward: bool) -> None:
+        """Run the kernel over all samples (see `kernel.walk`)."""
+        batch = values.shape[1]
+        lanes = min(TILE // self.size, 1 << (batch - 1).bit_length())
+        launch: Any = walk
+        launch[(-(-batch // lanes),)](
+            angles, self.gates, start, self.masks, self.signs, values, slopes, start_slopes,
+            batch, self.n_gates, self.n_values,
+            size=self.size, lanes=lanes, from_start=self.from_start, strings=self.strings,
+            backward=backward,
+        )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=64)
+def _tables(
+    circuit: Circuit, readout: Readout, device: torch.device, dtype: torch.dtype
+) -> _Tables:
+    with torch.inference_mode(False):  # they may be differentiated through later
+        return _Tables(circuit, readout, device, dtype)
+
+
+class _Walk(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, angles: Tensor, start: Tensor, tables: _Tables) -> Tensor:
+        ctx.save_for_backward(angles, start)
+        ctx.tables = tables
+        values = angles.new_empty(tables.n_values, angles.shape[1])
+        tables.walk(angles, start, values, angles, start, backward=False)
+        return values
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        angles, start = ctx.saved_tensors
+        return *_Slopes.apply(angles, start, grad, ctx.tables), None
+
+
+class _Slopes(torch.autograd.Function):
+    """The way back, a function of its own so that a second derivative gets a sentence."""
+
+    @staticmethod
+    def forward(ctx, angles: Tensor, start: Tensor, grad: Tensor, tables: _Tables):
+        slopes, start_slopes = torch.empty_like(angles), torch.empty_like(start)
+        tables.walk(angles, start, grad.contiguous(), slopes, start_slopes, backward=True)
+        return slopes, start_slopes
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise Unsupported(
+            "engine 'triton' has first derivatives only: use engine='torch' for second ones"
+        )

@@ -1,0 +1,41 @@
+"""Engine `triton`, by Triton's interpreter, against engine `torch`: a line for each case that agrees."""
+
+import torch
+
+from qtha_lab import ansatze
+from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Unsupported
+from qtha_lab.simulators import expval, expval_z, probs
+
+
+def agree(circuit: Circuit, read, dtype: torch.dtype, bound: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = (5, circuit.n_inputs), (circuit.n_params,)
+    operands = [torch.rand(s, generator=generator, dtype=dtype).requires_grad_() for s in shapes]
+    results = []
+    for engine in ("torch", "triton"):
+        values = read(circuit, *operands, engine)
+        weights = torch.linspace(-1, 2, values.numel(), dtype=dtype).reshape(values.shape)
+        results.append([values, *torch.autograd.grad((values * weights).sum(), operands)])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, atol=bound, rtol=bound)
+
+
+def some_strings(circuit, inputs, params, engine):
+    return expval(circuit, ["Z0 Z1", "I", "X0"], inputs, params, engine)
+
+
+for name in ansatze.names():
+    agree(ansatze.build(name, 3, 1), expval_z, torch.float64, 1e-12)
+    agree(ansatze.build(name, 2, 1), probs, torch.float32, 1e-5)
+    print(name)
+start = ansatze.build("qtha", 3, 1, reupload=False, embedding="amplitude")
+agree(start, some_strings, torch.float64, 1e-12)
+print("amplitudes")
+inputs = torch.rand(2, 3, requires_grad=True)
+values = expval_z(ansatze.build("qtha", 3, 1), inputs, torch.rand(12), "triton")
+(slope,) = torch.autograd.grad(values.sum(), inputs, create_graph=True)
+try:
+    slope.sum().backward()
+except Unsupported:
+    print("second")
