@@ -5,9 +5,29 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.machine import machine
+from benchmarks.machine import commit, machine
 
 CALLS = 100  # of each part in a turn
+ROWS = {
+    "whole": "expval_z with gradients",
+    "engine": "engine cpu's own work",
+    "autograd": "autograd: a Function that computes nothing",
+    "rest": "the rest: checks, the way in and out",
+    "no_slopes": "expval_z without gradients",
+    "graph": "with gradients, in a graph (aot_eager)",
+}
+
+
+def rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    """Each part in words, and its microseconds."""
+    parts = figures["parts"]
+    return [(text, f"{parts[name]:.1f}") for name, text in ROWS.items() if name in parts]
+
+
+def markdown(figures: dict[str, Any]) -> str:
+    """The table of docs/results.md."""
+    lines = [f"| {text} | {number} |" for text, number in rows(figures)]
+    return "\n".join(["| part | µs |", "|---|--:|", *lines])
 
 
 def bench_expval(
@@ -23,7 +43,7 @@ def bench_expval(
         graph: Whether the same is measured inside a graph of torch.compile.
 
     Returns:
-        `machine`, `settings`, and under `parts` microseconds: `whole`; `engine`, engine cpu's own work
+        `machine`, `commit`, `settings`, and under `parts` microseconds: `whole`; `engine`, engine cpu's own work
         without autograd; `autograd`, a Function of as many tensors that computes nothing; `rest`, what is
         left, the checks and the way in and out; `no_slopes`, values alone; `graph`.
     """
@@ -45,6 +65,7 @@ def bench_expval(
     ]
     return {
         "benchmark": "expval",
+        "commit": commit() or "",
         "machine": machine() | {"torch_threads": 1},
         "settings": {
             "n_qubits": n_qubits,
