@@ -53,7 +53,10 @@ def bench_start(
         from the launch to the first step's event), `first_point_cpu`, `wall` and `cpu` (by phase).
     """
     methods, runs = list(methods), []
-    with tempfile.TemporaryDirectory() as folder, _variable("QTHA_LAB_RUNS", folder):
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        _variable("QTHA_LAB_RUNS", folder),
+    ):
         _loaded_server()
         for _ in range(rounds):
             for method in methods:
