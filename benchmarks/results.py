@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import auto, simulators_table
+from benchmarks import auto, simulators_table, turns
 from benchmarks.machine import machine
 from qtha_lab.compare import aggregate
 
@@ -66,12 +66,23 @@ COMPARISONS = {
 
 _SIMULATORS = "simulators --layers 4 --batches 64,2048 --seconds-per-case 0.6 --minutes 30"
 _SIZES = "--qubits 4,6,8,10"
+_BESIDE_LORA = (
+    "--methods lora(r=8),qtha(r=8),qtha(r=8,waist=64,bond_dim=4,n_layers=2),"
+    "qtha(r=8,waist=64,bond_dim=4,use_circuit=false)"
+)
 # By name: the options of `qtha-lab bench`, and what makes a table of its figures.
 BENCHES = {
     "simulators-one-thread": (f"{_SIMULATORS} {_SIZES} --threads 1", simulators_table.markdown),
     "simulators-two-threads": (f"{_SIMULATORS} {_SIZES} --threads 2", simulators_table.markdown),
     "auto-one-thread": ("auto --threads 1 --rounds 3", auto.markdown),
     "auto-two-threads": ("auto --threads 2 --rounds 3", auto.markdown),
+    "step": (f"step --model smollm2-135m --rounds 5 {_BESIDE_LORA}", turns.markdown),
+    "step-tiny": (f"step --model tiny --rounds 15 {_BESIDE_LORA}", turns.markdown),
+    "generate": (
+        f"generate --model smollm2-135m --rounds 3 --tokens 24 {_BESIDE_LORA}",
+        turns.markdown,
+    ),
+    "generate-tiny": (f"generate --model tiny --rounds 9 {_BESIDE_LORA}", turns.markdown),
 }
 
 

@@ -1,16 +1,17 @@
 """The time and memory of one training step, method against method, alternately in one process.
 
-All methods share one copy of the frozen base weights. Token ids are random: the cost of a step
-does not depend on which tokens it reads. Quality is not measured here; `qtha-lab compare` does.
+All methods share one copy of the frozen base weights and take steps with the Trainer's optimiser. Token
+ids are random: the cost of a step does not depend on which tokens it reads. Quality is not measured here;
+`qtha-lab compare` does.
 """
 
-import copy
 import statistics
-import time
+import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from benchmarks.machine import forget_peak_memory, machine, peak_memory_bytes
+from benchmarks.machine import forget_peak_memory, peak_memory_bytes
+from benchmarks.turns import adapted_models, measured, take_turns, timed
 from qtha_lab.experiment import MethodChoice
 
 MEMORY_ROUNDS = 3
@@ -25,12 +26,16 @@ def bench_step(
     rounds: int = 9,
     on_round: Callable[[int, int], None] = lambda done, of: None,
 ) -> dict[str, Any]:
-    """Measure a step (forward, backward, AdamW) of every method, taking turns.
+    """Measure a step (forward, backward, AdamW as the Trainer has it) of every method, taking turns.
 
     Args:
+        model: Name of the base.
         methods: The first one is the reference of the ratios.
+        batch_size: Rows per step.
+        tokens: Tokens per row.
         rounds: Counted turns of each method; one more goes before as a warm-up. Memory is measured in
             turns of its own, since giving the heap back to the system slows the step after it.
+        on_round: Called with the turns done and their number.
 
     Returns:
         `machine`, `settings`, and under `methods` one entry each: `label`, `trainable_parameters`,
@@ -40,84 +45,68 @@ def bench_step(
     """
     import torch
 
-    from qtha_lab.models import load_model
-
     choices = list(methods)
-    torch.manual_seed(0)
-    base = load_model(model).model
-    shared = {id(tensor): tensor for tensor in [*base.parameters(), *base.buffers()]}
-    steps = [_Step(copy.deepcopy(base, dict(shared)), choice, model) for choice in choices]
-    ids = torch.randint(10, base.config.vocab_size, (batch_size, tokens))
-    for done in range(rounds + 1):
-        for step in steps if done % 2 else reversed(steps):
-            step.time(ids)
-        on_round(done, rounds)
+    models = adapted_models(model, choices)
+    config = models[0].config
+    ids = torch.randint(10, config.vocab_size, (batch_size, tokens))
+    steps = [_Step(adapted, ids) for adapted in models]
+    seconds = take_turns([step.take for step in steps], rounds, on_round)
     for _ in range(MEMORY_ROUNDS):
         for step in steps:
-            step.weigh(ids)
-    reference = steps[0]
-    return {
-        "benchmark": "step",
-        "machine": machine(),
-        "settings": {
-            "model": model, "batch_size": batch_size, "tokens": tokens, "rounds": rounds,
-            "dtype": str(base.dtype).removeprefix("torch."),
-        },
-        "methods": [step.result(reference) for step in steps],
+            step.weigh()
+    least = _median(steps[0].memory)
+    entries = []
+    for choice, step, of_step in zip(choices, steps, seconds, strict=True):
+        peak = _median(step.memory)
+        entries.append(
+            {
+                "label": choice.label,
+                "trainable_parameters": sum(p.numel() for p in step.trained),
+                **timed(of_step, seconds[0]),
+                "peak_memory_bytes": peak,
+                "memory_ratio": peak / least if peak and least else None,
+            }
+        )
+    settings = {
+        "model": model, "batch_size": batch_size, "tokens": tokens, "rounds": rounds,
+        "dtype": str(config.dtype).removeprefix("torch."),
     }  # fmt: skip
+    return measured("step", "step", settings, entries)
 
 
 class _Step:
-    """One method's model and optimiser, and what its steps took."""
+    """One method's model and optimiser, and the memory that its steps took."""
 
-    def __init__(self, base, choice: MethodChoice, model_name: str):
-        import torch
-
-        from qtha_lab.adapters import add_adapter, get_method
-        from qtha_lab.models import default_target_modules
-
-        targets = choice.target_modules or default_target_modules(model_name)
-        config = get_method(choice.name).make_config(
-            task_type="CAUSAL_LM", target_modules=targets, **choice.options
-        )
-        self.label = choice.label
-        self.model = add_adapter(base, config).train()
-        self.trained = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.trained, lr=1e-4)
-        self.seconds: list[float] = []
+    def __init__(self, model, ids):
+        self.model, self.ids = model.train(), ids
+        self.trained = [p for p in model.parameters() if p.requires_grad]
+        self.optimizer = _trainers_optimizer(self.trained)
         self.memory: list[int | None] = []
 
-    def time(self, ids) -> None:
-        start = time.perf_counter()
-        self._take(ids)
-        self.seconds.append(time.perf_counter() - start)
-
-    def weigh(self, ids) -> None:
-        forget_peak_memory()
-        self._take(ids)
-        self.memory.append(peak_memory_bytes())
-
-    def _take(self, ids) -> None:
-        self.model(input_ids=ids, labels=ids).loss.backward()
+    def take(self) -> None:
+        self.model(input_ids=self.ids, labels=self.ids).loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-    def result(self, reference: "_Step") -> dict[str, Any]:
-        seconds, reference_seconds = self.seconds[1:], reference.seconds[1:]
-        peak, least = _median(self.memory), _median(reference.memory)
-        return {
-            "label": self.label,
-            "trainable_parameters": sum(p.numel() for p in self.trained),
-            "seconds": statistics.median(seconds),
-            "seconds_all": seconds,
-            "peak_memory_bytes": peak,
-            "time_ratio": statistics.median(
-                a / b for a, b in zip(seconds, reference_seconds, strict=True)
-            ),
-            "memory_ratio": peak / least if peak and least else None,
-        }
+    def weigh(self) -> None:
+        forget_peak_memory()
+        self.take()
+        self.memory.append(peak_memory_bytes())
+
+
+def _trainers_optimizer(parameters: list):
+    """What transformers' Trainer would make for these parameters: AdamW, fused."""
+    import torch
+    from transformers import Trainer, TrainingArguments
+
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            folder, learning_rate=1e-4, use_cpu=not torch.accelerator.is_available()
+        )
+    kind, options = Trainer.get_optimizer_cls_and_kwargs(arguments)
+    return kind(parameters, **options)
 
 
 def _median(values: list[int | None]) -> float | None:
-    numbers = [value for value in values if value is not None]
-    return statistics.median(numbers) if numbers else None
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None

@@ -6,7 +6,9 @@ import sys
 import pytest
 import torch
 
+from benchmarks import turns
 from benchmarks.expval import bench_expval
+from benchmarks.generate import bench_generate
 from benchmarks.machine import forget_peak_memory, machine, peak_memory_bytes
 from benchmarks.predictions import bench_predictions
 from benchmarks.step import bench_step
@@ -72,3 +74,13 @@ def test_the_parts_of_a_call_add_up_and_leave_the_threads_as_they_were():
     assert parts["whole"] == pytest.approx(parts["engine"] + parts["autograd"] + parts["rest"])
     assert {"whole", "engine", "autograd", "no_slopes", "rest"} == set(parts)
     assert torch.get_num_threads() == threads
+
+
+def test_every_method_writes_an_answer_in_every_turn():
+    methods = [MethodChoice.parse("lora(r=2)"), MethodChoice.parse("qtha(r=3,waist=16)")]
+    result = bench_generate("tiny", methods, prompt=4, tokens=3, rounds=2)
+    lora, qtha = result["methods"]
+    assert len(lora["seconds_all"]) == len(qtha["seconds_all"]) == 2
+    assert lora["time_ratio"] == 1
+    assert json.loads(json.dumps(result)) == result
+    assert "| `lora(r=2)` |" in turns.markdown(result)
