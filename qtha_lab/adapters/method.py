@@ -193,9 +193,9 @@ class Change(ABC):
         A method that declares a third parameter is also given the `Base`.
         """
 
-    def has_products(self) -> bool:
-        """Whether `products` makes any at this layer."""
-        return False
+    def product_sources(self) -> tuple[str, ...]:
+        """Names of the tensors that `products` are made of at this layer; none where it makes none."""
+        return ()
 
     @classmethod
     def products(
@@ -203,15 +203,15 @@ class Change(ABC):
     ) -> list[dict[str, Tensor]]:
         """What layers make of their tensors alone, the same for every token; for all of them at once.
 
-        Optional, with `has_products`: made once for a step, or for all tokens of an answer, they stand
-        among the tensors that `delta` gets. It must do without, and make them itself.
+        Optional, with `product_sources`: made once for a step, or for all tokens of an answer. `delta` is
+        then given the products in the place of their sources; given those, it makes them itself.
 
         Args:
-            changes: Of all layers that an adapter has.
-            tensors: The tensors of each, by name.
+            changes: Of the layers of an adapter that have such sources.
+            tensors: The sources of each, by name.
 
         Returns:
-            For each layer new tensors by names that no tensor of it has, differentiable in those.
+            For each layer its products by name, differentiable in the sources.
         """
         return [{} for _ in changes]
 

@@ -148,26 +148,29 @@ class Qtha(Change):
         self, tensors: Mapping[str, Tensor]
     ) -> tuple[Float[Tensor, "r in_features"], Float[Tensor, "z out_features"]]:
         """A · M_A and s · (M_B · B)ᵀ, made once per step, so that a token costs no more than in LoRA."""
-        if not self.has_products():
+        if "first" in tensors:
+            return tensors["first"], tensors["last"]
+        if not self.product_sources():
             return tensors["A"], self.config.scale * tensors["B"].mT
-        if "first" not in tensors:
-            (tensors,) = self.products([self], [tensors])
-        return tensors["first"], tensors["last"]
+        (products,) = self.products([self], [tensors])
+        return products["first"], products["last"]
 
-    def has_products(self) -> bool:
-        return self.bottleneck is not None and isinstance(self.maps, Operators)
+    def product_sources(self) -> tuple[str, ...]:
+        if self.bottleneck is None or not isinstance(self.maps, Operators):
+            return ()
+        return ("A", "B", *self.maps.core_names)
 
     @classmethod
     def products(cls, changes, tensors):
-        """A · M_A as "first" and s · (M_B · B)ᵀ as "last", of the layers that have tensor networks."""
+        """A · M_A as "first" and s · (M_B · B)ᵀ as "last"."""
         sides = [
-            change.maps.contractions(of_layer, change.config.scale) if change.has_products() else []
-            for change, of_layer in zip(changes, tensors, strict=True)
+            side
+            for change, sources in zip(changes, tensors, strict=True)
+            for side in change.maps.contractions(sources, change.config.scale)
         ]
-        results = iter(contracted([side for of_layer in sides for side in of_layer]))
+        results = iter(contracted(sides))
         return [
-            {name: next(results) for name, _ in zip(("first", "last"), of_layer, strict=False)}
-            for of_layer in sides
+            {"first": first, "last": last} for first, last in zip(results, results, strict=True)
         ]
 
     def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...] | None:

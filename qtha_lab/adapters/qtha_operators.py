@@ -98,6 +98,7 @@ class Operators(OuterMaps):
         self.widening = layer.in_features / config.waist
         self.n_parameters = self.down.n_parameters + self.up.n_parameters
         self.init, self.init_scale = config.init, config.init_scale
+        self.core_names = tuple(self.tensors())
 
     def tensors(self) -> dict[str, TensorSpec]:
         return {

@@ -30,7 +30,7 @@ from qtha_lab.adapters.peft.base_layer import (
     rows_of,
 )
 from qtha_lab.adapters.peft.config import AdapterConfig
-from qtha_lab.adapters.peft.products import products_of
+from qtha_lab.adapters.peft.products import with_products
 from qtha_lab.errors import Refusal, Unsupported
 
 
@@ -160,10 +160,21 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
 
     def adapter_tensors(self, adapter_name: str) -> dict[str, Tensor]:
         """The tensors of an adapter, shared ones among them, by the names its method gave them."""
-        stores = self._stores(adapter_name)
+        tensors = {}
+        for (
+            attribute,
+            name,
+        ) in self.tensor_names.items():  # the walk of every pass, so past `__getattr__`
+            store = self._modules[attribute]
+            assert store is not None
+            tensor = store._parameters.get(adapter_name)
+            if tensor is not None:
+                tensors[name] = tensor
+            elif adapter_name in store:  # a buffer, or what torch put in the parameter's place
+                tensors[name] = store[adapter_name]
         for name, owner in self.owners.get(adapter_name, {}).items():
-            stores[name] = owner._stores(adapter_name)[name]
-        return {name: _tensor(store, adapter_name) for name, store in stores.items()}
+            tensors[name] = _tensor(owner._stores(adapter_name)[name], adapter_name)
+        return tensors
 
     def set_scale(self, adapter: str, scale: float) -> None:
         """Multiply an adapter's change by a factor (not on top of an earlier one), as LoRA's does."""
@@ -210,7 +221,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                 tensors = self.adapter_tensors(name)
                 dtype = compute_dtype(x.dtype, *(tensor.dtype for tensor in tensors.values()))
                 x = x if x.dtype == dtype else x.to(dtype)
-                tensors |= products_of(self, name, tensors, dtype)
+                tensors = with_products(self, name, tensors, dtype)
                 tensors = {key: t.to(x.device, dtype) for key, t in tensors.items()}
                 rate = self.dropouts[name]
                 dropped = nn.functional.dropout(x, rate) if rate and self.training else x

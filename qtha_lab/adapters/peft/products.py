@@ -56,10 +56,10 @@ def hold_products(model: nn.Module) -> Iterator[None]:
         _scope.reset(token)
 
 
-def products_of(
+def with_products(
     layer: "AdapterLayer", name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype
-) -> dict[str, Tensor]:
-    """The products of an adapter at a layer, from the scope or made for it alone.
+) -> Mapping[str, Tensor]:
+    """The tensors of an adapter at a layer, products in the place of their sources.
 
     Args:
         layer: Which asks.
@@ -68,15 +68,22 @@ def products_of(
         dtype: The precision that they are multiplied in.
     """
     change = layer.changes[name]
-    if not change.has_products():
-        return {}
+    names = change.product_sources()
+    if not names:
+        return tensors
+    sources = {key: tensors[key] for key in names}
+    scope = _scope.get() if not torch.compiler.is_compiling() else None
     if torch.compiler.is_compiling() or _is_special():
-        at_hand = {key: tensor.to(dtype) for key, tensor in tensors.items()}
-        return type(change).products([change], [at_hand])[0]
-    scope = _scope.get()
-    if scope is None:
-        return _made(type(change).products, [(layer, name, tensors)], dtype)[0].products
-    return scope.take(layer, name, tensors, dtype)
+        (products,) = type(change).products([change], [_in(dtype, sources)])
+    elif scope is None:
+        products = _made(type(change).products, [(layer, name, sources)], dtype)[0].products
+    else:
+        products = scope.take(layer, name, sources, dtype)
+    return {key: t for key, t in tensors.items() if key not in sources} | products
+
+
+def _in(dtype: torch.dtype, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: t if t.dtype is dtype else t.to(dtype) for key, t in tensors.items()}
 
 
 def _is_special() -> bool:
@@ -99,11 +106,11 @@ class _Entry:
     memory: list[Tensor]  # keeps it from being given to others, so that an address tells it
     versions: list[int | None]
 
-    def fits(self, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> bool:
-        """Whether the products are those of these tensors."""
-        if dtype != self.dtype or len(tensors) != len(self.sources):
+    def fits(self, sources: Mapping[str, Tensor], dtype: torch.dtype) -> bool:
+        """Whether the products are those of these sources."""
+        if dtype != self.dtype or len(sources) != len(self.sources):
             return False
-        states = zip(tensors.values(), self.sources, self.memory, self.versions, strict=True)
+        states = zip(sources.values(), self.sources, self.memory, self.versions, strict=True)
         return all(
             tensor is source
             and version is not None
@@ -122,18 +129,18 @@ class _Scope:
         self.entries: dict[bool, dict[tuple[AdapterLayer, str], _Entry]] = {}
 
     def take(
-        self, layer: "AdapterLayer", name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype
+        self, layer: "AdapterLayer", name: str, sources: Mapping[str, Tensor], dtype: torch.dtype
     ) -> dict[str, Tensor]:
-        """The products of an adapter at a layer."""
+        """The products of an adapter at a layer, of these sources."""
         slopes = torch.is_grad_enabled()
         if not slopes and self.outer is not None and layer in self.outer:
-            return self.outer.take(layer, name, tensors, dtype)
+            return self.outer.take(layer, name, sources, dtype)
         if slopes not in self.entries:
             self.entries[slopes] = self._together(dtype) if layer in self else {}
         entries = self.entries[slopes]
         entry = entries.pop((layer, name), None)
-        if entry is None or not entry.fits(tensors, dtype):
-            (entry,) = _made(type(layer.changes[name]).products, [(layer, name, tensors)], dtype)
+        if entry is None or not entry.fits(sources, dtype):
+            (entry,) = _made(type(layer.changes[name]).products, [(layer, name, sources)], dtype)
         if not slopes:  # else the next pass is to have a graph of its own
             entries[layer, name] = entry
         return entry.products
@@ -146,18 +153,19 @@ class _Scope:
         return layer in self._members
 
     def _together(self, dtype: torch.dtype) -> dict[tuple["AdapterLayer", str], _Entry]:
-        """The products of every active adapter whose tensors are all at hand."""
+        """The products of every active adapter, if all sources are at hand."""
         kinds: dict[Any, list[tuple[AdapterLayer, str, dict[str, Tensor]]]] = {}
         for layer in self.layers or ():
             for name in layer.active_adapters:
                 change = layer.changes.get(name)
-                if change is None or layer.merged_adapters or not change.has_products():
+                names = () if change is None else change.product_sources()
+                if not names or layer.merged_adapters:
                     continue
                 tensors = layer.adapter_tensors(name)
-                specs = change.all_tensors()
-                if any(t.is_meta or t.shape != specs[key].shape for key, t in tensors.items()):
+                sources = {key: tensors[key] for key in names}
+                if any(tensor.is_meta for tensor in sources.values()):
                     return {}  # some are elsewhere until their layer runs
-                kinds.setdefault(type(change), []).append((layer, name, tensors))
+                kinds.setdefault(type(change), []).append((layer, name, sources))
         return {
             (layer, name): entry
             for kind, members in kinds.items()
@@ -173,12 +181,13 @@ def _made(
 ) -> list[_Entry]:  # fmt: skip
     """Entries of adapters at layers, all of one kind, and a graph of one node where there are slopes."""
     changes = [layer.changes[name] for layer, name, _ in members]
-    at_hand = [{key: t.to(dtype) for key, t in tensors.items()} for *_, tensors in members]
+    at_hand = [_in(dtype, sources) for *_, sources in members]
+    slopes = torch.is_grad_enabled()
 
     def make(of_layers: Sequence[Mapping[str, Tensor]]) -> list[dict[str, Tensor]]:
         return products(changes, of_layers)
 
-    if torch.is_grad_enabled() and any(t.requires_grad for of in at_hand for t in of.values()):
+    if slopes and any(t.requires_grad for of in at_hand for t in of.values()):
         names: list[list[str]] = []
         flat = _Products.apply(make, at_hand, names, *(t for of in at_hand for t in of.values()))
         parts = iter(flat)
@@ -186,9 +195,13 @@ def _made(
     else:
         result = make(at_hand)
     return [
-        _Entry(made, dtype, list(tensors.values()), [t.detach() for t in tensors.values()],
-               [None if t.is_inference() else t._version for t in tensors.values()])
-        for made, (*_, tensors) in zip(result, members, strict=True)
+        _Entry(
+            made, dtype, list(sources.values()),
+            # what is used within one pass is not moved meanwhile
+            [t if slopes else t.detach() for t in sources.values()],
+            [None if t.is_inference() else t._version for t in sources.values()],
+        )
+        for made, (*_, sources) in zip(result, members, strict=True)
     ]  # fmt: skip
 
 
