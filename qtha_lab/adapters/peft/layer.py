@@ -10,7 +10,7 @@ that several layers share are stored at the first of them, and the others hold t
 import contextlib
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float
@@ -165,13 +165,12 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             attribute,
             name,
         ) in self.tensor_names.items():  # the walk of every pass, so past `__getattr__`
-            store = self._modules[attribute]
-            assert store is not None
+            store = cast("nn.ParameterDict | BufferDict", self._modules[attribute])
             tensor = store._parameters.get(adapter_name)
             if tensor is not None:
                 tensors[name] = tensor
             elif adapter_name in store:  # a buffer, or what torch put in the parameter's place
-                tensors[name] = store[adapter_name]
+                tensors[name] = _tensor(store, adapter_name)
         for name, owner in self.owners.get(adapter_name, {}).items():
             tensors[name] = _tensor(owner._stores(adapter_name)[name], adapter_name)
         return tensors
