@@ -3,10 +3,6 @@
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from rouge_score.rouge_scorer import RougeScorer
-from sklearn.metrics import accuracy_score, f1_score
 
 from qtha_lab.training import metrics
 
@@ -74,27 +70,3 @@ def test_empty_answers_score_zero_and_unequal_lists_are_refused():
     assert all(value == 0 for value in scores.values())
     with pytest.raises(ValueError, match="1 outputs cannot be scored against 2 references"):
         metrics.generation_scores(["a"], ["a", "b"])
-
-
-WORDS = st.lists(
-    st.sampled_from(["The", "cat,", "sat", "on", "a", "mat!", "2", "größe", ""]), max_size=9
-)
-
-
-@given(WORDS, WORDS)
-def test_rouge_is_that_of_the_reference_package(output, reference):
-    names = ["rouge1", "rouge2", "rougeL"]
-    output, reference = " ".join(output), " ".join(reference)
-    expected = RougeScorer(names).score(reference, output)
-    scores = metrics.rouge([output], [reference])
-    assert scores == pytest.approx({name: expected[name].fmeasure for name in names})
-
-
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=30))
-def test_classification_scores_are_those_of_scikit_learn(pairs):
-    predicted, actual = zip(*pairs, strict=True)
-    scores = metrics.classification_scores(predicted, actual)
-    macro = f1_score(actual, predicted, average="macro", zero_division=0)  # pyright: ignore[reportArgumentType]
-    assert scores == pytest.approx(
-        {"accuracy": accuracy_score(actual, predicted), "macro_f1": macro}
-    )

@@ -167,25 +167,31 @@ def rounding_floor(
     return float(quantile * repeats.std(ddof=1) * math.sqrt(2 / seeds))
 
 
-def sentence(first: str, second: str, found: PairedDifference, unit: str = "nat") -> str:
+def sentence(first: str, second: str, difference: PairedDifference, unit: str = "nat") -> str:
     """What the difference says, in words; that nothing is shown is said as plainly.
+
+    Args:
+        first: Name of the method whose result stands first.
+        second: Name of the one that is taken away.
+        difference: Their difference, first minus second.
+        unit: Of both results.
 
     Example:
         >>> difference = PairedDifference(0.03, -0.01, 0.07, 0.25, seeds=5, items=1, spread=0.02)
         >>> print(sentence("qtha", "lora", difference))
         qtha − lora: +0.030 nat, 95 % interval [-0.010, +0.070] over 5 seeds: not shown (a difference of 0.033 would have been found four times in five).
     """
-    share = f"{100 * (1 - found.level):g} %"
+    share = f"{100 * (1 - difference.level):g} %"
     head = (
-        f"{first} − {second}: {found.mean:+.3f} {unit}, {share} interval "
-        f"[{found.low:+.3f}, {found.high:+.3f}] over {found.seeds} seeds"
+        f"{first} − {second}: {difference.mean:+.3f} {unit}, {share} interval "
+        f"[{difference.low:+.3f}, {difference.high:+.3f}] over {difference.seeds} seeds"
     )
-    if found.is_shown:
+    if difference.is_shown:
         return f"{head}: shown."
-    if not found.low <= 0 <= found.high:
-        return f"{head}: not shown, rounding alone makes ±{found.floor:.3f}."
+    if not difference.low <= 0 <= difference.high:
+        return f"{head}: not shown, rounding alone makes ±{difference.floor:.3f}."
     return (
-        f"{head}: not shown (a difference of {found.detectable:.3f} would have been found "
+        f"{head}: not shown (a difference of {difference.detectable:.3f} would have been found "
         "four times in five)."
     )
 

@@ -19,6 +19,7 @@ from qtha_lab.training import written
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.loaded import Loaded, load
 from qtha_lab.training.memory import PeakMemory
+from qtha_lab.training.metrics import load_scorers
 from qtha_lab.training.resuming import newest_whole
 from qtha_lab.training.session import Session
 from qtha_lab.training.threads import Threads, same_bits
@@ -62,6 +63,10 @@ def fine_tune(
     try:
         loaded = load(session)
         written.write_environment(session, loaded)
+        load_scorers(
+            of_answers=session.training.generate_rows > 0,
+            of_classes=loaded.task.kind == "classification",
+        )
         trained = train(session, loaded, PeakMemory(loaded.model))
         step = trained.step
         return _end(session, loaded, trained)

@@ -5,10 +5,10 @@ Exact match, ROUGE, accuracy and macro-F1 are fractions of 1; BLEU keeps its usu
 
 from __future__ import annotations
 
+import importlib
 import math
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 
 from qtha_lab.errors import Refusal
@@ -72,50 +72,43 @@ def rouge(outputs: Sequence[str], references: Sequence[str]) -> dict[str, float]
     Source:
         Lin 2004, "ROUGE: A package for automatic evaluation of summaries".
     """
-    rows = [(_words(o), _words(r)) for o, r in zip(outputs, references, strict=True)]
-    scores = {
-        "rouge1": [_f_measure(_shared(o, r, 1), len(o), len(r)) for o, r in rows],
-        "rouge2": [_f_measure(_shared(o, r, 2), len(o) - 1, len(r) - 1) for o, r in rows],
-        "rougeL": [_f_measure(_longest_common(o, r), len(o), len(r)) for o, r in rows],
-    }
-    return {name: sum(values) / len(rows) for name, values in scores.items()}
+    from rouge_score.rouge_scorer import RougeScorer
 
-
-def _words(text: str) -> list[str]:
-    return re.findall("[a-z0-9]+", text.lower())
-
-
-def _shared(output: list[str], reference: list[str], n: int) -> int:
-    """Sequences of n words that both have, each as often as the one that has it less."""
-    counts = [
-        Counter(zip(*(words[i:] for i in range(n)), strict=False)) for words in (output, reference)
-    ]
-    return sum((counts[0] & counts[1]).values())
-
-
-def _longest_common(output: list[str], reference: list[str]) -> int:
-    """Words of the longest subsequence of both."""
-    lengths = [0] * (len(reference) + 1)
-    for word in output:
-        before = 0
-        for place, other in enumerate(reference, 1):
-            longest = before + 1 if word == other else max(lengths[place], lengths[place - 1])
-            before, lengths[place] = lengths[place], longest
-    return lengths[-1]
-
-
-def _f_measure(shared: int, n_predicted: int, n_actual: int) -> float:
-    """2 P R / (P + R), with P = shared / predicted and R = shared / actual."""
-    return 2 * shared / (n_predicted + n_actual) if shared else 0.0
+    names = ("rouge1", "rouge2", "rougeL")
+    scorer = RougeScorer(list(names))
+    rows = [scorer.score(r, o) for o, r in zip(outputs, references, strict=True)]
+    return {name: sum(row[name].fmeasure for row in rows) / len(rows) for name in names}
 
 
 def classification_scores(predicted: Sequence[int], actual: Sequence[int]) -> dict[str, float]:
     """Accuracy, and the F1 of each class that occurs (predicted or actual) averaged without weights."""
-    n_predicted, n_actual = Counter(predicted), Counter(actual)
-    right = Counter(p for p, a in zip(predicted, actual, strict=True) if p == a)
-    classes = n_predicted | n_actual
-    f1 = [_f_measure(right[label], n_predicted[label], n_actual[label]) for label in classes]
-    return {"accuracy": right.total() / len(actual), "macro_f1": sum(f1) / len(f1)}
+    from sklearn.metrics import accuracy_score, f1_score
+
+    return {
+        "accuracy": float(accuracy_score(actual, predicted)),
+        "macro_f1": float(
+            f1_score(
+                actual,
+                predicted,
+                average="macro",
+                zero_division=0,  # pyright: ignore[reportArgumentType]  the stub knows texts alone
+            )
+        ),
+    }
+
+
+def load_scorers(*, of_answers: bool, of_classes: bool) -> None:
+    """Import the libraries that score, so that they count to the loading and not to the training's memory.
+
+    Args:
+        of_answers: Whether generated answers will be scored.
+        of_classes: Whether classes will be.
+    """
+    names = ["sacrebleu", "rouge_score.rouge_scorer"] * of_answers + [
+        "sklearn.metrics"
+    ] * of_classes
+    for name in names:
+        importlib.import_module(name)
 
 
 def perplexity(loss: float) -> float:

@@ -34,6 +34,8 @@ LIBRARIES = [  # all that a run on the CPU imports before its first step
     "peft.tuners.lora",
     "torch._dynamo",
     "sacrebleu",
+    "rouge_score.rouge_scorer",
+    "sklearn.metrics",
 ]
 FORK_SAFE = {"jemalloc_bg_thd"}  # of pyarrow's allocator, which sees to forks itself
 MOST_BYTES = 1 << 20  # of a request
