@@ -29,8 +29,8 @@ def automatic() -> list[str]:
     """What "auto" tries, in this order.
 
     `qtha-lab bench auto` times them: on one core, CPU time of values and both gradients, QTHA ansatz of
-    two layers at 2 to 18 qubits and 1 to 2,048 samples, cpu was the fastest in all 18 cases, by 1.5 times
-    (a sample of 16 qubits) to 30 times; so cpu wherever it can (docs/results.md).
+    two layers at 2 to 18 qubits and 1 to 2,048 samples, cpu was the fastest in all 18 cases, the second 1.5
+    (a sample of 16 qubits) to 18 times as long; so cpu wherever it can (docs/results.md).
     """
     turns = {info.name: info.auto for info in ENGINES.values() if info.auto is not None}
     return sorted(turns, key=lambda name: (turns[name], name))
