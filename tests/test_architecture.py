@@ -177,6 +177,15 @@ def test_importing_the_package_loads_nothing_heavy():
     assert process.stdout.strip() == "[]"
 
 
+def test_listing_runs_loads_no_library_of_numbers():
+    code = "import sys; from qtha_lab.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
+    code += "print([m for m in ('torch', 'numpy', 'scipy', 'pandas', 'rich.table') if m in sys.modules])"
+    process = subprocess.run(
+        [sys.executable, "-c", code, "runs"], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.splitlines()[-1] == "[]"
+
+
 def test_the_package_never_imports_the_widgets():
     for path in (ROOT / "qtha_lab").rglob("*.py"):
         assert "ipywidgets" not in path.read_text().replace('"ipywidgets"', ""), path

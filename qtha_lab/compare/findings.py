@@ -5,10 +5,6 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-import numpy as np
-
-from qtha_lab.compare.paired import LEAST_SEEDS, holm, paired_difference, sentence
-
 
 def notes(entries: list[dict[str, Any]], expected: int) -> list[str]:
     """Sentences on what a table of runs shows and what it does not.
@@ -138,6 +134,10 @@ def seeds(entries: list[dict[str, Any]]) -> str | None:
 
 def differences(entries: list[dict[str, Any]]) -> list[str]:
     """What each method's evaluation loss differs by from the first one's, where three seeds have both."""
+    import numpy as np
+
+    from qtha_lab.compare.paired import LEAST_SEEDS, holm, paired_difference, sentence
+
     losses: dict[str, dict[int, float]] = {}
     for entry in entries:
         if entry.get("eval_loss") is not None:
