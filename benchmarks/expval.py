@@ -56,7 +56,7 @@ def bench_expval(
         seconds = _in_turns(parts, rounds)
     finally:
         torch.set_num_threads(threads)
-    medians = {name: statistics.median(taken) * 1e6 for name, taken in seconds.items()}
+    medians = {name: statistics.median(turns) * 1e6 for name, turns in seconds.items()}
     rest = [
         1e6 * (whole - engine - autograd)
         for whole, engine, autograd in zip(

@@ -164,9 +164,9 @@ def main() -> None:
         "names", nargs="*", choices=[*COMPARISONS, *BENCHES, []], help="which tables"
     )
     parser.add_argument("--write", action="store_true", help="run nothing")
-    asked = parser.parse_args()
-    for name in asked.names or [*COMPARISONS, *BENCHES]:
-        if not asked.write:
+    options = parser.parse_args()
+    for name in options.names or [*COMPARISONS, *BENCHES]:
+        if not options.write:
             measure(name)
         if (OUT / name / (FIGURES if name in BENCHES else "summary.json")).exists():
             write(name)

@@ -87,9 +87,9 @@ class RunList:
         self.panel = look.column(css="qtha-runs")
         self.rows: dict[str, RunRow] = {}
 
-    def show(self, shown: Iterable) -> None:
+    def show(self, runs: Iterable) -> None:
         """List these runs instead."""
-        self.rows = {run.id: RunRow(run, self.on_stop, self.on_resume) for run in shown}
+        self.rows = {run.id: RunRow(run, self.on_stop, self.on_resume) for run in runs}
         self.panel.children = list(self.rows.values())
 
     def update(self, statuses: dict) -> None:

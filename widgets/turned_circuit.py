@@ -54,7 +54,7 @@ class TurnedCircuit:
     def __post_init__(self):
         sizes = {"inputs": self.circuit.n_inputs, "params": self.circuit.n_params}
         for kind, size in sizes.items():
-            angles = rounded(getattr(self, kind)) or self._drawn(kind)
+            angles = rounded(getattr(self, kind)) or self._random_angles(kind)
             if len(angles) != size:
                 raise Refusal(f"{kind} must hold {size} angles, not {len(angles)}")
             object.__setattr__(self, kind, angles)
@@ -101,7 +101,7 @@ class TurnedCircuit:
     def _of(self, kind: str) -> tuple[float, ...]:
         return self.inputs if kind == "x" else self.params
 
-    def _drawn(self, kind: str) -> tuple[float, ...]:
+    def _random_angles(self, kind: str) -> tuple[float, ...]:
         angles = draw_angles(self.circuit, 1, "uniform", self.seed)
         return rounded(getattr(angles, kind)[0].tolist())
 

@@ -30,7 +30,7 @@ def find_runs(places: Iterable[str | Path]) -> list[Run]:
             run for folder in (Path(place), Path(place) / "runs") for run in runs.list_runs(folder)
         ]
         is_folder = folder_runs and not RunDir(Path(place)).exists
-        for run in sorted(folder_runs, key=lambda run: run.id) if is_folder else [_one(place)]:
+        for run in sorted(folder_runs, key=lambda run: run.id) if is_folder else [_run_at(place)]:
             by_path.setdefault(run.path, run)
     return list(by_path.values())
 
@@ -42,7 +42,7 @@ def left_out(places: Iterable[str | Path]) -> dict[str, str]:
     return {run.id: reason for run in runs_there if (reason := run.unreadable)}
 
 
-def _one(place: str | Path) -> Run:
+def _run_at(place: str | Path) -> Run:
     if Path(place).is_dir() and not RunDir(Path(place)).exists:
         raise Refusal(
             f"{place} holds no run: give a run, a folder of runs or a comparison's folder"

@@ -39,8 +39,8 @@ class FreeThreads:
 
 def share(folder: Path) -> int:
     """The cores shared among the runs that hold a slot now."""
-    taken = sum(is_held(slot) for slot in folder.iterdir() if slot.name.isdigit())
-    return max(1, n_cores() // max(1, taken))
+    n_held = sum(is_held(slot) for slot in folder.iterdir() if slot.name.isdigit())
+    return max(1, n_cores() // max(1, n_held))
 
 
 def _clocks() -> tuple[float, float, float]:

@@ -78,11 +78,11 @@ def stamp(folder: str | Path) -> Stamp:
 
 def _stamp(path: str) -> list[int] | None:
     try:
-        found = os.stat(path)
+        stat = os.stat(path)
     except (OSError, ValueError) as reason:
         log.debug("no %s: %s", path, reason)
         return None
-    return [found.st_ctime_ns, found.st_size, found.st_ino]
+    return [stat.st_ctime_ns, stat.st_size, stat.st_ino]
 
 
 def read(files: RunDir) -> Record:

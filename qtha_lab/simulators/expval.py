@@ -133,28 +133,28 @@ def state(circuit: Circuit, inputs: Tensor, params: Tensor) -> Tensor:
 def _read(circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
     if torch.compiler.is_compiling() or _is_traced(inputs, params):
         return _read_in_graph(reading_as_text(circuit, what), inputs, params, engine)
-    asked = reading(circuit, what)
-    _check(asked, inputs, params)
+    request = reading(circuit, what)
+    _check(request, inputs, params)
     transformed = is_transformed(inputs) or is_transformed(params)
-    if asked.from_amplitudes and not transformed:
+    if request.from_amplitudes and not transformed:
         _check_amplitudes(inputs)
     if _autocasts(inputs.device.type):
         with torch.autocast(inputs.device.type, enabled=False):
-            return _read_by_engine(asked, inputs, params, engine, transformed)
-    return _read_by_engine(asked, inputs, params, engine, transformed)
+            return _read_by_engine(request, inputs, params, engine, transformed)
+    return _read_by_engine(request, inputs, params, engine, transformed)
 
 
 def _read_by_engine(
-    asked: Reading, inputs: Tensor, params: Tensor, engine: str, transformed: bool
+    request: Reading, inputs: Tensor, params: Tensor, engine: str, transformed: bool
 ) -> Tensor:
-    flat, angles = _flat(asked, inputs, params)
+    flat, angles = _flat(request, inputs, params)
     if transformed and engine != "auto" and not info_of(engine).transformable:
-        values = [Values.apply(flat, angles, *run, engine) for run in asked.runs]
+        values = [Values.apply(flat, angles, *run, engine) for run in request.runs]
     else:
-        values = [evaluate(*run, flat, angles, engine, transformed) for run in asked.runs]
+        values = [evaluate(*run, flat, angles, engine, transformed) for run in request.runs]
     joined = values[0]
     if len(values) > 1:
-        joined = torch.cat(values, -1)[:, _places(asked.order, inputs.device)]
+        joined = torch.cat(values, -1)[:, _places(request.order, inputs.device)]
     has_slopes = not joined.requires_grad and torch.is_grad_enabled()
     if has_slopes and (inputs.requires_grad or params.requires_grad):
         # nothing was read: slopes are zero, not missing
@@ -162,25 +162,25 @@ def _read_by_engine(
     return _as_inputs(joined, inputs)
 
 
-def _read_in_graph(asked: Reading, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
-    """By the operator of `op`; `asked` has text in place of circuits."""
-    _check(asked, inputs, params)
-    flat, angles = _flat(asked, inputs, params)
-    values = [op.values(flat, angles, *texts, engine) for texts in asked.runs]
+def _read_in_graph(request: Reading, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
+    """By the operator of `op`; `request` has text in place of circuits."""
+    _check(request, inputs, params)
+    flat, angles = _flat(request, inputs, params)
+    values = [op.values(flat, angles, *texts, engine) for texts in request.runs]
     joined = values[0]
     if len(values) > 1:
-        joined = torch.cat(values, -1)[:, torch.tensor(asked.order, device=inputs.device)]
+        joined = torch.cat(values, -1)[:, torch.tensor(request.order, device=inputs.device)]
     return _as_inputs(joined, inputs)
 
 
-def _flat(asked: Reading, inputs: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+def _flat(request: Reading, inputs: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
     """(batch, n_inputs) and (n_params,) of one dtype; a change that changes nothing costs a node too."""
     double = torch.float64 in (inputs.dtype, params.dtype)
     dtype = torch.float64 if double else torch.float32
     flat = inputs if inputs.dtype == dtype else inputs.to(dtype)
     if flat.dim() != 2:
-        flat = flat.reshape(inputs.shape[:-1].numel(), asked.n_inputs)
-    if asked.from_amplitudes:
+        flat = flat.reshape(inputs.shape[:-1].numel(), request.n_inputs)
+    if request.from_amplitudes:
         flat = flat / flat.norm(dim=-1, keepdim=True)
     return flat, params if params.dtype == dtype else params.to(dtype)
 
@@ -207,18 +207,18 @@ def _places(order: tuple[int, ...], device: torch.device) -> Tensor:
         return torch.tensor(order, device=device)
 
 
-def _check(asked: Reading, inputs: Tensor, params: Tensor) -> None:
+def _check(request: Reading, inputs: Tensor, params: Tensor) -> None:
     for name, tensor in (("inputs", inputs), ("params", params)):
         if not isinstance(tensor, Tensor):
             raise Refusal(f"{name} must be a tensor, not {type(tensor).__name__}")
         if not tensor.is_floating_point():
             raise Refusal(f"{name} must be real floating-point numbers, not {tensor.dtype}")
-    if inputs.dim() == 0 or inputs.shape[-1] != asked.n_inputs:
+    if inputs.dim() == 0 or inputs.shape[-1] != request.n_inputs:
         raise Refusal(
-            f"inputs must end in the circuit's {asked.n_inputs} inputs, not {tuple(inputs.shape)}"
+            f"inputs must end in the circuit's {request.n_inputs} inputs, not {tuple(inputs.shape)}"
         )
-    if params.dim() != 1 or params.shape[0] != asked.n_params:
-        raise Refusal(f"params must have shape ({asked.n_params},), not {tuple(params.shape)}")
+    if params.dim() != 1 or params.shape[0] != request.n_params:
+        raise Refusal(f"params must have shape ({request.n_params},), not {tuple(params.shape)}")
     if inputs.device != params.device:
         raise Refusal(
             f"inputs and params must be on one device, not {inputs.device} and {params.device}"

@@ -68,11 +68,11 @@ class _Slopes(torch.autograd.Function):
 
 
 def _one_by_one(function, info, in_dims, *operands):
-    def taken(number: int) -> list:
+    def arguments_of(number: int) -> list:
         pairs = zip(operands, in_dims, strict=True)
         return [t if dim is None else t.select(dim, number) for t, dim in pairs]
 
-    results = [function.apply(*taken(number)) for number in range(info.batch_size)]
+    results = [function.apply(*arguments_of(number)) for number in range(info.batch_size)]
     if isinstance(results[0], Tensor):
         return torch.stack(results)
     return tuple(torch.stack(column) for column in zip(*results, strict=True))

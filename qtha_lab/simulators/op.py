@@ -70,8 +70,10 @@ def _save(ctx, inputs, output) -> None:
 def _backward(ctx, grad: Tensor):
     needed = ctx.needs_input_grad[:2]
     of_both = slopes_op(*ctx.saved_tensors, grad, *ctx.texts, *needed)
-    asked = (slope if is_needed else None for slope, is_needed in zip(of_both, needed, strict=True))
-    return *asked, None, None, None
+    slopes_needed = (
+        slope if is_needed else None for slope, is_needed in zip(of_both, needed, strict=True)
+    )
+    return *slopes_needed, None, None, None
 
 
 def _save_engine(ctx, inputs, output) -> None:

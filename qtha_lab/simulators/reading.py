@@ -63,6 +63,6 @@ def reading(circuit: Circuit, what: What) -> Reading:
 @torch.compiler.assume_constant_result
 def reading_as_text(circuit: Circuit, what: What) -> Reading:
     """The same with circuits and readouts as text; numbers and text alone may go into a graph."""
-    asked = reading(circuit, what)
-    texts = tuple((circuit_text(run), readout_text(readout)) for run, readout in asked.runs)
-    return asked._replace(runs=texts)
+    request = reading(circuit, what)
+    texts = tuple((circuit_text(run), readout_text(readout)) for run, readout in request.runs)
+    return request._replace(runs=texts)

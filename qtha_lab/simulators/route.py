@@ -68,11 +68,11 @@ def route(
         'torch'
     """
     situation = circuit, readout, device, transformed, batch
-    return _kept(ENGINES.revision, engine, *situation) or _fresh(engine, *situation)
+    return _cached(ENGINES.revision, engine, *situation) or _fresh(engine, *situation)
 
 
 @functools.lru_cache(maxsize=1024)
-def _kept(revision: int, engine: str, *situation) -> tuple[str, Engine] | None:
+def _cached(revision: int, engine: str, *situation) -> tuple[str, Engine] | None:
     """None where the answer depends on how much memory is free at the moment."""
     name, running = _fresh(engine, *situation)
     circuit, *_, batch = situation

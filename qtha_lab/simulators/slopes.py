@@ -51,8 +51,8 @@ def slopes_of(
     with _AllOfTorch(), torch.enable_grad():
         read = evaluate(circuit, readout, inputs, params, engine)
         if read.requires_grad:
-            asked = [tensor for tensor in (inputs, params) if tensor.requires_grad]
-            torch.autograd.backward(read, grad, inputs=asked)
+            leaves = [tensor for tensor in (inputs, params) if tensor.requires_grad]
+            torch.autograd.backward(read, grad, inputs=leaves)
     of_both = [torch.zeros_like(t) if t.grad is None else t.grad for t in (inputs, params)]
     return of_both[0].detach(), of_both[1].detach()
 

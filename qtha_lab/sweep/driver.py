@@ -109,17 +109,17 @@ class Driver:
 
     def _launched(self, study: MethodStudy, trial: Trial, known: dict[Origin, Any]) -> _Going:
         """A trial with its runs: those that are there, and the others launched."""
-        own = []
+        launched = []
         for experiment in self.sweep.experiments_at(study.method, study.point(trial)):
             origin = Origin(self.folder.path.name, study.number, trial.number, experiment.seed)
             run = known.get(origin)
-            own.append(
+            launched.append(
                 runs.launch(experiment, self.folder.runs_dir, check=False, origin=origin._asdict())
                 if run is None
                 else Run(run.path)
             )
-        trial.set_user_attr("runs", [run.id for run in own])
-        return _Going(study, trial, own)
+        trial.set_user_attr("runs", [run.id for run in launched])
+        return _Going(study, trial, launched)
 
     def _follow(self, going: _Going) -> None:
         """End a trial whose runs have ended, or that the pruner ends."""

@@ -76,7 +76,7 @@ def with_products(
     if torch.compiler.is_compiling() or _is_special():
         (products,) = type(change).products([change], [_in(dtype, sources)])
     elif scope is None:
-        products = _made(type(change).products, [(layer, name, sources)], dtype)[0].products
+        products = _products_of(type(change).products, [(layer, name, sources)], dtype)[0].products
     else:
         products = scope.take(layer, name, sources, dtype)
     return {key: t for key, t in tensors.items() if key not in sources} | products
@@ -140,7 +140,9 @@ class _Scope:
         entries = self.entries[slopes]
         entry = entries.pop((layer, name), None)
         if entry is None or not entry.fits(sources, dtype):
-            (entry,) = _made(type(layer.changes[name]).products, [(layer, name, sources)], dtype)
+            (entry,) = _products_of(
+                type(layer.changes[name]).products, [(layer, name, sources)], dtype
+            )
         if not slopes:  # else the next pass is to have a graph of its own
             entries[layer, name] = entry
         return entry.products
@@ -170,12 +172,12 @@ class _Scope:
             (layer, name): entry
             for kind, members in kinds.items()
             for (layer, name, _), entry in zip(
-                members, _made(kind.products, members, dtype), strict=True
+                members, _products_of(kind.products, members, dtype), strict=True
             )
         }
 
 
-def _made(
+def _products_of(
     products: Callable, members: Sequence[tuple["AdapterLayer", str, Mapping[str, Tensor]]],
     dtype: torch.dtype,
 ) -> list[_Entry]:  # fmt: skip
@@ -196,12 +198,12 @@ def _made(
         result = make(at_hand)
     return [
         _Entry(
-            made, dtype, list(sources.values()),
+            products, dtype, list(sources.values()),
             # what is used within one pass is not moved meanwhile
             [t if slopes else t.detach() for t in sources.values()],
             [None if t.is_inference() else t._version for t in sources.values()],
         )
-        for made, (*_, sources) in zip(result, members, strict=True)
+        for products, (*_, sources) in zip(result, members, strict=True)
     ]  # fmt: skip
 
 
@@ -246,7 +248,7 @@ def _same(tensor: Tensor) -> Tensor:
 
 def _slopes(sources, outputs, slopes, used: list[bool], widths: list[int], again: bool):
     """The slopes of all sources; None for those of layers that were not used."""
-    wanted = [
+    with_gradient = [
         number
         for number, (source, of_used) in enumerate(
             zip(sources, _repeated(used, widths), strict=True)
@@ -255,12 +257,12 @@ def _slopes(sources, outputs, slopes, used: list[bool], widths: list[int], again
     ]
     read = [(o, s) for o, s in zip(outputs, slopes, strict=True) if s is not None]
     results: list[Tensor | None] = [None] * len(sources)
-    if wanted and read:
+    if with_gradient and read:
         values = torch.autograd.grad(
-            [output for output, _ in read], [sources[k] for k in wanted], [s for _, s in read],
+            [output for output, _ in read], [sources[k] for k in with_gradient], [s for _, s in read],
             retain_graph=True, create_graph=again, allow_unused=True,
         )  # fmt: skip
-        for number, value in zip(wanted, values, strict=True):
+        for number, value in zip(with_gradient, values, strict=True):
             results[number] = value
     return results
 

@@ -84,8 +84,8 @@ class Figure:
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
 
-        if drawn := self.plotly._repr_mimebundle_():
-            display({**drawn, "image/svg+xml": self.svg(), "text/plain": self.alt}, raw=True)
+        if bundle := self.plotly._repr_mimebundle_():
+            display({**bundle, "image/svg+xml": self.svg(), "text/plain": self.alt}, raw=True)
         else:  # a renderer that opens a window, or none
             display(self.plotly)
         caption = f'<span style="opacity:.75">{escape(self.caption)}</span>'

@@ -82,7 +82,7 @@ class Axis:
         return self.share((numbers - low) / ((high - low) or 1.0))
 
     @property
-    def shown(self) -> bool:
+    def is_visible(self) -> bool:
         """Whether it is drawn at all."""
         return self.layout.get("visible", True)
 
@@ -114,7 +114,7 @@ class Axis:
         numbers = self.number(values)
         inside = [low - 1e-9 <= number <= high + 1e-9 for number in numbers]
         pairs = zip(self._pixel(numbers), map(str, words), inside, strict=True)
-        return [(float(place), word) for place, word, shown in pairs if shown]
+        return [(float(place), word) for place, word, is_visible in pairs if is_visible]
 
 
 class Pair:
@@ -127,15 +127,15 @@ class Pair:
         """The parts behind what is drawn on them."""
         (left, right), (bottom, top) = self.x.pixels, self.y.pixels
         bottom, top = max(bottom, top), min(bottom, top)
-        parts = [*self._along(left, right, top, bottom)] if self.x.shown else []
-        return parts + (self._up(left, right, top, bottom) if self.y.shown else [])
+        parts = [*self._along(left, right, top, bottom)] if self.x.is_visible else []
+        return parts + (self._up(left, right, top, bottom) if self.y.is_visible else [])
 
     def _along(self, left: float, right: float, top: float, bottom: float) -> list[str]:
-        parts, drawn = [_path(f"M{left:.1f} {bottom:.1f}H{right:.1f}", self.ink)], self.x.ticks()
-        widest = max((len(word) for _, word in drawn), default=0) * LETTER * self.small
-        tight = len(drawn) > 1 and widest > abs(drawn[1][0] - drawn[0][0])
+        parts, ticks = [_path(f"M{left:.1f} {bottom:.1f}H{right:.1f}", self.ink)], self.x.ticks()
+        widest = max((len(word) for _, word in ticks), default=0) * LETTER * self.small
+        tight = len(ticks) > 1 and widest > abs(ticks[1][0] - ticks[0][0])
         turned = self.x.layout.get("tickangle") == -90 or tight
-        for place, word in drawn:
+        for place, word in ticks:
             if self.x.layout.get("showgrid", True):
                 parts.insert(0, _path(f"M{place:.1f} {top:.1f}V{bottom:.1f}", self.grid))
             if turned:
@@ -146,12 +146,12 @@ class Pair:
         return [*parts, text((left + right) / 2, bottom + depth, self.x.title, self.small + 1)]
 
     def _up(self, left: float, right: float, top: float, bottom: float) -> list[str]:
-        parts, drawn = [_path(f"M{left:.1f} {top:.1f}V{bottom:.1f}", self.ink)], self.y.ticks()
-        for place, word in drawn:
+        parts, ticks = [_path(f"M{left:.1f} {top:.1f}V{bottom:.1f}", self.ink)], self.y.ticks()
+        for place, word in ticks:
             if self.y.layout.get("showgrid", True):
                 parts.insert(0, _path(f"M{left:.1f} {place:.1f}H{right:.1f}", self.grid))
             parts.append(text(left - 6, place + 4, word, self.small, "end"))
-        widest = max((len(word) for _, word in drawn), default=0) * LETTER * self.small
+        widest = max((len(word) for _, word in ticks), default=0) * LETTER * self.small
         side, middle = left - 14 - widest, (top + bottom) / 2
         return [*parts, text(side, middle, self.y.title, self.small + 1, turn=-90)]
 

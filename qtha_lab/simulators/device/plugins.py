@@ -28,13 +28,15 @@ _PACKAGES = {  # by the beginning of a device's name
 _LOCAL = ("pennylane.", "pennylane_lightning.")
 
 
-def start(device: str, n_qubits: int, own: tuple[tuple[str, Any], ...], seed: int | None = None):
+def start(
+    device: str, n_qubits: int, device_options: tuple[tuple[str, Any], ...], seed: int | None = None
+):
     """A new PennyLane device.
 
     Args:
         device: PennyLane's name of it, such as "default.qubit".
         n_qubits: Its wires.
-        own: Names and values of options of the device's own.
+        device_options: Names and values of options of the device's own.
         seed: Of its samples; None leaves it to the device.
 
     Returns:
@@ -50,7 +52,7 @@ def start(device: str, n_qubits: int, own: tuple[tuple[str, Any], ...], seed: in
     import pennylane as qml
 
     _entry(device)
-    arguments = dict(own) if seed is None else {**dict(own), "seed": seed}
+    arguments = dict(device_options) if seed is None else {**dict(device_options), "seed": seed}
     try:
         return qml.device(device, wires=n_qubits, **arguments)
     except Exception as reason:  # plugins raise whatever they like

@@ -65,7 +65,7 @@ class Tapes:
         self.spec, self.readout = spec, readout
         self.circuit = _written_for(circuit, spec.options)
         self.pieces = pieces_of(self.circuit)
-        self._made: dict = {}  # operations and channels that do not change
+        self._constants: dict = {}  # operations and channels that do not change
         self.angles = [angle for gate in self.circuit.gates for angle in gate.angles]
         self.n_values = readout.size(circuit.n_qubits)
         strings = readout.strings if readout.kind == "strings" else [()] * self.n_values
@@ -189,14 +189,14 @@ class Tapes:
 
     def _fixed(self, piece: Piece):
         """An operation without numbers, made once."""
-        if piece not in self._made:
-            self._made[piece] = piece.operation()
-        return self._made[piece]
+        if piece not in self._constants:
+            self._constants[piece] = piece.operation()
+        return self._constants[piece]
 
     def _channel(self, wires: tuple[int, ...]):
-        if wires not in self._made:
-            self._made[wires] = channel_after(wires, self.spec.options)
-        return self._made[wires]
+        if wires not in self._constants:
+            self._constants[wires] = channel_after(wires, self.spec.options)
+        return self._constants[wires]
 
     @functools.cached_property
     def final_pieces(self) -> list[Piece]:
