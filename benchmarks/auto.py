@@ -46,8 +46,9 @@ def bench_auto(
         its time over that of the fastest.
     """
     load, cases = psutil.getloadavg()[0], []
-    for name in automatic():
-        _turn(build("qtha", 2, 1), 1, name)()  # imports, compiles
+    smallest = build("qtha", 2, 1)
+    for name in _able(smallest, 1):
+        _turn(smallest, 1, name)()  # imports, compiles
     for n_qubits in qubits:
         for n_layers in layers:
             for batch in batches:
@@ -64,9 +65,7 @@ def bench_auto(
 
 
 def _case(circuit: Circuit, n_layers: int, batch: int, rounds: int) -> dict[str, Any]:
-    readout = Readout.z(circuit.n_qubits)
-    situation = circuit, readout, "cpu", False, batch
-    names = [name for name in automatic() if not refusal(name, *situation)]
+    names = _able(circuit, batch)
     turns = {name: _turn(circuit, batch, name) for name in names}
     first = {name: turn() for name, turn in turns.items()}  # imports, compiles, fills tables
     seconds = {
@@ -77,11 +76,20 @@ def _case(circuit: Circuit, n_layers: int, batch: int, rounds: int) -> dict[str,
         for name, turn in turns.items():
             if seconds[name] < BUDGET / rounds and seconds[name] < 4 * shortest:
                 seconds[name] = min(seconds[name], turn())
-    chosen = choose("auto", *situation)
+    chosen = choose("auto", *_situation(circuit, batch))
     return {
         "n_qubits": circuit.n_qubits, "n_layers": n_layers, "batch": batch, "seconds": seconds,
         "chosen": chosen, "ratio": seconds[chosen] / min(seconds.values()),
     }  # fmt: skip
+
+
+def _able(circuit: Circuit, batch: int) -> list[str]:
+    """What "auto" may take for a batch of CPU tensors."""
+    return [name for name in automatic() if not refusal(name, *_situation(circuit, batch))]
+
+
+def _situation(circuit: Circuit, batch: int) -> tuple:
+    return circuit, Readout.z(circuit.n_qubits), "cpu", False, batch
 
 
 def _turn(circuit: Circuit, batch: int, engine: str) -> Callable[[], float]:

@@ -206,7 +206,7 @@ def test_a_lightning_that_is_not_installed_is_named_with_its_package(backend):
 
 def test_what_it_cannot_do_is_refused_with_a_sentence():
     wide = Circuit(21, [Gate("RY", 20, Angle.input(0))])
-    with pytest.raises(ValueError, match=r"takes 20 qubits at most, not 21 \(16,777,216 bytes a"):
+    with pytest.raises(ValueError, match=r"takes 20 qubits at most, not 21 \(16,777,216 bytes per"):
         expval_z(wide, torch.rand(2, 1), torch.empty(0), engine="lightning")
     with pytest.raises(ValueError, match=r"unknown engine 'lightning\.tpu'"):
         expval_z(wide, torch.rand(2, 1), torch.empty(0), engine="lightning.tpu")

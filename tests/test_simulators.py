@@ -1,6 +1,7 @@
 """Engines: known answers, PennyLane as oracle, derivatives, shapes, refusals, costs."""
 
 import concurrent.futures
+import importlib.util
 import math
 import subprocess
 import sys
@@ -308,10 +309,13 @@ def test_explain_names_what_would_run_and_gives_every_engine_a_reason():
     assert all(r.startswith(("chosen: ", "passed over: ")) for r in why.reasons.values())
 
 
+ON_A_CARD = "triton" if importlib.util.find_spec("triton") else "torch"
+
+
 @pytest.mark.parametrize(
     ("n_qubits", "options", "engine", "passed_over", "reason"),
     [
-        (4, {"device": "cuda"}, "torch", "cpu", "takes CPU tensors, not cuda"),
+        (4, {"device": "cuda"}, ON_A_CARD, "cpu", "takes CPU tensors, not cuda"),
         (21, {}, "torch", "cpu", "takes 20 qubits at most, not 21"),
         (16, {"inputs": 10**7}, "cpu", "torch", "needs 15,728,640,000,000 bytes"),
         (4, {"engine": "torch"}, "torch", "cpu", "not asked for"),

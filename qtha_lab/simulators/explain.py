@@ -82,7 +82,7 @@ def explain(
     reasons = {n: _line(n, chosen, engine, kind, refusals[n]) for n in names}
     if engine == "auto":
         earlier = automatic()[: automatic().index(chosen)]
-        reasons[chosen] += "".join(_instead(n, refusals[n]) for n in earlier)
+        reasons[chosen] += "".join(_instead(n, refusals[n]) for n in earlier if n in refusals)
     if not refusals[chosen]:
         reasons[chosen] += _cost(chosen, circuit, readout)
     batch = f"{samples:,} sample{'' if samples == 1 else 's'} of {circuit.n_qubits} qubits, "

@@ -16,7 +16,6 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Error, Page, expect, sync_playwright
 
-from support.preloaded import KERNEL
 from support.waiting import PATIENCE, wait_until
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -121,7 +120,7 @@ class Server:
             "HOME": os.environ["HOME"]
         }  # as the tests' own, so that runs have the same warm server
         spec = {
-            "argv": KERNEL,
+            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
             "display_name": name,
             "language": "python",
             "env": home | environment,

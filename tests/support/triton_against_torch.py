@@ -25,17 +25,22 @@ def some_strings(circuit, inputs, params, engine):
     return expval(circuit, ["Z0 Z1", "I", "X0"], inputs, params, engine)
 
 
-for name in ansatze.names():
-    agree(ansatze.build(name, 3, 1), expval_z, torch.float64, 1e-12)
-    agree(ansatze.build(name, 2, 1), probs, torch.float32, 1e-5)
-    print(name)
-start = ansatze.build("qtha", 3, 1, reupload=False, embedding="amplitude")
-agree(start, some_strings, torch.float64, 1e-12)
-print("amplitudes")
-inputs = torch.rand(2, 3, requires_grad=True)
-values = expval_z(ansatze.build("qtha", 3, 1), inputs, torch.rand(12), "triton")
-(slope,) = torch.autograd.grad(values.sum(), inputs, create_graph=True)
-try:
-    slope.sum().backward()
-except Unsupported:
-    print("second")
+def main() -> None:
+    for name in ansatze.names():
+        agree(ansatze.build(name, 3, 1), expval_z, torch.float64, 1e-12)
+        agree(ansatze.build(name, 2, 1), probs, torch.float32, 1e-5)
+        print(name)
+    start = ansatze.build("qtha", 3, 1, reupload=False, embedding="amplitude")
+    agree(start, some_strings, torch.float64, 1e-12)
+    print("amplitudes")
+    inputs = torch.rand(2, 3, requires_grad=True)
+    values = expval_z(ansatze.build("qtha", 3, 1), inputs, torch.rand(12), "triton")
+    (slope,) = torch.autograd.grad(values.sum(), inputs, create_graph=True)
+    try:
+        slope.sum().backward()
+    except Unsupported:
+        print("second")
+
+
+if __name__ == "__main__":
+    main()
