@@ -41,11 +41,6 @@ def test_turning_one_qubit_moves_its_mean_as_the_cosine():
     )
 
 
-def test_angles_may_come_as_an_array():
-    explorer = CircuitExplorer("product", n_qubits=2, inputs=np.array([0.1, 0.2]))
-    assert explorer.inputs == [0.1, 0.2]
-
-
 def test_its_line_of_python_gives_the_same_figure():
     explorer = CircuitExplorer(n_qubits=3, n_layers=2)
     explorer.turn("p5", 0.777)

@@ -79,7 +79,7 @@ class CircuitExplorer(Explorer):
         values = {"ansatz": name, "n_qubits": n_qubits, "n_layers": n_layers, "seed": seed}
         super().__init__(
             [sizes, turns],
-            values | {"inputs": _floats(inputs), "params": _floats(params)},
+            values | {"inputs": list(inputs or []), "params": list(params or [])},
         )
         self.slider.observe(self.error.guard(self._turned), "value")
         self.draw.on_click(self.error.guard(lambda _: self._draw_angles()))
@@ -140,11 +140,6 @@ class CircuitExplorer(Explorer):
         with self.hold_trait_notifications():
             self.seed += 1
             self.inputs, self.params = [], []
-
-
-def _floats(angles: Sequence[float] | None) -> list[float]:
-    """A list, an array or a tensor as a list; of none, nothing."""
-    return [] if angles is None else [float(angle) for angle in angles]
 
 
 def _turned(state: Any) -> TurnedCircuit:
