@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from .form import Form
     from .live import LivePlot
     from .mpo_explorer import MpoExplorer
-    from .update_explorer import SpectrumExplorer, UpdateExplorer
+    from .spectrum_explorer import SpectrumExplorer
+    from .update_explorer import UpdateExplorer
     from .watch import Watch
     from .workbench import Workbench
 
@@ -31,7 +32,7 @@ _MODULES = {
     "Form": "form",
     "LivePlot": "live",
     "MpoExplorer": "mpo_explorer",
-    "SpectrumExplorer": "update_explorer",
+    "SpectrumExplorer": "spectrum_explorer",
     "UpdateExplorer": "update_explorer",
     "Watch": "watch",
     "Workbench": "workbench",
