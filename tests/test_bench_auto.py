@@ -11,7 +11,7 @@ def test_every_engine_is_timed_in_every_case_and_the_ratio_is_to_the_fastest():
     result = bench_auto((2, 3), (1,), (1, 5), rounds=2, on_case=labels.append)
     assert len(labels) == len(result["cases"]) == 4
     for case in json.loads(json.dumps(result))["cases"]:
-        assert set(case["seconds"]) == set(automatic()) - {"triton"}  # which takes CUDA tensors alone
+        assert set(case["seconds"]) == set(automatic()) - {"triton"}  # that is for CUDA
         fastest = min(case["seconds"].values())
         assert case["ratio"] == case["seconds"][case["chosen"]] / fastest
     assert markdown(result).count("\n| n=") == 4
