@@ -18,17 +18,19 @@ from typing import Any
 from qtha_lab import paths, warm
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.rundir import RunDir, checkpoints, ending, read_mapping, slots
-from qtha_lab.rundir.events import history, read_events, read_tail
+from qtha_lab.rundir import RunDir, checkpoints, ending, slots
+from qtha_lab.rundir.events import history, read_events
 from qtha_lab.rundir.files import check_room
+from qtha_lab.rundir.index import records
 from qtha_lab.rundir.plugins import record_plugins
-from qtha_lab.rundir.status import RESUMABLE, SUMMARISED, Status, last_status
+from qtha_lab.rundir.record import LOG_LOST, Record, stamp
+from qtha_lab.rundir.record import read as read_record
+from qtha_lab.rundir.status import RESUMABLE, Status
 from qtha_lab.settings import nearest
 from qtha_lab.starting import record_status, start_worker
 
 __all__ = ["RESUMABLE", "Run", "Status", "attach", "history", "launch", "list_runs"]
 
-LOG_LOST = "its events.jsonl is missing"
 log = logging.getLogger(__name__)
 
 
@@ -41,8 +43,9 @@ class Run:
         'finished'
     """
 
-    def __init__(self, path: Path) -> None:
-        self.files = RunDir(Path(path).resolve())
+    def __init__(self, path: Path, record: Record | None = None) -> None:
+        self.files = RunDir(Path(path).resolve() if record is None else path)
+        self._record = record
 
     def __repr__(self) -> str:
         return f"Run({self.id})"
@@ -68,41 +71,33 @@ class Run:
         return slots.is_held(self.files.lock)
 
     @property
+    def record(self) -> Record:
+        """What its files say now; read again only if they have changed."""
+        record = self._record
+        if record is None or not record.settled or record.stamp != stamp(self.path):
+            self._record = record = read_record(self.files)
+        return record
+
+    @property
     def unreadable(self) -> str | None:
         """Why its directory cannot be read as a run; None where it can."""
-        try:
-            self.files.experiment  # noqa: B018  read, and kept
-        except Refusal as refused:
-            return str(refused)
-        except Exception as wrong:  # whatever a broken file leads its reader to
-            return f"experiment.yaml cannot be read ({type(wrong).__name__})"
-        events = self.files.events
-        if events.is_dir() or (events.exists() and not os.access(events, os.R_OK)):
-            return "events.jsonl cannot be read"
-        return None
+        return self.record.unreadable
 
     def status(self) -> Status:
         """The state now, from the last events and from whether the worker lives."""
-        if reason := self.unreadable:
-            return Status("unreadable", 0, 0, reason)
-        alive = self.alive  # before reading: a worker writes its end before it lets go of the lock
-        status = last_status(read_tail(self.files.events), self.experiment.training.steps)
-        status = status or self._status_without_events()
+        status = self.record.status
         if status.ended:
             return status
-        if not alive and not self.alive:  # asked again: it may have been resumed
-            return replace(status, state="dead", message=self._last_words(), seconds_left=None)
+        if not self.alive:
+            status = self.record.status  # a worker writes its end before it lets go of the lock
+            if status.ended:
+                return status
+        if not self.alive:  # asked again: it may have been resumed
+            words = ending.last_words(self.files) if self.record.has_log else LOG_LOST
+            return replace(status, state="dead", message=words, seconds_left=None)
         if self.files.stop.exists() and status.state != "stopping":
             return replace(status, state="stopping", message="after this step", seconds_left=None)
         return status
-
-    def _status_without_events(self) -> Status:
-        """Of a run whose log is lost: as its summary says, else it waits for its worker or has lost it."""
-        steps, summary = self.experiment.training.steps, self.summary() or {}
-        if (state := summary.get("state")) in SUMMARISED:
-            step = summary.get("steps")
-            return Status(state, step if isinstance(step, int) else 0, steps, LOG_LOST)
-        return Status("queued", 0, steps)
 
     def events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """The events after a byte offset, and the offset to ask with next time."""
@@ -114,7 +109,8 @@ class Run:
 
     def summary(self) -> dict[str, Any] | None:
         """What it came to, once it has finished or diverged."""
-        return read_mapping(self.files.summary)
+        summary = self.record.summary
+        return None if summary is None else dict(summary)
 
     def log_tail(self, lines: int = 20) -> str:
         """The last output of the worker."""
@@ -199,9 +195,6 @@ class Run:
         except ProcessLookupError:
             return
 
-    def _last_words(self) -> str:
-        return ending.last_words(self.files) if self.files.events.exists() else LOG_LOST
-
 
 def launch(
     experiment: Experiment,
@@ -264,10 +257,8 @@ def list_runs(runs_dir: Path | str | None = None, *, unreadable: bool = False) -
         unreadable: List those too whose files are broken; their status says why.
     """
     folder = Path(runs_dir) if runs_dir else paths.runs_dir()
-    if not folder.is_dir():
-        return []
-    folders = sorted((p for p in folder.iterdir() if RunDir(p).exists), reverse=True)
-    return [run for run in map(Run, folders) if unreadable or run.unreadable is None]
+    listed = records(folder.resolve())
+    return [Run(path, record) for path, record in listed if unreadable or not record.unreadable]
 
 
 def with_whole_paths(experiment: Experiment) -> Experiment:

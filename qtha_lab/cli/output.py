@@ -4,17 +4,15 @@ Every text is shown letter by letter: `[…]` and `:…:` mean nothing here.
 """
 
 import json
-import re
+import shutil
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
-from rich.text import Text
+from qtha_lab.cli.text_table import text_table
 
-NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]?\d+)?( ?[\w%×±/ ]{,12})?( \[[\d.,–-]+\])?")
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 def print_json(value: Any) -> None:
@@ -24,27 +22,14 @@ def print_json(value: Any) -> None:
 
 def print_table(rows: Sequence[Sequence[str]], caption: str | None = None) -> None:
     """Print rows of text, the first one being the heading; numbers are aligned to the right."""
-    heading, *body = rows
-    table = Table(caption=caption and Text(caption), caption_justify="left", padding=(0, 0))
-    for index, name in enumerate(heading):
-        cells = [row[index] for row in body if row[index]]
-        numeric = all(map(NUMBER.fullmatch, cells))
-        lines = [line for cell in cells for line in _lines(cell).splitlines()]
-        width = max(map(len, [*name.split(), *(lines if numeric else [])]))
-        side = "right" if numeric else "left"
-        table.add_column(Text(name), justify=side, min_width=width, overflow="fold")
-    for row in body:
-        table.add_row(*(Text(_lines(cell)) for cell in row))
-    Console().print(table)
+    print(text_table(rows, caption, shutil.get_terminal_size().columns))
 
 
-def _lines(cell: str) -> str:
-    """A number's range below its mean."""
-    return cell.replace(" [", "\n[") if NUMBER.fullmatch(cell) else cell
-
-
-def progress() -> Progress:
+def progress() -> "Progress":
     """A live bar per run on standard error, so that standard output stays clean."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=28),

@@ -41,14 +41,15 @@ _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", strict_yaml.FLOAT, list
 
 def to_yaml(description: BaseModel) -> str:
     """The description without what is at its default, in the order declared."""
-    return yaml.dump(_thin(description), Dumper=_Dumper, sort_keys=False)
+    return yaml.dump(thin(description), Dumper=_Dumper, sort_keys=False)
 
 
-def _thin(value: Any) -> Any:
+def thin(value: Any) -> Any:
+    """A description as plain values, without what is at its default."""
     if isinstance(value, list):
-        return [_thin(item) for item in value]
+        return [thin(item) for item in value]
     if isinstance(value, BaseModel):
-        return {name: _thin(getattr(value, name)) for name in _fields_to_write(value)}
+        return {name: thin(getattr(value, name)) for name in _fields_to_write(value)}
     return value
 
 

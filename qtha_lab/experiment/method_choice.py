@@ -55,6 +55,11 @@ class MethodChoice(Declared):
         )
 
     @property
+    def as_chosen(self) -> str:
+        """The label with the options in the order and form in which they were chosen; loads no method."""
+        return calls.call(self.name, self.options | self._placed())
+
+    @property
     def meaning(self) -> str:
         """The label without what is at the method's default: equal for two that train the same."""
         differing = canonical.without_defaults(self.name, self.options)

@@ -80,12 +80,14 @@ class RunDir:
     def experiment(self) -> Experiment:
         """The experiment as it was launched, whatever has become a default since."""
         experiment = Experiment.from_yaml(self.experiment_file)
-        return experiment if self.is_marked else experiment.replace(edition=editions.FIRST)
+        is_present = self.edition == editions.EDITION
+        return experiment if is_present else experiment.replace(edition=self.edition)
 
-    @property
-    def is_marked(self) -> bool:
-        """Whether the description names the edition whose defaults it leaves out."""
-        return editions.is_marked(self.experiment_file.read_text(encoding="utf-8"))
+    @cached_property
+    def edition(self) -> int:
+        """Whose defaults the description leaves out, if it is marked with one or not."""
+        marked = editions.is_marked(self.experiment_file.read_text(encoding="utf-8"))
+        return editions.EDITION if marked else editions.FIRST
 
 
 def run_id(experiment: Experiment) -> str:

@@ -1,0 +1,119 @@
+"""Rows of text as a table in characters: quick for thousands of rows, never wider than the page.
+
+Every text is shown letter by letter; what does not fit its column goes on in the next line.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+
+from rich.cells import cell_len, chop_cells
+from rich.control import strip_control_codes
+
+NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]?\d+)?( ?[\w%×±/ ]{,12})?( \[[\d.,–-]+\])?")
+HEAD, RULE, FOOT = "┏━┳┓", "┡━╇┩", "└─┴┘"
+
+
+def text_table(rows: Sequence[Sequence[str]], caption: str | None, page: int) -> str:
+    """A table as text.
+
+    Args:
+        rows: The first one is the heading; a column of numbers is aligned to the right.
+        caption: A sentence below.
+        page: Characters in a line.
+
+    Example:
+        >>> print(text_table([("method", "loss"), ("lora", "4.1"), ("qtha", "4.25")], None, page=80))
+        ┏━━━━━━┳━━━━┓
+        ┃method┃loss┃
+        ┡━━━━━━╇━━━━┩
+        │lora  │ 4.1│
+        │qtha  │4.25│
+        └──────┴────┘
+    """
+    heading, *body = [[_clean(cell) for cell in row] for row in rows]
+    columns = [[row[i] for row in body if row[i]] for i in range(len(heading))]
+    numeric = [all(map(NUMBER.fullmatch, cells)) for cells in columns]
+    body = [
+        [_lines(cell) if n else cell for cell, n in zip(row, numeric, strict=True)] for row in body
+    ]
+    widths = _widths(heading, body, numeric, page)
+    sides = [str.rjust if n else str.ljust for n in numeric]
+    lines = [_rule(HEAD, widths), *_row(heading, widths, sides, "┃"), _rule(RULE, widths)]
+    for row in body:
+        lines += _row(row, widths, sides, "│")
+    lines.append(_rule(FOOT, widths))
+    return "\n".join(
+        lines + (list(_fold(_clean(caption), sum(widths) + len(widths) + 1)) if caption else [])
+    )
+
+
+def _clean(cell: str) -> str:
+    return strip_control_codes(cell) if not cell.isprintable() else cell
+
+
+def _lines(cell: str) -> str:
+    """A number's range below its mean."""
+    return cell.replace(" [", "\n[")
+
+
+def _length(cell: str) -> int:
+    """Of the longest line, on the page."""
+    if cell.isascii() and "\n" not in cell:
+        return len(cell)
+    return max(map(cell_len, cell.splitlines()), default=0)
+
+
+def _widths(
+    heading: Sequence[str], body: list[list[str]], numeric: list[bool], page: int
+) -> list[int]:
+    """As wide as the cells; where that is more than the page the widest give way, but a number never breaks."""
+    cells = [[row[i] for row in body] for i in range(len(heading))]
+    longest = [max(map(_length, column), default=0) for column in cells]
+    widths = [max(n, _length(name), 1) for n, name in zip(longest, heading, strict=True)]
+    least = [
+        max([*map(cell_len, name.split()), n if number else 1, 1])
+        for name, n, number in zip(heading, longest, numeric, strict=True)
+    ]
+    while (over := sum(widths) + len(widths) + 1 - page) > 0:
+        order = sorted((w, i) for i, w in enumerate(widths) if w > least[i])
+        if not order:
+            break
+        width, widest = order[-1]
+        next_one = max(order[-2][0] if len(order) > 1 else 1, least[widest])
+        widths[widest] = max(width - over, min(next_one, width - 1))
+    return widths
+
+
+def _rule(ends: str, widths: list[int]) -> str:
+    left, line, cross, right = ends
+    return left + cross.join(line * width for width in widths) + right
+
+
+def _row(cells: Sequence[str], widths: list[int], sides: list, edge: str) -> Iterator[str]:
+    """The lines of one row."""
+    if all(
+        len(c) <= w and c.isascii() and "\n" not in c for c, w in zip(cells, widths, strict=True)
+    ):
+        padded = [side(c, w) for side, c, w in zip(sides, cells, widths, strict=True)]
+        yield f"{edge}{edge.join(padded)}{edge}"
+        return
+    folded = [list(_fold(cell, width)) for cell, width in zip(cells, widths, strict=True)]
+    for parts in zip_longest(*folded, fillvalue=""):
+        padded = [
+            side(part, width - cell_len(part) + len(part))
+            for side, part, width in zip(sides, parts, widths, strict=True)
+        ]
+        yield f"{edge}{edge.join(padded)}{edge}"
+
+
+def _fold(text: str, width: int) -> Iterator[str]:
+    """Lines that fit a width, broken between words where that can be."""
+    for line in text.splitlines() or [""]:
+        while cell_len(line) > width:
+            part = chop_cells(line, width)[0]
+            space = part.rfind(" ") if not line[len(part) :][:1].isspace() else len(part)
+            part = part[:space] if space > 0 else part or line[0]
+            yield part
+            line = line[len(part) :].lstrip(" ")
+        yield line

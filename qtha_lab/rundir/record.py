@@ -1,0 +1,125 @@
+"""What the files of a run say of it: its description, its last state in the log, what it came to.
+
+Depends on the contents of three files and on nothing else, so it can be kept as long as they do not
+change; whether a worker lives is somebody else's to know.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment.equivalents import thin
+from qtha_lab.rundir.events import read_tail
+from qtha_lab.rundir.files import RunDir, read_mapping
+from qtha_lab.rundir.status import SUMMARISED, Status, last_status
+from qtha_lab.rundir.summaries import flaw
+
+FILES = ("experiment.yaml", "events.jsonl", "summary.json")
+YOUNG_SECONDS = 2.0  # a clock of file times may tick as slowly as this
+LOG_LOST = "its events.jsonl is missing"
+
+Stamp = list[list[int] | None]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is read of one run directory.
+
+    Attributes:
+        stamp: Which contents were read: time of change, size and inode of each of `FILES`.
+        unreadable: Why the directory cannot be read as a run; None where it can.
+        experiment: Its description, without what is at its default.
+        label: Its method with what was chosen for it.
+        status: The last state in the log, or in the summary where the log is lost.
+        has_log: Whether there is a log at all.
+        summary: What it came to.
+        flaw: Why the summary cannot be taken for this run's; None if it can.
+    """
+
+    stamp: Stamp
+    unreadable: str | None = None
+    experiment: dict[str, Any] = dataclasses.field(default_factory=dict)
+    label: str = ""
+    status: Status = dataclasses.field(default_factory=lambda: Status("unreadable", 0, 0))
+    has_log: bool = False
+    summary: dict[str, Any] | None = None
+    flaw: str | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether any later change of a file shows in its stamp: the last one is not too fresh for that."""
+        newest = max((part[0] for part in self.stamp if part), default=0)
+        return newest < (time.time() - YOUNG_SECONDS) * 1e9
+
+    def plain(self) -> dict[str, Any]:
+        """The record as JSON."""
+        return {**vars(self), "status": vars(self.status)}
+
+    @classmethod
+    def from_plain(cls, value: dict[str, Any]) -> Record:
+        """The record that `plain` gave."""
+        return cls(**(value | {"status": Status(**value["status"])}))
+
+
+def stamp(folder: str | Path) -> Stamp:
+    """The state of the files of a run directory, without reading them."""
+    return [_stamp(f"{folder}/{name}") for name in FILES]
+
+
+def _stamp(path: str) -> list[int] | None:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return [found.st_ctime_ns, found.st_size, found.st_ino]
+
+
+def read(files: RunDir) -> Record:
+    """Read the files of a run; whatever is broken in them becomes a sentence."""
+    before = stamp(files.path)  # what is written while they are read, is read again the next time
+    summary = read_mapping(files.summary)
+    if why := unreadable(files):
+        return Record(before, why, status=Status("unreadable", 0, 0, why), summary=summary)
+    experiment = files.experiment
+    who = {name: getattr(experiment, name) for name in ("model", "task", "seed")}
+    who |= {"method": experiment.method.name, "label": experiment.method.as_chosen}
+    wrong = flaw(summary, who, files.edition)
+    return Record(
+        before,
+        experiment=thin(experiment),
+        label=who["label"] if wrong or not summary else summary.get("label", who["label"]),
+        status=_status(files, experiment.training.steps, summary or {}),
+        has_log=files.events.exists(),
+        summary=summary,
+        flaw=wrong,
+    )
+
+
+def unreadable(files: RunDir) -> str | None:
+    """Why a directory cannot be read as a run; None where it can."""
+    try:
+        files.experiment  # noqa: B018  read, and kept
+    except Refusal as refused:
+        return str(refused)
+    except Exception as wrong:  # whatever a broken file leads its reader to
+        return f"experiment.yaml cannot be read ({type(wrong).__name__})"
+    events = files.events
+    if events.is_dir() or (events.exists() and not os.access(events, os.R_OK)):
+        return "events.jsonl cannot be read"
+    return None
+
+
+def _status(files: RunDir, steps: int, summary: dict[str, Any]) -> Status:
+    """As the log says last; of a run whose log is lost as its summary says, else it waits for its worker."""
+    if logged := last_status(read_tail(files.events), steps):
+        return logged
+    if (state := summary.get("state")) in SUMMARISED:
+        step = summary.get("steps")
+        return Status(state, step if isinstance(step, int) else 0, steps, LOG_LOST)
+    return Status("queued", 0, steps)
