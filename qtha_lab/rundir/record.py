@@ -64,7 +64,8 @@ class Record:
     @classmethod
     def from_plain(cls, value: dict[str, Any]) -> Record:
         """The record that `plain` gave."""
-        return cls(**(value | {"status": Status(**value["status"])}))
+        fields: dict[str, Any] = value | {"status": Status(**value["status"])}
+        return cls(**fields)
 
 
 def stamp(folder: str | Path) -> Stamp:
