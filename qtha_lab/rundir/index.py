@@ -6,8 +6,8 @@ overwritten at any time: a line counts only while the files of its run are as th
 
 from __future__ import annotations
 
-import contextlib
 import json
+import logging
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -19,6 +19,8 @@ from qtha_lab.rundir.files import RunDir
 from qtha_lab.rundir.record import Record, read, stamp
 
 NAME = ".index.jsonl"
+log = logging.getLogger(__name__)
+
 SPARE = 2  # lines per run, from which on the file is written anew
 
 
@@ -49,14 +51,16 @@ def _names(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             return sorted((entry.name for entry in entries if _is_folder(entry)), reverse=True)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError) as reason:
+        log.debug("%s holds no runs: %s", folder, reason)
         return []
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:
+    except OSError as reason:
+        log.debug("%s is passed over: %s", entry.path, reason)
         return False
 
 
@@ -84,7 +88,8 @@ class Index:
             return None
         try:
             return Record.from_plain(line)
-        except (TypeError, KeyError):
+        except (TypeError, KeyError) as reason:
+            log.debug("the line of %s in %s is of another form: %r", name, self.file, reason)
             return None
 
     def add(self, news: dict[str, Record], names: Iterable[str]) -> None:
@@ -95,17 +100,20 @@ class Index:
             names: All runs that there are; of others nothing needs to be remembered.
         """
         plain = {name: record.plain() for name, record in news.items()}
-        with contextlib.suppress(OSError):
+        try:
             if self.count + len(news) > SPARE * len(list(names)):
                 present = {n: self.lines[n] for n in names if n in self.lines} | plain
                 self._write_anew(present)
             else:
                 self._append(plain)
+        except OSError as reason:
+            log.debug("%s cannot be written: %s", self.file, reason)
 
     def _read(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         try:
             data = self.file.read_bytes() if self.file.is_file() else b""
-        except OSError:
+        except OSError as reason:
+            log.debug("%s cannot be read: %s", self.file, reason)
             return
         for line in data.splitlines():
             checksum, _, text = line.partition(b" ")

@@ -7,6 +7,7 @@ change; whether a worker lives is somebody else's to know.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import time
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from qtha_lab.rundir.events import read_tail
 from qtha_lab.rundir.files import RunDir, read_mapping
 from qtha_lab.rundir.status import SUMMARISED, Status, last_status
 from qtha_lab.rundir.summaries import flaw
+
+log = logging.getLogger(__name__)
 
 FILES = ("experiment.yaml", "events.jsonl", "summary.json")
 YOUNG_SECONDS = 2.0  # a clock of file times may tick as slowly as this
@@ -76,7 +79,8 @@ def stamp(folder: str | Path) -> Stamp:
 def _stamp(path: str) -> list[int] | None:
     try:
         found = os.stat(path)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as reason:
+        log.debug("no %s: %s", path, reason)
         return None
     return [found.st_ctime_ns, found.st_size, found.st_ino]
 
@@ -109,6 +113,7 @@ def unreadable(files: RunDir) -> str | None:
     except Refusal as refused:
         return str(refused)
     except Exception as wrong:  # whatever a broken file leads its reader to
+        log.debug("%s cannot be read: %r", files.experiment_file, wrong)
         return f"experiment.yaml cannot be read ({type(wrong).__name__})"
     events = files.events
     if events.is_dir() or (events.exists() and not os.access(events, os.R_OK)):
