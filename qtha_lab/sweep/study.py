@@ -81,16 +81,22 @@ class MethodStudy:
             )
 
     def trials(self) -> list[FrozenTrial]:
-        """All trials so far."""
-        return self.study.get_trials(deepcopy=False)
+        """All trials so far that were begun."""
+        every = self.study.get_trials(deepcopy=False)
+        return [trial for trial in every if trial.state != TrialState.WAITING]
 
     def open_trials(self) -> list[Trial]:
-        """Those begun and not ended, as when the driver was killed."""
-        return [
-            Trial(self.study, trial._trial_id)
-            for trial in self.trials()
-            if trial.state == TrialState.RUNNING
-        ]
+        """Those begun and not ended, as when the driver was killed; one cut off at birth gets the point it would have had."""
+        return [self._whole(t) for t in self.trials() if t.state == TrialState.RUNNING]
+
+    def _whole(self, trial: FrozenTrial) -> Trial:
+        with quiet_optuna():
+            self.study.sampler = _sampler(self.sweep, self.number, trial.number)
+            whole = Trial(self.study, trial._trial_id)
+            for name, distribution in self._distributions().items():
+                if name not in trial.params:
+                    whole._suggest(name, distribution)
+            return whole
 
     def remaining(self) -> int:
         """How many trials are still to be begun."""
@@ -101,12 +107,19 @@ class MethodStudy:
         count = len(self.trials())
         with quiet_optuna():
             self.study.sampler = _sampler(self.sweep, self.number, count)
-            if self.sweep.search == "grid":
+            waits = any(
+                t.state == TrialState.WAITING for t in self.study.get_trials(deepcopy=False)
+            )
+            if (
+                self.sweep.search == "grid" and not waits
+            ):  # else a kill came before it was asked for
                 self.study.enqueue_trial(self._next_of_grid())
-                axes = {name: _fixed(axis.grid()) for name, axis in self.axes.items()}
-            else:
-                axes = {name: _distribution(axis) for name, axis in self.axes.items()}
-            return self.study.ask(axes)
+            return self.study.ask(self._distributions())
+
+    def _distributions(self) -> dict[str, BaseDistribution]:
+        if self.sweep.search == "grid":
+            return {name: _fixed(axis.grid()) for name, axis in self.axes.items()}
+        return {name: _distribution(axis) for name, axis in self.axes.items()}
 
     def point(self, trial: Trial | FrozenTrial) -> Point:
         """Where a trial is, each value as the axis writes it."""
