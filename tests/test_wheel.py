@@ -1,7 +1,9 @@
 """A stranger installs the wheel: an environment and a folder of their own, no checkout in sight."""
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -111,12 +113,14 @@ def test_a_stranger_opens_jupyterlab_on_copies_of_the_notebooks(stranger, tmp_pa
 
 
 def _address(server: subprocess.Popen, records: Path) -> str:
-    """Where a Jupyter server that was just started answers, with its token."""
+    """Where a Jupyter server that was just started answers, with its token; it notes the place before it listens."""
     while server.poll() is None:
         for record in records.glob("jpserver-*.json"):
             if text := record.read_text():
                 answer = json.loads(text)
-                return f"{answer['url']}?token={answer['token']}"
+                with contextlib.suppress(ConnectionRefusedError):
+                    socket.create_connection(("localhost", answer["port"])).close()
+                    return f"{answer['url']}?token={answer['token']}"
         time.sleep(0.1)
     raise AssertionError(server.communicate()[0])
 
