@@ -28,12 +28,13 @@ class FreeThreads:
 
     def __call__(self) -> int:
         """The number now; looked at anew at most twice a second."""
+        if time.monotonic() - self._before[0] < WINDOW_SECONDS:  # asked at every step
+            return self.count
         clocks = _clocks()
         seconds, idle, ours = (now - then for now, then in zip(clocks, self._before, strict=True))
-        if seconds >= WINDOW_SECONDS:
-            self._before = clocks
-            free = int((idle + ours) / seconds + ROUNDING)
-            self.count = max(1, min(share(self.folder), free))
+        self._before = clocks
+        free = int((idle + ours) / seconds + ROUNDING)
+        self.count = max(1, min(share(self.folder), free))
         return self.count
 
 
