@@ -2,7 +2,6 @@
 
 import base64
 import json
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -10,11 +9,9 @@ from support.chart_wire import Wire, line
 from support.jupyter_browser import FLAGS, chromium
 from support.waiting import PATIENCE
 
-import widgets
 from qtha_lab.figures import curves
 from widgets.chart import Chart
 
-SCRIPT = Path(widgets.__file__).with_name("chart.js")
 # What a widget manager gives to chart.js: a model whose messages go to and come from this test.
 MANAGER = """
 const heard = {}, bytes = text => new DataView(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
@@ -42,7 +39,7 @@ class Bare:
         page.expose_function("ask", lambda question: self.questions.append(question))
         page.set_content("<!doctype html><body></body>")
         state = json.dumps({name: chart.get_state()[name] for name in ("figure", "alt", "still")})
-        script = base64.b64encode(SCRIPT.read_bytes()).decode()
+        script = base64.b64encode(Chart._esm.encode()).decode()
         source = MANAGER.replace("STATE", state).replace("SCRIPT", script)
         page.add_script_tag(type="module", content=source)
         page.locator(".qtha-chart").wait_for()

@@ -143,7 +143,7 @@ def test_no_control_is_nameless_and_axe_finds_nothing_grave_in_light_and_dark(la
         enter(bench, "steps", "0")
         expect(bench.locator(".qtha-faults button")).to_have_count(1)
         lab.run_cell("CircuitExplorer")
-        expect(page.locator(".qtha-update-explorer .noUi-handle[aria-label=step]")).to_be_visible()
+        expect(page.locator(".qtha-update-explorer input[type=range]").first).to_be_visible()
         for theme in ("JupyterLab Dark", "JupyterLab Light"):
             lab.menu("Settings", "Theme", theme)
             expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme)

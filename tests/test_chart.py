@@ -12,8 +12,9 @@ from support.chart_wire import LONG, Wire, line
 from support.run_folders import run_folder, status, train, write
 
 from qtha_lab.figures import curves
-from widgets.chart import MOST_POINTS, MOST_POINTS_OF_ALL, Chart, script
+from widgets.chart import MOST_POINTS, MOST_POINTS_OF_ALL, Chart
 from widgets.live import LivePlot
+from widgets.plotly_js import script
 
 
 class Page:

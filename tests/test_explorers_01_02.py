@@ -38,63 +38,70 @@ def spectra():
 def drawn(explorer):
     """The values drawn, by curve."""
     values = {}
-    for label, _, value in explorer.decay.figure.table.rows:
+    for label, _, value in explorer.figures["decay"].table.rows:
         values.setdefault(label, []).append(value)
     return values
 
 
 def test_the_step_moves_every_curve(spectra):
-    assert spectra.step.value == 10  # the end of the first run
-    assert drawn(spectra)["lora(r=2)"] == [10, 5]
-    spectra.step.value = 5
+    assert spectra.step == 20  # the end of the longest
+    assert drawn(spectra)["lora(r=2)"] == [10, 5]  # its last record before
+    spectra.step = 5
     assert drawn(spectra)["lora(r=2)"] == [5, 2.5]
     assert drawn(spectra)["lora(r=8)"] == [0] * 8  # its last record before step 5 is all zeros
 
 
 def test_the_layer_moves_both_pictures(spectra):
-    spectra.layer.value = LAYERS[3]
+    spectra.layer = LAYERS[3]
     assert drawn(spectra)["lora(r=2)"] == [40, 20]
-    assert LAYERS[3] in spectra.history.figure.alt
+    assert LAYERS[3] in spectra.figures["history"].alt
 
 
-def test_the_run_brings_its_own_steps_and_keeps_the_layer(spectra):
-    spectra.layer.value = LAYERS[1]
-    spectra.run.value = "lora(r=8)"
-    assert spectra.step.options == (0, 10, 20)
-    assert spectra.layer.value == LAYERS[1]
-    steps = {step for step, _, _ in spectra.history.figure.table.rows}
+def test_the_history_is_that_of_all_or_the_heat_map_of_a_run(spectra):
+    runs = {label for label, *_ in spectra.figures["history"].table.rows}
+    assert runs == {"lora(r=2)", "lora(r=8)"}
+    spectra.layer = LAYERS[1]
+    spectra.history = "lora(r=8)"
+    assert spectra.controls["step"].options == (0, 5, 10, 20)
+    assert spectra.layer == LAYERS[1]
+    steps = {step for step, _, _ in spectra.figures["history"].table.rows}
     assert steps == {0, 10, 20}
 
 
 def test_leading_values_only_are_drawn_and_ranks_are_of_all():
     explorer = SpectrumExplorer({"full": events(40)})
     assert len(drawn(explorer)["full"]) == 16
-    assert "step 10, 16 leading" in explorer.decay.figure.alt
-    assert '<th scope="row">full</th><td>40</td>' in explorer.ranks.value
-    explorer.leading.value = None
+    assert "step 10, 16 leading" in explorer.figures["decay"].alt
+    assert '<th scope="row">full</th><td>40</td>' in explorer.table.value
+    explorer.leading = None
     assert len(drawn(explorer)["full"]) == 40
 
 
 def test_ranks_are_those_of_the_values(spectra):
-    assert '<th scope="row">lora(r=8)</th><td>8</td>' in spectra.ranks.value
-    assert "<td>1.25</td>" in spectra.ranks.value  # stable rank of (1, 1/2): 1 + 1/4
+    assert '<th scope="row">lora(r=8)</th><td>8</td>' in spectra.table.value
+    assert "<td>1.25</td>" in spectra.table.value  # stable rank of (1, 1/2): 1 + 1/4
 
 
 def test_the_line_of_python_draws_what_is_shown(spectra):
-    spectra.step.value = 5
+    spectra.step = 5
     again = eval(spectra.code, {"singular_values": singular_values})
-    assert again.table.rows == spectra.decay.figure.table.rows
-    assert again.alt == spectra.decay.figure.alt
+    assert again.table.rows == spectra.figures["decay"].table.rows
+    assert again.alt == spectra.figures["decay"].alt
 
 
 def test_a_live_model_is_a_source(tiny_lora):
     explorer = SpectrumExplorer({"lora": tiny_lora})
-    layer = explorer.layer.value
-    assert explorer.shown["lora"] == snapshot(tiny_lora)["layers"][layer]["singular_values"]
+    layer = explorer.layer
+    assert (
+        explorer.at(layer, explorer.step)["lora"]
+        == snapshot(tiny_lora)["layers"][layer]["singular_values"]
+    )
 
 
 def test_sources_without_records_are_refused():
-    with pytest.raises(ValueError, match="none of 1 sources holds spectra: set spectrum_every"):
+    with pytest.raises(
+        ValueError, match="none of 1 sources holds spectra: launch with spectrum_every"
+    ):
         SpectrumExplorer({"lora": [{"kind": "train", "step": 1, "loss": 2.0}]})
 
 
@@ -184,30 +191,42 @@ def bonds():
 
 def test_dragging_a_bond_moves_the_chain_the_point_and_the_numbers(bonds):
     assert bonds.point.relative_error == pytest.approx(0, abs=1e-6)
-    bonds.bonds[0].value = 8  # 36 = 6 · 6: a core has 6 · 6 · 8 entries
+    slider = bonds.sliders.children[0]
+    slider.index = slider.labels.index("8")  # 36 = 6 · 6: a core has 6 · 6 · 8 entries
+    assert bonds.bonds == [8]
     assert bonds.point.n_parameters == 2 * 6 * 6 * 8
-    assert bonds.chain.figure.table.rows[0][1] == 8
-    label, parameters, error = bonds.errors.figure.table.rows[-1]
+    assert bonds.figures["chain"].table.rows[0][1] == 8
+    label, parameters, error = bonds.figures["errors"].table.rows[-1]
     assert (label, parameters) == ("chosen bonds", 576)
     assert 0 < error == bonds.point.relative_error < 1
-    assert '<th scope="row">576</th>' in bonds.numbers.value
+    assert '<th scope="row">576</th>' in bonds.table.value
 
 
 def test_other_cores_and_orders_bring_their_own_bonds(bonds):
-    bonds.sites.value = 4
-    assert len(bonds.bonds) == 3
-    assert len(bonds.order.options) == math.factorial(4) / 2  # mirror images left out
-    bonds.order.value = (0, 2, 1, 3)
+    bonds.n_sites = 4
+    assert len(bonds.bonds) == len(bonds.sliders.children) == 3
+    assert len(bonds.controls["order"].options) == math.factorial(4) / 2  # mirror images left out
+    bonds.order = (0, 2, 1, 3)
     assert bonds.point.order == (0, 2, 1, 3)
-    bonds.weight.value = "v"
+    bonds.weight = "v"
     assert bonds.point.dense_parameters == 12 * 36
 
 
 def test_the_line_of_python_computes_what_is_shown(bonds):
-    bonds.sites.value = 3
-    bonds.bonds[1].value = 4
+    bonds.n_sites = 3
+    bonds.bonds = [*bonds.bonds[:1], 4]
     again = eval(bonds.code, {"Decomposed": Decomposed, "weights": bonds.weights})
     assert again == bonds.point
+
+
+def test_bonds_that_the_chain_does_not_hold_are_refused_and_put_back(bonds):
+    for wrong, sentence in (
+        ([0], "bond 1 must be from 1 to 36, not 0"),
+        ([2, 2], "must hold 1 widths"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            bonds.bonds = wrong
+        assert bonds.bonds == [36]
 
 
 def test_an_explorer_without_weights_is_refused():
@@ -216,10 +235,10 @@ def test_an_explorer_without_weights_is_refused():
 
 
 def test_dragging_decomposes_nothing_again(bonds):
-    bonds.sites.value = 3
-    misses = bonds._decomposed.cache_info().misses
+    bonds.n_sites = 3
+    misses = bonds.decomposed.cache_info().misses
     for width in (1, 2, 4):
-        bonds.bonds[0].value = width
-    bonds.sites.value = 2
-    bonds.sites.value = 3
-    assert bonds._decomposed.cache_info().misses == misses
+        bonds.bonds = [width, 2]
+    bonds.n_sites = 2
+    bonds.n_sites = 3
+    assert bonds.decomposed.cache_info().misses == misses

@@ -23,7 +23,7 @@ LESSON_4 = FOLDER / "04_inside_the_update.ipynb"
 
 def bars(explorer, number):
     """The heights of one panel's bars as the page holds them: 0 probabilities, 2 ⟨Z⟩, 3 entropies."""
-    return np.array(explorer.state.widget.data[number].y, dtype=float)
+    return np.array(explorer.views["state"].traces[number]["y"], dtype=float)
 
 
 def test_turning_one_qubit_moves_its_mean_as_the_cosine():
@@ -35,41 +35,50 @@ def test_turning_one_qubit_moves_its_mean_as_the_cosine():
     assert angles[0] == "x0"
     assert bars(explorer, 2) == pytest.approx([np.cos(1.2)], abs=1e-9)
     assert bars(explorer, 0) == pytest.approx([np.cos(0.6) ** 2, np.sin(0.6) ** 2], abs=1e-9)
-    assert dict(zip(*[explorer.state.widget.data[5][k] for k in "xy"], strict=True))[
-        "x0"
-    ] == pytest.approx(-np.sin(1.2), abs=1e-9)
+    slopes = explorer.views["state"].traces[5]
+    assert dict(zip(slopes["x"], slopes["y"], strict=True))["x0"] == pytest.approx(
+        -np.sin(1.2), abs=1e-9
+    )
+
+
+def test_angles_may_come_as_an_array():
+    explorer = CircuitExplorer("product", n_qubits=2, inputs=np.array([0.1, 0.2]))
+    assert explorer.inputs == [0.1, 0.2]
 
 
 def test_its_line_of_python_gives_the_same_figure():
     explorer = CircuitExplorer(n_qubits=3, n_layers=2)
     explorer.turn("p5", 0.777)
-    explorer.observable.value = "Z0 Z1 Z2"
+    explorer.observable = "Z0 Z1 Z2"
     names = {"ansatze": ansatze, "trace_circuit": trace_circuit, "circuit_state": circuit_state}
     *lines, last = explorer.code.splitlines()
     exec("\n".join(lines), names)
-    assert eval(last, names).table == explorer.state.figure.table
+    assert eval(last, names).table == explorer.figures["state"].table
 
 
 def test_another_circuit_brings_its_own_angles_and_an_impossible_one_is_refused_in_a_sentence():
     explorer = CircuitExplorer(n_qubits=3, n_layers=1)
-    explorer.angle.value = "p11"
-    explorer.qubits.value = 2
-    assert explorer.angle.options[-1] == "p7"
-    assert explorer.angle.value == "x0"
+    explorer.angle = "p11"
+    explorer.n_qubits = 2
+    assert explorer.controls["angle"].options[-1] == "p7"
+    assert explorer.angle == "x0"
     assert len(bars(explorer, 0)) == 4
-    explorer.qubits.value = 1
+    slider = explorer.controls["n_qubits"]
+    slider.index = 0
     assert "needs at least 2 qubits, not 1" in explorer.error.text
-    assert explorer.turned.circuit.n_qubits == 2
-    explorer.qubits.value = 3
+    assert explorer.n_qubits == slider.value == 2
+    with pytest.raises(ValueError, match="needs at least 2 qubits, not 1"):
+        explorer.n_qubits = 1
+    slider.index = 2
     assert explorer.error.text == ""
+    assert explorer.n_qubits == 3
 
 
 def test_the_diagram_tells_the_values_of_now():
     explorer = CircuitExplorer(n_qubits=3, n_layers=1)
     explorer.turn("x0", 0.5)
-    texts = explorer.diagram.widget.data[-1].hovertext
+    texts = explorer.views["diagram"].traces[-1]["hovertext"]
     assert texts[0].startswith("RY on wire 0<br>angle x0 = 0.5 rad, gradient ")
-    assert tuple(texts) == tuple(explorer._diagram().plotly.data[-1].hovertext)
 
 
 def test_turning_an_angle_compiles_nothing_anew():
@@ -109,23 +118,23 @@ def test_updates_appear_as_they_are_recorded_and_the_newest_step_is_shown():
     explorer = UpdateExplorer([lora, qtha])
     lora.recorded.append(spectrum(5, q=[2.0, 1.0], v=[3.0, 1.0]))
     asyncio.run(explorer.tick())
-    assert explorer.step.value == 5
-    assert explorer.decay.figure.table.rows == (
+    assert explorer.step == 5
+    assert explorer.figures["decay"].table.rows == (
         ("lora(r=2)", 1, 2.0), ("lora(r=2)", 2, 1.0), ("qtha(r=2)", 1, 0.0), ("qtha(r=2)", 2, 0.0),
     )  # fmt: skip
-    explorer.layer.value = "v"
-    assert "the largest 3" in explorer.sides.figure.alt
+    explorer.layer = "v"
+    assert "the largest 3" in explorer.figures["history"].alt
 
 
 def test_a_step_that_was_chosen_stays_while_more_arrive():
     lora, qtha = two_runs()
     lora.recorded.append(spectrum(5, q=[2.0, 1.0]))
     explorer = UpdateExplorer([lora, qtha])
-    explorer.step.value = 0
+    explorer.step = 0
     lora.recorded.append(spectrum(10, q=[4.0, 1.0]))
     asyncio.run(explorer.tick())
-    assert explorer.step.options == (0, 5, 10)
-    assert explorer.step.value == 0
+    assert explorer.controls["step"].options == (0, 5, 10)
+    assert explorer.step == 0
 
 
 def test_what_a_resumed_run_does_again_replaces_what_it_did():
@@ -147,13 +156,13 @@ def test_following_ends_with_the_runs_and_counts_no_event_twice():
 
     asyncio.run(both())
     assert explorer.events["lora(r=2)"] == runs[0].recorded
-    assert "finished" in explorer.state.value
+    assert "finished" in explorer.progress.value
 
 
 def test_runs_that_recorded_nothing_yet_show_empty_panels():
     explorer = UpdateExplorer([RecordedRun("lora(r=2)"), RecordedRun("lora(r=2)")])
-    assert "0 recorded yet" in explorer.sides.figure.alt
-    assert explorer.layer.options == ()
+    assert "0 recorded yet" in explorer.figures["history"].alt
+    assert explorer.layer is None
 
 
 # Rounded heights of the last ⟨Z⟩ bars on the page, as plotly holds them.
@@ -174,7 +183,9 @@ def test_in_a_browser_a_turned_angle_moves_the_figure(jupyter, tmp_path):
         lab.page.wait_for_function(f"() => ({MEANS})() !== ''")
         lab.wait_idle()
         before = lab.page.evaluate(MEANS)
-        handle = panel.locator(".noUi-handle").last  # the angle; the others count qubits and layers
+        handle = panel.locator(
+            "input[type=range]"
+        ).last  # the angle; the others count qubits and layers
         handle.focus()
         for _ in range(30):
             lab.page.keyboard.press("ArrowRight")

@@ -46,15 +46,15 @@ def in_live_plot(plant: Callable, tmp_path) -> str:
 def in_mpo_explorer(plant: Callable, tmp_path) -> str:
     explorer = widgets.MpoExplorer({"identity": torch.eye(4), "ones": torch.ones(4, 4)})
     plant("widgets.mpo_explorer.mpo_diagram")
-    explorer.weight.value = "ones"
+    explorer.weight = "ones"
     return explorer.error.panel.value
 
 
 def in_spectrum_explorer(plant: Callable, tmp_path) -> str:
     events = [{"kind": "spectrum", "step": s, "layers": {"0.q": [2.0, 1.0]}} for s in (0, 5)]
     explorer = widgets.SpectrumExplorer({"lora": events})
-    plant("widgets.spectrum_explorer.singular_values")
-    explorer.step.value = 0
+    plant("widgets.update_explorer.singular_values")
+    explorer.step = 0
     return explorer.error.panel.value
 
 
@@ -63,7 +63,7 @@ def in_update_explorer(plant: Callable, tmp_path) -> str:
     write(run, *({"kind": "spectrum", "step": s, "layers": {"0.q": [2.0]}} for s in (0, 5)))
     explorer = widgets.UpdateExplorer([run])
     plant("widgets.update_explorer.singular_values")
-    explorer.step.value = 0
+    explorer.step = 0
     return explorer.error.panel.value
 
 

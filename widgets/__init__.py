@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from .form import Form
     from .live import LivePlot
     from .mpo_explorer import MpoExplorer
-    from .spectrum_explorer import SpectrumExplorer
-    from .update_explorer import UpdateExplorer
+    from .update_explorer import SpectrumExplorer, UpdateExplorer
     from .watch import Watch
     from .workbench import Workbench
 
@@ -32,7 +31,7 @@ _MODULES = {
     "Form": "form",
     "LivePlot": "live",
     "MpoExplorer": "mpo_explorer",
-    "SpectrumExplorer": "spectrum_explorer",
+    "SpectrumExplorer": "update_explorer",
     "UpdateExplorer": "update_explorer",
     "Watch": "watch",
     "Workbench": "workbench",

@@ -12,44 +12,6 @@ const STYLE = `
 .qtha-chart img { max-width: 100%; }
 .qtha-chart p { margin: 4px 2px; font-size: 12px; line-height: 1.3; color: var(--jp-ui-font-color2, #555); overflow-wrap: anywhere; }`;
 
-// ---- plotly.js, once for the page -------------------------------------------------------------------
-
-function shared() {
-  if (!globalThis.__qthaPlotly) {
-    const page = { asked: -Infinity, zoom: new Map() };
-    page.ready = new Promise((resolve) => { page.resolve = resolve; });
-    globalThis.__qthaPlotly = page;
-  }
-  return globalThis.__qthaPlotly;
-}
-
-async function evaluate(packed) {
-  const page = shared();
-  if (page.source) return;
-  page.source = packed;
-  try {
-    page.resolve(await load(packed));
-  } catch {
-    page.source = undefined; // it is asked for again
-  }
-}
-
-async function load(packed) {
-  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const text = await new Response(unpacked).text();
-  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-  const before = globalThis.Plotly;
-  const tag = Object.assign(document.createElement("script"), { src: url });
-  await new Promise((done, failed) => {
-    Object.assign(tag, { onload: done, onerror: failed });
-    document.head.append(tag);
-  });
-  const loaded = globalThis.Plotly;
-  globalThis.Plotly = before;
-  URL.revokeObjectURL(url);
-  return loaded;
-}
-
 // ---- points -----------------------------------------------------------------------------------------
 
 class Curves {
@@ -184,13 +146,9 @@ class View {
   ask() {
     clearTimeout(this.timer);
     const { version, counts } = this.curves;
-    const page = shared();
     this.pending = true;
     this.send({ kind: "points", page: this.id, version, counts });
-    if (!page.source && Date.now() - page.asked > 10_000) {
-      page.asked = Date.now();
-      this.send({ kind: "script" });
-    }
+    request((question) => this.send(question));
     this.timer = setTimeout(() => this.ask(), this.wait);
     this.wait = Math.min(2 * this.wait, LONGEST_WAIT);
   }

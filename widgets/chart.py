@@ -3,15 +3,11 @@
 One plotly.js serves the whole page; neither the notebook nor a widget holds it. Knows no run.
 """
 
-import functools
-import gzip
-import importlib.resources
 import json
 import threading
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import anywidget
@@ -21,12 +17,11 @@ import traitlets
 from qtha_lab.figures.curves import decimate
 from qtha_lab.figures.machinery import still
 
+from . import plotly_js
+from .plotly_js import MODEBAR
+
 MOST_POINTS = 2000  # of one curve in one message; a longer stretch is thinned
 MOST_POINTS_OF_ALL = 20_000  # in one message; the page asks for the rest
-MODEBAR = {
-    "bgcolor": "rgba(0,0,0,0)",
-    "remove": ["lasso", "select", "zoomin", "zoomout", "autoscale"],
-}
 
 
 class Points:
@@ -75,7 +70,7 @@ class Chart(anywidget.AnyWidget):
         narrow: Changes of the layout for where the page has little room.
     """
 
-    _esm = Path(__file__).with_suffix(".js")
+    _esm = plotly_js.module("chart.js")
     figure = traitlets.Dict().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     still = traitlets.Unicode().tag(sync=True)
@@ -137,7 +132,9 @@ class Chart(anywidget.AnyWidget):
         """The chart as an SVG, for where no page's script runs; kept in the widget's state."""
         with self.lock:
             curves = [decimate(curve.x, curve.y, 200) for curve in self.curves]
-            self.still = still.svg(self.figure["data"], self.figure["layout"], curves, self.alt)
+            points = [{"x": x.tolist(), "y": y.tolist()} for x, y in curves]
+            data = [t | p for t, p in zip(self.figure["data"], points, strict=True)]
+            self.still = still.svg({"data": data, "layout": self.figure["layout"]}, self.alt)
         return self.still
 
     def _renew(self, figure: dict[str, Any]) -> None:
@@ -162,7 +159,7 @@ class Chart(anywidget.AnyWidget):
     def _answer(self, _, question: dict[str, Any], buffers: list) -> None:
         """A page asks: for plotly.js, or for the points it has not."""
         if question["kind"] == "script":
-            return self.send({"kind": "script"}, [script()])
+            return self.send({"kind": "script"}, [plotly_js.script()])
         with self.lock:
             more = {"page": question["page"], "alt": self.alt}
             starts = dict(enumerate(question["counts"]))
@@ -170,10 +167,3 @@ class Chart(anywidget.AnyWidget):
                 starts = dict.fromkeys(range(len(self.curves)), 0)
                 more["figure"] = self.figure
             self._send_points(starts, **more)
-
-
-@functools.cache
-def script() -> bytes:
-    """plotly.js as the installed plotly brings it, compressed."""
-    file = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
-    return gzip.compress(file.read_bytes(), compresslevel=6, mtime=0)

@@ -3,32 +3,30 @@
 Ties a `TurnedCircuit` and the figures of a circuit to controls; up to eight qubits.
 """
 
-import contextlib
 from collections.abc import Sequence
-from math import pi
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import ipywidgets as ipw
-import plotly.graph_objects as go
+import traitlets
 
 from qtha_lab import ansatze
-from qtha_lab.figures.circuit import GateRow, circuit_diagram, hover_texts
+from qtha_lab.figures.circuit import GateRow, circuit_diagram
 from qtha_lab.figures.circuit_state import circuit_state
-from qtha_lab.figures.machinery.figure import Figure
 
 from . import look
-from .aria import Aria
-from .figure_view import FigureView
-from .fold import Fold
-from .guard import ErrorLine
-from .turned_circuit import TurnedCircuit
+from .choice import Choice
+from .explorer import Drawing, Explorer
+from .slider import Slider
+from .turned_circuit import TurnedCircuit, rounded
 
 MOST = 8  # qubits, and layers
 ROWS = 8  # of a long circuit's diagram
+ANGLES = [k / 100 for k in range(-314, 315)]  # of the slider, in radians
 
 
-class CircuitExplorer:
-    """Shows itself; `trace` holds the numbers, `code` the Python that gives them without a panel.
+class CircuitExplorer(Explorer):
+    """Turn one angle of a circuit at a time.
 
     Args:
         name: An ansatz, one of `ansatze.names()`.
@@ -45,6 +43,15 @@ class CircuitExplorer:
         "circuit = ansatze.build('qtha', 2, 1, reupload=True)"
     """
 
+    STATE = (
+        "ansatz", "n_qubits", "n_layers", "reupload", "seed", "inputs", "params", "angle", "observable",
+    )  # fmt: skip
+    DIAGRAMS = ("diagram",)
+    ansatz, n_qubits, n_layers = Choice(), Choice(), Choice()
+    reupload, seed = traitlets.Bool(True), traitlets.Int(0)
+    inputs, params = traitlets.List(), traitlets.List()
+    angle, observable = Choice(), Choice()
+
     def __init__(
         self,
         name: str = "qtha",
@@ -54,134 +61,94 @@ class CircuitExplorer:
         params: Sequence[float] | None = None,
         seed: int = 0,
     ):
-        self.seed, self.silent = seed, False
-        self.turned = TurnedCircuit(
-            name, n_qubits, n_layers, seed=seed, inputs=inputs, params=params
-        )
-        self._make_controls(name, n_qubits, n_layers)
-        self._offer()
-        self._run()
-        self.state = FigureView(circuit_state(**self.trace.at_the_end()))
-        self.diagram = FigureView(self._diagram(), css="")
-        self._connect()
-        self.panel = self._laid_out()
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(self.panel)
-
-    def turn(self, angle: str, value: float) -> None:
-        """Choose an angle and move its slider: `explorer.turn("p3", 0.5)`."""
-        self.angle.value = angle
-        self.slider.value = value
-
-    @property
-    def code(self) -> str:
-        """The same in Python, with the values written out."""
-        return self.turned.code(self._observable)
-
-    @property
-    def _observable(self) -> str:
-        return cast(str, self.observable.value)
-
-    @property
-    def _angle(self) -> str:
-        return cast(str, self.angle.value)
-
-    def _make_controls(self, name: str, n_qubits: int, n_layers: int) -> None:
-        count = {"min": 1, "max": MOST, "continuous_update": False, "layout": {"width": "230px"}}
-        self.ansatz = ipw.Dropdown(
-            options=ansatze.names(), value=name, description="ansatz", layout={"width": "270px"}
-        )
-        self.qubits = ipw.IntSlider(n_qubits, description="qubits", **count)
-        self.layers = ipw.IntSlider(n_layers, description="layers", **count)
-        narrow = {"indent": False, "layout": {"width": "150px"}}
-        self.reupload = ipw.Checkbox(True, description="data in every layer", **narrow)
-        self.angle = ipw.Dropdown(description="turn", layout={"width": "160px"})
-        self.slider = ipw.FloatSlider(
-            0, min=-pi, max=pi, step=0.01, description="angle", layout={"width": "380px"}
-        )
-        self.observable = ipw.Dropdown(description="slopes of", layout={"width": "220px"})
+        sizes = {
+            "ansatz": ipw.Dropdown(description="ansatz", layout={"width": "270px"}),
+            "n_qubits": Slider("qubits", range(1, MOST + 1), width="260px"),
+            "n_layers": Slider("layers", range(1, MOST + 1), width="260px"),
+            "reupload": ipw.Checkbox(
+                True, description="data in every layer", indent=False, layout={"width": "170px"}
+            ),
+        }
+        self.slider = Slider("angle", ANGLES, 0.0, text="{:.2f}".format)
+        turns = {
+            "angle": ipw.Dropdown(description="turn", layout={"width": "190px"}),
+            "observable": ipw.Dropdown(description="slopes of", layout={"width": "220px"}),
+        }
         self.draw = ipw.Button(description="Draw angles", layout={"width": "120px"})
         self.zero = ipw.Button(description="All zero", layout={"width": "80px"})
-        self.error, self.code_text = ErrorLine(), look.text("", "qtha-code")
+        values = {"ansatz": name, "n_qubits": n_qubits, "n_layers": n_layers, "seed": seed}
+        super().__init__(
+            [sizes, turns],
+            values | {"inputs": _floats(inputs), "params": _floats(params)},
+        )
+        self.slider.observe(self.error.guard(self._turned), "value")
+        self.draw.on_click(self.error.guard(lambda _: self._draw_angles()))
+        self.zero.on_click(self.error.guard(lambda _: self._take(self.turned.zero())))
+        self.add_class("qtha-circuit-explorer")
 
-    def _connect(self) -> None:
-        guard = self.error.guard
-        for control in (self.ansatz, self.qubits, self.layers, self.reupload):
-            control.observe(guard(self._rebuild), "value")
-        for control in (self.angle, self.observable):
-            control.observe(guard(self._show), "value")
-        self.slider.observe(guard(self._turn), "value")
-        self.draw.on_click(guard(self._redraw))
-        self.zero.on_click(guard(self._to_zero))
+    @property
+    def turned(self) -> TurnedCircuit:
+        """The circuit at its angles."""
+        return _turned(self)
 
-    def _laid_out(self) -> ipw.Widget:
-        self.code_text.value = look.code(self.code)
-        python = Fold("The same in Python", self.code_text)
-        above = look.row(self.ansatz, self.qubits, self.layers, self.reupload)
-        below = look.row(self.angle, self.slider, self.observable, self.draw, self.zero)
-        controls = (look.style_sheet(), Aria(), above, below, self.error.panel)
-        results = (self.state.panel, self.diagram.panel, python)
-        return look.column(*controls, *results, css="qtha-circuit-explorer")
+    def turn(self, angle: str, value: float) -> None:
+        """Choose an angle and move it: `explorer.turn("p3", 0.5)`."""
+        self.angle = angle
+        self._take(self.turned.turn(angle, value))
 
-    def _offer(self) -> None:
-        """The read-outs and angles of this circuit; what was chosen before stays where it can."""
-        choices = ((self.observable, self.turned.observables), (self.angle, self.turned.angles))
-        with self._silently():
-            for control, options in choices:
-                choice = control.value
-                control.options = options
-                control.value = choice if choice in options else options[0]
+    def offers(self, name: str) -> Sequence:
+        if name == "ansatz":
+            return ansatze.names()
+        if name in ("angle", "observable"):
+            return getattr(self._bare(), f"{name}s")
+        return range(1, MOST + 1)
 
-    def _run(self) -> None:
-        self.trace = self.turned.trace(self._observable)
-        with self._silently():
-            self.slider.value = self.turned[self._angle]
+    def settle(self) -> None:
+        """Draw angles where those of before are of another circuit; refuse what is none."""
+        circuit = ("ansatz", "n_qubits", "n_layers", "reupload")
+        another = any(self.good.get(name) != getattr(self, name) for name in circuit)
+        turned = self._bare() if another and self.good else _turned(self)
+        self.inputs, self.params = list(turned.inputs), list(turned.params)
 
-    def _gates(self) -> list[GateRow]:
-        return cast(list[GateRow], self.trace.rows())
+    def compute(self, state: SimpleNamespace) -> Drawing:
+        turned = _turned(state)
+        trace = turned.trace(state.observable)
+        diagram = circuit_diagram(state.n_qubits, cast(list[GateRow], trace.rows()), max_rows=ROWS)
+        figures = {"state": circuit_state(**trace.at_the_end()), "diagram": diagram}
+        return Drawing(figures, [], turned.code(state.observable))
 
-    def _diagram(self) -> Figure:
-        return circuit_diagram(self.turned.circuit.n_qubits, self._gates(), max_rows=ROWS)
+    def below_controls(self) -> list[ipw.Widget]:
+        return [look.row(self.slider, self.draw, self.zero)]
 
-    def _show(self, _=None) -> None:
-        """Where an angle moved: new numbers everywhere, the diagram as it is but for its hover texts."""
-        if not self.silent:
-            self._run()
-            self.state.show(circuit_state(**self.trace.at_the_end()))
-            texts = hover_texts(self.turned.circuit.n_qubits, self._gates())
-            spots = cast(go.Scatter, self.diagram.traces[-1])
-            spots.hovertext = texts[: len(cast(Sequence, spots.x))]
-            self.code_text.value = look.code(self.code)
+    def show_more(self) -> None:
+        self.slider.value = self.turned[self.angle]
 
-    def _turn(self, change) -> None:
-        if not self.silent:
-            self.turned[self._angle] = change["new"]
-            self._show()
+    def _bare(self) -> TurnedCircuit:
+        return TurnedCircuit(
+            self.ansatz, self.n_qubits, self.n_layers, self.reupload, seed=self.seed
+        )
 
-    def _redraw(self, _=None) -> None:
-        self.seed += 1
-        self.turned.draw(self.seed)
-        self._show()
+    def _turned(self, change: dict[str, Any]) -> None:
+        if not self.settling:
+            self._take(self.turned.turn(self.angle, change["new"]))
 
-    def _to_zero(self, _=None) -> None:
-        self.turned.zero()
-        self._show()
+    def _take(self, turned: TurnedCircuit) -> None:
+        with self.hold_trait_notifications():
+            self.inputs, self.params = list(turned.inputs), list(turned.params)
 
-    def _rebuild(self, _=None) -> None:
-        ansatz, size = cast(str, self.ansatz.value), (self.qubits.value, self.layers.value)
-        self.turned = TurnedCircuit(ansatz, *size, self.reupload.value, seed=self.seed)
-        self._offer()
-        self._show()
-        self.diagram.show(self._diagram())
+    def _draw_angles(self) -> None:
+        with self.hold_trait_notifications():
+            self.seed += 1
+            self.inputs, self.params = [], []
 
-    @contextlib.contextmanager
-    def _silently(self):
-        """Controls that are set from here do not answer as if a reader had moved them."""
-        previous, self.silent = self.silent, True
-        try:
-            yield
-        finally:
-            self.silent = previous
+
+def _floats(angles: Sequence[float] | None) -> list[float]:
+    """A list, an array or a tensor as a list; of none, nothing."""
+    return [] if angles is None else [float(angle) for angle in angles]
+
+
+def _turned(state: Any) -> TurnedCircuit:
+    return TurnedCircuit(
+        state.ansatz, state.n_qubits, state.n_layers, state.reupload,
+        rounded(state.inputs), rounded(state.params), state.seed,
+    )  # fmt: skip

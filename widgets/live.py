@@ -3,41 +3,50 @@
 Reads and draws; starts and stops nothing. `qtha_lab.figures.curves.loss_curves` is the still picture.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import product
-from typing import cast
+from typing import Self, cast
 
-import ipywidgets as ipw
 import plotly.graph_objects as go
 from IPython.display import display
 
 from qtha_lab.figures import curves
 
 from .chart import Chart, Points
+from .follower import Follower
 from .guard import ErrorLine
+from .shown import Shown
 
-TICK_SECONDS = 0.5
 KINDS = tuple(curves.PANELS)
 NONE = Points()
 
 
-class LivePlot:
-    """Train and evaluation loss of several runs in one chart; show `plot.panel`, await `plot.follow()`.
+class LivePlot(Follower, Shown):
+    """Train and evaluation loss of several runs in one chart; show it, await `plot.follow()`.
 
-    A run is anything with `id`, `experiment` and `events(offset)`; each is read from where the last read ended.
+    A run is anything with `id`, `experiment`, `status()` and `events(offset)`.
     """
 
     def __init__(self, runs: Iterable = ()):
-        self.chart, self.error = Chart(curves.empty_curves("page")), ErrorLine()
-        self.panel = Panel(self)
+        self.chart, self.error, self.handle = Chart(curves.empty_curves("page")), ErrorLine(), None
+        super().__init__([self.chart, self.error.panel])
+        self.add_class("qtha-plot")
         self.show(runs)
+
+    @property
+    def panel(self) -> Self:
+        """The plot itself."""
+        return self
+
+    @property
+    def runs(self) -> list:
+        """The runs drawn."""
+        return self.live_runs
 
     def show(self, runs: Iterable) -> None:
         """Draw these runs instead, from their beginning."""
-        self.runs = list(runs)
-        self.offsets = {run.id: 0 for run in self.runs}
+        self.follow_runs(runs)
         self.numbers = {(r.id, k): n for n, (r, k) in enumerate(product(self.runs, KINDS))}
         figure = curves.empty_curves("page")
         figure.add_traces(
@@ -71,67 +80,28 @@ class LivePlot:
         """A run that goes on from a checkpoint does the later steps again (as `qtha_lab.rundir.events.history`)."""
         self.chart.cut([self.numbers[run_id, kind] for kind in KINDS], step)
 
-    async def tick(self) -> None:
-        """Read what is new of every run, off the loop, and draw it."""
-        runs, offsets = self.runs, self.offsets
-        news = {run.id: await asyncio.to_thread(run.events, offsets[run.id]) for run in runs}
-        if runs is self.runs:
-            self._take(news)
-
-    def catch_up(self) -> None:
-        """Read what is new of every run now."""
-        self._take({run.id: run.events(self.offsets[run.id]) for run in self.runs})
-
-    def _take(self, news: dict[str, tuple[list[dict], int]]) -> None:
-        self.offsets = {run_id: offset for run_id, (_, offset) in news.items()}
-        self.feed({run_id: events for run_id, (events, _) in news.items()})
-
     def rest(self) -> None:
         """Nothing more is to come: leave the still picture, and let pages ask no more."""
         self.chart.expect(False)
-        self.panel.renew()
+        if self.handle is not None:
+            self.handle.update(self._repr_mimebundle_(), raw=True)
 
     async def follow(self) -> None:
-        """Draw at most twice a second, until every run has ended (see `Run.status`).
-
-        What goes wrong stands under the chart too, and is raised.
-        """
+        """Draw at most twice a second, until every run has ended; what goes wrong stands under the chart too."""
         self.chart.expect(True)
         try:
-            while True:
-                statuses = [await asyncio.to_thread(run.status) for run in self.runs]
-                await self.tick()
-                if all(status.ended for status in statuses):
-                    return
-                await asyncio.sleep(TICK_SECONDS)
+            await super().follow()
         except Exception as error:
             self.error.report(error)
             raise
-        finally:
-            self.rest()
 
+    def still(self) -> dict[str, str]:
+        """The curves so far, and what they show in words."""
+        return {"image/svg+xml": self.chart.draw_still(), "text/plain": self.chart.alt}
 
-class Panel(ipw.VBox):
-    """The chart on a page; elsewhere (GitHub, nbconvert) its still picture, or at least its words."""
-
-    def __init__(self, plot: LivePlot):
-        self.plot, self.handle = plot, None
-        super().__init__([plot.chart, plot.error.panel])
-        self.add_class("qtha-plot")
-
-    def _repr_mimebundle_(self, **kwargs):
-        still = {"image/svg+xml": self.plot.chart.draw_still(), "text/plain": self.plot.chart.alt}
-        return {**(super()._repr_mimebundle_(**kwargs) or {}), **still}
-
-    def _ipython_display_(self):
-        self.plot.catch_up()
+    def _ipython_display_(self) -> None:
+        self.catch_up()
         self.handle = display(self._repr_mimebundle_(), raw=True, display_id=True)
-
-    def renew(self) -> None:
-        """Put the curves as they are now into the notebook's output."""
-        bundle = self._repr_mimebundle_()
-        if self.handle is not None:
-            self.handle.update(bundle, raw=True)
 
 
 def _series(run, kind: curves.Kind, points: Points = NONE) -> curves.Series:

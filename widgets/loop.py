@@ -30,6 +30,11 @@ class Background:
             self.loop = None
         self.thread = threading.get_ident()
 
+    @property
+    def runs(self) -> bool:
+        """Whether there is a loop to work on."""
+        return self.loop is not None and self.loop.is_running()
+
     def start(self, name: str, work: Callable[[], Coroutine]) -> None:
         """Start `work()` as the task of that name; an earlier one of the same name is cancelled."""
         if self.loop is None or self.loop.is_closed():

@@ -1,68 +1,72 @@
-"""A circuit with the angles it is turned to, by name: `x0` a datum, `p0` a trained angle.
+"""A circuit at given angles, by name: `x0` a datum, `p0` a trained angle.
 
-What the circuit explorer turns; knows no controls.
+What the circuit explorer turns; knows no controls, and never changes: a turn gives another.
 """
 
+import functools
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Self
 
 from qtha_lab import ansatze
 from qtha_lab.analysis.circuits.circuit_trace import CircuitTrace, trace_circuit
 from qtha_lab.analysis.circuits.random_angles import draw_angles
+from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
 
 DIGITS = 3  # of an angle, so that the line of Python gives the very same numbers
 CODE = """circuit = ansatze.build({name!r}, {n_qubits}, {n_layers}, reupload={reupload})
 trace = trace_circuit(circuit, {inputs}, {params}, {observable!r})
 circuit_state(**trace.at_the_end())"""
+_built = functools.lru_cache(maxsize=64)(ansatze.build)
 
 
+@dataclass(frozen=True)
 class TurnedCircuit:
-    """A circuit and its angles, drawn uniformly in ±π at first.
+    """An ansatz with its angles.
 
     Args:
         name: An ansatz, one of `ansatze.names()`.
         n_qubits: How many wires.
         n_layers: How many blocks.
         reupload: Whether the data enter every layer.
-        seed: Of the angles drawn.
-        inputs: One sample, in radians; None draws one.
-        params: Trainable angles, in radians; None draws them.
+        inputs: One sample, in radians; none draws it.
+        params: Trainable angles, in radians; none draws them.
+        seed: Of what is drawn, uniformly in ±π.
 
     Example:
-        >>> turned = TurnedCircuit("qtha", 2, 1)
-        >>> turned["p3"] = 0.5
+        >>> turned = TurnedCircuit("qtha", 2, 1).turn("p3", 0.5)
         >>> turned["p3"], turned.angles[:3], turned.observables
         (0.5, ['x0', 'x1', 'p0'], ['Z0', 'Z1', 'Z0 Z1'])
 
     Raises:
-        Refusal: If there is no such circuit.
+        Refusal: If there is no such circuit, or it has another number of angles.
     """
 
-    def __init__(
-        self,
-        name: str,
-        n_qubits: int,
-        n_layers: int,
-        reupload: bool = True,
-        seed: int = 0,
-        inputs: Iterable[float] | None = None,
-        params: Iterable[float] | None = None,
-    ):
-        self.circuit = ansatze.build(name, n_qubits, n_layers, reupload=reupload)
-        self.options = {"name": name, "n_qubits": n_qubits, "n_layers": n_layers}
-        self.options["reupload"] = reupload
-        self.draw(seed)
-        self.inputs = self.inputs if inputs is None else rounded(inputs)
-        self.params = self.params if params is None else rounded(params)
+    name: str
+    n_qubits: int
+    n_layers: int
+    reupload: bool = True
+    inputs: tuple[float, ...] = ()
+    params: tuple[float, ...] = ()
+    seed: int = 0
 
-    def draw(self, seed: int) -> None:
-        """Other angles."""
-        angles = draw_angles(self.circuit, 1, "uniform", seed)
-        self.inputs = rounded(angles.inputs[0].tolist())
-        self.params = rounded(angles.params[0].tolist())
+    def __post_init__(self):
+        sizes = {"inputs": self.circuit.n_inputs, "params": self.circuit.n_params}
+        for kind, size in sizes.items():
+            angles = rounded(getattr(self, kind)) or self._random_angles(kind)
+            if len(angles) != size:
+                raise Refusal(f"{kind} must hold {size} angles, not {len(angles)}")
+            object.__setattr__(self, kind, angles)
 
-    def zero(self) -> None:
+    @property
+    def circuit(self) -> Circuit:
+        """Its gates."""
+        return _built(self.name, self.n_qubits, self.n_layers, reupload=self.reupload)
+
+    def zero(self) -> Self:
         """No angle at all."""
-        self.inputs, self.params = [0.0] * len(self.inputs), [0.0] * len(self.params)
+        return replace(self, inputs=(0.0,) * len(self.inputs), params=(0.0,) * len(self.params))
 
     @property
     def angles(self) -> list[str]:
@@ -72,17 +76,18 @@ class TurnedCircuit:
     @property
     def observables(self) -> list[str]:
         """Z of each wire, and of all together."""
-        single = [f"Z{wire}" for wire in range(self.circuit.n_qubits)]
+        single = [f"Z{wire}" for wire in range(self.n_qubits)]
         return list(dict.fromkeys([*single, " ".join(single)]))
 
     def __getitem__(self, angle: str) -> float:
         return self._of(angle[0])[int(angle[1:])]
 
-    def __setitem__(self, angle: str, value: float) -> None:
-        self._of(angle[0])[int(angle[1:])] = round(float(value), DIGITS)
-
-    def _of(self, kind: str) -> list[float]:
-        return self.inputs if kind == "x" else self.params
+    def turn(self, angle: str, value: float) -> Self:
+        """The same with one angle moved."""
+        kind = "inputs" if angle[0] == "x" else "params"
+        angles = list(getattr(self, kind))
+        angles[int(angle[1:])] = value
+        return replace(self, **{kind: tuple(angles)})
 
     def trace(self, observable: str) -> CircuitTrace:
         """What it does, gate by gate."""
@@ -90,10 +95,17 @@ class TurnedCircuit:
 
     def code(self, observable: str) -> str:
         """Python that gives the same figure, with the values written out."""
-        angles = {"inputs": self.inputs, "params": self.params}
-        return CODE.format(**self.options, **angles, observable=observable)
+        angles = {"inputs": list(self.inputs), "params": list(self.params)}
+        return CODE.format(**{**vars(self), **angles}, observable=observable)
+
+    def _of(self, kind: str) -> tuple[float, ...]:
+        return self.inputs if kind == "x" else self.params
+
+    def _random_angles(self, kind: str) -> tuple[float, ...]:
+        angles = draw_angles(self.circuit, 1, "uniform", self.seed)
+        return rounded(getattr(angles, kind)[0].tolist())
 
 
-def rounded(values: Iterable[float]) -> list[float]:
+def rounded(values: Iterable[float]) -> tuple[float, ...]:
     """Angles as they are held and written."""
-    return [round(float(value), DIGITS) for value in values]
+    return tuple(round(float(value), DIGITS) for value in values)

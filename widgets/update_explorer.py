@@ -1,169 +1,226 @@
-"""The updates of several runs side by side, live while they train: every layer, every recorded step.
+"""The updates of several runs, live while they train: singular values, ranks, and how they came about.
 
-Reads the "spectrum" events of run directories (the linear path of each update); starts and stops nothing.
+Reads "spectrum" events (the linear path of each update) of runs, or takes recorded events and models.
 """
 
-import asyncio
-from collections.abc import Iterable
-from typing import cast
+import bisect
+from collections.abc import Iterable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any, Self
 
 import ipywidgets as ipw
+import numpy as np
+import traitlets
 
+from qtha_lab import runs as runs_
+from qtha_lab.analysis import Spectrum, snapshot
 from qtha_lab.compare import reading
+from qtha_lab.errors import Refusal
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.side_by_side import updates_side_by_side
-from qtha_lab.figures.spectra import singular_values
+from qtha_lab.figures.spectra import singular_values, spectrum_over_training
 from qtha_lab.rundir.events import history
 
 from . import look
-from .aria import Aria
-from .figure_view import FigureView
-from .guard import ErrorLine
-from .live import TICK_SECONDS
-from .loop import Background
+from .choice import Choice
+from .explorer import Drawing, Explorer
+from .follower import Follower
+from .slider import Slider
+
+RANKS = {
+    "rank": lambda s: str(s.numerical_rank()),
+    "effective": lambda s: f"{s.effective_rank:.2f}",
+    "stable": lambda s: f"{s.stable_rank:.2f}",
+    "‖ΔW‖": lambda s: f"{s.norm:.3g}",
+}
+LEADING = (("16", 16), ("64", 64), ("all", None))
+RULE = "launch with spectrum_every above 0"
+Records = dict[str, reading.Spectrum]
 
 
-class UpdateExplorer:
-    """Shows itself and follows its runs; `await explorer.follow()` waits for their end.
-
-    A run is anything with `id`, `experiment`, `events(offset)` and `status()`, launched with
-    `spectrum_every` above 0. Without the panel the same is
-
-        updates_side_by_side(explorer.histories("…q_proj"))
+class UpdateExplorer(Follower, Explorer):
+    """Pick a layer and a step; `await explorer.follow()` waits until every run has ended.
 
     Args:
-        runs: At most four are readable beside each other.
+        sources: Runs, of which four are readable beside each other, or by label: a run, events as in
+            `events.jsonl`, or a model with an adapter, which is looked at as it is now.
+
+    Raises:
+        Refusal: If there is none, or nothing has a record and no run is there to write one.
+
+    Example:
+        >>> event = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}
+        >>> explorer = UpdateExplorer({"lora": [event]})
+        >>> explorer.code
+        "singular_values({'lora': [2.0, 1.0]}, of='the linear path of 0.q, step 5')"
     """
 
-    def __init__(self, runs: Iterable):
-        self.runs = list(runs)
-        self.events: dict[str, list[dict]] = {run.id: [] for run in self.runs}
-        self.offsets = dict.fromkeys(self.events, 0)
-        self.layer = ipw.Dropdown(description="layer", layout={"width": "400px"})
-        self.step = ipw.SelectionSlider(
-            description="step", options=[0], continuous_update=True, layout={"width": "420px"}
-        )
-        self.state = look.text("", "qtha-text")
-        self.error, self.offering = ErrorLine(), False
-        self.background = Background(self.error.report)
-        for run in self.runs:
-            self.take(run.id, self.offsets[run.id], *run.events(0))
-        self._offer()
-        self.sides, self.decay = FigureView(self._sides()), FigureView(self._decay())
-        for control in (self.layer, self.step):
-            control.observe(self.error.guard(self._change), "value")
-        choice = look.row(self.layer, self.step)
-        controls = (look.style_sheet(), Aria(), choice, self.state, self.error.panel)
-        self.panel = look.column(*controls, self.sides.panel, self.decay.panel)
-        self.panel.add_class("qtha-update-explorer")
+    STATE = ("runs", "layer", "step", "leading", "history")
+    runs = traitlets.List()
+    layer, step, leading, history = Choice(), Choice(), Choice(16), Choice("")
 
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(self.panel)
-        self.background.start("follow", self.follow)
-
-    def take(self, run_id: str, offset: int, news: list[dict], ahead: int) -> bool:
-        """Take in new events of a run, unless they were taken in already.
-
-        Args:
-            run_id: Whose they are.
-            offset: Where in the run's file they begin.
-            news: The events.
-            ahead: Where they end.
-
-        Returns:
-            Whether spectra are among them.
-        """
-        if self.offsets[run_id] != offset:
-            return False
-        self.events[run_id] = history([*self.events[run_id], *news])
-        self.offsets[run_id] = ahead
-        return any(event["kind"] == "spectrum" for event in news)
-
-    def spectra(self) -> dict[str, dict[str, reading.Spectrum]]:
-        """All that was recorded so far, by label and layer."""
-        return {self._label(run): reading.spectra(self.events[run.id]) for run in self.runs}
-
-    def histories(self, layer: str) -> dict[str, tuple[list[int], list[list[float]]]]:
-        """Steps and singular values of each run at a layer."""
-        spectra = {
-            label: layers[layer] for label, layers in self.spectra().items() if layer in layers
+    def __init__(self, sources: Mapping[str, Any] | Iterable):
+        pairs = sources.items() if isinstance(sources, Mapping) else [("", run) for run in sources]
+        named = [(run.id if _is_run(run) else label, label, run) for label, run in pairs]
+        self.sources = {key: source for key, _, source in named}
+        self.labels = {key: label for key, label, _ in named}
+        self.events = {key: list(_events(s)) for key, s in self.sources.items() if not _is_run(s)}
+        self.records = {key: reading.spectra(events) for key, events in self.events.items()}
+        if not self.sources:
+            raise Refusal("an explorer needs at least one run, not none")
+        self.progress = look.text("", "qtha-text")
+        self._follow_all()
+        self.catch_up()
+        if not self.live_runs and not any(self.records.values()):
+            raise Refusal(f"none of {len(self.sources)} sources holds spectra: {RULE}")
+        controls = {
+            "layer": ipw.Dropdown(description="layer", layout={"width": "400px"}),
+            "step": Slider("step", [0]),
+            "leading": ipw.Dropdown(description="leading", layout={"width": "170px"}),
+            "history": ipw.Dropdown(description="history of", layout={"width": "320px"}),
         }
-        return {label: (spectrum.steps, spectrum.values) for label, spectrum in spectra.items()}
+        super().__init__([controls], {"runs": list(self.sources)})
+        self.add_class("qtha-update-explorer")
+        if self.live_runs:
+            self.background.start("follow", self.follow)
 
-    def at(self, layer: str, step: int) -> dict[str, list[float]]:
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], *sources: Any) -> Self:
+        """An explorer in a state that another one had; runs are found by their ids."""
+        return super().from_state(
+            state, *(sources or [[runs_.attach(key) for key in state["runs"]]])
+        )
+
+    # ---- what was recorded
+
+    def spectra(self) -> dict[str, Records]:
+        """All that was recorded so far, by label and layer."""
+        return {self._label(key): self.records.get(key, {}) for key in self.runs}
+
+    def histories(self, layer: str | None) -> dict[str, tuple[list[int], list[list[float]]]]:
+        """Steps and singular values of each run at a layer."""
+        records = {label: layers.get(layer or "") for label, layers in self.spectra().items()}
+        return {label: (s.steps, s.values) for label, s in records.items() if s}
+
+    def at(self, layer: str | None, step: int) -> dict[str, list[float]]:
         """Each run's singular values at a step, or at its last record before it."""
-        values_at = {}
-        for label, (steps, values) in self.histories(layer).items():
-            records = [row for s, row in zip(steps, values, strict=True) if s <= step]
-            if records:
-                values_at[label] = records[-1]
-        return values_at
+        records = self.histories(layer).items()
+        last = {label: bisect.bisect_right(steps, step) - 1 for label, (steps, _) in records}
+        return {label: values[last[label]] for label, (_, values) in records if last[label] >= 0}
 
-    async def tick(self) -> None:
-        """Read what is new of every run, off the loop, and draw it."""
-        new = False
-        for run in self.runs:
-            offset = self.offsets[run.id]
-            new |= self.take(run.id, offset, *await asyncio.to_thread(run.events, offset))
-        if new:
-            self._offer()
-            self.draw()
+    def feed(self, news: dict[str, list[dict]]) -> None:
+        """Take in events; a slider at the newest step moves on with it."""
+        for key, events in news.items():
+            self.events[key] = history([*self.events.get(key, []), *events])
+            self.records[key] = reading.spectra(self.events[key])
+        if self.drawn and any(e["kind"] == "spectrum" for events in news.values() for e in events):
+            newest = self.step == self.controls["step"].options[-1]
+            with self.hold_trait_notifications():
+                if newest and self.layer:
+                    self.step = self.offers("step")[-1]
+            self.redraw()
 
-    async def follow(self) -> None:
-        """Draw at most twice a second, until every run has ended."""
-        while True:
-            statuses = [await asyncio.to_thread(run.status) for run in self.runs]
-            await self.tick()
-            labels = map(self._label, self.runs)
-            self.state.value = look.lines(
-                f"{label}: {status.state}, step {status.step} of {status.steps}"
-                for label, status in zip(labels, statuses, strict=True)
-            )
-            if all(status.ended for status in statuses):
-                return
-            await asyncio.sleep(TICK_SECONDS)
+    def look_at(self, statuses: dict[str, Any]) -> None:
+        """Say how far each run is."""
+        lines = [
+            f"{self._label(k)}: {s.state}, step {s.step} of {s.steps}" for k, s in statuses.items()
+        ]
+        ended = all(status.ended for status in statuses.values())
+        if ended and not any(self.records.values()):
+            lines.append(f"no run holds spectra: {RULE}")
+        self.progress.value = look.lines(lines)
 
-    def draw(self) -> None:
-        """Draw the chosen layer, and its chosen step."""
-        self.sides.show(self._sides())
-        self.decay.show(self._decay())
+    # ---- the explorer
 
-    @property
-    def _layer(self) -> str:
-        """The chosen layer; "" while none is recorded."""
-        return cast(str, self.layer.value or "")
+    def offers(self, name: str) -> Sequence:
+        layers = [layer for layers in self.spectra().values() for layer in layers]
+        if name == "layer":
+            return list(dict.fromkeys(layers))
+        if name == "step":
+            of_layer = self.histories(self.layer).values()
+            return sorted({step for steps, _ in of_layer for step in steps}) or [0]
+        if name == "leading":
+            return LEADING
+        return [("all runs", ""), *((self._label(key), key) for key in self.runs)]
 
-    def _change(self, _) -> None:
-        if not self.offering:
-            self.draw()
+    def usual(self, name: str) -> Any:
+        """The first of all, but the last step."""
+        return self.offers(name)[-1] if name == "step" else super().usual(name)
 
-    def _label(self, run) -> str:
-        label, seed = run.experiment.method.label, run.experiment.seed
-        runs = [r for r in self.runs if r.experiment.method.label == label]
-        return label if len(runs) == 1 else f"{label} seed {seed}"
+    def prepare(self) -> None:
+        """Look up runs that are known by their id only."""
+        if not self.runs:
+            raise Refusal("runs must hold at least one run, not none")
+        if new := [key for key in self.runs if key not in self.sources]:
+            self.sources |= {key: runs_.attach(key) for key in new}
+            self._follow_all()
+            self.catch_up()
 
-    def _sides(self) -> Figure:
-        of = f"the linear path of {self._layer or 'any layer'}"
-        return updates_side_by_side(self.histories(self._layer), of, self.step.value)
+    def compute(self, state: SimpleNamespace) -> Drawing:
+        of = f"the linear path of {state.layer or 'any layer'}"
+        values = self.at(state.layer, state.step)
+        leading = {label: row[: state.leading] for label, row in values.items()}
+        cut = any(len(row) > len(leading[label]) for label, row in values.items())
+        of_step = f"{of}, step {state.step}" + (f", {state.leading} leading" if cut else "")
+        digits = {label: [float(f"{v:.4g}") for v in row] for label, row in leading.items()}
+        figures = {
+            "history": self._history(state, of),
+            "decay": singular_values(leading, of=of_step),
+        }
+        rows = [_ranks(label, row) for label, row in values.items()]
+        return Drawing(figures, rows, f"singular_values({digits!r}, of={of_step!r})")
 
-    def _decay(self) -> Figure:
-        step = cast(int, self.step.value)
-        return singular_values(self.at(self._layer, step), of=f"the linear path at step {step}")
+    def _history(self, state: SimpleNamespace, of: str) -> Figure:
+        """Lines of all runs beside each other, or the heat map of one."""
+        histories = self.histories(state.layer)
+        label = self._label(state.history) if state.history else ""
+        if label in histories:
+            return spectrum_over_training(*histories[label], of=f"{of}, {label}")
+        leading = {
+            label: (steps, [row[: state.leading] for row in values])
+            for label, (steps, values) in histories.items()
+        }
+        return updates_side_by_side(leading, of, state.step)
 
-    def _offer(self) -> None:
-        """Layers and steps recorded so far; a slider that was at the newest step stays there."""
-        spectra = [s for layers in self.spectra().values() for s in layers.values()]
-        layers = list(dict.fromkeys(spectrum.layer for spectrum in spectra))
-        steps = sorted({step for spectrum in spectra for step in spectrum.steps}) or [0]
-        newest = self.step.value == self.step.options[-1]
-        layer, step = self.layer.value, self.step.value
-        self.offering = True  # what is set here must not draw
-        if tuple(layers) != tuple(self.layer.options):
-            self.layer.options = layers
-            self.layer.value = layer if layer in layers else next(iter(layers), None)
-        if tuple(steps) != tuple(self.step.options):
-            self.step.options = steps
-            self.step.value = steps[-1] if newest or step not in steps else step
-        self.offering = False
+    def below_controls(self) -> list[ipw.Widget]:
+        return [self.progress]
+
+    def _follow_all(self) -> None:
+        """Follow the sources that are runs; what was read of them is read again."""
+        self.follow_runs(s for s in self.sources.values() if _is_run(s))
+        self.events |= {run.id: [] for run in self.live_runs}
+
+    def _label(self, key: str) -> str:
+        """What a source is called: as its caller says, or by its method, and its seed where that is needed."""
+        if self.labels.get(key):
+            return self.labels[key]
+        experiment = self.sources[key].experiment
+        label, seed = experiment.method.label, experiment.seed
+        others = [
+            s.experiment.method.label for k, s in self.sources.items() if k != key and _is_run(s)
+        ]
+        return f"{label} seed {seed}" if label in others else label
+
+
+SpectrumExplorer = UpdateExplorer
+"""The name that it had while it was for recorded spectra only."""
+
+
+def _is_run(source: Any) -> bool:
+    return hasattr(source, "status")
+
+
+def _events(source: Any) -> Iterable[dict]:
+    """The events of a list, of anything with a history, or of a model as it is now."""
+    if hasattr(source, "history"):
+        return source.history()
+    if hasattr(source, "named_modules"):
+        return [{"kind": "spectrum", "step": 0, **snapshot(source)}]
+    return source
+
+
+def _ranks(label: str, values: list[float]) -> dict[str, str]:
+    """A row of the table of ranks."""
+    array = np.asarray(values)
+    spectrum = Spectrum(array, (len(array), len(array)), float(np.linalg.norm(array)))
+    return {"run": label} | {name: text(spectrum) for name, text in RANKS.items()}

@@ -12,7 +12,8 @@ from qtha_lab.errors import Refusal
 from qtha_lab.runs import RESUMABLE, Run
 
 from . import look
-from .live import TICK_SECONDS, LivePlot
+from .follower import TICK_SECONDS
+from .live import LivePlot
 from .loop import Background
 from .past import Group
 from .run_list import RunList

@@ -25,6 +25,7 @@ from .loop import Background, in_thread
 from .overview import Overview
 from .past import Group, groups, unreadable
 from .setup import Setup
+from .shown import Shown
 from .watch import Watch
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ SETTLE_SECONDS = 0.4
 CODE = {"Show as Python": "to_python", "Show as YAML": "to_yaml", "Show as a command": "to_command"}
 
 
-class Workbench(ipw.VBox):
+class Workbench(Shown):
     """Shown by being the last line of a cell, alone or in any box.
 
     Args:
@@ -65,9 +66,12 @@ class Workbench(ipw.VBox):
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        bundle = still.bundle(self.setup.comparison(), self.watch.runs)
         display(still.note(), raw=True)
-        display({**(self._repr_mimebundle_() or {}), **bundle}, raw=True)
+        display(self._repr_mimebundle_(), raw=True)
+
+    def still(self) -> dict[str, str]:
+        """The table of the runs, and the comparison."""
+        return still.bundle(self.setup.comparison(), self.watch.runs)
 
     def say(self, sentence: str) -> None:
         """Show a sentence under the buttons."""

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
+from qtha_lab.figures.machinery import still
 from qtha_lab.figures.machinery.export import export
 from qtha_lab.figures.machinery.look import Look
-from qtha_lab.figures.machinery.parts import layout_of, traces_of
+from qtha_lab.figures.machinery.parts import layout_of, plain, traces_of
 from qtha_lab.figures.machinery.table import Table
 
 Draw = Callable[[Look], go.Figure]
@@ -72,6 +73,10 @@ class Figure:
         layout.height = round(layout.height or look.height)
         return figure
 
+    def svg(self) -> str:
+        """The figure as an SVG drawn without a browser, readable on a light and on a dark page."""
+        return still.svg(plain(self.at(Look("page"))), self.alt)
+
     def export(self, path: Path | str, **options) -> Path:
         """Write it to a file, the format by the ending (see `qtha_lab.figures.machinery.export.export`)."""
         return export(self, path, **options)
@@ -79,6 +84,9 @@ class Figure:
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
 
-        display(self.plotly)
+        if bundle := self.plotly._repr_mimebundle_():
+            display({**bundle, "image/svg+xml": self.svg(), "text/plain": self.alt}, raw=True)
+        else:  # a renderer that opens a window, or none
+            display(self.plotly)
         caption = f'<span style="opacity:.75">{escape(self.caption)}</span>'
         display(HTML(f'<p role="note" aria-label="{escape(self.alt)}">{caption}</p>'))

@@ -1,7 +1,9 @@
 """The traces and the layout of a plotly figure as plain objects: plotly types neither of them."""
 
+import math
 from typing import Any, cast
 
+import numpy as np
 import plotly.graph_objects as go
 
 
@@ -23,3 +25,26 @@ def layout_of(figure: go.Figure) -> Any:
         360
     """
     return cast(Any, figure).layout
+
+
+def plain(figure: go.Figure) -> dict[str, Any]:
+    """A figure as lists, numbers and texts, `{"data": […], "layout": {…}}`; what is not finite is None.
+
+    Example:
+        >>> plain(go.Figure(go.Scatter(x=np.arange(2), y=[1, float("nan")])))["data"]
+        [{'x': [0, 1], 'y': [1, None], 'type': 'scatter'}]
+    """
+    layout = layout_of(figure).to_plotly_json()
+    return _plain(
+        {"data": [trace.to_plotly_json() for trace in traces_of(figure)], "layout": layout}
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,147 +1,217 @@
-"""A picture of lines as SVG, written by hand: what stands where no script runs and no browser draws.
+"""A figure as SVG, written by hand: what stands where no script runs and no browser draws.
 
-Knows axes, lines, dashes, symbols and a legend, which is what live curves need; not the rest of plotly.
+Draws what this package's figures hold (`still_marks`) on their axes (`still_axes`); not all of plotly.
 """
 
+import re
 from collections.abc import Sequence
 from html import escape
-from typing import NamedTuple
+from textwrap import wrap
+from typing import Any
 
 import numpy as np
 
-from qtha_lab.figures.machinery import ticks
+from qtha_lab.figures.machinery import still_marks as marks
+from qtha_lab.figures.machinery.still_axes import LETTER, Axis, Pair, text
 from qtha_lab.figures.machinery.theme import INKS
 
-WIDTH, LINE, FONT, LETTER = 800, 18, 12, 6.6
-LEFT, RIGHT, BOTTOM = 58, 12, 44
-DASHES = {
-    "dash": "9 5", "dot": "2 4", "dashdot": "9 4 2 4", "longdash": "14 6", "longdashdot": "14 5 2 5",
-}  # fmt: skip
-Curve = tuple[np.ndarray, np.ndarray]
+WIDTH, LINE, FONT = 800, 18, 12
+MARGIN = {"l": 64, "r": 16, "t": 16, "b": 48}
+EDGES = {"x": 0.03, "y": 0.06}
+PAPER, INK = INKS["page"].paper, INKS["page"].text
+SIZE = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"')
 
 
-class Panel(NamedTuple):
-    """A pair of axes: where it stands in pixels, and what range it shows."""
-
-    left: float
-    right: float
-    top: float
-    bottom: float
-    x: tuple[float, float]
-    y: tuple[float, float]
-
-    def place(self, x, y) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels of values."""
-        (x0, x1), (y0, y1) = self.x, self.y
-        along = self.left + (np.asarray(x) - x0) / (x1 - x0) * (self.right - self.left)
-        return along, self.bottom - (np.asarray(y) - y0) / (y1 - y0) * (self.bottom - self.top)
-
-
-def svg(data: Sequence[dict], layout: dict, curves: Sequence[Curve], alt: str) -> str:
-    """The picture of these lines.
+def svg(drawing: dict[str, Any], alt: str) -> str:
+    """The picture, with its finding below it.
 
     Args:
-        data: Plotly traces without points: name, line, marker, mode and axes.
-        layout: Its axes' domains and titles, and the height.
-        curves: The x and y of each trace.
+        drawing: A figure as `parts.plain` gives it.
         alt: The finding in words.
+
+    Example:
+        >>> line = {"type": "scatter", "x": [0, 1], "y": [1, 2], "mode": "lines", "name": "lora"}
+        >>> "one line" in svg({"data": [line], "layout": {"height": 200}}, "one line")
+        True
     """
-    names = [trace for trace in data if trace.get("showlegend", True)]
-    legend, top = _legend(names)
-    height = layout.get("height", 360) + top
-    parts = [*legend]
-    for name in dict.fromkeys(trace.get("xaxis", "x") for trace in data) or ["x"]:
-        on = [i for i, trace in enumerate(data) if trace.get("xaxis", "x") == name]
-        number = name[1:]
-        axes = layout.get(f"xaxis{number}", {}), layout.get(f"yaxis{number}", {})
-        panel = _panel(axes[0].get("domain", [0, 1]), [curves[i] for i in on], top, height)
-        parts += _axes(panel, *(axis.get("title", {}).get("text", "") for axis in axes))
-        for i in on:
-            parts += _line(panel, data[i], *curves[i])
+    data, layout = drawing["data"], drawing["layout"]
+    width = layout.get("width") or WIDTH
+    legend, top = _legend(data, layout, width)
+    margin = MARGIN | {
+        side: size for side, size in (layout.get("margin") or {}).items() if size is not None
+    }
+    if legend:
+        margin["t"] = max(top, 16)
+    bars = [bar for trace in data if (bar := _colorbar(trace))]
+    if bars and not any("x" in bar[0] for bar in bars):
+        margin["r"] += 70
+    height = layout.get("height") or 360
+    box = margin["l"], width - margin["r"], height - margin["b"], margin["t"]
+    parts = [*_plots(data, layout, box), *legend]
+    parts += [part for bar in bars for part in _bar(*bar, box)]
+    words = wrap(alt, int((width - 16) / (LETTER * FONT)))
+    foot = height + LINE * (len(words) + 0.6)
+    parts += [
+        text(8, height + LINE * (k + 0.8), line, FONT, "start") for k, line in enumerate(words)
+    ]
+    return _page(width, foot, alt, parts)
+
+
+def column(pictures: Sequence[str]) -> str:
+    """Pictures below each other, as one."""
+    sizes = [tuple(map(float, match.groups())) for p in pictures if (match := SIZE.match(p))]
+    parts, top = [], 0.0
+    for picture, (_, height) in zip(pictures, sizes, strict=True):
+        parts.append(picture.replace("<svg ", f'<svg y="{top:g}" ', 1))
+        top += height
+    width = max((width for width, _ in sizes), default=0.0)
+    titles = [re.search("<title>(.*?)</title>", picture, re.S) for picture in pictures]
+    return _page(width, top, " ".join(t.group(1) for t in titles if t), parts, escaped=True)
+
+
+def _page(width: float, height: float, alt: str, parts: list[str], escaped: bool = False) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" '
-        f'height="{height:g}" role="img" font-family="Helvetica, Arial, sans-serif" '
-        f'font-size="{FONT}" fill="{INKS["page"].text}"><title>{escape(alt)}</title>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
+        f'viewBox="0 0 {width:g} {height:g}" role="img" font-family="Helvetica, Arial, sans-serif" '
+        f'font-size="{FONT}" fill="{INK}"><title>{alt if escaped else escape(alt)}</title>'
         f"{''.join(parts)}</svg>"
     )
 
 
-def _panel(domain: Sequence[float], curves: Sequence[Curve], top: float, height: float) -> Panel:
-    """The axes over a share of the width, wide enough for all points."""
-    room = WIDTH - LEFT - RIGHT
-    left, right = (LEFT + share * room for share in domain)
-    x, y = (np.concatenate([np.asarray(c[k], float) for c in curves] or [[]]) for k in (0, 1))
-    return Panel(left, right, top + 8, height - BOTTOM, _span(x, 0.02), _span(y, 0.06))
+def _plots(data: list[dict], layout: dict, box: tuple[float, float, float, float]) -> list[str]:
+    pairs = dict.fromkeys((t.get("xaxis") or "x", t.get("yaxis") or "y") for t in data)
+    axes: dict[str, Axis] = {}
+    for name in dict.fromkeys(name for pair in pairs or {("x", "y"): None} for name in pair):
+        letter, along = name[0], box[:2] if name[0] == "x" else box[2:]
+        stated = layout.get(f"{letter}axis{name[1:]}") or {}
+        low, high = stated.get("domain") or (0, 1)
+        start, end = (along[0] + share * (along[1] - along[0]) for share in (low, high))
+        on = [t for t in data if (t.get(f"{letter}axis") or letter) == name]
+        values = [v for t in on for v in t.get(letter) or ()]
+        axes[name] = Axis(stated, [*values, *_reach(letter, on)], (start, end), EDGES[letter])
+    pages = {
+        "x": Axis({"range": [0, 1]}, (), box[:2], 0),
+        "y": Axis({"range": [0, 1]}, (), box[2:], 0),
+    }
+    shapes = [
+        (s.get("layer") == "below", _shape(s, axes, pages)) for s in layout.get("shapes") or ()
+    ]
+    parts = [
+        part for x, y in pairs for part in Pair(axes[x], axes[y], INK, INKS["page"].grid, 11).draw()
+    ]
+    parts += [part for below, part in shapes if below]
+    for trace, before in zip(data, [{}, *data], strict=False):
+        x, y = axes[trace.get("xaxis") or "x"], axes[trace.get("yaxis") or "y"]
+        if trace.get("fill") == "tonexty":
+            parts.append(marks.band(before, trace, x, y))
+        parts += marks.trace(trace, x, y, INK, _group(trace, data, layout))
+    parts += [part for below, part in shapes if not below]
+    return parts + [_note(n, axes, pages) for n in layout.get("annotations") or ()]
 
 
-def _span(values: np.ndarray, edge: float) -> tuple[float, float]:
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return 0.0, 1.0
-    low, high = float(values.min()), float(values.max())
-    edge = edge * (high - low) or 0.5
-    return low - edge, high + edge
-
-
-def _axes(panel: Panel, x_title: str, y_title: str) -> list[str]:
-    ink, grid = INKS["page"].text, INKS["page"].grid
-    left, right, top, bottom = panel[:4]
-    parts = []
-    for value in ticks.linear(*panel.x):
-        at = float(panel.place(value, 0)[0])
-        parts.append(f'<path d="M{at:.1f} {top:g}V{bottom:g}" stroke="{grid}"/>')
-        parts.append(_text(at, bottom + 16, f"{value:g}"))
-    for value in ticks.linear(*panel.y):
-        at = float(panel.place(0, value)[1])
-        parts.append(f'<path d="M{left:g} {at:.1f}H{right:g}" stroke="{grid}"/>')
-        parts.append(_text(left - 6, at + 4, f"{value:g}", "end"))
-    parts.append(f'<path d="M{left:g} {top:g}V{bottom:g}H{right:g}" stroke="{ink}" fill="none"/>')
-    middle, side = (top + bottom) / 2, left - 44
-    turned = f'transform="rotate(-90 {side:g} {middle:g})"'
-    return [*parts, _text((left + right) / 2, bottom + 36, x_title),
-            _text(side, middle, y_title, "middle", turned)]  # fmt: skip
-
-
-def _line(panel: Panel, trace: dict, x: np.ndarray, y: np.ndarray) -> list[str]:
-    if not len(x):
-        return []
-    places = [f"{a:.1f},{b:.1f}" for a, b in zip(*panel.place(x, y), strict=True)]
-    parts = [f'<polyline points="{" ".join(places)}" {_stroke(trace["line"])}/>']
-    if "markers" in trace["mode"]:
-        parts += [_symbol(trace, *map(float, place.split(","))) for place in places]
-    return parts
-
-
-def _stroke(line: dict) -> str:
-    dash = DASHES.get(line.get("dash", ""))
-    dashed = f' stroke-dasharray="{dash}"' if dash else ""
-    width = line.get("width", 2)
-    return f'fill="none" stroke="{line["color"]}" stroke-width="{width:g}"{dashed}'
-
-
-def _symbol(trace: dict, x: float, y: float) -> str:
-    """A circle, or a square or its turn for every other symbol."""
-    symbol, fill = trace["marker"].get("symbol", "circle"), f'fill="{trace["line"]["color"]}"'
-    if symbol in ("circle", "pentagon", "star"):
-        return f'<circle cx="{x:g}" cy="{y:g}" r="4" {fill}/>'
-    turn = "" if symbol in ("square", "cross") else f' transform="rotate(45 {x:g} {y:g})"'
-    return f'<rect x="{x - 3.5:g}" y="{y - 3.5:g}" width="7" height="7" {fill}{turn}/>'
-
-
-def _legend(traces: Sequence[dict]) -> tuple[list[str], float]:
-    """Names in rows, and the height of these."""
-    parts, x, y = [], float(LEFT), float(LINE)
+def _reach(letter: str, traces: list[dict]) -> list[float]:
+    """How far bars and cells reach beyond their middles, where these are numbers."""
+    reach = []
     for trace in traces:
-        width = 46 + LETTER * len(trace["name"])
-        if x > LEFT and x + width > WIDTH - RIGHT:
-            x, y = float(LEFT), y + LINE
-        parts.append(f'<path d="M{x:g} {y - 4:g}h28" {_stroke(trace["line"])}/>')
-        if "markers" in trace["mode"]:
-            parts.append(_symbol(trace, x + 14, y - 4))
-        parts.append(_text(x + 34, y, trace["name"], "start"))
-        x += width
-    return parts, (y + 8 if traces else 0.0)
+        kind, values = trace.get("type"), trace.get(letter) or []
+        if letter == "y" and kind == "bar":
+            reach.append(0.0)
+        elif kind in ("bar", "heatmap") and values and not isinstance(values[0], str):
+            half = marks.step_of(np.asarray(values, float)) / 2
+            reach += [min(values) - half, max(values) + half]
+    return reach
 
 
-def _text(x: float, y: float, words: str, anchor: str = "middle", more: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {more}>{escape(words)}</text>'
+def _group(trace: dict, data: list[dict], layout: dict) -> tuple[int, int]:
+    """Which of the bars of its axes it is, and of how many; 0 of 1 where they lie over each other."""
+    if trace.get("type") != "bar" or layout.get("barmode", "group") != "group":
+        return 0, 1
+    beside = [t for t in data if t.get("type") == "bar" and t.get("xaxis") == trace.get("xaxis")]
+    return next(k for k, t in enumerate(beside) if t is trace), len(beside)
+
+
+def _at(part: dict, letter: str, values: list, axes: dict[str, Axis], pages: dict[str, Axis]):
+    """Pixels of what stands on an axis, on a share of one, or on a share of the page."""
+    where = part.get(f"{letter}ref") or letter
+    if where == "paper":
+        return pages[letter].share(values)
+    name, _, domain = where.partition(" ")
+    if name not in axes:
+        return pages[letter].share(values)
+    return axes[name].share(values) if domain else axes[name].at(values)
+
+
+def _shape(shape: dict, axes: dict[str, Axis], pages: dict[str, Axis]) -> str:
+    x, y = (_at(shape, c, [shape[f"{c}0"], shape[f"{c}1"]], axes, pages) for c in "xy")
+    return marks.shape(shape, [*map(float, x)], [*map(float, y)])
+
+
+def _note(note: dict, axes: dict[str, Axis], pages: dict[str, Axis]) -> str:
+    x, y = (float(_at(note, c, [note.get(c, 0.5)], axes, pages)[0]) for c in "xy")
+    font = (note.get("font") or {}).get("size") or FONT
+    anchor = {"left": "start", "right": "end"}.get(note.get("xanchor", ""), "middle")
+    side = {"top": "bottom", "bottom": "top"}.get(note.get("yanchor", ""), "middle")
+    words = note.get("text") or ""
+    lines = words.count("<br>") * 1.25 * font
+    drop = {"bottom": font, "top": -0.3 * font - lines, "middle": 0.35 * font - lines / 2}[side]
+    return text(x, y + drop, words, font, anchor)
+
+
+def _legend(data: list[dict], layout: dict, width: float) -> tuple[list[str], float]:
+    """Names in rows above the plot, and the height of these."""
+    named = [t for t in data if t.get("name") and t.get("showlegend", True)]
+    if not named or layout.get("showlegend") is False:
+        return [], 0.0
+    parts, x, y = [], 8.0, float(LINE)
+    for trace in named:
+        name = trace["name"].replace("<br>", " ")
+        room = 46 + LETTER * FONT * len(name)
+        if x > 8 and x + room > width - 8:
+            x, y = 8.0, y + LINE
+        if trace.get("type") == "bar" or "lines" not in trace.get("mode", "lines"):
+            parts.append(
+                marks.mark(trace.get("marker") or {}, x + 14, y - 4, marks.color_of(trace, INK))
+            )
+        else:
+            parts.append(f'<path d="M{x:g} {y - 4:g}h28" {marks.stroke(trace, INK)}/>')
+            if "markers" in trace.get("mode", ""):
+                marker = trace.get("marker") or {}
+                parts.append(marks.mark(marker, x + 14, y - 4, marks.color_of(trace, INK)))
+        parts.append(text(x + 34, y, name, FONT, "start"))
+        x += room
+    return parts, y + 14
+
+
+def _colorbar(trace: dict) -> tuple[dict, Any, float, float] | None:
+    """Its bar, its scale and the values at its ends, of a trace that has one."""
+    part = trace if trace.get("type") == "heatmap" else trace.get("marker") or {}
+    bar = part.get("colorbar")
+    if not bar:
+        return None
+    numbers = [v for row in part.get("z") or [[]] for v in row if v is not None]
+    low = part.get("zmin", part.get("cmin", min(numbers, default=0.0)))
+    high = part.get("zmax", part.get("cmax", max(numbers, default=1.0)))
+    return bar, part.get("colorscale") or "Viridis", low, high
+
+
+def _bar(
+    bar: dict, scale: Any, low: float, high: float, box: tuple[float, float, float, float]
+) -> list[str]:
+    """The colours from low to high, beside the plot they belong to."""
+    left, right, bottom, top = box
+    x = left + bar["x"] * (right - left) if "x" in bar else right + 12
+    tall = bar.get("len", 1) * (bottom - top) - 24
+    colors = marks.sample_colorscale(scale, [k / 23 for k in range(24)])
+    step, start = tall / 24, top + 20
+    parts = [
+        f'<rect x="{x:.1f}" y="{start + (23 - k) * step:.1f}" width="12" height="{step + 0.5:.1f}" fill="{color}"/>'
+        for k, color in enumerate(colors)
+    ]
+    values = bar.get("tickvals") or [low, high]
+    words = bar.get("ticktext") or [f"{value:.3g}" for value in values]
+    for value, word in zip(values, words, strict=True):
+        share = (value - low) / ((high - low) or 1)
+        parts.append(text(x + 16, start + (1 - share) * tall + 4, word, 11, "start"))
+    title = bar.get("title") or {}
+    words = title if isinstance(title, str) else title.get("text", "")
+    return [*parts, text(x, top + 8, words, 11, "start")]

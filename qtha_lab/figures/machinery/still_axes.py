@@ -1,0 +1,197 @@
+"""The axes of a picture written by hand: from values to pixels, with ticks and titles.
+
+Linear, logarithmic and of categories; what a plotly layout says of an axis is what counts here.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from html import escape
+from typing import Any, cast
+
+import numpy as np
+
+from qtha_lab.figures.machinery import ticks
+
+Span = tuple[float, float]
+LETTER = 0.55  # the mean width of a letter over its height
+
+
+class Axis:
+    """One axis of a plotly layout, over a span of pixels.
+
+    Args:
+        layout: What the layout says of it.
+        values: All that is drawn on it: numbers, or names of categories.
+        pixels: Of its low end and its high end.
+        edge: The share of the range that is left free at both ends where the layout gives no range.
+    """
+
+    def __init__(self, layout: Mapping[str, Any], values: Iterable[Any], pixels: Span, edge: float):
+        self.layout, self.values, self.edge = layout, list(values), edge
+        low, high = pixels
+        self.pixels = (high, low) if layout.get("autorange") == "reversed" else pixels
+        named = any(isinstance(value, str) for value in self.values)
+        self.kind = layout.get("type") or ("category" if named else "linear")
+
+    @cached_property
+    def categories(self) -> dict[Any, int]:
+        """Their places, from 0."""
+        names = [*self.layout.get("categoryarray", ()), *self.values]
+        return {name: place for place, name in enumerate(dict.fromkeys(names))}
+
+    @cached_property
+    def range(self) -> Span:
+        """The ends, as logarithms on a logarithmic axis."""
+        if "range" in self.layout:
+            low, high = self.layout["range"]
+            return float(low), float(high)
+        if self.kind == "category":
+            return -0.5, max(len(self.categories), 1) - 0.5
+        numbers = self.number(self.values)
+        numbers = numbers[np.isfinite(numbers)]
+        if not len(numbers):
+            return 0.0, 1.0
+        low, high = float(numbers.min()), float(numbers.max())
+        edge = self.edge * (high - low) or 0.5
+        to_zero = self.layout.get("rangemode") == "tozero" and low >= 0
+        return (0.0 if to_zero else low - edge), high + edge
+
+    def number(self, values: Any) -> np.ndarray:
+        """Values as they lie on the axis: logarithms, places of categories; NaN for what is none."""
+        if self.kind == "category":
+            return np.array(
+                [self.categories.get(value, math.nan) for value in _many(values)], float
+            )
+        numbers = np.array([math.nan if v is None else v for v in _many(values)], float)
+        if self.kind != "log":
+            return numbers
+        return np.log10(np.where(numbers > 0, numbers, math.nan))
+
+    def at(self, values: Any) -> np.ndarray:
+        """Pixels of values."""
+        return self._pixel(self.number(values))
+
+    def share(self, shares: Any) -> np.ndarray:
+        """Pixels of shares of its span, 0 at its low end."""
+        start, end = self.pixels
+        return start + np.asarray(shares, float) * (end - start)
+
+    def _pixel(self, numbers: np.ndarray) -> np.ndarray:
+        low, high = self.range
+        return self.share((numbers - low) / ((high - low) or 1.0))
+
+    @property
+    def is_visible(self) -> bool:
+        """Whether it is drawn at all."""
+        return self.layout.get("visible", True)
+
+    @property
+    def title(self) -> str:
+        """What it shows, with its unit."""
+        title = self.layout.get("title") or {}
+        return title if isinstance(title, str) else title.get("text") or ""
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Pixels and words."""
+        low, high = sorted(self.range)
+        if not self.layout.get("showticklabels", True):
+            return []
+        if "tickvals" in self.layout:
+            values = self.layout["tickvals"]
+            words = self.layout.get("ticktext") or [f"{value:g}" for value in values]
+        elif self.kind == "category":
+            step = math.ceil(len(self.categories) / self.layout.get("nticks", 12))
+            values = list(self.categories)[::step]
+            words = values
+        elif self.kind == "log":
+            values = ticks.between(10**low, 10**high)
+            words = [ticks.power_of_ten(value) for value in values]
+        else:
+            room = abs(self.pixels[1] - self.pixels[0])
+            values = ticks.linear(low, high, max(2, min(6, int(room / 46))))
+            words = [f"{value:g}" for value in values]
+        numbers = self.number(values)
+        inside = [low - 1e-9 <= number <= high + 1e-9 for number in numbers]
+        pairs = zip(self._pixel(numbers), map(str, words), inside, strict=True)
+        return [(float(place), word) for place, word, is_visible in pairs if is_visible]
+
+
+class Pair:
+    """An x axis and its y axis; `draw(text)` gives lines, ticks and titles."""
+
+    def __init__(self, x: Axis, y: Axis, ink: str, grid: str, small: float):
+        self.x, self.y, self.ink, self.grid, self.small = x, y, ink, grid, small
+
+    def draw(self) -> list[str]:
+        """The parts behind what is drawn on them."""
+        (left, right), (bottom, top) = self.x.pixels, self.y.pixels
+        bottom, top = max(bottom, top), min(bottom, top)
+        parts = [*self._along(left, right, top, bottom)] if self.x.is_visible else []
+        return parts + (self._up(left, right, top, bottom) if self.y.is_visible else [])
+
+    def _along(self, left: float, right: float, top: float, bottom: float) -> list[str]:
+        parts, ticks = [_path(f"M{left:.1f} {bottom:.1f}H{right:.1f}", self.ink)], self.x.ticks()
+        widest = max((len(word) for _, word in ticks), default=0) * LETTER * self.small
+        tight = len(ticks) > 1 and widest > abs(ticks[1][0] - ticks[0][0])
+        turned = self.x.layout.get("tickangle") == -90 or tight
+        for place, word in ticks:
+            if self.x.layout.get("showgrid", True):
+                parts.insert(0, _path(f"M{place:.1f} {top:.1f}V{bottom:.1f}", self.grid))
+            if turned:
+                parts.append(text(place + 4, bottom + 8, word, self.small, "end", turn=-90))
+            else:
+                parts.append(text(place, bottom + 6 + self.small, word, self.small))
+        depth = 12 + (widest if turned else self.small) + 1.2 * self.small
+        return [*parts, text((left + right) / 2, bottom + depth, self.x.title, self.small + 1)]
+
+    def _up(self, left: float, right: float, top: float, bottom: float) -> list[str]:
+        parts, ticks = [_path(f"M{left:.1f} {top:.1f}V{bottom:.1f}", self.ink)], self.y.ticks()
+        for place, word in ticks:
+            if self.y.layout.get("showgrid", True):
+                parts.insert(0, _path(f"M{left:.1f} {place:.1f}H{right:.1f}", self.grid))
+            parts.append(text(left - 6, place + 4, word, self.small, "end"))
+        widest = max((len(word) for _, word in ticks), default=0) * LETTER * self.small
+        side, middle = left - 14 - widest, (top + bottom) / 2
+        return [*parts, text(side, middle, self.y.title, self.small + 1, turn=-90)]
+
+
+def text(
+    x: float,
+    y: float,
+    words: str,
+    font: float,
+    anchor: str = "middle",
+    turn: int = 0,
+    ink: str = "",
+) -> str:
+    """Words at a place, one line below the other where `<br>` breaks them.
+
+    Args:
+        x: In pixels.
+        y: Of the base line of the first, in pixels.
+        words: Without other tags.
+        font: Its height in pixels.
+        anchor: "start", "middle" or "end".
+        turn: In degrees, about the place.
+        ink: Its colour, where it is not that of the page.
+    """
+    if not words:
+        return ""
+    about = f' transform="rotate({turn} {x:.1f} {y:.1f})"' if turn else ""
+    fill = f' fill="{ink}"' if ink else ""
+    lines = words.split("<br>")
+    more = "".join(
+        f'<tspan x="{x:.1f}" dy="{1.25 * font:.1f}">{escape(line)}</tspan>' for line in lines[1:]
+    )
+    start = f'<text x="{x:.1f}" y="{y:.1f}" font-size="{font:.1f}" text-anchor="{anchor}"'
+    return f"{start}{fill}{about}>{escape(lines[0])}{more}</text>"
+
+
+def _path(route: str, ink: str) -> str:
+    return f'<path d="{route}" stroke="{ink}" fill="none"/>'
+
+
+def _many(values: Any) -> list[Any]:
+    single = isinstance(values, str | int | float) or values is None
+    return [values] if single else [*cast(Sequence, values)]

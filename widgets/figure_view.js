@@ -1,0 +1,102 @@
+// A figure on the page, drawn again whenever the kernel has another; only the newest is ever drawn.
+// The other half is figure_view.py; the loader of plotly.js stands before this file.
+
+const RETRY = 3_000; // until plotly.js is asked for again
+const STYLE = `
+.qtha-figure .qtha-drawing { overflow-x: auto; overflow-y: hidden; }
+.qtha-figure img { max-width: 100%; }
+.qtha-figure p { margin: 2px; font-size: 12px; line-height: 1.35; color: var(--jp-ui-font-color1, #333); overflow-wrap: anywhere; }
+.qtha-figure .modebar-btn path { fill: var(--jp-ui-font-color2, #666) !important; }`;
+
+class FigureView {
+  constructor(model, el) {
+    this.model = model;
+    this.root = Object.assign(document.createElement("div"), { className: "qtha-figure" });
+    const style = Object.assign(document.createElement("style"), { textContent: STYLE });
+    this.plot = Object.assign(document.createElement("div"), { className: "qtha-drawing" });
+    this.plot.setAttribute("role", "figure");
+    this.caption = Object.assign(document.createElement("p"), { className: "qtha-text" });
+    this.root.append(style, this.plot, this.caption);
+    el.append(this.root);
+    this.heard = (content, buffers) => { if (content.kind === "script") evaluate(buffers[0]); };
+    this.renewed = () => this.schedule();
+    this.described = () => this.describe();
+    model.on("msg:custom", this.heard);
+    model.on("change:drawing", this.renewed);
+    model.on("change:alt", this.described);
+    this.resized = new ResizeObserver(() => this.schedule());
+    this.resized.observe(this.root);
+    this.describe();
+    this.showStill();
+    this.ask();
+    shared().ready.then((plotly) => { this.plotly = plotly; this.schedule(); });
+  }
+
+  ask() {
+    if (shared().source) return;
+    request((question) => {
+      try {
+        this.model.send(question);
+      } catch {
+        // No kernel: the still picture stays.
+      }
+    });
+    this.timer = setTimeout(() => this.ask(), RETRY);
+  }
+
+  // What stands here until plotly.js has come, or for good where no kernel answers.
+  showStill() {
+    const svg = this.model.get("still");
+    if (!svg) return;
+    const url = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+    this.plot.replaceChildren(Object.assign(document.createElement("img"), { src: url, alt: "" }));
+  }
+
+  describe() {
+    const alt = this.model.get("alt");
+    this.plot.setAttribute("aria-label", alt);
+    this.caption.textContent = alt;
+  }
+
+  schedule() {
+    this.stale = true;
+    if (this.plotly && !this.drawing) this.drawing = requestAnimationFrame(() => this.draw());
+  }
+
+  async draw() {
+    this.stale = false;
+    try {
+      if (this.root.clientWidth) await this.redraw(this.root.clientWidth);
+    } finally {
+      this.drawing = undefined;
+      if (this.stale) this.schedule();
+    }
+  }
+
+  async redraw(room) {
+    const { data, layout } = this.model.get("drawing");
+    if (!this.plot.on) this.plot.replaceChildren();
+    const traces = data.map((trace) => ({ ...trace })); // plotly writes into what it is given
+    const page = { ...structuredClone(layout), width: layout.width ?? room };
+    this.plot.style.height = `${layout.height}px`;
+    await this.plotly.react(this.plot, traces, page, { displaylogo: false });
+    this.root.dataset.drawings = Number(this.root.dataset.drawings ?? 0) + 1;
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    cancelAnimationFrame(this.drawing);
+    this.resized.disconnect();
+    this.model.off("msg:custom", this.heard);
+    this.model.off("change:drawing", this.renewed);
+    this.model.off("change:alt", this.described);
+    this.plotly?.purge(this.plot);
+  }
+}
+
+export default {
+  render({ model, el }) {
+    const view = new FigureView(model, el);
+    return () => view.close();
+  },
+};

@@ -1,0 +1,47 @@
+// plotly.js, once for the page: whichever view needs it first asks its kernel, and all are served.
+// Stands before the script of every view that draws (see plotly_js.py).
+
+function shared() {
+  if (!globalThis.__qthaPlotly) {
+    const page = { asked: -Infinity, zoom: new Map() };
+    page.ready = new Promise((resolve) => { page.resolve = resolve; });
+    globalThis.__qthaPlotly = page;
+  }
+  return globalThis.__qthaPlotly;
+}
+
+async function evaluate(packed) {
+  const page = shared();
+  if (page.source) return;
+  page.source = packed;
+  try {
+    page.resolve(await load(packed));
+  } catch {
+    page.source = undefined; // it is asked for again
+  }
+}
+
+async function load(packed) {
+  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const text = await new Response(unpacked).text();
+  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  const before = globalThis.Plotly;
+  const tag = Object.assign(document.createElement("script"), { src: url });
+  await new Promise((done, failed) => {
+    Object.assign(tag, { onload: done, onerror: failed });
+    document.head.append(tag);
+  });
+  const loaded = globalThis.Plotly;
+  globalThis.Plotly = before;
+  URL.revokeObjectURL(url);
+  return loaded;
+}
+
+// Ask for plotly.js through a view's kernel, unless it is here or was asked for a moment ago.
+function request(send) {
+  const page = shared();
+  if (page.source || Date.now() - page.asked < 10_000) return;
+  page.asked = Date.now();
+  send({ kind: "script" });
+}
+

@@ -1,0 +1,27 @@
+"""One plotly.js for a whole page: the script as the installed plotly brings it, and what every view of it shares.
+
+Neither a notebook nor a widget's state holds it; a page asks for it once.
+"""
+
+import functools
+import gzip
+import importlib.resources
+from pathlib import Path
+
+MODEBAR = {
+    "bgcolor": "rgba(0,0,0,0)",
+    "remove": ["lasso", "select", "zoomin", "zoomout", "autoscale"],
+}
+
+
+@functools.cache
+def script() -> bytes:
+    """plotly.js as the installed plotly brings it, compressed."""
+    file = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
+    return gzip.compress(file.read_bytes(), compresslevel=6, mtime=0)
+
+
+def module(name: str) -> str:
+    """The page's half of a view that draws: the loader of plotly.js, then the file of that name."""
+    folder = Path(__file__).parent
+    return "".join((folder / part).read_text(encoding="utf-8") for part in ("plotly.js", name))
