@@ -42,7 +42,14 @@ def trace(trace: dict, x: Axis, y: Axis, ink: str, group: tuple[int, int] = (0, 
 
 
 def band(low: dict, high: dict, x: Axis, y: Axis) -> str:
-    """What lies between two lines, in the colour that the second fills it with."""
+    """What lies between two lines, in the colour that the second fills it with.
+
+    Args:
+        low: The first line, a scatter.
+        high: The second, which says the colour.
+        x: Their x axis.
+        y: Their y axis.
+    """
     points = [
         f"{a:.1f},{b:.1f}"
         for trace, way in ((low, 1), (high, -1))
@@ -249,7 +256,13 @@ def _rect(left: float, top: float, width: float, height: float, color: str) -> s
 
 
 def shape(shape: dict, x: list[float], y: list[float]) -> str:
-    """A line, a box or an ellipse between two corners, in pixels."""
+    """A line, a box or an ellipse between two corners.
+
+    Args:
+        shape: Its type, line and filling, as plotly takes it.
+        x: Of both corners, in pixels.
+        y: Of both corners, in pixels.
+    """
     line = shape.get("line") or {}
     dash = DASHES.get(line.get("dash", ""))
     edge = f'stroke="{line.get("color", "#444")}" stroke-width="{line.get("width", 2):g}"'
