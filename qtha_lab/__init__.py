@@ -13,6 +13,7 @@ from qtha_lab.quiet import keep_quiet
 if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same at run time
     from qtha_lab import ansatze, compare, figures, sweep
     from qtha_lab.adapters import QthaConfig, load_adapter
+    from qtha_lab.catalog import runs_table
     from qtha_lab.circuits import Circuit
     from qtha_lab.cost import preview
     from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Sweep, Training
@@ -44,6 +45,7 @@ _ROOMS = {
     "launch": "launching",
     "attach": "runs",
     "list_runs": "runs",
+    "runs_table": "catalog",
     # whole rooms
     "ansatze": "",
     "compare": "",
@@ -76,6 +78,7 @@ __all__ = [
     "load_task",
     "preview",
     "probs",
+    "runs_table",
     "sweep",
 ]
 

@@ -30,6 +30,7 @@ LAYERS = [
     "warm",
     "starting",
     "runs",
+    "catalog",
     "compare",
     "sweep",
     "launching",

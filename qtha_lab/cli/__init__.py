@@ -15,7 +15,18 @@ __all__ = ["app", "main"]
 
 def main() -> None:
     """Run the command line; what goes wrong becomes one sentence (`QTHA_LAB_DEBUG=1` shows the traceback)."""
-    from qtha_lab.cli import bench, compare, figures, inspect, machine, methods, plugins, run, sweep  # noqa: F401  (they add their commands)
+    from qtha_lab.cli import (  # noqa: F401  (they add their commands)
+        bench,
+        compare,
+        figures,
+        inspect,
+        machine,
+        methods,
+        plugins,
+        run,
+        runs,
+        sweep,
+    )
 
     try:
         app()

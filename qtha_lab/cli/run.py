@@ -1,4 +1,4 @@
-"""`qtha-lab run`, `runs`, `stop` and `resume`: one fine-tune, from start to finish."""
+"""`qtha-lab run`, `stop` and `resume`: one fine-tune, from start to finish."""
 
 import sys
 import time
@@ -66,29 +66,6 @@ def stop(run_id: RunId) -> None:
     print(f"{run_id}: {run.wait(timeout=60).state}")
 
 
-@app.command("runs")
-def list_(
-    run_id: Annotated[str | None, typer.Argument(help="Show this run's last output.")] = None,
-    json: Json = False,
-) -> None:
-    """List the runs, newest first, or look at one."""
-    from qtha_lab import runs
-
-    run_list = [runs.attach(run_id)] if run_id else runs.list_runs(unreadable=True)
-    if json:
-        print_json([standing(run) for run in run_list])
-    elif run_id:
-        _print_state(run_list[0])
-        _print_broken_lines(run_list[0])
-        print(run_list[0].log_tail())
-    else:
-        rows = [
-            (run.id, status.state, f"{status.step}/{status.steps}", status.message)
-            for run, status in ((run, run.status()) for run in run_list)
-        ]
-        print_table([("run", "state", "step", "message"), *rows])
-
-
 def print_plan(described, experiments: list[Experiment]) -> None:
     """Check, then print the YAML and, as its comments, what each method will cost."""
     from qtha_lab.cost.preview import preview
@@ -114,7 +91,7 @@ def _show(run, *, detach: bool, json: bool) -> None:
     elif detach:
         print(f"{run.id}: started; `qtha-lab runs {run.id}` shows it")
     else:
-        _print_state(run)
+        print_state(run)
     if not detach and run.status().state in ("failed", "dead", "diverged"):
         raise typer.Exit(1)
 
@@ -137,15 +114,8 @@ def follow(run) -> None:
         bars.update(bar, completed=status.step, message=status.state)
 
 
-def _print_broken_lines(run) -> None:
-    """How many lines of the log are no events, where there are any."""
-    broken = sum(event["kind"] == "broken" for event in run.events()[0])
-    if broken:
-        lines = "1 line" if broken == 1 else f"{broken} lines"
-        print(f"{lines} of events.jsonl cannot be read and are passed over")
-
-
-def _print_state(run) -> None:
+def print_state(run) -> None:
+    """Where a run is, and what it came to."""
     status = run.status()
     summary = (run.summary() or {}) if status.state in SUMMARISED else {}
     print(

@@ -18,7 +18,7 @@ from qtha_lab.rundir.schema import is_event
 
 log = logging.getLogger(__name__)
 
-DURABLE = ("status", "checkpoint", "note")
+DURABLE = ("status", "checkpoint", "note", "mark")
 MEASURED = ("train", "eval", "generation", "whole_base", "spectrum")
 TAIL_BYTES = 1 << 13
 

@@ -30,7 +30,7 @@ class RunDir:
     """One run's directory.
 
     `experiment.yaml`, `origin.json`, `environment.json`, `plugins.json`, `events.jsonl`, `worker.log`, `worker.lock`, `checkpoints/`,
-    `adapter/`, `summary.json`, `exit.json`; a file `stop` asks the worker to stop.
+    `adapter/`, `summary.json`, `exit.json`, `marks.jsonl`; a file `stop` asks the worker to stop.
     """
 
     path: Path
@@ -46,6 +46,7 @@ class RunDir:
     adapter = property(lambda self: self.path / "adapter")
     plugins = property(lambda self: self.path / "plugins.json")
     summary = property(lambda self: self.path / "summary.json")
+    marks = property(lambda self: self.path / "marks.jsonl")
 
     @classmethod
     def create(

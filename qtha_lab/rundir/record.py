@@ -1,6 +1,6 @@
-"""What the files of a run say of it: its description, its last state in the log, what it came to.
+"""What the files of a run say of it: its description, its last state, what it came to, what a person wrote on it.
 
-Depends on the contents of three files and on nothing else, so it can be kept as long as they do not
+Depends on the contents of a few files and on nothing else, so it can be kept as long as they do not
 change; whether a worker lives is somebody else's to know.
 """
 
@@ -18,12 +18,13 @@ from qtha_lab.errors import Refusal
 from qtha_lab.experiment.equivalents import thin
 from qtha_lab.rundir.events import read_tail
 from qtha_lab.rundir.files import RunDir, read_mapping
+from qtha_lab.rundir.marks import read_marks
 from qtha_lab.rundir.status import SUMMARISED, Status, last_status
 from qtha_lab.rundir.summaries import flaw
 
 log = logging.getLogger(__name__)
 
-FILES = ("experiment.yaml", "events.jsonl", "summary.json")
+FILES = ("experiment.yaml", "events.jsonl", "summary.json", "marks.jsonl")
 YOUNG_SECONDS = 2.0  # a clock of file times may tick as slowly as this
 LOG_LOST = "its events.jsonl is missing"
 
@@ -43,6 +44,8 @@ class Record:
         has_log: Whether there is a log at all.
         summary: What it came to.
         flaw: Why the summary cannot be taken for this run's; None if it can.
+        origin: What launched it, such as a sweep; None where a person did.
+        marks: The marks that a person made, as plain values.
     """
 
     stamp: Stamp
@@ -53,6 +56,8 @@ class Record:
     has_log: bool = False
     summary: dict[str, Any] | None = None
     flaw: str | None = None
+    origin: dict[str, Any] | None = None
+    marks: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def settled(self) -> bool:
@@ -89,8 +94,11 @@ def read(files: RunDir) -> Record:
     """Read the files of a run; whatever is broken in them becomes a sentence."""
     before = stamp(files.path)  # what is written while they are read, is read again the next time
     summary = read_mapping(files.summary)
+    marks = read_marks(files).plain() if before[-1] else {}
     if why := unreadable(files):
-        return Record(before, why, status=Status("unreadable", 0, 0, why), summary=summary)
+        return Record(
+            before, why, status=Status("unreadable", 0, 0, why), summary=summary, marks=marks
+        )
     experiment = files.experiment
     who = {name: getattr(experiment, name) for name in ("model", "task", "seed")}
     who |= {"method": experiment.method.name, "label": experiment.method.as_chosen}
@@ -103,6 +111,8 @@ def read(files: RunDir) -> Record:
         has_log=files.events.exists(),
         summary=summary,
         flaw=wrong,
+        origin=read_mapping(files.origin),
+        marks=marks,
     )
 
 

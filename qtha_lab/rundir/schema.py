@@ -109,6 +109,17 @@ class SpectrumEvent(At):
     layers: NotRequired[dict[str, LayerSpectrum | Values]]
 
 
+@_event
+class MarkEvent(Event):
+    """A person changed what is written on the run."""
+
+    name: NotRequired[str]
+    note: NotRequired[str]
+    pinned: NotRequired[bool]
+    add: NotRequired[list[str]]
+    remove: NotRequired[list[str]]
+
+
 KINDS = {
     "status": StatusEvent,
     "note": NoteEvent,
@@ -119,6 +130,7 @@ KINDS = {
     "checkpoint": At,
     "spectrum": SpectrumEvent,
     "threads": ThreadsEvent,
+    "mark": MarkEvent,
 }
 
 

@@ -12,6 +12,7 @@ from qtha_lab.cli import (  # noqa: F401  (they add their commands)
     methods,
     plugins,
     run,
+    runs,
     sweep,
 )
 

@@ -1,0 +1,270 @@
+"""`qtha-lab runs`: the runs of the folder as a list or a table; their marks; the bin.
+
+`qtha-lab runs` alone, or with the name of a run, is `qtha-lab runs list`.
+"""
+
+import csv
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from qtha_lab import paths
+from qtha_lab.calls import split_list
+from qtha_lab.cli.application import app
+from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.cli.run import Json, print_state
+from qtha_lab.compare.entries import standing
+from qtha_lab.errors import Refusal
+
+LIST = "list"
+NEVER_HIDDEN = ("run", "runs", "state", "method", "eval_loss")
+
+
+class Listing(TyperGroup):
+    """A group of commands of which `list` need not be named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `list` before what begins with none of the commands."""
+        named = args[:1] and (
+            args[0] in self.commands or args[0] in ("--help", "--show-completion")
+        )
+        return super().parse_args(ctx, args if named else [LIST, *args])
+
+
+runs = typer.Typer(
+    cls=Listing,
+    no_args_is_help=False,
+    help="List the runs, newest first, look at one, filter and sort them (`qtha-lab runs list --help`), mark or delete them.",
+)
+app.add_typer(runs, name="runs")
+
+RunIds = Annotated[list[str] | None, typer.Argument(metavar="RUN…", help="The runs.")]
+RunId = Annotated[str, typer.Argument(help="The run, as `qtha-lab runs` names it.")]
+Where = Annotated[
+    str, typer.Option(help="Which runs: `method = qtha and learning_rate >= 0.003 and tag:best`.")
+]
+
+
+@runs.callback()
+def group() -> None:
+    """List the runs, newest first, look at one, filter and sort them, mark or delete them."""
+
+
+@runs.command(LIST)
+def list_(
+    run_id: Annotated[str | None, typer.Argument(help="Show this run's last output.")] = None,
+    where: Where = "",
+    sort: Annotated[
+        str, typer.Option(help="Columns to sort by; `-eval_loss` begins with the largest.")
+    ] = "",
+    group: Annotated[
+        str, typer.Option(help="`seeds` takes runs that differ in it only as one.")
+    ] = "",
+    columns: Annotated[
+        str, typer.Option(help="Columns, with commas between; `all` shows each.")
+    ] = "",
+    binned: Annotated[bool, typer.Option("--bin", help="Those in the bin instead.")] = False,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+) -> None:
+    """List the runs, newest first, or look at one; as a table of settings and results with any option."""
+    from qtha_lab.rundir.bin import bin_of
+    from qtha_lab.runs import attach, list_runs
+
+    folder = bin_of(paths.runs_dir()) if binned else paths.runs_dir()
+    if not (where or sort or group or columns or csv or (binned and not run_id)):
+        found = [attach(run_id, folder)] if run_id else list_runs(folder, unreadable=True)
+        return _print_standing(found, bool(run_id), json)
+    if run_id:
+        raise Refusal(
+            "--where, --sort, --group, --columns and --csv are of the table, not of one run"
+        )
+    _print_rows(folder, where, sort, group, columns, "json" if json else "csv" if csv else "")
+
+
+@runs.command()
+def tag(
+    tags: Annotated[str, typer.Argument(help="Tags, with commas between.")],
+    run_ids: RunIds = None,
+    where: Where = "",
+    remove: Annotated[bool, typer.Option("--remove", help="Take them away.")] = False,
+) -> None:
+    """Add tags to runs, or take them away."""
+    words = [part.strip() for part in tags.split(",")]
+    _mark(run_ids, where, **{"remove" if remove else "add": words})
+
+
+@runs.command()
+def note(run_id: RunId, text: Annotated[str, typer.Argument(help="Empty takes it away.")]) -> None:
+    """Write a note on a run."""
+    _mark([run_id], "", note=text)
+
+
+@runs.command()
+def rename(
+    run_id: RunId, name: Annotated[str, typer.Argument(help="Empty takes it away.")]
+) -> None:
+    """Give a run a name of your own, shown beside it; its directory stays as it is."""
+    _mark([run_id], "", name=name)
+
+
+@runs.command()
+def pin(
+    run_ids: RunIds = None,
+    where: Where = "",
+    off: Annotated[bool, typer.Option("--off", help="Let go of them.")] = False,
+) -> None:
+    """Have runs listed first."""
+    _mark(run_ids, where, pinned=not off)
+
+
+@runs.command()
+def delete(run_ids: RunIds = None, where: Where = "") -> None:
+    """Move runs into the bin, from which `qtha-lab runs restore` brings them back."""
+    from qtha_lab.rundir.bin import delete
+
+    for run in _picked(run_ids, where):
+        delete(run.files)
+        print(f"{run.id}: in the bin")
+
+
+@runs.command()
+def restore(run_ids: RunIds = None, where: Where = "") -> None:
+    """Bring runs back from the bin."""
+    from qtha_lab.rundir.bin import bin_of, restore
+
+    folder = paths.runs_dir()
+    names = _picked_names(run_ids, where, bin_of(folder))
+    for name in names:
+        restore(name, folder)
+        print(f"{name}: restored")
+
+
+@runs.command("bin")
+def bin_(
+    empty: Annotated[bool, typer.Option("--empty", help="Erase them for good.")] = False,
+) -> None:
+    """List the deleted runs and the room that they take, or erase them."""
+    from qtha_lab.rundir import bin
+    from qtha_lab.rundir.disk import bytes_used
+
+    folder = paths.runs_dir()
+    names, size = bin.binned(folder), bytes_used(bin.bin_of(folder)) / 2**20
+    for name in bin.empty(folder) if empty else names:
+        print(name)
+    count = "1 run" if len(names) == 1 else f"{len(names):,} runs"
+    print(f"{count} {'erased' if empty else 'in the bin'}, {size:,.1f} MiB")
+
+
+def _mark(run_ids: list[str] | None, where: str, **changes: Any) -> None:
+    from qtha_lab.rundir.marks import mark
+
+    for run in _picked(run_ids, where):
+        marks = mark(run.files, **changes).plain()
+        written = "; ".join(f"{name} {_written(value)}" for name, value in marks.items())
+        print(f"{run.id}: {written or 'no marks'}")
+
+
+def _written(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else "yes" if value is True else str(value)
+
+
+def _picked(run_ids: list[str] | None, where: str, folder: Path | None = None) -> list:
+    """The runs that are named, or that an expression means; none at all is refused."""
+    from qtha_lab.catalog.table import matching
+    from qtha_lab.runs import attach, list_runs
+
+    if bool(run_ids) == bool(where.strip()):
+        raise Refusal("name runs, or say which by --where")
+    if run_ids:
+        return [attach(run_id, folder) for run_id in run_ids]
+    found = matching(list_runs(folder, unreadable=True), where)
+    if not found:
+        raise Refusal(f"no run is as --where says: {where:.200}")
+    return found
+
+
+def _picked_names(run_ids: list[str] | None, where: str, folder: Path) -> list[str]:
+    return (
+        list(run_ids) if run_ids and not where else [r.id for r in _picked(run_ids, where, folder)]
+    )
+
+
+def _print_standing(found: list, is_single: bool, json: bool) -> None:
+    if json:
+        return print_json([standing(run) for run in found])
+    if is_single:
+        print_state(found[0])
+        _print_broken_lines(found[0])
+        return print(found[0].log_tail())
+    rows = [
+        (run.id, status.state, f"{status.step}/{status.steps}", status.message)
+        for run, status in ((run, run.status()) for run in found)
+    ]
+    print_table([("run", "state", "step", "message"), *rows])
+
+
+def _print_broken_lines(run) -> None:
+    """How many lines of the log are no events, where there are any."""
+    broken = sum(event["kind"] == "broken" for event in run.events()[0])
+    if broken:
+        lines = "1 line" if broken == 1 else f"{broken} lines"
+        print(f"{lines} of events.jsonl cannot be read and are passed over")
+
+
+def _print_rows(folder: Path, where: str, sort: str, group: str, chosen: str, form: str) -> None:
+    """The table: for people the columns worth a first look, for programs all that there are."""
+    from qtha_lab.catalog.columns import check, known, present, text, worth_showing
+    from qtha_lab.catalog.rows import rows
+    from qtha_lab.catalog.table import needs_disk, query
+    from qtha_lab.runs import list_runs
+
+    runs = list_runs(folder, unreadable=True)
+    listed = query(rows(runs, needs_disk(where, sort, chosen)), where, sort, group)
+    if chosen and chosen != "all":
+        names = [check(name, known(listed)) for name in split_list(chosen)]
+    else:
+        names = present(listed) if chosen or form else worth_showing(listed)
+    if form == "json":
+        print_json([{name: row.get(name) for name in names} for row in listed])
+    elif form == "csv":
+        _print_csv(names, listed)
+    else:
+        cells = {name: [text(row, name) for row in listed] for name in names}
+        room = cells if chosen else _fitting(cells, shutil.get_terminal_size().columns)
+        caption = _count(len(listed), len(runs))
+        if hidden := [name for name in names if name not in room]:
+            caption += f"; there is no room for {', '.join(hidden)}: name --columns, or print --csv"
+        print_table([list(room), *zip(*room.values(), strict=True)], caption=caption)
+
+
+def _fitting(cells: dict[str, list[str]], page: int) -> dict[str, list[str]]:
+    """The columns that a page has room for without breaking their cells; the last ones go first, what counts stays."""
+    widths = {
+        name: 1 + max([len(name), *(len(part) for cell in column for part in cell.split(" ["))])
+        for name, column in cells.items()
+    }
+    for name in reversed(list(cells)):
+        if sum(widths.values()) + 1 > page and name not in NEVER_HIDDEN:
+            del widths[name]
+    return {name: cells[name] for name in widths}
+
+
+def _print_csv(names: list[str], listed: list[dict[str, Any]]) -> None:
+    """Numbers as they are; lists with commas between."""
+    writer = csv.writer(sys.stdout, lineterminator=os.linesep)
+    writer.writerow(names)
+    for row in listed:
+        values = (row.get(name) for name in names)
+        writer.writerow(
+            ["" if v is None else _written(v) if isinstance(v, list) else v for v in values]
+        )
+
+
+def _count(shown: int, of: int) -> str:
+    return f"{shown:,} of {of:,} runs" if shown != of else f"{of:,} runs"
