@@ -9,6 +9,7 @@ import time
 
 import pytest
 from support.run_folders import run_folder, status, train, write
+from support.waiting import wait_until
 
 from qtha_lab import runs
 from qtha_lab.errors import Refusal
@@ -150,6 +151,7 @@ def test_a_run_at_work_is_not_deleted(tmp_path):
         assert run.path.is_dir()
     finally:
         run.stop(soft_seconds=0, term_seconds=5)
+    wait_until(lambda: not run.alive)
     bin.delete(run.files)
     assert bin.binned(tmp_path) == [run.id]
 

@@ -20,7 +20,7 @@ from qtha_lab.settings import unknown
 
 NAME = ".bin"
 DOOMED = ".doomed"  # runs of which a part may be gone already
-PATIENCE = 5.0  # seconds in which a worker that has told its end lets go of the run
+PATIENCE = 10.0  # seconds in which a worker that has told its end lets go of the run
 
 
 def bin_of(folder: Path) -> Path:
