@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from .circuit_explorer import CircuitExplorer
     from .form import Form
     from .live import LivePlot
+    from .log_view import LogView
     from .mpo_explorer import MpoExplorer
+    from .runs_table import RunsTable
     from .update_explorer import SpectrumExplorer, UpdateExplorer
     from .watch import Watch
     from .workbench import Workbench
@@ -20,7 +22,9 @@ __all__ = [
     "CircuitExplorer",
     "Form",
     "LivePlot",
+    "LogView",
     "MpoExplorer",
+    "RunsTable",
     "SpectrumExplorer",
     "UpdateExplorer",
     "Watch",
@@ -30,7 +34,9 @@ _MODULES = {
     "CircuitExplorer": "circuit_explorer",
     "Form": "form",
     "LivePlot": "live",
+    "LogView": "log_view",
     "MpoExplorer": "mpo_explorer",
+    "RunsTable": "runs_table",
     "SpectrumExplorer": "update_explorer",
     "UpdateExplorer": "update_explorer",
     "Watch": "watch",

@@ -12,6 +12,7 @@ from qtha_lab.settings import nearest
 
 SHOWN = ("trainable_parameters", "eval_loss", "accuracy", "wall_seconds")
 SPREAD = ("_min", "_max")
+NOTHING = (None, "", [], False)
 
 
 def known(rows: Iterable[Row]) -> set[str]:
@@ -34,9 +35,9 @@ def check(name: str, names: Collection[str]) -> str:
 
 def present(rows: Iterable[Row]) -> list[str]:
     """Every column in which some row has a value: of whom, settings, measures, marks."""
-    names = dict.fromkeys(
-        name for row in rows for name, value in row.items() if value not in (None, "", [], False)
-    )
+    names: dict[str, None] = {}
+    for row in rows:
+        names |= {n: None for n, v in row.items() if n not in names and v not in NOTHING}
     names.pop(SAME, None)
     order = [*HEAD, *GROUPED[:2]]
     last = [*MEASURES, DISK, *MARKS, *GROUPED[2:]]
@@ -47,9 +48,9 @@ def present(rows: Iterable[Row]) -> list[str]:
 
 def worth_showing(rows: list[Row]) -> list[str]:
     """The columns of a first look: who, state, method, the settings that differ, what came of it, marks."""
-    names = present(rows)
-    settings = [n for n in names if n in differing(rows) and n not in ("method", "seed")]
-    seed = ["seed"] if "seed" in differing(rows) else []
+    names, different = present(rows), differing(rows)
+    settings = [n for n in names if n in different and n not in ("method", "seed")]
+    seed = ["seed"] if "seed" in different else []
     results = [n for n in (*SHOWN, DISK) if n in names]
     marks = [n for n in ("tags", "note") if n in names]
     who = [n for n in ("run", "name", "runs", "seeds") if n in names]

@@ -43,7 +43,7 @@ def row(run: Run, defaults: Row | None = None) -> Row:
     record, status = run.record, run.status()
     state, message = status.state, status.message
     if state == "finished" and record.flaw:
-        state, message = "unreadable", record.flaw
+        message = record.flaw
     marks, described = record.marks, record.experiment
     settings = {} if record.unreadable else {**(defaults or _defaults()), **flat(described)}
     launched_as = settings.pop("name", "")
