@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from qtha_lab.circuits.rows import gate_rows
-from qtha_lab.compare import reading, table
+from qtha_lab.compare import reading, table, views
+from qtha_lab.compare.run_values import differing, run_values
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.bond_history import bond_history
 from qtha_lab.figures.circuit import GateRow, circuit_diagram
@@ -58,9 +59,25 @@ def figure_set(
             yield pareto(points, cost=cost)
     if rows := table.rows({"runs": entries}):
         yield results_table(rows)
+    yield from tuning(runs)
     by_label = {entry["label"]: run for run, entry in zip(runs, entries, strict=True)}
     yield from circuits(by_label, on_left_out)
     yield from update_spectra({path: reading.spectra(events[path]) for path in events}, labels)
+
+
+def tuning(runs: list[Run]) -> Iterator[Figure]:
+    """What the settings of the runs led to, where some method was run at several points in them."""
+    rows = run_values(runs)
+    methods = dict.fromkeys(row.method for row in rows)
+    varied = {name for m in methods for name in differing([r for r in rows if r.method == m])}
+    if not varied:
+        return
+    chosen = ["best_of", "parallel", "what_counts"]
+    for name in ["loss_by_rate", *chosen] if "learning_rate" in varied else chosen:
+        try:
+            yield views.make(views.VIEWS[name], views.RunSetValues(rows, views.history))
+        except Refusal as refused:
+            log.info("no figure %s: %s", name, refused)
 
 
 def circuits(by_label: dict[str, Run], on_left_out: Callable[[str], None]) -> Iterator[Figure]:

@@ -5,18 +5,24 @@ finding, and the numbers as a table; `Figure.export` writes it as pdf, svg, png,
 A function stands before the file of its name: `from qtha_lab.figures import pareto` is the function.
 """
 
+from qtha_lab.figures.best_of import best_of_trials
 from qtha_lab.figures.bond_history import bond_history
 from qtha_lab.figures.circuit import circuit_diagram
 from qtha_lab.figures.circuit_state import circuit_state
 from qtha_lab.figures.curves import from_events, loss_curves
 from qtha_lab.figures.expressibility import expressibility
 from qtha_lab.figures.fourier import fourier_spectrum
+from qtha_lab.figures.history import run_history
+from qtha_lab.figures.importance import setting_importance
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.registry import figure_function, figure_functions
 from qtha_lab.figures.mpo import mpo_diagram
+from qtha_lab.figures.parallel import parallel_coordinates
 from qtha_lab.figures.pareto import pareto
 from qtha_lab.figures.rank_views import rank_by_layer
+from qtha_lab.figures.rate import loss_against_rate
 from qtha_lab.figures.results import results_table
+from qtha_lab.figures.scatter import run_scatter
 from qtha_lab.figures.seeds import seed_spread
 from qtha_lab.figures.side_by_side import updates_side_by_side
 from qtha_lab.figures.spectra import singular_values, spectrum_over_training
@@ -25,6 +31,7 @@ from qtha_lab.figures.truncation import truncation_error
 
 __all__ = [
     "Figure",
+    "best_of_trials",
     "bond_history",
     "circuit_diagram",
     "circuit_state",
@@ -34,12 +41,17 @@ __all__ = [
     "fourier_spectrum",
     "from_events",
     "gradient_variance",
+    "loss_against_rate",
     "loss_curves",
     "mpo_diagram",
+    "parallel_coordinates",
     "pareto",
     "rank_by_layer",
     "results_table",
+    "run_history",
+    "run_scatter",
     "seed_spread",
+    "setting_importance",
     "singular_values",
     "spectrum_over_training",
     "truncation_error",

@@ -2,7 +2,7 @@
 
 from qtha_lab import runs
 from qtha_lab.experiment import Experiment
-from qtha_lab.rundir import RunDir
+from qtha_lab.rundir import RunDir, write_json
 from qtha_lab.rundir.events import EventLog
 
 
@@ -24,3 +24,16 @@ def train(step, loss):
 
 def status(state, step):
     return {"kind": "status", "state": state, "step": step, "message": ""}
+
+
+def finish(run, state="finished", **measures):
+    """End a run as its worker does: the last status, and what it came to."""
+    write(run, status(state, run.experiment.training.steps))
+    choice = run.experiment.method
+    facts = {
+        "run_id": run.id, "model": "tiny", "task": "qa", "method": choice.name, "label": choice.label,
+        "seed": run.experiment.seed, "trainable_parameters": 7680, "state": state,
+        "learning_rate": choice.learning_rate or 0.01,
+    }  # fmt: skip
+    write_json(run.files.summary, facts | measures)
+    return run

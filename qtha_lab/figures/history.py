@@ -1,0 +1,221 @@
+"""Any quantity that runs record over their training, against steps, seconds or tokens, smoothed or not.
+
+A line is `{"label", "seed", "x", "y"}`; nothing here reads a run. `curves` draws both losses of a comparison.
+"""
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import TypedDict
+
+import numpy as np
+import plotly.graph_objects as go
+
+from qtha_lab.errors import Refusal
+from qtha_lab.figures.curves import decimate
+from qtha_lab.figures.machinery import labels, ticks
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table, written
+
+MOST_SMOOTHING = 0.999
+FAINT = 0.3
+
+
+class Line(TypedDict):
+    """What one run recorded of one quantity; a mark stands at each point where they are few."""
+
+    label: str
+    seed: int
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+def _example() -> dict:
+    def line(label: str, seed: int, floor: float) -> Line:
+        steps = np.arange(1, 121)
+        noise = 0.12 * np.sin(7.0 * steps + 3 * seed) * np.sin(1.3 * steps)
+        fall = floor + 0.05 * seed + (4.4 - floor) * np.exp(-steps / 30)
+        return {"label": label, "seed": seed, "x": steps, "y": fall + noise}
+
+    pairs = (("lora(r=2)", 3.9), ("qtha(r=4)", 4.05))
+    return {
+        "lines": [line(label, seed, floor) for label, floor in pairs for seed in (0, 1, 2)],
+        "smoothing": 0.8,
+    }
+
+
+@figure_function(example=_example)
+def run_history(
+    lines: Iterable[Line],
+    x: str = "step",
+    y: str = "train_loss",
+    smoothing: float = 0.0,
+    log_x: bool = False,
+    log_y: bool = False,
+    bands: bool = True,
+    theme: str = "light",
+) -> Figure:
+    """One quantity of several runs; seeds become a mean and a band from the least to the most.
+
+    Args:
+        lines: What each run recorded.
+        x: What runs along, as in `labels`: "step", "seconds" or "tokens".
+        y: What is drawn.
+        smoothing: Weight of what came before in a running mean, 0 to 0.999; the recorded line stays, faint.
+        log_x: Whether x is logarithmic; what is not above 0 is left out.
+        log_y: Whether y is.
+        bands: Whether the seeds of a label are drawn as one; else each is a line.
+        theme: "light", "dark" or "page".
+
+    Example:
+        >>> run = {"label": "lora", "seed": 0, "x": [1, 2], "y": [6.3, 5.5]}
+        >>> run_history([run]).alt
+        'Train loss against step: lora from 6.3 to 5.5 (1 run).'
+    """
+    if not 0 <= smoothing <= MOST_SMOOTHING:
+        raise Refusal(f"smoothing must be from 0 to {MOST_SMOOTHING}, not {smoothing}")
+    recorded = [line for line in lines if len(line["x"])]
+    words, along = labels.label_of(y).words, labels.label_of(x).words
+    title = f"{words[:1].upper()}{words[1:]} against {along}"
+    drawn = [{**line, "y": smooth(line["y"], smoothing)} for line in recorded]
+    alt = f"{title}: {_findings(drawn)}."
+    caption = (
+        f"{title} of {len(recorded)} run{'s' if len(recorded) != 1 else ''}. "
+        + (f"Lines are running means of weight {smoothing:g}, what was recorded stands faint behind them. "
+           if smoothing else "")
+        + "Of several seeds: the mean, and a band from the smallest to the largest. Each run had the learning "
+        "rate given to it; the figure does not show how it would do at another."
+    )  # fmt: skip
+    rows = [
+        (line["label"], line["seed"], a, b, c)
+        for line, smoothed in zip(recorded, drawn, strict=True)
+        for a, b, c in zip(line["x"], line["y"], smoothed["y"], strict=True)
+    ]
+    table = Table(("method", "seed", x, y, "smoothed"), rows)
+    draw = functools.partial(
+        _draw, recorded, x=x, y=y, smoothing=smoothing, logs=(log_x, log_y), bands=bands
+    )
+    return Figure(f"{y}_by_{x}", draw, caption, alt, table, theme, title)
+
+
+def smooth(values: Sequence[float], weight: float) -> np.ndarray:
+    """Running mean in which each earlier value counts `weight` times the next, the start not favoured.
+
+    Args:
+        values: (points,); one that is not a number is left out of the mean and stays a gap.
+        weight: 0 changes nothing.
+
+    Returns:
+        (points,); that of a point depends on no later one.
+
+    Source:
+        Kingma and Ba 2015, arXiv:1412.6980, section 3 (the correction of the start).
+
+    Example:
+        >>> smooth([1.0, 3.0], 0.5).tolist()  # (0.5 * 1 + 3) / (0.5 + 1)
+        [1.0, 2.3333333333333335]
+    """
+    numbers = np.asarray(values, dtype=float)
+    if not weight:
+        return numbers
+    means, total, count = np.full(len(numbers), np.nan), 0.0, 0.0
+    for place, value in enumerate(numbers):
+        if np.isfinite(value):
+            total, count = weight * total + value, weight * count + 1
+            means[place] = total / count
+    return means
+
+
+def _findings(lines: Sequence[Line]) -> str:
+    ends: dict[str, list[tuple[float, float]]] = {}
+    for line in lines:
+        known = np.asarray(line["y"], dtype=float)
+        known = known[np.isfinite(known)]
+        if len(known):
+            ends.setdefault(line["label"], []).append((known[0], known[-1]))
+    if not ends:
+        return "0 runs have recorded it"
+    return "; ".join(
+        f"{label} from {written(np.mean([a for a, _ in pairs]).item())} to "
+        f"{written(np.mean([b for _, b in pairs]).item())} ({len(pairs)} run{'s' if len(pairs) > 1 else ''})"
+        for label, pairs in ends.items()
+    )
+
+
+def _draw(
+    lines: list[Line], look: Look, *, x: str, y: str, smoothing: float, logs: tuple[bool, bool],
+    bands: bool,
+) -> go.Figure:  # fmt: skip
+    figure = go.Figure()
+    by_label: dict[str, list[Line]] = {}
+    for line in lines:
+        by_label.setdefault(line["label"], []).append(line)
+    for label, seeds in by_label.items():
+        if bands and len(seeds) > 1:
+            figure.add_traces(_band(label, seeds, smoothing, look))
+        else:
+            for place, line in enumerate(seeds):
+                figure.add_traces(_line(line, smoothing, look, place == 0))
+    shown = [v for line in lines for v in line["y"]], [v for line in lines for v in line["x"]]
+    figure.update_xaxes(title_text=labels.axis(x), **(ticks.log_axis(shown[1]) if logs[0] else {}))
+    figure.update_yaxes(title_text=labels.axis(y), **(ticks.log_axis(shown[0]) if logs[1] else {}))
+    return look.with_legend(figure, list(by_label))
+
+
+def _line(line: Line, smoothing: float, look: Look, named: bool) -> list[go.Scatter]:
+    """A run: what was recorded, faint where it is smoothed, then the running mean."""
+    words = f"seed {line['seed']}"
+    smoothed = smooth(line["y"], smoothing)
+    trace = _trace(line["label"], line["x"], smoothed, words, look)
+    trace.showlegend = named
+    if not smoothing:
+        return [trace]
+    raw = _trace(line["label"], line["x"], line["y"], f"{words}, as recorded", look)
+    return [_faint(raw), trace]
+
+
+def _band(label: str, seeds: list[Line], smoothing: float, look: Look) -> list[go.Scatter]:
+    """Least and most of the seeds where all of them were recorded, and their mean; behind them each, faint."""
+    common = sorted(set.intersection(*(set(map(float, line["x"])) for line in seeds)))
+    grid = np.array([_at(line["x"], smooth(line["y"], smoothing), common) for line in seeds])
+    low, high, mean = (
+        _trace(label, common, f(grid, axis=0), f"{f.__name__} of {len(seeds)} seeds", look)
+        for f in (np.min, np.max, np.mean)
+    )
+    color = themes.faint(themes.method_style(label)["color"])
+    for edge in (low, high):
+        edge.update(mode="lines", line_width=0, hoverinfo="skip", hovertemplate=None)
+        edge.showlegend = False
+    high.update(fill="tonexty", fillcolor=color)
+    raw = []
+    if smoothing:
+        of_all = np.array([_at(line["x"], line["y"], common) for line in seeds]).mean(axis=0)
+        raw = [_faint(_trace(label, common, of_all, "mean as recorded", look))]
+    return [low, high, *raw, mean]
+
+
+def _at(x: Sequence[float], y: Sequence[float], places: Sequence[float]) -> list[float]:
+    values = dict(zip(map(float, x), map(float, y), strict=True))
+    return [values[place] for place in places]
+
+
+def _trace(
+    label: str, x: Sequence[float], y: Sequence[float], words: str, look: Look
+) -> go.Scatter:
+    """All points on a screen, which thins them itself; on paper as many as can be seen."""
+    if not look.on_screen:
+        x, y = decimate(x, y)
+    few = len(x) <= 12
+    hover = f"{label} · {words}<br>%{{x:,.6g}}: %{{y:.5g}}<extra></extra>"
+    trace = look.line_of(label, x=[*map(float, x)], y=[*map(float, y)], hovertemplate=hover)
+    return trace.update(legendgroup=label, mode="lines+markers" if few else "lines")
+
+
+def _faint(trace: go.Scatter) -> go.Scatter:
+    """The same line behind another: thin, pale and not in the legend."""
+    color = themes.faint(trace.line.color, FAINT)
+    trace.update(mode="lines", line={"color": color, "dash": "solid"}, showlegend=False)
+    trace.line.width *= 0.7
+    return trace

@@ -1,0 +1,238 @@
+"""Runs as lines over upright axes, one per setting and one for the result: which settings go with a good one.
+
+A run is `{"id", "label", "values"}`; nothing here reads one. What is brushed is drawn strong, the rest pale.
+"""
+
+import functools
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+
+from qtha_lab.figures.machinery import labels, ticks
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.figures.scatter import RunValues
+from qtha_lab.measures import MEASURES
+
+PALE = 0.12
+LEVELS = 5  # of colour
+SPREAD = 0.05  # of the height, so that runs of the same setting are seen beside each other
+FAR = 12  # a positive axis whose ends are so many times apart is logarithmic
+
+
+class Scale(NamedTuple):
+    """An upright axis: what stands at which height, 0 to 1, and the ticks to name."""
+
+    name: str
+    heights: dict[Any, float]
+    ticks: list[tuple[float, str]]
+    log: bool = False
+    low: float = 0.0
+    high: float = 1.0
+
+    def value(self, height: float) -> float:
+        """The number at a height; of an axis of words the place in their list."""
+        number = self.low + height * (self.high - self.low)
+        return 10**number if self.log else number
+
+
+def _example() -> dict:
+    runs = []
+    for number in range(24):
+        method = ("lora", "qtha")[number % 3 % 2]
+        rate = (0.001, 0.003, 0.01, 0.03)[number // 2 % 4]
+        r = (2, 4, 8)[number // 8]
+        loss = 4.1 + 0.2 * abs(math.log10(rate / 0.01)) + 0.1 / r + 0.04 * (method == "qtha")
+        values = {"method": method, "learning_rate": rate, "r": r, "eval_loss": round(loss, 4)}
+        runs.append({"id": f"run {number}", "label": method, "values": values})
+    return {"runs": runs, "axes": ("method", "learning_rate", "r")}
+
+
+@figure_function(example=_example)
+def parallel_coordinates(
+    runs: Sequence[RunValues],
+    axes: Sequence[str],
+    measure: str = "eval_loss",
+    brushed: Collection[str] = (),
+    theme: str = "light",
+) -> Figure:
+    """A line per run through its settings to its result.
+
+    Args:
+        runs: Those without a result are left out; a line has a gap where a setting is not theirs.
+        axes: Settings, from left to right.
+        measure: The result, on the last axis.
+        brushed: Ids of the runs that are picked out; none picks out all.
+        theme: "light", "dark" or "page".
+
+    Example:
+        >>> runs = [{"id": str(n), "label": "lora", "values": {"r": n, "eval_loss": 5.0 - n}} for n in (1, 2)]
+        >>> parallel_coordinates(runs, ["r"]).alt
+        '2 runs over r: evaluation loss is best, 3, for lora with r 2.'
+    """
+    drawn = [run for run in runs if run["values"].get(measure) is not None]
+    names = [*axes, measure]
+    words = labels.label_of(measure).words
+    over = ", ".join(labels.label_of(name).words for name in axes)
+    alt = f"{len(drawn)} runs over {over}"
+    chosen = [run for run in drawn if run["id"] in brushed] or drawn
+    if chosen:
+        lower = measure not in MEASURES or MEASURES[measure].better == "lower"
+        pick = min if lower else max
+        best = pick(chosen, key=lambda run: run["values"][measure])
+        settings = ", ".join(
+            f"{labels.label_of(name).words} {written(best['values'].get(name))}" for name in axes
+        )
+        among = f"of {len(chosen)} brushed ones, " if len(chosen) < len(drawn) else ""
+        alt += f": {among}{words} is best, {written(best['values'][measure])}, for {best['label']} with {settings}"
+    caption = (
+        f"Each line is a run through its settings to its {words}, the redder and thicker the better; each axis has "
+        "its own scale, and runs of the same setting stand a little apart. Settings that were not varied together "
+        "cannot be told apart here, and lines that cross between two axes say nothing of axes further away."
+    )
+    records = [
+        {"run": run["id"], "method": run["label"]}
+        | {name: run["values"].get(name) for name in names}
+        for run in drawn
+    ]
+    scales = [scale(name, [run["values"].get(name) for run in drawn]) for name in names]
+    draw = functools.partial(_draw, drawn, scales, frozenset(brushed))
+    title = f"Settings and {words}"
+    return Figure(f"parallel_{measure}", draw, caption, f"{alt}.", Table.of(records), theme, title)
+
+
+def scale(name: str, values: Sequence[Any]) -> Scale:
+    """The axis of a setting: words evenly, numbers by their size, far apart ones by their logarithm.
+
+    Example:
+        >>> scale("r", [2, 4, 8]).heights, scale("schedule", ["linear", "cosine"]).heights
+        ({2: 0.0, 4: 0.3333333333333333, 8: 1.0}, {'cosine': 0.0, 'linear': 1.0})
+    """
+    present = {value for value in values if value is not None}
+    numbers = [v for v in present if isinstance(v, int | float) and not isinstance(v, bool)]
+    if len(numbers) < len(present) or not numbers:
+        words = sorted(present, key=str)
+        last = max(1, len(words) - 1)
+        heights = {word: place / last for place, word in enumerate(words)}
+        return Scale(
+            name, heights, [(height, str(word)) for word, height in heights.items()], high=last
+        )
+    log = min(numbers) > 0 and max(numbers) >= FAR * min(numbers)
+    low, high = (math.log10(f(numbers)) if log else float(f(numbers)) for f in (min, max))
+    span = high - low or 1.0
+    heights = {v: ((math.log10(v) if log else v) - low) / span for v in numbers}
+    few = sorted(numbers) if len(numbers) <= 5 else None
+    named = few or (ticks.between(10**low, 10**high) if log else ticks.linear(low, high, 5))
+    at = [(((math.log10(v) if log else v) - low) / span, _tick(v)) for v in named]
+    return Scale(name, heights, at, log, low, low + span)
+
+
+def _tick(value: float) -> str:
+    return ticks.thousands(value) if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def inside(
+    run: RunValues, scales: Mapping[str, Scale], boxes: Mapping[str, Sequence[tuple[float, float]]]
+) -> bool:
+    """Whether a run goes through one of the boxes of every axis that has any.
+
+    Args:
+        run: Its values count.
+        scales: Axes by name.
+        boxes: Of axes by name, ranges of height, 0 to 1.
+
+    Example:
+        >>> run = {"id": "a", "label": "lora", "values": {"r": 2}}
+        >>> axis = {"r": scale("r", [2, 4])}
+        >>> inside(run, axis, {"r": [(-0.1, 0.5)]}), inside(run, axis, {"r": [(0.5, 1.1)]})
+        (True, False)
+    """
+    for name, ranges in boxes.items():
+        height = scales[name].heights.get(run["values"].get(name))
+        if height is None or not any(low <= height <= high for low, high in ranges):
+            return False
+    return True
+
+
+def _draw(
+    runs: list[RunValues], scales: list[Scale], brushed: frozenset[str], look: Look
+) -> go.Figure:
+    figure = go.Figure()
+    ranks = _ranks(runs, scales[-1].name)
+    chosen = {run["id"] for run in runs} & brushed
+    for level in range(LEVELS):
+        members = [run for run in runs if int(ranks[run["id"]] * (LEVELS - 0.001)) == level]
+        pale = [run for run in members if chosen and run["id"] not in chosen]
+        strong = [run for run in members if not chosen or run["id"] in chosen]
+        figure.add_trace(_lines(pale, scales, ranks, look, level).update(opacity=PALE))
+        figure.add_trace(_lines(strong, scales, ranks, look, level))
+    for place, axis in enumerate(scales):
+        _upright(figure, place, axis, look, last=place == len(scales) - 1)
+    hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
+    last = len(scales) - 1
+    figure.update_xaxes(
+        range=[-0.08 * last - 0.15, last + 0.08 * last + 0.1], title_text="", **hidden
+    )
+    figure.update_yaxes(range=[-0.06, 1.2], title_text="", **hidden)
+    margin = dict.fromkeys("lrtb", 0.5 * look.font)
+    return figure.update_layout(dragmode="select", showlegend=False, margin=margin)
+
+
+def _ranks(runs: Sequence[RunValues], measure: str) -> dict[str, float]:
+    """Where each run stands among the others, by id: 0 the worst, 1 the best."""
+    lower = measure not in MEASURES or MEASURES[measure].better == "lower"
+    order = sorted(runs, key=lambda run: run["values"][measure], reverse=lower)
+    return {run["id"]: place / max(1, len(order) - 1) for place, run in enumerate(order)}
+
+
+def _lines(
+    runs: list[RunValues], scales: list[Scale], ranks: Mapping[str, float], look: Look, level: int
+) -> go.Scatter:
+    """Runs that came to about the same in one trace, a gap after each; the better, the redder and thicker."""
+    points = [
+        (place, _height(run, axis, ranks[run["id"]], place == len(scales) - 1), run["id"],
+         f"{run['label']}, {labels.label_of(axis.name).words} {written(run['values'].get(axis.name))}")
+        if axis else (None,) * 4
+        for run in runs
+        for place, axis in enumerate((*scales, None))
+    ]  # fmt: skip
+    x, y, ids, words = zip(*points, strict=True) if points else ((),) * 4
+    share = level / (LEVELS - 1)
+    color = themes.mix(themes.VERMILLION, themes.GREY, share)
+    line = {"color": color, "width": (0.5 + 0.6 * share) * look.line}
+    return go.Scatter(
+        x=x, y=y, customdata=ids, text=words, mode="lines+markers", line=line,
+        marker={"size": 0.6 * look.marker, "color": color, "symbol": "circle"},
+        hovertemplate="%{text}<br>%{customdata}<extra></extra>", showlegend=False,
+    )  # fmt: skip
+
+
+def _height(run: RunValues, axis: Scale, rank: float, is_result: bool) -> float | None:
+    """Where a run crosses an axis; runs of the same setting a little apart, the better the higher."""
+    height = axis.heights.get(run["values"].get(axis.name))
+    if height is None or is_result:
+        return height
+    return height + SPREAD * (rank - 0.5)
+
+
+def _upright(figure: go.Figure, place: int, axis: Scale, look: Look, last: bool) -> None:
+    """An axis: its line, its name above and its ticks, clear of the lines that come in."""
+    line = {"color": look.inks.text, "width": max(1, 0.08 * look.font)}
+    figure.add_shape(type="line", x0=place, x1=place, y0=-0.03, y1=1.03, line=line, layer="below")
+    side = "left" if place == 0 else "right" if last else "center"
+    figure.add_annotation(
+        x=place, y=1.08, text=look.wrap(labels.axis(axis.name), max(6 * look.font, 0.2 * look.width)),
+        showarrow=False, yanchor="bottom", xanchor=side, align=side, font={"size": look.font},
+        xshift=(-1 if place == 0 else 1 if last else 0) * 2 * look.font,
+    )  # fmt: skip
+    for height, text in axis.ticks:
+        figure.add_annotation(
+            x=place, y=height, text=text, showarrow=False, font={"size": look.small}, borderpad=1,
+            xanchor="right" if place == 0 else "left", bgcolor=look.inks.paper,
+            xshift=(-0.5 if place == 0 else 0.5) * look.font,
+        )  # fmt: skip
