@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import ipywidgets as ipw
 import pytest
@@ -12,6 +13,7 @@ from support.run_folders import run_folder, status, write
 
 import widgets
 from qtha_lab.errors import Refusal
+from qtha_lab.paths import data_dir
 from widgets.explorer import Explorer
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -27,6 +29,7 @@ WEIGHTS = {
     "q": torch.randn(16, 16, generator=RANDOM),
     "v": torch.randn(8, 12, generator=RANDOM),
 }
+RECORDED = [str(path) for path in sorted((data_dir() / "runs").glob("2*"))]
 # By class: what it is made from, and a change of every trait that a control moves.
 EXAMPLES = {
     widgets.CircuitExplorer: (
@@ -41,6 +44,11 @@ EXAMPLES = {
     widgets.UpdateExplorer: (
         ({"lora": [spectrum(0), spectrum(5)], "qtha": [spectrum(0), spectrum(9, 2.0)]},),
         {"runs": ["qtha", "lora"], "layer": "0.v", "step": 5, "leading": 64, "history": "lora"},
+    ),
+    widgets.Views: (
+        (RECORDED[:3],),
+        {"runs": RECORDED[1:], "view": "scatter", "y": "train_loss", "x": "peak_memory_mib", "smoothing": 0.5,
+         "log_x": True, "log_y": True, "bands": False, "brushed": [Path(RECORDED[2]).name]},
     ),
 }  # fmt: skip
 every_explorer = pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: kind.__name__)
@@ -77,7 +85,7 @@ def test_its_state_is_plain_data_and_comes_back(kind):
 def test_a_value_that_is_not_offered_is_refused_and_nothing_moves(kind):
     explorer = kind(*EXAMPLES[kind][0])
     state = explorer.state
-    name = next(n for n in kind.STATE if n in ("ansatz", "weight", "layer"))
+    name = next(n for n in kind.STATE if n in ("ansatz", "weight", "layer", "view"))
     with pytest.raises(Refusal, match=f"{name} must be one of .*, not 'nonsense'"):
         setattr(explorer, name, "nonsense")
     with pytest.raises(Refusal, match=r"a state holds .*, not colour"):
@@ -103,7 +111,7 @@ def test_a_control_shows_what_python_sets_and_sets_what_it_shows(kind):
 def test_two_of_them_are_tied_by_a_link_and_nest_in_any_box(kind):
     sources, changes = EXAMPLES[kind]
     one, two = kind(*sources), kind(*sources)
-    name = next(n for n in changes if n in ("ansatz", "weight", "layer"))
+    name = next(n for n in changes if n in ("ansatz", "weight", "layer", "view"))
     ipw.link((one, name), (two, name))
     one.controls[name].value = changes[name]
     assert getattr(two, name) == two.controls[name].value == changes[name]

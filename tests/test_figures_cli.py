@@ -108,7 +108,7 @@ def test_a_folder_without_runs_and_unknown_words_are_refused_in_a_sentence(compa
         ((tmp_path / "empty",), "holds no run"),
         (
             (comparison, "--formats", "docx"),
-            "formats must be of pdf, svg, png, html, csv, tex, not docx",
+            "formats must be of pdf, svg, png, html, csv, tex, md, py, not docx",
         ),
         ((comparison, "--target", "stamp"), "target must be one of"),
     ):

@@ -108,7 +108,7 @@ def test_without_a_browser_the_rest_is_still_written_and_the_way_to_one_is_told(
 
 def test_another_ending_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(
-        ValueError, match=r"written as pdf, svg, png, html, csv, tex, not as 'a\.docx'"
+        ValueError, match=r"written as pdf, svg, png, html, csv, tex, md, py, not as 'a\.docx'"
     ):
         export(FUNCTIONS["pareto"].example(), tmp_path / "a.docx")
     assert issubclass(NoBrowserError, OSError)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .mpo_explorer import MpoExplorer
     from .runs_table import RunsTable
     from .update_explorer import SpectrumExplorer, UpdateExplorer
+    from .views import Views
     from .watch import Watch
     from .workbench import Workbench
 
@@ -27,6 +28,7 @@ __all__ = [
     "RunsTable",
     "SpectrumExplorer",
     "UpdateExplorer",
+    "Views",
     "Watch",
     "Workbench",
 ]
@@ -39,6 +41,7 @@ _MODULES = {
     "RunsTable": "runs_table",
     "SpectrumExplorer": "update_explorer",
     "UpdateExplorer": "update_explorer",
+    "Views": "views",
     "Watch": "watch",
     "Workbench": "workbench",
 }

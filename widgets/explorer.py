@@ -21,6 +21,7 @@ from .fold import Fold
 from .guard import ErrorLine
 from .latest import Latest
 from .loop import Background
+from .save_figure import save_fold
 from .shown import Shown
 
 
@@ -237,7 +238,7 @@ class Explorer(Shown):
         python = Fold("The same in Python", self.code_text)
         return [
             look.style_sheet(), Aria(), *above, *self.below_controls(), self.error.panel, self.table,
-            *self.views.values(), python,
+            *self.views.values(), save_fold(self), python,
         ]  # fmt: skip
 
 

@@ -80,7 +80,21 @@ class FigureView {
     const page = { ...structuredClone(layout), width: layout.width ?? room };
     this.plot.style.height = `${layout.height}px`;
     await this.plotly.react(this.plot, traces, page, { displaylogo: false });
+    if (!this.brushable) this.listenToBrush();
     this.root.dataset.drawings = Number(this.root.dataset.drawings ?? 0) + 1;
+  }
+
+  listenToBrush() {
+    this.brushable = true;
+    const pick = (event) => {
+      const boxes = (event?.selections ?? []).map(({ x0, x1, y0, y1 }) =>
+        [Math.min(x0, x1), Math.max(x0, x1), Math.min(y0, y1), Math.max(y0, y1)]);
+      const ids = (event?.points ?? []).map((point) => point.customdata);
+      this.model.set("brush", { boxes, ids: [...new Set(ids)] });
+      this.model.save_changes();
+    };
+    this.plot.on("plotly_selected", pick);
+    this.plot.on("plotly_deselect", () => pick());
   }
 
   close() {

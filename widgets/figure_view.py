@@ -41,6 +41,8 @@ class FigureView(anywidget.AnyWidget):
     drawing = traitlets.Dict().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     still = traitlets.Unicode().tag(sync=True)
+    brush = traitlets.Dict().tag(sync=True)
+    """What was picked with the mouse last: `boxes` of x and y from and to, and the `ids` of the points in them."""
 
     def __init__(self, sheet: Sheet, css: str = "qtha-plot"):
         self.figure = sheet.figure

@@ -17,6 +17,7 @@ from .live import LivePlot
 from .loop import Background
 from .past import Group
 from .run_list import RunList
+from .views import FoldedViews, key_of
 
 
 class Watch:
@@ -28,7 +29,9 @@ class Watch:
         self.plot = LivePlot()
         self.results = look.text("", "qtha-table")
         self.notes = look.text("", "qtha-text")
-        self.panel = look.column(self.list.panel, self.plot.panel, self.results, self.notes)
+        self.views = FoldedViews()
+        parts = (self.list.panel, self.plot.panel, self.results, self.notes, self.views)
+        self.panel = look.column(*parts)
         self.show(())
 
     @property
@@ -42,6 +45,7 @@ class Watch:
         self.panel.layout.display = "" if runs else "none"
         self.plot.show(runs)
         self.list.show(runs)
+        self.views.runs = tuple(map(key_of, runs))
         self.results.value = self.notes.value = ""
         self.background.start("follow", self.follow)
 

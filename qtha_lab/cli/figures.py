@@ -21,7 +21,7 @@ def figures(
     places: Places,
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("out/figures"),
     formats: Annotated[
-        str, typer.Option(help="Any of pdf, svg, png, html, csv, tex.")
+        str, typer.Option(help="Any of pdf, svg, png, html, csv, tex, md, py (matplotlib).")
     ] = "pdf,svg,html,csv,tex",
     target: Annotated[
         str, typer.Option(help="one-column, two-column, beamer or poster.")

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from qtha_lab import calls, runs
+from qtha_lab import calls
 from qtha_lab.compare.reading import find_runs
 from qtha_lab.experiment.description import Training
 from qtha_lab.measures import recorded, with_units
@@ -43,11 +43,12 @@ class RunValues(NamedTuple):
         return self.settings | self.measures
 
 
-def run_values(sources: Iterable[str | Path | Run]) -> list[RunValues]:
+def run_values(sources: Iterable[str | Path | Run], defaults: bool = True) -> list[RunValues]:
     """The values of runs, oldest first.
 
     Args:
         sources: Ids, directories, folders of runs or of a comparison, or runs themselves.
+        defaults: Whether what only some of a method chose is filled in for the others, which may load the method.
 
     Raises:
         Refusal: If a source is no run and holds none.
@@ -57,7 +58,8 @@ def run_values(sources: Iterable[str | Path | Run]) -> list[RunValues]:
     views += find_runs([source for source in sources if not isinstance(source, Run)])
     readable = [run for run in views if not run.unreadable]
     rows = [_values(run) for run in sorted(readable, key=lambda run: run.id)]
-    _fill_defaults(rows)
+    if defaults:
+        _fill_defaults(rows)
     return rows
 
 
@@ -142,9 +144,3 @@ def _defaults(method: str, names: Iterable[str]) -> dict[str, Any]:
 
     declared = get_method(method).settings()
     return {name: declared[name].default for name in names if name in declared}
-
-
-def by_ids(ids: Iterable[str]) -> list[Run]:
-    """The runs of these ids in the usual folder, or of these directories; those that are gone are left out."""
-    known = {run.id: run for run in runs.list_runs()}
-    return [known[name] if name in known else runs.attach(name) for name in ids]

@@ -161,10 +161,14 @@ def _fanova(
 ) -> dict[str, float]:
     """The importances by optuna, of the trials at these places."""
     import optuna
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
+    from optuna.distributions import (
+        BaseDistribution,
+        CategoricalDistribution,
+        FloatDistribution,
+    )
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    distributions = {
+    distributions: dict[str, BaseDistribution] = {
         name: CategoricalDistribution(sorted(set(column)))
         if isinstance(column[0], str)
         else FloatDistribution(min(column), max(column))

@@ -246,18 +246,18 @@ def what_counts(runs: RunSetValues, y: str = "eval_loss") -> Figure:
 
 
 @view("Spectra over training")
-def spectra(runs: RunSetValues, layer: str = "") -> Figure:
-    """The singular values of each run's update, over its training."""
-    recorded_ = {row.id: reading.spectra(runs.events(row)) for row in runs.rows}
-    layers = list(dict.fromkeys(name for of in recorded_.values() for name in of))
-    if not layers:
+def spectra(runs: RunSetValues) -> Figure:
+    """The singular values of each run's update over its training, of the layer with the largest."""
+    by_run = {row.id: reading.spectra(runs.events(row)) for row in runs.rows}
+    largest = {name: of.values[-1][0] for layers in by_run.values() for name, of in layers.items()}
+    if not largest:
         raise Refusal("no run has recorded spectra: spectrum_every above 0 has them recorded")
-    layer = layer or layers[0]
+    layer = max(largest, key=lambda name: largest[name])
     labels = runs.labels
     histories = {
         f"{labels[row.id]} seed {row.seed}": (of.steps, of.values)
         for row in runs.rows
-        if (of := recorded_[row.id].get(layer))
+        if (of := by_run[row.id].get(layer))
     }
     return updates_side_by_side(histories, f"the linear path of {layer}")
 

@@ -5,7 +5,7 @@ A line is `{"label", "seed", "x", "y"}`; nothing here reads a run. `curves` draw
 
 import functools
 from collections.abc import Iterable, Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import plotly.graph_objects as go
@@ -21,6 +21,7 @@ from qtha_lab.figures.machinery.table import Table, written
 
 MOST_SMOOTHING = 0.999
 FAINT = 0.3
+Values = Sequence[float] | np.ndarray
 
 
 class Line(TypedDict):
@@ -28,8 +29,8 @@ class Line(TypedDict):
 
     label: str
     seed: int
-    x: Sequence[float]
-    y: Sequence[float]
+    x: Values
+    y: Values
 
 
 def _example() -> dict:
@@ -37,7 +38,7 @@ def _example() -> dict:
         steps = np.arange(1, 121)
         noise = 0.12 * np.sin(7.0 * steps + 3 * seed) * np.sin(1.3 * steps)
         fall = floor + 0.05 * seed + (4.4 - floor) * np.exp(-steps / 30)
-        return {"label": label, "seed": seed, "x": steps, "y": fall + noise}
+        return {"label": label, "seed": seed, "x": steps.tolist(), "y": (fall + noise).tolist()}
 
     pairs = (("lora(r=2)", 3.9), ("qtha(r=4)", 4.05))
     return {
@@ -79,7 +80,7 @@ def run_history(
     recorded = [line for line in lines if len(line["x"])]
     words, along = labels.label_of(y).words, labels.label_of(x).words
     title = f"{words[:1].upper()}{words[1:]} against {along}"
-    drawn = [{**line, "y": smooth(line["y"], smoothing)} for line in recorded]
+    drawn: list[Line] = [{**line, "y": smooth(line["y"], smoothing)} for line in recorded]
     alt = f"{title}: {_findings(drawn)}."
     caption = (
         f"{title} of {len(recorded)} run{'s' if len(recorded) != 1 else ''}. "
@@ -100,7 +101,7 @@ def run_history(
     return Figure(f"{y}_by_{x}", draw, caption, alt, table, theme, title)
 
 
-def smooth(values: Sequence[float], weight: float) -> np.ndarray:
+def smooth(values: Values, weight: float) -> np.ndarray:
     """Running mean in which each earlier value counts `weight` times the next, the start not favoured.
 
     Args:
@@ -196,14 +197,12 @@ def _band(label: str, seeds: list[Line], smoothing: float, look: Look) -> list[g
     return [low, high, *raw, mean]
 
 
-def _at(x: Sequence[float], y: Sequence[float], places: Sequence[float]) -> list[float]:
+def _at(x: Values, y: Values, places: Sequence[float]) -> list[float]:
     values = dict(zip(map(float, x), map(float, y), strict=True))
     return [values[place] for place in places]
 
 
-def _trace(
-    label: str, x: Sequence[float], y: Sequence[float], words: str, look: Look
-) -> go.Scatter:
+def _trace(label: str, x: Values, y: Values, words: str, look: Look) -> go.Scatter:
     """All points on a screen, which thins them itself; on paper as many as can be seen."""
     if not look.on_screen:
         x, y = decimate(x, y)
@@ -213,7 +212,7 @@ def _trace(
     return trace.update(legendgroup=label, mode="lines+markers" if few else "lines")
 
 
-def _faint(trace: go.Scatter) -> go.Scatter:
+def _faint(trace: Any) -> go.Scatter:
     """The same line behind another: thin, pale and not in the legend."""
     color = themes.faint(trace.line.color, FAINT)
     trace.update(mode="lines", line={"color": color, "dash": "solid"}, showlegend=False)

@@ -161,5 +161,5 @@ def _symbols(
     trace = look.line_of(label, style, x=along, y=up, hovertemplate=hover, mode="markers")
     trace.update(marker_size=1.3 * look.marker, customdata=[run["id"] for run in members])
     if brushed:
-        trace.marker.opacity = [1.0 if run["id"] in brushed else PALE for run in members]
+        trace.update(marker_opacity=[1.0 if run["id"] in brushed else PALE for run in members])
     return trace

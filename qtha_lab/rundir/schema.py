@@ -61,6 +61,7 @@ class TrainEvent(At):
     learning_rate: NotRequired[float | None]
     grad_norm: NotRequired[float | None]
     seconds: NotRequired[Seconds]
+    tokens: NotRequired[int | None]  # seen so far, without padding
 
 
 @_event

@@ -51,6 +51,7 @@ def training_arguments(
         seed=experiment.seed,
         data_seed=experiment.seed,
         logging_steps=1,
+        include_num_input_tokens_seen="non_padding",
         logging_nan_inf_filter=False,  # else a NaN is replaced by the average of the losses before
         save_steps=training.checkpoint_every,
         save_total_limit=None,  # `Watch` deletes the older ones, once the newer one is whole
@@ -134,6 +135,7 @@ class Watch(TrainerCallback):
             learning_rate=logs["learning_rate"],
             grad_norm=norm,
             seconds=self._seconds,
+            tokens=logs.get("num_input_tokens_seen"),
         )
         if self.diverged:
             self._diverge(self.diverged, control)

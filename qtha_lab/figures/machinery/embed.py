@@ -12,6 +12,7 @@ from qtha_lab.errors import Refusal
 from qtha_lab.figures.machinery.provenance import build_date
 
 DOTS_PER_INCH = 300
+OLD_TITLE = re.compile(rb"/Title\s*(\((?:\\.|[^\\)])*\)|<[0-9A-Fa-f\s]*>)")
 NO_DATE = b"D:19700101000000+00'00'"
 
 
@@ -28,6 +29,9 @@ def into_pdf(data: bytes, words: dict[str, str]) -> bytes:
         ISO 32000-1:2008, 7.5.6 (incremental updates) and 14.3.3 (document information).
     """
     data = re.sub(rb"D:\d{14}\+00'00'", NO_DATE, data)
+    data = OLD_TITLE.sub(
+        lambda title: b" " * len(title[0]), data
+    )  # the browser's page; offsets stay
     ends = list(re.finditer(rb"trailer\s*<<(.*?)>>\s*startxref\s*(\d+)\s*%%EOF", data, re.DOTALL))
     if not ends:
         raise Refusal("this PDF has no classic trailer, so no words can be added to it")

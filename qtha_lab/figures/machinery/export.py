@@ -1,4 +1,4 @@
-"""A figure written to a file, its format by the ending: pdf, svg, png, html, csv or tex.
+"""A figure written to a file, its format by the ending: pdf, svg, png, html, csv, tex, md, or py for matplotlib.
 
 Every format that can holds the runs, the commit and the versions (CSV cannot: it would no longer be
 one), and the same figure written twice gives the same bytes.
@@ -15,6 +15,7 @@ from qtha_lab.figures.machinery import embed
 from qtha_lab.figures.machinery.browser import NoBrowserError, render
 from qtha_lab.figures.machinery.look import PIXELS_PER_INCH, Look
 from qtha_lab.figures.machinery.provenance import Origin, this_checkout
+from qtha_lab.figures.machinery.script import matplotlib_script
 
 if TYPE_CHECKING:
     from qtha_lab.figures.machinery.figure import Figure
@@ -26,7 +27,7 @@ EMBEDDERS: dict[str, Callable[[bytes, dict[str, str]], bytes]] = {
     "svg": embed.into_svg,
     "png": embed.into_png,
 }
-FORMATS = (*EMBEDDERS, "html", "csv", "tex")
+FORMATS = (*EMBEDDERS, "html", "csv", "tex", "md", "py")
 
 
 def export(
@@ -36,6 +37,7 @@ def export(
     theme: str = "light",
     origin: Origin | None = None,
     plotlyjs: bool | str = True,
+    look: Look | None = None,
 ) -> Path:
     """Write a figure to a file; pictures are drawn at the size of the target.
 
@@ -47,6 +49,7 @@ def export(
         origin: Runs, commits and versions to write into the file; None is this checkout and versions.
         plotlyjs: For html: True holds the script (a page that needs nothing else), "directory" puts it
             beside the page once.
+        look: Takes the place of target and theme, with a font, a width, names and a place of the legend.
 
     Returns:
         The path written.
@@ -59,7 +62,7 @@ def export(
     form = path.suffix.removeprefix(".").lower()
     if form not in FORMATS:
         raise Refusal(f"a figure is written as {', '.join(FORMATS)}, not as {path.name!r}")
-    look = Look(theme, target)
+    look = look or Look(theme, target)
     words = {"title": figure.title, "description": figure.alt}
     words |= (origin or Origin(commits=this_checkout())).words()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,6 +106,10 @@ def _bytes(
 ) -> bytes:
     if form == "csv":
         return figure.table.csv().encode()
+    if form == "md":
+        return figure.table.markdown(figure.caption).encode()
+    if form == "py":
+        return matplotlib_script(figure.at(look), look, words).encode()
     if form == "tex":
         return _tex(figure, words, path).encode()
     if form == "html":

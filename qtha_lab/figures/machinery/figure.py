@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery import still
 from qtha_lab.figures.machinery.export import export
+from qtha_lab.figures.machinery.legends import shorten_dashes
 from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.parts import layout_of, plain, traces_of
 from qtha_lab.figures.machinery.table import Table
@@ -69,6 +70,7 @@ class Figure:
             trace.uid = f"trace{number}"  # else a random one, and no two SVGs alike
         layout = layout_of(figure)
         if not look.on_screen:
+            shorten_dashes(figure)
             layout.width = round(look.width)
         layout.height = round(layout.height or look.height)
         return figure

@@ -11,11 +11,14 @@ from typing import Any, NamedTuple, cast
 import plotly.graph_objects as go
 
 from qtha_lab.errors import Refusal
+from qtha_lab.figures.machinery import legends
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.parts import layout_of
 
 PIXELS_PER_INCH = 96
 PIXELS_PER_POINT = PIXELS_PER_INCH / 72
+LEGENDS = ("auto", "below", "above", "ends", "none")
+MOST_LEGEND = 0.15  # of the height, beyond which names go to the ends of lines where they can
 LETTER = 0.56  # the mean width of a letter over the font size, in Helvetica and Arial
 
 
@@ -48,6 +51,16 @@ TARGETS = {
 class Look:
     """A theme at a target, which is all that a drawing function is told about its page.
 
+    Attributes:
+        theme: "light", "dark" or "page".
+        target: Where it will stand, of `TARGETS`.
+        family: The font; "" is the theme's.
+        points: The font's size; 0 is the target's.
+        inches: The width; 0 is the target's.
+        names: What labels are called in the figure, as pairs of label and name.
+        legend: Where the names of lines stand: above or below the axes, at the ends of the lines, or nowhere; "auto"
+            is below, and at the ends where they would take too much of the height.
+
     Example:
         >>> paper = Look(target="one-column")
         >>> paper.width, round(paper.font, 2)
@@ -56,8 +69,18 @@ class Look:
 
     theme: str = "light"
     target: str = "screen"
+    family: str = ""
+    points: float = 0.0
+    inches: float = 0.0
+    names: tuple[tuple[str, str], ...] = ()
+    legend: str = "above"
 
     def __post_init__(self):
+        if self.legend not in LEGENDS:
+            raise Refusal(f"legend must be one of {', '.join(LEGENDS)}, not {self.legend!r}")
+        for name, value, most in (("points", self.points, 72), ("inches", self.inches, 40)):
+            if not 0 <= value <= most:
+                raise Refusal(f"{name} must be above 0 and at most {most}, not {value:g}")
         if self.target not in TARGETS:
             raise Refusal(f"target must be one of {', '.join(TARGETS)}, not {self.target!r}")
         self.inks  # noqa: B018  (refuses an unknown theme before any drawing)
@@ -78,9 +101,11 @@ class Look:
         return self.width / self.font < 36
 
     zoom = property(lambda self: TARGETS[self.target].zoom)
-    width = property(lambda self: self._pixels(72 * TARGETS[self.target].width_inches))
+    width = property(
+        lambda self: self._pixels(72 * (self.inches or TARGETS[self.target].width_inches))
+    )
     height = property(lambda self: round(self.width * TARGETS[self.target].ratio))
-    font = property(lambda self: self._pixels(TARGETS[self.target].font_points))
+    font = property(lambda self: self._pixels(self.points or TARGETS[self.target].font_points))
     line = property(lambda self: self._pixels(TARGETS[self.target].line_points))
     marker = property(lambda self: self._pixels(TARGETS[self.target].marker_points))
     small = property(lambda self: 0.86 * self.font)
@@ -92,9 +117,13 @@ class Look:
         """About how wide a text is; the longest of its lines."""
         return max(map(len, text.split("<br>"))) * LETTER * (font or self.font)
 
+    def name_of(self, label: str) -> str:
+        """What a label is called here."""
+        return dict(self.names).get(label, label)
+
     def wrap(self, text: str, width: float) -> str:
         """The text broken after commas and spaces so that it fits a width, joined by `<br>`."""
-        lines = [""]
+        lines, text = [""], self.name_of(text)
         for piece in text.replace(",", ",\0").replace(" ", " \0").split("\0"):
             if lines[-1] and self.text_width(lines[-1] + piece) > width:
                 lines.append("")
@@ -106,6 +135,8 @@ class Look:
         template = go.layout.Template(themes.template(self.theme))
         layout = cast(Any, template.layout)  # plotly leaves it untyped
         layout.font.size = self.font
+        if self.family:
+            layout.font.family = self.family
         for axis in (layout.xaxis, layout.yaxis):
             axis.update(
                 tickfont_size=self.small, title_font_size=self.font, ticklen=0.3 * self.font,
@@ -138,21 +169,33 @@ class Look:
                 "outlinewidth": 0, **ticks}  # fmt: skip
 
     def with_legend(self, figure: go.Figure, names: Sequence[str]) -> go.Figure:
-        """The figure with a legend of these names above the plot, as much higher as it needs.
+        """The figure with a legend of these names where the look has it, as much higher as it needs.
 
         Names go in columns as wide as the widest; one that is wider than the page is wrapped.
         """
         names = [self.wrap(name, self.width - 6 * self.font) for name in dict.fromkeys(names)]
+        if self.legend == "none" or not names:
+            return figure.update_layout(showlegend=False)
+        page = self.width, layout_of(figure).height or self.height
         widest = max(map(self.text_width, names), default=0.0) + 0.4 * self.font
         columns = max(1, int((self.width - 5.5 * self.font) // (widest + 3.6 * self.font)))
         lines = sum(1 + name.count("<br>") for name in names)
         rows = lines if columns == 1 else math.ceil(len(names) / columns)
-        top = (1.45 * rows + 0.9) * self.font
+        room = (1.45 * rows + 0.9) * self.font
+        at_ends = self.legend == "ends" or (self.legend == "auto" and room > MOST_LEGEND * page[1])
+        if at_ends and legends.name_ends(figure, names, self.font, page):
+            return figure.update_layout(showlegend=False)
         legend = {
             "orientation": "h", "entrywidth": widest, "entrywidthmode": "pixels", "itemwidth": 30,
             "xref": "container", "x": 0.01, "xanchor": "left", "tracegroupgap": 0,
-            "yref": "container", "y": 0.995, "yanchor": "top", "bgcolor": "rgba(0,0,0,0)",
+            "yref": "container", "bgcolor": "rgba(0,0,0,0)",
         }  # fmt: skip
-        height = (layout_of(figure).height or self.height) + max(0, top - 2.5 * self.font)
+        height = (layout_of(figure).height or self.height) + max(0, room - 2.5 * self.font)
         height = min(height, self.width * TARGETS[self.target].tallest)
-        return figure.update_layout(legend=legend, margin_t=top, height=height, showlegend=True)
+        if self.legend in ("auto", "below"):
+            legend |= {"y": 0.005, "yanchor": "bottom"}
+            margin = {"margin_t": self.font, "margin_b": room + 2.6 * self.font}
+        else:
+            legend |= {"y": 0.995, "yanchor": "top"}
+            margin = {"margin_t": room}
+        return figure.update_layout(legend=legend, height=height, showlegend=True, **margin)

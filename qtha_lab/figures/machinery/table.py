@@ -1,4 +1,4 @@
-"""The numbers behind a figure as rows and columns, and how they are written: CSV, HTML, LaTeX.
+"""The numbers behind a figure as rows and columns, and how they are written: CSV, HTML, LaTeX, Markdown.
 
 Columns have the names of our data; headings with units are made when the table is written.
 """
@@ -74,6 +74,20 @@ class Table:
         writer.writerow(self.columns)
         writer.writerows(self.rows)
         return file.getvalue()
+
+    def markdown(self, caption: str = "") -> str:
+        """A table of Markdown, numbers to the right; a caption stands below it.
+
+        Example:
+            >>> print(Table(("method", "eval_loss"), [("lora", 4.12345)]).markdown(), end="")
+            | method | evaluation loss (nats) |
+            | :--- | ---: |
+            | lora | 4.123 |
+        """
+        rule = ["---:" if number else ":---" for number in self.numeric()]
+        rows = [[labels.axis(name) for name in self.columns], rule, *self.cells()]
+        lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+        return "\n".join([*lines, *(["", caption] if caption else [])]) + "\n"
 
     def html(self, title: str | None = None, ink: str = "#333333", paper: str | None = None) -> str:
         """An HTML fragment made by great_tables, in the colours of a page.

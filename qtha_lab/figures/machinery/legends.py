@@ -1,0 +1,140 @@
+"""Names as short as tell lines apart, names at the ends of lines, and dashes that hide no data.
+
+Works on a drawn figure; where a legend stands is the look's to say.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from qtha_lab import calls
+from qtha_lab.errors import Refusal
+from qtha_lab.figures.machinery.parts import layout_of, traces_of
+
+# Of each dash: drawn and left out in turn, in widths of the line. plotly's own are up to 15 pixels long.
+DASHES = {
+    "dash": (4, 2), "dot": (1, 1.6), "dashdot": (4, 1.6, 1, 1.6), "longdash": (6.5, 2),
+    "longdashdot": (6.5, 1.6, 1, 1.6),
+}  # fmt: skip
+BETWEEN = 1.15  # font sizes from one name to the next
+
+
+def short_names(labels: Iterable[str]) -> dict[str, str]:
+    """A name for each label without the options that all labels of its method have alike.
+
+    Example:
+        >>> short_names(["lora(r=2,learning_rate=0.01)", "lora(r=8,learning_rate=0.01)", "qtha(r=4,waist=16)"])
+        {'lora(r=2,learning_rate=0.01)': 'lora(r=2)', 'lora(r=8,learning_rate=0.01)': 'lora(r=8)', 'qtha(r=4,waist=16)': 'qtha'}
+    """
+    parsed = {label: _parts(label) for label in dict.fromkeys(labels)}
+    names = {}
+    for label, (method, options) in parsed.items():
+        others = [of for name, of in parsed.values() if name == method]
+        different = {
+            key: value
+            for key, value in options.items()
+            if any(of.get(key) != value for of in others)
+        }
+        names[label] = calls.call(method, different)
+    unique = len(set(names.values())) == len(names)
+    return names if unique else {label: label for label in names}
+
+
+def _parts(label: str) -> tuple[str, dict[str, Any]]:
+    try:
+        return calls.parse_call(label, "method")
+    except Refusal:
+        return label, {}
+
+
+def labels_in(figure: go.Figure) -> list[str]:
+    """The names that a legend of a figure shows."""
+    return list(
+        dict.fromkeys(t.name for t in traces_of(figure) if t.name and t.showlegend is not False)
+    )
+
+
+def dashes_of(width: float, dash: str) -> str:
+    """A dash as lengths in pixels, for a line of a width.
+
+    Example:
+        >>> dashes_of(1.5, "dash"), dashes_of(1.5, "solid")
+        ('6px,3px', 'solid')
+    """
+    if dash not in DASHES:
+        return dash
+    return ",".join(f"{max(width, 1) * part:.3g}px" for part in DASHES[dash])
+
+
+def shorten_dashes(figure: go.Figure) -> None:
+    """Give each line dashes in proportion to its width."""
+    for trace in traces_of(figure):
+        line = getattr(trace, "line", None)
+        if line is not None and line.dash:
+            line.dash = dashes_of(line.width or 2, line.dash)
+
+
+def name_ends(
+    figure: go.Figure, names: Sequence[str], font: float, page: tuple[float, float]
+) -> bool:
+    """Write each name at the right end of its line, clear of the others; whether there are lines for all of them.
+
+    Args:
+        figure: Drawn; its right margin is made wide enough.
+        names: As they stand in the traces.
+        font: The size of the names, in pixels.
+        page: The width and height of the page, in pixels.
+    """
+    layout = layout_of(figure)
+    ends = {
+        name: trace
+        for trace in traces_of(figure)
+        if (name := trace.name) in names and _is_line(trace)
+    }
+    widest = 0.56 * font * max(len(part) for name in names for part in name.split("<br>"))
+    axes = {(trace.xaxis or "x", trace.yaxis or "y") for trace in ends.values()}
+    if set(ends) != set(names) or len(axes) != 1 or widest > 0.35 * page[0]:
+        return False
+    number = axes.pop()[1][1:]
+    log = layout[f"yaxis{number}"].type == "log"
+    places = {
+        name: _scaled([v for v in trace.y if v is not None][-1], log)
+        for name, trace in ends.items()
+    }
+    on_axis = [
+        _scaled(value, log)
+        for trace in traces_of(figure)
+        if (trace.yaxis or "y") == f"y{number}"
+        for value in (trace.y if trace.y is not None else ())
+        if value is not None and math.isfinite(value)
+    ]
+    tall = page[1] - 5 * font
+    pixels = tall / ((max(on_axis) - min(on_axis)) or 1.0)
+    low = -math.inf
+    for name in sorted(places, key=lambda name: places[name]):
+        at = places[name] * pixels
+        up = max(at, low + BETWEEN * font * (1 + name.count("<br>")))
+        low = up
+        trace = ends[name]
+        x = [v for v in trace.x if v is not None][-1]
+        figure.add_annotation(
+            x=_scaled(x, layout[f"xaxis{number}"].type == "log"), y=places[name], xref=f"x{number}",
+            yref=f"y{number}", text=name, showarrow=False, xanchor="left", xshift=0.5 * font, align="left",
+            yshift=up - at, font={"size": font, "color": trace.line.color},
+        )  # fmt: skip
+    figure.update_layout(margin={"r": widest + font, "t": font})
+    return True
+
+
+def _is_line(trace: Any) -> bool:
+    return (
+        trace.type == "scatter"
+        and "lines" in (trace.mode or "")
+        and bool(len(trace.x if trace.x is not None else ()))
+    )
+
+
+def _scaled(value: float, log: bool) -> float:
+    return math.log10(value) if log else float(value)
