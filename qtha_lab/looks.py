@@ -4,10 +4,12 @@
 without one is styled by its name. Draws nothing.
 """
 
+import re
 from typing import NamedTuple
 
 from qtha_lab.errors import Refusal
 from qtha_lab.registry import Registry
+from qtha_lab.remembered import is_loaded, remembered
 
 # Told apart by people with deuteranopia and protanopia, and at least 3:1 against white and near-black
 # (a test measures both). Source: after Okabe and Ito 2008, light ones darkened, orange left out.
@@ -36,7 +38,53 @@ class Look(NamedTuple):
     symbol: str
 
 
+# the end of a label, where `MethodChoice.label` writes the title
+TITLE = re.compile(r"[(,]title=(?:'([^']*)'|\"([^\"]*)\"|([^,()'\"]+))\)$")
 LOOKS: Registry[Look] = Registry("look", "qtha_lab.adapters")
+
+
+def look_of(name: str) -> Look | None:
+    """The look of a method; the methods are not loaded for it where it is remembered.
+
+    Example:
+        >>> look_of("qtha")
+        Look(color='blue', dash='solid', symbol='circle')
+    """
+    if is_loaded("qtha_lab.adapters"):
+        return LOOKS.get(name)
+    look = remembered_looks().get(name)
+    return None if look is None else Look(*look)
+
+
+def remembered_looks() -> dict[str, list[str]]:
+    """The looks of all methods, kept on the disk."""
+    return remembered("looks", ("adapters",), _all_looks)
+
+
+def _all_looks() -> dict[str, Look]:
+    return dict(LOOKS)
+
+
+def shown(label: str) -> str:
+    """What stands in curves, tables and legends: the title that a person gave, else the label.
+
+    Example:
+        >>> shown("lora(r=2,title='small one')"), shown("lora(r=2)")
+        ('small one', 'lora(r=2)')
+    """
+    match = TITLE.search(label)
+    return next(filter(None, match.groups()), label) if match else label
+
+
+def untitled(label: str) -> str:
+    """The label as it would be without a title.
+
+    Example:
+        >>> untitled("lora(r=2,title='small one')"), untitled("lora(title=small)")
+        ('lora(r=2)', 'lora')
+    """
+    match = TITLE.search(label)
+    return label if match is None else label[: match.start()] + ")" * (match[0][0] == ",")
 
 
 def check_look(name: str, look: Look) -> None:

@@ -105,6 +105,11 @@ class Registry(Mapping[str, Member], Generic[Member]):
             del self._members[name], self._modules[name]
             self.revision += 1
 
+    @property
+    def modules(self) -> set[str]:
+        """The modules that registered anything."""
+        return set(self._modules.values())
+
     def names_of(self, module: str) -> list[str]:
         """What one module registered."""
         return sorted(name for name, owner in self._modules.items() if owner == module)

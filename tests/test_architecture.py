@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     "errors measures",
     "settings settings_help paths calls quiet logs moved one_thread faults",
-    "registry plugin_loading looks",
+    "registry plugin_loading remembered looks",
     "circuits",
     "ansatze",
     "simulators",

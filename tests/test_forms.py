@@ -181,6 +181,16 @@ def test_cards_are_titled_by_their_label_and_two_equal_ones_differ():
     assert cards.cards[3].copy.disabled
 
 
+def test_a_card_can_be_renamed_and_its_copy_has_no_name_yet():
+    cards = MethodCards([MethodChoice.parse("lora(r=2)")], lambda: None, lambda: "tiny", fail)
+    cards.cards[0].form["title"].control.value = "small one"
+    assert cards.cards[0].title == "small one · lora(r=2)"
+    cards.cards[0].copy.click()
+    cards.cards[1].form["r"].value = 4
+    assert [choice.title for choice in cards.choices()] == ["small one", ""]
+    assert cards.choices()[0].label == "lora(r=2,title='small one')"
+
+
 def test_options_that_do_not_go_together_lead_to_name_picker_them():
     cards = MethodCards([MethodChoice(name="qtha")], lambda: None, lambda: "tiny", fail)
     form = cards.cards[0].form

@@ -82,11 +82,22 @@ def test_every_sentence_of_what_to_see_holds(lesson):
     assert [sentence for sentence in sentences if sentence.startswith("✗")] == []
 
 
-def test_the_tour_runs_top_to_bottom(tmp_path):
-    path = FOLDER / "00_tour.ipynb"
+@pytest.fixture(params=["00_tour"])
+def page(request, tmp_path) -> tuple[str, str]:
+    """A page that is no lesson, executed in the small profile: its name, and all that it printed."""
+    path = FOLDER / f"{request.param}.ipynb"
     notebook = read(path)
-    execute(notebook, tmp_path, profile="ci")
+    outputs = execute(notebook, tmp_path, profile="ci")
     keep_for_the_site(path, notebook)
+    return path.stem, "".join(out.text for out in outputs if out.output_type == "stream")
+
+
+def test_pages_that_are_no_lessons_run_top_to_bottom_and_say_what_they_promise(page):
+    name, printed = page
+    promises = {
+        "00_tour": "The losses agree: they differ by",
+    }
+    assert promises[name] in printed
 
 
 def test_the_documentation_is_built_without_a_warning(tmp_path):

@@ -105,7 +105,7 @@ def test_a_name_in_two_places_must_say_which():
 
 def test_unequal_budgets_are_said_and_can_be_made_equal():
     described = small(axes={"learning_rate": [0.1, 0.2], "qtha.r": [2, 3]})
-    assert "--trials 2 makes them equal" in forecast(described).sentences[0]
+    assert "trials=2 makes them equal" in forecast(described).sentences[0]
     equal = forecast(described.replace(trials=2))
     assert "every method has 2 trials" in equal.sentences[0]
     assert equal.runs == 4

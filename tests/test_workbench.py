@@ -246,13 +246,15 @@ def test_a_panel_can_stand_in_any_box():
 
 def test_entries_settle_into_the_code_and_the_banner_names_every_wrong_field():
     async def work(bench):
+        training = bench.setup.panel.children[3]
+        training.unfolded = False
         bench.setup.methods.cards[1].form["r"].control.value = "0"
         bench.setup.training["steps"].control.value = "-3"
         await settled(bench)
         sentences = [link.description for link in bench.banner.links.children]
         announcement = bench.aria.sentence
         bench.banner.links.children[1].click()
-        opened = bench.setup.panel.children[-1].unfolded
+        opened = training.unfolded
         bench.setup.methods.cards[1].form["r"].control.value = "2"
         bench.setup.training["steps"].control.value = "3"
         await settled(bench)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .log_view import LogView
     from .mpo_explorer import MpoExplorer
     from .runs_table import RunsTable
+    from .sweep_watch import SweepWatch
     from .update_explorer import SpectrumExplorer, UpdateExplorer
     from .views import Views
     from .watch import Watch
@@ -27,6 +28,7 @@ __all__ = [
     "MpoExplorer",
     "RunsTable",
     "SpectrumExplorer",
+    "SweepWatch",
     "UpdateExplorer",
     "Views",
     "Watch",
@@ -40,6 +42,7 @@ _MODULES = {
     "MpoExplorer": "mpo_explorer",
     "RunsTable": "runs_table",
     "SpectrumExplorer": "update_explorer",
+    "SweepWatch": "sweep_watch",
     "UpdateExplorer": "update_explorer",
     "Views": "views",
     "Watch": "watch",

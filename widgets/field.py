@@ -1,6 +1,7 @@
 """One setting on a page: a control of the right kind under its name, and its help, or what is wrong with the entry.
 
-Knows no setting by name; `widgets.form` puts several together.
+Where a setting may be swept, its number field also reads several values, as `qtha_lab.experiment.axis` writes
+them. Knows no setting by name; `widgets.form` puts several together.
 """
 
 import re
@@ -10,6 +11,8 @@ from typing import Any
 import ipywidgets as ipw
 
 from qtha_lab import calls, faults
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment.axis import RANGE, Axis
 from qtha_lab.settings import Setting
 
 from . import look
@@ -25,10 +28,19 @@ class Field:
         declared: What it may be.
         value: The entry to start with, else the default.
         known: Names to pick from, for a setting that also takes a path or an id.
+        sweepable: Whether a number may be several, such as `0.001, 0.003` or `1e-4…1e-1 log 5`.
     """
 
-    def __init__(self, declared: Setting, value: Any = None, known: Iterable[str] = ()):
+    def __init__(
+        self,
+        declared: Setting,
+        value: Any = None,
+        known: Iterable[str] = (),
+        sweepable: bool = False,
+    ):
         self.declared = declared
+        self.sweepable = sweepable and is_number(declared)
+        self.axis: Axis | None = None
         self.error = ""
         self.control = (
             NamePicker(declared.name, known, _help(declared)) if known else _control(declared)
@@ -40,8 +52,8 @@ class Field:
 
     @property
     def value(self) -> Any:
-        """The entry in the type declared; an entry that cannot be read stays text."""
-        return _read(self.declared, self.control.value)
+        """The entry in the type declared, the default of a swept one; an entry that cannot be read stays text."""
+        return self.declared.default if self.axis else _read(self.declared, self.control.value)
 
     @value.setter
     def value(self, value: Any) -> None:
@@ -51,13 +63,33 @@ class Field:
 
     def check(self) -> None:
         """Hold the entry against its declaration and show beside it what is wrong."""
+        self.axis = None
         try:
-            self.declared.check(self.value)
-            self.error = ""
+            axis = self._several()
+            for value in axis.listed or axis.ends() if axis else [self.value]:
+                self.declared.check(value)
+            self.axis, self.error = axis, ""
         except Exception as error:
             self.error = faults.sentence(error)
-        self.help.value = look.lines([self.error or _help(self.declared)])
+        words = _swept(self.axis) if self.axis else _help(self.declared)
+        self.help.value = look.lines([self.error or words])
         look.mark(self.help, bool(self.error))
+
+    def _several(self) -> Axis | None:
+        """The values of an entry that holds several; None where it holds one."""
+        entry = self.control.value if self.sweepable else None
+        if not isinstance(entry, str) or not (RANGE.fullmatch(entry) or "," in entry):
+            return None
+        try:
+            axis = Axis.of(entry)
+        except Refusal as refused:
+            raise Refusal(f"{self.declared.name}: {refused}") from None
+        return None if len(axis.listed) == 1 else axis
+
+
+def is_number(declared: Setting) -> bool:
+    """Whether a setting is entered as a number, and so may be swept in its field."""
+    return declared.type in (int, float) and not declared.choices
 
 
 def _control(declared: Setting) -> ipw.Dropdown | ipw.Checkbox | ipw.Text:
@@ -101,6 +133,15 @@ def _write(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(calls.write_value, value))
     return value if isinstance(value, str) else calls.write_value(value)
+
+
+def _swept(axis: Axis) -> str:
+    """How many values an axis has, and which."""
+    try:
+        values = axis.grid()
+    except Refusal:
+        return f"swept: any value from {axis.low:g} to {axis.high:g}"
+    return f"swept: {len(values)} values, {', '.join(map(calls.write_value, values))}"
 
 
 def _help(declared: Setting) -> str:

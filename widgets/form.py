@@ -22,6 +22,7 @@ class Form:
         settings: By name; where some are `common`, the others are folded.
         values: Entries to start with, else the defaults.
         known: Names to pick from, for settings that also take a path or an id.
+        sweepable: Whether number fields read several values too.
 
     Example:
         >>> from qtha_lab.settings import Setting
@@ -36,10 +37,11 @@ class Form:
         settings: Mapping[str, Setting],
         values: Mapping[str, Any] | None = None,
         known: Mapping[str, Iterable[str]] | None = None,
+        sweepable: bool = False,
     ):
         values, known = values or {}, known or {}
         self.fields = {
-            name: Field(declared, values.get(name), known.get(name, ()))
+            name: Field(declared, values.get(name), known.get(name, ()), sweepable)
             for name, declared in settings.items()
         }
         first = [f.panel for f in self.fields.values() if f.declared.common]
@@ -61,6 +63,11 @@ class Form:
     def changed(self) -> dict[str, Any]:
         """Only the settings that differ from their defaults: what a script would have to write."""
         return {n: f.value for n, f in self.fields.items() if f.value != f.declared.default}
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """The settings that hold several values, as a sweep's description has them."""
+        return {n: f.axis.written for n, f in self.fields.items() if f.axis}
 
     @property
     def errors(self) -> dict[str, str]:

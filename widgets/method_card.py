@@ -1,19 +1,20 @@
-"""One method of a comparison: its label as the title, its options drawn from what it declares.
+"""One method of a comparison: its name and label as the title, its options drawn from what it declares.
 
 Checks nothing that the method does not.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import ipywidgets as ipw
 
 from qtha_lab import calls
-from qtha_lab.adapters import get_method
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import MethodChoice
+from qtha_lab.experiment.method_list import check_options, engine_names, method_entry
+from qtha_lab.looks import shown, untitled
 from qtha_lab.settings import Setting, settings_of
-from qtha_lab.simulators import engine_names
 
 from . import look
 from .banner import Fault
@@ -25,10 +26,15 @@ def choice_settings(name: str) -> dict[str, Setting]:
     """What a choice of this method has besides its name and options, with the learning rate of the method named."""
     settings = settings_of(MethodChoice)
     del settings["name"], settings["options"]
-    rate, default = settings["learning_rate"], get_method(name).default_learning_rate
+    rate, default = settings["learning_rate"], method_entry(name).default_learning_rate
     help = f"{rate.help.rstrip('.')}, {default:g}."
     settings["learning_rate"] = dataclasses.replace(rate, help=help)
     return {n: dataclasses.replace(setting, common=True) for n, setting in settings.items()}
+
+
+def card_settings(name: str) -> dict[str, Setting]:
+    """Everything that a card of this method asks for."""
+    return choice_settings(name) | dict(method_entry(name).settings)
 
 
 class MethodCard(Fold):
@@ -38,15 +44,21 @@ class MethodCard(Fold):
         choice: The method to start with.
         on_copy: Called with the card whose "Duplicate" was pressed.
         on_remove: Called with the card whose "Remove" was pressed.
+        axes: Its settings that hold several values.
     """
 
-    def __init__(self, choice: MethodChoice, on_copy: Callable, on_remove: Callable):
+    def __init__(
+        self,
+        choice: MethodChoice,
+        on_copy: Callable,
+        on_remove: Callable,
+        axes: Mapping[str, Any] | None = None,
+    ):
         self.name = choice.name
-        method = get_method(choice.name)
-        settings = choice_settings(choice.name) | method.settings()
-        entries = choice.model_dump() | choice.options
+        method = method_entry(choice.name)
+        entries = choice.model_dump() | choice.options | dict(axes or {})
         known = {"engine": engine_names()}  # any PennyLane device can be typed too
-        self.form = Form(settings, entries, known)
+        self.form = Form(card_settings(choice.name), entries, known, sweepable=True)
         self.copy = ipw.Button(description="Duplicate", icon="copy").add_class("qtha-small")
         self.remove = ipw.Button(description="Remove", icon="times").add_class("qtha-small")
         self.copy.on_click(lambda _: on_copy(self))
@@ -57,12 +69,15 @@ class MethodCard(Fold):
 
     @property
     def label(self) -> str:
-        """The method with all that was entered, right or wrong."""
+        """The method with all that was entered, right or wrong, and what is swept."""
         changed = self.form.changed
-        return calls.call(self.name, changed) if self.faults() else self.choice().label
+        label = calls.call(self.name, changed) if self.faults() else self.choice().label
+        if (title := shown(label)) != label:
+            label = f"{title} · {untitled(label)}"
+        return f"{label} · sweeps {', '.join(self.form.axes)}" if self.form.axes else label
 
     def choice(self) -> MethodChoice:
-        """The method as entered; only what differs from the defaults is written out.
+        """The method as entered, without what is swept; only what differs from the defaults is written out.
 
         Raises:
             Refusal: If an entry is out of its limits, or the entries contradict each other.
@@ -71,7 +86,7 @@ class MethodCard(Fold):
             raise Refusal(fault.sentence)
         changed = self.form.changed
         choice = {name: changed.pop(name) for name in choice_settings(self.name) if name in changed}
-        get_method(self.name).check(changed)
+        check_options(self.name, changed)
         return MethodChoice(name=self.name, **choice, options=changed)
 
     def faults(self, place: str = "") -> list[Fault]:

@@ -4,14 +4,14 @@ The same method may be added twice, with other options.
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import ipywidgets as ipw
 
-from qtha_lab.adapters import method_names
-from qtha_lab.adapters.controls import controlled_methods
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import MethodChoice
 from qtha_lab.experiment.families import with_controls
+from qtha_lab.experiment.method_list import method_entries
 
 from . import look
 from .banner import Fault
@@ -19,7 +19,6 @@ from .guard import OnError, guarded
 from .method_card import MethodCard
 
 ADD = "add a method …"
-CONTROLLED = {f"{name} with its controls": name for name in controlled_methods()}
 
 
 class MethodCards:
@@ -30,6 +29,7 @@ class MethodCards:
         changed: Called after every entry.
         model: Names the base model, on which LoRA of a method's size is found for its controls.
         on_error: Takes what goes wrong in the answer to an entry or a button.
+        axes: Gives the settings of a method that hold several values at the start.
     """
 
     def __init__(
@@ -38,16 +38,18 @@ class MethodCards:
         changed: Callable[[], None],
         model: Callable[[], str],
         on_error: OnError,
+        axes: Callable[[MethodChoice], dict[str, Any]] = lambda _: {},
     ):
         self.changed, self.model, self.on_error = changed, model, on_error
         self.cards: list[MethodCard] = []
-        self.add = ipw.Dropdown(options=[ADD, *CONTROLLED, *method_names()], description="add")
+        self.families = families()
+        self.add = ipw.Dropdown(options=[ADD, *self.families, *method_entries()], description="add")
         self.add.observe(guarded(self._add, on_error), "value")
         self.box = look.column()
         head = look.row(look.heading("Methods"), self.add, css="qtha-methods-head")
         self.panel = look.column(head, self.box)
         for choice in choices:
-            self._append(choice)
+            self._append(choice, axes(choice))
         self._draw()
         if self.cards:
             self.cards[0].unfolded = True
@@ -76,9 +78,9 @@ class MethodCards:
         unique = [c.name for c in self.cards].count(card.name) == 1
         return card.name if unique else card.title
 
-    def _append(self, choice: MethodChoice) -> MethodCard:
+    def _append(self, choice: MethodChoice, axes: dict[str, Any] | None = None) -> MethodCard:
         copy, remove = (guarded(answer, self.on_error) for answer in (self._copy, self._remove))
-        card = MethodCard(choice, copy, remove)
+        card = MethodCard(choice, copy, remove, axes)
         card.form.observe(guarded(self._renew, self.on_error))
         self.cards.append(card)
         return card
@@ -89,16 +91,16 @@ class MethodCards:
 
     def _add(self, change) -> None:
         option = change["new"]
-        if option in CONTROLLED or option in method_names():
+        if option != ADD:
             cards = [self._append(choice) for choice in self._choices_of(option)]
-            if option in method_names():
+            if option not in self.families:
                 cards[0].unfolded = True
             self.add.value = ADD
             self._renew()
 
     def _choices_of(self, option: str) -> list[MethodChoice]:
         """A method; or the controls of a method, beside it if it is there already."""
-        name = CONTROLLED.get(option)
+        name = self.families.get(option)
         if name is None:
             return [MethodChoice(name=option)]
         present = [card.choice() for card in self.cards if not card.faults()]
@@ -106,8 +108,23 @@ class MethodCards:
         meanings = {choice.meaning for choice in present}
         return [c for c in with_controls(method, self.model()) if c.meaning not in meanings]
 
+    def run_on(self, label: str, engine: str) -> None:
+        """Have a method's circuits run on an engine."""
+        self._card_of(label).form["engine"].value = engine
+
+    def twin_on(self, label: str, engine: str) -> None:
+        """Add a method once more, its circuits on another engine."""
+        card = self._card_of(label)
+        choice = card.choice()
+        twin = choice.replace(options={**choice.options, "engine": engine}, title="")
+        self._append(twin, card.form.axes).unfolded = True
+        self._renew()
+
+    def _card_of(self, label: str) -> MethodCard:
+        return next(c for c in self.cards if not c.faults() and c.choice().label == label)
+
     def _copy(self, card: MethodCard) -> None:
-        self._append(card.choice()).unfolded = True
+        self._append(card.choice().replace(title=""), card.form.axes).unfolded = True
         self._renew()
 
     def _remove(self, card: MethodCard) -> None:
@@ -126,3 +143,9 @@ class MethodCards:
                 f"Remove {card.title}",
             )
         self.box.children = self.cards
+
+
+def families() -> dict[str, str]:
+    """What adds a method with its classical controls, those with most of them first."""
+    entries = sorted(method_entries().values(), key=lambda entry: -entry.n_controls)
+    return {f"{entry.name} with its controls": entry.name for entry in entries if entry.n_controls}

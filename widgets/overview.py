@@ -6,6 +6,7 @@ Shows previews of `qtha_lab.cost.preview`; computes nothing.
 from qtha_lab.cli.output import duration
 from qtha_lab.compare import findings
 from qtha_lab.figures.machinery.theme import method_of
+from qtha_lab.looks import shown
 
 from . import look
 from .fold import Fold
@@ -58,7 +59,7 @@ def _row(label: str, preview, steps: int) -> dict[str, str]:
     share = preview.trainable_parameters / preview.base_parameters
     seconds = preview.seconds_per_step
     return {
-        "method": label,
+        "method": shown(label),
         "trainable": f"{preview.trainable_parameters:,}",
         "of the model": f"{share:.2%}",
         "s / step": f"{seconds:.2g}",
@@ -70,7 +71,7 @@ def _simulated(label: str, simulation) -> dict[str, str]:
     """A step's circuits, with their slopes."""
     seconds, shots = simulation.seconds, simulation.shots
     return {
-        "circuits of": label,
+        "circuits of": shown(label),
         "circuits / step": f"{simulation.circuits:,}",
         "s / step": "not known" if seconds is None else f"{seconds:.2g}",
         "memory": simulation.memory,

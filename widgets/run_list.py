@@ -11,6 +11,7 @@ import ipywidgets as ipw
 from qtha_lab import runs
 from qtha_lab.cli.output import duration
 from qtha_lab.figures.machinery.theme import method_style
+from qtha_lab.looks import shown
 
 from . import look
 
@@ -31,12 +32,10 @@ class RunRow(ipw.Box):
     def __init__(self, run, on_stop: Callable, on_resume: Callable):
         label = run.experiment.method.label
         color = method_style(label)["color"]
-        self.title = f"{label}, seed {run.experiment.seed}"
+        self.title = f"{shown(label)}, seed {run.experiment.seed}"
         tip = html.escape(f"{self.title}, {run.path}")
         dot = f'<span class="qtha-dot" style="background:{color}"></span>'
-        name = (
-            f'<span title="{tip}">{dot}{look.breakable(label)} · seed {run.experiment.seed}</span>'
-        )
+        name = f'<span title="{tip}">{dot}{look.breakable(shown(label))} · seed {run.experiment.seed}</span>'
         self.mark: tuple[str, int] | None = None  # state and quarter shown last
         self.bar = ipw.IntProgress(layout={"height": "18px"})
         self.state = look.text("", "qtha-text")

@@ -1,31 +1,34 @@
-"""The workbench: say what to compare, see what it will cost, launch, watch, stop, resume, read the table.
+"""The workbench: say what to compare or sweep, see what it will cost, launch, watch, stop, resume, read the table.
 
-Ties the other panels together. Without it: `Comparison`, `preview`, `launch`, `attach`, `compare`.
+Ties the other panels together. Without it: `Comparison`, `Sweep`, `preview`, `launch`, `attach`, `compare`.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import ipywidgets as ipw
 
-from qtha_lab import faults, warm
+from qtha_lab import faults, sweep, warm
 from qtha_lab import runs as runs_
-from qtha_lab.cost.preview import preview
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import Comparison, MethodChoice
+from qtha_lab.experiment import Comparison, MethodChoice, Sweep
+from qtha_lab.sweep.folder import list_sweeps
 
 from . import look, still
 from .aria import Aria
 from .banner import Banner, Fault
+from .engine_costs import EngineCosts
 from .fold import Fold, reveal
+from .forecasts import engines_of, previews, sentences, summary
 from .guard import guarded
 from .loop import Background, in_thread
 from .overview import Overview
 from .past import Group, groups, unreadable
 from .setup import Setup
 from .shown import Shown
+from .sweep_watch import SweepWatch
 from .watch import Watch
 
 log = logging.getLogger(__name__)
@@ -38,14 +41,17 @@ class Workbench(Shown):
     """Shown by being the last line of a cell, alone or in any box.
 
     Args:
-        comparison: What the form starts with; default the runs shown, else QTHA and LoRA on tiny/qa.
+        comparison: What the form starts with, or a sweep; default what was launched last, else QTHA and LoRA on
+            tiny/qa.
         attach: Runs, or their ids, to show; default the latest comparison in the runs folder.
 
     Example:
         >>> Workbench()  # doctest: +SKIP
     """
 
-    def __init__(self, comparison: Comparison | None = None, attach: Iterable | None = None):
+    def __init__(
+        self, comparison: Comparison | Sweep | None = None, attach: Iterable | None = None
+    ):
         super().__init__()
         warm.prepare()  # while the form is being filled in
         self.add_class("qtha-workbench")
@@ -54,10 +60,17 @@ class Workbench(Shown):
         self.background = Background(self.refuse)
         self.overview, self.watch = Overview(), Watch(self.background)
         self.watch.list.announce = self.aria.say
+        self.sweep = SweepWatch(background=self.background, announce=self.aria.say)
         self.code = [look.text("", "qtha-code") for _ in CODE]
+        self.summary = look.text("", "qtha-text").add_class("qtha-summary")
         group = self._group(attach)
-        start = comparison or (group.comparison if group else START)
-        self.setup = Setup(start, self.changed, self.refuse)
+        start = comparison or (latest(group) if attach is None else None) or group
+        start = start.comparison if isinstance(start, Group) else start or START
+        self.setup = Setup(start, self.changed, self.refuse, self.go)
+        methods = self.setup.methods
+        self.engines = EngineCosts(
+            *(guarded(m, self.refuse) for m in (methods.run_on, methods.twin_on))
+        )
         self.children = self._laid_out()
         self.say(f"Showing the runs of {group.title}." if group else "")
         self.watch.show(group.runs if group else ())
@@ -99,24 +112,37 @@ class Workbench(Shown):
         """Work out what the comparison would cost, off the event loop."""
         self.overview.waiting()
         await asyncio.sleep(SETTLE_SECONDS)
-        comparison = self.setup.comparison()
+        described = self.setup.description()
+        self.start.description = "Launch sweep" if isinstance(described, Sweep) else "Launch"
         for text, method in zip(self.code, CODE.values(), strict=True):
-            text.value = look.code(getattr(comparison, method)())
-        costs = await in_thread(previews, comparison)
-        self.overview.show(costs, comparison.training.steps)
+            text.value = look.code(getattr(described, method)())
+        costs = await in_thread(previews, described)
+        self.overview.show(costs, described.training.steps)
+        self.summary.value = look.lines([summary(described, costs)])
+        self.setup.sweep.show(await asyncio.to_thread(sentences, described, costs))
         if self.banner.refusing:
             self.say("")
+        self.engines.show(await in_thread(engines_of, described, costs))
 
     async def launch(self) -> None:
-        """Start every run of the comparison; none, if any of them is refused."""
-        comparison = self.setup.comparison()
+        """Start every run of the comparison, or the sweep; none, if any run is refused."""
+        described = self.setup.description()
         self.say("Checking …")
-        started = await asyncio.to_thread(launch_all, comparison)
+        if isinstance(described, Sweep):
+            return await self._launch_sweep(described)
+        started = await asyncio.to_thread(launch_all, described)
         runs = "1 run; it goes" if len(started) == 1 else f"{len(started)} runs; they go"
         log.info("launched %d runs", len(started))
         self.say(f"Launched {runs} on if this page is closed.")
         self.watch.show(started)
         await self._list_past()
+
+    async def _launch_sweep(self, described: Sweep) -> None:
+        trials = await asyncio.to_thread(sweep.launch, described)
+        log.info("launched sweep %s", trials.folder.path.name)
+        self.say("Launched the sweep; it goes on if this page is closed.")
+        self.sweep.list_again()
+        self.sweep.sweep = trials.folder.path.name
 
     def _group(self, attach: Iterable | None) -> Group | None:
         """The runs to attach, or the latest comparison."""
@@ -132,7 +158,9 @@ class Workbench(Shown):
         self.pick.options = self._choices()
 
     def _sort_past(self, runs: Iterable) -> None:
-        self.past, self.unreadable = groups(runs), unreadable(runs)
+        runs = list(runs)
+        alone = [run for run in runs if run.unreadable or not run.files.origin.exists()]
+        self.past, self.unreadable = groups(alone), unreadable(runs)
 
     def _choices(self) -> list[tuple[str, object]]:
         readable = [(group.title, group) for group in self.past]
@@ -148,8 +176,8 @@ class Workbench(Shown):
             self.pick.value = ""
 
     def _laid_out(self) -> list[ipw.Widget]:
-        launch = ipw.Button(description="Launch", icon="rocket", button_style="primary")
-        launch.on_click(lambda _: self.background.start("launch", self.launch))
+        self.start = ipw.Button(description="Launch", icon="rocket", button_style="primary")
+        self.start.on_click(lambda _: self.background.start("launch", self.launch))
         stop = ipw.Button(description="Stop all", icon="stop")
         stop.on_click(lambda _: self.watch.stop(self.watch.runs))
         resume = ipw.Button(description="Resume all", icon="play")
@@ -159,21 +187,28 @@ class Workbench(Shown):
         self.pick.add_class("qtha-pick")
         code = [Fold(title, part) for title, part in zip(CODE, self.code, strict=True)]
         left = look.column(self.setup.panel, flex="1 1 560px", min_width="0")
-        right = look.column(self.overview.panel, *code, flex="1 1 420px", min_width="0")
-        buttons = look.row(launch, stop, resume, self.pick)
+        right = look.column(
+            self.overview.panel, self.engines.panel, *code, flex="1 1 420px", min_width="0"
+        )
+        buttons = look.row(self.start, self.summary, stop, resume, self.pick)
         top = look.row(left, right, css="qtha-top")
-        return [look.style_sheet(), self.aria, top, buttons, self.banner, self.watch.panel]
+        launch = look.column(buttons, self.banner, css="qtha-launch")
+        return [look.style_sheet(), self.aria, top, launch, self.sweep, self.watch.panel]
 
 
 START = Comparison(methods=[MethodChoice(name="qtha"), MethodChoice(name="lora")])
 
 
-def previews(comparison: Comparison, cancelled: Callable[[], bool]) -> dict:
-    """What each method would cost, by label; refuses what cannot run."""
-    comparison.check()
-    seed = comparison.seeds[0]
-    experiments = [e for e in comparison.experiments() if e.seed == seed]
-    return {e.method.label: preview(e, cancelled) for e in experiments}
+def latest(group: Group | None) -> Sweep | None:
+    """The sweep that was launched last, if no run of the group is newer."""
+    folders = list_sweeps()
+    if not folders or (group and max(run.id for run in group.runs) > folders[0].path.name):
+        return None
+    try:
+        return folders[0].sweep
+    except Refusal as reason:
+        log.warning("sweep %s is not shown: %s", folders[0].path.name, reason)
+        return None
 
 
 def launch_all(comparison: Comparison) -> list:

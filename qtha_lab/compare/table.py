@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+from qtha_lab.looks import shown
 from qtha_lab.measures import MEASURES, Measure, recorded, with_units
 
 ALWAYS = ("method", "parameters", "seeds")
@@ -58,7 +59,7 @@ def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
     columns = [m for m in _columns() if any(m.name in group for group in groups)]
     return [
         {
-            "method": group["label"],
+            "method": shown(group["label"]),
             "parameters": _count(group["trainable_parameters"]),
             "seeds": _seeds(group),
             **{measure.column: _cell(group.get(measure.name), measure) for measure in columns},

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qtha_lab.errors import Refusal
+from qtha_lab.experiment.method_list import method_entry
 from qtha_lab.settings import Setting
 
 log = logging.getLogger(__name__)
@@ -46,10 +47,8 @@ def without_defaults(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _declared(method: str) -> Mapping[str, Setting]:
-    from qtha_lab.adapters import get_method
-
     try:
-        return get_method(method).settings()
+        return method_entry(method).settings
     except Refusal as reason:
         log.debug("options are taken as they are: %s", reason)
         return {}

@@ -119,6 +119,7 @@ def _rule(error: ErrorDetails) -> str:
         "literal_error": "one of {expected}",
         "too_short": "at least {min_length} long",
         "string_too_short": "at least {min_length} characters long",
+        "string_too_long": "at most {max_length} characters long",
         "finite_number": "a finite number",
     }
     if error["type"] in rules:

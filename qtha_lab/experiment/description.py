@@ -18,19 +18,22 @@ from qtha_lab.experiment.declared import Declared
 from qtha_lab.experiment.method_choice import MethodChoice, Option
 
 Quantization = Literal["none", "int8", "int4"]
+COMMON: dict[str, Any] = {"common": True}  # among the first that a person sets
 
 
 class Training(Declared):
     """How long, how much at a time and how often to look."""
 
-    steps: int = Field(default=100, ge=1, description="Optimiser steps.")
-    batch_size: int = Field(default=8, ge=1, description="Rows in one forward pass.")
+    steps: int = Field(default=100, ge=1, description="Optimiser steps.", json_schema_extra=COMMON)
+    batch_size: int = Field(
+        default=8, ge=1, description="Rows in one forward pass.", json_schema_extra=COMMON
+    )
     gradient_accumulation: int = Field(default=1, ge=1, description="Forward passes in one step.")
     max_length: int = Field(
         default=128,
         ge=8,
         description="Longest row; the rest is cut off.",
-        json_schema_extra={"unit": "tokens"},
+        json_schema_extra={"unit": "tokens", **COMMON},
     )
     schedule: Literal["linear", "cosine", "constant"] = Field(
         default="linear", description="Course of the learning rate after the warm-up."
@@ -56,7 +59,10 @@ class Training(Declared):
         description="Recompute activations in the backward pass: less memory, more time.",
     )
     train_rows: int | None = Field(
-        default=None, ge=1, description="Training rows; empty takes all."
+        default=None,
+        ge=1,
+        description="Training rows; empty takes all.",
+        json_schema_extra=COMMON,
     )
     eval_rows: int | None = Field(
         default=128, ge=1, description="Evaluation rows; empty takes all."
@@ -103,13 +109,19 @@ class _Description(Declared):
     """What an experiment and a comparison have in common."""
 
     model: str = Field(
-        default="tiny", min_length=1, description="Base model: a name, a folder or a hub id."
+        default="tiny",
+        min_length=1,
+        description="Base model: a name, a folder or a hub id.",
+        json_schema_extra=COMMON,
     )
     quantization: Quantization = Field(
         default="none", description="Number format of the frozen base's weights, adapters on top."
     )
     task: str = Field(
-        default="qa", min_length=1, description="Task: a name, a .jsonl file or a data set id."
+        default="qa",
+        min_length=1,
+        description="Task: a name, a .jsonl file or a data set id.",
+        json_schema_extra=COMMON,
     )
     task_options: dict[str, Option] = Field(
         default_factory=dict, description="Settings of the task that differ from its defaults."
@@ -223,6 +235,7 @@ class MethodsAndSeeds(_Description):
         default_factory=lambda: [0],
         min_length=1,
         description="Every method is trained once with each seed, such as 0, 1, 2.",
+        json_schema_extra=COMMON,
     )
     training: Training = Field(default_factory=Training, description="The course of the training.")
 
@@ -255,6 +268,10 @@ class MethodsAndSeeds(_Description):
                 same = f": it is the same as {names[meaning]}" if name != names[meaning] else ""
                 raise Refusal(f"{name} is given twice{same}")
             names[meaning] = name
+        titles = [c.title for c in value if isinstance(c, MethodChoice) and c.title]
+        for number, title in enumerate(titles):
+            if title in titles[:number]:
+                raise Refusal(f"title {title!r} is given to two methods: each needs its own")
         return value
 
 

@@ -54,7 +54,7 @@ def with_controls(choice: MethodChoice, model: str, lora: bool = True) -> list[M
     from qtha_lab.adapters.controls import controls_of
 
     controls = [
-        choice.replace(name=control.method, options=dict(control.options))
+        choice.replace(name=control.method, options=dict(control.options), title="")
         for control in controls_of(choice.name, choice.options)
     ]
     return [choice, *controls, *(_loras(choice, model) if lora else [])]

@@ -5,6 +5,7 @@ Lists of methods by one word are `families`; what trains them is `description`.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import Field, PlainValidator, field_validator
@@ -15,6 +16,11 @@ from qtha_lab.experiment import canonical
 from qtha_lab.experiment.declared import Declared, option
 
 Option = Annotated[Any, PlainValidator(option)]
+PLACED = (
+    "learning_rate",
+    "target_modules",
+    "title",
+)  # beside the options; the title last in a label
 
 
 class MethodChoice(Declared):
@@ -36,6 +42,11 @@ class MethodChoice(Declared):
         min_length=1,
         description="Names of the layers to adapt; empty takes the model's usual ones.",
     )
+    title: str = Field(
+        default="",
+        max_length=60,
+        description="What it is called in curves, tables and legends; empty takes the method with its options.",
+    )
     options: dict[str, Option] = Field(
         default_factory=dict, description="Settings of the method that differ from its defaults."
     )
@@ -46,6 +57,13 @@ class MethodChoice(Declared):
         for name in cls.model_fields.keys() & options.keys():
             raise Refusal(f"{name} stands beside the options, not among them")
         return options
+
+    @field_validator("title")
+    @classmethod
+    def _fits_a_label(cls, title: str) -> str:
+        if re.search(r"""['"\n\r]""", title):
+            raise Refusal(f"it must hold no quotation mark and no line break, not {title!r:.60}")
+        return title.strip()
 
     @property
     def label(self) -> str:
@@ -61,9 +79,10 @@ class MethodChoice(Declared):
 
     @property
     def meaning(self) -> str:
-        """The label without what is at the method's default: equal for two that train the same."""
+        """The label without its title and what is at the method's default: equal for two that train the same."""
         differing = canonical.without_defaults(self.name, self.options)
-        return calls.call(self.name, differing | self._placed())
+        placed = {name: value for name, value in self._placed().items() if name != "title"}
+        return calls.call(self.name, differing | placed)
 
     @property
     def peak_learning_rate(self) -> float:
@@ -74,11 +93,9 @@ class MethodChoice(Declared):
 
     @classmethod
     def parse(cls, text: str) -> MethodChoice:
-        """Read `name` or `name(option=value,…)`; `learning_rate` and `target_modules` may stand among them."""
+        """Read `name` or `name(option=value,…)`; `learning_rate`, `target_modules` and `title` may stand among them."""
         name, options = calls.parse_call(text, "method")
-        placement = {
-            key: options.pop(key) for key in ("learning_rate", "target_modules") if key in options
-        }
+        placement = {key: options.pop(key) for key in PLACED if key in options}
         return cls(name=name, options=options, **placement)
 
     @classmethod
@@ -97,5 +114,5 @@ class MethodChoice(Declared):
         return hash((self.name, *sorted(self.options)))
 
     def _placed(self) -> dict[str, Any]:
-        placement = {"learning_rate": self.learning_rate, "target_modules": self.target_modules}
-        return {key: value for key, value in placement.items() if value is not None}
+        placement = {name: getattr(self, name) for name in PLACED}
+        return {key: value for key, value in placement.items() if value not in (None, "")}

@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
+from qtha_lab import calls
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import plan, refusals
 from qtha_lab.experiment.axis import Axis
-from qtha_lab.experiment.description import Experiment, MethodsAndSeeds, Quantization, Training
+from qtha_lab.experiment.description import (
+    COMMON,
+    Experiment,
+    MethodsAndSeeds,
+    Quantization,
+    Training,
+)
 from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.experiment.method_list import method_entry
 from qtha_lab.measures import MEASURES, recorded
 from qtha_lab.settings import unknown
 
+_NO_QUOTES = str.maketrans("", "", "'\"")
 OF_THE_RUN = ("model", "task", "quantization")
 MOST_CHECKED = 64
 Point = Mapping[str, Any]
@@ -52,14 +61,18 @@ class Sweep(MethodsAndSeeds):
     search: Literal["grid", "random", "sobol", "tpe", "gp"] = Field(
         default="grid",
         description="How points are chosen: all of the grid, or by Optuna's sampler.",
+        json_schema_extra=COMMON,
     )
     trials: int | None = Field(
         default=None,
         ge=1,
         description="Points tried of every method; empty takes the whole grid.",
+        json_schema_extra=COMMON,
     )
     pruner: Literal["none", "median", "halving"] = Field(
-        default="none", description="Which trials are stopped early, judged at their evaluations."
+        default="none",
+        description="Which trials are stopped early, judged at their evaluations.",
+        json_schema_extra=COMMON,
     )
     objective: str = Field(
         default="eval_loss",
@@ -156,6 +169,9 @@ class Sweep(MethodsAndSeeds):
                 raise Refusal(f"{method.label} has no setting {name}")
             part = {"choice": choice, "option": options, "training": training, "run": fields}
             part[place.part][place.name] = value
+        if method.title:  # or every point would be called the same
+            values = ", ".join(map(calls.write_value, point.values()))
+            choice["title"] = f"{method.title} at {values}".translate(_NO_QUOTES)[:60]
         placed = method.replace(**choice, options=options)
         course = self.training.replace(**training) if training else self.training
         return [Experiment(**fields, method=placed, training=course, seed=s) for s in self.seeds]
@@ -210,17 +226,13 @@ def place_of(axis: str, method: MethodChoice) -> Place | None:
 
 
 def _of_method(name: str, method: MethodChoice) -> Place | None:
-    from qtha_lab.adapters import get_method
-
     if name == "learning_rate":
         return Place("choice", name)
-    return Place("option", name) if name in get_method(method.name).settings() else None
+    return Place("option", name) if name in method_entry(method.name).settings else None
 
 
 def _known_axes(methods: list[MethodChoice]) -> list[str]:
-    from qtha_lab.adapters import get_method
-
     names = {"learning_rate", *OF_THE_RUN, *Training.model_fields}
     for method in methods:
-        names |= get_method(method.name).settings().keys()
+        names |= method_entry(method.name).settings.keys()
     return sorted(names)

@@ -17,6 +17,7 @@ from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
+from qtha_lab.looks import shown
 
 Kind = Literal["train", "eval"]
 PANELS: dict[Kind, tuple[str, str, str]] = {
@@ -188,11 +189,11 @@ def curve(series: Series, words: str | None = None) -> go.Scatter:
     evaluated = series["kind"] == "eval"
     words = words or f"seed {series['seed']}"
     return go.Scatter(
-        **points(series), xaxis=x, yaxis=y, name=series["label"], legendgroup=series["label"],
+        **points(series), xaxis=x, yaxis=y, name=shown(series["label"]), legendgroup=series["label"],
         mode="lines+markers" if evaluated else "lines",
         line={"color": style["color"], "dash": style["dash"], "width": 2 if evaluated else 1.2},
         marker={"symbol": style["symbol"], "size": 8},
-        hovertemplate=f"{series['label']} · {words}<br>step %{{x}}: %{{y:.4f}}<extra></extra>",
+        hovertemplate=f"{shown(series['label'])} · {words}<br>step %{{x}}: %{{y:.4f}}<extra></extra>",
         meta={"seed": series["seed"], "kind": series["kind"]},
     )  # fmt: skip
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.sweeping import Sweep
 from qtha_lab.rundir import slots
 
@@ -47,7 +49,7 @@ class Forecast:
             f"every method has {counts.pop()} trials"
             if len(counts) == 1
             else f"the methods have unequal numbers of trials ({each}), "
-            f"so the one with more is favoured: --trials {min(counts)} makes them equal"
+            f"so the one with more is favoured: trials={min(counts)} makes them equal"
         )
         minutes = self.seconds / 60
         return [
@@ -57,20 +59,31 @@ class Forecast:
         ]
 
 
-def forecast(sweep: Sweep) -> Forecast:
+def first_experiments(sweep: Sweep) -> dict[str, Experiment]:
+    """The experiment at the first point of each method, by its label: what the method is costed at."""
+    return {
+        method.label: sweep.experiments_at(
+            method, {name: axis.ends()[0] for name, axis in sweep.axes_of(method).items()}
+        )[0]
+        for method in sweep.methods
+    }
+
+
+def forecast(sweep: Sweep, seconds_per_step: Mapping[str, float] | None = None) -> Forecast:
     """What a sweep will take; each method is costed at its first point.
+
+    Args:
+        sweep: What is to be tried.
+        seconds_per_step: By label of the method, where previews of `first_experiments` are at hand.
 
     Raises:
         Refusal: If the first trial of a method could not run.
     """
     from qtha_lab.cost.preview import preview
 
-    seconds, trials = {}, {}
-    for method in sweep.methods:
-        first = {name: axis.ends()[0] for name, axis in sweep.axes_of(method).items()}
-        experiment = sweep.experiments_at(method, first)[0]
-        per_step = preview(experiment).seconds_per_step
-        seconds[method.label] = OVERHEAD_SECONDS + per_step * experiment.training.steps
-        trials[method.label] = sweep.trials_of(method)
+    first = first_experiments(sweep)
+    costs = seconds_per_step or {n: preview(e).seconds_per_step for n, e in first.items()}
+    seconds = {n: OVERHEAD_SECONDS + costs[n] * e.training.steps for n, e in first.items()}
+    trials = {method.label: sweep.trials_of(method) for method in sweep.methods}
     runs = sum(trials.values()) * len(sweep.seeds)
     return Forecast(trials, runs, len(sweep.seeds), seconds, slots.n_slots(sweep.training.threads))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,11 +85,11 @@ class Trials:
         ]
         return [Run(self.folder.runs_dir / name) for name in ids]
 
-    def best(self) -> dict[str, TrialRecord]:
-        """The best complete trial of each method, by its label."""
+    def best(self, records: Iterable[TrialRecord] | None = None) -> dict[str, TrialRecord]:
+        """The best complete trial of each method, by its label; of all trials, or of those that were read already."""
         sign = 1.0 if self.sweep.direction == "minimize" else -1.0
         best: dict[str, TrialRecord] = {}
-        for record in self.records():
+        for record in self.records() if records is None else records:
             if record.state != "complete" or record.value is None or math.isinf(record.value):
                 continue
             rival = best.get(record.method)

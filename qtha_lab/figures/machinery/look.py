@@ -14,6 +14,7 @@ from qtha_lab.errors import Refusal
 from qtha_lab.figures.machinery import legends
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.parts import layout_of
+from qtha_lab.looks import shown
 
 PIXELS_PER_INCH = 96
 PIXELS_PER_POINT = PIXELS_PER_INCH / 72
@@ -118,8 +119,8 @@ class Look:
         return max(map(len, text.split("<br>"))) * LETTER * (font or self.font)
 
     def name_of(self, label: str) -> str:
-        """What a label is called here."""
-        return dict(self.names).get(label, label)
+        """What a label is called here: by this figure, else by its title."""
+        return dict(self.names).get(label, shown(label))
 
     def wrap(self, text: str, width: float) -> str:
         """The text broken after commas and spaces so that it fits a width, joined by `<br>`."""

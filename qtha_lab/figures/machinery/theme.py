@@ -10,7 +10,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from qtha_lab.errors import Refusal
-from qtha_lab.looks import COLORS, DASHES, LOOKS, SYMBOLS
+from qtha_lab.looks import COLORS, DASHES, SYMBOLS, look_of, untitled
 
 BLUE, VERMILLION, GREEN, PINK, SKY, GREY = COLORS.values()
 
@@ -34,8 +34,9 @@ def method_style(label: str) -> dict[str, str]:
         >>> method_style("qtha(r=4)")["color"] == method_style("qtha")["color"]
         True
     """
+    label = untitled(label)
     name = method_of(label)
-    look = LOOKS.get(name)
+    look = look_of(name)
     color, dash, symbol = (COLORS[look.color], *look[1:]) if look else _from_name(name)
     if "(" in label:
         _, dash, symbol = _from_name(

@@ -1,0 +1,152 @@
+"""The methods and engines to choose from with what each declares; loads none of them where that is remembered.
+
+Once they are loaded they are asked themselves, so that a plugin's are seen at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qtha_lab import paths
+from qtha_lab.looks import remembered_looks
+from qtha_lab.remembered import entry_points, is_loaded, remembered
+from qtha_lab.settings import Setting, unknown
+
+ROOMS = ("adapters", "ansatze", "simulators")
+_TYPES = {kind.__name__: kind for kind in (int, float, bool, str, list, tuple, dict, object, set)}
+
+
+@dataclass(frozen=True)
+class MethodEntry:
+    """What a form or a label needs of a method.
+
+    Attributes:
+        name: Of the method.
+        summary: What it is, in a sentence.
+        default_learning_rate: The rate where none is chosen.
+        settings: Its options as declared.
+        n_controls: How many classical controls it states.
+    """
+
+    name: str
+    summary: str
+    default_learning_rate: float
+    settings: Mapping[str, Setting]
+    n_controls: int
+
+
+def method_entries() -> dict[str, MethodEntry]:
+    """All methods by name: ours first, then peft's."""
+    if not is_loaded("qtha_lab.adapters"):
+        return _remembered_entries()
+    _keep(paths.cache_dir())
+    return _live_entries()
+
+
+def method_entry(name: str) -> MethodEntry:
+    """The method of that name.
+
+    Raises:
+        Refusal: If there is none, with the nearest name.
+    """
+    if is_loaded("qtha_lab.adapters"):
+        from qtha_lab.adapters import get_method
+
+        return _entry(get_method(name))
+    if name not in (entries := method_entries()):
+        raise unknown("method", str(name), entries)
+    return entries[name]
+
+
+def engine_names() -> list[str]:
+    """The engines to choose from, as `simulators.engine_names`."""
+    if is_loaded("qtha_lab.simulators"):
+        return _live_engines()
+    return remembered("engines", ROOMS, _live_engines)
+
+
+def check_options(method: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that contradict each other, once the method is loaded; before, each by itself.
+
+    Raises:
+        Refusal: With the rule and the value.
+    """
+    if is_loaded("qtha_lab.adapters"):
+        from qtha_lab.adapters import get_method
+
+        return get_method(method).check(options)
+    settings = method_entry(method).settings
+    for name, value in options.items():
+        if name in settings:
+            settings[name].check(value)
+
+
+def _live_engines() -> list[str]:
+    from qtha_lab import simulators
+
+    return simulators.engine_names()
+
+
+def _live_entries() -> dict[str, MethodEntry]:
+    from qtha_lab.adapters import get_method, method_names
+
+    return {name: _entry(get_method(name)) for name in method_names()}
+
+
+def _entry(method: Any) -> MethodEntry:
+    rate, controls = method.default_learning_rate, len(method.controls)
+    return MethodEntry(method.name, method.summary, rate, method.settings(), controls)
+
+
+@functools.cache
+def _keep(folder: Path) -> None:
+    """Leave on the disk what is loaded, for those who come before it; nothing while a plugin is among it."""
+    from qtha_lab.adapters import OUR_METHODS
+    from qtha_lab.ansatze.registry import ANSATZE
+    from qtha_lab.simulators.registry import ENGINES
+
+    declared = tuple(point.value.partition(":")[0] for point in entry_points())
+    modules = OUR_METHODS.modules | ANSATZE.modules | ENGINES.modules
+    if all(module.startswith(("qtha_lab.", *declared)) for module in modules):
+        remembered("methods", ROOMS, _facts)
+        remembered("engines", ROOMS, _live_engines)
+        remembered_looks()
+
+
+@functools.cache
+def _remembered_entries() -> dict[str, MethodEntry]:
+    return {each["name"]: _from(each) for each in remembered("methods", ROOMS, _facts)}
+
+
+def _from(facts: dict[str, Any]) -> MethodEntry:
+    settings = {each["name"]: _setting(each) for each in facts["settings"]}
+    return MethodEntry(**{**facts, "settings": settings})
+
+
+def _facts() -> list[dict[str, Any]]:
+    """The entries as JSON holds them."""
+    return [
+        vars(entry) | {"settings": [_plain(setting) for setting in entry.settings.values()]}
+        for entry in _live_entries().values()
+    ]
+
+
+def _plain(setting: Setting) -> dict[str, Any]:
+    choices = list(setting.choices)
+    kind = setting.type.__name__ if setting.type.__name__ in _TYPES else "object"
+    return dataclasses.asdict(dataclasses.replace(setting, choices=())) | {
+        "type": kind,
+        "choices": choices,
+    }
+
+
+def _setting(plain: dict[str, Any]) -> Setting:
+    kind, default = _TYPES[plain["type"]], plain["default"]
+    if kind in (tuple, set) and default is not None:
+        default = kind(default)
+    return Setting(**plain | {"type": kind, "default": default, "choices": tuple(plain["choices"])})

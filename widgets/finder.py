@@ -1,0 +1,53 @@
+"""A field that finds a method or a setting by a part of its name and goes there.
+
+Knows no setting; what can be found is given to it.
+"""
+
+from collections.abc import Callable, Mapping
+
+import ipywidgets as ipw
+
+
+class Finder(ipw.Combobox):
+    """Type a part of a name, or pick one.
+
+    Args:
+        places: Gives all that can be found, by name.
+        go: Called with the control that was found.
+
+    Example:
+        >>> finder = Finder(lambda: {"r of lora": ipw.Text(description="r")}, lambda c: print(c.description))
+        >>> finder.value = "lora"
+        r
+    """
+
+    def __init__(
+        self,
+        places: Callable[[], Mapping[str, ipw.DOMWidget]],
+        go: Callable[[ipw.DOMWidget], None],
+    ):
+        self.places, self.go = places, go
+        super().__init__(
+            description="find",
+            placeholder="a method or a setting, such as bond_dim",
+            tooltip="Go to a method or a setting",
+            continuous_update=False,
+        )
+        self.add_class("qtha-find")
+        self.offer()
+        self.observe(lambda change: self._find(change["new"]), "value")
+
+    def offer(self) -> None:
+        """Take over the names as they are now."""
+        self.options = tuple(self.places())
+
+    def _find(self, text: str) -> None:
+        """Go to the name that is the text, else to the first that begins with it, else to one that holds it."""
+        words = text.strip().lower()
+        if not words:
+            return
+        places = {name.lower(): control for name, control in self.places().items()}
+        ranked = sorted((n for n in places if words in n), key=lambda n: not n.startswith(words))
+        self.value = ""
+        if ranked:
+            self.go(places[words] if words in places else places[ranked[0]])
