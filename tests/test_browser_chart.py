@@ -4,7 +4,7 @@ import base64
 import json
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from support.chart_wire import Wire, line
 from support.jupyter_browser import FLAGS, chromium
 from support.waiting import PATIENCE
@@ -110,3 +110,33 @@ def test_a_page_draws_all_points_whatever_was_lost_and_keeps_its_zoom(bare):
     page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
     assert page.evaluate(HELD) == "100000"
     assert page.evaluate(DRAWN)[0] > 200
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_by_keyboard_alone_a_chart_is_reached_zoomed_moved_and_shown_whole_again(bare):
+    page, chart = bare.page, bare.chart
+    chart.extend({0: line(0, 100)})
+    bare.until(f"() => String(({DRAWN})()) === '100'")
+    whole = page.evaluate(RANGE)
+
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.getAttribute('role')") == "figure"
+    page.keyboard.press("+")
+    page.wait_for_function(f"() => ({RANGE})()[0] > 10")
+    low, high = page.evaluate(RANGE)
+    assert high - low == pytest.approx(0.6 * (whole[1] - whole[0]))  # of what was shown
+    assert low + high == pytest.approx(sum(whole))  # around the middle
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"() => ({RANGE})()[1] > {high}")
+    assert page.evaluate(RANGE)[0] == pytest.approx(low + 0.2 * (high - low))
+    moved = page.evaluate(RANGE)
+    chart.extend({0: line(100, 200)})
+    bare.until(f"() => ({HELD})() === '200'")
+    assert page.evaluate(RANGE) == moved  # what a key did stays while points come
+
+    page.keyboard.press("0")
+    page.wait_for_function(f"() => ({RANGE})()[0] < 1 && ({RANGE})()[1] > 198")
+    page.keyboard.press("Tab")  # on to the tools above the plot
+    assert page.evaluate("() => !!document.activeElement.closest('.modebar')")
+    expect(page.locator("p[aria-live=polite]")).to_have_text("Nothing yet.")

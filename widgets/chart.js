@@ -10,6 +10,7 @@ const STYLE = `
 .qtha-chart .modebar-btn path { fill: var(--jp-ui-font-color2, #666) !important; }
 .qtha-chart .modebar-btn.active path, .qtha-chart .modebar-btn:hover path { fill: var(--jp-ui-font-color0, #000) !important; }
 .qtha-chart img { max-width: 100%; }
+.qtha-chart > [role=figure]:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
 .qtha-chart p { margin: 4px 2px; font-size: 12px; line-height: 1.3; color: var(--jp-ui-font-color2, #555); overflow-wrap: anywhere; }`;
 
 // ---- points -----------------------------------------------------------------------------------------
@@ -112,6 +113,8 @@ class View {
     const style = Object.assign(document.createElement("style"), { textContent: STYLE });
     this.plot = document.createElement("div");
     this.plot.setAttribute("role", "figure"); // its tools can be focused, which an image's parts cannot
+    reachable(this.plot);
+    this.plot.addEventListener("keydown", (event) => this.press(event));
     this.caption = document.createElement("p");
     this.caption.setAttribute("aria-live", "polite");
     this.root.append(style, this.plot, this.caption);
@@ -214,7 +217,7 @@ class View {
 
   layout(width) {
     const { layout: wide, narrow } = this.figure;
-    const layout = width < NARROW ? { ...wide, ...narrow } : wide;
+    const layout = structuredClone(width < NARROW ? { ...wide, ...narrow } : wide); // plotly writes into it
     const zoomed = Object.entries(this.zoom).map(([name, range]) => [name, { ...layout[name], range: [...range] }]);
     return { height: 360, ...layout, width, ...Object.fromEntries(zoomed) };
   }
@@ -228,6 +231,15 @@ class View {
     const axes = Object.entries(this.plot.layout).filter(([name, axis]) => /^[xy]axis/.test(name) && axis.autorange === false);
     shared().zoom.set(this.zoomKey, Object.fromEntries(axes.map(([name, axis]) => [name, [...axis.range]])));
     this.schedule();
+  }
+
+  press(event) {
+    if (!this.plot.on || event.ctrlKey || event.metaKey || event.altKey) return;
+    const news = change(event.key, this.plot.layout);
+    if (!news) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.plotly.relayout(this.plot, news);
   }
 
   close() {

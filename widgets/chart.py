@@ -70,7 +70,7 @@ class Chart(anywidget.AnyWidget):
         narrow: Changes of the layout for where the page has little room.
     """
 
-    _esm = plotly_js.module("chart.js")
+    _esm = plotly_js.module("chart_keys.js", "chart.js")
     figure = traitlets.Dict().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     still = traitlets.Unicode().tag(sync=True)

@@ -21,7 +21,7 @@ def script() -> bytes:
     return gzip.compress(file.read_bytes(), compresslevel=6, mtime=0)
 
 
-def module(name: str) -> str:
-    """The page's half of a view that draws: the loader of plotly.js, then the file of that name."""
+def module(*names: str) -> str:
+    """The page's half of a view that draws: the loader of plotly.js, then the files of these names."""
     folder = Path(__file__).parent
-    return "".join((folder / part).read_text(encoding="utf-8") for part in ("plotly.js", name))
+    return "".join((folder / part).read_text(encoding="utf-8") for part in ("plotly.js", *names))
