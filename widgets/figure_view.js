@@ -8,6 +8,26 @@ const STYLE = `
 .qtha-figure p { margin: 2px; font-size: 12px; line-height: 1.35; color: var(--jp-ui-font-color1, #333); overflow-wrap: anywhere; }
 .qtha-figure .modebar-btn path { fill: var(--jp-ui-font-color2, #666) !important; }`;
 
+// A drawing with every part of the one before that is the same, so that plotly does only what has changed.
+function share(before, now) {
+  if (!now || !before || typeof now !== "object" || typeof before !== "object") return now;
+  if (Array.isArray(now) !== Array.isArray(before)) return now;
+  const shared = Array.isArray(now) ? [] : {};
+  let same = Object.keys(now).length === Object.keys(before).length;
+  for (const key of Object.keys(now)) {
+    shared[key] = share(before[key], now[key]);
+    same &&= shared[key] === before[key];
+  }
+  return same ? before : shared;
+}
+
+// Copies of objects, since plotly writes into what it is given; lists of numbers and texts stay as they are.
+function copy(value) {
+  if (!value || typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.some((entry) => typeof entry === "object") ? value.map(copy) : value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, copy(entry)]));
+}
+
 class FigureView {
   constructor(model, el) {
     this.model = model;
@@ -16,6 +36,7 @@ class FigureView {
     this.plot = Object.assign(document.createElement("div"), { className: "qtha-drawing" });
     this.plot.setAttribute("role", "figure");
     this.caption = Object.assign(document.createElement("p"), { className: "qtha-text" });
+    this.caption.setAttribute("aria-live", "polite");
     this.root.append(style, this.plot, this.caption);
     el.append(this.root);
     this.heard = (content, buffers) => { if (content.kind === "script") evaluate(buffers[0]); };
@@ -55,7 +76,7 @@ class FigureView {
   describe() {
     const alt = this.model.get("alt");
     this.plot.setAttribute("aria-label", alt);
-    this.caption.textContent = alt;
+    if (this.caption.textContent !== alt) this.caption.textContent = alt;
   }
 
   schedule() {
@@ -74,12 +95,11 @@ class FigureView {
   }
 
   async redraw(room) {
-    const { data, layout } = this.model.get("drawing");
+    this.shown = share(this.shown, this.model.get("drawing"));
+    const { data, layout } = copy(this.shown);
     if (!this.plot.on) this.plot.replaceChildren();
-    const traces = data.map((trace) => ({ ...trace })); // plotly writes into what it is given
-    const page = { ...structuredClone(layout), width: layout.width ?? room };
     this.plot.style.height = `${layout.height}px`;
-    await this.plotly.react(this.plot, traces, page, { displaylogo: false });
+    await this.plotly.react(this.plot, data, { ...layout, width: layout.width ?? room }, { displaylogo: false });
     if (!this.brushable) this.listenToBrush();
     this.root.dataset.drawings = Number(this.root.dataset.drawings ?? 0) + 1;
   }

@@ -7,7 +7,6 @@ import traitlets
 
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
-from qtha_lab.figures.machinery.parts import plain
 
 from . import plotly_js
 
@@ -23,7 +22,7 @@ class Sheet(NamedTuple):
     @classmethod
     def of(cls, figure: Figure) -> "Sheet":
         """Draw a figure for a page."""
-        drawing = plain(figure.at(PAGE))
+        drawing = figure.drawing(PAGE)
         return cls(
             figure, drawing | {"layout": {"modebar": plotly_js.MODEBAR, **drawing["layout"]}}
         )

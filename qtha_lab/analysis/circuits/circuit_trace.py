@@ -4,6 +4,7 @@ What an explorer shows while angles are turned. One sample; engines are faster, 
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -29,13 +30,10 @@ class CircuitTrace:
     """Step 0 is the start, step k is after gate k - 1; wire 0 is the most significant bit.
 
     States are up to a global phase. Entanglement and ⟨Z⟩ in the middle of a circuit are what a
-    measurement there would show; nothing measures there.
+    measurement there would show; nothing measures there. Both are worked out when they are asked for.
 
     Attributes:
         states: (steps, amplitudes).
-        z: ⟨Z⟩ of every wire, (steps, n_qubits).
-        cut_entropy_bits: Between wires k and k + 1, (steps, n_qubits - 1).
-        meyer_wallach: (steps,).
         gradients: Of one read-out at the end, at every gate.
     """
 
@@ -43,9 +41,6 @@ class CircuitTrace:
     inputs: Float[np.ndarray, " n_inputs"]
     params: Float[np.ndarray, " n_params"]
     states: Complex[np.ndarray, "steps amplitudes"]
-    z: Float[np.ndarray, "steps n_qubits"]
-    cut_entropy_bits: Float[np.ndarray, "steps cuts"]
-    meyer_wallach: Float[np.ndarray, " steps"]
     gradients: GateGradients
 
     @property
@@ -53,16 +48,32 @@ class CircuitTrace:
         """The chance of every basis state."""
         return np.abs(self.states) ** 2
 
+    @functools.cached_property
+    def z(self) -> Float[np.ndarray, "steps n_qubits"]:
+        """⟨Z⟩ of every wire."""
+        n_qubits = self.circuit.n_qubits
+        return self.probs @ np.stack([parity_signs(n_qubits, (w,)) for w in range(n_qubits)]).T
+
+    @functools.cached_property
+    def cut_entropy_bits(self) -> Float[np.ndarray, "steps cuts"]:
+        """Entanglement between wires k and k + 1."""
+        return cut_entropies(torch.from_numpy(self.states)).numpy()
+
+    @functools.cached_property
+    def meyer_wallach(self) -> Float[np.ndarray, " steps"]:
+        """Entanglement of all wires."""
+        return meyer_wallach(torch.from_numpy(self.states)).numpy()
+
     def at_the_end(self) -> dict:
         """What is left after the last gate, as `qtha_lab.figures.circuit_state` takes it."""
-        slopes = self.gradients
+        slopes, end = self.gradients, dataclasses.replace(self, states=self.states[-1:])
         by_name = {f"x{k}": float(slope) for k, slope in enumerate(slopes.inputs)}
         by_name |= {f"p{k}": float(slope) for k, slope in enumerate(slopes.params)}
         return {
-            "probs": self.probs[-1],
-            "phases": np.angle(self.states[-1]),
-            "z": self.z[-1],
-            "cut_entropy_bits": self.cut_entropy_bits[-1],
+            "probs": end.probs[0],
+            "phases": np.angle(end.states[0]),
+            "z": end.z[0],
+            "cut_entropy_bits": end.cut_entropy_bits[0],
             "gradients": by_name,
             "observable": slopes.observable,
         }
@@ -103,18 +114,7 @@ def trace_circuit(
     x = one_sample("inputs", inputs, circuit.n_inputs).numpy()
     p = one_sample("params", params, circuit.n_params).numpy()
     states = np.stack(list(steps(circuit, x, p)))
-    signs = np.stack([parity_signs(circuit.n_qubits, (w,)) for w in range(circuit.n_qubits)])
-    batch = torch.from_numpy(states)
-    return CircuitTrace(
-        circuit,
-        x,
-        p,
-        states,
-        np.abs(states) ** 2 @ signs.T,
-        cut_entropies(batch).numpy(),
-        meyer_wallach(batch).numpy(),
-        gate_gradients(circuit, x, p, observable),
-    )
+    return CircuitTrace(circuit, x, p, states, gate_gradients(circuit, x, p, observable))
 
 
 def steps(circuit: Circuit, inputs: np.ndarray, params: np.ndarray) -> Iterator[np.ndarray]:

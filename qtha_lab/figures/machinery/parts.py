@@ -40,6 +40,11 @@ def plain(figure: go.Figure) -> dict[str, Any]:
     )
 
 
+def plain_template(template: go.layout.Template) -> dict[str, Any]:
+    """A template as lists, numbers and texts."""
+    return _plain(cast(Any, template).to_plotly_json())
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}

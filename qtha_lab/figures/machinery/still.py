@@ -19,6 +19,7 @@ WIDTH, LINE, FONT = 800, 18, 12
 MARGIN = {"l": 64, "r": 16, "t": 16, "b": 48}
 EDGES = {"x": 0.03, "y": 0.06}
 PAPER, INK = INKS["page"].paper, INKS["page"].text
+PLACE = re.compile(r"(-?[\d.]+),(-?[\d.]+)")  # in the path of a shape
 SIZE = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"')
 
 
@@ -142,6 +143,11 @@ def _at(part: dict, letter: str, values: list, axes: dict[str, Axis], pages: dic
 
 
 def _shape(shape: dict, axes: dict[str, Axis], pages: dict[str, Axis]) -> str:
+    if shape["type"] == "path":
+        places = [[*map(float, pair)] for pair in PLACE.findall(shape["path"])]
+        x, y = (_at(shape, c, [p[k] for p in places], axes, pages) for k, c in enumerate("xy"))
+        pixels = (f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+        return marks.path(shape, PLACE.sub(lambda _: next(pixels), shape["path"]))
     x, y = (_at(shape, c, [shape[f"{c}0"], shape[f"{c}1"]], axes, pages) for c in "xy")
     return marks.shape(shape, [*map(float, x)], [*map(float, y)])
 

@@ -263,16 +263,26 @@ def shape(shape: dict, x: list[float], y: list[float]) -> str:
         x: Of both corners, in pixels.
         y: Of both corners, in pixels.
     """
-    line = shape.get("line") or {}
-    dash = DASHES.get(line.get("dash", ""))
-    edge = f'stroke="{line.get("color", "#444")}" stroke-width="{line.get("width", 2):g}"'
-    edge += f' stroke-dasharray="{dash}"' if dash else ""
     if shape["type"] == "line":
-        return f'<path d="M{x[0]:.1f} {y[0]:.1f}L{x[1]:.1f} {y[1]:.1f}" {edge} fill="none"/>'
-    fill = f'fill="{shape.get("fillcolor") or "none"}" {edge}'
+        return path(shape, f"M{x[0]:.1f} {y[0]:.1f}L{x[1]:.1f} {y[1]:.1f}")
+    fill = _filled(shape)
     left, top, width, height = min(x), min(y), abs(x[1] - x[0]), abs(y[1] - y[0])
     if shape["type"] == "circle":
         middle = f'cx="{left + width / 2:.1f}" cy="{top + height / 2:.1f}"'
         return f'<ellipse {middle} rx="{width / 2:.1f}" ry="{height / 2:.1f}" {fill}/>'
     place = f'x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"'
     return f"<rect {place} {fill}/>"
+
+
+def path(shape: dict, way: str) -> str:
+    """A shape of any outline; its way is in pixels, as SVG writes it."""
+    return f'<path d="{way}" {_filled(shape)}/>'
+
+
+def _filled(shape: dict) -> str:
+    """The attributes of a shape's edge and filling."""
+    line = shape.get("line") or {}
+    dash = DASHES.get(line.get("dash", ""))
+    edge = f'stroke="{line.get("color", "#444")}" stroke-width="{line.get("width", 2):g}"'
+    edge += f' stroke-dasharray="{dash}"' if dash else ""
+    return f'fill="{shape.get("fillcolor") or "none"}" {edge}'

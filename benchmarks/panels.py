@@ -1,0 +1,138 @@
+"""From a control to the changed figure, in the page: a real JupyterLab in headless Chromium.
+
+The clock is the page's: from a slider's event until no figure of its explorer has been drawn again for a
+while; the last drawing counts. The browser is that of the tests, which a checkout has beside this folder.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.machine import commit, machine
+from benchmarks.reporting import pipes
+
+ROOT = Path(__file__).resolve().parent.parent
+AIM = 100  # milliseconds for up to eight qubits
+# By name: what makes the explorer, which of its sliders is moved, and for whom.
+SOURCES = """import torch
+from widgets import CircuitExplorer, MpoExplorer, UpdateExplorer
+layers = {f"model.layers.{k}.self_attn.q_proj": [2.0**-i for i in range(64)] for k in range(6)}
+events = [{"kind": "spectrum", "step": step, "layers": layers} for step in range(0, 100, 5)]
+runs = {name: events for name in ("lora", "qtha", "dora", "vera")}"""
+CONTROLS = {
+    "MPO, a bond": ("MpoExplorer({'random': torch.randn(256, 256)})", "bond 1"),
+    "circuit of 4 qubits, an angle": ("CircuitExplorer(n_qubits=4)", "angle"),
+    "circuit of 8 qubits, an angle": ("CircuitExplorer(n_qubits=8)", "angle"),
+    "circuit of 4 qubits, layers": ("CircuitExplorer(n_qubits=4, n_layers=3)", "layers"),
+    "circuit of 8 qubits, layers": ("CircuitExplorer(n_qubits=8, n_layers=3)", "layers"),
+    "circuit, qubits": ("CircuitExplorer(n_qubits=7)", "qubits"),
+    "updates of four runs, a step": ("UpdateExplorer(runs)", "step"),
+}
+# Moves a slider by one, and says after how many milliseconds the last figure was drawn again.
+MOVE = """([slider, place, quiet]) => new Promise(done => {
+    const panel = slider.closest('.qtha-explorer'), began = performance.now();
+    let last, timer = setTimeout(() => done(null), 20000);
+    const watch = new MutationObserver(() => {
+        last = performance.now();
+        clearTimeout(timer);
+        timer = setTimeout(() => { watch.disconnect(); done(last - began); }, quiet);
+    });
+    watch.observe(panel, { subtree: true, attributeFilter: ['data-drawings'] });
+    slider.value = place;
+    slider.dispatchEvent(new Event('input'));
+})"""
+QUIET = 400  # milliseconds without another drawing
+
+
+def bench_panels(
+    rounds: int = 15, on_control: Callable[[str], None] = lambda name: None
+) -> dict[str, Any]:
+    """Move one slider of each explorer to and fro.
+
+    Args:
+        rounds: Moves that count; two before them, which load and compile, do not.
+        on_control: Called with every control's name.
+
+    Returns:
+        `machine`, `commit` and `controls`, each with its `name` and `milliseconds` of every move.
+    """
+    load, controls = psutil.getloadavg()[0], []
+    sys.path.append(str(ROOT / "tests"))
+    import nbformat
+    from support.jupyter_browser import open_lab, serve
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        root, home = Path(name, "root"), Path(name, "home")
+        root.mkdir()
+        home.mkdir()
+        cells = [SOURCES, *(source for source, _ in CONTROLS.values())]
+        notebook = root / "panels.ipynb"
+        nbformat.write(
+            nbformat.v4.new_notebook(cells=[*map(nbformat.v4.new_code_cell, cells)]), notebook
+        )
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        with (
+            serve(root, home) as server,
+            open_lab(server, notebook, size=(1400, 6000), PYTHONPATH=path) as lab,
+        ):
+            lab.menu("Run", "Run All Cells")
+            panels = lab.page.locator(".qtha-explorer")
+            for number, (label, (_, control)) in enumerate(CONTROLS.items()):
+                on_control(label)
+                panel = panels.nth(number)
+                panel.scroll_into_view_if_needed()
+                panel.locator(".qtha-figure[data-drawings]").last.wait_for()
+                lab.page.wait_for_timeout(1000)
+                times = _moves(lab.page, panel, control, rounds)
+                controls.append({"name": label, "milliseconds": times})
+    return {
+        "benchmark": "panels",
+        "machine": {**machine(), "load_before": load},
+        "commit": commit(),
+        "controls": controls,
+    }
+
+
+def _moves(page, panel, control: str, rounds: int) -> list[float]:
+    slider = panel.get_by_role("slider", name=control, exact=True)
+    start = int(slider.input_value())
+    step = 1 if start == int(slider.get_attribute("min") or 0) else -1
+    handle, times = slider.element_handle(), []
+    for number in range(rounds + 2):
+        place = start + step * (1 - number % 2)
+        times.append(page.evaluate(MOVE, [handle, place, QUIET]))
+    if None in times:
+        raise RuntimeError(f"{control}: no figure changed")
+    return times[2:]
+
+
+def table(result: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Rows of text: the median of each control, and its quartiles."""
+    rows = [("control", "median, ms", "quartiles", f"within {AIM} ms")]
+    for entry in result["controls"]:
+        times = entry["milliseconds"]
+        low, middle, high = statistics.quantiles(times, n=4) if len(times) > 1 else 3 * times
+        within = "yes" if middle <= AIM else "no"
+        rows.append((entry["name"], f"{middle:.0f}", f"{low:.0f} to {high:.0f}", within))
+    return rows
+
+
+def caption(result: dict[str, Any]) -> str:
+    """What the table holds, and where it was measured."""
+    facts = result["machine"]
+    moves = len(result["controls"][0]["milliseconds"])
+    return (
+        f"milliseconds from a slider's event to the last figure drawn in the page, headless Chromium, medians "
+        f"of {moves} moves; load before: {facts['load_before']:.1f}"
+    )
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """The caption and the table for a page."""
+    return f"{caption(result)}\n\n{pipes(table(result))}\n"
