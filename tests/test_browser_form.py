@@ -24,10 +24,11 @@ Workbench()"""
 EXPLORERS = """import torch
 from IPython.display import display
 from qtha_lab import runs
-from widgets import CircuitExplorer, MpoExplorer, SpectrumExplorer, UpdateExplorer
+from widgets import CircuitExplorer, EngineExplorer, MpoExplorer, UpdateExplorer
 spectrum = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}
 display(CircuitExplorer(n_qubits=2), MpoExplorer({"swap": torch.eye(4)[[0, 2, 1, 3]]}))
-display(SpectrumExplorer({"lora": [spectrum, spectrum | {"step": 6}]}), UpdateExplorer(runs.list_runs()))"""
+display(UpdateExplorer({"lora": [spectrum, spectrum | {"step": 6}]}), UpdateExplorer(runs.list_runs()))
+display(EngineExplorer("qtha", 2, 1, 4))"""
 # Controls and words that reach past the panel's right edge; the plot's own buttons are the plot's.
 TOO_WIDE = """() => {
     const panel = document.querySelector('.qtha-workbench');
@@ -134,7 +135,7 @@ def test_training_is_set_and_a_run_launched_by_keyboard_alone(lab, tmp_path):
 
 def test_no_control_is_nameless_and_axe_finds_nothing_grave_in_light_and_dark(lab, tmp_path):
     stopped_run(tmp_path / "runs", "lora(r=2)")
-    parts = (".qtha-workbench", ".qtha-circuit-explorer", ".qtha-explorer", ".qtha-update-explorer")
+    parts = (".qtha-workbench", ".qtha-explorer")
     with workbench(lab, tmp_path) as bench:
         page = lab.page
         for name in ("Sweep", "Circuits", "Show as YAML"):
@@ -143,7 +144,9 @@ def test_no_control_is_nameless_and_axe_finds_nothing_grave_in_light_and_dark(la
         enter(bench, "steps", "0")
         expect(bench.locator(".qtha-faults button")).to_have_count(1)
         lab.run_cell("CircuitExplorer")
-        expect(page.locator(".qtha-update-explorer input[type=range]").first).to_be_visible()
+        expect(page.locator(".qtha-explorer")).to_have_count(5)
+        for panel in page.locator(".qtha-explorer").all():
+            expect(panel.locator(".qtha-figure[data-drawings]").first).to_be_visible()
         for theme in ("JupyterLab Dark", "JupyterLab Light"):
             lab.menu("Settings", "Theme", theme)
             expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme)

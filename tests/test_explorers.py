@@ -37,6 +37,10 @@ EXAMPLES = {
         {"ansatz": "product", "n_qubits": 3, "n_layers": 2, "reupload": False, "seed": 4,
          "inputs": [0.1, 0.2, 0.3], "angle": "p1", "observable": "Z2"},
     ),
+    widgets.EngineExplorer: (
+        ("qtha", 2, 1, 4),
+        {"ansatz": "product", "n_qubits": 3, "n_layers": 2, "batch": 8},
+    ),
     widgets.MpoExplorer: (
         (WEIGHTS,),
         {"weight": "v", "n_sites": 3, "order": [0, 2, 1], "bonds": [2, 3]},

@@ -25,6 +25,13 @@ def in_circuit_explorer(plant: Callable, tmp_path) -> str:
     return explorer.error.panel.value
 
 
+def in_engine_explorer(plant: Callable, tmp_path) -> str:
+    explorer = widgets.EngineExplorer("qtha", 2, 1, 4)
+    plant("widgets.engine_explorer.engine_speeds")
+    explorer.n_layers = 2
+    return explorer.error.panel.value
+
+
 def in_form(plant: Callable, tmp_path) -> str:
     form = widgets.Form({"r": Setting("r", int, 8, ge=2)})
     plant("qtha_lab.settings.Setting.check")
@@ -126,6 +133,7 @@ def task(bench, plant: Callable) -> None:
 
 PANELS = {
     "CircuitExplorer": in_circuit_explorer,
+    "EngineExplorer": in_engine_explorer,
     "Form": in_form,
     "LivePlot": in_live_plot,
     "MpoExplorer": in_mpo_explorer,

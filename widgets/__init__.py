@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .circuit_explorer import CircuitExplorer
+    from .engine_explorer import EngineExplorer
     from .form import Form
     from .live import LivePlot
     from .log_view import LogView
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CircuitExplorer",
+    "EngineExplorer",
     "Form",
     "LivePlot",
     "LogView",
@@ -36,6 +38,7 @@ __all__ = [
 ]
 _MODULES = {
     "CircuitExplorer": "circuit_explorer",
+    "EngineExplorer": "engine_explorer",
     "Form": "form",
     "LivePlot": "live",
     "LogView": "log_view",

@@ -26,11 +26,12 @@ from .shown import Shown
 
 
 class Drawing(NamedTuple):
-    """All that an explorer shows of a state: figures by name, a table, and Python that gives the same."""
+    """All that an explorer shows of a state: figures by name, a table, Python that gives the same, sentences."""
 
     figures: Mapping[str, Figure]
     rows: list[dict[str, str]]
     code: str
+    notes: Sequence[str] = ()
 
 
 class Explorer(Shown):
@@ -71,6 +72,7 @@ class Explorer(Shown):
             for name, sheet in sheets.items()
         }
         self.table, self.code_text = look.text("", "qtha-table"), look.text("", "qtha-code")
+        self.notes = look.text("", "qtha-text")
         self._show((self.drawing, sheets))
         self._show_controls()
         for name, control in self.controls.items():
@@ -226,6 +228,7 @@ class Explorer(Shown):
         for name, sheet in sheets.items():
             self.views[name].show(sheet)
         self.table.value = look.table(self.drawing.rows)
+        self.notes.value = look.lines(self.drawing.notes)
         self.code_text.value = look.code(self.drawing.code)
 
     def _current(self) -> Drawing:
@@ -238,7 +241,7 @@ class Explorer(Shown):
         python = Fold("The same in Python", self.code_text)
         return [
             look.style_sheet(), Aria(), *above, *self.below_controls(), self.error.panel, self.table,
-            *self.views.values(), save_fold(self), python,
+            *self.views.values(), self.notes, save_fold(self), python,
         ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from qtha_lab.figures.bond_history import bond_history
 from qtha_lab.figures.circuit import circuit_diagram
 from qtha_lab.figures.circuit_state import circuit_state
 from qtha_lab.figures.curves import from_events, loss_curves
+from qtha_lab.figures.engine_speeds import engine_speeds
 from qtha_lab.figures.expressibility import expressibility
 from qtha_lab.figures.fourier import fourier_spectrum
 from qtha_lab.figures.history import run_history
@@ -35,6 +36,7 @@ __all__ = [
     "bond_history",
     "circuit_diagram",
     "circuit_state",
+    "engine_speeds",
     "expressibility",
     "figure_function",
     "figure_functions",

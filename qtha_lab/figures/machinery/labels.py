@@ -31,6 +31,8 @@ LABELS = {
     "loss": Label("loss", "nats", r"\mathcal{L}"),
     "n_qubits": Label("qubits", "", "n"),
     "n_layers": Label("circuit layers", "", "L"),
+    "batch": Label("samples in a batch", "", "B"),
+    "microseconds_per_sample": Label("time per sample", "µs"),
     "gradient_variance": Label("variance of the gradient", "", r"\mathrm{Var}[\partial_k C]"),
     "expressibility": Label("KL from Haar", "nats", r"D_\mathrm{KL}"),
     "singular_value": Label("singular value σ", "", r"\sigma_i"),

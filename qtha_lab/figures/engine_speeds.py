@@ -1,0 +1,82 @@
+"""How long engines take for a sample of a circuit, against the batch they are given.
+
+Takes times that were measured elsewhere; they are of one machine at one moment.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from qtha_lab.figures.machinery import labels, ticks
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table
+
+Points = Sequence[tuple[int, float]]
+AUTO = " (auto)"
+
+
+def _example() -> dict:
+    batches = (1, 8, 64, 256)
+    microseconds = {"cpu": (61.0, 9.4, 3.1, 2.4), "torch": (1450.0, 190.0, 31.0, 13.0),
+            "lightning": (910.0, 160.0, 42.0, 36.0)}  # fmt: skip
+    lines = {name: list(zip(batches, us, strict=True)) for name, us in microseconds.items()}
+    return {"lines": lines, "auto": "cpu", "of": "qtha, 6 qubits, 2 layers"}
+
+
+@figure_function(example=_example)
+def engine_speeds(
+    lines: Mapping[str, Points], auto: str = "", of: str = "a circuit", theme: str = "light"
+) -> Figure:
+    """Microseconds per sample against the samples of a batch, one line per engine; lower is faster.
+
+    Args:
+        lines: By engine, (samples, microseconds per sample), of values and both gradients.
+        auto: The engine that "auto" takes; none leaves it open.
+        of: What was run.
+        theme: "light", "dark" or "page".
+
+    Example:
+        >>> engine_speeds({"cpu": [(1, 60.0), (64, 3.0)], "torch": [(64, 30.0)]}, "cpu").alt
+        'Microseconds per sample of a circuit: cpu (auto) 3 at 64 samples; torch 30 at 64 samples.'
+    """
+    rising = {name: sorted(points) for name, points in lines.items() if points}
+    names = {name: name + AUTO * (name == auto) for name in rising}
+    findings = (
+        "; ".join(f"{names[name]} {_end(points)}" for name, points in rising.items())
+        or "no engine measured"
+    )
+    alt = f"Microseconds per sample of {of}: {findings}."
+    caption = (
+        f"Time per sample of values and both gradients of {of}, float32, by engine, against the samples that "
+        "go through together. Of one machine at one moment: another, or more threads, may order them otherwise."
+    )
+    rows = [(name, n, us) for name, points in rising.items() for n, us in points]
+    table = Table(("engine", "batch", "microseconds_per_sample"), rows)
+    draw = functools.partial(_draw, rising, names)
+    return Figure("engine_speeds", draw, caption, alt, table, theme)
+
+
+def _end(points: Points) -> str:
+    samples, microseconds = points[-1]
+    return f"{microseconds:.3g} at {samples:,} sample{'' if samples == 1 else 's'}"
+
+
+def _draw(lines: Mapping[str, Points], names: Mapping[str, str], look: Look) -> go.Figure:
+    figure, styles = go.Figure(), themes.distinct_styles(lines)
+    for engine, points in lines.items():
+        x, y = ([point[i] for point in points] for i in (0, 1))
+        hover = f"{engine}<br>%{{x:,}} samples: %{{y:.3g}} µs per sample<extra></extra>"
+        line = look.line_of(names[engine], styles[engine], x=x, y=y, hovertemplate=hover)
+        if names[engine] != engine:
+            line.update(line_width=1.8 * look.line)
+        figure.add_trace(line)
+    samples, microseconds = zip(*(p for points in lines.values() for p in points), strict=True) if lines else ((), ())  # fmt: skip
+    figure.update_xaxes(title_text=labels.axis("batch"), **ticks.log_axis(samples, ticks.thousands))
+    figure.update_yaxes(
+        title_text=labels.axis("microseconds_per_sample"), **ticks.log_axis(microseconds)
+    )
+    return look.with_legend(figure, list(names.values()))
