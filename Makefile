@@ -4,6 +4,7 @@
 # make claims   every sentence of what is to be seen in the lessons, on the real model too (half an hour)
 # make docs   the documentation, into out/docs
 # make figures   the figures of the recorded runs, into out/figures      make figures RUNS=out/mine
+# make cluster  a Ray cluster of two nodes on this machine
 # make peers  environments of other simulators, for the benchmark
 # make bench  all simulators, ours and others, on the QTHA circuit (some ten minutes)
 PYTHON ?= python3
@@ -18,7 +19,7 @@ STAMP  := $(VENV)/.installed
 BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
 ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test types suite claims docs peft-matrix figures install lint format constraints peers bench clean
+.PHONY: lab test types suite claims docs peft-matrix figures install lint format constraints peers cluster bench clean
 
 install: $(STAMP)
 
@@ -85,6 +86,12 @@ peers: .venv-peers/.installed .venv-torchquantum/.installed
 		multimethod loguru toml pyyaml matplotlib tqdm
 	$(@D)/bin/python -m pip install --quiet --no-deps torchquantum==0.1.8 torchpack==0.3.1
 	@touch $@
+
+# to try `qtha-lab compare … --on ray`
+cluster: install
+	$(BIN)/ray start --head --num-cpus 1 --include-dashboard false
+	RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=1 $(BIN)/ray start --address 127.0.0.1:6379 --num-cpus 1
+	@echo "qtha-lab compare FILE --on ray        $(BIN)/ray stop ends it"
 
 bench: install peers
 	$(BIN)/qtha-lab bench simulators --json out/simulators.json

@@ -18,6 +18,7 @@ from typing import Any
 from qtha_lab import paths, warm
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
+from qtha_lab.machines import Machines, send
 from qtha_lab.rundir import RunDir, checkpoints, ending, slots
 from qtha_lab.rundir.events import history, read_events
 from qtha_lab.rundir.files import check_room
@@ -67,8 +68,8 @@ class Run:
 
     @property
     def alive(self) -> bool:
-        """Whether a worker holds the run's lock."""
-        return slots.is_held(self.files.lock)
+        """Whether a worker holds the run's lock, or other machines have it and are waited for."""
+        return slots.is_held(self.files.lock) or slots.is_held(self.files.sent)
 
     @property
     def record(self) -> Record:
@@ -162,13 +163,14 @@ class Run:
         if not self.status().ended:
             self.files.stop.touch()
 
-    def resume(self, *, anew: bool = False) -> None:
+    def resume(self, *, anew: bool = False, on: Machines | None = None) -> None:
         """Go on from the last whole checkpoint, with the same losses as if it had never stopped.
 
         A run that diverged does so again, unless damage was the cause.
 
         Args:
             anew: Begin at step 0 again; checkpoints there are put aside.
+            on: Machines that work on it; None is this one.
 
         Raises:
             Refusal: If the run is still going, finished or cannot be read, or its disk is full.
@@ -182,7 +184,7 @@ class Run:
             raise Refusal(f"run {self.id} cannot be read: {status.message}")
         check_room(self.path, checkpoints.room_needed(self.files.checkpoints))
         log.info("resuming %s, which is %s at step %d", self.id, status.state, status.step)
-        start_worker(self.files, anew=anew)
+        _start(self.files, on, anew=anew)
 
     def _signal(self, number: int) -> None:
         """Signal the worker's process group; a worker started by hand shares its group with a shell, so it alone."""
@@ -202,6 +204,7 @@ def launch(
     *,
     check: bool = True,
     origin: Mapping[str, Any] | None = None,
+    on: Machines | None = None,
 ) -> Run:
     """Start a run in a process of its own and return at once.
 
@@ -210,6 +213,7 @@ def launch(
         runs_dir: Where its directory is made; default `paths.runs_dir()`.
         check: Refuse first what cannot work (`Experiment.check`); without it the worker would fail.
         origin: What launches it, as plain values, kept in `origin.json`; None where a person does.
+        on: Machines that train it; None is this one.
 
     Returns:
         A view of the run, which can be waited for, stopped and resumed.
@@ -229,8 +233,16 @@ def launch(
     files = RunDir.create(experiment, folder, origin)
     record_plugins(files)
     log.info("launching %s in %s", experiment.method.label, files.path)
-    start_worker(files)
+    _start(files, on)
     return Run(files.path)
+
+
+def _start(files: RunDir, on: Machines | None, *, anew: bool = False) -> None:
+    """Have a run worked on, here or elsewhere."""
+    if on is None:
+        start_worker(files, anew=anew)
+    else:
+        send(files, on, anew=anew)
 
 
 def attach(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:

@@ -5,10 +5,12 @@ Whichever it is, it is born with the run's lock. What becomes of the run is in i
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 from qtha_lab import warm
 from qtha_lab.errors import Refusal
@@ -29,6 +31,32 @@ def start_worker(files: RunDir, *, anew: bool = False) -> None:
     Raises:
         Refusal: If a worker is at the run.
     """
+    with taken_over(files, "starting", anew=anew) as lock, files.log.open("ab") as output:
+        fork = warm.start(files, lock, output.fileno())
+        log.info("%s starts %s", files.path.name, "cold" if fork is None else "warm")
+        if fork is None:
+            worker = _start_cold(files, lock, output.fileno())
+            ending.watch(files, lambda: _wait_for(worker, files))
+        else:
+            copies = os.dup(lock), os.dup(output.fileno())
+            ending.watch(files, lambda: _wait_warm(fork, files, *copies))
+
+
+@contextlib.contextmanager
+def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[int]:
+    """Hold a run that a worker is about to be given, queued and no longer asked to stop.
+
+    Args:
+        files: The run's directory.
+        message: What it waits for.
+        anew: Begin at step 0 again; checkpoints there are put aside.
+
+    Yields:
+        The descriptor that holds the run's lock, which no worker has signed yet.
+
+    Raises:
+        Refusal: If a worker is at the run.
+    """
     lock = slots.hold(files.lock, patience=5)
     if lock is None:
         pid = slots.holder(files.lock)
@@ -37,19 +65,11 @@ def start_worker(files: RunDir, *, anew: bool = False) -> None:
         files.stop.unlink(missing_ok=True)
         if anew:
             _forget_checkpoints(files)
-        record_status(files, "queued", "starting")
+        record_status(files, "queued", message)
         with files.log.open("ab") as output:
             output.write(f"{ending.BEGIN}\n".encode())
-            output.flush()
-            os.ftruncate(lock, 0)  # no worker has signed it yet
-            fork = warm.start(files, lock, output.fileno())
-            log.info("%s starts %s", files.path.name, "cold" if fork is None else "warm")
-            if fork is None:
-                worker = _start_cold(files, lock, output.fileno())
-                ending.watch(files, lambda: _wait_for(worker, files))
-            else:
-                copies = os.dup(lock), os.dup(output.fileno())
-                ending.watch(files, lambda: _wait_warm(fork, files, *copies))
+        os.ftruncate(lock, 0)
+        yield lock
     finally:
         os.close(lock)
 

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Work on one run directory.")
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--lock", type=int, help="inherited descriptor that holds the run's lock")
+    parser.add_argument("--tether", type=int, help="inherited descriptor; die when its end closes")
     options = parser.parse_args(arguments)
     run = RunDir(options.run_dir)
     if not run.exists:
@@ -64,7 +66,16 @@ def main(arguments: list[str] | None = None) -> int:
         pid = slots.holder(run.lock)
         parser.exit(REFUSED, f"a worker is already at {run.path} (process {pid})\n")
     os.set_inheritable(lock, False)
+    if options.tether is not None:
+        os.set_inheritable(options.tether, False)
+        threading.Thread(target=_die_with, args=(options.tether,), daemon=True).start()
     return work(run, lock)
+
+
+def _die_with(tether: int) -> None:
+    """End as if killed when the process at the other end of a pipe is gone: somebody else will go on."""
+    os.read(tether, 1)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def work(run: RunDir, lock: int) -> int:

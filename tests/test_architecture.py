@@ -29,6 +29,7 @@ LAYERS = [
     "worker",
     "warm",
     "starting",
+    "machines",
     "runs",
     "catalog",
     "compare",

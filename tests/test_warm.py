@@ -119,7 +119,7 @@ def test_a_stopped_run_is_resumed_by_another_warm_worker(servers):
     run = launched(steps=200, checkpoint_every=2)
     wait_until(lambda: run.status().step >= 3)
     assert run.stop(PATIENCE).state == "stopped"
-    first = int(run.files.lock.read_text())
+    first = slots.holder(run.files.lock)
     run.resume()
     assert worker_of(run).pid != first
     run.stop(PATIENCE)

@@ -17,6 +17,10 @@ from qtha_lab.experiment import Comparison, Training
 def compare(
     file: Annotated[Path | None, typer.Argument(help="A comparison file (YAML).")] = None,
     out: Annotated[Path, typer.Option(help="Where summary.json goes.")] = Path("out/comparison"),
+    on: Annotated[
+        str | None,
+        typer.Option(help="Other machines: ray, ray:ADDRESS, 'ray(cpus=4)', 'slurm(partition=…)'."),
+    ] = None,
     dry_run: DryRun = False,
     json: Json = False,
     flags: dict[str, Any] | None = None,
@@ -30,7 +34,7 @@ def compare(
         print_plan(comparison, comparison.experiments())
         return
     with progress() as bars:
-        summary = comparing.run(comparison, out, on_progress=_Bars(bars))
+        summary = comparing.run(comparison, out, _Bars(bars), on=on)
     if json:
         print_json(summary)
         return

@@ -6,6 +6,7 @@ and calling `run` again with the same `out` goes on where it was. Draws nothing.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -18,6 +19,7 @@ from qtha_lab.compare.entries import entry
 from qtha_lab.compare.findings import notes
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, editions
+from qtha_lab.machines import Machines, machines_named
 from qtha_lab.rundir import slots, write_json, write_whole
 from qtha_lab.runs import Run, Status
 
@@ -27,7 +29,11 @@ log = logging.getLogger(__name__)
 
 
 def run(
-    comparison: Comparison, out: Path | str, on_progress: Progress | None = None
+    comparison: Comparison,
+    out: Path | str,
+    on_progress: Progress | None = None,
+    *,
+    on: str | None = None,
 ) -> dict[str, Any]:
     """Run every method with every seed, and write `out/summary.json` after each run that ends.
 
@@ -38,6 +44,7 @@ def run(
         comparison: What to run.
         out: The folder that holds everything; another call with it goes on where this one was.
         on_progress: Called with each run and its status some times per second.
+        on: Machines that train the runs, as `qtha_lab.machines` names them; None is this one.
 
     Returns:
         `{"comparison": …, "runs": [one entry per run], "notes": [sentences]}`.
@@ -54,13 +61,13 @@ def run(
     lock = slots.hold(out / ".lock")
     if lock is None:
         raise Refusal(f"another process runs a comparison in {out}")
-    try:
+    with contextlib.ExitStack() as held:
+        held.callback(os.close, lock)
+        machines = held.enter_context(contextlib.closing(machines_named(on))) if on else None
         write_whole(out / "comparison.yaml", editions.record(comparison))
         earlier = runs.list_runs(out / "runs")
-        queue = [_start(e, out / "runs", earlier) for e in comparison.experiments()]
-        return _follow(comparison, queue, out, on_progress or (lambda run, status: None))
-    finally:
-        os.close(lock)
+        queue = [_start(e, out / "runs", earlier, machines) for e in comparison.experiments()]
+        return _follow(comparison, queue, out, on_progress or _nothing, machines)
 
 
 def summarise(comparison: Comparison, queue: list[Run]) -> dict[str, Any]:
@@ -75,7 +82,9 @@ def summarise(comparison: Comparison, queue: list[Run]) -> dict[str, Any]:
     return {"comparison": described, "runs": entries, "notes": notes(entries, len(queue))}
 
 
-def _start(experiment: Experiment, folder: Path, earlier: list[Run]) -> Run:
+def _start(
+    experiment: Experiment, folder: Path, earlier: list[Run], machines: Machines | None
+) -> Run:
     """The run of an experiment in a folder: as it is, resumed, or new."""
     meaning = _what_counts(experiment)
     equals = [run for run in earlier if _what_counts(run.experiment) == meaning]
@@ -83,18 +92,26 @@ def _start(experiment: Experiment, folder: Path, earlier: list[Run]) -> Run:
         state = run.status().state
         log.info("%s is %s: not started anew", run.id, state)
         if state in ("stopped", "dead"):
-            run.resume()
+            run.resume(on=machines)
         if state != "failed":
             return run
-    return runs.launch(experiment, folder, check=False)
+    return runs.launch(experiment, folder, check=False, on=machines)
 
 
 def _what_counts(experiment: Experiment) -> Experiment:
     return runs.with_whole_paths(experiment).replace(name="")
 
 
+def _nothing(run: Run, status: Status) -> None:
+    """The progress of a run, shown nowhere."""
+
+
 def _follow(
-    comparison: Comparison, queue: list[Run], out: Path, on_progress: Progress
+    comparison: Comparison,
+    queue: list[Run],
+    out: Path,
+    on_progress: Progress,
+    machines: Machines | None,
 ) -> dict[str, Any]:
     ended: set[str] = set()
     try:
@@ -113,6 +130,8 @@ def _follow(
     except KeyboardInterrupt:
         for run in queue:
             run.ask_to_stop()
+        if machines:
+            machines.close()
         for run in queue:
             run.stop()
         write_json(out / "summary.json", summarise(comparison, queue))

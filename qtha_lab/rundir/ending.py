@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from qtha_lab.rundir import slots
 from qtha_lab.rundir.files import RunDir, read_mapping, write_json
 
 log = logging.getLogger(__name__)
@@ -73,9 +74,10 @@ def _signal(files: RunDir) -> signal.Signals | None:
     """The signal that ended the last worker, the one whose number is in the lock file, if that is known."""
     end = read_mapping(files.path / "exit.json") or {}
     try:
-        if end["pid"] == int(files.lock.read_text()) and end["code"] < 0:
+        signed = slots.signature(files.lock)
+        if signed and end["pid"] == signed[0] and end["code"] < 0:
             return signal.Signals(-end["code"])
-    except (OSError, TypeError, KeyError, ValueError) as reason:
+    except (TypeError, KeyError, ValueError) as reason:
         log.debug("%s: how its worker ended is not known: %r", files.path.name, reason)
     return None
 

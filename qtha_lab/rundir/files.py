@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class RunDir:
     """One run's directory.
 
-    `experiment.yaml`, `origin.json`, `environment.json`, `plugins.json`, `events.jsonl`, `worker.log`, `worker.lock`, `checkpoints/`,
+    `experiment.yaml`, `origin.json`, `environment.json`, `plugins.json`, `events.jsonl`, `worker.log`, `worker.lock`, `machine.lock`, `checkpoints/`,
     `adapter/`, `summary.json`, `exit.json`, `marks.jsonl`; a file `stop` asks the worker to stop.
     """
 
@@ -41,6 +41,7 @@ class RunDir:
     events = property(lambda self: self.path / "events.jsonl")
     log = property(lambda self: self.path / "worker.log")
     lock = property(lambda self: self.path / "worker.lock")
+    sent = property(lambda self: self.path / "machine.lock")
     stop = property(lambda self: self.path / "stop")
     checkpoints = property(lambda self: self.path / "checkpoints")
     adapter = property(lambda self: self.path / "adapter")

@@ -10,6 +10,7 @@ import fcntl
 import functools
 import logging
 import os
+import socket
 import tempfile
 import time
 from collections.abc import Callable
@@ -56,20 +57,27 @@ def is_held(path: Path) -> bool:
 
 
 def sign(fd: int, pid: int) -> None:
-    """Write into a lock file whose it is."""
+    """Write into a lock file whose it is: a process of this machine."""
     os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{pid}\n".encode(), 0)
+    os.pwrite(fd, f"{pid} {socket.gethostname()}\n".encode(), 0)
 
 
-def holder(path: Path) -> int | None:
-    """The process id written in a lock file that is held, so never that of a stranger."""
-    if not is_held(path):
-        return None
+def signature(path: Path) -> tuple[int, str] | None:
+    """The process id and the machine written in a lock file; None where it is not signed."""
     try:
-        return int(path.read_text())
+        pid, *machine = path.read_text().split()
+        return int(pid), machine[0] if machine else socket.gethostname()
     except (OSError, ValueError) as reason:
         log.debug("whose lock %s is cannot be read: %s", path, reason)
         return None
+
+
+def holder(path: Path) -> int | None:
+    """The process of this machine that is written in a lock file that is held, so never that of a stranger."""
+    if not is_held(path) or (signed := signature(path)) is None:
+        return None
+    pid, machine = signed
+    return pid if machine == socket.gethostname() else None
 
 
 def n_cores() -> int:

@@ -1,0 +1,119 @@
+"""Runs as tasks of a Ray cluster: a run whose machine is lost goes on from its checkpoint on another."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import os
+import socket
+from concurrent.futures import Future, wait
+from typing import Any
+
+from qtha_lab.errors import Refusal
+from qtha_lab.machines import remote
+from qtha_lab.machines.registry import Machines, machines, needs
+from qtha_lab.machines.sending import Waiting
+from qtha_lab.rundir import RunDir
+from qtha_lab.settings import setting
+from qtha_lab.settings_help import with_arguments
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 10.0
+
+
+@machines("ray")
+@with_arguments
+@dataclasses.dataclass(frozen=True)
+class Ray:
+    """A Ray cluster.
+
+    Source:
+        docs.ray.io, "Fault tolerance: tasks": a task is tried again when its worker or its node dies.
+    """
+
+    address: str | None = setting(
+        None, "Of its head; none: RAY_ADDRESS, the cluster on this machine, else a new one here."
+    )
+    cpus: int = setting(1, "Cores of a run, and its threads.", ge=1)
+    gpus: float = setting(0.0, "GPUs of a run; a part of one is shared.", ge=0.0)
+    memory: float | None = setting(None, "Memory that is kept free for a run.", gt=0.0, unit="GiB")
+    retries: int = setting(3, "Further tries of a run whose machine was lost.", ge=0)
+
+    def connect(self) -> Machines:
+        """Connect to the cluster.
+
+        Raises:
+            Refusal: If Ray is not installed, or no cluster answers.
+        """
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            import ray
+        except ImportError as missing:
+            raise needs("ray", "ray") from missing
+        is_new = not ray.is_initialized()
+        try:
+            if is_new:
+                _check_that_it_listens(self.address)
+                ray.init(self.address, log_to_driver=False, logging_level=logging.ERROR)
+        except (OSError, ValueError, RuntimeError) as problem:
+            place = self.address or "the usual places"
+            raise Refusal(f"no Ray cluster answers at {place}: {problem}") from problem
+        return _Cluster(self, is_new)
+
+
+def _check_that_it_listens(address: str | None) -> None:
+    """Ask once whether anything is there: Ray itself asks again for minutes.
+
+    Raises:
+        OSError: If nothing is.
+    """
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+
+
+class _Cluster:
+    """A connected cluster and the tasks that it was given."""
+
+    def __init__(self, described: Ray, is_ours: bool) -> None:
+        import ray
+
+        memory = {"memory": int(described.memory * 2**30)} if described.memory else {}
+        self.threads, self.is_ours = described.cpus, is_ours
+        self.task = ray.remote(
+            num_cpus=described.cpus, num_gpus=described.gpus, max_retries=described.retries, **memory
+        )(remote.work)  # fmt: skip
+        self.tasks: dict[Any, Future] = {}
+
+    def start(self, files: RunDir) -> None:
+        """Give the cluster one task for a run."""
+        waiting = Waiting(files)
+        ours = {name: value for name, value in os.environ.items() if name.startswith("QTHA_LAB_")}
+        reference = self.task.remote(str(files.path), self.threads, ours)
+        self.tasks[reference] = reference.future()
+        self.tasks[reference].add_done_callback(functools.partial(_ended, waiting))
+
+    def close(self) -> None:
+        """Call all tasks back, wait until their runs have saved, and leave the cluster."""
+        import ray
+
+        for reference, future in self.tasks.items():
+            if not future.done():
+                ray.cancel(reference)
+        wait(self.tasks.values())
+        if self.is_ours:
+            ray.shutdown()
+
+
+def _ended(waiting: Waiting, future: Future) -> None:
+    """What became of a task."""
+    from ray.exceptions import RayError, TaskCancelledError
+
+    try:
+        waiting.ended(future.result())
+    except TaskCancelledError:
+        waiting.ended(cancelled=True)
+    except RayError as problem:
+        waiting.ended(f"Ray gave it up: {str(problem).strip().splitlines()[0]}")

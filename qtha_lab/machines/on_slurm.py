@@ -1,0 +1,129 @@
+"""Runs as jobs of Slurm: a job that is preempted or out of time is put into the queue again, and goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import threading
+import time
+from typing import Any, Literal
+
+from qtha_lab.errors import Refusal
+from qtha_lab.machines import remote
+from qtha_lab.machines.registry import Machines, machines, needs
+from qtha_lab.machines.sending import Waiting
+from qtha_lab.rundir import RunDir
+from qtha_lab.settings import setting
+from qtha_lab.settings_help import with_arguments
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+
+
+@machines("slurm")
+@with_arguments
+@dataclasses.dataclass(frozen=True)
+class Slurm:
+    """A Slurm cluster, through submitit."""
+
+    cluster: Literal["slurm", "local"] = setting(
+        "slurm", "Local: processes of this machine, to try a job file out."
+    )
+    partition: str | None = setting(None, "Where jobs queue.")
+    account: str | None = setting(None, "Whom they are counted to.")
+    minutes: int = setting(60, "Longest time of a job; a run that needs more goes on in the next.", ge=1)  # fmt: skip
+    cpus: int = setting(1, "Cores of a run, and its threads.", ge=1)
+    gpus: int = setting(0, "GPUs of a run.", ge=0)
+    memory: float | None = setting(None, "Memory of a run.", gt=0.0, unit="GiB")
+
+    def connect(self) -> Machines:
+        """Look for Slurm's commands.
+
+        Raises:
+            Refusal: If submitit is not installed, or Slurm is not on this machine.
+        """
+        try:
+            import submitit
+        except ImportError as missing:
+            raise needs("submitit", "slurm") from missing
+        if self.cluster == "slurm" and submitit.AutoExecutor.which() != "slurm":
+            raise Refusal(
+                "no Slurm on this machine (srun is not found): "
+                "start from a login node, or try slurm(cluster=local)"
+            )
+        return _Jobs(self)
+
+
+class Job:
+    """What a job does; when Slurm takes it off a machine, the same is queued again."""
+
+    def __call__(self, path: str, threads: int, variables: dict[str, str]) -> str:
+        """See `remote.work`."""
+        return remote.work(path, threads, variables)
+
+    def checkpoint(self, path: str, threads: int, variables: dict[str, str]) -> Any:
+        """The same job once more: the run itself knows how far it has come."""
+        import submitit
+
+        return submitit.helpers.DelayedSubmission(self, path, threads, variables)
+
+
+class _Jobs:
+    """The jobs that were submitted."""
+
+    def __init__(self, described: Slurm) -> None:
+        self.described = described
+        self.jobs: list[tuple[Any, threading.Thread]] = []
+
+    def start(self, files: RunDir) -> None:
+        """Submit one job for a run; its output is kept in `.jobs` beside the runs."""
+        import submitit
+
+        d = self.described
+        executor = submitit.AutoExecutor(files.path.parent / ".jobs", cluster=d.cluster)
+        slurm = {"slurm_partition": d.partition, "slurm_account": d.account}
+        executor.update_parameters(
+            name=files.path.name, timeout_min=d.minutes, cpus_per_task=d.cpus, gpus_per_node=d.gpus,
+            **({"mem_gb": d.memory} if d.memory else {}),
+            **{name: value for name, value in slurm.items() if value},
+        )  # fmt: skip
+        waiting = Waiting(files)
+        ours = {name: value for name, value in os.environ.items() if name.startswith("QTHA_LAB_")}
+        job = executor.submit(Job(), str(files.path), d.cpus, ours)
+        log.info("%s is job %s", files.path.name, job.job_id)
+        thread = threading.Thread(target=_follow, args=(job, waiting), daemon=True)
+        thread.start()
+        self.jobs.append((job, thread))
+
+    def close(self) -> None:
+        """Ask the runs of all jobs to stop, wait for them, and cancel those that no machine took."""
+        for job, thread in self.jobs:
+            if thread.is_alive():
+                files = RunDir(_path_of(job))
+                files.stop.touch()
+                if job.state in ("PENDING", "UNKNOWN"):
+                    job.cancel()
+        for _, thread in self.jobs:
+            thread.join()
+
+
+def _path_of(job: Any) -> Any:
+    from pathlib import Path
+
+    return Path(job.submission().args[0])
+
+
+def _follow(job: Any, waiting: Waiting) -> None:
+    """Wait for a job, and write down what came of it."""
+    while not job.done():
+        time.sleep(POLL_SECONDS)
+    if job.state == "CANCELLED":
+        return waiting.ended(cancelled=True)
+    problem = job.exception()
+    if problem is None:
+        return waiting.ended(job.result())
+    log.warning("job %s failed: %s", job.job_id, problem)
+    last = (str(problem).strip() or type(problem).__name__).splitlines()[-1]
+    return waiting.ended(f"its job {job.job_id} failed: {last}; details in {job.paths.stderr}")

@@ -1,0 +1,96 @@
+"""The kinds of machines by name, and what each of them must be able to do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Protocol
+
+from qtha_lab import calls
+from qtha_lab.errors import Refusal
+from qtha_lab.registry import Registry
+from qtha_lab.rundir import RunDir
+from qtha_lab.settings import check_settings, settings_of, unknown
+
+
+class Machines(Protocol):
+    """Machines that are connected; made from their declared settings by `machines_named`."""
+
+    def start(self, files: RunDir) -> None:
+        """Have a worker started on a run, wherever there is room for it; return at once.
+
+        Args:
+            files: The directory of the run, which nobody works on.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop softly what still runs there, wait for it, and let go of the machines."""
+        ...
+
+
+MACHINES: Registry[type] = Registry("kind of machines", "qtha_lab.machines", prefix="on_")
+
+
+def machines(name: str) -> Callable[[type], type]:
+    """Register a dataclass whose fields are settings, and whose `connect()` gives `Machines`, by name.
+
+    Args:
+        name: What `--on` calls it.
+    """
+
+    def register(kind: type) -> type:
+        MACHINES.add(name, kind, kind.__module__)
+        return kind
+
+    return register
+
+
+def machines_named(text: str) -> Machines:
+    """Connect to machines.
+
+    Args:
+        text: `NAME`, `NAME(option=value,…)`, or for the option `address` alone `NAME:ADDRESS`.
+
+    Raises:
+        Refusal: If there is no such kind or option, its package is missing, or nothing answers there.
+
+    Example:
+        >>> machines_named("rey")
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: unknown kind of machines 'rey': did you mean 'ray'? Known: ray, slurm
+    """
+    head, colon, address = text.partition(":")
+    if colon and "(" not in head:
+        name, options = head.strip(), {"address": address.strip()}
+    else:
+        name, options = calls.parse_call(text, "kind of machines")
+    kind = MACHINES.get_or_refuse(name)
+    for option in options:
+        if option not in settings_of(kind):
+            raise unknown(f"option of {name}", option, settings_of(kind))
+    described = kind(**options)
+    check_settings(described)
+    return described.connect()
+
+
+def needs(package: str, extra: str) -> Refusal:
+    """The refusal of machines whose package is not installed, to be raised.
+
+    Args:
+        package: What is missing.
+        extra: Which of our extras brings it.
+    """
+    return Refusal(f"this needs the package {package}: pip install 'qtha-lab[{extra}]'")
+
+
+def written(described: object) -> str:
+    """Settings of machines as `--on` reads them, without those at their defaults.
+
+    Args:
+        described: An instance of a registered dataclass.
+    """
+    assert dataclasses.is_dataclass(described)
+    declared = settings_of(type(described))
+    values = {name: getattr(described, name) for name in declared}
+    return calls.write_options({n: v for n, v in values.items() if v != declared[n].default})

@@ -1,0 +1,66 @@
+"""A run is sent to other machines: who waits for it holds a lock of its own, so that it is not taken for dead.
+
+`machine.lock` in the run's directory is held here from the sending until the job has ended there, through the loss of
+a machine and the next try on another.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from qtha_lab.errors import Refusal
+from qtha_lab.machines.registry import Machines
+from qtha_lab.rundir import RunDir, slots
+from qtha_lab.starting import record_status, taken_over
+
+log = logging.getLogger(__name__)
+
+
+def send(files: RunDir, machines: Machines, *, anew: bool = False) -> None:
+    """Have other machines work on a run; returns at once.
+
+    Args:
+        files: The directory of the run.
+        machines: Where it is sent.
+        anew: Begin at step 0 again; checkpoints there are put aside.
+
+    Raises:
+        Refusal: If a worker is at the run, or it was sent already.
+    """
+    if slots.is_held(files.sent):
+        raise Refusal(f"run {files.path.name} was sent to other machines already")
+    with taken_over(files, "waiting for a machine", anew=anew):
+        pass
+    machines.start(files)
+
+
+class Waiting:
+    """Held by who waits for a run that was sent; `ended` is called once, when its job has ended there.
+
+    Args:
+        files: The directory of the run.
+    """
+
+    def __init__(self, files: RunDir) -> None:
+        self.files = files
+        self._lock = slots.hold(files.sent)
+
+    def ended(self, problem: str = "", *, cancelled: bool = False) -> None:
+        """Let go of the run; what its worker could not say itself is written into its log.
+
+        Args:
+            problem: Why no worker could work on it; empty where one did.
+            cancelled: Whether it was called back before a machine took it.
+        """
+        lock, self._lock = self._lock, None
+        if lock is None:
+            return
+        log.info("%s: its job has ended; %s", self.files.path.name, problem or "by itself")
+        try:
+            if cancelled:
+                record_status(self.files, "stopped", "stopped before a machine took it")
+            elif problem:
+                record_status(self.files, "failed", problem)
+        finally:
+            os.close(lock)

@@ -1,0 +1,145 @@
+"""Runs on other machines: a Ray cluster of two nodes that loses one, and Slurm's jobs as processes of this machine."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from support.waiting import PATIENCE, wait_until
+
+from qtha_lab import compare, runs
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment import Comparison
+from qtha_lab.machines import machines_named, remote
+from qtha_lab.rundir import RunDir, slots
+
+SMALL = Comparison(
+    methods="lora(r=2),qtha(r=2,waist=8,bond_dim=2,n_layers=1)",
+    training={"steps": 60, "checkpoint_every": 5, "eval_every": 60, "generate_rows": 0},
+)
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Two nodes of one core each on this machine; the second may be lost."""
+    ray = pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    nodes = started_nodes()
+    yield nodes
+    ray.shutdown()
+    nodes.shutdown()
+
+
+def started_nodes():
+    """A cluster; Ray gives a node 30 seconds to start, which a busy machine may not."""
+    from ray.cluster_utils import Cluster
+
+    end = time.monotonic() + PATIENCE
+    while True:
+        nodes = Cluster()
+        try:
+            nodes.add_node(num_cpus=1, include_dashboard=False)
+            nodes.add_node(num_cpus=1)
+            return nodes
+        except Exception as problem:
+            nodes.shutdown()
+            if "timed out during startup" not in str(problem) or time.monotonic() > end:
+                raise
+
+
+@pytest.mark.slow
+def test_a_run_whose_node_is_killed_goes_on_from_its_checkpoint_on_another(cluster, tmp_path):
+    lost = list(cluster.worker_nodes)
+    states: dict[str, list[str]] = {}
+
+    def watch(run, status):
+        states.setdefault(run.id, []).append(status.state)
+        if lost and all(run.status().step >= 10 for run in runs.list_runs(tmp_path / "runs")):
+            cluster.remove_node(lost.pop(), allow_graceful=False)
+
+    summary = compare.run(SMALL, tmp_path, watch, on=f"ray:{cluster.address}")
+    assert not lost
+    assert [entry["state"] for entry in summary["runs"]] == ["finished", "finished"]
+    assert not {"dead", "failed", "stopped"} & {state for seen in states.values() for state in seen}
+    finished = runs.list_runs(tmp_path / "runs")
+    for run in finished:
+        assert [e["step"] for e in run.history() if e["kind"] == "train"] == [*range(1, 61)]
+    begun = [e["step"] for run in finished for e in run.events()[0] if is_start(e)]
+    assert sorted(begun)[:2] == [0, 0]
+    assert len(begun) == 3  # and one from a checkpoint
+    assert max(begun) >= 10
+
+
+def is_start(event) -> bool:
+    """Whether training begins here, for the first time or from a checkpoint."""
+    return event["kind"] == "status" and event["state"] == "running" and not event.get("again")
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    """Slurm's jobs as processes of this machine."""
+    pytest.importorskip("submitit")
+    connected = machines_named("slurm(cluster=local)")
+    yield connected, tmp_path_factory.mktemp("runs")
+    connected.close()
+
+
+@pytest.mark.slow
+def test_a_job_of_slurm_works_on_a_run_which_is_stopped_and_resumed_as_any_other(jobs):
+    machines, folder = jobs
+    experiment = SMALL.experiments()[0].replace(training=SMALL.training.replace(steps=100_000))
+    run = runs.launch(experiment, folder, on=machines)
+    wait_until(lambda: run.status().step >= 5 or run.status().ended, run.log_tail)
+    assert run.stop().state == "stopped"
+    wait_until(lambda: not slots.is_held(run.files.sent))
+    reached = run.status().step
+    run.resume(on=machines)
+    wait_until(lambda: run.status().step > reached or run.status().ended, run.log_tail)
+    machines.close()  # what Ctrl-C does
+    assert (run.status().state, run.status().step > reached) == ("stopped", True)
+
+
+def test_a_worker_dies_with_the_process_that_waits_for_it(tmp_path):
+    run = runs.Run(RunDir.create(SMALL.experiments()[0], tmp_path).path)
+    code = "import sys; from qtha_lab.machines.remote import work; work(sys.argv[1], 1, {})"
+    waiting = subprocess.Popen([sys.executable, "-c", code, str(run.path)])
+    wait_until(lambda: slots.holder(run.files.lock))
+    waiting.kill()
+    waiting.wait()
+    wait_until(lambda: not run.alive)
+    assert run.status().state == "dead"
+
+
+def test_a_machine_that_does_not_see_the_folder_says_so(tmp_path):
+    sentence = remote.work(str(tmp_path / "elsewhere"), 1, {})
+    assert "does not see" in sentence
+    assert "share the folder of runs" in sentence
+
+
+def test_a_lock_signed_on_another_machine_names_no_process_of_this_one(tmp_path):
+    lock = slots.hold(tmp_path / "lock")
+    slots.sign(lock, os.getpid())
+    assert slots.holder(tmp_path / "lock") == os.getpid()
+    (tmp_path / "lock").write_text(f"{os.getpid()} another-machine\n")
+    assert slots.is_held(tmp_path / "lock")
+    assert slots.holder(tmp_path / "lock") is None  # nobody here may be signalled
+    os.close(lock)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("rey", "unknown kind of machines 'rey': did you mean 'ray'?"),
+        ("ray(cpu=2)", "unknown option of ray 'cpu': did you mean 'cpus'?"),
+        ("ray(cpus=0)", "cpus must be at least 1, not 0"),
+        ("slurm", "no Slurm on this machine"),
+        ("ray:localhost:1", "no Ray cluster answers at localhost:1"),
+    ],
+)
+def test_machines_that_are_not_there_are_refused_in_a_sentence(text, sentence, tmp_path):
+    with pytest.raises(Refusal) as refused:
+        compare.run(SMALL, tmp_path, on=text)
+    assert sentence in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert not runs.list_runs(tmp_path / "runs")
