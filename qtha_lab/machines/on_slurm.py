@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Any, Literal
 
 from qtha_lab.errors import Refusal
@@ -59,15 +60,15 @@ class Slurm:
 class Job:
     """What a job does; when Slurm takes it off a machine, the same is queued again."""
 
-    def __call__(self, path: str, threads: int, variables: dict[str, str]) -> str:
+    def __call__(self, *arguments: Any) -> str:
         """See `remote.work`."""
-        return remote.work(path, threads, variables)
+        return remote.work(*arguments)
 
-    def checkpoint(self, path: str, threads: int, variables: dict[str, str]) -> Any:
+    def checkpoint(self, *arguments: Any) -> Any:
         """The same job once more: the run itself knows how far it has come."""
         import submitit
 
-        return submitit.helpers.DelayedSubmission(self, path, threads, variables)
+        return submitit.helpers.DelayedSubmission(self, *arguments)
 
 
 class _Jobs:
@@ -109,9 +110,7 @@ class _Jobs:
             thread.join()
 
 
-def _path_of(job: Any) -> Any:
-    from pathlib import Path
-
+def _path_of(job: Any) -> Path:
     return Path(job.submission().args[0])
 
 
