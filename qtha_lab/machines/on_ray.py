@@ -113,7 +113,9 @@ def _ended(waiting: Waiting, future: Future) -> None:
 
     try:
         waiting.ended(future.result())
-    except TaskCancelledError:
+    except TaskCancelledError as reason:
+        log.debug("%s was called back: %s", waiting.files.path.name, reason)
         waiting.ended(cancelled=True)
     except RayError as problem:
+        log.warning("%s: %s", waiting.files.path.name, problem)
         waiting.ended(f"Ray gave it up: {str(problem).strip().splitlines()[0]}")
