@@ -80,11 +80,11 @@ class _Cluster:
     def __init__(self, described: Ray, is_ours: bool) -> None:
         import ray
 
-        memory = {"memory": int(described.memory * 2**30)} if described.memory else {}
+        resources: dict[str, Any] = {"num_cpus": described.cpus, "num_gpus": described.gpus}
+        if described.memory:
+            resources["memory"] = int(described.memory * 2**30)
         self.threads, self.is_ours = described.cpus, is_ours
-        self.task = ray.remote(
-            num_cpus=described.cpus, num_gpus=described.gpus, max_retries=described.retries, **memory
-        )(remote.work)  # fmt: skip
+        self.task: Any = ray.remote(max_retries=described.retries, **resources)(remote.work)
         self.tasks: dict[Any, Future] = {}
 
     def start(self, files: RunDir) -> None:
