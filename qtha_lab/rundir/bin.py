@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from qtha_lab.errors import Refusal
+from qtha_lab.rundir import slots
 from qtha_lab.rundir.events import read_tail
 from qtha_lab.rundir.files import RunDir, sync
 from qtha_lab.rundir.status import last_status
@@ -39,6 +40,8 @@ def delete(run: RunDir) -> Path:
     """
     if run.path.parent.name == NAME:
         raise Refusal(f"run {run.path.name} is in the bin already: empty the bin to be rid of it")
+    if slots.is_held(run.sent):
+        raise Refusal(f"run {run.path.name} is on other machines: stop it before it is deleted")
     try:
         lock = os.open(run.lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:

@@ -3,6 +3,7 @@
 Works on a drawn figure; where a legend stands is the look's to say.
 """
 
+import logging
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,6 +13,8 @@ import plotly.graph_objects as go
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.machinery.parts import layout_of, traces_of
+
+log = logging.getLogger(__name__)
 
 # Of each dash: drawn and left out in turn, in widths of the line. plotly's own are up to 15 pixels long.
 DASHES = {
@@ -45,7 +48,8 @@ def short_names(labels: Iterable[str]) -> dict[str, str]:
 def _parts(label: str) -> tuple[str, dict[str, Any]]:
     try:
         return calls.parse_call(label, "method")
-    except Refusal:
+    except Refusal as reason:
+        log.debug("%r is not the name of a method: %s", label, reason)
         return label, {}
 
 
