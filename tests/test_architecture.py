@@ -166,7 +166,16 @@ def test_figures_take_numbers_and_import_no_torch():
             circuits = {m for m in imported_modules(path) if m.startswith("qtha_lab.circuits")}
             assert circuits == {"qtha_lab.circuits.gate_kinds"}
             rooms -= {"circuits"}
-        ground = {"errors", "measures", "settings", "paths", "registry", "looks", "figures"}
+        ground = {
+            "errors",
+            "measures",
+            "settings",
+            "calls",
+            "paths",
+            "registry",
+            "looks",
+            "figures",
+        }
         assert rooms <= ground, f"{path} imports {rooms}"
 
 
