@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import auto, simulators_table, turns
+from benchmarks import auto, long_runs, simulators_table, turns
 from benchmarks.machine import machine
 from qtha_lab.compare import aggregate
 
@@ -82,6 +82,8 @@ BENCHES = {
         f"generate --model smollm2-135m --rounds 3 --tokens 24 {_BESIDE_LORA}",
         turns.markdown,
     ),
+    "live": ("live", long_runs.markdown),
+    "status": ("status", long_runs.markdown),
     "generate-tiny": (f"generate --model tiny --rounds 9 {_BESIDE_LORA}", turns.markdown),
 }
 

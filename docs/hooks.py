@@ -83,15 +83,17 @@ def _executed(notebook: Path) -> Path:
 
 
 def _table(head: tuple[str, ...], rows) -> str:
-    from qtha_lab.adapters.listing import markdown
+    from qtha_lab.cli.text_table import markdown_table
 
-    return markdown([head, *([str(cell) for cell in row] for row in rows)])
+    return markdown_table([head, *([str(cell) for cell in row] for row in rows)])
 
 
 def _methods() -> str:
-    from qtha_lab.adapters.listing import controls_table, markdown, methods_table
+    from qtha_lab.adapters.listing import controls_table, methods_table
+    from qtha_lab.cli.text_table import markdown_table
 
-    return f"{markdown(methods_table())}\n\n## Controls\n\n{markdown(controls_table())}"
+    tables = map(markdown_table, (methods_table(), controls_table()))
+    return "\n\n## Controls\n\n".join(tables)
 
 
 def _settings(path: str) -> str:

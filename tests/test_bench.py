@@ -6,9 +6,10 @@ import sys
 import pytest
 import torch
 
-from benchmarks import turns
+from benchmarks import long_runs, turns
 from benchmarks.expval import bench_expval
 from benchmarks.generate import bench_generate
+from benchmarks.long_runs import bench_live, bench_status
 from benchmarks.machine import forget_peak_memory, machine, peak_memory_bytes
 from benchmarks.predictions import bench_predictions
 from benchmarks.step import bench_step
@@ -84,3 +85,18 @@ def test_every_method_writes_an_answer_in_every_turn():
     assert lora["time_ratio"] == 1
     assert json.loads(json.dumps(result)) == result
     assert "| `lora(r=2)` |" in turns.markdown(result)
+
+
+def test_a_live_point_sends_as_much_after_a_long_run_as_after_a_short_one():
+    measured = bench_live([200, 6_000], points=3)
+    short, long = measured["rows"]
+    assert short["whole_bytes"] > 200 * 16 > long["bytes"] > 16
+    assert long["bytes"] < short["bytes"] + 20  # numbers of more digits
+    assert "| 6,000 |" in long_runs.markdown(measured)
+
+
+def test_the_status_of_a_long_run_is_measured_beside_that_of_a_short_one():
+    measured = bench_status([20, 200], calls=2)
+    assert [row["steps"] for row in measured["rows"]] == [20, 200]
+    assert "| 200 |" in long_runs.markdown(measured)
+    assert json.loads(json.dumps(measured)) == measured

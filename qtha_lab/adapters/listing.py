@@ -66,12 +66,5 @@ def parameters(name: str, in_features: int, out_features: int) -> int:
     return count_trainable(model, get_method(name).make_config(None, ["layer"]))
 
 
-def markdown(rows: list[tuple]) -> str:
-    """The rows as a Markdown table."""
-    heading, *body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    lines = [heading, ["---"] * len(heading), *body]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

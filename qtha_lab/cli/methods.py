@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from qtha_lab.cli.answers import answer
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.cli.text_table import markdown_table
 from qtha_lab.errors import Refusal
 
 SIZE = re.compile(r"\s*[1-9][0-9]{,5}\s*")
@@ -21,17 +23,24 @@ def methods(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List all methods and their classical controls."""
-    from qtha_lab.adapters import listing
-
     parts = sizes.split(",")
     if len(parts) != 2 or not all(map(SIZE.fullmatch, parts)):
         raise Refusal(
             f"sizes must read IN,OUT, two whole numbers of 1 to 999,999, not {sizes!r:.60}"
         )
-    tables = [listing.methods_table(*map(int, parts)), listing.controls_table()]
+    ins, outs = map(int, parts)
+    tables = answer(
+        f"methods {ins},{outs}", lambda: _tables(ins, outs), "qtha_lab.adapters", "qtha_lab.methods"
+    )
     if json:
         records = [[dict(zip(t[0], row, strict=True)) for row in t[1:]] for t in tables]
         print_json({"methods": records[0], "controls": records[1]})
         return
     for table in tables:
-        print(listing.markdown(table) + "\n") if markdown else print_table(table)
+        print(markdown_table(table) + "\n") if markdown else print_table(table)
+
+
+def _tables(in_features: int, out_features: int) -> list[list]:
+    from qtha_lab.adapters import listing
+
+    return [listing.methods_table(in_features, out_features), listing.controls_table()]

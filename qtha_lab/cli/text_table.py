@@ -14,6 +14,20 @@ NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]?\d+)?( ?[\w%×±/ ]{,12})?( \[[\d.,–-
 HEAD, RULE, FOOT = "┏━┳┓", "┡━╇┩", "└─┴┘"
 
 
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """The rows as a table of Markdown; the first one is the heading.
+
+    Example:
+        >>> print(markdown_table([("a", "b"), ("1", "x|y")]))
+        | a | b |
+        | --- | --- |
+        | 1 | x\\|y |
+    """
+    heading, *body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    lines = [heading, ["---"] * len(heading), *body]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
 def text_table(rows: Sequence[Sequence[str]], caption: str | None, page: int) -> str:
     """A table as text.
 

@@ -65,7 +65,7 @@ def run(
         held.callback(os.close, lock)
         machines = held.enter_context(contextlib.closing(machines_named(on))) if on else None
         write_whole(out / "comparison.yaml", editions.record(comparison))
-        earlier = runs.list_runs(out / "runs")
+        earlier = [(run, _what_counts(run.experiment)) for run in runs.list_runs(out / "runs")]
         queue = [_start(e, out / "runs", earlier, machines) for e in comparison.experiments()]
         return _follow(comparison, queue, out, on_progress or _nothing, machines)
 
@@ -78,17 +78,32 @@ def summarise(comparison: Comparison, queue: list[Run]) -> dict[str, Any]:
         `notes`, sentences on what these numbers do and do not show.
     """
     entries = [entry(run, status) for run in queue if (status := run.status()).ended]
+    return _summary(comparison, entries, len(queue))
+
+
+def _summary(
+    comparison: Comparison, entries: list[dict[str, Any]], expected: int
+) -> dict[str, Any]:
     described = comparison.model_dump()
-    return {"comparison": described, "runs": entries, "notes": notes(entries, len(queue))}
+    return {"comparison": described, "runs": entries, "notes": notes(entries, expected)}
 
 
 def _start(
-    experiment: Experiment, folder: Path, earlier: list[Run], machines: Machines | None
+    experiment: Experiment,
+    folder: Path,
+    earlier: list[tuple[Run, Experiment]],
+    machines: Machines | None,
 ) -> Run:
-    """The run of an experiment in a folder: as it is, resumed, or new."""
+    """The run of an experiment in a folder: as it is, resumed, or new.
+
+    Args:
+        experiment: What to run.
+        folder: Of runs.
+        earlier: Those in it, each with what counts of its description.
+        machines: Where new ones are sent; None for here.
+    """
     meaning = _what_counts(experiment)
-    equals = [run for run in earlier if _what_counts(run.experiment) == meaning]
-    for run in equals:
+    for run in (run for run, of_run in earlier if of_run == meaning):
         state = run.status().state
         log.info("%s is %s: not started anew", run.id, state)
         if state in ("stopped", "dead"):
@@ -113,17 +128,18 @@ def _follow(
     on_progress: Progress,
     machines: Machines | None,
 ) -> dict[str, Any]:
-    ended: set[str] = set()
+    ended: dict[int, dict[str, Any]] = {}  # entries, by place in the queue
     try:
         while True:
             before = len(ended)
-            for run in queue:
+            for place, run in enumerate(queue):
                 status = run.status()
                 on_progress(run, status)
-                if status.ended:
-                    ended.add(run.id)
+                if status.ended and place not in ended:
+                    ended[place] = entry(run, status)
             if len(ended) > before:
-                write_json(out / "summary.json", summarise(comparison, queue))
+                entries = [ended[place] for place in sorted(ended)]
+                write_json(out / "summary.json", _summary(comparison, entries, len(queue)))
             if len(ended) == len(queue):
                 return summarise(comparison, queue)
             time.sleep(POLL_SECONDS)

@@ -6,7 +6,13 @@ than numpy's expressions. All sums are float64.
 
 import math
 
+import numpy as np
+
 from qtha_lab.simulators.cpu.compiled import compiled
+
+FACTORIALS = tuple(float(math.factorial(k)) for k in range(18))
+QUARTER = 1.5707963267341256  # the first 33 bits of π/2, so that its multiples are exact
+QUARTER_REST = 6.077100506506192e-11
 
 
 @compiled
@@ -19,6 +25,25 @@ def _walsh(values, row):
                 a, b = values[row, k], values[row, k + step]
                 values[row, k], values[row, k + step] = a + b, a - b
         step *= 2
+
+
+@compiled
+def _cosines(angles, cosines, sines):
+    """Cosine and sine of each angle; as series, since a compiler makes vectors of these, and not of calls."""
+    for k in range(len(angles)):
+        quarters = np.rint(angles[k] * (2.0 / math.pi))
+        angle = angles[k] - quarters * QUARTER - quarters * QUARTER_REST  # at most π/4
+        square = angle * angle
+        cos, sin = 1.0 / FACTORIALS[16], 1.0 / FACTORIALS[17]
+        for i in range(7, -1, -1):
+            cos = 1.0 / FACTORIALS[2 * i] - square * cos
+            sin = 1.0 / FACTORIALS[2 * i + 1] - square * sin
+        sin *= angle
+        turn = np.int32(quarters)
+        odd = (turn & 1) != 0
+        size, other = (sin, cos) if odd else (cos, sin)
+        cosines[k] = -size if (turn + 1) & 2 else size
+        sines[k] = -other if turn & 2 else other
 
 
 @compiled
@@ -52,9 +77,7 @@ def shared_numbers(params, offsets, entries, scales, places, angles, shared, hal
         halves[places[i, 0], places[i, 1]] = 0.5 * angles[places[i, 2]]
     for layer in range(len(halves)):
         _walsh(halves, layer)
-        for k in range(halves.shape[1]):
-            phases[layer, 0, k] = math.cos(halves[layer, k])
-            phases[layer, 1, k] = math.sin(halves[layer, k])
+        _cosines(halves[layer], phases[layer, 0], phases[layer, 1])
 
 
 @compiled

@@ -1,0 +1,21 @@
+"""`qtha-lab bench live`: what one more point of a long run costs a chart that shows it."""
+
+from typing import Annotated
+
+import typer
+
+from benchmarks.reporting import JsonFile, write_json
+from qtha_lab.cli.output import print_table
+
+
+def live(
+    steps: Annotated[str, typer.Option(help="Lengths of the run.")] = "1000,10000,100000",
+    json: JsonFile = None,
+) -> None:
+    """One live point: milliseconds in the kernel and bytes to the page."""
+    from benchmarks.long_runs import bench_live, table
+
+    measured = bench_live([int(text) for text in steps.split(",")])
+    machine = measured["machine"]["processor"]
+    print_table(table(measured), caption=f"medians, {machine}, load {measured['load']}")
+    write_json(measured, json)

@@ -1,0 +1,21 @@
+"""`qtha-lab bench status`: how long the status of a long run takes."""
+
+from typing import Annotated
+
+import typer
+
+from benchmarks.reporting import JsonFile, write_json
+from qtha_lab.cli.output import print_table
+
+
+def status(
+    steps: Annotated[str, typer.Option(help="Lengths of the run.")] = "1000,10000,100000",
+    json: JsonFile = None,
+) -> None:
+    """The status of a run that trains, by its length."""
+    from benchmarks.long_runs import bench_status, table
+
+    measured = bench_status([int(text) for text in steps.split(",")])
+    machine = measured["machine"]["processor"]
+    print_table(table(measured), caption=f"medians, {machine}, load {measured['load']}")
+    write_json(measured, json)
