@@ -106,7 +106,10 @@ def run(
     """
     if inputs.device.type != "cpu":
         raise Refusal(f"engine 'cpu' takes CPU tensors, not {inputs.device}: use engine='torch'")
-    return _Expval.apply(inputs, params, plan(circuit, readout))
+    tables = plan(circuit, readout)
+    if not torch.is_grad_enabled() and torch.autograd.forward_ad._current_level < 0:
+        return Call(tables, inputs, params, keep=False).forward()
+    return _Expval.apply(inputs, params, tables)
 
 
 class _Expval(torch.autograd.Function):
@@ -144,7 +147,11 @@ class Call:
     def __init__(self, tables: Plan, inputs: Tensor, params: Tensor, keep: bool):
         self.plan, self.dtype = tables, params.dtype
         self.inputs = inputs.detach().contiguous().numpy()
-        self.numbers = _shared_numbers(tables, params.detach().contiguous().numpy())
+        numbers = params.detach().contiguous().numpy()
+        if keep:
+            self.numbers = _shared_numbers(tables, numbers)
+        else:  # one answer runs a circuit for every token
+            self.numbers = _numbers_of(tables, numbers.tobytes(), numbers.dtype)
         self.layout = _layout(tables, len(self.inputs), inputs.element_size())
         self.kept_states = _KeptStates(self.layout.n_kept * keep, self.dtype)
 
@@ -207,6 +214,12 @@ def _shared_numbers(tables: Plan, params: np.ndarray) -> tuple[np.ndarray, np.nd
         np.empty(tables.n_sums + 1), shared, np.empty((tables.n_layers, size)), phases,
     )  # fmt: skip
     return shared, phases.reshape(-1)
+
+
+@functools.lru_cache(maxsize=256)
+def _numbers_of(tables: Plan, params: bytes, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """The same for equal angles, made once; nobody writes into them."""
+    return _shared_numbers(tables, np.frombuffer(params, dtype))
 
 
 @dataclasses.dataclass(frozen=True)
