@@ -2,6 +2,8 @@
 
     python benchmarks/results.py toy controls        run what is missing (resumable), then write
     python benchmarks/results.py --write             write what has been run
+    python benchmarks/results.py start start-100 eval live status step step-tiny generate generate-tiny expval
+                                                     all that the table of aims needs
 
 Runs lie in out/results/NAME; a table goes to docs/results/NAME.md.
 """
@@ -13,11 +15,13 @@ import shlex
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from benchmarks import auto, long_runs, simulators_table, turns
+from benchmarks import aims, auto, long_runs, simulators_table, turns
 from benchmarks.machine import machine
 from qtha_lab.compare import aggregate
 
@@ -70,8 +74,8 @@ _BESIDE_LORA = (
     "--methods lora(r=8),qtha(r=8),qtha(r=8,waist=64,bond_dim=4,n_layers=2),"
     "qtha(r=8,waist=64,bond_dim=4,use_circuit=false)"
 )
-# By name: the options of `qtha-lab bench`, and what makes a table of its figures.
-BENCHES = {
+# By name: the options of `qtha-lab bench`, and what makes a table of its figures; None has a row in `aims` alone.
+BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str] | None]] = {
     "simulators-one-thread": (f"{_SIMULATORS} {_SIZES} --threads 1", simulators_table.markdown),
     "simulators-two-threads": (f"{_SIMULATORS} {_SIZES} --threads 2", simulators_table.markdown),
     "auto-one-thread": ("auto --threads 1 --rounds 3", auto.markdown),
@@ -82,6 +86,10 @@ BENCHES = {
         f"generate --model smollm2-135m --rounds 3 --tokens 24 {_BESIDE_LORA}",
         turns.markdown,
     ),
+    "start": ("start --rounds 3", None),
+    "start-100": ("start --rounds 3 --steps 100", None),
+    "eval": ("eval", None),
+    "expval": ("expval", None),
     "live": ("live", long_runs.markdown),
     "status": ("status", long_runs.markdown),
     "generate-tiny": (f"generate --model tiny --rounds 9 {_BESIDE_LORA}", turns.markdown),
@@ -102,7 +110,7 @@ def measure(name: str) -> None:
     folder = OUT / name
     folder.mkdir(parents=True, exist_ok=True)
     facts = folder / "measured.json"
-    if not facts.exists():
+    if name in BENCHES or not facts.exists():  # a bench begins anew, a comparison goes on
         commit = subprocess.check_output(
             ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True
         )
@@ -126,6 +134,8 @@ def write(name: str) -> None:
     folder = OUT / name
     if name in BENCHES:
         figures, (_, table) = json.loads((folder / FIGURES).read_text()), BENCHES[name]
+        if table is None:
+            return None
         facts = {
             **json.loads((folder / "measured.json").read_text()),
             "commit": figures["commit"][:7],
@@ -145,6 +155,23 @@ def write(name: str) -> None:
         cells = [f"`{group['label']}`", f"{group['trainable_parameters']:,}", *losses]
         lines.append(f"| {' | '.join(cells)} |")
     _write(name, facts, lines)
+
+
+def write_aims() -> None:
+    """What people wait for, of all benches that have been run."""
+    names = dict.fromkeys(aim.bench for aim in aims.AIMS)
+    figures = {
+        name: json.loads((OUT / name / FIGURES).read_text())
+        for name in names
+        if (OUT / name / FIGURES).exists()
+    }
+    if figures:
+        facts = [json.loads((OUT / name / "measured.json").read_text()) for name in figures]
+        dates = ", ".join(sorted({f"{fact['date']} at commit {fact['commit']}" for fact in facts}))
+        origin = f"`python benchmarks/results.py {' '.join(names)}`  \n{dates}"
+        PAGES.mkdir(parents=True, exist_ok=True)
+        lines = [origin, "", aims.caption(figures), "", aims.table(figures)]
+        (PAGES / "aims.md").write_text("\n".join(lines) + "\n")
 
 
 def _write(name: str, facts: dict[str, str], lines: list[str]) -> None:
@@ -172,6 +199,7 @@ def main() -> None:
             measure(name)
         if (OUT / name / (FIGURES if name in BENCHES else "summary.json")).exists():
             write(name)
+    write_aims()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,134 @@
+"""What people wait for, with the aim of each and what was reached: one table from the figures of the benches."""
+
+import statistics
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from benchmarks.commands.start import beside_training, training_share
+from benchmarks.reporting import pipes
+
+Figures = dict[str, Any]
+
+
+class Aim(NamedTuple):
+    """A row: what takes time, what was aimed at, and which bench's figures say what was reached."""
+
+    what: str
+    aim: str
+    bench: str
+    reached: Callable[[Figures], str]
+
+
+def table(figures: dict[str, Figures]) -> str:
+    """The rows as Markdown, of figures of the benches by name; what none has measured is said to be so.
+
+    Example:
+        >>> table({}).splitlines()[2].split(" | ")[2]
+        'not measured'
+    """
+    rows = [
+        (
+            aim.what,
+            aim.aim,
+            aim.reached(figures[aim.bench]) if aim.bench in figures else "not measured",
+            f"`{aim.bench}`",
+        )
+        for aim in AIMS
+    ]
+    return pipes([("what", "aim", "reached", "bench"), *rows])
+
+
+def caption(figures: dict[str, Figures]) -> str:
+    """The machine and its load at the end of each bench."""
+    machines = {
+        f"{each['machine']['processor']}, {each['machine']['cores']} cores"
+        for each in figures.values()
+    }
+    loads = [each["load"] for each in figures.values() if "load" in each]
+    span = f"; load at the ends {min(loads)} to {max(loads)}" if loads else ""
+    return f"Medians; ratios are medians within a round. {'; '.join(sorted(machines))}{span}"
+
+
+def _start(start: str, figure: Callable[[dict], float], text: str) -> Callable[[Figures], str]:
+    """The median of a figure over the runs of each method that were started so."""
+
+    def reached(figures: Figures) -> str:
+        runs = [run for run in figures["runs"] if run["start"] == start]
+        methods = dict.fromkeys(run["method"] for run in runs)
+        return ", ".join(
+            f"{method} {statistics.median(figure(r) for r in runs if r['method'] == method):{text}}"
+            for method in methods
+        )
+
+    return reached
+
+
+def _first_point(run: dict) -> float:
+    return run["first_point"]
+
+
+def _ratio(number: int) -> Callable[[Figures], str]:
+    """Of the method of that place to the first, LoRA."""
+    return lambda figures: f"{figures['methods'][number]['time_ratio']:.2f}"
+
+
+def _at_every_length(figures: Figures) -> str:
+    return " / ".join(f"{1e3 * row['seconds']:.2f}" for row in figures["rows"]) + " ms"
+
+
+def _point(figures: Figures) -> str:
+    row = figures["rows"][-1]
+    return f"{1e3 * row['seconds']:.2f} ms, {row['bytes']:,} bytes"
+
+
+def _steps_and_answers() -> list[Aim]:
+    aims = {
+        "step": ("a training step on smollm2-135m", "1.10", "1.05"),
+        "step-tiny": ("a training step on tiny", "1.5", "1.10"),
+        "generate": ("an answer of smollm2-135m", "1.2", "1.2"),
+        "generate-tiny": ("an answer of tiny", "1.2", "1.2"),
+    }
+    methods = ("the authors' defaults", "small: waist 64, bond 4, 2 layers")
+    rows = [
+        Aim(f"{what}, {method}, × LoRA r = 8", f"≤ {aim}", bench, _ratio(number))
+        for bench, (what, *limits) in aims.items()
+        for number, (method, aim) in enumerate(zip(methods, limits, strict=True), 1)
+    ]
+    control = [
+        Aim(f"{aims[bench][0]}, small without circuit, × LoRA r = 8", "–", bench, _ratio(3))
+        for bench in aims
+    ]
+    return [*rows, *control]
+
+
+AIMS = [
+    Aim("launch → first live point, warm", "≤ 2 s", "start", _start("warm", _first_point, ".1f")),
+    Aim("launch → first live point, cold", "≤ 8 s", "start", _start("cold", _first_point, ".1f")),
+    Aim(
+        "a warm run but for training and evaluation",
+        "≤ 3 CPU s",
+        "start",
+        _start("warm", beside_training, ".1f"),
+    ),
+    Aim(
+        "training's share of a toy run of 100 steps, warm",
+        "more than half",
+        "start-100",
+        _start("warm", training_share, ".0%"),
+    ),
+    Aim("`Run.status()` at 10³ / 10⁴ / 10⁵ steps", "the same", "status", _at_every_length),
+    Aim("one live point at 10⁵ steps", "≤ 10 ms, ≤ 5 kB", "live", _point),
+    Aim(
+        "an evaluation, times faster than row by row with every logit",
+        "≥ 1.5",
+        "eval",
+        lambda figures: f"{figures['cases'][0]['ratio']:.2f}",
+    ),
+    *_steps_and_answers(),
+    Aim(
+        "`expval_z`, n = 4, batch 64, with gradients",
+        "≤ 100 µs",
+        "expval",
+        lambda figures: f"{figures['parts']['whole']:.0f} µs",
+    ),
+]
