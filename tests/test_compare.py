@@ -9,7 +9,8 @@ from qtha_lab import compare, launch, runs
 from qtha_lab.compare import findings
 from qtha_lab.compare.table import aggregate, rows, tables
 from qtha_lab.experiment import Comparison
-from qtha_lab.rundir import slots
+from qtha_lab.rundir import RunDir, slots
+from qtha_lab.rundir.events import EventLog
 
 METHODS = "lora(r=2),qtha(r=2,waist=8,n_layers=1,bond_dim=2)"
 TRAINING = {
@@ -126,6 +127,27 @@ def test_a_comparison_that_cannot_run_launches_nothing(tmp_path):
     with pytest.raises(ValueError, match="unknown method 'qhta'"):
         launch(Comparison(methods="lora,qhta", training=TRAINING), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_many_runs_are_listed_once_and_each_is_understood_once(tmp_path, monkeypatch):
+    comparison = Comparison(methods="lora,qtha", seeds=list(range(20)), training=TRAINING)
+    for experiment in comparison.experiments():
+        files = RunDir.create(experiment, tmp_path / "runs")
+        log = EventLog(files.events)
+        log.append("status", state="finished", step=1, message="")
+        log.close()
+    counts = dict.fromkeys(("list_runs", "with_whole_paths", "launch"), 0)
+    for name in counts:
+        plain = getattr(runs, name)
+
+        def counted(*args, name=name, plain=plain, **options):
+            counts[name] += 1
+            return plain(*args, **options)
+
+        monkeypatch.setattr(runs, name, counted)
+    summary = compare.run(comparison, tmp_path)
+    assert len(summary["runs"]) == 40
+    assert counts == {"list_runs": 1, "with_whole_paths": 2 * 40, "launch": 0}
 
 
 def test_what_cannot_run_is_refused_before_any_run_starts(tmp_path):
