@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["train", "eval", "generation", "whole_base", "run"]
+Kind = Literal["train", "eval", "test", "general", "generation", "whole_base", "run"]
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,23 @@ class Measure:
 _ALL = [
     Measure("trainable_parameters", "trainable parameters", "run", symbol="P",
             column="parameters", form="{:,}"),
+    Measure("scale", "scale of the change", "run", symbol="s", column="scale", form="{:.3g}", brief=False),
     Measure("eval_loss_whole_base", "evaluation loss of the whole base", "whole_base", "nats",
             column="eval loss, whole base", learnt=True, brief=False),
     Measure("eval_loss_start", "evaluation loss at the start", "eval", "nats",
             column="eval loss, start", learnt=True),
     Measure("eval_loss", "evaluation loss", "eval", "nats", r"\mathcal{L}_\mathrm{eval}",
             column="eval loss", learnt=True),
+    Measure("eval_loss_best", "lowest evaluation loss", "run", "nats", learnt=True, brief=False),
+    Measure("best_step", "step of the lowest evaluation loss", "run", column="best step", form="{:.0f}",
+            learnt=True, brief=False),
+    Measure("test_loss", "test loss", "test", "nats", r"\mathcal{L}_\mathrm{test}",
+            column="test loss", learnt=True),
+    Measure("test_accuracy", "test accuracy", "test", column="test accuracy", better="higher"),
+    Measure("generalisation_gap", "test loss above the loss on training rows", "test", "nats",
+            column="gap", learnt=True),
+    Measure("forgetting", "rise of the loss on general prose", "general", "nats", column="forgetting",
+            learnt=True),
     Measure("train_loss", "train loss", "train", "nats", r"\mathcal{L}_\mathrm{train}",
             column="train loss", learnt=True),
     Measure("perplexity", "perplexity", "eval", column="perplexity", form="{:.1f}"),

@@ -109,6 +109,32 @@ def test_the_hilbert_phase_is_scipys(r):
     assert torch.isfinite(HilbertPhase(config).apply({}, torch.zeros(2, r))).all()
 
 
+def test_a_bias_adds_the_same_to_every_token_and_costs_r_numbers():
+    config, plain = (
+        QthaConfig(r=3, waist=8, bond_dim=2, **o)
+        for o in ({"stand_in": "bias"}, {"use_circuit": False})
+    )
+    assert config.n_parameters(16, 12) == plain.n_parameters(16, 12) + 3
+    change = config.change(Layer(16, 12))
+    torch.manual_seed(0)
+    tensors = change.start(torch.float64)
+    tensors["B"].normal_()
+    x = torch.randn(5, 16, dtype=torch.float64)
+    linear = change.delta(tensors, x)
+    assert torch.equal(linear, plain.change(Layer(16, 12)).delta(tensors, x))  # b = 0
+    tensors["b"].normal_()
+    shift = change.delta(tensors, x) - linear
+    assert torch.allclose(shift, shift[:1].expand_as(shift))
+    assert shift.abs().max() > 0.1
+    assert not config.change_class.is_linear(config)  # a constant is no matrix
+    assert not change.circuits()
+
+
+def test_a_bias_that_multiplies_starts_at_one():
+    change = QthaConfig(r=2, waist=8, stand_in="bias", fusion="hadamard").change(Layer(16, 12))
+    assert torch.equal(change.start()["b"], torch.ones(2))
+
+
 def test_a_stand_in_runs_no_circuit_and_excludes_a_readout():
     config = QthaConfig(r=1, stand_in="silu")  # no ring, so one dimension is enough
     assert config.circuits() == []

@@ -7,9 +7,10 @@ import pytest
 
 from qtha_lab import compare, launch, runs
 from qtha_lab.compare import findings
+from qtha_lab.compare.claims import against_the_first
 from qtha_lab.compare.table import aggregate, rows, tables
 from qtha_lab.experiment import Comparison
-from qtha_lab.rundir import RunDir, slots
+from qtha_lab.rundir import RunDir, read_mapping, slots
 from qtha_lab.rundir.events import EventLog
 
 METHODS = "lora(r=2),qtha(r=2,waist=8,n_layers=1,bond_dim=2)"
@@ -76,6 +77,23 @@ def test_every_run_has_one_entry_with_what_the_table_needs(story):
 
 
 @pytest.mark.slow
+def test_every_run_was_tested_on_the_same_rows_at_the_end(story):
+    tests = [read_mapping(run.files.test) for run in runs.list_runs(story["out"] / "runs")]
+    assert tests[0]["items"] == tests[1]["items"]
+    assert len(set(tests[0]["items"])) > 100
+    by_id = {run.id: run for run in runs.list_runs(story["out"] / "runs")}
+    for entry in story["first"]["runs"]:
+        run = by_id[entry["run_id"]]
+        test = read_mapping(run.files.test)
+        assert sum(test["losses"]) / sum(test["labels"]) == pytest.approx(entry["test_loss"])
+        assert [e["step"] for e in run.history() if e["kind"] == "test"] == [6]
+        evals = [e for e in run.history() if e["kind"] == "eval" and e["step"]]
+        assert entry["eval_loss_best"] == min(event["loss"] for event in evals)
+        assert abs(entry["forgetting"]) < 1
+        assert entry["test_loss"] - entry["generalisation_gap"] > 0
+
+
+@pytest.mark.slow
 def test_the_same_start_is_checked_and_said(story):
     starts = {entry["eval_loss_start"] for entry in story["first"]["runs"]}
     assert len(starts) == 1
@@ -94,11 +112,13 @@ def test_a_second_process_in_one_folder_is_refused(tmp_path):
 def test_a_comparison_launched_from_python_returns_at_once_and_is_a_set_of_runs(tmp_path):
     comparison = Comparison(methods="lora(r=2),lora(r=3)", training=TRAINING | {"steps": 2})
     started = launch(comparison, tmp_path)
-    assert [run.experiment.method.label for run in started.runs] == ["lora(r=2)", "lora(r=3)"]
+    labels = ["lora(r=2,lora_alpha=4)", "lora(r=3,lora_alpha=6)"]
+    assert [run.experiment.method.label for run in started.runs] == labels
     started.wait()
     assert repr(started) == "<2 runs: 2 finished>"
     table = started.table()
-    assert list(table["method"]) == ["lora(r=2)", "lora(r=3)"]
+    assert list(table["method"]) == labels
+    assert list(table["scale"]) == [2, 2]
     assert list(table["trainable_parameters"]) == [7680, 11520]
     assert (table["eval_loss_min"] == table["eval_loss"]).all()  # numbers, of one seed
     assert table.sort_values("eval_loss")["eval_loss"].is_monotonic_increasing
@@ -107,6 +127,23 @@ def test_a_comparison_launched_from_python_returns_at_once_and_is_a_set_of_runs(
     assert "loss_curves" in [figure.name for figure in started.figures()]
     assert started.summary()["runs"][0]["state"] == "finished"
     assert started.stop().resume().statuses()[0].state == "finished"  # nothing to stop or resume
+
+
+@pytest.mark.slow
+def test_repeats_at_moved_starts_are_a_floor_and_in_no_table(tmp_path, monkeypatch):
+    monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path / "slots"))
+    training = TRAINING | {"steps": 2, "generate_rows": 0, "test_rows": 8}
+    comparison = Comparison(methods="lora(r=2)", training=training, rounding=5)
+    summary = compare.run(comparison, tmp_path / "out")
+    (entry,) = summary["runs"]
+    (losses,) = summary["rounding"].values()
+    assert len(losses) == 5
+    # moved by roundings alone, two steps on
+    assert 0 < max(abs(loss - entry["test_loss"]) for loss in losses) < 1e-4
+    assert len(runs.list_runs(tmp_path / "out" / "rounding")) == 5
+    assert len(rows(summary)) == 1
+    with pytest.raises(ValueError, match="rounding must be 0 or at least 5 repeats"):
+        Comparison(rounding=3)
 
 
 @pytest.mark.slow
@@ -252,9 +289,13 @@ def test_a_comparison_says_what_differs_from_the_first_method_and_whether_it_is_
         for label, values in losses.items()
         for seed, loss in enumerate(values)
     ]  # fmt: skip
-    qtha, product = findings.differences(entries)
+    qtha, product = (claim.verdict for claim in against_the_first(entries))
     # t interval of the gaps 0.10, 0.09, 0.11, one of two so at 97.5 %: 0.1 ± 6.205 · 0.01 / √3
-    assert qtha == "qtha − lora: +0.100 nat, 97.5 % interval [+0.064, +0.136] over 3 seeds: shown."
+    # p: all three signs alike come in one flip of four, times two claims (Holm); d: 0.1 / 0.01
+    assert qtha == (
+        "qtha − lora, evaluation loss: +0.100 nat, 97.5 % interval [+0.064, +0.136] over 3 seeds, "
+        "p = 0.5, d = +10.0: shown."
+    )
     assert "not shown (a difference of" in product
-    assert findings.differences(entries[:2] + entries[3:5]) == []
-    assert findings.differences([]) == []
+    assert against_the_first(entries[:2] + entries[3:5]) == []
+    assert against_the_first([]) == []

@@ -16,8 +16,8 @@ CARD = (DATA / "models" / "tiny" / "README.md").read_text(encoding="utf-8")
 # Texts and weights; the pictures in screenshots/ are drawn again by the script beside them.
 SHIPPED = sorted(
     f
-    for folder in ("models", "tasks")
-    for f in (DATA / folder).rglob("*")
+    for folder in ("models", "tasks", "general.txt")
+    for f in [DATA / folder, *(DATA / folder).rglob("*")]
     if f.is_file() and f.suffix != ".md"
 )
 TASK_FILES = sorted((DATA / "tasks").glob("*.jsonl"))

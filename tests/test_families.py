@@ -35,7 +35,7 @@ def test_a_method_with_its_controls_has_lora_at_equal_r_and_at_equal_size():
     compared = Comparison(methods="vera, qtha(r=4,waist=16,bond_dim=3)+controls").methods
     labels = [choice.label for choice in compared]
     assert labels[:2] == ["vera", "qtha(r=4,waist=16,bond_dim=3)"]
-    assert labels[-2:] == ["lora(r=4)", "lora(r=2)"]
+    assert labels[-2:] == ["lora(r=4,lora_alpha=8)", "lora(r=2,lora_alpha=4)"]
     empty = models.empty_model("tiny", head="causal-lm")
     targets = models.default_target_modules("tiny")
     sizes = [

@@ -87,7 +87,9 @@ def broken(folder, straight):
 
 def measured(run):
     """Everything a run measured, without the clock."""
-    measurements = [e for e in run.history() if e["kind"] in ("train", "eval", "generation")]
+    measurements = [
+        e for e in run.history() if e["kind"] in ("train", "eval", "test", "general", "generation")
+    ]
     return sorted(
         ({k: v for k, v in event.items() if k not in ("t", "seconds")} for event in measurements),
         key=lambda event: (event["step"], event["kind"]),
@@ -100,7 +102,7 @@ def test_a_run_leaves_everything_it_promises(straight):
     names = {path.name for path in run.path.iterdir()}
     assert names == {
         "experiment.yaml", "environment.json", "events.jsonl", "worker.log", "worker.lock", "checkpoints",
-        "adapter", "summary.json", *(names & {"exit.json"}),  # written once its process is waited for
+        "adapter", "test.json", "summary.json", *(names & {"exit.json"}),  # written once its process is waited for
     }  # fmt: skip
     assert run.experiment == experiment(QTHA)
     environment = json.loads(run.files.environment.read_text())

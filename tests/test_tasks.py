@@ -1,5 +1,6 @@
 """Tasks: what is learnt is the answer alone, nothing leaks, and a reader's own data work or are refused by line."""
 
+import itertools
 import json
 
 import pytest
@@ -10,7 +11,12 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from qtha_lab import tasks
 from qtha_lab.paths import data_dir
-from qtha_lab.tasks.splits import in_evaluation_pool, in_pretraining_pool, normalised
+from qtha_lab.tasks.splits import (
+    in_evaluation_pool,
+    in_pretraining_pool,
+    in_test_pool,
+    normalised,
+)
 
 NAMES = tasks.task_names()
 LANGUAGE = [name for name in NAMES if tasks.task_info(name).kind == "lm"]
@@ -62,30 +68,34 @@ def test_every_task_says_what_it_is_and_where_it_comes_from(name):
     assert (task.name, task.kind, task.licence) == (name, info.kind, info.licence)
 
 
+def sides(task):
+    return task.train, task.eval, task.test
+
+
+def answers(row):
+    """All that is learnt of a row."""
+    texts = [m["content"] for m in row.get("messages", []) if m["role"] == "assistant"]
+    return {normalised(text) or text for text in texts or [row["text"]]}
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("name", NAMES)
-def test_no_answer_stands_on_both_sides(name, seed):
+def test_no_row_no_key_and_no_answer_stands_on_two_sides(name, seed):
     task = tasks.load_task(name, seed=seed)
-    if task.kind == "lm":
-        sides = [
-            {normalised(row["messages"][-1]["content"]) for row in side}
-            for side in (task.train, task.eval)
-        ]
-    else:
-        sides = [{normalised(row["text"]) for row in side} for side in (task.train, task.eval)]
-    keys = [{normalised(row["key"]) for row in side} for side in (task.train, task.eval)]
-    assert not keys[0] & keys[1]
-    # two threads may share a turn such as "Hello!"; in the other tasks no answer and no text repeats
-    assert name == "chat" or not sides[0] & sides[1]
+    for one, other in itertools.combinations(sides(task), 2):
+        assert not {json.dumps(row) for row in one} & {json.dumps(row) for row in other}
+        assert not {normalised(row["key"]) for row in one} & {
+            normalised(row["key"]) for row in other
+        }
+        assert not set().union(*map(answers, one)) & set().union(*map(answers, other))
 
 
-def test_no_question_of_qa_stands_on_both_sides():
+def test_no_question_of_qa_stands_on_two_sides():
     task = tasks.load_task("qa")
-    train, held_out = (
-        {normalised(row["messages"][0]["content"]) for row in side}
-        for side in (task.train, task.eval)
-    )
-    assert not train & held_out
+    questions = [
+        {normalised(row["messages"][0]["content"]) for row in side} for side in sides(task)
+    ]
+    assert sum(map(len, questions)) == len(set().union(*questions))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,10 +107,18 @@ def test_the_evaluation_pool_is_the_same_for_every_seed(name):
     assert first.train != second.train
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_test_rows_are_the_same_in_the_same_order_for_every_seed(name):
+    first, second = tasks.load_task(name, seed=0), tasks.load_task(name, seed=7, test_rows=20)
+    assert first.test[:20] == second.test
+    assert all(in_test_pool(row["key"]) for row in first.test)
+    assert len(first.test) >= 100
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "qa"])
 def test_nothing_shipped_was_read_in_pretraining(name):
     task = tasks.load_task(name)
-    assert not any(in_pretraining_pool(row["key"]) for row in [*task.train, *task.eval])
+    assert not any(in_pretraining_pool(row["key"]) for side in sides(task) for row in side)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -243,7 +261,7 @@ def pairs(n):
 def test_pairs_of_a_file_are_a_language_task(tmp_path):
     task = tasks.load_task(write(tmp_path / "mine.jsonl", *pairs(60), ""))
     assert task.kind == "lm"
-    assert len(task.train) + len(task.eval) == 60
+    assert sum(map(len, sides(task))) == 60
     assert [m["role"] for m in task.train[0]["messages"]] == ["user", "assistant"]
 
 
@@ -301,14 +319,28 @@ def test_a_folder_in_hugging_face_form_is_a_task(tmp_path, monkeypatch):
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     folder = tmp_path / "mine"
     folder.mkdir()
-    write(folder / "train.jsonl", *pairs(40))
-    write(folder / "test.jsonl", *pairs(50)[35:])
+    write(folder / "train.jsonl", *pairs(100))
+    write(folder / "test.jsonl", *pairs(110)[95:])
     task = tasks.load_task(str(folder))
-    held_out = {row["key"] for row in task.eval}
-    assert held_out == {f"It is {2 * i}" for i in range(35, 50)}
+    held_out = {row["key"] for row in task.test}
+    assert held_out == {f"It is {2 * i}" for i in range(95, 110)}
     # five of the training rows stand in the test file too, so they are not trained on
-    assert len(task.train) == 35
-    assert not held_out & {row["key"] for row in task.train}
+    assert len(task.train) + len(task.eval) == 95
+    assert not held_out & {row["key"] for row in [*task.train, *task.eval]}
+
+
+def test_a_data_set_with_both_splits_keeps_them(tmp_path, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    write(folder / "train.jsonl", *pairs(40))
+    write(folder / "validation.jsonl", *pairs(50)[30:])
+    write(folder / "test.jsonl", *pairs(60)[45:])
+    train, evaluation, test = (
+        {int(row["key"].split()[-1]) // 2 for row in side}
+        for side in sides(tasks.load_task(str(folder)))
+    )
+    assert (train, evaluation, test) == (set(range(30)), set(range(30, 45)), set(range(45, 60)))
 
 
 def test_class_names_of_a_data_set_become_labels(tmp_path):
@@ -321,7 +353,7 @@ def test_class_names_of_a_data_set_become_labels(tmp_path):
     datasets.Dataset.from_dict(columns, features=features).to_parquet(tmp_path / "train.parquet")
     task = tasks.load_task(str(tmp_path))
     assert task.labels == ("calm", "wild")
-    assert len(task.train) + len(task.eval) == 39
+    assert sum(map(len, sides(task))) == 39
 
 
 def test_a_data_set_that_cannot_be_reached_is_a_sentence():
@@ -352,7 +384,9 @@ def test_what_cannot_be_loaded_is_refused_before_it_is(name, options, sentence):
 
 
 def test_too_few_rows_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"has too few rows: \d to train on and \d to evaluate on"):
+    with pytest.raises(
+        ValueError, match=r"has too few rows: \d to train on, \d to evaluate on and \d"
+    ):
         tasks.load_task(write(tmp_path / "mine.jsonl", *pairs(3)))
     with pytest.raises(ValueError, match=r"qa has \d+ training rows, fewer than train_rows=5,000"):
         tasks.load_task("qa", train_rows=5000)

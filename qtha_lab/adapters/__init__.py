@@ -10,6 +10,7 @@ from qtha_lab.adapters.attach import (
     count_trainable,
 )
 from qtha_lab.adapters.budget import size_warning
+from qtha_lab.adapters.data_start import rows_to_start_from, start_from_rows
 from qtha_lab.adapters.first_step import first_step_warning
 from qtha_lab.adapters.layout import Layout, layout_of
 from qtha_lab.adapters.loading import load_adapter
@@ -17,6 +18,7 @@ from qtha_lab.adapters.method import Change, Layer, Method, TensorSpec
 from qtha_lab.adapters.peft import OUR_METHODS, AdapterConfig, hold_products, method
 from qtha_lab.adapters.qtha import QthaConfig
 from qtha_lab.adapters.registry import get_method, method_names, method_of
+from qtha_lab.adapters.scales import scale_of
 from qtha_lab.adapters.weighing import weigh
 
 OUR_METHODS.discover()
@@ -41,6 +43,9 @@ __all__ = [
     "method",
     "method_names",
     "method_of",
+    "rows_to_start_from",
+    "scale_of",
     "size_warning",
+    "start_from_rows",
     "weigh",
 ]

@@ -20,7 +20,13 @@ READOUTS = ("z", "z+zz", "probs")
 
 
 class Branch(ABC):
-    """A map of the bottleneck with its own tensors; `size` is the number of its outputs."""
+    """A map of the bottleneck with its own tensors; `size` is the number of its outputs.
+
+    Attributes:
+        mixed: Whether W_q stands behind it.
+    """
+
+    mixed: bool = True
 
     def __init__(self, config: Any):
         self.config = config
@@ -85,6 +91,8 @@ class SiluStack(Branch):
     They replace W_q · circuit together, so there is no W_q. The last one starts at zero, as in the
     authors' code, where the linear branch is there to train the rest.
     """
+
+    mixed = False
 
     def tensors(self) -> dict[str, TensorSpec]:
         r = self.config.r
@@ -153,7 +161,34 @@ class HilbertPhase(Branch):
         return h / size
 
 
-STAND_INS = {"none": CircuitBranch, "silu": SiluStack, "cosine": Cosines, "hilbert": HilbertPhase}
+class Bias(Branch):
+    """q_i = b_i whatever h is: what is left of ⟨Z⟩ where it hardly depends on h, with r numbers and no circuit.
+
+    b starts at zero, or at one where it multiplies the linear branch. The control is ours.
+    """
+
+    mixed = False
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        return {"b": TensorSpec((self.config.r,))}
+
+    def initialise(self, tensors: Mapping[str, Tensor]) -> None:
+        alone = self.config.fusion == "hadamard" or not self.config.use_linear
+        tensors["b"].fill_(1.0 if alone else 0.0)
+        if not self.config.init_weights:
+            tensors["b"].uniform_(-1, 1)
+
+    def apply(self, tensors, h):
+        return tensors["b"].expand(*h.shape[:-1], -1)
+
+
+STAND_INS = {
+    "none": CircuitBranch,
+    "bias": Bias,
+    "silu": SiluStack,
+    "cosine": Cosines,
+    "hilbert": HilbertPhase,
+}
 
 
 def branch_of(config: Any) -> Branch:

@@ -176,6 +176,15 @@ class Change(ABC):
             f"{type(self).__name__} has shared_tensors and fills none of them"
         )
 
+    def start_from(self, tensors: Mapping[str, Tensor], samples: Sequence[Any]) -> None:
+        """Start anew from what training rows say; needed where the config has `start_rows`.
+
+        Args:
+            tensors: The layer's own and the shared ones, by name, filled at random before.
+            samples: `data_start.LayerSample` of this layer, or of all that share its tensors.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has start_rows and reads none")
+
     @abstractmethod
     def n_parameters(self) -> int:
         """Trainable parameters of this layer's own, by the formula of the method's docstring."""

@@ -54,6 +54,7 @@ CONTROLS = (
         use_circuit=False,
         use_linear=False,
     ),
+    _stand_in("bias", "what the circuit adds to a constant", stand_in="bias"),
     Control("no entanglement", "what the entangling gates add", {"ansatz": "product"}),
     Control("frozen angles", "what training the circuit adds", {"train_circuit": False}),
     _stand_in("two SiLU layers (BD)", _NON_LINEAR, stand_in="silu"),
@@ -92,6 +93,7 @@ CONTROLS = (
         "ABC-frozen-circuit": {"r": 2, "waist": 8, "bond_dim": 2, "train_circuit": False},
         "AB": {"r": 2, "waist": 8, "bond_dim": 2, "use_circuit": False},
         "A": {"waist": 8, "bond_dim": 2, "use_circuit": False, "use_linear": False},
+        "bias": {"r": 3, "waist": 8, "bond_dim": 2, "stand_in": "bias"},
         "BD": {"r": 3, "use_mpo": False, "stand_in": "silu"},
         "ABF": {"r": 3, "waist": 8, "bond_dim": 2, "stand_in": "silu", "stand_in_layers": 4},
         "cosine": {"r": 3, "waist": 8, "bond_dim": 2, "n_layers": 1, "stand_in": "cosine"},
@@ -143,6 +145,12 @@ class Qtha(Change):
         first, last = self.ends(tensors)
         h = torch.nn.functional.linear(x, first)
         return self.bottleneck.z(tensors, h) @ last
+
+    def bottleneck_input(
+        self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
+    ) -> Float[Tensor, "*batch r"]:
+        """h of an input: what the circuit reads."""
+        return torch.nn.functional.linear(x, self.ends(tensors)[0])
 
     def ends(
         self, tensors: Mapping[str, Tensor]

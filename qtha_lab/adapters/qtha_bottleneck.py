@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -98,10 +98,26 @@ class LinearBranch(Bottleneck):
         return tensors["W_c"]
 
 
+class Parts(NamedTuple):
+    """The two branches of a bottleneck for some inputs.
+
+    Attributes:
+        angles: What the circuit takes, (*batch, r) in radians.
+        q: What it gives.
+        mixed: What of it goes to B: W_q q, or q as it is.
+        linear: W_c h; None without a linear branch.
+    """
+
+    angles: Tensor
+    q: Tensor
+    mixed: Tensor
+    linear: Tensor | None
+
+
 class Branches(Bottleneck):
     """z = W_q q(h), alone or joined with W_c h; q is a circuit's, or a classical map's in its place.
 
-    Wide readouts go straight to B, and the SiLU layers take W_q's place.
+    Wide readouts go straight to B; SiLU layers and a bias take W_q's place.
     """
 
     def __init__(self, config: Any, inner: tuple[int, int]):
@@ -109,7 +125,7 @@ class Branches(Bottleneck):
         self.branch = branch_of(config)
         self.wide = config.readout != "z"
         self.z_size = self.branch.size if self.wide else config.r
-        self.mixes = not self.wide and config.stand_in != "silu"  # has W_q
+        self.mixes = not self.wide and self.branch.mixed  # has W_q
         self.multiplied = config.fusion == "hadamard"
 
     def between(self) -> dict[str, TensorSpec]:
@@ -131,15 +147,24 @@ class Branches(Bottleneck):
         self.branch.initialise(tensors)
 
     def z(self, tensors, h):
+        parts = self.parts(tensors, h)
+        if parts.linear is None:
+            return parts.mixed
+        return parts.mixed * parts.linear if self.multiplied else parts.mixed + parts.linear
+
+    def parts(self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]) -> Parts:
+        """What z is joined of.
+
+        Args:
+            tensors: All of one layer.
+            h: What the bottleneck is fed.
+        """
+        q = self.branch.apply(tensors, h)
+        mixed = torch.nn.functional.linear(q, tensors["W_q"]) if self.mixes else q
         linear = None
         if self.config.use_linear:
             linear = torch.nn.functional.linear(h, tensors["W_c"])
-        q = self.branch.apply(tensors, h)
-        if self.mixes:
-            q = torch.nn.functional.linear(q, tensors["W_q"])
-        if linear is None:
-            return q
-        return q * linear if self.multiplied else q + linear
+        return Parts(h * self.config.input_scale, q, mixed, linear)
 
     def circuits(self) -> list[Circuit]:
         return self.config.circuits()

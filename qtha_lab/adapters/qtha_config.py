@@ -39,7 +39,7 @@ class QthaConfig(RankConfig):
     out_dims: tuple | None = setting(None, "Factors of out_features; None finds balanced ones.")
     use_circuit: bool = setting(True, "Use the quantum branch, W_q · ⟨Z⟩, or its stand-in.")
     stand_in: str = setting(
-        "none", "Classical map in the circuit's place, as a control: SiLU layers, cosines, a phase.",
+        "none", "Map in the circuit's place, as a control: a bias, SiLU layers, cosines, a phase.",
         choices=tuple(STAND_INS),
     )  # fmt: skip
     stand_in_layers: int = setting(

@@ -18,6 +18,7 @@ def main() -> None:
     from qtha_lab.cli import (  # noqa: F401  (they add their commands)
         bench,
         compare,
+        evaluate,
         figures,
         inspect,
         machine,

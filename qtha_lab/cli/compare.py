@@ -40,9 +40,30 @@ def compare(
         return
     for part in comparing.tables(summary):
         print_table(part)
+    if summary["decomposition"]:
+        print_table(decomposition_rows(summary["decomposition"]))
     for note in summary["notes"]:
         print(f"- {note}")
     print(f"in {out / 'summary.json'}")
+
+
+def decomposition_rows(parts: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """The table of what each part of QTHA adds, as text.
+
+    Args:
+        parts: As in `summary.json` under `decomposition`.
+    """
+    titles = ("part", "with it", "without it", "difference", "interval", "verdict")
+    return [
+        titles,
+        *(
+            (
+                row["part"], row["first"], row["second"], f"{row['mean']:+.3f}",
+                f"[{row['low']:+.3f}, {row['high']:+.3f}]", "shown" if row["shown"] else "not shown",
+            )
+            for row in parts
+        ),
+    ]  # fmt: skip
 
 
 class _Bars:

@@ -87,8 +87,8 @@ def _read(declared: Setting, value: Any) -> Any:
         return calls.parse_options(value)
     if declared.name == "plugins":
         return calls.split_list(value)
-    if declared.name == "seeds":
-        return [calls.read_value(seed) for seed in calls.split_list(value)]
+    if declared.name in ("seeds", "learning_rates"):
+        return [calls.read_value(number) for number in calls.split_list(value)]
     if declared.type in (int, float) and value not in ("null", "all"):
         return calls.read_value(value)
     return None if declared.optional and value in ("null", "all") else value

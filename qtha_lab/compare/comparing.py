@@ -1,7 +1,7 @@
 """Several methods with several seeds: launch what is missing, gather the summaries, say what they show.
 
-Everything lies under `out`: `comparison.yaml`, `runs/`, `summary.json`. The runs queue by themselves,
-and calling `run` again with the same `out` goes on where it was. Draws nothing.
+Everything lies under `out`: `comparison.yaml`, `runs/`, `rounding/`, `summary.json`. A run is started when a slot is
+free for it, and calling `run` again with the same `out` goes on where it was. Draws nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,27 +66,140 @@ def run(
         held.callback(os.close, lock)
         machines = held.enter_context(contextlib.closing(machines_named(on))) if on else None
         write_whole(out / "comparison.yaml", editions.record(comparison))
-        earlier = [(run, _what_counts(run.experiment)) for run in runs.list_runs(out / "runs")]
-        queue = [_start(e, out / "runs", earlier, machines) for e in comparison.experiments()]
-        return _follow(comparison, queue, out, on_progress or _nothing, machines)
+        work = _Work(comparison, out, machines)
+        return _follow(comparison, work, out, on_progress or _nothing)
 
 
-def summarise(comparison: Comparison, queue: list[Run]) -> dict[str, Any]:
+def summarise(comparison: Comparison, queue: Sequence[Run]) -> dict[str, Any]:
     """The summary of the runs that have ended so far, as in `summary.json`.
 
     Returns:
         `comparison`, as plain data; `runs`, an entry for each that has ended (see `entries.entry`);
-        `notes`, sentences on what these numbers do and do not show.
+        `notes`, sentences on what these numbers do and do not show; `claims` and `decomposition`, the differences
+        behind them as numbers (see `claims.Claim`); `rounding`, the losses at moved starts by method.
     """
-    entries = [entry(run, status) for run in queue if (status := run.status()).ended]
-    return _summary(comparison, entries, len(queue))
+    ended = [(run, status) for run in queue if (status := run.status()).ended]
+    entries = [entry(run, status) for run, status in ended]
+    return _summary(comparison, entries, [run for run, _ in ended], [], len(queue))
 
 
 def _summary(
-    comparison: Comparison, entries: list[dict[str, Any]], expected: int
+    comparison: Comparison,
+    entries: list[dict[str, Any]],
+    ended: Sequence[Run],
+    repeats: list[dict[str, Any]],
+    expected: int,
 ) -> dict[str, Any]:
-    described = comparison.model_dump()
-    return {"comparison": described, "runs": entries, "notes": notes(entries, expected)}
+    """The summary of entries, whose runs may have the losses of test rows, and of repeats at moved starts."""
+    # here, since a list of runs needs no library of numbers
+    from qtha_lab.compare.claims import against_the_first, losses_at_moved_starts
+    from qtha_lab.compare.decomposition import decompose
+    from qtha_lab.compare.items import read_items
+
+    items, rounding = read_items(ended), losses_at_moved_starts(repeats)
+    claims = against_the_first(entries, items, rounding)
+    return {
+        "comparison": comparison.model_dump(),
+        "runs": entries,
+        "notes": notes(entries, expected, [claim.verdict for claim in claims]),
+        "claims": [claim.plain() for claim in claims],
+        "decomposition": [row.plain() for row in decompose(entries, items, rounding)],
+        "rounding": rounding,
+    }
+
+
+@dataclass
+class _Side:
+    """Runs of one folder: those of the table, or those at starts moved by a rounding.
+
+    Attributes:
+        folder: Of runs.
+        waiting: What is still to be started, the next one last.
+        earlier: Runs that were in the folder, each with what counts of its description.
+        started: Runs so far.
+        ended: Entries of those that have ended, by place.
+    """
+
+    folder: Path
+    waiting: list[Experiment]
+    earlier: list[tuple[Run, Experiment]]
+    started: list[Run] = field(default_factory=list)
+    ended: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folder: Path, experiments: list[Experiment]) -> _Side:
+        """The side of these experiments; a folder that none is for is not read."""
+        there = runs.list_runs(folder) if experiments else []
+        earlier = [(run, _what_counts(run.experiment)) for run in there]
+        return cls(folder, experiments[::-1], earlier)
+
+    @property
+    def live(self) -> int:
+        """How many runs have not ended."""
+        return len(self.started) - len(self.ended)
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """Of the runs that have ended, in their order."""
+        return [self.ended[place] for place in sorted(self.ended)]
+
+    def start_next(self, machines: Machines | None) -> None:
+        """Start what is next, here or on machines."""
+        self.started.append(_start(self.waiting.pop(), self.folder, self.earlier, machines))
+
+    def look(self, on_progress: Progress) -> None:
+        """Note what has ended since."""
+        for place, run in enumerate(self.started):
+            if place not in self.ended:
+                status = run.status()
+                on_progress(run, status)
+                if status.ended:
+                    self.ended[place] = entry(run, status)
+
+
+class _Work:
+    """The runs of a comparison in their order; one is started when a slot is free for it.
+
+    Attributes:
+        table: A run for every method, rate and seed.
+        repeats: Runs at starts moved by a rounding.
+    """
+
+    def __init__(self, comparison: Comparison, out: Path, machines: Machines | None) -> None:
+        self.table = _Side.of(out / "runs", comparison.experiments())
+        self.repeats = _Side.of(out / "rounding", comparison.nudged())
+        self.sides = (self.table, self.repeats)
+        self.machines = machines  # which queue what they are given
+        self.slots = slots.n_slots(comparison.training.threads)
+        self.expected = len(self.table.waiting)
+
+    @property
+    def started(self) -> list[Run]:
+        """All runs so far."""
+        return [run for side in self.sides for run in side.started]
+
+    @property
+    def n_ended(self) -> int:
+        """How many runs have ended."""
+        return sum(len(side.ended) for side in self.sides)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every run has ended."""
+        return not any(side.waiting or side.live for side in self.sides)
+
+    def go_on(self, on_progress: Progress) -> bool:
+        """Start what a slot is free for, and look at what goes on; whether a run has ended since."""
+        before = self.n_ended
+        for side in self.sides:
+            while side.waiting and self._is_free():
+                side.start_next(self.machines)
+                side.look(on_progress)
+            side.look(on_progress)
+        return self.n_ended > before
+
+    def _is_free(self) -> bool:
+        return bool(self.machines) or sum(side.live for side in self.sides) < self.slots
 
 
 def _start(
@@ -122,33 +236,31 @@ def _nothing(run: Run, status: Status) -> None:
 
 
 def _follow(
-    comparison: Comparison,
-    queue: list[Run],
-    out: Path,
-    on_progress: Progress,
-    machines: Machines | None,
+    comparison: Comparison, work: _Work, out: Path, on_progress: Progress
 ) -> dict[str, Any]:
-    ended: dict[int, dict[str, Any]] = {}  # entries, by place in the queue
     try:
         while True:
-            before = len(ended)
-            for place, run in enumerate(queue):
-                status = run.status()
-                on_progress(run, status)
-                if status.ended and place not in ended:
-                    ended[place] = entry(run, status)
-            if len(ended) > before:
-                entries = [ended[place] for place in sorted(ended)]
-                write_json(out / "summary.json", _summary(comparison, entries, len(queue)))
-            if len(ended) == len(queue):
-                return summarise(comparison, queue)
+            if work.go_on(on_progress) and not work.is_done:
+                _write_summary(comparison, work, out)
+            if work.is_done:
+                return _write_summary(comparison, work, out)
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        for run in queue:
+        for run in work.started:
             run.ask_to_stop()
-        if machines:
-            machines.close()
-        for run in queue:
+        if work.machines:
+            work.machines.close()
+        for run in work.started:
             run.stop()
-        write_json(out / "summary.json", summarise(comparison, queue))
+        for side in work.sides:
+            side.look(_nothing)
+        _write_summary(comparison, work, out)
         raise
+
+
+def _write_summary(comparison: Comparison, work: _Work, out: Path) -> dict[str, Any]:
+    table = work.table
+    ended = [table.started[place] for place in sorted(table.ended)]
+    summary = _summary(comparison, table.entries, ended, work.repeats.entries, work.expected)
+    write_json(out / "summary.json", summary)
+    return summary

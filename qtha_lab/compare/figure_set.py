@@ -16,6 +16,7 @@ from qtha_lab.compare import reading, table, views
 from qtha_lab.compare.run_values import differing, run_values
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.bond_history import bond_history
+from qtha_lab.figures.bottlenecks import by_block, circuit_inputs
 from qtha_lab.figures.circuit import GateRow, circuit_diagram
 from qtha_lab.figures.curves import from_events, loss_curves
 from qtha_lab.figures.machinery.figure import Figure
@@ -62,6 +63,12 @@ def figure_set(
     yield from tuning(runs)
     by_label = {entry["label"]: run for run, entry in zip(runs, entries, strict=True)}
     yield from circuits(by_label, on_left_out)
+    first: dict[str, Any] = {}
+    for path, (label, _) in labels.items():
+        if found := by_block(events[path]):
+            first.setdefault(label, found)
+    if first:
+        yield circuit_inputs(first)
     yield from update_spectra({path: reading.spectra(events[path]) for path in events}, labels)
 
 

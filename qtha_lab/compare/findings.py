@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
+from qtha_lab.compare import tuning
 
-def notes(entries: list[dict[str, Any]], expected: int) -> list[str]:
+
+def notes(
+    entries: list[dict[str, Any]],
+    expected: int,
+    verdicts: Sequence[str] = (),
+) -> list[str]:
     """Sentences on what a table of runs shows and what it does not.
 
     Args:
         entries: As in `summary.json` under `runs`.
         expected: How many runs there will be.
+        verdicts: Sentences on the differences between methods (see `claims`).
 
     Example:
         >>> run = {"label": "lora", "method": "lora", "seed": 0, "state": "finished",
@@ -25,10 +33,11 @@ def notes(entries: list[dict[str, Any]], expected: int) -> list[str]:
         same_start(finished),
         quantization(finished),
         *sizes(finished),
+        scales(finished),
         threads(finished),
-        learning_rates(finished),
+        tuning.sentence(entries) or learning_rates(finished),
         seeds(finished),
-        *differences(finished),
+        *verdicts,
     ]
     return [sentence for sentence in sentences if sentence]
 
@@ -89,6 +98,17 @@ def sizes(entries: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def scales(entries: list[dict[str, Any]]) -> str | None:
+    """Whether all methods multiply their change by the same factor s; None for a single method."""
+    by_label = {e["label"]: e["scale"] for e in entries if e.get("scale") is not None}
+    if len(by_label) < 2:
+        return None
+    if len(set(by_label.values())) == 1:
+        return f"All methods with a scale have the same: s = alpha / r = {next(iter(by_label.values())):g}."
+    text = ", ".join(f"{label} {scale:.3g}" for label, scale in by_label.items())
+    return f"Scales s = alpha / r differ, and so do the steps at one rate: {text}."
+
+
 def threads(entries: list[dict[str, Any]]) -> str | None:
     """That step times are of different numbers of threads, where they are."""
     counts = {entry["label"]: set() for entry in entries}
@@ -130,32 +150,6 @@ def seeds(entries: list[dict[str, Any]]) -> str | None:
         f"{count} seeds: brackets give the smallest and largest value over the seeds, "
         "which is no confidence interval."
     )
-
-
-def differences(entries: list[dict[str, Any]]) -> list[str]:
-    """What each method's evaluation loss differs by from the first one's, where three seeds have both.
-
-    Of m differences each has an interval of 1 - 0.05/m (Bonferroni), so that all of them hold with 95 %.
-    """
-    import numpy as np
-
-    from qtha_lab.compare.paired import LEAST_SEEDS, paired_difference, sentence
-
-    losses: dict[str, dict[int, float]] = {}
-    for entry in entries:
-        if entry.get("eval_loss") is not None:
-            losses.setdefault(entry["label"], {})[entry["seed"]] = entry["eval_loss"]
-    first, *others = list(losses) or [""]
-    pairs = []
-    for label in others:
-        shared = sorted(losses[first].keys() & losses[label].keys())
-        if len(shared) >= LEAST_SEEDS:
-            values = [[losses[name][seed] for seed in shared] for name in (label, first)]
-            pairs.append((label, *map(np.array, values)))
-    return [
-        sentence(label, first, paired_difference(*values, level=0.05 / len(pairs)))
-        for label, *values in pairs
-    ]
 
 
 def _missing(entries: list[dict[str, Any]], expected: int) -> list[str]:

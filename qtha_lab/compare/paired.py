@@ -18,6 +18,7 @@ from scipy import stats
 from qtha_lab.errors import Refusal
 
 LEAST_SEEDS = 3
+LEAST_REPEATS = 5
 POWER = 0.8
 
 
@@ -161,38 +162,50 @@ def rounding_floor(
         Refusal: If there are fewer than five repeats.
     """
     repeats = np.asarray(repeats, float)
-    if len(repeats) < 5:
-        raise Refusal(f"a rounding floor needs at least 5 repeats, not {len(repeats)}")
+    if len(repeats) < LEAST_REPEATS:
+        raise Refusal(
+            f"a rounding floor needs at least {LEAST_REPEATS} repeats, not {len(repeats)}"
+        )
     quantile = stats.t.ppf(1 - level / 2, len(repeats) - 1)
     return float(quantile * repeats.std(ddof=1) * math.sqrt(2 / seeds))
 
 
-def sentence(first: str, second: str, difference: PairedDifference, unit: str = "nat") -> str:
+def sentence(
+    first: str, second: str, difference: PairedDifference, measure: str = "", unit: str = "nat"
+) -> str:
     """What the difference says, in words; that nothing is shown is said as plainly.
 
     Args:
         first: Name of the method whose result stands first.
         second: Name of the one that is taken away.
         difference: Their difference, first minus second.
+        measure: What is compared, in words; "" leaves it out.
         unit: Of both results.
 
     Example:
         >>> difference = PairedDifference(0.03, -0.01, 0.07, 0.25, seeds=5, items=1, spread=0.02)
         >>> print(sentence("qtha", "lora", difference))
-        qtha − lora: +0.030 nat, 95 % interval [-0.010, +0.070] over 5 seeds: not shown (a difference of 0.033 would have been found four times in five).
+        qtha − lora: +0.030 nat, 95 % interval [-0.010, +0.070] over 5 seeds, p = 0.25, d = +1.5: not shown (a difference of 0.033 would have been found four times in five; +0.030 itself needs 6 seeds).
     """
-    share = f"{100 * (1 - difference.level):g} %"
+    share = f"{100 * (1 - difference.level):.3g} %"
+    of = f"{difference.seeds} seeds"
+    if difference.items > 1:
+        of += f" and {difference.items} rows"
     head = (
-        f"{first} − {second}: {difference.mean:+.3f} {unit}, {share} interval "
-        f"[{difference.low:+.3f}, {difference.high:+.3f}] over {difference.seeds} seeds"
+        f"{first} − {second}{measure and f', {measure}'}: {difference.mean:+.3f} {unit}, {share} interval "
+        f"[{difference.low:+.3f}, {difference.high:+.3f}] over {of}, p = {difference.p:.2g}, "
+        f"d = {difference.effect_size:+.1f}"
     )
     if difference.is_shown:
-        return f"{head}: shown."
+        floor = f" (rounding alone makes ±{difference.floor:.3f})" if difference.floor else ""
+        return f"{head}: shown{floor}."
     if not difference.low <= 0 <= difference.high:
         return f"{head}: not shown, rounding alone makes ±{difference.floor:.3f}."
+    needed = difference.seeds_for(difference.mean)
+    seeds = "more than 10,000" if needed is None else f"{needed:,}"
     return (
         f"{head}: not shown (a difference of {difference.detectable:.3f} would have been found "
-        "four times in five)."
+        f"four times in five; {difference.mean:+.3f} itself needs {seeds} seeds)."
     )
 
 

@@ -30,16 +30,15 @@ def shaped(info) -> None:
         expect(not missing, f"row {number} lacks {', '.join(sorted(missing))}")
 
 
-@fact("task", "it can be split, and no key stands on both sides")
+@fact("task", "it can be split, and no key stands on two sides")
 def split(info) -> None:
-    """Training and evaluation both have rows, and share no key."""
+    """Training, evaluation and test all have rows, and share no key."""
     task = load_task(info.name, seed=0)
-    expect(
-        bool(task.train) and bool(task.eval),
-        f"{len(task.train)} training, {len(task.eval)} evaluation rows",
-    )
-    shared_keys = {row["key"] for row in task.train} & {row["key"] for row in task.eval}
+    sides = (task.train, task.eval, task.test)
+    expect(all(sides), "{} training, {} evaluation and {} test rows".format(*map(len, sides)))
+    keys = [{row["key"] for row in side} for side in sides]
+    shared_keys = set().union(*(a & b for a, b in itertools.combinations(keys, 2)))
     expect(
         not shared_keys,
-        f"{len(shared_keys)} keys on both sides, such as {sorted(map(str, shared_keys))[:1]}",
+        f"{len(shared_keys)} keys on two sides, such as {sorted(map(str, shared_keys))[:1]}",
     )

@@ -16,9 +16,11 @@ from qtha_lab.errors import Refusal
 from qtha_lab.experiment import editions, equivalents, families, plan, refusals
 from qtha_lab.experiment.declared import Declared
 from qtha_lab.experiment.method_choice import MethodChoice, Option
+from qtha_lab.experiment.scaling import Rule, scaled
 
 Quantization = Literal["none", "int8", "int4"]
 COMMON: dict[str, Any] = {"common": True}  # among the first that a person sets
+LEAST_REPEATS = 5
 
 
 class Training(Declared):
@@ -65,7 +67,14 @@ class Training(Declared):
         json_schema_extra=COMMON,
     )
     eval_rows: int | None = Field(
-        default=128, ge=1, description="Evaluation rows; empty takes all."
+        default=128,
+        ge=1,
+        description="Evaluation rows, on which rates and steps may be chosen; empty takes all.",
+    )
+    test_rows: int | None = Field(
+        default=128,
+        ge=1,
+        description="Test rows, the same for every seed, looked at once at the end; empty takes all.",
     )
     eval_every: int = Field(
         default=25,
@@ -98,6 +107,12 @@ class Training(Declared):
         default=None,
         ge=1,
         description="CPU threads of the run; empty takes those that are free.",
+    )
+    nudge: int = Field(
+        default=0,
+        ge=0,
+        description="Number of a repeat whose start is moved by one unit in the last place, so that what rounding makes "
+        "of a result is known; 0 moves nothing.",
     )
     report_to: str = Field(
         default="none",
@@ -148,6 +163,8 @@ class _Description(Declared):
         if name == "method":
             return fields | {name: editions.as_meant(MethodChoice.of(value), edition)}
         methods = calls.split_list(value) if isinstance(value, str) else value
+        if edition < editions.SCALED:
+            fields = {"scaling": "as_given"} | fields
         return fields | {name: [editions.as_meant(MethodChoice.of(m), edition) for m in methods]}
 
     def to_yaml(self) -> str:
@@ -238,6 +255,10 @@ class MethodsAndSeeds(_Description):
         json_schema_extra=COMMON,
     )
     training: Training = Field(default_factory=Training, description="The course of the training.")
+    scaling: Rule = Field(
+        default="2r",
+        description="Scale of every method whose options leave alpha open: alpha = 2 r for all, or each method's default.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -253,6 +274,10 @@ class MethodsAndSeeds(_Description):
             values = families.write_out(list(values), model)
         parsed = [MethodChoice.parse(v) if isinstance(v, str) else v for v in values]
         return {**fields, "methods": parsed}
+
+    def scaled_methods(self) -> list[MethodChoice]:
+        """The methods as they are trained, each with the scale that the rule gives it."""
+        return [scaled(method, self.scaling) for method in self.methods]
 
     @field_validator("methods", "seeds")
     @classmethod
@@ -291,17 +316,72 @@ class Comparison(MethodsAndSeeds):
             methods: Sequence[MethodChoice | dict[str, Any] | str] | str = ...,
             seeds: list[int] = ...,
             training: Training | dict[str, Any] = ...,
+            scaling: Rule = ...,
+            learning_rates: Sequence[float] = ...,
+            rounding: int = ...,
             edition: int = ...,
         ) -> None: ...
 
+    learning_rates: list[float] = Field(
+        default_factory=list,
+        description="Rates at which every method that states none is run, such as 0.003, 0.01; its best is chosen on "
+        "evaluation rows. Empty takes each method's own.",
+    )
+    rounding: int = Field(
+        default=0,
+        ge=0,
+        description="Repeats of the first seed at starts moved by a rounding, beside every method's runs; at least 5, "
+        "or 0 to measure no floor.",
+    )
+
+    @field_validator("rounding")
+    @classmethod
+    def _enough_repeats(cls, repeats: int) -> int:
+        if 0 < repeats < LEAST_REPEATS:
+            raise Refusal(
+                f"rounding must be 0 or at least {LEAST_REPEATS} repeats for a spread, not {repeats}"
+            )
+        return repeats
+
+    def nudged(self) -> list[Experiment]:
+        """Every method again at its first rate and seed, as often as `rounding` says, its start moved each time."""
+        first: dict[str, Experiment] = {}
+        for experiment in self.experiments() if self.rounding else ():
+            first.setdefault(experiment.method.replace(learning_rate=None).meaning, experiment)
+        return [
+            experiment.replace(training=experiment.training.replace(nudge=repeat))
+            for repeat in range(1, self.rounding + 1)
+            for experiment in first.values()
+        ]
+
     def experiments(self) -> list[Experiment]:
-        """One experiment per method and seed, all methods of a seed together."""
+        """One experiment per method, rate and seed, all methods of a seed and a rate together."""
         shared = {name: getattr(self, name) for name in _Description.model_fields}
         return [
             Experiment(**shared, method=method, training=self.training, seed=seed)
             for seed in self.seeds
-            for method in self.methods
+            for method in self.tuned_methods()
         ]
+
+    def tuned_methods(self) -> list[MethodChoice]:
+        """The methods as they are trained: scaled, and at each of the learning rates."""
+        scaled_methods = self.scaled_methods()
+        if not self.learning_rates:
+            return scaled_methods
+        at_rates = [
+            method if method.learning_rate else method.replace(learning_rate=rate)
+            for rate in self.learning_rates
+            for method in scaled_methods
+        ]
+        return list({method.meaning: method for method in at_rates}.values())
+
+    @field_validator("learning_rates")
+    @classmethod
+    def _rates_above_zero(cls, rates: list[float]) -> list[float]:
+        for rate in rates:
+            if rate <= 0:
+                raise Refusal(f"a learning rate must be above 0, not {rate:g}")
+        return rates
 
     def check(self, runs_dir: Path | None = None) -> None:
         """Refuse what any of the experiments would refuse (see `Experiment.check`)."""

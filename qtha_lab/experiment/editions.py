@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from qtha_lab.experiment.description import Experiment, MethodChoice, MethodsAndSeeds
 
 FIRST = 1
-EDITION = 2
+EDITION = 3
+SCALED = 3  # since when a comparison gives all its methods one scale
 # By the edition that changed them: what an option of a method means today, by what was said then; None is nothing.
 _BEFORE = {2: {"qtha": {"init": {None: "paper", "balanced": "isometric"}}}}
 

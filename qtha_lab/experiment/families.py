@@ -44,7 +44,7 @@ def write_out(texts: list[str | MethodChoice], model: str) -> list[MethodChoice]
 
 
 def with_controls(choice: MethodChoice, model: str, lora: bool = True) -> list[MethodChoice]:
-    """A method, its controls, and LoRA at the same r and at the same number of parameters.
+    """A method, its controls, and LoRA at the same r and at the same number of parameters, all at the same scale.
 
     Args:
         choice: The method; its learning rate and layers are those of its own controls too.
@@ -71,7 +71,18 @@ def _loras(choice: MethodChoice, model: str) -> list[MethodChoice]:
     counts = [adapters.count_trainable(empty, lora) for lora in (config, unit)]
     equal = max(1, round(counts[0] / counts[1]))
     ranks = dict.fromkeys([getattr(config, "r", None) or equal, equal])
+    scale = adapters.scale_of(config) or 2
     return [
-        MethodChoice(name="lora", options={"r": r}, target_modules=choice.target_modules)
+        MethodChoice(name="lora", options=_at_scale(r, scale), target_modules=choice.target_modules)
         for r in ranks
     ]
+
+
+def _at_scale(r: int, scale: float) -> dict[str, int | float]:
+    """Options of LoRA at r whose alpha / r is a scale."""
+    from qtha_lab.adapters import get_method
+
+    alpha = r * scale
+    alpha = int(alpha) if float(alpha).is_integer() else alpha
+    usual = get_method("lora").settings()["lora_alpha"].default
+    return {"r": r} if alpha == usual else {"r": r, "lora_alpha": alpha}

@@ -74,7 +74,7 @@ class Plan:
 
     @cached_property
     def task(self) -> Task:
-        """The rows to train and to evaluate on."""
+        """The rows to train, to evaluate and to test on."""
         from qtha_lab.tasks import load_task
 
         experiment = self.experiment
@@ -85,6 +85,7 @@ class Plan:
                 seed=experiment.seed,
                 train_rows=experiment.training.train_rows,
                 eval_rows=experiment.training.eval_rows,
+                test_rows=experiment.training.test_rows,
                 **experiment.task_options,
             ),
         )
@@ -183,7 +184,8 @@ class Plan:
         if source is None:
             return None
         options = _text(experiment.task_options)
-        return source, options, experiment.seed, training.train_rows, training.eval_rows
+        rows = training.train_rows, training.eval_rows, training.test_rows
+        return source, options, experiment.seed, rows
 
     @cached_property
     def _model_key(self) -> Hashable | None:

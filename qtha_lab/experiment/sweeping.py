@@ -25,6 +25,7 @@ from qtha_lab.experiment.description import (
 )
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.method_list import method_entry
+from qtha_lab.experiment.scaling import Rule, scaled
 from qtha_lab.measures import MEASURES, recorded
 from qtha_lab.settings import unknown
 
@@ -93,6 +94,7 @@ class Sweep(MethodsAndSeeds):
             methods: Sequence[MethodChoice | dict[str, Any] | str] | str = ...,
             seeds: list[int] = ...,
             training: Training | dict[str, Any] = ...,
+            scaling: Rule = ...,
             axes: Mapping[str, Any] = ...,
             search: str = ...,
             trials: int | None = ...,
@@ -172,7 +174,7 @@ class Sweep(MethodsAndSeeds):
         if method.title:  # or every point would be called the same
             values = ", ".join(map(calls.write_value, point.values()))
             choice["title"] = f"{method.title} at {values}".translate(_NO_QUOTES)[:60]
-        placed = method.replace(**choice, options=options)
+        placed = scaled(method.replace(**choice, options=options), self.scaling)
         course = self.training.replace(**training) if training else self.training
         return [Experiment(**fields, method=placed, training=course, seed=s) for s in self.seeds]
 

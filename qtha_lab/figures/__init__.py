@@ -7,6 +7,7 @@ A function stands before the file of its name: `from qtha_lab.figures import par
 
 from qtha_lab.figures.best_of import best_of_trials
 from qtha_lab.figures.bond_history import bond_history
+from qtha_lab.figures.bottlenecks import circuit_inputs
 from qtha_lab.figures.circuit import circuit_diagram
 from qtha_lab.figures.circuit_state import circuit_state
 from qtha_lab.figures.curves import from_events, loss_curves
@@ -35,6 +36,7 @@ __all__ = [
     "best_of_trials",
     "bond_history",
     "circuit_diagram",
+    "circuit_inputs",
     "circuit_state",
     "engine_speeds",
     "expressibility",

@@ -19,7 +19,16 @@ from qtha_lab.rundir.schema import is_event
 log = logging.getLogger(__name__)
 
 DURABLE = ("status", "checkpoint", "note", "mark")
-MEASURED = ("train", "eval", "generation", "whole_base", "spectrum")
+MEASURED = (
+    "train",
+    "eval",
+    "test",
+    "general",
+    "generation",
+    "whole_base",
+    "spectrum",
+    "bottleneck",
+)
 TAIL_BYTES = 1 << 13
 
 

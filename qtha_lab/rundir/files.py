@@ -30,7 +30,7 @@ class RunDir:
     """One run's directory.
 
     `experiment.yaml`, `origin.json`, `environment.json`, `plugins.json`, `events.jsonl`, `worker.log`, `worker.lock`, `machine.lock`, `checkpoints/`,
-    `adapter/`, `summary.json`, `exit.json`, `marks.jsonl`; a file `stop` asks the worker to stop.
+    `adapter/`, `test.json`, `summary.json`, `exit.json`, `marks.jsonl`; a file `stop` asks the worker to stop.
     """
 
     path: Path
@@ -46,6 +46,7 @@ class RunDir:
     checkpoints = property(lambda self: self.path / "checkpoints")
     adapter = property(lambda self: self.path / "adapter")
     plugins = property(lambda self: self.path / "plugins.json")
+    test = property(lambda self: self.path / "test.json")
     summary = property(lambda self: self.path / "summary.json")
     marks = property(lambda self: self.path / "marks.jsonl")
 

@@ -76,6 +76,21 @@ class EvalEvent(At):
 
 
 @_event
+class TestEvent(EvalEvent):
+    """The trained model was tested."""
+
+    train_loss: NotRequired[float | None]
+
+
+@_event
+class GeneralEvent(At):
+    """The trained model was evaluated on general prose, with its adapter and without."""
+
+    loss: float | None
+    loss_base: float | None
+
+
+@_event
 class GenerationEvent(At):
     """Evaluation rows were answered in full."""
 
@@ -121,17 +136,38 @@ class MarkEvent(Event):
     remove: NotRequired[list[str]]
 
 
+@_event
+class LayerBottleneck(TypedDict):
+    """What `qtha_lab.analysis` knows of one layer's circuit, as `BottleneckFacts`."""
+
+    block: NotRequired[int | None]
+    angle_std: NotRequired[float | None]
+    beyond_pi: NotRequired[float | None]
+    constant_part: NotRequired[float | None]
+    branch_power: NotRequired[float | None]
+
+
+@_event
+class BottleneckEvent(At):
+    """What the circuits were fed and gave, by layer."""
+
+    layers: dict[str, LayerBottleneck]
+
+
 KINDS = {
     "status": StatusEvent,
     "note": NoteEvent,
     "train": TrainEvent,
     "eval": EvalEvent,
     "whole_base": EvalEvent,
+    "test": TestEvent,
+    "general": GeneralEvent,
     "generation": GenerationEvent,
     "checkpoint": At,
     "spectrum": SpectrumEvent,
     "threads": ThreadsEvent,
     "mark": MarkEvent,
+    "bottleneck": BottleneckEvent,
 }
 
 

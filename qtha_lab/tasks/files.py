@@ -4,6 +4,7 @@ A bad line is named by its number; code that comes with a data set is never run.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 from qtha_lab.errors import Refusal
 from qtha_lab.tasks.folders import check_folder
@@ -11,7 +12,15 @@ from qtha_lab.tasks.jsonl import at_line, records
 from qtha_lab.tasks.own import Columns, OwnData, find_columns
 from qtha_lab.tasks.task import Kind
 
-HELD_OUT_SPLITS = ("validation", "dev", "test")
+EVALUATION_SPLITS = ("validation", "dev")
+TEST_SPLITS = ("test",)
+
+
+class HeldOut(NamedTuple):
+    """Rows that a data set holds out itself; None where it does not."""
+
+    evaluation: list[dict] | None = None
+    test: list[dict] | None = None
 
 
 def read_jsonl(path: Path, options: OwnData) -> tuple[Kind, list[dict]]:
@@ -32,8 +41,8 @@ def read_jsonl(path: Path, options: OwnData) -> tuple[Kind, list[dict]]:
     return columns.kind, rows
 
 
-def read_data_set(name: str, options: OwnData) -> tuple[Kind, list[dict], list[dict] | None, str]:
-    """Kind, rows, held-out rows (None if the data set has no such split) and licence of a data set.
+def read_data_set(name: str, options: OwnData) -> tuple[Kind, list[dict], HeldOut, str]:
+    """Kind, rows, held-out rows and licence of a data set.
 
     Raises:
         Refusal: One sentence, if the data set cannot be brought or its columns cannot be recognised.
@@ -48,13 +57,26 @@ def read_data_set(name: str, options: OwnData) -> tuple[Kind, list[dict], list[d
         message = " ".join(str(error).split()) or type(error).__name__
         raise Refusal(f"data set {name} cannot be loaded: {message[:300]}") from error
     training = splits["train"] if "train" in splits else splits[next(iter(splits))]
-    held_out = next(
-        (splits[s] for s in HELD_OUT_SPLITS if s in splits and splits[s] is not training), None
-    )
     columns = find_columns(training.column_names, options)
     rows = _rows(training, columns, options.limit)
-    evaluation = None if held_out is None else _rows(held_out, columns, options.limit)
-    return columns.kind, rows, evaluation, training.info.license or "as the data set says"
+    held_out = HeldOut(
+        *(
+            next(
+                (
+                    _rows(splits[s], columns, options.limit)
+                    for s in names
+                    if _is_there(s, splits, training)
+                ),
+                None,
+            )
+            for names in (EVALUATION_SPLITS, TEST_SPLITS)
+        )
+    )
+    return columns.kind, rows, held_out, training.info.license or "as the data set says"
+
+
+def _is_there(name: str, splits, training) -> bool:
+    return name in splits and splits[name] is not training
 
 
 def _rows(split, columns: Columns, limit: int) -> list[dict]:

@@ -1,20 +1,21 @@
 """Loads a task by name: a shipped one, a .jsonl file, a data set folder or a Hugging Face id.
 
-Evaluation rows come from a pool that a hash of the answer fixes (splits.py); the seed chooses inside
-the pools. So no seed ever trains on what another seed, or the pretraining of tiny, was measured with.
+Evaluation and test rows come from pools that a hash of the answer fixes (splits.py). So no seed ever trains on what
+another seed, or the pretraining of tiny, was measured with.
 """
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
 
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import Setting, check_settings, settings_of, unknown
-from qtha_lab.tasks.files import read_data_set, read_jsonl
+from qtha_lab.tasks.files import HeldOut, read_data_set, read_jsonl
 from qtha_lab.tasks.folders import check_folder
 from qtha_lab.tasks.own import OwnData
 from qtha_lab.tasks.registry import TASKS, TaskInfo
-from qtha_lab.tasks.splits import normalised, split
+from qtha_lab.tasks.splits import Sides, apart, normalised, ordered, split
 from qtha_lab.tasks.task import Task
 
 log = logging.getLogger(__name__)
@@ -58,15 +59,17 @@ def load_task(
     seed: int = 0,
     train_rows: int | None = None,
     eval_rows: int | None = None,
+    test_rows: int | None = None,
     **options: Any,
 ) -> Task:
-    """Rows to train on and rows to evaluate on, which share no answer, headword, thread or text.
+    """Rows to train on, to evaluate on and to test on, which share no answer, headword, thread or text.
 
     Args:
         name: A shipped task, a path to a .jsonl file or a data set folder, or a Hugging Face data set id.
-        seed: Chooses and orders rows within the two fixed pools.
+        seed: Chooses and orders training and evaluation rows within their fixed pools.
         train_rows: How many rows to train on; None takes the whole pool.
         eval_rows: The most rows to evaluate on; None takes the whole pool.
+        test_rows: The most rows to test on, the same for every seed; None takes the whole pool.
         options: The task's own, see `task_settings`.
 
     Raises:
@@ -74,11 +77,11 @@ def load_task(
 
     Example:
         >>> task = load_task("qa", train_rows=100, eval_rows=50)
-        >>> len(task.train), len(task.eval)
-        (100, 50)
+        >>> len(task.train), len(task.eval), len(task.test)
+        (100, 50, 112)
     """
     definition = _make_options(name, options)
-    held_out = None
+    held_out = HeldOut()
     if name in TASKS:
         info = TASKS[name]
         kind, rows, source, licence = info.kind, list(definition.rows()), info.source, info.licence
@@ -92,10 +95,12 @@ def load_task(
         source = (
             name if Path(name).expanduser().is_dir() else f"https://huggingface.co/datasets/{name}"
         )
-    train, evaluation = _sides(rows, held_out, seed)
-    log.info("%s: %d rows to train on, %d to evaluate on", name, len(train), len(evaluation))
-    _check_counts(name, train, evaluation, train_rows, eval_rows)
-    labels = {row["label"] for row in [*train, *evaluation]} if kind == "classification" else set()
+    sides = apart(_sides(rows, held_out, seed), _answers if _is_shipped(name) else _whole)
+    train, evaluation, test = sides
+    log.info("%s: %d, %d and %d rows to train, evaluate and test on", name, *map(len, sides))
+    _check_counts(name, sides, train_rows, {"eval_rows": eval_rows, "test_rows": test_rows})
+    every = (row for side in sides for row in side)
+    labels = {row["label"] for row in every} if kind == "classification" else set()
     if len(labels) == 1:
         (label,) = labels
         raise Refusal(f"{name} has one label, {label!r}: a classification task needs two")
@@ -104,42 +109,67 @@ def load_task(
         kind,
         train[:train_rows],
         evaluation[:eval_rows],
+        test[:test_rows],
         tuple(sorted(labels)),
         source,
         licence,
     )
 
 
-def _sides(
-    rows: list[dict], held_out: list[dict] | None, seed: int
-) -> tuple[list[dict], list[dict]]:
-    """By hash, or by the data set's own split less the training rows that would leak into it."""
-    if held_out is None:
-        return split(rows, key=_key, seed=seed)
-    keys = {_key(row) for row in held_out}
-    train, more = split([row for row in rows if _key(row) not in keys], key=_key, seed=seed)
-    evaluation, others = split(held_out, key=_key, seed=seed)
-    return train + more, others + evaluation
+def _sides(rows: list[dict], held_out: HeldOut, seed: int) -> Sides:
+    """By the data set's own splits less the rows that would leak, by hash where it has none."""
+    test_keys = {_key(row) for row in held_out.test or ()}
+    held_keys = test_keys | {_key(row) for row in held_out.evaluation or ()}
+    hashed = split([row for row in rows if _key(row) not in held_keys], key=_key, seed=seed)
+    train, evaluation, test = map(list, hashed)
+    if held_out.evaluation is not None:
+        train += evaluation
+        evaluation = [row for row in held_out.evaluation if _key(row) not in test_keys]
+    if held_out.test is not None:
+        train += test
+        test = held_out.test
+    return hashed if held_keys == set() else ordered(Sides(train, evaluation, test), _key, seed)
 
 
 def _key(row: dict) -> str:
     return normalised(row["key"]) or row["key"]
 
 
+def _is_shipped(name: str) -> bool:
+    """Whether it is known that answers are not drawn from a few, such as yes and no."""
+    return name in TASKS and TASKS[name].options.__module__.startswith("qtha_lab.tasks.")
+
+
+def _whole(row: dict) -> frozenset[str]:
+    """A row by all that stands in it but its key."""
+    return frozenset(
+        [json.dumps({name: row[name] for name in row.keys() - {"key"}}, sort_keys=True)]
+    )
+
+
+def _answers(row: dict) -> frozenset[str]:
+    """What is learnt of a row: every answer in it, or the text that has a label."""
+    if "text" in row:
+        return frozenset([normalised(row["text"]) or row["text"]])
+    answers = [m["content"] for m in row["messages"] if m["role"] == "assistant"]
+    return frozenset(normalised(text) or text for text in answers)
+
+
 def _check_counts(
-    name: str, train: list, evaluation: list, train_rows: int | None, eval_rows: int | None
+    name: str, sides: Sides, train_rows: int | None, others: dict[str, int | None]
 ) -> None:
-    for rows, option in ((train_rows, "train_rows"), (eval_rows, "eval_rows")):
+    for option, rows in {"train_rows": train_rows, **others}.items():
         if rows is not None and rows < 1:
             raise Refusal(f"{option} must be at least 1, not {rows}")
-    if min(len(train), len(evaluation)) < FEWEST_ROWS:
+    if min(map(len, sides)) < FEWEST_ROWS:
         raise Refusal(
-            f"{name} has too few rows: {len(train)} to train on and {len(evaluation)} to evaluate on, "
-            f"where each side needs {FEWEST_ROWS} (about one answer in five is held out)"
+            f"{name} has too few rows: {len(sides.train)} to train on, {len(sides.evaluation)} to evaluate on and "
+            f"{len(sides.test)} to test on, where each side needs {FEWEST_ROWS} (about one answer in five is held "
+            "out for each of the last two)"
         )
-    if train_rows is not None and train_rows > len(train):
+    if train_rows is not None and train_rows > len(sides.train):
         raise Refusal(
-            f"{name} has {len(train):,} training rows, fewer than train_rows={train_rows:,}"
+            f"{name} has {len(sides.train):,} training rows, fewer than train_rows={train_rows:,}"
         )
 
 

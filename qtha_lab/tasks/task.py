@@ -1,7 +1,7 @@
-"""A task: rows to train on, rows to evaluate on, and how a tokenizer turns them into numbers.
+"""A task: rows to train on, to evaluate on and to test on, and how a tokenizer turns them into numbers.
 
 Knows nothing of models. A language-modelling row is {"messages", "key"}, a classification row
-{"text", "label", "key"}; `key` is what may not stand on both sides of the split.
+{"text", "label", "key"}; `key` is what may not stand on two sides of the split.
 """
 
 import hashlib
@@ -25,20 +25,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Task:
-    """A data set split for fine-tuning; `train` and `eval` share no key."""
+    """A data set split for fine-tuning; `train`, `eval` and `test` share no key."""
 
     name: str
     kind: Kind
     train: list[dict]
     eval: list[dict]
+    test: list[dict]
     labels: tuple[str, ...]
     source: str
     licence: str
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over the rows of both sides in their order."""
-        text = json.dumps([self.kind, self.labels, self.train, self.eval], sort_keys=True)
+        """sha256 over the rows of all sides in their order."""
+        text = json.dumps(
+            [self.kind, self.labels, self.train, self.eval, self.test], sort_keys=True
+        )
         return hashlib.sha256(text.encode()).hexdigest()
 
     def encode(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qtha_lab.adapters import hold_products
+from qtha_lab.tasks.task import Kind
 from qtha_lab.training import metrics
 from qtha_lab.training.answer_head import Answers
 from qtha_lab.training.batching import by_length
@@ -53,12 +55,7 @@ def evaluate_lm(
     Returns:
         "loss" in nats, "perplexity" and "token_accuracy".
     """
-    loss, predicted, actual = _predictions(model, rows, collate, size, poll)
-    return {
-        "loss": loss,
-        "perplexity": metrics.perplexity(loss),
-        "token_accuracy": int((predicted == actual).sum()) / len(actual),
-    }
+    return predict(model, rows, collate, size, poll).scores("lm")
 
 
 def evaluate_classification(
@@ -76,33 +73,73 @@ def evaluate_classification(
     Returns:
         "loss" in nats, "accuracy" and "macro_f1".
     """
-    loss, predicted, actual = _predictions(model, rows, collate, size, poll)
-    return {"loss": loss, **metrics.classification_scores(predicted.tolist(), actual.tolist())}
+    return predict(model, rows, collate, size, poll).scores("classification")
 
 
-def _predictions(
+@dataclass(frozen=True)
+class Predictions:
+    """What a model predicted wherever there is a label.
+
+    Attributes:
+        losses: Of every label, in nats.
+        predicted: The likeliest label in each place.
+        actual: The one that stands there.
+        rows: The row that each belongs to.
+        n_rows: How many rows there are.
+    """
+
+    losses: Tensor
+    predicted: Tensor
+    actual: Tensor
+    rows: Tensor
+    n_rows: int
+
+    @property
+    def loss(self) -> float:
+        """The mean over all labels."""
+        return float(self.losses.double().sum()) / len(self.losses)
+
+    def scores(self, kind: Kind) -> dict[str, float]:
+        """Loss and scores of all rows together."""
+        if kind == "classification":
+            labels = self.predicted.tolist(), self.actual.tolist()
+            return {"loss": self.loss, **metrics.classification_scores(*labels)}
+        return {
+            "loss": self.loss,
+            "perplexity": metrics.perplexity(self.loss),
+            "token_accuracy": int((self.predicted == self.actual).sum()) / len(self.actual),
+        }
+
+    def by_row(self) -> tuple[list[float], list[int]]:
+        """The sum of the losses of each row, and how many labels it has."""
+        sums = torch.zeros(self.n_rows, dtype=torch.float64)
+        sums.index_add_(0, self.rows, self.losses.double())
+        return sums.tolist(), torch.bincount(self.rows, minlength=self.n_rows).tolist()
+
+
+def predict(
     model: nn.Module, rows: list[dict], collate: Callable, size: int, poll: Callable[[], None]
-) -> tuple[float, Tensor, Tensor]:
-    """The mean loss over all labels, the likeliest label in each place and the one that stands there."""
-    loss, predicted, actual = 0.0, [], []
+) -> Predictions:
+    """Losses and predictions of encoded rows; the arguments are those of `evaluate_lm`."""
+    parts = []
     for places in by_length([len(row["input_ids"]) for row in rows], size):
         poll()
         batch = _to(collate([rows[place] for place in places]), model)
-        logits, labels = _labelled(model, batch, batch.pop("labels"))
-        loss += functional.cross_entropy(logits, labels, reduction="sum").item()
-        predicted.append(logits.argmax(-1))
-        actual.append(labels)
-    labels = torch.cat(actual)
-    return loss / len(labels), torch.cat(predicted), labels
+        logits, labels, owners = _labelled(model, batch, batch.pop("labels"))
+        losses = functional.cross_entropy(logits, labels, reduction="none")
+        numbers = torch.tensor(places)[owners.cpu()]
+        parts.append((losses.cpu(), logits.argmax(-1).cpu(), labels.cpu(), numbers))
+    return Predictions(*(torch.cat(part) for part in zip(*parts, strict=True)), n_rows=len(rows))
 
 
-def _labelled(model: nn.Module, batch: dict, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits wherever there is a label, `(labels, classes)`, and the labels: of rows, or of answers' tokens."""
+def _labelled(model: nn.Module, batch: dict, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits wherever there is a label, `(labels, classes)`, the labels, of rows or of answers' tokens, and their rows."""
     if labels.dim() == 1:
-        return model(**batch).logits.float(), labels
+        return model(**batch).logits.float(), labels, torch.arange(len(labels))
     answers = Answers(labels)
     with answers.at_the_head(model):
-        return answers.select(model(**batch).logits).float(), answers.tokens
+        logits = answers.select(model(**batch).logits).float()
+    return logits, answers.tokens, answers.positions // labels.shape[1]
 
 
 def generate(

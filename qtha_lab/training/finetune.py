@@ -16,12 +16,14 @@ from qtha_lab.rundir import RunDir, checkpoints
 from qtha_lab.rundir.events import EventLog
 from qtha_lab.rundir.files import check_room, sync_tree
 from qtha_lab.training import written
+from qtha_lab.training.bottlenecks import record_bottlenecks
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.loaded import Loaded, load
 from qtha_lab.training.memory import PeakMemory
 from qtha_lab.training.metrics import load_scorers
 from qtha_lab.training.resuming import newest_whole
 from qtha_lab.training.session import Session
+from qtha_lab.training.tested import write_test
 from qtha_lab.training.threads import Threads, same_bits
 from qtha_lab.training.trained import Trained, train
 
@@ -87,6 +89,8 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
         raise Interrupted
     if not session.is_recorded("eval", session.steps):
         trained.watch.measure(session.steps)
+    record_bottlenecks(session, loaded, session.steps)
+    write_test(session, loaded, lambda: trained.watch.trainer.accelerator.autocast())
     written.write_answers(session, loaded)
     written.write_adapter(session, loaded)
     written.write_summary(session, loaded, trained, "finished")

@@ -7,8 +7,8 @@ on neither.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from qtha_lab import adapters, models, tasks
 from qtha_lab.experiment.plan import Plan
 from qtha_lab.rundir.plugins import bring_plugins
 from qtha_lab.training import evaluation
+from qtha_lab.training.nudging import nudge
 from qtha_lab.training.session import Session
 
 
@@ -65,7 +66,19 @@ class Loaded:
         Raises:
             Interrupted: If the run is asked to stop meanwhile.
         """
-        return _scores(session, self.plan, self.model, self.rows)
+        return _predictions(session, self.model, self.rows).scores(self.task.kind)
+
+    def predictions(self, session: Session, rows: list[dict]) -> evaluation.Predictions:
+        """What the adapted model predicts now for other rows.
+
+        Args:
+            session: May be asked to stop meanwhile.
+            rows: Of the task, encoded.
+
+        Raises:
+            Interrupted: If it was.
+        """
+        return _predictions(session, self.model, replace(self.rows, evaluation=rows))
 
 
 def load(session: Session) -> Loaded:
@@ -98,6 +111,10 @@ def load(session: Session) -> Loaded:
     set_seed(experiment.seed)
     config = copy.deepcopy(plan.config)
     model = _adapt(base.model, config)
+    if session.checkpoint is None and (count := adapters.rows_to_start_from(config)):
+        session.report("loading", f"start from the gradient of {count} training rows")
+        adapters.start_from_rows(model, _batches(session, training_rows[:count], rows.collate))
+    nudge(model, session.training.nudge)
     if warning := adapters.first_step_warning(model, config, session.learning_rate):
         session.report("loading", warning)
     session.poll()
@@ -135,15 +152,22 @@ def _adapt(base: nn.Module, config: PeftConfig) -> PeftModel:
     return model
 
 
+def _batches(session: Session, rows: list[dict], collate: tasks.Collate) -> Iterator[dict]:
+    """Rows as they come, in batches of the training's size; may be stopped between two."""
+    size = session.training.batch_size
+    for first in range(0, len(rows), size):
+        session.poll()
+        yield collate(rows[first : first + size])
+
+
 def _score_whole_base(session: Session, plan: Plan) -> None:
     """Record the loss of the base before it is quantised, so that what quantising costs is known."""
     base = _load_base(plan, "none")
     rows = _read_rows(plan, base.tokenizer)
-    session.log.append("whole_base", step=0, **_scores(session, plan, base.model, rows))
+    scores = _predictions(session, base.model, rows).scores(plan.task.kind)
+    session.log.append("whole_base", step=0, **scores)
 
 
-def _scores(session: Session, plan: Plan, model: nn.Module, rows: Rows) -> dict[str, float]:
-    writes = plan.task.kind == "lm"
-    score = evaluation.evaluate_lm if writes else evaluation.evaluate_classification
+def _predictions(session: Session, model: nn.Module, rows: Rows) -> evaluation.Predictions:
     size = session.training.batch_size
-    return score(model, rows.evaluation, rows.collate, size, session.poll)
+    return evaluation.predict(model, rows.evaluation, rows.collate, size, session.poll)

@@ -1,7 +1,8 @@
 """What a run came to, in one flat mapping: read from its events, its files and a few facts.
 
 Trains nothing. `train_loss` is the mean over the last ten steps, because the loss of a single batch
-says little; every other loss is the run's last evaluation. `seconds_per_step` is the median of the steps
+says little; `eval_loss` is the run's last evaluation and `eval_loss_best` its lowest, at `best_step`; the test is one
+look at other rows at the end. `seconds_per_step` is the median of the steps
 taken with `threads`, the number of CPU threads that most steps had.
 """
 
@@ -38,6 +39,8 @@ def measured(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         "eval": [],
         "generation": [],
         "whole_base": [],
+        "test": [],
+        "general": [],
     }
     seconds: dict[int | None, list[float]] = {}
     threads = None
@@ -60,11 +63,36 @@ def measured(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         **(
             {"eval_loss_whole_base": kinds["whole_base"][-1]["loss"]} if kinds["whole_base"] else {}
         ),
+        **_best(evals),
+        **_tested(kinds["test"], kinds["general"]),
         **{name: last[name] for name in measures.scores() if name in last},
         **{name: answers[name] for name in measures.recorded("generation") if name in answers},
         "seconds_per_step": statistics.median(seconds[usual]) if seconds else None,
         **({} if usual is None else {"threads": usual}),
     }
+
+
+def _best(evals: list[dict[str, Any]]) -> dict[str, Any]:
+    """The lowest evaluation loss after the start, and the first step that has it."""
+    known = [event for event in evals if event["step"] and event["loss"] is not None]
+    if not known:
+        return {}
+    best = min(known, key=lambda event: event["loss"])
+    return {"eval_loss_best": best["loss"], "best_step": best["step"]}
+
+
+def _tested(tests: list[dict[str, Any]], general: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the test at the end came to; nothing for a run recorded before there was one."""
+    numbers: dict[str, Any] = {}
+    if tests and (loss := tests[-1]["loss"]) is not None:
+        numbers["test_loss"] = loss
+        if (accuracy := tests[-1].get("accuracy")) is not None:
+            numbers["test_accuracy"] = accuracy
+        if (trained := tests[-1].get("train_loss")) is not None:
+            numbers["generalisation_gap"] = loss - trained
+    if general and None not in (pair := (general[-1]["loss"], general[-1]["loss_base"])):
+        numbers["forgetting"] = pair[0] - pair[1]
+    return numbers
 
 
 def wall_seconds(events: Iterable[dict[str, Any]]) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import nn
 from transformers import PrinterCallback
 
+from qtha_lab.training.bottlenecks import record_bottlenecks
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.fine_tuner import FineTuner
 from qtha_lab.training.loaded import Loaded
@@ -62,6 +63,8 @@ def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
     )
     for callback in (watch, spectra):
         trainer.add_callback(callback)
+    if session.start.step == 0:
+        record_bottlenecks(session, loaded, 0)
     session.report("running", session.start.note)
     if session.start.step >= session.steps:
         if session.checkpoint is not None:

@@ -10,7 +10,7 @@ import shutil
 
 from torch import nn
 
-from qtha_lab import measures, models
+from qtha_lab import adapters, measures, models
 from qtha_lab.rundir import read_mapping, write_json
 from qtha_lab.rundir.files import sync, sync_tree
 from qtha_lab.sharing import write_card
@@ -34,6 +34,7 @@ CARD_FACTS = (
 )
 CARD_NOTES = (
     "Losses are in nats per token, of evaluation rows the adapter was not trained on; "
+    "`test_loss` is of other rows that nothing was chosen on, looked at once; "
     "`train_loss` is the mean of the last ten steps."
 )
 
@@ -107,6 +108,7 @@ def write_summary(session: Session, loaded: Loaded, trained: Trained, state: str
     """
     facts = count_trained(loaded.model) | {
         "base_parameters": loaded.base_parameters,
+        "scale": adapters.scale_of(loaded.config),
         "learning_rate": session.learning_rate,
         "head_learning_rate": session.training.head_learning_rate,
         "state": state,
@@ -124,6 +126,8 @@ def write_model_card(session: Session, loaded: Loaded) -> None:
         "eval_loss_whole_base",
         "eval_loss_start",
         "eval_loss",
+        *measures.recorded("test"),
+        *measures.recorded("general"),
         *measures.scores(),
         *measures.recorded("generation"),
     )

@@ -1,0 +1,301 @@
+"""QTHA with gradient-aware operators: the input side reads what the loss wants changed, before the first step.
+
+    h = A x        z = W_q ⟨Z⟩(h) + W_c h        Δy = s · B z
+
+A's rows are the leading right singular vectors of the layer's gradient Σ (∂L/∂y) xᵀ over a few training rows, times one
+factor that gives h a root mean square of 1 there (so the circuit's angles stay within about ± π/2). A is frozen, or
+trained from there; with `bond_dim` it is a tensor train cut from those rows (TT-SVD). Without rows A starts at random.
+No change at the start: B is zero. `middle` leaves out what is between: a bias or nothing in the circuit's place, or z = h,
+which is LoRA at this start. A and B can be shared by all layers of a size; what is between is each layer's own.
+
+Trainable parameters of a layer, nothing shared, A frozen, circuit on:
+
+    out · r + 2 r² + 4 r L
+
+Source:
+    Ours [R], after LoRA-GA (Wang et al. 2024, arXiv:2407.05000: gradient directions as a start), LoRA-XS (Bałazy et al.
+    2024, arXiv:2405.17604) and VeRA (arXiv:2310.11454: frozen outer matrices), LoTR (arXiv:2402.01376) and LoRTA
+    (arXiv:2410.04060: factors shared by layers).
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab import ansatze, mpo
+from qtha_lab.adapters.branches import CircuitBranch
+from qtha_lab.adapters.data_start import LayerSample
+from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec, n_trained
+from qtha_lab.adapters.peft import RankConfig, method
+from qtha_lab.adapters.qtha_bottleneck import Bottleneck, Branches, LinearBranch, LowRank
+from qtha_lab.adapters.qtha_start import start_maps, uniform_
+from qtha_lab.circuits import Circuit
+from qtha_lab.looks import Look
+from qtha_lab.settings import setting
+from qtha_lab.simulators import check_engine
+
+MIDDLES = {"circuit": Branches, "bias": Branches, "linear": LinearBranch, "none": LowRank}
+
+
+@dataclasses.dataclass
+class QthaGradientConfig(RankConfig):
+    """Settings of QTHA with gradient-aware operators.
+
+    Example:
+        >>> QthaGradientConfig(r=4).n_parameters(192, 192)  # 192 · 4 + 2 · 4² + 4 · 4
+        816
+    """
+
+    r: int = setting(4, "Bottleneck size, and qubits of the circuit.", ge=1, le=256, common=True)
+    alpha: float | None = setting(
+        None, "Scaling: the change is times alpha / r; None is 2 r.", gt=0, common=True
+    )
+    start_rows: int = setting(
+        64, "Training rows whose gradient A starts from; 0 starts at random.", ge=0, common=True
+    )
+    train_input: bool = setting(False, "Train A too; off keeps it where it started.", common=True)
+    bond_dim: int | None = setting(
+        None, "Bond dimension of A as a tensor train; None keeps it whole.", ge=1, common=True
+    )
+    n_sites: int = setting(4, "Cores of the tensor train.", ge=1, le=12)
+    middle: str = setting(
+        "circuit", "What is between A and B: circuit and W_c, bias and W_c, W_c alone, or nothing.",
+        choices=tuple(MIDDLES), common=True,
+    )  # fmt: skip
+    share: str = setting(
+        "none", "What all layers of a size share: nothing, A, or A and B.",
+        choices=("none", "input", "both"), common=True,
+    )  # fmt: skip
+    ansatz: str = setting("qtha", "Circuit.", choices=ansatze.ANSATZE, common=True)
+    n_layers: int = setting(1, "Layers of the circuit.", ge=1, le=1024, common=True)
+    input_scale: float = setting(1.0, "Factor on the bottleneck before it becomes angles.")
+    engine: str = setting(
+        "auto", "What simulates the circuit, as for QTHA.", common=True
+    )  # fmt: skip
+    train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
+
+    # how QTHA's bottleneck is told what it is
+    readout = "z"
+    fusion = "sum"
+    init = "balanced"
+    use_linear = True
+
+    def __post_init__(self):
+        super().__post_init__()
+        for circuit in self.circuits():
+            check_engine(self.engine, circuit, CircuitBranch.readout_of(self))
+
+    @property
+    def stand_in(self) -> str:
+        """What QTHA's bottleneck calls it."""
+        return "bias" if self.middle == "bias" else "none"
+
+    @property
+    def scale(self) -> float:
+        """The factor alpha / r, or alpha / √r."""
+        return self.scaling(2 * self.r if self.alpha is None else self.alpha)
+
+    def circuits(self) -> list[Circuit]:
+        """The circuit, alone in a list; none where something else is in its place."""
+        if self.middle != "circuit":
+            return []
+        return [ansatze.build(self.ansatz, self.r, self.n_layers, True)]
+
+
+def _without_circuit(title: str, shows: str, **options) -> Control:
+    unread = ("ansatz", "n_layers", "input_scale", "engine", "train_circuit")
+    return Control(title, shows, options, without=unread)
+
+
+@method(
+    "qtha_gradient",
+    QthaGradientConfig,
+    summary="QTHA whose input side starts at the leading directions of the layer's gradient.",
+    equation="Δy = s·B (W_q ⟨Z⟩(h) + W_c h), h = A x, A from Σ (∂L/∂y) xᵀ",
+    source="ours, after LoRA-GA, arXiv:2407.05000, and LoRA-XS, arXiv:2405.17604",
+    default_learning_rate=5e-3,
+    look=Look("blue", "dash", "diamond"),
+    controls=(
+        _without_circuit("no circuit", "what the circuit adds to W_c", middle="linear"),
+        _without_circuit("bias", "what the circuit adds to a constant", middle="bias"),
+        _without_circuit("LoRA at this start", "what is due to the start", middle="none", train_input=True),
+        Control("random input side", "what the gradient's directions add", {"start_rows": 0}),
+        Control("no entanglement", "what the entangling gates add", {"ansatz": "product"}),
+    ),
+    examples={
+        "frozen": {"r": 3},
+        "trained": {"r": 2, "train_input": True},
+        "train": {"r": 2, "bond_dim": 2, "n_sites": 2, "train_input": True},
+        "frozen-train": {"r": 2, "bond_dim": 2, "n_sites": 2},
+        "linear": {"r": 2, "middle": "linear"},
+        "bias": {"r": 2, "middle": "bias"},
+        "lora": {"r": 2, "middle": "none", "train_input": True},
+    },
+)  # fmt: skip
+class QthaGradient(Change):
+    """A, the bottleneck's middle and B at one layer."""
+
+    def __init__(self, config: QthaGradientConfig, layer: Layer):
+        super().__init__(config, layer)
+        self.bottleneck: Bottleneck = MIDDLES[config.middle](
+            config, (layer.in_features, layer.out_features)
+        )
+        self.shape = _shape(config, layer.in_features)
+
+    @classmethod
+    def is_linear(cls, config: QthaGradientConfig) -> bool:
+        return config.middle in ("linear", "none")
+
+    @classmethod
+    def why_not_linear(cls, config: QthaGradientConfig) -> str:
+        part = "circuit" if config.middle == "circuit" else "bias"
+        return (
+            f"the {part} makes the change no constant matrix. Keep the adapter beside the model "
+            "(save_pretrained), or train with middle=linear, which merges"
+        )
+
+    def _input(self) -> dict[str, TensorSpec]:
+        trained, mark = self.config.train_input, self._mark(self.layer.in_features)
+        if self.shape is None:
+            return {f"A{mark}": TensorSpec((self.config.r, self.layer.in_features), trained)}
+        shapes = enumerate(self.shape.core_shapes)
+        return {f"A{mark}_{k}": TensorSpec(core, trained) for k, core in shapes}
+
+    def _output(self) -> dict[str, TensorSpec]:
+        mark = self._mark(self.layer.out_features) if self.config.share == "both" else ""
+        return {f"B{mark}": TensorSpec((self.layer.out_features, self.config.r))}
+
+    def _mark(self, size: int) -> str:
+        """What tells shared tensors of different sizes apart."""
+        return "" if self.config.share == "none" else f"_{size}"
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        share, between = self.config.share, self.bottleneck.between()
+        outer = self._input() if share == "none" else {}
+        return outer | (self._output() if share != "both" else {}) | between
+
+    def shared_tensors(self) -> dict[str, TensorSpec]:
+        if self.config.share == "none":
+            return {}
+        return self._input() | (self._output() if self.config.share == "both" else {})
+
+    def n_parameters(self) -> int:
+        r, share = self.config.r, self.config.share
+        inside = n_trained(self.bottleneck.between().values())
+        reads = n_trained(self._input().values()) if share == "none" else 0
+        return inside + reads + (self.layer.out_features * r if share != "both" else 0)
+
+    def initialise(self, tensors: Mapping[str, Tensor]) -> None:
+        self._start_outer(tensors)
+        if isinstance(self.bottleneck, LowRank):
+            return
+        between = {name: tensors[name] for name in self.bottleneck.between()}
+        start_maps("balanced", between, 1.0, 1 / math.sqrt(self.config.r), False)
+        if isinstance(self.bottleneck, Branches):
+            self.bottleneck.branch.initialise(tensors)
+
+    def initialise_shared(self, tensors: Mapping[str, Tensor]) -> None:
+        self._start_outer(tensors)
+
+    def _start_outer(self, tensors: Mapping[str, Tensor]) -> None:
+        """A at random, for inputs of unit variance, and B zero, as far as they are there."""
+        if self._input().keys() <= tensors.keys():
+            some = next(iter(tensors.values()))
+            rows = torch.empty(self.config.r, self.layer.in_features, dtype=some.dtype)
+            uniform_(rows, 1 / math.sqrt(self.layer.in_features))
+            self._put(tensors, rows)
+        for name in self._output().keys() & tensors.keys():
+            if self.config.init_weights:
+                tensors[name].zero_()
+            else:
+                uniform_(tensors[name], 1 / math.sqrt(self.config.r))
+
+    def start_from(self, tensors: Mapping[str, Tensor], samples: Sequence[LayerSample]) -> None:
+        rows = leading_directions(samples, self.config.r)
+        self._put(tensors, rows)
+
+    def _put(self, tensors: Mapping[str, Tensor], rows: Float[Tensor, "r in_features"]) -> None:
+        names = list(self._input())
+        if self.shape is None:
+            tensors[names[0]].copy_(rows)
+            return
+        cores, shape = mpo.from_matrix(
+            rows, self.shape.out_dims, self.shape.in_dims, max_bond=self.config.bond_dim
+        )
+        if shape.bonds != self.shape.bonds:  # of fewer directions than asked for
+            rows = rows + 1e-6 * rows.abs().max() * torch.randn_like(rows)
+            cores, _ = mpo.from_matrix(
+                rows, self.shape.out_dims, self.shape.in_dims, max_bond=self.config.bond_dim
+            )
+        for name, core in zip(names, cores, strict=True):
+            tensors[name].copy_(core)
+
+    def _reading(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, "r in_features"]:
+        names = list(self._input())
+        if self.shape is None:
+            return tensors[names[0]]
+        return mpo.dense([tensors[name] for name in names], self.shape)
+
+    def _writing(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, "out_features r"]:
+        (name,) = self._output()
+        return tensors[name]
+
+    def bottleneck_input(self, tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """h of an input."""
+        return torch.nn.functional.linear(x, self._reading(tensors))
+
+    def delta(
+        self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
+    ) -> Float[Tensor, "*batch out_features"]:
+        z = self.bottleneck.z(tensors, self.bottleneck_input(tensors, x))
+        return torch.nn.functional.linear(z, self.config.scale * self._writing(tensors))
+
+    def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...] | None:
+        """s · B, W_c and A: the linear path, which is the whole change without circuit and bias."""
+        ends = self.config.scale * self._writing(tensors), self._reading(tensors)
+        path = self.bottleneck.linear_path(tensors)
+        return ends if path is None else (ends[0], path, ends[1])
+
+    def operators(
+        self, tensors: Mapping[str, Tensor]
+    ) -> dict[str, tuple[list[Tensor], mpo.MpoShape]]:
+        """A, where it is a tensor train."""
+        if self.shape is None:
+            return {}
+        return {"A": ([tensors[name] for name in self._input()], self.shape)}
+
+    def circuits(self) -> list[Circuit]:
+        return self.config.circuits()
+
+
+def leading_directions(samples: Sequence[LayerSample], r: int) -> Float[Tensor, "r in_features"]:
+    """What A starts as: orthogonal rows along which the gradients are largest, times one factor.
+
+    Args:
+        samples: Of the layers that read with this A: one, or several that share it.
+        r: How many rows.
+
+    Returns:
+        Rows of equal norm for which the root mean square of A x is 1 over the inputs at hand.
+    """
+    gradients = torch.cat([sample.gradient.double() for sample in samples])
+    directions = torch.linalg.svd(gradients, full_matrices=True).Vh[:r]
+    inputs = torch.cat([sample.inputs.double() for sample in samples])
+    rms = (inputs @ directions.mT).square().mean().sqrt()
+    return directions / rms.clamp_min(1e-12)
+
+
+def _shape(config: QthaGradientConfig, in_features: int) -> mpo.MpoShape | None:
+    """Sizes of A as a tensor train from the inputs to r numbers."""
+    if config.bond_dim is None:
+        return None
+    ins = mpo.factorise(in_features, config.n_sites, None)
+    outs = mpo.factorise(config.r, config.n_sites, size_name="r")
+    sizes = [i * o for i, o in zip(ins, outs, strict=True)]
+    most = [min(math.prod(sizes[:k]), math.prod(sizes[k:])) for k in range(len(sizes) + 1)]
+    bonds = tuple(min(config.bond_dim, limit) for limit in most)  # what a decomposition can fill
+    return mpo.MpoShape(ins, outs, bonds)

@@ -1,0 +1,23 @@
+"""The factor s on a method's change, whatever its config calls it."""
+
+import math
+
+from peft import PeftConfig
+
+
+def scale_of(config: PeftConfig) -> float | None:
+    """alpha / r, or alpha / √r; None for a method whose change has no such factor.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> scale_of(LoraConfig(r=2)), scale_of(LoraConfig(r=4, lora_alpha=8, use_rslora=True))
+        (4.0, 4.0)
+    """
+    own = getattr(config, "scale", None)
+    if isinstance(own, int | float):
+        return float(own)
+    r = getattr(config, "r", None)
+    alpha = getattr(config, "lora_alpha", getattr(config, "alpha", None))
+    if not isinstance(r, int) or not isinstance(alpha, int | float):
+        return None
+    return alpha / (math.sqrt(r) if getattr(config, "use_rslora", False) else r)

@@ -1,0 +1,111 @@
+"""What a circuit inside an adapter is fed and what of it arrives, layer by layer, on real text.
+
+Four numbers say why a circuit may be silent: its input angles, how many of them wrap around, how much of its answer is a
+constant, and how large its branch is beside the linear one. None of them says what training would change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from qtha_lab.adapters.method import Change
+from qtha_lab.adapters.peft import AdapterLayer
+from qtha_lab.adapters.qtha_bottleneck import Branches
+from qtha_lab.analysis.updates.activations import capture_inputs
+from qtha_lab.analysis.updates.update import adapter_name, chosen_layers
+
+
+@dataclass(frozen=True)
+class BottleneckFacts:
+    """One layer's circuit, or what stands in its place, over some tokens.
+
+    Attributes:
+        block: Index of the transformer block; None outside of one.
+        angle_std: Standard deviation of the input angles over tokens and qubits, in radians.
+        beyond_pi: Share of the input angles beyond ± π.
+        constant_part: Share of the power of ⟨Z⟩ that is its mean over the tokens: 1 of a constant.
+        branch_power: Power of the circuit's branch over that of the linear one; None without a linear branch.
+    """
+
+    block: int | None
+    angle_std: float
+    beyond_pi: float
+    constant_part: float
+    branch_power: float | None
+
+
+def bottlenecks(
+    model: nn.Module,
+    batches: Mapping[str, Tensor] | Iterable[Mapping[str, Tensor]],
+    *,
+    adapter: str | None = None,
+    max_tokens: int = 256,
+) -> dict[str, BottleneckFacts]:
+    """The facts of every layer whose adapter has a circuit, or a stand-in, in a bottleneck.
+
+    Args:
+        model: With adapters; left as it was.
+        batches: What a tokenizer gives, one batch or several.
+        adapter: Its name; None is the active one.
+        max_tokens: Most tokens looked at, the same at every layer.
+
+    Returns:
+        By the layer's name, in the model's order; empty for a method without such a bottleneck.
+
+    Raises:
+        Refusal: If there is no token, or a layer is not fed one vector per token.
+
+    Example:
+        >>> from qtha_lab import load_model
+        >>> from qtha_lab.adapters import QthaConfig, add_adapter
+        >>> tiny = load_model("tiny")
+        >>> model = add_adapter(tiny.model, QthaConfig(r=2, waist=8, target_modules=["q_proj"]))
+        >>> facts = bottlenecks(model, tiny.tokenizer(["How are you?"], return_tensors="pt"))
+        >>> len(facts), all(0 <= fact.constant_part <= 1 for fact in facts.values())
+        (6, True)
+    """
+    chosen: dict[str, tuple[Change, dict[str, Tensor], Branches]] = {}
+    for name, module in chosen_layers(model, None).items():
+        if not isinstance(module, AdapterLayer):
+            continue
+        key = adapter_name(module, adapter, name)
+        change: Any = module.changes[key]
+        if isinstance(bottleneck := getattr(change, "bottleneck", None), Branches):
+            chosen[name] = change, module.adapter_tensors(key), bottleneck
+    if not chosen:
+        return {}
+    inputs = capture_inputs(model, batches, max_tokens=max_tokens, layers=list(chosen))
+    return {name: _facts(*parts, inputs[name]) for name, parts in chosen.items()}
+
+
+@torch.no_grad()
+def _facts(
+    change: Any,
+    tensors: Mapping[str, Tensor],
+    bottleneck: Branches,
+    x: Float[Tensor, "tokens in_features"],
+) -> BottleneckFacts:
+    cpu = {name: tensor.detach().float().cpu() for name, tensor in tensors.items()}
+    h = change.bottleneck_input(cpu, x.float())
+    parts = bottleneck.parts(cpu, h)
+    power = None
+    if parts.linear is not None:
+        power = _ratio(parts.mixed.square().mean(), parts.linear.square().mean())
+    return BottleneckFacts(
+        block=change.layer.block,
+        angle_std=float(parts.angles.std()),
+        beyond_pi=float((parts.angles.abs() > math.pi).float().mean()),
+        constant_part=_ratio(parts.q.mean(0).square().sum(), parts.q.square().mean(0).sum()),
+        branch_power=power,
+    )
+
+
+def _ratio(part: Tensor, whole: Tensor) -> float:
+    return float(part / whole.clamp_min(torch.finfo(whole.dtype).tiny))

@@ -1,0 +1,134 @@
+"""Why a circuit is heard or not: its input angles, its constant part and its power, block by block.
+
+Draws what `analysis.updates.bottlenecks` measured at the start and the end of runs.
+"""
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table, written
+
+FACTS = {
+    "angle_std": "angles: std (rad)",
+    "beyond_pi": "share beyond π",
+    "constant_part": "constant part of ⟨Z⟩",
+    "branch_power": "power, circuit / linear",
+}
+Blocks = Mapping[int, Mapping[str, float | None]]
+
+
+def _example() -> dict:
+    def course(angle: float, power: float) -> Blocks:
+        return {
+            block: {
+                "angle_std": angle + 0.2 * block, "beyond_pi": 0.03 * block,
+                "constant_part": 0.1 + 0.05 * block, "branch_power": power / (1 + block),
+            }
+            for block in range(6)
+        }  # fmt: skip
+
+    return {
+        "facts": {
+            "qtha": {"start": course(0.9, 0.4), "end": course(1.2, 0.7)},
+            "qtha(init=paper)": {"start": course(3.5, 0.002), "end": course(3.4, 0.003)},
+        }
+    }
+
+
+def by_block(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, dict[str, float | None]]]:
+    """The facts of a run's first and last record, each the mean over the layers of a block.
+
+    Args:
+        events: Of the run; those of kind "bottleneck" are read.
+
+    Returns:
+        "start" and "end", as far as they were recorded.
+    """
+    records = sorted(
+        (event for event in events if event.get("kind") == "bottleneck"), key=lambda e: e["step"]
+    )
+    times = {"start": records[:1], "end": records[1:][-1:]}
+    return {name: _blocks(record["layers"]) for name, found in times.items() for record in found}
+
+
+def _blocks(layers: Mapping[str, Mapping[str, Any]]) -> dict[int, dict[str, float | None]]:
+    groups: dict[int, list[Mapping[str, Any]]] = {}
+    for facts in layers.values():
+        groups.setdefault(facts.get("block") or 0, []).append(facts)
+    return {block: {fact: _mean(group, fact) for fact in FACTS} for block, group in groups.items()}
+
+
+def _mean(group: list[Mapping[str, Any]], fact: str) -> float | None:
+    values = [facts[fact] for facts in group if facts.get(fact) is not None]
+    return sum(values) / len(values) if values else None
+
+
+@figure_function(example=_example)
+def circuit_inputs(facts: Mapping[str, Mapping[str, Blocks]], theme: str = "light") -> Figure:
+    """Four numbers by block, at the start (dotted) and the end (solid) of training.
+
+    Args:
+        facts: By label, what `by_block` gives of a run.
+        theme: "light", "dark" or "page".
+
+    Example:
+        >>> circuit_inputs({"qtha": {"start": {0: {"branch_power": 0.5}}}}).alt
+        'Power of the circuit over the linear branch at the end: not recorded.'
+    """
+    ends = {label: _span(times["end"]) for label, times in facts.items() if "end" in times}
+    findings = "; ".join(f"{label} {span}" for label, span in ends.items()) or "not recorded"
+    rows = [
+        (label, when, block, *(numbers.get(fact) for fact in FACTS))
+        for label, times in facts.items()
+        for when, blocks in times.items()
+        for block, numbers in sorted(blocks.items())
+    ]
+    caption = (
+        "By block, over some training tokens, dotted at the start and solid at the end: standard deviation of the "
+        "circuit's input angles, share of them beyond ± π, share of the power of ⟨Z⟩ that is constant, power of the "
+        "circuit's branch over that of the linear one. A small power says that a circuit is not heard, "
+        "not that it would not help."
+    )
+    return Figure(
+        "circuit_inputs", functools.partial(_draw, facts), caption,
+        f"Power of the circuit over the linear branch at the end: {findings}.",
+        Table(("method", "when", "block", *FACTS), rows), theme, "What circuits are fed, and what arrives",
+    )  # fmt: skip
+
+
+def _span(blocks: Blocks) -> str:
+    values = [
+        power for facts in blocks.values() if (power := facts.get("branch_power")) is not None
+    ]
+    if not values:
+        return "without a linear branch"
+    return f"{written(min(values))} to {written(max(values))}"
+
+
+def _draw(facts: Mapping[str, Mapping[str, Blocks]], look: Look) -> go.Figure:
+    figure = make_subplots(rows=2, cols=2, horizontal_spacing=0.16, vertical_spacing=0.17)
+    styles = themes.distinct_styles(facts)
+    for place, (fact, title) in enumerate(FACTS.items()):
+        row, col = place // 2 + 1, place % 2 + 1
+        for label, times in facts.items():
+            for when, blocks in times.items():
+                x = sorted(block for block in blocks if blocks[block].get(fact) is not None)
+                y = [blocks[block][fact] for block in x]
+                hover = f"{label}, {when}<br>block %{{x}}: %{{y:.3g}}<extra></extra>"
+                line = look.line_of(label, styles[label], x=x, y=y, hovertemplate=hover)
+                line.update(showlegend=place == 0 and when == next(iter(times)), legendgroup=label)
+                line.update(mode="lines+markers", line_dash="dot" if when == "start" else "solid")
+                figure.add_trace(line, row=row, col=col)
+        figure.update_yaxes(title_text=title, rangemode="tozero", row=row, col=col)
+        figure.update_xaxes(title_text="block" if place > 1 else "", row=row, col=col)
+    figure.update_yaxes(type="log", rangemode="normal", row=2, col=2)
+    figure.update_layout(height=26 * look.font)
+    return look.with_legend(figure, list(facts))
