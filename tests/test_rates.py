@@ -1,12 +1,13 @@
 """A classification head can be trained at a rate of its own; the adapter's rate is not touched."""
 
 import pytest
+import torch
 
 from qtha_lab import adapters, models
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.training.fine_tuner import FineTuner
-from qtha_lab.training.rates import HEAD
+from qtha_lab.training.rates import HEAD, group_of
 from qtha_lab.training.trainer import training_arguments
 
 
@@ -57,6 +58,47 @@ def test_the_schedule_lowers_both_alike(tmp_path):
 
 def test_without_one_all_have_the_same_rate(tmp_path):
     assert set(rates(trainer_of(experiment_with(), tmp_path)).values()) == {0.001}
+
+
+def tensor_rates(method, ratios, folder):
+    described = Experiment(method=method, training={"rate_ratios": ratios})
+    base = models.load_model("tiny")
+    model = adapters.add_adapter(base.model, resolve(described).config)
+    trainer = FineTuner(
+        head_learning_rate=None, rate_ratios=described.training.rate_ratios, model=model,
+        args=training_arguments(described, 0.001, folder),
+    )  # fmt: skip
+    trainer.create_optimizer_and_scheduler(10)
+    by_group = {}
+    for name, rate in rates(trainer).items():
+        by_group.setdefault(group_of(name), set()).add(rate)
+    return by_group
+
+
+def test_groups_of_tensors_have_their_rates(tmp_path):
+    assert tensor_rates("lora(r=2)", {"B": 16}, tmp_path) == {"A": {0.001}, "B": {0.016}}
+    small = "qtha(r=2,waist=8,bond_dim=2)"
+    by_group = tensor_rates(small, {"angles": 10, "cores": 0.5}, tmp_path)
+    assert by_group["angles"] == {0.01}
+    assert by_group["cores"] == {0.0005}
+    assert by_group.keys() == {"A", "B", "W_c", "W_q", "angles", "cores"}
+    assert by_group["A"] == by_group["W_q"] == {0.001}
+
+
+def test_a_group_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"unknown group of tensors 'angles'.* Known: A, B"):
+        tensor_rates("lora(r=2)", {"angles": 10}, tmp_path)
+    with pytest.raises(ValueError, match="must be a number above 0, not B=-1"):
+        Experiment(training={"rate_ratios": {"B": -1}})
+
+
+def test_the_optimiser_is_that_of_the_trainer_or_another(tmp_path):
+    usual, other = (
+        trainer_of(experiment_with(**chosen), tmp_path).optimizer
+        for chosen in ({}, {"optimizer": "sgd"})
+    )
+    assert isinstance(usual, torch.optim.AdamW)
+    assert isinstance(other, torch.optim.SGD)
 
 
 def test_a_head_rate_is_refused_where_no_head_is_trained():

@@ -48,6 +48,14 @@ class Training(Declared):
         gt=0,
         description="Peak learning rate of a new classification head; empty takes the adapter's.",
     )
+    rate_ratios: dict[str, Option] = Field(
+        default_factory=dict,
+        description="Rates of groups of tensors over the learning rate, such as B=16 (LoRA+) or angles=3; groups are A, B, "
+        "cores, angles, and other tensors by their names.",
+    )
+    optimizer: Literal[
+        "auto", "adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "rmsprop", "adagrad"
+    ] = Field(default="auto", description="Optimiser of the Trainer; auto is its own, AdamW.")
     weight_decay: float = Field(default=0.0, ge=0, description="Weight decay of AdamW.")
     max_grad_norm: float = Field(
         default=1.0, ge=0, description="Gradients are scaled down to this norm; 0 leaves them."
@@ -108,6 +116,17 @@ class Training(Declared):
         ge=1,
         description="CPU threads of the run; empty takes those that are free.",
     )
+
+    @field_validator("rate_ratios")
+    @classmethod
+    def _ratios_above_zero(cls, ratios: dict[str, Any]) -> dict[str, Any]:
+        for name, ratio in ratios.items():
+            if isinstance(ratio, bool) or not isinstance(ratio, int | float) or ratio <= 0:
+                raise Refusal(
+                    f"a ratio of rates must be a number above 0, not {name}={ratio!r:.40}"
+                )
+        return ratios
+
     nudge: int = Field(
         default=0,
         ge=0,

@@ -5,13 +5,15 @@ Takes the same steps otherwise; what is recorded of them is `trainer.Watch`'s bu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from transformers import Trainer
 from transformers.loss.loss_utils import ForCausalLMLoss
 
 from qtha_lab.training.answer_head import Answers, has_plain_loss
-from qtha_lab.training.rates import set_head_apart
+from qtha_lab.training.rates import set_groups_apart, set_head_apart
 
 
 class FineTuner(Trainer):
@@ -19,19 +21,28 @@ class FineTuner(Trainer):
 
     Args:
         head_learning_rate: Of a new classification head; None leaves it at the adapter's.
+        rate_ratios: Rates of groups of tensors over the adapter's.
         options: transformers' own.
     """
 
-    def __init__(self, *, head_learning_rate: float | None, **options) -> None:
+    def __init__(
+        self,
+        *,
+        head_learning_rate: float | None,
+        rate_ratios: Mapping[str, float] | None = None,
+        **options,
+    ) -> None:
         super().__init__(**options)
-        self.head_learning_rate = head_learning_rate
+        self.head_learning_rate, self.rate_ratios = head_learning_rate, rate_ratios or {}
         self._answers: Answers | None = None
         if self.model_accepts_loss_kwargs and has_plain_loss(options["model"]):
             self.compute_loss_func = self._loss_of_answers
 
     def create_optimizer(self, *arguments, **options) -> torch.optim.Optimizer:
-        """transformers' optimiser, with the head in groups of its own where it has a learning rate."""
+        """transformers' optimiser, with groups of its own for what has a rate of its own."""
         optimizer = super().create_optimizer(*arguments, **options)
+        if self.rate_ratios and self.model is not None:
+            set_groups_apart(optimizer, self.model, self.args.learning_rate, self.rate_ratios)
         if self.head_learning_rate is not None and self.model is not None:
             set_head_apart(optimizer, self.model, self.head_learning_rate)
         return optimizer

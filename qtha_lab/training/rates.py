@@ -1,12 +1,18 @@
-"""Learning rates by group: the adapter's, and one for a new classification head where it is asked for.
+"""Learning rates by group: the adapter's, others for some of its tensors or a new classification head where asked for.
 
 Groups parameters and nothing else; schedules and warm-up scale every group alike.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 import torch
 from torch import nn
+
+from qtha_lab.adapters import OUR_METHODS
+from qtha_lab.settings import unknown
 
 HEAD = "modules_to_save"  # in the names PEFT gives to a module that is trained whole
 
@@ -23,6 +29,62 @@ def set_head_apart(
     """
     head = {id(parameter) for name, parameter in model.named_parameters() if HEAD in name}
     set_apart(optimizer, head, learning_rate)
+
+
+def group_of(parameter: str) -> str | None:
+    """The group of an adapter's tensor by the name of its parameter; None of anything else.
+
+    Example:
+        >>> group_of("base_model.model.layers.0.q_proj.lora_B.default.weight")
+        'B'
+        >>> group_of("base_model.model.layers.0.q_proj.qtha_mpo_in_0.default")
+        'cores'
+        >>> group_of("base_model.model.layers.0.q_proj.qtha_params.default")
+        'angles'
+    """
+    found = re.search(r"\.([A-Za-z0-9_]+)\.default(?:\.weight)?$", parameter)
+    if found is None or HEAD in parameter:
+        return None
+    name = found[1]
+    prefixes = (f"{known}_" for known in sorted((*OUR_METHODS, "lora"), key=len, reverse=True))
+    name = name.removeprefix(next((p for p in prefixes if name.startswith(p)), ""))
+    name = name.removeprefix("shared_")
+    if re.fullmatch(r"mpo_\w+|A_\d+_\d+|A_\d", name):
+        return "cores"
+    if re.fullmatch(r"[AB]_\d+", name):  # shared by all layers of a size
+        return name[0]
+    return "angles" if name == "params" else name
+
+
+def set_groups_apart(
+    optimizer: torch.optim.Optimizer,
+    model: nn.Module,
+    learning_rate: float,
+    ratios: Mapping[str, float],
+) -> None:
+    """Give groups of tensors rates of their own.
+
+    Args:
+        optimizer: Whose groups are split, in place.
+        model: Whose parameters it moves.
+        learning_rate: Of the adapter.
+        ratios: By group, the rate over the adapter's.
+
+    Raises:
+        Refusal: If no trained tensor is in a group that is named.
+
+    Source:
+        LoRA+, Hayou et al. 2024, arXiv:2402.12354: a larger rate for B than for A.
+    """
+    members: dict[str, set[int]] = {}
+    for name, parameter in model.named_parameters():
+        group = group_of(name) if parameter.requires_grad else None
+        if group is not None:
+            members.setdefault(group, set()).add(id(parameter))
+    for group, ratio in ratios.items():
+        if group not in members:
+            raise unknown("group of tensors", group, sorted(members))
+        set_apart(optimizer, members[group], learning_rate * ratio)
 
 
 def set_apart(optimizer: torch.optim.Optimizer, members: set[int], learning_rate: float) -> None:

@@ -92,6 +92,7 @@ def _trainer(session: Session, loaded: Loaded) -> FineTuner:
     )
     trainer = FineTuner(
         head_learning_rate=session.training.head_learning_rate,
+        rate_ratios=session.training.rate_ratios,
         model=loaded.model,
         args=arguments,
         train_dataset=loaded.training_rows,

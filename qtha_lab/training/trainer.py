@@ -42,6 +42,7 @@ def training_arguments(
         per_device_train_batch_size=training.batch_size,
         gradient_accumulation_steps=training.gradient_accumulation,
         learning_rate=learning_rate,
+        **({} if training.optimizer == "auto" else {"optim": training.optimizer}),
         lr_scheduler_type=SCHEDULES[training.schedule],
         warmup_steps=round(training.warmup_fraction * training.steps),
         weight_decay=training.weight_decay,
