@@ -1,0 +1,74 @@
+"""A trained adapter elsewhere: the same loss as in its run, on shots, on another side, and without a part."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from qtha_lab import launch, runs
+from qtha_lab.cli import app, evaluate  # noqa: F401  (it adds its command)
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment import Experiment
+from qtha_lab.training.elsewhere import evaluate_elsewhere
+
+TRAINING = {
+    "steps": 2, "batch_size": 2, "max_length": 48, "train_rows": 8, "eval_rows": 4, "test_rows": 6,
+    "generate_rows": 0, "spectrum_every": 0, "threads": 1,
+}  # fmt: skip
+METHOD = "qtha(r=2,waist=8,n_layers=1,bond_dim=2,learning_rate=0.05)"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    run = launch(Experiment(method=METHOD, training=TRAINING), tmp_path_factory.mktemp("runs"))
+    assert run.wait().state == "finished", run.log_tail()
+    return run
+
+
+def test_as_trained_it_has_the_test_loss_of_its_run(trained):
+    cuts = ["W_q", "W_c", "angles"]
+    whole, *parts = evaluate_elsewhere(trained.files, rows=6, cuts=cuts)
+    assert whole.scores["loss"] == pytest.approx(trained.summary()["test_loss"], rel=1e-5)
+    assert [variant.name for variant in parts] == [f"without {cut}" for cut in cuts]
+    losses = [variant.scores["loss"] for variant in parts]
+    assert all(loss != whole.scores["loss"] for loss in losses)
+    assert len(set(losses)) == 3  # each cut is put back before the next
+    (evaluation,) = evaluate_elsewhere(trained.files, side="eval", rows=4)
+    assert evaluation.scores["loss"] == pytest.approx(trained.summary()["eval_loss"], rel=1e-5)
+
+
+def test_exact_expectations_of_a_device_are_those_of_the_simulator(trained):
+    whole, device = evaluate_elsewhere(trained.files, rows=2, engine="device:default.qubit")
+    assert device.name == "on device:default.qubit"
+    assert device.scores["loss"] == pytest.approx(whole.scores["loss"], rel=1e-5)
+
+
+def test_the_command_prints_each_beside_the_first(trained):
+    call = ["evaluate", str(trained.path), "--rows", "2", "--cut", "W_q"]
+    printed = CliRunner().invoke(app, [*call, "--json"])
+    assert [variant["name"] for variant in json.loads(printed.output)] == [
+        "as trained",
+        "without W_q",
+    ]
+    assert "without W_q" in CliRunner().invoke(app, call).output
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"cuts": ["W_z"]}, "cut must be one of W_q, W_c, angles, not 'W_z'"),
+        ({"task": "supersense"}, "was trained for qa, not for supersense"),
+        ({"engine": "nonsense"}, "unknown engine 'nonsense'"),
+    ],
+)
+def test_what_cannot_be_is_refused(trained, options, rule):
+    with pytest.raises(Refusal, match=rule):
+        list(evaluate_elsewhere(trained.files, **options))
+
+
+def test_a_run_without_an_adapter_is_refused(tmp_path):
+    from support.run_folders import run_folder
+
+    waiting = run_folder(tmp_path)
+    with pytest.raises(Refusal, match="has no adapter yet: let it finish first"):
+        list(evaluate_elsewhere(runs.attach(waiting.path).files))
