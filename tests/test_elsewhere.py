@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qtha_lab import launch, runs
-from qtha_lab.cli import app, evaluate  # noqa: F401  (it adds its command)
+from qtha_lab.cli import app, evaluate, run  # noqa: F401  (they add their commands)
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.training.elsewhere import evaluate_elsewhere
@@ -20,9 +20,9 @@ METHOD = "qtha(r=2,waist=8,n_layers=1,bond_dim=2,learning_rate=0.05)"
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    run = launch(Experiment(method=METHOD, training=TRAINING), tmp_path_factory.mktemp("runs"))
-    assert run.wait().state == "finished", run.log_tail()
-    return run
+    launched = launch(Experiment(method=METHOD, training=TRAINING), tmp_path_factory.mktemp("runs"))
+    assert launched.wait().state == "finished", launched.log_tail()
+    return launched
 
 
 def test_as_trained_it_has_the_test_loss_of_its_run(trained):
