@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.training_args import OptimizerNames
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import checkpoints
@@ -36,13 +37,12 @@ def training_arguments(
         folder: Takes the checkpoints.
     """
     training = experiment.training
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=training.steps,
         per_device_train_batch_size=training.batch_size,
         gradient_accumulation_steps=training.gradient_accumulation,
         learning_rate=learning_rate,
-        **({} if training.optimizer == "auto" else {"optim": training.optimizer}),
         lr_scheduler_type=SCHEDULES[training.schedule],
         warmup_steps=round(training.warmup_fraction * training.steps),
         weight_decay=training.weight_decay,
@@ -63,6 +63,9 @@ def training_arguments(
         disable_tqdm=True,
         log_level="warning",
     )
+    if training.optimizer != "auto":
+        arguments.optim = OptimizerNames(training.optimizer)
+    return arguments
 
 
 class Watch(TrainerCallback):
