@@ -221,6 +221,23 @@ def test_rows_and_fields_fit_from_the_default_width_down_to_500_pixels(lab, tmp_
             assert lab.page.evaluate(SCROLLERS) == []
 
 
+def test_launch_stays_in_sight_while_the_form_is_read(lab, tmp_path):
+    with workbench(lab, tmp_path, size=(1400, 800)) as bench:
+        launch = bench.get_by_role("button", name="Launch", exact=True)
+        bench.get_by_label("find", exact=True).scroll_into_view_if_needed()
+        expect(launch).to_be_in_viewport(ratio=1)
+        bench.get_by_label("steps", exact=True).scroll_into_view_if_needed()
+        expect(launch).to_be_in_viewport(ratio=1)
+
+
+def test_a_setting_is_found_by_a_part_of_its_name_wherever_it_is_folded(lab, tmp_path):
+    with workbench(lab, tmp_path) as bench:
+        enter(bench, "find", "init_scale")
+        field = bench.get_by_label("init_scale", exact=True)
+        expect(field).to_be_visible()
+        expect(field).to_be_focused()
+
+
 def test_after_a_restart_the_cell_says_what_to_do(lab, tmp_path):
     with workbench(lab, tmp_path) as bench:
         note = lab.page.locator(".qtha-note")

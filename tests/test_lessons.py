@@ -82,7 +82,7 @@ def test_every_sentence_of_what_to_see_holds(lesson):
     assert [sentence for sentence in sentences if sentence.startswith("✗")] == []
 
 
-@pytest.fixture(params=["00_tour"])
+@pytest.fixture(params=["00_tour", "sweep"])
 def page(request, tmp_path) -> tuple[str, str]:
     """A page that is no lesson, executed in the small profile: its name, and all that it printed."""
     path = FOLDER / f"{request.param}.ipynb"
@@ -96,6 +96,7 @@ def test_pages_that_are_no_lessons_run_top_to_bottom_and_say_what_they_promise(p
     name, printed = page
     promises = {
         "00_tour": "The losses agree: they differ by",
+        "sweep": "every method has 3 trials, each with 1 seed: 6 runs",
     }
     assert promises[name] in printed
 
