@@ -154,7 +154,11 @@ class SweepWatch(Shown):
         self.more = ipw.BoundedIntText(10, 1, 10_000, description="more trials")
         self.more.add_class("qtha-count")
         self.pick.observe(self.error.guard(self._picked), "value")
-        buttons = look.row(self.stop, self.resume, self.extend, self.more, self.pick)
+        self.see = ipw.Button(description="Views of its runs", icon="line-chart")
+        self.see.add_class(
+            "qtha-small"
+        ).layout.display = "none"  # until a page has a place for them
+        buttons = look.row(self.stop, self.resume, self.see, self.extend, self.more, self.pick)
         every = Fold("All trials", self.table)
         return [self.heading, self.state, self.bar, self.best, buttons, self.error.panel, every]
 

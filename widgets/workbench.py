@@ -19,6 +19,7 @@ from qtha_lab.sweep.folder import list_sweeps
 from . import look, still
 from .aria import Aria
 from .banner import Banner, Fault
+from .desk import Desk
 from .engine_costs import EngineCosts
 from .fold import Fold, reveal
 from .forecasts import engines_of, previews, sentences, summary
@@ -61,6 +62,7 @@ class Workbench(Shown):
         self.overview, self.watch = Overview(), Watch(self.background)
         self.watch.list.announce = self.aria.say
         self.sweep = SweepWatch(background=self.background, announce=self.aria.say)
+        self.desk = Desk(self.refuse, self.aria.say)
         self.code = [look.text("", "qtha-code") for _ in CODE]
         self.summary = look.text("", "qtha-text").add_class("qtha-summary")
         group = self._group(attach)
@@ -182,6 +184,10 @@ class Workbench(Shown):
         stop.on_click(lambda _: self.watch.stop(self.watch.runs))
         resume = ipw.Button(description="Resume all", icon="play")
         resume.on_click(lambda _: self.watch.resume(self.watch.runs))
+        see = ipw.Button(description="Views", icon="line-chart", tooltip="Views of the runs shown")
+        see.on_click(lambda _: self.desk.show(run.id for run in self.watch.runs))
+        self.sweep.see.on_click(lambda _: self.desk.show(self.sweep.runs))
+        self.sweep.see.layout.display = ""
         self.pick = ipw.Dropdown(options=self._choices(), description="earlier runs")
         self.pick.observe(guarded(self._show_earlier, self.refuse), "value")
         self.pick.add_class("qtha-pick")
@@ -190,10 +196,11 @@ class Workbench(Shown):
         right = look.column(
             self.overview.panel, self.engines.panel, *code, flex="1 1 420px", min_width="0"
         )
-        buttons = look.row(self.start, self.summary, stop, resume, self.pick)
+        buttons = look.row(self.start, self.summary, stop, resume, see, self.pick)
         top = look.row(left, right, css="qtha-top")
         launch = look.column(buttons, self.banner, css="qtha-launch")
-        return [look.style_sheet(), self.aria, top, launch, self.sweep, self.watch.panel]
+        lower = [self.sweep, self.watch.panel, self.desk]
+        return [look.style_sheet(), self.aria, top, launch, *lower]
 
 
 START = Comparison(methods=[MethodChoice(name="qtha"), MethodChoice(name="lora")])
