@@ -155,7 +155,8 @@ class QthaGradient(Change):
         part = "circuit" if config.middle == "circuit" else "bias"
         return (
             f"the {part} makes the change no constant matrix. Keep the adapter beside the model "
-            "(save_pretrained), or train with middle=linear, which merges"
+            "(save_pretrained), go back to the base model with unload(), or train with middle=linear, "
+            "which merges"
         )
 
     def _input(self) -> dict[str, TensorSpec]:
