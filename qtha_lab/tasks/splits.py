@@ -49,7 +49,7 @@ def in_test_pool(key: str) -> bool:
     Example:
         >>> keys = [str(number) for number in range(1000)]
         >>> sum(in_test_pool(key) for key in keys), any(in_test_pool(key) and in_evaluation_pool(key) for key in keys)
-        (203, False)
+        (190, False)
     """
     return (
         EVALUATION_FRACTION <= fraction_of(key, "evaluation") < EVALUATION_FRACTION + TEST_FRACTION

@@ -58,7 +58,7 @@ def identity(row: dict) -> str:
 
     Example:
         >>> identity({"input_ids": [1, 2], "labels": [-100, 2], "attention_mask": [1, 1]})
-        '1cf6b2a3ef77'
+        '37d30bc36552'
     """
     text = json.dumps([row["input_ids"], row["labels"]])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
