@@ -12,15 +12,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".cache" / "docs"
+PAGE = "workbench.ipynb"
 FORMULA = re.compile(r"\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
 CODE = re.compile(r"(<pre.*?</pre>|<code.*?</code>|<script.*?</script>)", re.DOTALL)
 ASKED = re.compile(r"^\{\{ (\w+)(?: ([\w.]+))? \}\}$", re.MULTILINE)
 
 
 def on_pre_build(config) -> None:
-    """Put an executed copy of every notebook among the pages; one that is unchanged is not run again."""
+    """Put an executed copy of every notebook among the pages; one that is unchanged is not run again.
+
+    The page of the workbench alone has nothing to read.
+    """
     lessons = Path(config["docs_dir"]) / "lessons"
-    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    notebooks = sorted({*(ROOT / "notebooks").glob("*.ipynb")} - {ROOT / "notebooks" / PAGE})
+    for notebook in notebooks:
         shutil.copyfile(_executed(notebook), lessons / notebook.name)
 
 
@@ -153,9 +158,9 @@ def _command() -> str:
     """The help of every command, as markdown."""
     import typer.main
 
-    from qtha_lab.cli import app, bench, compare, figures, inspect, machine, methods, plugins, run  # noqa: F401
+    from qtha_lab.cli import load_commands
 
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(load_commands())
     return "\n\n".join(_help(group, "qtha-lab"))
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same 
     from qtha_lab.runs import attach, list_runs
     from qtha_lab.sharing import export_lora
     from qtha_lab.simulators import QuantumLayer, expval, expval_z, probs
+    from qtha_lab.talking.speakers import Speakers
     from qtha_lab.tasks import load_task
 
 __version__ = "0.3.0"
@@ -46,6 +47,7 @@ _ROOMS = {
     "attach": "runs",
     "list_runs": "runs",
     "runs_table": "catalog",
+    "Speakers": "talking.speakers",
     # whole rooms
     "ansatze": "",
     "compare": "",
@@ -61,6 +63,7 @@ __all__ = [
     "MethodChoice",
     "QthaConfig",
     "QuantumLayer",
+    "Speakers",
     "Sweep",
     "Training",
     "__version__",

@@ -65,6 +65,24 @@ def in_spectrum_explorer(plant: Callable, tmp_path) -> str:
     return explorer.error.panel.value
 
 
+def in_leave(plant: Callable, tmp_path) -> str:
+    leave = widgets.Leave(run_folder(tmp_path / "runs").id)
+    plant("widgets.leave.default_place")
+    leave.kind.value = "card"
+    return leave.error.panel.value
+
+
+def in_talk(plant: Callable, tmp_path) -> str:
+    async def main():
+        talk = widgets.Talk()
+        plant("widgets.talk.held_out")
+        talk.runs = (run_folder(tmp_path / "runs").id,)
+        await talk.background.tasks["prompts"]
+        return talk.error.panel.value
+
+    return asyncio.run(main())
+
+
 def in_update_explorer(plant: Callable, tmp_path) -> str:
     run = run_folder(tmp_path)
     write(run, *({"kind": "spectrum", "step": s, "layers": {"0.q": [2.0]}} for s in (0, 5)))
@@ -135,9 +153,11 @@ PANELS = {
     "CircuitExplorer": in_circuit_explorer,
     "EngineExplorer": in_engine_explorer,
     "Form": in_form,
+    "Leave": in_leave,
     "LivePlot": in_live_plot,
     "MpoExplorer": in_mpo_explorer,
     "SpectrumExplorer": in_spectrum_explorer,
+    "Talk": in_talk,
     "UpdateExplorer": in_update_explorer,
     "Watch": in_watch,
     "Workbench: a preview": of_workbench(preview),

@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from .circuit_explorer import CircuitExplorer
     from .engine_explorer import EngineExplorer
     from .form import Form
+    from .leave import Leave
     from .live import LivePlot
     from .log_view import LogView
     from .mpo_explorer import MpoExplorer
     from .runs_table import RunsTable
     from .sweep_watch import SweepWatch
+    from .talk import Talk
     from .update_explorer import SpectrumExplorer, UpdateExplorer
     from .views import Views
     from .watch import Watch
@@ -25,12 +27,14 @@ __all__ = [
     "CircuitExplorer",
     "EngineExplorer",
     "Form",
+    "Leave",
     "LivePlot",
     "LogView",
     "MpoExplorer",
     "RunsTable",
     "SpectrumExplorer",
     "SweepWatch",
+    "Talk",
     "UpdateExplorer",
     "Views",
     "Watch",
@@ -40,12 +44,14 @@ _MODULES = {
     "CircuitExplorer": "circuit_explorer",
     "EngineExplorer": "engine_explorer",
     "Form": "form",
+    "Leave": "leave",
     "LivePlot": "live",
     "LogView": "log_view",
     "MpoExplorer": "mpo_explorer",
     "RunsTable": "runs_table",
     "SpectrumExplorer": "update_explorer",
     "SweepWatch": "sweep_watch",
+    "Talk": "talk",
     "UpdateExplorer": "update_explorer",
     "Views": "views",
     "Watch": "watch",

@@ -44,6 +44,11 @@ class Background:
         else:
             self.loop.call_soon_threadsafe(self._start, self.loop, name, work)
 
+    def cancel(self, name: str) -> None:
+        """Cancel the task of that name, if it still goes on."""
+        if task := self.tasks.get(name):
+            task.cancel()
+
     def stop(self) -> None:
         """Cancel everything that still goes on."""
         for task in self.tasks.values():

@@ -4,31 +4,44 @@ One file a group of commands. A refusal is one sentence on standard error and ex
 fault of ours is one too, with status 1 and its traceback in a file.
 """
 
+import importlib
 import os
 import sys
+
+from typer import Typer
 
 from qtha_lab import faults
 from qtha_lab.cli.application import app
 
 __all__ = ["app", "main"]
 
+COMMANDS = (
+    "bench",
+    "compare",
+    "evaluate",
+    "export",
+    "figures",
+    "inspect",
+    "machine",
+    "methods",
+    "plugins",
+    "run",
+    "runs",
+    "sweep",
+    "talk",
+)
+
+
+def load_commands() -> Typer:
+    """The application with all its commands."""
+    for name in COMMANDS:
+        importlib.import_module(f"qtha_lab.cli.{name}")
+    return app
+
 
 def main() -> None:
     """Run the command line; what goes wrong becomes one sentence (`QTHA_LAB_DEBUG=1` shows the traceback)."""
-    from qtha_lab.cli import (  # noqa: F401  (they add their commands)
-        bench,
-        compare,
-        evaluate,
-        figures,
-        inspect,
-        machine,
-        methods,
-        plugins,
-        run,
-        runs,
-        sweep,
-    )
-
+    load_commands()
     try:
         app()
     except Exception as error:

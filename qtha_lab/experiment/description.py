@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import editions, equivalents, families, plan, refusals
+from qtha_lab.experiment import editions, equivalents, families, notebook, plan, refusals
 from qtha_lab.experiment.declared import Declared
 from qtha_lab.experiment.method_choice import MethodChoice, Option
 from qtha_lab.experiment.scaling import Rule, scaled
@@ -21,6 +21,7 @@ from qtha_lab.experiment.scaling import Rule, scaled
 Quantization = Literal["none", "int8", "int4"]
 COMMON: dict[str, Any] = {"common": True}  # among the first that a person sets
 LEAST_REPEATS = 5
+Tracker = Literal["none", "tensorboard", "wandb", "mlflow"]
 
 
 class Training(Declared):
@@ -133,9 +134,9 @@ class Training(Declared):
         description="Number of a repeat whose start is moved by one unit in the last place, so that what rounding makes "
         "of a result is known; 0 moves nothing.",
     )
-    report_to: str = Field(
+    report_to: Tracker = Field(
         default="none",
-        description="Trackers of transformers' Trainer to report to, such as tensorboard,wandb.",
+        description="Also write the curves for this program; tensorboard's lie in the run's folder.",
     )
 
 
@@ -202,6 +203,10 @@ class _Description(Declared):
     def to_python(self) -> str:
         """The Python that makes this description and starts it."""
         return equivalents.to_python(self)
+
+    def to_notebook(self) -> str:
+        """A notebook that starts it and shows what comes of it, as the text of an .ipynb file."""
+        return notebook.to_notebook(self)
 
     def to_command(self) -> str:
         """The shell command that starts it; `qtha-lab` reads it back as the same description."""

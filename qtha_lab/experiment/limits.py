@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from typing import TYPE_CHECKING
 
 from qtha_lab.errors import Refusal
-from qtha_lab.settings import unknown
 
 if TYPE_CHECKING:
     from qtha_lab.experiment.plan import Plan
 
 
-def check_trackers(report_to: str) -> None:
-    """Refuse a tracker that transformers does not know, or that is not installed."""
-    from transformers.integrations import integration_utils as trackers
-
-    names = [name.strip() for name in report_to.split(",")]
-    if names in (["none"], ["all"]):
-        return
-    installed = trackers.get_available_reporting_integrations()
-    for name in names:
-        if name not in trackers.INTEGRATION_TO_CALLBACK:
-            raise unknown("report_to", name, ["none", "all", *trackers.INTEGRATION_TO_CALLBACK])
-        if name not in installed:
-            raise Refusal(f"report_to={name} needs a package of that name, which is not installed")
+def check_tracker(report_to: str) -> None:
+    """Refuse a tracker whose library is not installed."""
+    if report_to != "none" and importlib.util.find_spec(report_to) is None:
+        raise Refusal(
+            f"report_to={report_to} needs the library {report_to}, which is not installed: "
+            f"pip install {report_to}"
+        )
 
 
 def check_threads(threads: int | None) -> None:

@@ -73,7 +73,7 @@ def check_names(plan: Plan) -> None:
         check_task(experiment.task, **experiment.task_options)
     check_model(experiment.model)
     check_quantization(experiment.quantization)
-    limits.check_trackers(experiment.training.report_to)
+    limits.check_tracker(experiment.training.report_to)
     limits.check_threads(experiment.training.threads)
 
 

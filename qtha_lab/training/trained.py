@@ -18,6 +18,7 @@ from qtha_lab.training.loaded import Loaded
 from qtha_lab.training.memory import PeakMemory
 from qtha_lab.training.session import Session
 from qtha_lab.training.spectra import RecordSpectra
+from qtha_lab.training.trackers import make_tracker
 from qtha_lab.training.trainer import Watch, training_arguments
 
 
@@ -61,7 +62,8 @@ def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
     spectra = RecordSpectra(
         session.log, session.training.spectrum_every, session.recorded_steps("spectrum")
     )
-    for callback in (watch, spectra):
+    tracker = make_tracker(session.run, session.training.report_to, session.start.step)
+    for callback in (*tracker, watch, spectra):
         trainer.add_callback(callback)
     if session.start.step == 0:
         record_bottlenecks(session, loaded, 0)

@@ -39,6 +39,7 @@ def training_arguments(
     training = experiment.training
     arguments = TrainingArguments(
         output_dir=str(folder),
+        run_name=folder.parent.name,
         max_steps=training.steps,
         per_device_train_batch_size=training.batch_size,
         gradient_accumulation_steps=training.gradient_accumulation,
@@ -56,7 +57,7 @@ def training_arguments(
         logging_nan_inf_filter=False,  # else a NaN is replaced by the average of the losses before
         save_steps=training.checkpoint_every,
         save_total_limit=None,  # `Watch` deletes the older ones, once the newer one is whole
-        report_to=[name.strip() for name in training.report_to.split(",")],
+        report_to="none",  # `trackers` makes the one that is chosen
         remove_unused_columns=False,
         label_names=["labels"],
         dataloader_pin_memory=False,

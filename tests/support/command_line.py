@@ -2,20 +2,8 @@
 
 from typer.testing import CliRunner
 
-from qtha_lab.cli import (  # noqa: F401  (they add their commands)
-    app,
-    bench,
-    compare,
-    figures,
-    inspect,
-    machine,
-    methods,
-    plugins,
-    run,
-    runs,
-    sweep,
-)
+from qtha_lab.cli import load_commands
 
 
 def call(*words: str):
-    return CliRunner().invoke(app, list(words), env={"COLUMNS": "200"})
+    return CliRunner().invoke(load_commands(), list(words), env={"COLUMNS": "200"})

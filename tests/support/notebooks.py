@@ -17,8 +17,11 @@ from support.preloaded import KERNEL
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+PAGE = FOLDER / "workbench.ipynb"  # a panel alone, as Voila serves it
 LESSONS = [path for path in NOTEBOOKS if re.match(r"0[1-9]_", path.stem)]
-each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+each_notebook = pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if path != PAGE], ids=lambda path: path.stem
+)
 each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
 
@@ -49,12 +52,15 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def execute(notebook: NotebookNode, folder: Path, profile: str) -> list[NotebookNode]:
+def execute(
+    notebook: NotebookNode, folder: Path, profile: str, place: Path = FOLDER
+) -> list[NotebookNode]:
     """Run all cells; all outputs, none of them on standard error.
 
     Args:
         folder: Takes the runs and what Jupyter writes.
         profile: "ci" is the small one, "full" what a reader sees.
+        place: The folder that it is in.
     """
     environment = os.environ | {
         "QTHA_LAB_PROFILE": profile,
@@ -66,7 +72,7 @@ def execute(notebook: NotebookNode, folder: Path, profile: str) -> list[Notebook
         notebook,
         timeout=1800,
         kernel_manager_class=PreloadedKernel,
-        resources={"metadata": {"path": str(FOLDER)}},
+        resources={"metadata": {"path": str(place)}},
     )
     client.execute(env=environment)
     outputs = outputs_of(notebook.cells)

@@ -1,0 +1,38 @@
+"""`qtha-lab export`: a run as what others can use."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qtha_lab.cli.application import app
+from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.cli.run import Json, RunId
+from qtha_lab.exports import KINDS
+
+
+@app.command()
+def export(
+    run_id: RunId,
+    kind: Annotated[str | None, typer.Argument(help=f"One of: {', '.join(KINDS)}.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="A new folder or file; default one in the run's folder.")
+    ] = None,
+    r: Annotated[int | None, typer.Option(min=1, help="Rank of a plain LoRA. Default: 8.")] = None,
+    json: Json = False,
+) -> None:
+    """Take a run away: its adapter, a plain LoRA, a merged model, its card, or what repeats it."""
+    from qtha_lab import exports, runs
+    from qtha_lab.errors import Refusal
+
+    run = runs.attach(run_id)
+    if kind is None:
+        print_table([("kind", "what it is"), *((name, k.summary) for name, k in KINDS.items())])
+        return
+    if r is not None and kind != "lora":
+        raise Refusal(f"--r is the rank of a plain LoRA: leave it out of {kind!r}")
+    result = exports.export(run, kind, to, **({} if r is None else {"r": r}))
+    if json:
+        print_json({"path": str(result.path), "message": result.message})
+    else:
+        print(f"{result.path}: {result.message}")

@@ -1,0 +1,64 @@
+"""`qtha-lab talk`: a base model and the adapters of runs answer the same prompts."""
+
+from typing import Annotated, Any
+
+import typer
+
+from qtha_lab.calls import parse_options
+from qtha_lab.cli.application import app
+from qtha_lab.cli.flags import with_flags
+from qtha_lab.cli.output import print_json
+from qtha_lab.cli.run import Json
+from qtha_lab.talking.decoding import Decoding
+
+
+@app.command()
+@with_flags((Decoding, "The answers"))
+def talk(
+    run_ids: Annotated[
+        list[str], typer.Argument(metavar="RUN…", help="The runs, as `qtha-lab runs` names them.")
+    ],
+    prompt: Annotated[
+        str | None,
+        typer.Option(help="What to ask; without it, prompts of the task that were held out."),
+    ] = None,
+    mix: Annotated[
+        str, typer.Option(metavar="RUN=WEIGHT,…", help="Have these adapters answer in one, too.")
+    ] = "",
+    json: Json = False,
+    flags: dict[str, Any] | None = None,
+) -> None:
+    """The base model and the runs answer one after the other, word by word."""
+    decoding = Decoding(**flags or {})
+    from qtha_lab.talking.speakers import Speakers
+
+    speakers = Speakers(run_ids)
+    weights = {run.id: 0.0 for run in speakers.runs} | parse_options(mix) if mix else None
+    members = speakers.with_mix(weights)
+    questions = (
+        [([{"role": "user", "content": prompt}], None)]
+        if prompt is not None
+        else [(list(question.messages), question.reference) for question in speakers.held_out()]
+    )
+    records = []
+    for messages, reference in questions:
+        text, answers = messages[-1]["content"], {}
+        records.append({"prompt": text, "reference": reference, "answers": answers})
+        if not json:
+            print(f"\n{text}" + (f"\n  reference: {reference}" if reference else ""))
+        for speaker in members:
+            stream = speaker.stream(messages, decoding)
+            answers[speaker.id] = stream.whole() if json else _print(speaker, stream)
+    if json:
+        print_json(records)
+
+
+def _print(speaker, stream) -> str:
+    """Print an answer as it is written; the whole of it."""
+    print(f"  {speaker.id}: ", end="", flush=True)
+    shown = ""
+    for text in stream:
+        print(text.removeprefix(shown), end="", flush=True)
+        shown = text
+    print()
+    return stream.text
