@@ -27,6 +27,7 @@ from .guard import guarded
 from .loop import Background, in_thread
 from .overview import Overview
 from .past import Group, groups, unreadable
+from .save_notebook import SaveNotebook
 from .setup import Setup
 from .shown import Shown
 from .sweep_watch import SweepWatch
@@ -193,8 +194,14 @@ class Workbench(Shown):
         self.pick.add_class("qtha-pick")
         code = [Fold(title, part) for title, part in zip(CODE, self.code, strict=True)]
         left = look.column(self.setup.panel, flex="1 1 560px", min_width="0")
+        notebook = SaveNotebook(self.setup.description)
         right = look.column(
-            self.overview.panel, self.engines.panel, *code, flex="1 1 420px", min_width="0"
+            self.overview.panel,
+            self.engines.panel,
+            *code,
+            notebook,
+            flex="1 1 420px",
+            min_width="0",
         )
         buttons = look.row(self.start, self.summary, stop, resume, see, self.pick)
         top = look.row(left, right, css="qtha-top")
