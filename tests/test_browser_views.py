@@ -66,7 +66,7 @@ def test_runs_of_two_launches_are_overlaid_brushed_and_saved(jupyter, tmp_path, 
         lab.menu("Run", "Run All Cells")
         panel = page.locator(".qtha-views")
         page.wait_for_function(f"() => ({SHOWN})().filter(t => t[1] === 3).length >= 6")
-        assert {name for name, *_ in page.evaluate(SHOWN)} == {"", "lora(r=2)", "lora(r=8)"}
+        assert {name for name, *_ in page.evaluate(SHOWN)} == {"lora(r=2)", "lora(r=8)"}
         page.screenshot(path=tmp_path / "curves.png")
 
         view = panel.locator("select").first

@@ -105,6 +105,13 @@ def test_a_legend_that_would_take_too_much_goes_to_the_ends_of_the_lines():
     assert min(b - a for a, b in itertools.pairwise(places)) >= 1.1 * look.font
 
 
+def test_names_stay_in_the_legend_where_lines_end_in_the_middle():
+    lines = [{"label": f"lora(r={r})", "seed": 0, "x": [0, r], "y": [5.0, 4.0]} for r in (2, 4, 8)]
+    drawn = run_history(lines).at(Look(target="one-column", legend="ends"))
+    assert drawn.layout.showlegend
+    assert drawn.layout.annotations == ()
+
+
 def test_a_name_of_its_own_stands_wherever_the_label_did():
     look = Look(target="one-column", names=(("lora", "Low rank"),))
     assert "Low rank" in labels_in(curves(["lora", "qtha"]).at(look))

@@ -18,6 +18,7 @@ from qtha_lab.figures.history import run_history, smooth
 from qtha_lab.figures.parallel import inside, parallel_coordinates, scale
 from qtha_lab.figures.rate import loss_against_rate
 from qtha_lab.figures.scatter import run_scatter, unbeaten
+from qtha_lab.paths import data_dir
 
 RATES = (0.001, 0.01, 0.1)
 # by method, then by rate: what two seeds came to; None diverged
@@ -286,7 +287,11 @@ def test_the_figures_of_a_sweep_are_among_those_that_the_command_writes(sweep):
 def test_every_view_is_drawn_from_run_ids_or_says_why_not(sweep, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(sweep))
     ids = [row.id for row in run_values([sweep])]
-    reasons = {"what_counts": "too few trials", "spectra": "no run has recorded spectra"}
+    reasons = {
+        "what_counts": "too few trials",
+        "spectra": "no run has recorded spectra",
+        "bonds": "no run has recorded bonds",
+    }
     for name in VIEWS:
         if name in reasons:
             with pytest.raises(ValueError, match=reasons[name]):
@@ -299,3 +304,9 @@ def test_every_view_is_drawn_from_run_ids_or_says_why_not(sweep, monkeypatch):
         draw("best_of", ids, x="step")
     with pytest.raises(ValueError, match="no run to draw"):
         draw("curves", [])
+
+
+def test_recorded_runs_show_their_spectra_and_bonds():
+    folder = data_dir() / "runs"
+    assert draw("spectra", [folder]).alt.count("seed") >= 6
+    assert "qtha seed 2" in draw("bonds", [folder]).caption + draw("bonds", [folder]).alt

@@ -106,7 +106,12 @@ class FigureView {
 
   listenToBrush() {
     this.brushable = true;
+    let touched = false; // plotly also tells of selections that another drawing took away
+    this.plot.addEventListener("pointerdown", () => { touched = true; }, true);
+    this.plot.addEventListener("mousedown", () => { touched = true; }, true);
     const pick = (event) => {
+      if (!touched) return;
+      touched = false;
       const boxes = (event?.selections ?? []).map(({ x0, x1, y0, y1 }) =>
         [Math.min(x0, x1), Math.max(x0, x1), Math.min(y0, y1), Math.max(y0, y1)]);
       const ids = (event?.points ?? []).map((point) => point.customdata);

@@ -4,6 +4,7 @@ Ties `qtha_lab.compare.views` to controls; without it the same is `draw(view, ru
 """
 
 import asyncio
+import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -242,18 +243,25 @@ class Views(Explorer):
 
 
 class FoldedViews(Fold):
-    """Views under a button, which read and draw their `runs` only while they are unfolded."""
+    """Views under a button, which are made when it is opened first, and read their `runs` only while it is open."""
 
     runs = traitlets.Tuple()
 
     def __init__(self):
-        self.views = Views()
-        super().__init__("Views: curves, learning rates, settings, trials", self.views)
+        super().__init__("Views: curves, learning rates, settings, trials")
         self.button.observe(self._pass_on, "value")
         self.observe(self._pass_on, "runs")
 
+    @functools.cached_property
+    def views(self) -> Views:
+        """What is under the button."""
+        views = Views()
+        self.body.children = [views]
+        return views
+
     def _pass_on(self, _change: Any) -> None:
-        self.views.runs = self.runs if self.unfolded else ()
+        if self.unfolded or self.body.children:
+            self.views.runs = self.runs if self.unfolded else ()
 
 
 def nothing(reason: str) -> Figure:

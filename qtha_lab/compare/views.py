@@ -15,6 +15,7 @@ from qtha_lab.compare.run_values import RunValues, differing, run_values, short_
 from qtha_lab.compare.trials import budget, importance, trials_of
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.best_of import best_of_trials
+from qtha_lab.figures.bond_history import bond_history
 from qtha_lab.figures.history import Line, run_history
 from qtha_lab.figures.importance import setting_importance
 from qtha_lab.figures.machinery.figure import Figure
@@ -260,6 +261,22 @@ def spectra(runs: RunSetValues) -> Figure:
         if (of := by_run[row.id].get(layer))
     }
     return updates_side_by_side(histories, f"the linear path of {layer}")
+
+
+@view("Bonds over training")
+def bonds(runs: RunSetValues) -> Figure:
+    """The entanglement of the tensor networks of the newest run that has any, of its layer with the most."""
+    for row in reversed(runs.rows):
+        layers = [of for of in reading.spectra(runs.events(row)).values() if of.bonds]
+        if layers:
+            most = max(
+                layers, key=lambda of: sum(value for b in of.bonds.values() for value in b[-1])
+            )
+            of = f"{most.layer}, {runs.labels[row.id]} seed {row.seed}"
+            return bond_history(most.steps, most.bonds, of=of)
+    raise Refusal(
+        "no run has recorded bonds: tensor networks with spectrum_every above 0 have them"
+    )
 
 
 def _points(runs: RunSetValues) -> list[Point]:

@@ -178,8 +178,11 @@ def _draw(
     figure.update_xaxes(
         range=[-0.08 * last - 0.15, last + 0.08 * last + 0.1], title_text="", **hidden
     )
-    figure.update_yaxes(range=[-0.06, 1.2], title_text="", **hidden)
-    margin = dict.fromkeys("lrtb", 0.5 * look.font)
+    tallest = max(_title(axis, look).count("<br>") + 1 for axis in scales)
+    above = 1.35 * tallest * look.font / look.height  # what the names of the axes take of the page
+    figure.update_yaxes(range=[-0.06, (1.08 + 0.06 * above) / (1 - above)], title_text="", **hidden)
+    margin = dict.fromkeys("lrb", 0.5 * look.font)
+    margin["t"] = (2.5 if look.on_screen else 0.5) * look.font  # there are tools over it
     return figure.update_layout(dragmode="select", showlegend=False, margin=margin)
 
 
@@ -220,13 +223,17 @@ def _height(run: RunValues, axis: Scale, rank: float, is_result: bool) -> float 
     return height + SPREAD * (rank - 0.5)
 
 
+def _title(axis: Scale, look: Look) -> str:
+    return look.wrap(labels.axis(axis.name), max(6 * look.font, 0.2 * look.width))
+
+
 def _upright(figure: go.Figure, place: int, axis: Scale, look: Look, last: bool) -> None:
     """An axis: its line, its name above and its ticks, clear of the lines that come in."""
     line = {"color": look.inks.text, "width": max(1, 0.08 * look.font)}
     figure.add_shape(type="line", x0=place, x1=place, y0=-0.03, y1=1.03, line=line, layer="below")
     side = "left" if place == 0 else "right" if last else "center"
     figure.add_annotation(
-        x=place, y=1.08, text=look.wrap(labels.axis(axis.name), max(6 * look.font, 0.2 * look.width)),
+        x=place, y=1.08, text=_title(axis, look),
         showarrow=False, yanchor="bottom", xanchor=side, align=side, font={"size": look.font},
         xshift=(-1 if place == 0 else 1 if last else 0) * 2 * look.font,
     )  # fmt: skip

@@ -21,6 +21,7 @@ DASHES = {
     "dash": (4, 2), "dot": (1, 1.6), "dashdot": (4, 1.6, 1, 1.6), "longdash": (6.5, 2),
     "longdashdot": (6.5, 1.6, 1, 1.6),
 }  # fmt: skip
+NEAR = 0.1  # of the width, from the right edge
 BETWEEN = 1.15  # font sizes from one name to the next
 
 
@@ -102,6 +103,8 @@ def name_ends(
     if set(ends) != set(names) or len(axes) != 1 or widest > 0.35 * page[0]:
         return False
     number = axes.pop()[1][1:]
+    if not _reach_the_right(ends.values(), layout[f"xaxis{number}"].type == "log"):
+        return False
     log = layout[f"yaxis{number}"].type == "log"
     places = {
         name: _scaled([v for v in trace.y if v is not None][-1], log)
@@ -130,6 +133,13 @@ def name_ends(
         )  # fmt: skip
     figure.update_layout(margin={"r": widest + font, "t": font})
     return True
+
+
+def _reach_the_right(lines: Iterable[Any], log: bool) -> bool:
+    """Whether all lines end near the right edge, so that a name behind an end lies on no other line."""
+    x = [[_scaled(v, log) for v in line.x if v is not None] for line in lines]
+    first, last = min(map(min, x)), max(map(max, x))
+    return min(values[-1] for values in x) >= last - NEAR * (last - first)
 
 
 def _is_line(trace: Any) -> bool:

@@ -178,11 +178,14 @@ class Look:
         if self.legend == "none" or not names:
             return figure.update_layout(showlegend=False)
         page = self.width, layout_of(figure).height or self.height
-        widest = max(map(self.text_width, names), default=0.0) + 0.4 * self.font
-        columns = max(1, int((self.width - 5.5 * self.font) // (widest + 3.6 * self.font)))
+        below = self.legend in ("auto", "below", "ends")
+        font = self.small if below else self.font
+        widest = max(self.text_width(name, font) for name in names) + 0.4 * font
+        room = self.width - (1 if below else 5.5) * self.font
+        columns = max(1, int(room // (widest + 3.8 * self.font)))
         lines = sum(1 + name.count("<br>") for name in names)
         rows = lines if columns == 1 else math.ceil(len(names) / columns)
-        room = (1.45 * rows + 0.9) * self.font
+        room = (1.45 * rows + (0.4 if below else 0.9)) * font
         at_ends = self.legend == "ends" or (self.legend == "auto" and room > MOST_LEGEND * page[1])
         if at_ends and legends.name_ends(figure, names, self.font, page):
             return figure.update_layout(showlegend=False)
@@ -193,8 +196,8 @@ class Look:
         }  # fmt: skip
         height = (layout_of(figure).height or self.height) + max(0, room - 2.5 * self.font)
         height = min(height, self.width * TARGETS[self.target].tallest)
-        if self.legend in ("auto", "below"):
-            legend |= {"y": 0.005, "yanchor": "bottom"}
+        if below:
+            legend |= {"y": 0.005, "yanchor": "bottom", "font": {"size": font}}
             margin = {"margin_t": self.font, "margin_b": room + 2.6 * self.font}
         else:
             legend |= {"y": 0.995, "yanchor": "top"}
