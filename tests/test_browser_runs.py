@@ -12,7 +12,7 @@ from support.run_folders import run_folder, status, train, write
 from support.waiting import wait_until
 
 from benchmarks.many_runs import make_runs
-from qtha_lab.rundir import RunDir, bin, ending, slots
+from qtha_lab.rundir import RunDir, bin, ending, slots, write_json
 from qtha_lab.rundir.marks import read_marks
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -27,9 +27,9 @@ CELLS = """name => {
 }"""
 
 
-def notebook_of(folder: Path) -> Path:
+def notebook_of(folder: Path, source: str = PANEL) -> Path:
     path = folder / "runs.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(PANEL)]), path)
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)]), path)
     return path
 
 
@@ -161,4 +161,36 @@ def test_running_runs_are_followed_and_a_dead_one_shows_its_log(jupyter, tmp_pat
         page.keyboard.press("Delete")
         expect(row_of(panel, run.id)).to_have_count(0)
         assert bin.binned(folder) == [run.id]
+        assert lab.complaints == []
+
+
+WORKBENCH = """from widgets import Workbench
+Workbench()"""
+
+
+def test_ticked_runs_of_several_launches_are_watched_together(jupyter, tmp_path):
+    folder, made = tmp_path / "runs", []
+    for name, method, steps in (("first", "lora(r=2)", 3), ("second", "qtha(r=4)", 5)):
+        run = run_folder(folder, method, name=name, steps=steps)
+        losses = [train(step, 5.0 - step / 10) for step in range(1, steps + 1)]
+        measured = {"kind": "eval", "step": steps, "loss": 4.5}
+        write(run, status("running", 0), *losses, measured, status("finished", steps))
+        numbers = {"trainable_parameters": 7680, "learning_rate": 0.003, "eval_loss": 4.5}
+        write_json(run.files.summary, {"state": "finished", "steps": steps, **numbers})
+        made.append(run.id)
+    with open_lab(jupyter, notebook_of(tmp_path, WORKBENCH)) as lab:
+        page = lab.page
+        lab.run_cell("Workbench()")
+        bench = page.locator(".qtha-workbench").last
+        bench.get_by_role("button", name="All runs", exact=True).click()
+        table = bench.locator(".qtha-runs-table")
+        latest = row_of(table, max(made)).get_by_role("checkbox")
+        expect(latest).to_be_checked()  # what was launched last is shown
+        expect(bench.locator(".qtha-run")).to_have_count(1)
+        row_of(table, min(made)).get_by_role("checkbox").check()
+        expect(bench.locator(".qtha-run")).to_have_count(2)
+        expect(bench.get_by_text("These runs differ in more than method and seed")).to_be_visible()
+        expect(bench.locator(".qtha-plot [aria-live=polite]").last).to_contain_text("lora")
+        latest.uncheck()
+        expect(bench.locator(".qtha-run")).to_have_count(1)
         assert lab.complaints == []

@@ -1,4 +1,4 @@
-"""Runs of earlier sessions, sorted into the comparisons they were launched as.
+"""Runs sorted into the comparisons they were launched as.
 
 Reads run directories and starts nothing.
 """
@@ -55,12 +55,10 @@ def local_time(run_id: str) -> str:
     return start.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def unreadable(runs: Iterable) -> list[tuple[str, str]]:
-    """A line for each run that cannot be read, and the whole reason."""
-    reasons = {run.id: run.unreadable for run in runs if run.unreadable}
-    return [
-        (f"{run} · unreadable", f"{run}: unreadable: {reason}") for run, reason in reasons.items()
-    ]
+def is_comparison(runs: Iterable) -> bool:
+    """Whether runs differ in method and seed only."""
+    shared = [{name: getattr(run.experiment, name) for name in SHARED} for run in runs]
+    return all(fields == shared[0] for fields in shared)
 
 
 def groups(runs: Iterable) -> list[Group]:

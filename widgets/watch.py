@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from qtha_lab import compare
+from qtha_lab.catalog import query
+from qtha_lab.catalog.columns import text, worth_showing
+from qtha_lab.catalog.rows import rows
 from qtha_lab.errors import Refusal
 from qtha_lab.runs import RESUMABLE, Run
 
@@ -15,9 +18,14 @@ from . import look
 from .follower import TICK_SECONDS
 from .live import LivePlot
 from .loop import Background
-from .past import Group
+from .past import Group, is_comparison
 from .run_list import RunList
 from .views import FoldedViews, key_of
+
+SEVERAL = (
+    "These runs differ in more than method and seed: a row is the mean over runs that differ in their seed alone. "
+    "Rows are of different experiments; nothing is said on their differences."
+)
 
 
 class Watch:
@@ -83,6 +91,10 @@ class Watch:
 
     async def show_results(self) -> None:
         """Show the table of what has ended so far, and what it does and does not show."""
+        if not is_comparison(self.runs):
+            self.results.value = look.table(await asyncio.to_thread(rows_of, self.runs))
+            self.notes.value = look.lines([SEVERAL])
+            return
         group = Group(tuple(self.runs))
         summary = await asyncio.to_thread(compare.summarise, group.comparison, self.runs)
         any_ended = bool(summary["runs"])
@@ -99,3 +111,10 @@ class Watch:
             await asyncio.gather(*(loop.run_in_executor(pool, call) for call in calls))
         finally:
             pool.shutdown(wait=False)
+
+
+def rows_of(runs: Iterable[Run]) -> list[dict[str, str]]:
+    """Runs of several launches as rows of text, seeds as one, with the settings in which they differ."""
+    groups = query(rows(runs), sort="eval_loss", group="seeds")
+    names = worth_showing(groups)
+    return [{name: text(row, name) for name in names} for row in groups]

@@ -26,7 +26,7 @@ from .forecasts import engines_of, previews, sentences, summary
 from .guard import guarded
 from .loop import Background, in_thread
 from .overview import Overview
-from .past import Group, groups, unreadable
+from .past import Group, groups
 from .save_notebook import SaveNotebook
 from .setup import Setup
 from .shown import Shown
@@ -36,6 +36,7 @@ from .watch import Watch
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.4
+RECENT = 200  # runs among which the latest comparison is looked for
 CODE = {"Show as Python": "to_python", "Show as YAML": "to_yaml", "Show as a command": "to_command"}
 
 
@@ -77,6 +78,8 @@ class Workbench(Shown):
         self.children = self._laid_out()
         self.say(f"Showing the runs of {group.title}." if group else "")
         self.watch.show(group.runs if group else ())
+        self.desk.ticked = tuple(run.id for run in self.watch.runs)
+        self.desk.observe(guarded(self._show_ticked, self.refuse), "ticked")
         self.changed()
 
     def _ipython_display_(self) -> None:
@@ -137,8 +140,7 @@ class Workbench(Shown):
         runs = "1 run; it goes" if len(started) == 1 else f"{len(started)} runs; they go"
         log.info("launched %d runs", len(started))
         self.say(f"Launched {runs} on if this page is closed.")
-        self.watch.show(started)
-        await self._list_past()
+        self.desk.ticked = tuple(run.id for run in started)
 
     async def _launch_sweep(self, described: Sweep) -> None:
         trials = await asyncio.to_thread(sweep.launch, described)
@@ -149,34 +151,20 @@ class Workbench(Shown):
 
     def _group(self, attach: Iterable | None) -> Group | None:
         """The runs to attach, or the latest comparison."""
-        self._sort_past(runs_.list_runs(unreadable=True))
         if attach is None:
-            return self.past[0] if self.past else None
+            recent = [run for run in runs_.list_runs()[:RECENT] if not run.record.origin]
+            return next(iter(groups(recent)), None)
         attached = [runs_.attach(run) if isinstance(run, str) else run for run in attach]
         readable = tuple(run for run in attached if run.unreadable is None)
         return Group(readable) if readable else None
 
-    async def _list_past(self) -> None:
-        self._sort_past(await asyncio.to_thread(runs_.list_runs, unreadable=True))
-        self.pick.options = self._choices()
-
-    def _sort_past(self, runs: Iterable) -> None:
-        runs = list(runs)
-        alone = [run for run in runs if run.unreadable or not run.files.origin.exists()]
-        self.past, self.unreadable = groups(alone), unreadable(runs)
-
-    def _choices(self) -> list[tuple[str, object]]:
-        readable = [(group.title, group) for group in self.past]
-        return [("show earlier runs …", ""), *readable, *self.unreadable]
-
-    def _show_earlier(self, change) -> None:
-        if isinstance(change["new"], Group):
-            self.watch.show(change["new"].runs)
-            self.say(f"Showing the runs of {change['new'].title}.")
-            self.pick.value = ""
-        elif change["new"]:
-            self.say(change["new"])
-            self.pick.value = ""
+    def _show_ticked(self, _change) -> None:
+        """Watch the runs that are ticked, of whatever launches; say which of them cannot be read, and why."""
+        here = {run.id: run for run in self.watch.runs}
+        runs = [here.get(name) or runs_.attach(name) for name in self.desk.ticked]
+        self.watch.show([run for run in runs if not run.unreadable])
+        for run in filter(lambda run: run.unreadable, runs):
+            self.say(f"{run.id}: unreadable: {run.unreadable}")
 
     def _laid_out(self) -> list[ipw.Widget]:
         self.start = ipw.Button(description="Launch", icon="rocket", button_style="primary")
@@ -189,9 +177,6 @@ class Workbench(Shown):
         see.on_click(lambda _: self.desk.show(run.id for run in self.watch.runs))
         self.sweep.see.on_click(lambda _: self.desk.show(self.sweep.runs))
         self.sweep.see.layout.display = ""
-        self.pick = ipw.Dropdown(options=self._choices(), description="earlier runs")
-        self.pick.observe(guarded(self._show_earlier, self.refuse), "value")
-        self.pick.add_class("qtha-pick")
         code = [Fold(title, part) for title, part in zip(CODE, self.code, strict=True)]
         left = look.column(self.setup.panel, flex="1 1 560px", min_width="0")
         notebook = SaveNotebook(self.setup.description)
@@ -203,7 +188,7 @@ class Workbench(Shown):
             flex="1 1 420px",
             min_width="0",
         )
-        buttons = look.row(self.start, self.summary, stop, resume, see, self.pick)
+        buttons = look.row(self.start, self.summary, stop, resume, see)
         top = look.row(left, right, css="qtha-top")
         launch = look.column(buttons, self.banner, css="qtha-launch")
         lower = [self.sweep, self.watch.panel, self.desk]
