@@ -27,7 +27,11 @@ def test_nothing_is_made_before_it_is_opened_and_what_is_ticked_is_viewed(tmp_pa
     assert desk.views.title == "Views of 2 ticked runs"
     desk.views.unfolded = True
     assert desk.views.content.runs == ids
+    desk.talk.unfolded = desk.leave.unfolded = True
+    assert desk.talk.content.runs == ids
+    assert (desk.leave.content.runs, desk.leave.content.run) == (ids, ids[0])
     desk.table.content.ticked = ids[:1]
+    assert desk.talk.content.runs == ids[:1]
     assert desk.views.content.runs == ids[:1]
     desk.table.content.close()
 

@@ -104,6 +104,20 @@ def test_an_export_says_where_it_lies_and_the_command_that_does_the_same(trained
     asyncio.run(sit())
 
 
+def test_one_of_several_runs_is_picked_and_stays_while_it_is_offered(trained):
+    first, second = (run.id for run in trained)
+    leave = Leave()
+    leave.runs = (first, second)
+    assert leave.run == first
+    leave.pick.value = second
+    assert second in leave.code.value
+    leave.runs = (second,)
+    assert (leave.run, leave.pick.layout.display) == (second, "none")
+    leave.runs = ()
+    assert leave.run == ""
+    assert "Pick a run" in leave.state.value
+
+
 def test_without_a_run_there_is_nothing_to_take_away():
     leave = Leave()
     assert "Pick a run" in leave.state.value

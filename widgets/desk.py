@@ -1,4 +1,4 @@
-"""All runs of the folder, and views of those that are ticked, under the page that launches them.
+"""All runs of the folder; views of those that are ticked, talk with them, and ways to take one away.
 
 Each part is made when it is opened; what ties them together is the ids of the ticked runs.
 """
@@ -31,7 +31,9 @@ class Desk(ipw.VBox):
         self.announce = announce
         self.table = Drawer("All runs", self._table, on_error)
         self.views = Drawer("", self._views, on_error)
-        super().__init__([self.table, self.views])
+        self.talk = Drawer("", self._talk, on_error)
+        self.leave = Drawer("", self._leave, on_error)
+        super().__init__([self.table, self.views, self.talk, self.leave])
         self.observe(lambda _: self._name(), "ticked")
         self._name()
 
@@ -44,6 +46,8 @@ class Desk(ipw.VBox):
         count = len(self.ticked)
         runs = f"{count} ticked run{'s' if count > 1 else ''}" if count else "runs ticked above"
         self.views.title = f"Views of {runs}"
+        self.talk.title = f"Talk with {runs}"
+        self.leave.title = f"Take away one of {runs}"
 
     def _table(self) -> ipw.Widget:
         from .runs_table import RunsTable
@@ -58,3 +62,17 @@ class Desk(ipw.VBox):
         views = Views(self.ticked)
         traitlets.dlink((self, "ticked"), (views, "runs"))
         return views
+
+    def _talk(self) -> ipw.Widget:
+        from .talk import Talk
+
+        talk = Talk()
+        traitlets.dlink((self, "ticked"), (talk, "runs"))
+        return talk
+
+    def _leave(self) -> ipw.Widget:
+        from .leave import Leave
+
+        leave = Leave()
+        traitlets.dlink((self, "ticked"), (leave, "runs"))
+        return leave

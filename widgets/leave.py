@@ -30,7 +30,7 @@ class Leave(Shown):
     """Show it as the last line of a cell, alone or in any box.
 
     Args:
-        run: Id of the run to take away, as the trait.
+        run: Id of the run to take away, as the trait; one of `runs`, where several are offered.
         command: What starts qtha-lab.
 
     Example:
@@ -39,6 +39,7 @@ class Leave(Shown):
     """
 
     run = traitlets.Unicode()
+    runs = traitlets.Tuple()
 
     def __init__(self, run: str = "", command: Sequence[str] = COMMAND):
         super().__init__()
@@ -48,6 +49,7 @@ class Leave(Shown):
         self.children = self._laid_out()
         self.add_class("qtha-leave")
         self.observe(self.error.guard(lambda _: self._show_choice()), "run")
+        self.observe(self.error.guard(self._offer), "runs")
         self.run = run
         self._show_choice()
 
@@ -82,6 +84,15 @@ class Leave(Shown):
         words = self._words()
         return ["qtha-lab", words[0], runs_.attach(self.run).id, *words[2:]]
 
+    def _offer(self, change) -> None:
+        """Other runs to pick from; the one that is picked stays, where it is among them."""
+        runs = list(change["new"])
+        run = self.run if self.run in runs else next(iter(runs), "")
+        self.pick.layout.display = "" if len(runs) > 1 else "none"
+        self.pick.options = runs
+        self.pick.value = run or None
+        self.run = run
+
     def _words(self) -> list[str]:
         """The words of the command after its name."""
         words = ["export", str(runs_.attach(self.run).path), self.kind.value]
@@ -106,6 +117,8 @@ class Leave(Shown):
 
     def _laid_out(self) -> list[ipw.Widget]:
         self.path = ""
+        self.pick = ipw.Dropdown(description="run", layout={"display": "none"})
+        self.pick.observe(lambda _: self.set_trait("run", self.pick.value or ""), "value")
         kinds = [(f"{name}: {kind.summary}", name) for name, kind in KINDS.items()]
         self.kind = ipw.Dropdown(options=kinds, description="export")
         self.to = ipw.Text(description="to", continuous_update=False)
@@ -116,7 +129,7 @@ class Leave(Shown):
         self.button.on_click(lambda _: self.background.start("export", self.export))
         self.state, self.code = look.text("", "qtha-text"), look.text("", "qtha-code")
         return [
-            look.style_sheet(), self.aria, self.kind, self.r, self.to, self.code,
+            look.style_sheet(), self.aria, self.pick, self.kind, self.r, self.to, self.code,
             look.row(self.button, self.state), self.error.panel,
         ]  # fmt: skip
 
