@@ -44,9 +44,13 @@ class _Forks:
             os.register_at_fork(before=self._look, after_in_child=self._note)
 
     def _look(self) -> None:
-        tasks = Path("/proc/self/task")
-        here = len(os.listdir(tasks)) if tasks.is_dir() else 2**31
-        self.had_team = here > threading.active_count()
+        """A team's threads have the name of the process; helpers of libraries that see to forks do not."""
+        try:
+            names = [file.read_text() for file in Path("/proc/self/task").glob("*/comm")]
+            here = names.count(Path("/proc/self/comm").read_text())
+        except OSError:  # a thread has just ended
+            here = 0
+        self.had_team = not 0 < here <= threading.active_count()
 
     def _note(self) -> None:
         self.lost_team = self.lost_team or self.had_team
