@@ -37,9 +37,9 @@ def test_voila_serves_the_form_and_a_click_launches_its_runs(tmp_path):
                 assert unnamed(page, ".qtha-workbench") == []
                 assert page.locator(".qtha-note:visible").count() == 0
                 launch.click()
-                expect(page.locator(".qtha-banner")).to_contain_text("Launched 2 runs")
+                expect(page.locator(".qtha-launch .qtha-banner")).to_contain_text("Launched 2 runs")
                 wait_until(lambda: len(list_runs()) == 2, log.read_text)
-                expect(page.locator(".qtha-run")).to_have_count(2)
+                expect(page.locator(".qtha-runs > .qtha-run")).to_have_count(2)
             finally:
                 page.screenshot(path=tmp_path / "voila.png")
                 browser.close()
