@@ -8,7 +8,7 @@ import pytest
 from support.run_folders import finish, run_folder, status, train, write
 
 from qtha_lab.rundir import slots
-from widgets.views import FoldedViews, Views, key_of
+from widgets.views import Views
 
 
 @pytest.fixture
@@ -126,15 +126,3 @@ def test_the_code_below_a_view_draws_the_same_without_the_panel(folder):
     exec(views.code.replace("draw('loss", "figure = draw('loss"), scope)
     assert scope["figure"].table == views.figures["view"].table
     json.dumps(views.state)
-
-
-def test_folded_views_read_nothing_until_they_are_unfolded(folder):
-    run = ended(folder, "lora", 0, 4.0)
-    folded = FoldedViews()
-    folded.runs = (key_of(run),)
-    assert folded.body.children == ()
-    folded.unfolded = True
-    assert folded.views.runs == (run.id,)
-    assert "lora from 5 to 4" in folded.views.figures["view"].alt
-    folded.unfolded = False
-    assert folded.views.found == {}

@@ -4,7 +4,6 @@ Ties `qtha_lab.compare.views` to controls; without it the same is `draw(view, ru
 """
 
 import asyncio
-import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,7 +37,6 @@ from .choice import Choice
 from .curves_view import CurvesView
 from .explorer import Drawing, Explorer
 from .figure_view import FigureView, Sheet
-from .fold import Fold
 from .slider import Slider
 
 TICK_SECONDS = 0.5
@@ -242,28 +240,6 @@ class Views(Explorer):
         return any(stamp(run.path) != self.stamps.get(key) for key, run in found)
 
 
-class FoldedViews(Fold):
-    """Views under a button, which are made when it is opened first, and read their `runs` only while it is open."""
-
-    runs = traitlets.Tuple()
-
-    def __init__(self):
-        super().__init__("Views: curves, learning rates, settings, trials")
-        self.button.observe(self._pass_on, "value")
-        self.observe(self._pass_on, "runs")
-
-    @functools.cached_property
-    def views(self) -> Views:
-        """What is under the button."""
-        views = Views()
-        self.body.children = [views]
-        return views
-
-    def _pass_on(self, _change: Any) -> None:
-        if self.unfolded or self.body.children:
-            self.views.runs = self.runs if self.unfolded else ()
-
-
 def nothing(reason: str) -> Figure:
     """A sentence in the place of a figure."""
     sentence = f"{reason[:1].upper()}{reason[1:]}".rstrip(".") + "."
@@ -282,11 +258,6 @@ def nothing(reason: str) -> Figure:
         )
 
     return Figure("nothing", draw, sentence, sentence, Table((), ()))
-
-
-def key_of(run: runs.Run) -> str:
-    """What finds a run again: its id, or its path where it lies in another folder than the usual."""
-    return run.id if run.path.parent == paths.runs_dir().resolve() else str(run.path)
 
 
 def _path(key: str) -> Path:

@@ -20,7 +20,6 @@ from .live import LivePlot
 from .loop import Background
 from .past import Group, is_comparison
 from .run_list import RunList
-from .views import FoldedViews, key_of
 
 SEVERAL = (
     "These runs differ in more than method and seed: a row is the mean over runs that differ in their seed alone. "
@@ -37,9 +36,7 @@ class Watch:
         self.plot = LivePlot()
         self.results = look.text("", "qtha-table")
         self.notes = look.text("", "qtha-text")
-        self.views = FoldedViews()
-        parts = (self.list.panel, self.plot.panel, self.results, self.notes, self.views)
-        self.panel = look.column(*parts)
+        self.panel = look.column(self.list.panel, self.plot.panel, self.results, self.notes)
         self.show(())
 
     @property
@@ -53,7 +50,6 @@ class Watch:
         self.panel.layout.display = "" if runs else "none"
         self.plot.show(runs)
         self.list.show(runs)
-        self.views.runs = tuple(map(key_of, runs))
         self.results.value = self.notes.value = ""
         self.background.start("follow", self.follow)
 
