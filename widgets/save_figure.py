@@ -108,7 +108,7 @@ class SaveFigure(ipw.VBox):
         self.fields.children = [
             ipw.Text(
                 value=names[label] if short else before.get(label, label), description=label,
-                style={"description_width": "45%"}, layout={"width": "min(100%, 640px)"},
+                style={"description_width": "min(45%, 260px)"}, layout={"width": "min(100%, 640px)"},
             )
             for label in labels
         ]  # fmt: skip
@@ -173,7 +173,7 @@ def _link(path: Path) -> str:
         return words
     kind = mimetypes.guess_type(path.name)[0] or "text/plain"
     data = base64.b64encode(path.read_bytes()).decode()
-    return f'{words} <a download="{name}" href="data:{kind};base64,{data}">Download {name}</a>'
+    return f'{words} <a style="text-decoration: underline" download="{name}" href="data:{kind};base64,{data}">Download {name}</a>'
 
 
 def save_fold(panel: Any) -> ipw.Widget:

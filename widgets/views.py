@@ -69,7 +69,9 @@ class Views(Explorer):
         self.stamps: dict[str, Stamp] = {}
         self.curves_view = CurvesView(nothing("no run to draw: tick some"))
         wide = {"width": "300px"}
-        self.clear = ipw.Button(description="Clear brush", icon="eraser", disabled=True)
+        self.clear = ipw.Button(
+            description="Clear brush", icon="eraser", disabled=True, layout={"width": "auto"}
+        )
         self.clear.on_click(lambda _: self.set_trait("brushed", ()))
         controls: list[dict[str, Any]] = [
             {"view": ipw.Dropdown(description="view", layout=wide),
