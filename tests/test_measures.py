@@ -96,9 +96,9 @@ def test_every_entry_of_a_run_begins_with_what_its_directory_says(tmp_path):
 
 def test_what_a_run_prints_is_what_it_printed_before_measures_had_a_file(finished_run):
     names = [
-        "trainable_parameters", "eval_loss_start", "eval_loss", "test_loss", "test_accuracy",
+        "trainable_parameters", "eval_loss_start", "eval_loss", "test_loss",
         "generalisation_gap", "forgetting", "train_loss", "perplexity",
-        "token_accuracy", "accuracy", "exact_match", "bleu4", "rougeL", "seconds_per_step",
+        "token_accuracy", "accuracy", "test_accuracy", "exact_match", "bleu4", "rougeL", "seconds_per_step",
     ]  # fmt: skip
     assert [measure.name for measure in MEASURES.values() if measure.brief] == names
     numbers = dict.fromkeys(MEASURES, 0.5) | {"state": "finished", "trainable_parameters": 12345}
