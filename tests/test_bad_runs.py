@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from qtha_lab import compare, runs
 from qtha_lab.cli import app, figures, run  # noqa: F401  (they add their commands)
+from qtha_lab.cli import runs as runs_command  # noqa: F401  (so does this)
 from qtha_lab.compare import reading
 from qtha_lab.compare.entries import entry
 from qtha_lab.experiment import Comparison, Experiment

@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from qtha_lab.cli import app, run  # noqa: F401  (it adds its commands)
+from qtha_lab.cli import app, run, runs  # noqa: F401  (they add their commands)
 from qtha_lab.compare import rows, tables
 from qtha_lab.compare.entries import entry, flaw
 from qtha_lab.experiment import Experiment, editions

@@ -61,7 +61,7 @@ def test_without_one_all_have_the_same_rate(tmp_path):
 
 
 def tensor_rates(method, ratios, folder):
-    described = Experiment(method=method, training={"rate_ratios": ratios})
+    described = Experiment(method=method, training={"rate_ratios": ratios, "warmup_fraction": 0.0})
     base = models.load_model("tiny")
     model = adapters.add_adapter(base.model, resolve(described).config)
     trainer = FineTuner(
