@@ -72,3 +72,19 @@ def test_a_run_without_an_adapter_is_refused(tmp_path):
     waiting = run_folder(tmp_path)
     with pytest.raises(Refusal, match="has no adapter yet: let it finish first"):
         list(evaluate_elsewhere(runs.attach(waiting.path).files))
+
+
+def test_a_run_starts_from_the_gradient_of_its_rows_and_records_what_its_circuits_are_fed(tmp_path):
+    method = "qtha_gradient(r=2,start_rows=4,learning_rate=0.01)"
+    gradient = launch(Experiment(method=method, training=TRAINING), tmp_path)
+    assert gradient.wait().state == "finished", gradient.log_tail()
+    events = gradient.history()
+    assert any("gradient of 4 training rows" in event.get("message", "") for event in events)
+    records = [event for event in events if event["kind"] == "bottleneck"]
+    assert [record["step"] for record in records] == [0, 2]
+    assert len(records[0]["layers"]) == 12  # q_proj and v_proj of six blocks
+    facts = records[0]["layers"].values()
+    # A is scaled so that h has a root mean square of 1 over its rows
+    assert all(0.3 < fact["angle_std"] < 3 for fact in facts)
+    losses = [event["loss"] for event in events if event["kind"] == "eval"]
+    assert len(set(losses)) == len(losses)
