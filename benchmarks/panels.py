@@ -8,7 +8,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,12 @@ from benchmarks.reporting import pipes
 
 ROOT = Path(__file__).resolve().parent.parent
 AIM = 100  # milliseconds for up to eight qubits
-# By name: what makes the explorer, which of its sliders is moved, and for whom.
 SOURCES = """import torch
 from widgets import CircuitExplorer, MpoExplorer, UpdateExplorer
 layers = {f"model.layers.{k}.self_attn.q_proj": [2.0**-i for i in range(64)] for k in range(6)}
 events = [{"kind": "spectrum", "step": step, "layers": layers} for step in range(0, 100, 5)]
 runs = {name: events for name in ("lora", "qtha", "dora", "vera")}"""
+# By name: what makes an explorer, and which of its sliders is moved.
 CONTROLS = {
     "MPO, a bond": ("MpoExplorer({'random': torch.randn(256, 256)})", "bond 1"),
     "circuit of 4 qubits, an angle": ("CircuitExplorer(n_qubits=4)", "angle"),
@@ -51,18 +51,21 @@ QUIET = 400  # milliseconds without another drawing
 
 
 def bench_panels(
-    rounds: int = 15, on_control: Callable[[str], None] = lambda name: None
+    rounds: int = 15,
+    on_control: Callable[[str], None] = lambda name: None,
+    controls: Mapping[str, tuple[str, str]] = CONTROLS,
 ) -> dict[str, Any]:
     """Move one slider of each explorer to and fro.
 
     Args:
         rounds: Moves that count; two before them, which load and compile, do not.
         on_control: Called with every control's name.
+        controls: By name, the Python that makes an explorer, and the slider of it that is moved.
 
     Returns:
         `machine`, `commit` and `controls`, each with its `name` and `milliseconds` of every move.
     """
-    load, controls = psutil.getloadavg()[0], []
+    load, measured = psutil.getloadavg()[0], []
     sys.path.append(str(ROOT / "tests"))
     import nbformat
     from support.jupyter_browser import open_lab, serve
@@ -71,7 +74,7 @@ def bench_panels(
         root, home = Path(name, "root"), Path(name, "home")
         root.mkdir()
         home.mkdir()
-        cells = [SOURCES, *(source for source, _ in CONTROLS.values())]
+        cells = [SOURCES, *(source for source, _ in controls.values())]
         notebook = root / "panels.ipynb"
         nbformat.write(
             nbformat.v4.new_notebook(cells=[*map(nbformat.v4.new_code_cell, cells)]), notebook
@@ -83,19 +86,19 @@ def bench_panels(
         ):
             lab.menu("Run", "Run All Cells")
             panels = lab.page.locator(".qtha-explorer")
-            for number, (label, (_, control)) in enumerate(CONTROLS.items()):
+            for number, (label, (_, control)) in enumerate(controls.items()):
                 on_control(label)
                 panel = panels.nth(number)
                 panel.scroll_into_view_if_needed()
                 panel.locator(".qtha-figure[data-drawings]").last.wait_for()
                 lab.page.wait_for_timeout(1000)
                 times = _moves(lab.page, panel, control, rounds)
-                controls.append({"name": label, "milliseconds": times})
+                measured.append({"name": label, "milliseconds": times})
     return {
         "benchmark": "panels",
         "machine": {**machine(), "load_before": load},
         "commit": commit(),
-        "controls": controls,
+        "controls": measured,
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from qtha_lab.figures.machinery.export import NoBrowserError, export, export_all
 from qtha_lab.figures.machinery.look import TARGETS, Look
+from qtha_lab.figures.machinery.parts import plain
 from qtha_lab.figures.machinery.registry import figure_functions
 from qtha_lab.figures.machinery.theme import INKS
 
@@ -66,6 +67,12 @@ def test_it_is_drawn_the_same_twice(name):
     one, two = (FUNCTIONS[name].example() for _ in range(2))
     assert one.plotly.to_json() == two.plotly.to_json()
     assert one.alt == two.alt
+
+
+@every_figure
+def test_its_drawing_as_plain_data_is_that_of_plotly(name):
+    figure = FUNCTIONS[name].example()
+    assert figure.drawing(Look("page")) == plain(figure.at(Look("page")))
 
 
 @every_figure

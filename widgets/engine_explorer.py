@@ -10,7 +10,7 @@ import ipywidgets as ipw
 
 from qtha_lab import ansatze
 from qtha_lab.circuits import Circuit
-from qtha_lab.figures.engine_speeds import engine_speeds
+from qtha_lab.figures.engine_speeds import engine_speeds, number
 from qtha_lab.simulators import speed
 
 from .choice import Choice
@@ -105,9 +105,9 @@ def _rows(measured: dict[str, speed.Speed], batch: int) -> list[dict[str, str]]:
     return [
         {
             "engine": name,
-            "µs per sample": f"{microseconds:.3g}",
+            "µs per sample": number(microseconds),
             "of the fastest": f"{microseconds / ends[0][0][0]:.1f} ×",
-            "measured at": "the batch" if samples == batch else f"{samples:,} samples",
+            "measured at": "the batch" if samples == batch else f"{samples:,} of {batch:,}",
         }
         for (microseconds, samples), name in ends
     ]

@@ -62,7 +62,17 @@ def engine_speeds(
 
 def _end(points: Points) -> str:
     samples, microseconds = points[-1]
-    return f"{microseconds:.3g} at {samples:,} sample{'' if samples == 1 else 's'}"
+    return f"{number(microseconds)} at {samples:,} sample{'' if samples == 1 else 's'}"
+
+
+def number(microseconds: float) -> str:
+    """Microseconds in three digits, or whole ones.
+
+    Example:
+        >>> number(3.14159), number(145_678.9)
+        ('3.14', '145,679')
+    """
+    return f"{microseconds:,.0f}" if microseconds >= 100 else f"{microseconds:.3g}"
 
 
 def _draw(lines: Mapping[str, Points], names: Mapping[str, str], look: Look) -> go.Figure:
@@ -77,6 +87,7 @@ def _draw(lines: Mapping[str, Points], names: Mapping[str, str], look: Look) -> 
     samples, microseconds = zip(*(p for points in lines.values() for p in points), strict=True) if lines else ((), ())  # fmt: skip
     figure.update_xaxes(title_text=labels.axis("batch"), **ticks.log_axis(samples, ticks.thousands))
     figure.update_yaxes(
-        title_text=labels.axis("microseconds_per_sample"), **ticks.log_axis(microseconds)
+        title_text=labels.axis("microseconds_per_sample"),
+        **ticks.log_axis(microseconds, ticks.thousands),
     )
     return look.with_legend(figure, list(names.values()))
