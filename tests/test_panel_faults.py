@@ -50,11 +50,43 @@ def in_live_plot(plant: Callable, tmp_path) -> str:
     return plot.error.panel.value
 
 
+def in_log_view(plant: Callable, tmp_path) -> str:
+    view = widgets.LogView(folder=tmp_path)
+    plant("widgets.log_view.attach")
+    view.run = run_folder(tmp_path).id
+    return view.error.panel.value
+
+
 def in_mpo_explorer(plant: Callable, tmp_path) -> str:
     explorer = widgets.MpoExplorer({"identity": torch.eye(4), "ones": torch.ones(4, 4)})
     plant("widgets.mpo_explorer.mpo_diagram")
     explorer.weight = "ones"
     return explorer.error.panel.value
+
+
+def in_runs_table(plant: Callable, tmp_path) -> str:
+    run_folder(tmp_path / "runs")
+    table = widgets.RunsTable(tmp_path / "runs")
+    table.wait()
+    plant("widgets.runs_table.query")
+    table.where = "method = lora"
+    table.wait()
+    table.close()
+    return table.error.panel.value
+
+
+def in_sweep_watch(plant: Callable, tmp_path) -> str:
+    watch = widgets.SweepWatch()
+    plant("widgets.sweep_watch.attach")
+    watch.sweep = "20261125-101500-1a2b"
+    return watch.error.panel.value
+
+
+def in_views(plant: Callable, tmp_path) -> str:
+    views = widgets.Views()
+    plant("widgets.views.RunSetValues")
+    views.runs = (run_folder(tmp_path / "runs").id,)
+    return views.error.panel.value
 
 
 def in_spectrum_explorer(plant: Callable, tmp_path) -> str:
@@ -125,7 +157,7 @@ def of_workbench(answer: Callable) -> Callable[..., str]:
 
 
 def preview(bench, plant: Callable) -> None:
-    plant("widgets.workbench.preview")
+    plant("qtha_lab.cost.preview.preview")
     bench.setup.training["steps"].control.value = "3"
 
 
@@ -155,10 +187,14 @@ PANELS = {
     "Form": in_form,
     "Leave": in_leave,
     "LivePlot": in_live_plot,
+    "LogView": in_log_view,
     "MpoExplorer": in_mpo_explorer,
+    "RunsTable": in_runs_table,
     "SpectrumExplorer": in_spectrum_explorer,
+    "SweepWatch": in_sweep_watch,
     "Talk": in_talk,
     "UpdateExplorer": in_update_explorer,
+    "Views": in_views,
     "Watch": in_watch,
     "Workbench: a preview": of_workbench(preview),
     "Workbench: a launch": of_workbench(launch),

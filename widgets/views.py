@@ -155,9 +155,10 @@ class Views(Explorer):
             for name in view.options
             if hasattr(state, name) and getattr(state, name) is not None
         }
+        rows = run_values(run for key, run in self.found.items() if key in state.runs)
+        values = RunSetValues(rows, self.events_of)
         try:
-            rows = run_values(run for key, run in self.found.items() if key in state.runs)
-            figure = make(view, RunSetValues(rows, self.events_of), **options)
+            figure = make(view, values, **options)
         except Refusal as refused:
             figure = nothing(str(refused))
         words = "".join(f", {name}={value!r}" for name, value in options.items())
