@@ -33,7 +33,10 @@ def main() -> None:
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)]), notebook)
     (folder / "home").mkdir()
     PICTURES.mkdir(exist_ok=True)
-    with serve(folder, folder / "home") as server, open_lab(server, notebook, size=(1400, 1150)) as lab:
+    with (
+        serve(folder, folder / "home") as server,
+        open_lab(server, notebook, size=(1400, 1150)) as lab,
+    ):
         page = lab.page
         lab.run_cell("Workbench(")
         bench = page.locator(".qtha-workbench").first
