@@ -108,7 +108,8 @@ class Setup:
         fields = self._fields()
         if not self.sweep.swept:
             return Comparison(**fields)
-        return Sweep(**fields, **{**self.sweep.form.changed, "axes": self.sweep.axes})
+        shared = {name: fields[name] for name in Sweep.model_fields.keys() & fields.keys()}
+        return Sweep(**shared, **{**self.sweep.form.changed, "axes": self.sweep.axes})
 
     def _fields(self) -> dict[str, Any]:
         for fault in self.faults():
