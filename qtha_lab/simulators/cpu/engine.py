@@ -18,7 +18,7 @@ from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.errors import Refusal, Unsupported
-from qtha_lab.simulators.cpu import angles, kernel, team
+from qtha_lab.simulators.cpu import angles, kernel
 from qtha_lab.simulators.cpu.plan import Plan, plan
 from qtha_lab.simulators.cpu.vectors import BYTES
 from qtha_lab.simulators.small_twin import twin
@@ -189,19 +189,13 @@ class Call:
             self.kept_states.numbers, input_slopes, of_sums, of_phases.reshape(-1),
         )  # fmt: skip
 
-        worth = layout.threads_backward if groups else layout.threads_forward
-        threads = torch.get_num_threads() if worth > 1 else 1
-        workers = min(threads, worth)
-        if workers == 1 or team.available():
-            rooms = _rooms(workers, layout.size, self.dtype)
-            kernel.launch(team.addresses(), threads, rooms, operands)
-        else:
-            _share_out(lambda: self._walk_alone(operands), workers)
-        return of_sums, of_phases
+        def work() -> None:
+            kernel.walk(*operands, _room(layout.size, self.dtype))
 
-    def _walk_alone(self, operands: tuple) -> None:
-        rooms = _rooms(1, self.layout.size, self.dtype)
-        kernel.launch((0, 0), 1, rooms, operands)
+        worth = layout.threads_backward if groups else layout.threads_forward
+        threads = 1 if worth == 1 else min(torch.get_num_threads(), worth)
+        work() if threads == 1 else _share_out(work, threads)
+        return of_sums, of_phases
 
 
 def _shared_numbers(tables: Plan, params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -295,22 +289,13 @@ class _OfThread(threading.local):
 _of_this_thread = _OfThread()
 
 
-def _rooms(workers: int, size: int, dtype: torch.dtype) -> np.ndarray:
-    """Numbers to work in, kept by every thread: fresh memory costs more than the work done in it.
-
-    Args:
-        workers: Threads of its team that work.
-        size: Numbers for each.
-        dtype: Of these.
-
-    Returns:
-        (workers, size).
-    """
-    rooms, count = _of_this_thread.rooms, workers * size
-    memory = rooms.get(dtype)
-    if memory is None or len(memory) < count:
-        memory = rooms[dtype] = torch.empty(count, dtype=dtype).numpy()
-    return memory[:count].reshape(workers, size)
+def _room(count: int, dtype: torch.dtype) -> np.ndarray:
+    """Numbers to work in, kept by every thread: fresh memory costs more than the work done in it."""
+    rooms = _of_this_thread.rooms
+    room = rooms.get(dtype)
+    if room is None or len(room) < count:
+        room = rooms[dtype] = torch.empty(count, dtype=dtype).numpy()
+    return room
 
 
 def _share_out(work, n_threads: int) -> None:
@@ -324,7 +309,7 @@ def _share_out(work, n_threads: int) -> None:
 
 @functools.lru_cache(maxsize=1)
 def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
-    """Helper threads where torch's are out of reach; a forked process, which inherits none, makes its own."""
+    """Helper threads; a forked process, which inherits none, makes its own."""
     return concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="qtha-cpu")
 
 

@@ -22,7 +22,6 @@ from qtha_lab.simulators.cpu.sweeps import (
     total,
     weigh,
 )
-from qtha_lab.simulators.cpu.team import run_in_team, thread_number
 
 # kinds of passes: two turns; phases, then two turns; two turns, phases, two turns; and a phase that
 # differs between samples
@@ -256,27 +255,3 @@ def walk(
                     room, 2 * plane, lanes, input_slopes, start, count, start_rows, start_scales,
                     2.0,
                 )  # fmt: skip
-
-
-@compiled
-def _member(number_of, rooms, operands):
-    """What one thread of a team does; one that there is no room for does nothing."""
-    number = thread_number(number_of)
-    if number < len(rooms):
-        walk(*operands, rooms[number])  # pyright: ignore[reportCallIssue]  it is a tuple of all the others
-
-
-@compiled
-def launch(team, threads, rooms, operands):
-    """`walk` on the threads of a team.
-
-    Args:
-        team: Addresses of its functions (see `team.addresses`); not read if there is one room.
-        threads: In the team.
-        rooms: For as many of them as are to work, (workers, size).
-        operands: Of `walk`, but for the room.
-    """
-    if len(rooms) == 1:
-        walk(*operands, rooms[0])  # pyright: ignore[reportCallIssue]  as above
-    else:
-        run_in_team(_member, team[0], threads, (team[1], rooms, operands))
