@@ -218,7 +218,7 @@ class View {
   layout(width) {
     const { layout: wide, narrow } = this.figure;
     const layout = structuredClone(width < NARROW ? { ...wide, ...narrow } : wide); // plotly writes into it
-    const zoomed = Object.entries(this.zoom).map(([name, range]) => [name, { ...layout[name], range: [...range] }]);
+    const zoomed = Object.entries(this.zoom).map(([name, range]) => [name, { ...layout[name], range: [...range], autorange: false }]);
     return { height: 360, ...layout, width, ...Object.fromEntries(zoomed) };
   }
 
