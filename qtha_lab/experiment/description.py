@@ -300,7 +300,10 @@ class MethodsAndSeeds(_Description):
         return {**fields, "methods": parsed}
 
     def scaled_methods(self) -> list[MethodChoice]:
-        """The methods as they are trained, each with the scale that the rule gives it."""
+        """The methods as they are trained, each with the scale that the rule gives it; imports their plugins."""
+        from qtha_lab.plugin_loading import load_plugins
+
+        load_plugins(self.plugins)
         return [scaled(method, self.scaling) for method in self.methods]
 
     @field_validator("methods", "seeds")
