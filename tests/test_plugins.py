@@ -226,7 +226,9 @@ def test_a_method_of_a_plugin_is_launched_compared_and_resumed_only_as_it_was(pl
         "slim_run(r=3,alpha=6)": "finished",
     }
     # tiny: 6 layers, q 192 -> 192 and v 192 -> 64; r (in + out + 1) each
-    assert entries["slim_run(r=3,alpha=6)"]["trainable_parameters"] == 6 * 3 * (192 + 192 + 192 + 64 + 2)
+    assert entries["slim_run(r=3,alpha=6)"]["trainable_parameters"] == 6 * 3 * (
+        192 + 192 + 192 + 64 + 2
+    )
 
     (run,) = [run for run in runs.list_runs(tmp_path / "out" / "runs") if "slim" in run.id]
     assert json.loads(run.files.plugins.read_text()) == plugins.fingerprints([file])

@@ -59,7 +59,7 @@ class QthaGradientConfig(RankConfig):
     )
     train_input: bool = setting(False, "Train A too; off keeps it where it started.", common=True)
     bond_dim: int | None = setting(
-        None, "Bond dimension of A as a tensor train; None keeps it whole.", ge=1, common=True
+        None, "Bond dimension of A as a tensor train; None keeps it whole.", ge=1
     )
     n_sites: int = setting(4, "Cores of the tensor train.", ge=1, le=12)
     middle: str = setting(
