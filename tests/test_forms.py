@@ -233,7 +233,7 @@ def test_controls_come_beside_the_method_as_it_is_set_up():
     labels = [choice.label for choice in cards.choices()]
     assert labels[:2] == [choice.label for choice in start]
     assert "qtha(r=4,waist=16,bond_dim=3,ansatz=product)" in labels
-    assert labels[-1] == "lora(r=2)"  # 6,900 parameters; a LoRA of r=2 has 7,680
+    assert labels[-1] == "lora(r=2,lora_alpha=4)"  # 6,900 parameters; a LoRA of r=2 has 7,680
     assert len(labels) == len(set(labels))
     assert cards.add.value == cards.add.options[0]
 

@@ -4,6 +4,7 @@ Where a setting may be swept, its number field also reads several values, as `qt
 them. Knows no setting by name; `widgets.form` puts several together.
 """
 
+import logging
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -17,6 +18,8 @@ from qtha_lab.settings import Setting
 
 from . import look
 from .name_picker import NamePicker
+
+log = logging.getLogger(__name__)
 
 UNSET = "not set"
 
@@ -139,7 +142,8 @@ def _swept(axis: Axis) -> str:
     """How many values an axis has, and which."""
     try:
         values = axis.grid()
-    except Refusal:
+    except Refusal as reason:
+        log.debug("no grid: %s", reason)
         return f"swept: any value from {axis.low:g} to {axis.high:g}"
     return f"swept: {len(values)} values, {', '.join(map(calls.write_value, values))}"
 

@@ -107,7 +107,7 @@ def serve() -> None:
         os._exit(0)  # who asked is gone, whatever is being done
 
     threading.Thread(target=read, daemon=True, name="requests").start()
-    desk = Desk(lambda event: print(json.dumps(event), file=output), lambda: not requests.empty())
+    desk = Desk(lambda event: output.write(json.dumps(event) + "\n"), lambda: not requests.empty())
     while True:
         desk.take(requests.get())
 

@@ -97,7 +97,8 @@ def load_task(
         )
     sides = apart(_sides(rows, held_out, seed), _answers if _is_shipped(name) else _whole)
     train, evaluation, test = sides
-    log.info("%s: %d, %d and %d rows to train, evaluate and test on", name, *map(len, sides))
+    counts = ", ".join(str(len(side)) for side in sides)
+    log.info("%s: %s rows to train, evaluate and test on", name, counts)
     _check_counts(name, sides, train_rows, {"eval_rows": eval_rows, "test_rows": test_rows})
     every = (row for side in sides for row in side)
     labels = {row["label"] for row in every} if kind == "classification" else set()

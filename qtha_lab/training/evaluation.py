@@ -120,7 +120,15 @@ class Predictions:
 def predict(
     model: nn.Module, rows: list[dict], collate: Callable, size: int, poll: Callable[[], None]
 ) -> Predictions:
-    """Losses and predictions of encoded rows; the arguments are those of `evaluate_lm`."""
+    """Losses and predictions of encoded rows.
+
+    Args:
+        model: In the mode that it is in.
+        rows: Token ids and labels.
+        collate: Makes a padded batch of rows.
+        size: Rows in a batch.
+        poll: Called before every batch.
+    """
     parts = []
     for places in by_length([len(row["input_ids"]) for row in rows], size):
         poll()
