@@ -39,7 +39,7 @@ class Desk:
         is_waiting: Whether another request has come.
     """
 
-    def __init__(self, send: Callable[[Event], None], is_waiting: Callable[[], bool]) -> None:
+    def __init__(self, send: Callable[[Event], object], is_waiting: Callable[[], bool]) -> None:
         self.send, self.is_waiting = send, is_waiting
         self.speakers: Speakers | None = None
         self._number = 0
