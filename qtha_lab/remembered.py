@@ -20,6 +20,7 @@ from qtha_lab import paths
 
 log = logging.getLogger(__name__)
 
+LIBRARIES = ("peft", "torch", "transformers")
 GROUPS = ("qtha_lab.methods", "qtha_lab.engines", "qtha_lab.ansatze")  # of other packages' members
 
 
@@ -39,10 +40,15 @@ def remembered(name: str, rooms: Iterable[str], make: Callable[[], Any]) -> Any:
 
     Args:
         name: What it is, and its file's name.
-        rooms: Rooms of the package whose files it depends on.
+        rooms: Rooms of the package whose files it depends on; "" is all of it.
         make: Makes it.
     """
-    return _remembered(name, tuple(rooms), make, paths.cache_dir())
+    try:
+        folder = paths.cache_dir()
+    except RuntimeError as reason:  # there is no home folder
+        log.debug("%s are not kept: %s", name, reason)
+        return make()
+    return _remembered(name, tuple(rooms), make, folder)
 
 
 @functools.lru_cache(maxsize=16)
@@ -76,6 +82,6 @@ def _stamp(rooms: tuple[str, ...]) -> str:
     files = sorted(file for place in places for file in place.rglob("*.py"))
     stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     points = [(point.name, point.value) for point in entry_points()]
-    versions = [importlib.metadata.version("peft"), sys.version]
+    versions = [*map(importlib.metadata.version, LIBRARIES), sys.version]
     text = json.dumps([stats, sorted(points), versions])
     return hashlib.sha256(text.encode()).hexdigest()

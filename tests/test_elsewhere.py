@@ -1,6 +1,7 @@
 """A trained adapter elsewhere: the same loss as in its run, on shots, on another side, and without a part."""
 
 import json
+import shutil
 
 import pytest
 from typer.testing import CliRunner
@@ -9,6 +10,7 @@ from qtha_lab import launch, runs
 from qtha_lab.cli import app, evaluate, run  # noqa: F401  (they add their commands)
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
+from qtha_lab.rundir import RunDir
 from qtha_lab.training.elsewhere import evaluate_elsewhere
 
 TRAINING = {
@@ -72,6 +74,16 @@ def test_a_run_without_an_adapter_is_refused(tmp_path):
     waiting = run_folder(tmp_path)
     with pytest.raises(Refusal, match="has no adapter yet: let it finish first"):
         list(evaluate_elsewhere(runs.attach(waiting.path).files))
+
+
+def test_the_test_rows_of_a_run_from_before_there_were_any_are_refused(trained, tmp_path):
+    old = shutil.copytree(trained.path, tmp_path / trained.id)
+    described = (old / "experiment.yaml").read_text()
+    (old / "experiment.yaml").write_text(described.replace("edition: 3", "edition: 2", 1))
+    with pytest.raises(Refusal, match="before tasks had test rows, and trained on some of them"):
+        list(evaluate_elsewhere(RunDir(old)))
+    (variant,) = evaluate_elsewhere(RunDir(old), side="eval", rows=4)
+    assert variant.scores["loss"] == pytest.approx(trained.summary()["eval_loss"], rel=1e-5)
 
 
 def test_a_run_starts_from_the_gradient_of_its_rows_and_records_what_its_circuits_are_fed(tmp_path):

@@ -92,3 +92,45 @@ def test_a_value_is_made_once_for_the_same_code_and_anew_where_its_file_is_broke
     known = json.loads(file.read_text())
     file.write_text(json.dumps(known | {"stamp": "older"}))
     assert remembered("numbers", ("ansatze",), lambda: {"r": 9}) == {"r": 9}
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"[]", b'{"value": 3}', b"\xff\xfe"])
+def test_a_damaged_file_is_replaced(tmp_path, monkeypatch, content):
+    monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path))
+    (tmp_path / "numbers.json").write_bytes(content)
+    assert remembered("numbers", [""], lambda: [1]) == [1]
+    assert remembered("numbers", [""], lambda: [2]) == [1]
+
+
+def test_a_folder_that_cannot_be_written_to_stops_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / "file" / "inside"))
+    (tmp_path / "file").write_text("")
+    assert remembered("numbers", [""], lambda: [1]) == [1]
+    assert remembered("numbers", [""], lambda: [2]) == [2]
+
+
+LISTED = """
+import atexit, json, sys
+from qtha_lab.cli import main
+atexit.register(lambda: print(json.dumps("torch" in sys.modules), file=sys.stderr))
+sys.argv = ["qtha-lab", "methods", "--json", "--sizes", "64,32"]
+main()
+"""
+
+
+def listed(cache):
+    """What the command prints, and whether it imported torch."""
+    environment = os.environ | {"QTHA_LAB_CACHE": str(cache)}
+    process = subprocess.run(
+        [sys.executable, "-c", LISTED], capture_output=True, text=True, env=environment
+    )
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout), json.loads(process.stderr.splitlines()[-1])
+
+
+def test_the_methods_are_counted_once_and_listed_without_a_library(tmp_path):
+    first, second = listed(tmp_path), listed(tmp_path)
+    assert first[0] == second[0]
+    assert (first[1], second[1]) == (True, False)
+    lora = next(row for row in first[0]["methods"] if row["method"] == "lora")
+    assert lora["parameters, 64 → 32"] == f"{8 * (64 + 32)}"

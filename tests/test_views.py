@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.run_folders import finish, run_folder, status, train, write
+from support.run_folders import finish, run_folder, status, two_steps, write
 
 from qtha_lab.compare.figure_set import figure_set
 from qtha_lab.compare.reading import find_runs
@@ -34,14 +34,8 @@ def sweep(tmp_path):
         for rate, losses in by_rate.items():
             for seed, loss in enumerate(losses):
                 run = run_folder(tmp_path, f"{method}(learning_rate={rate})", seed, steps=2)
-                write(
-                    run,
-                    status("running", 0),
-                    {"kind": "eval", "step": 0, "loss": 5.0},
-                    train(1, 4.9),
-                    train(2, 4.8),
-                    {"kind": "eval", "step": 2, "loss": loss},
-                )
+                two_steps(run)
+                write(run, {"kind": "eval", "step": 2, "loss": loss})
                 if loss is None:
                     finish(run, "diverged", eval_loss=None)
                 else:

@@ -5,7 +5,7 @@ import json
 import os
 
 import pytest
-from support.run_folders import finish, run_folder, status, train, write
+from support.run_folders import finish, run_folder, status, train, two_steps, write
 
 from qtha_lab.rundir import slots
 from widgets.views import Views
@@ -19,13 +19,7 @@ def folder(tmp_path, monkeypatch):
 
 def ended(folder, method, seed, loss):
     run = run_folder(folder, method, seed, steps=2)
-    write(
-        run,
-        status("running", 0),
-        {"kind": "eval", "step": 0, "loss": 5.0},
-        train(1, 4.9),
-        train(2, 4.8),
-    )
+    two_steps(run)
     write(run, {"kind": "eval", "step": 2, "loss": loss})
     return finish(run, eval_loss=loss, train_loss=4.8, seconds_per_step=0.1 + seed)
 
@@ -77,13 +71,7 @@ def test_a_brush_on_the_axes_picks_runs_that_the_next_view_marks(folder):
 
 def test_of_a_run_that_goes_on_only_new_points_are_sent(folder):
     run = run_folder(folder, "lora", steps=4)
-    write(
-        run,
-        status("running", 0),
-        {"kind": "eval", "step": 0, "loss": 5.0},
-        train(1, 4.9),
-        train(2, 4.8),
-    )
+    two_steps(run)
     views = Views([run.id], y="train_loss")
     version, messages = views.curves_view.version, []
     views.curves_view.send = lambda content, buffers=None: messages.append(content)

@@ -87,8 +87,9 @@ function thin({ x, y }, [from, to], most) {
 
 // ---- one view ---------------------------------------------------------------------------------------
 
-class View {
+class View extends Redrawn {
   constructor(model, el) {
+    super();
     this.model = model;
     this.id = Math.random().toString(36).slice(2);
     this.curves = new Curves();
@@ -182,21 +183,6 @@ class View {
   }
 
   // ---- drawing
-
-  schedule() {
-    this.stale = true;
-    if (this.plotly && !this.drawing) this.drawing = requestAnimationFrame(() => this.draw());
-  }
-
-  async draw() {
-    this.stale = false;
-    try {
-      if (this.root.clientWidth) await this.redraw(this.root.clientWidth);
-    } finally {
-      this.drawing = undefined;
-      if (this.stale) this.schedule();
-    }
-  }
 
   async redraw(width) {
     const { data } = this.figure;

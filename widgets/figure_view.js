@@ -28,8 +28,9 @@ function copy(value) {
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, copy(entry)]));
 }
 
-class FigureView {
+class FigureView extends Redrawn {
   constructor(model, el) {
+    super();
     this.model = model;
     this.root = Object.assign(document.createElement("div"), { className: "qtha-figure" });
     const style = Object.assign(document.createElement("style"), { textContent: STYLE });
@@ -77,21 +78,6 @@ class FigureView {
     const alt = this.model.get("alt");
     this.plot.setAttribute("aria-label", alt);
     if (this.caption.textContent !== alt) this.caption.textContent = alt;
-  }
-
-  schedule() {
-    this.stale = true;
-    if (this.plotly && !this.drawing) this.drawing = requestAnimationFrame(() => this.draw());
-  }
-
-  async draw() {
-    this.stale = false;
-    try {
-      if (this.root.clientWidth) await this.redraw(this.root.clientWidth);
-    } finally {
-      this.drawing = undefined;
-      if (this.stale) this.schedule();
-    }
   }
 
   async redraw(room) {

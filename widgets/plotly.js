@@ -45,3 +45,21 @@ function request(send) {
   send({ kind: "script" });
 }
 
+// What is drawn again and again: at the page's next frame, one drawing at a time, with what is newest then.
+// A view that extends it has `root` and `plotly` and draws itself in `redraw(width)`.
+class Redrawn {
+  schedule() {
+    this.stale = true;
+    if (this.plotly && !this.drawing) this.drawing = requestAnimationFrame(() => this.draw());
+  }
+
+  async draw() {
+    this.stale = false;
+    try {
+      if (this.root.clientWidth) await this.redraw(this.root.clientWidth);
+    } finally {
+      this.drawing = undefined;
+      if (this.stale) this.schedule();
+    }
+  }
+}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 FIRST = 1
 EDITION = 3
 SCALED = 3  # since when a comparison gives all its methods one scale
+TESTED = 3  # since when a task keeps rows apart that no run trains on, for the test
 # By the edition that changed them: what an option of a method means today, by what was said then; None is nothing.
 _BEFORE = {2: {"qtha": {"init": {None: "paper", "balanced": "isometric"}}}}
 
@@ -29,6 +30,17 @@ def record(described: Experiment | MethodsAndSeeds) -> str:
 def is_marked(text: str) -> bool:
     """Whether a recorded description says its edition."""
     return text.startswith("edition:")
+
+
+def recorded(text: str) -> int:
+    """The edition that a recorded description says, the first where it says none.
+
+    Example:
+        >>> recorded("edition: 2\nmodel: tiny\n"), recorded("model: tiny\n")
+        (2, 1)
+    """
+    line, _, _ = text.partition("\n")
+    return int(line.removeprefix("edition:")) if is_marked(text) else FIRST
 
 
 def checked(edition: int) -> int:

@@ -90,8 +90,7 @@ class _Cluster:
     def start(self, files: RunDir) -> None:
         """Give the cluster one task for a run."""
         waiting = Waiting(files)
-        ours = {name: value for name, value in os.environ.items() if name.startswith("QTHA_LAB_")}
-        reference = self.task.remote(str(files.path), self.threads, ours)
+        reference = self.task.remote(str(files.path), self.threads, remote.variables())
         self.tasks[reference] = reference.future()
         self.tasks[reference].add_done_callback(functools.partial(_ended, waiting))
 

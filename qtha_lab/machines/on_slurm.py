@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import threading
 import time
 from pathlib import Path
@@ -91,8 +90,7 @@ class _Jobs:
             **{name: value for name, value in slurm.items() if value},
         )  # fmt: skip
         waiting = Waiting(files)
-        ours = {name: value for name, value in os.environ.items() if name.startswith("QTHA_LAB_")}
-        job = executor.submit(Job(), str(files.path), d.cpus, ours)
+        job = executor.submit(Job(), str(files.path), d.cpus, remote.variables())
         log.info("%s is job %s", files.path.name, job.job_id)
         thread = threading.Thread(target=_follow, args=(job, waiting), daemon=True)
         thread.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Protocol
 
@@ -82,15 +81,3 @@ def needs(package: str, extra: str) -> Refusal:
         extra: Which of our extras brings it.
     """
     return Refusal(f"this needs the package {package}: pip install 'qtha-lab[{extra}]'")
-
-
-def written(described: object) -> str:
-    """Settings of machines as `--on` reads them, without those at their defaults.
-
-    Args:
-        described: An instance of a registered dataclass.
-    """
-    assert dataclasses.is_dataclass(described)
-    declared = settings_of(type(described))
-    values = {name: getattr(described, name) for name in declared}
-    return calls.write_options({n: v for n, v in values.items() if v != declared[n].default})

@@ -19,6 +19,11 @@ SOFT_SECONDS = 120.0
 ENOUGH_SLOTS = "4096"  # who places jobs counts cores; none waits for another run
 
 
+def variables() -> dict[str, str]:
+    """The environment variables of this process that a worker on another machine should have too."""
+    return {name: value for name, value in os.environ.items() if name.startswith("QTHA_LAB_")}
+
+
 def work(path: str, threads: int, variables: dict[str, str]) -> str:
     """Work on a run until it has ended; an interrupt stops it softly.
 

@@ -17,6 +17,7 @@ from qtha_lab import adapters, models, tasks
 from qtha_lab.adapters.branches import CircuitBranch
 from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.errors import Refusal
+from qtha_lab.experiment import editions
 from qtha_lab.experiment.plan import HEADS
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.plugins import bring_plugins
@@ -66,7 +67,7 @@ def evaluate_elsewhere(
 
     Raises:
         Refusal: If there is no adapter, it has no such part, the engine cannot run its circuit, or a classifier has
-            other labels than the task.
+            other labels than the task, or the run trained on the test rows.
     """
     for cut in cuts:
         if cut not in CUTS:
@@ -74,6 +75,12 @@ def evaluate_elsewhere(
     experiment = run.experiment
     if not run.adapter.is_dir():
         raise Refusal(f"run {run.path.name} has no adapter yet: let it finish first")
+    edition = editions.recorded(run.experiment_file.read_text(encoding="utf-8"))
+    if task is None and side == "test" and edition < editions.TESTED:
+        raise Refusal(
+            f"run {run.path.name} was recorded before tasks had test rows, and trained on some of them: "
+            "take its evaluation rows (side eval) or another task"
+        )
     bring_plugins(run)
     options = experiment.task_options if task is None else {}
     source = tasks.load_task(experiment.task, seed=experiment.seed, **experiment.task_options)
