@@ -5,7 +5,6 @@ import math
 import numpy as np
 import opt_einsum
 import pytest
-import quimb.tensor as qtn
 import tensorly
 import torch
 from hypothesis import given, settings
@@ -98,6 +97,8 @@ def test_values_are_those_of_the_unfolded_matrix_in_any_gauge(seed):
 
 
 def test_bonds_agree_with_quimb():
+    import quimb.tensor as qtn  # here: it compiles for a minute where that was never done, in each process that imports it
+
     matrix = random_matrix(24, 36)
     result = bonds_of(*operator(matrix, (4, 3, 2), (3, 4, 3)))
     legs = matrix.reshape(4, 3, 2, 3, 4, 3).permute(0, 3, 1, 4, 2, 5).reshape(-1)

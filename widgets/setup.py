@@ -34,7 +34,8 @@ from .sweep_form import SweepForm
 
 log = logging.getLogger(__name__)
 
-ELSEWHERE = ("methods", "training", "task_options")
+# in forms of their own; and repeats at moved starts, which `compare.run` alone launches
+ELSEWHERE = ("methods", "training", "task_options", "rounding")
 
 
 class Setup:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 from qtha_lab import runs as runs_
 from qtha_lab.compare.comparing import summarise
 from qtha_lab.compare.table import numbers
+from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.runs import RESUMABLE, Run, Status
 
@@ -133,6 +134,11 @@ def launch(
     """
     if isinstance(described, Experiment):
         return runs_.launch(described, runs_dir, check=check)
+    if described.rounding:
+        raise Refusal(
+            f"rounding is {described.rounding}: runs at moved starts are launched by `qtha-lab compare` and "
+            "`compare.run`; leave it at 0 here"
+        )
     if check:
         described.check(Path(runs_dir) if runs_dir else None)
     launched = [runs_.launch(e, runs_dir, check=False) for e in described.experiments()]
