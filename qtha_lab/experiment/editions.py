@@ -33,7 +33,7 @@ def is_marked(text: str) -> bool:
 
 
 def recorded(text: str) -> int:
-    """The edition that a recorded description says, the first where it says none.
+    r"""The edition that a recorded description says, the first where it says none.
 
     Example:
         >>> recorded("edition: 2\nmodel: tiny\n"), recorded("model: tiny\n")

@@ -113,7 +113,7 @@ def scale(name: str, values: Sequence[Any]) -> Scale:
         >>> scale("r", [2, 4, 8]).heights, scale("schedule", ["linear", "cosine"]).heights
         ({2: 0.0, 4: 0.3333333333333333, 8: 1.0}, {'cosine': 0.0, 'linear': 1.0})
     """
-    present = {value for value in values if value is not None}
+    present = list(dict.fromkeys(value for value in values if value is not None))
     numbers = [v for v in present if isinstance(v, int | float) and not isinstance(v, bool)]
     if len(numbers) < len(present) or not numbers:
         words = sorted(present, key=str)

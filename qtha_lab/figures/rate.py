@@ -61,7 +61,7 @@ def _example() -> dict:
 def loss_against_rate(
     ends: Sequence[End], measure: str = "eval_loss", theme: str = "light"
 ) -> Figure:
-    """What each method came to at each learning rate.
+    r"""What each method came to at each learning rate.
 
     Args:
         ends: A run each.
@@ -70,8 +70,10 @@ def loss_against_rate(
 
     Example:
         >>> ends = [{"label": "lora", "seed": 0, "learning_rate": r, "value": v} for r, v in ((0.01, 4.1), (0.1, 5.0))]
-        >>> print(loss_against_rate(ends).alt)
-        Evaluation loss is best at these learning rates: lora 4.1 at 0.01 (1 seed). The best for all together is 0.01.
+        >>> print(loss_against_rate(ends).alt.replace(". ", ".\n"))
+        Evaluation loss is best at these learning rates: lora 4.1 at 0.01 (1 seed).
+        The best for all together is 0.01.
+        At the edge of what was tried: lora.
     """
     by_label = {label: at_rates(ends, label) for label in dict.fromkeys(e["label"] for e in ends)}
     better = _better(measure)

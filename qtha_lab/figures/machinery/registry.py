@@ -33,7 +33,7 @@ def figure_function(example: Callable[[], dict[str, Any]]) -> Callable:
 
     Example:
         >>> [entry.name for entry in figure_functions()][:2]
-        ['bond_history', 'circuit_diagram']
+        ['best_of_trials', 'bond_history']
         >>> FIGURES["pareto"].example().name
         'pareto_eval_loss_trainable_parameters'
     """
