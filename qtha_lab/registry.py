@@ -5,12 +5,12 @@ installed packages that declare an entry point, and in plugins (`qtha_lab.plugin
 """
 
 import importlib
-import importlib.metadata
 import logging
 import pkgutil
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
+from qtha_lab.entry_points import entry_points
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import unknown
 
@@ -75,7 +75,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
         for module in pkgutil.iter_modules(package.__path__):
             if module.name.startswith(self.prefix):
                 importlib.import_module(f"{self.package}.{module.name}")
-        for point in importlib.metadata.entry_points(group=self.group) if self.group else ():
+        for point in entry_points(self.group) if self.group else ():
             try:
                 point.load()
             except Exception as problem:  # somebody else's code: whatever it raises, ours go on

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab import paths
+from qtha_lab.entry_points import entry_points
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +72,9 @@ def _remembered(name: str, rooms: tuple[str, ...], make: Callable[[], Any], fold
     return json.loads(json.dumps(value))
 
 
-def entry_points() -> list[importlib.metadata.EntryPoint]:
+def declared_elsewhere() -> list[importlib.metadata.EntryPoint]:
     """Where other packages declare methods, engines and ansätze."""
-    return [point for group in GROUPS for point in importlib.metadata.entry_points(group=group)]
+    return [point for group in GROUPS for point in entry_points(group)]
 
 
 def _stamp(rooms: tuple[str, ...]) -> str:
@@ -81,7 +82,7 @@ def _stamp(rooms: tuple[str, ...]) -> str:
     places = [paths.PACKAGE / room for room in rooms]
     files = sorted(file for place in places for file in place.rglob("*.py"))
     stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    points = [(point.name, point.value) for point in entry_points()]
+    points = [(point.name, point.value) for point in declared_elsewhere()]
     versions = [*map(importlib.metadata.version, LIBRARIES), sys.version]
     text = json.dumps([stats, sorted(points), versions])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -150,7 +150,7 @@ def test_a_stranger_runs_the_tour_with_the_panels_of_the_package_and_no_other_wi
     assert "site-packages" in place
     assert (mine, module) == ("5", "qtha_lab.widgets.workbench")
     runs = [path.parent for path in tmp_path.glob("runs/*/experiment.yaml")]
-    assert len(runs) == 2
+    assert len(runs) == 4  # two methods, and QTHA on two engines
 
 
 # the folder of notebooks

@@ -16,8 +16,9 @@ from qtha_lab.errors import Refusal
 from qtha_lab.experiment.axis import RANGE, Axis
 from qtha_lab.settings import Setting
 
-from . import look
+from .look import lines, mark
 from .name_picker import NamePicker
+from .shared_look import SharedLook
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class Field:
         value: The entry to start with, else the default.
         known: Names to pick from, for a setting that also takes a path or an id.
         sweepable: Whether a number may be several, such as `0.001, 0.003` or `1e-4…1e-1 log 5`.
+        look: What it shares with the other fields of a form.
     """
 
     def __init__(
@@ -40,16 +42,18 @@ class Field:
         value: Any = None,
         known: Iterable[str] = (),
         sweepable: bool = False,
+        look: SharedLook | None = None,
     ):
+        look = look or SharedLook()
         self.declared = declared
         self.sweepable = sweepable and is_number(declared)
         self.axis: Axis | None = None
         self.error = ""
         self.control = (
-            NamePicker(declared.name, known, _help(declared)) if known else _control(declared)
+            NamePicker(declared.name, known, _help(declared)) if known else _control(declared, look)
         )
-        self.help = look.text("", "qtha-text")
-        self.panel = ipw.Box([self.control, self.help]).add_class("qtha-field")
+        self.help = look.make(ipw.HTML).add_class("qtha-text")
+        self.panel = look.make(ipw.Box, [self.control, self.help]).add_class("qtha-field")
         self.value = declared.default if value is None else value
         self.control.observe(lambda _: self.check(), "value")
 
@@ -75,8 +79,8 @@ class Field:
         except Exception as error:
             self.error = faults.sentence(error)
         words = _swept(self.axis) if self.axis else _help(self.declared)
-        self.help.value = look.lines([self.error or words])
-        look.mark(self.help, bool(self.error))
+        self.help.value = lines([self.error or words])
+        mark(self.help, bool(self.error))
 
     def _several(self) -> Axis | None:
         """The values of an entry that holds several; None where it holds one."""
@@ -95,17 +99,17 @@ def is_number(declared: Setting) -> bool:
     return declared.type in (int, float) and not declared.choices
 
 
-def _control(declared: Setting) -> ipw.Dropdown | ipw.Checkbox | ipw.Text:
+def _control(declared: Setting, look: SharedLook) -> ipw.Dropdown | ipw.Checkbox | ipw.Text:
     """A drop-down for choices, a box for true or false, else text; it has a name and a tooltip for a screen reader."""
     name = {"description": declared.name, "tooltip": _help(declared)}
     if declared.choices:
         options = [(str(choice), choice) for choice in declared.choices]
         unset = [(UNSET, None)] if declared.optional else []
-        return ipw.Dropdown(options=[*unset, *options], **name)
+        return look.make(ipw.Dropdown, options=[*unset, *options], **name)
     if declared.type is bool and not declared.optional:
-        return ipw.Checkbox(indent=False, **name)
+        return look.make(ipw.Checkbox, indent=False, **name)
     placeholder = UNSET if declared.optional else ""
-    return ipw.Text(placeholder=placeholder, continuous_update=False, **name)
+    return look.make(ipw.Text, placeholder=placeholder, continuous_update=False, **name)
 
 
 def _read(declared: Setting, entry: Any) -> Any:

@@ -9,10 +9,11 @@ from typing import Any
 
 from qtha_lab.settings import Setting
 
-from . import look
 from .banner import Fault
 from .field import Field
 from .fold import Fold
+from .look import column
+from .shared_look import SharedLook
 
 
 class Form:
@@ -39,17 +40,17 @@ class Form:
         known: Mapping[str, Iterable[str]] | None = None,
         sweepable: bool = False,
     ):
-        values, known = values or {}, known or {}
+        values, known, look = values or {}, known or {}, SharedLook()
         self.fields = {
-            name: Field(declared, values.get(name), known.get(name, ()), sweepable)
+            name: Field(declared, values.get(name), known.get(name, ()), sweepable, look)
             for name, declared in settings.items()
         }
         first = [f.panel for f in self.fields.values() if f.declared.common]
         others = [f.panel for f in self.fields.values() if not f.declared.common]
         if first and others:
-            more = look.column(*others, css="qtha-form")
+            more = column(*others, css="qtha-form")
             others = [Fold(f"more settings ({len(others)})", more, more=True)]
-        self.panel = look.column(*first, *others, css="qtha-form")
+        self.panel = column(*first, *others, css="qtha-form")
 
     def __getitem__(self, name: str) -> Field:
         return self.fields[name]

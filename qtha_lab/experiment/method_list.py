@@ -14,7 +14,7 @@ from typing import Any
 
 from qtha_lab import paths
 from qtha_lab.looks import remembered_looks
-from qtha_lab.remembered import entry_points, is_loaded, remembered
+from qtha_lab.remembered import declared_elsewhere, is_loaded, remembered
 from qtha_lab.settings import Setting, unknown
 
 ROOMS = ("adapters", "ansatze", "simulators")
@@ -110,7 +110,7 @@ def _keep(folder: Path) -> None:
     from qtha_lab.ansatze.registry import ANSATZE
     from qtha_lab.simulators.registry import ENGINES
 
-    declared = tuple(point.value.partition(":")[0] for point in entry_points())
+    declared = tuple(point.value.partition(":")[0] for point in declared_elsewhere())
     modules = OUR_METHODS.modules | ANSATZE.modules | ENGINES.modules
     if all(module.startswith(("qtha_lab.", *declared)) for module in modules):
         remembered("methods", ROOMS, _facts)

@@ -8,6 +8,7 @@ import importlib.metadata
 import inspect
 from typing import Any
 
+from qtha_lab.entry_points import entry_points
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import nearest
 
@@ -94,7 +95,7 @@ def _class(device: str) -> type:
 
 
 def _entry(device: str) -> importlib.metadata.EntryPoint:
-    installed = importlib.metadata.entry_points(group="pennylane.plugins")
+    installed = entry_points("pennylane.plugins")
     if device in installed.names:
         return installed[device]
     package = next((p for prefix, p in _PACKAGES.items() if device.startswith(prefix)), None)
