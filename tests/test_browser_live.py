@@ -15,7 +15,7 @@ LAUNCH = f"""
 from qtha_lab import Experiment, launch
 from widgets import LivePlot
 
-training = {{"steps": {STEPS}, "eval_every": 20, "eval_rows": 8}}
+training = {{"steps": {STEPS}, "eval_every": 20, "eval_rows": 8, "test_rows": 8}}
 runs = [launch(Experiment(method=name, training=training)) for name in ("qtha", "lora")]
 plot = LivePlot(runs)
 plot.panel

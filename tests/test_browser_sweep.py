@@ -20,7 +20,7 @@ CELL = """from qtha_lab import Comparison
 from widgets import Workbench
 
 Workbench(Comparison(methods="lora(r=2),qtha(r=2,waist=8,n_layers=1,bond_dim=2)", training={
-    "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "checkpoint_every": 1,
+    "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "test_rows": 8, "checkpoint_every": 1,
     "spectrum_every": 0, "generate_rows": 0, "threads": 1}))"""
 
 

@@ -18,7 +18,7 @@ from qtha_lab.training.finetune import fine_tune
 from qtha_lab.training.resuming import find_start, newest_whole
 
 TRAINING = {
-    "steps": 9, "batch_size": 2, "max_length": 24, "train_rows": 14, "eval_rows": 4, "eval_every": 3,
+    "steps": 9, "batch_size": 2, "max_length": 24, "train_rows": 14, "eval_rows": 4, "test_rows": 8, "eval_every": 3,
     "checkpoint_every": 3, "generate_rows": 0, "spectrum_every": 0, "threads": 1,
 }  # fmt: skip
 EXPERIMENT = Experiment(method="lora(r=2,learning_rate=0.01)", training=TRAINING, seed=5)

@@ -16,7 +16,7 @@ from qtha_lab.rundir.events import EventLog
 
 METHODS = "lora(r=2),qtha(r=2,waist=8,n_layers=1,bond_dim=2)"
 TRAINING = {
-    "steps": 6, "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "eval_every": 3,
+    "steps": 6, "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "test_rows": 8, "eval_every": 3,
     "checkpoint_every": 3, "generate_rows": 2, "max_new_tokens": 4, "threads": 1,
 }  # fmt: skip
 

@@ -12,7 +12,14 @@ from widgets.engine_costs import EngineCosts
 from widgets.setup import Setup
 
 SMALL = "qtha(r=2,waist=8,n_layers=1,bond_dim=2{})"
-TRAINING = {"batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "threads": 1}
+TRAINING = {
+    "batch_size": 2,
+    "max_length": 48,
+    "train_rows": 20,
+    "eval_rows": 6,
+    "test_rows": 8,
+    "threads": 1,
+}
 CPU = EngineCost("cpu", 0.01, 0.1, "chosen: the fastest on CPU tensors", True, True)
 LIGHTNING = EngineCost("lightning", 0.02, 0.11, "passed over: runs only when named", False, False)
 KOKKOS = EngineCost("lightning.kokkos", None, None, "it is not installed", False, False)

@@ -117,7 +117,14 @@ def test_the_notebook_of_a_run_repeats_it(trained, tmp_path):
 
 @pytest.mark.slow
 def test_the_notebook_of_a_comparison_ends_with_its_table(tmp_path):
-    training = {"steps": 2, "batch_size": 2, "eval_rows": 2, "generate_rows": 0, "max_length": 64}
+    training = {
+        "steps": 2,
+        "batch_size": 2,
+        "eval_rows": 2,
+        "test_rows": 8,
+        "generate_rows": 0,
+        "max_length": 64,
+    }
     described = Comparison(methods="lora(r=2),ia3", training=training)
     notebook = nbformat.reads(described.to_notebook(), as_version=4)
     assert described.to_command() in notebook.cells[0].source

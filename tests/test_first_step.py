@@ -100,7 +100,14 @@ def test_the_sentence_counts_as_the_formula_does():
 
 
 def test_the_preview_and_the_log_of_a_run_say_it(tmp_path):
-    training = {"steps": 1, "train_rows": 20, "eval_rows": 2, "generate_rows": 0, "threads": 1}
+    training = {
+        "steps": 1,
+        "train_rows": 20,
+        "eval_rows": 2,
+        "test_rows": 8,
+        "generate_rows": 0,
+        "threads": 1,
+    }
     described = Experiment(method="qtha(r=3,n_layers=1,init=paper)", training=training)
     (sentence,) = [w for w in preview(described).warnings if "the first step moves" in w]
     run = launch(described, tmp_path, check=False)

@@ -25,7 +25,7 @@ from qtha_lab.rundir.events import EventLog, read_events
 from qtha_lab.training.finetune import fine_tune
 from qtha_lab.training.threads import same_bits
 
-training = {"steps": 4, "eval_rows": 4, "eval_every": 2, "generate_rows": 1, "max_new_tokens": 2, "batch_size": 4}
+training = {"steps": 4, "eval_rows": 4, "test_rows": 8, "eval_every": 2, "generate_rows": 1, "max_new_tokens": 2, "batch_size": 4}
 experiment = Experiment(method=sys.argv[1], training=training)
 stories = []
 for counts in ([1], [2], [1, 2, 2, 1, 2]):

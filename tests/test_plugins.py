@@ -217,7 +217,14 @@ def test_the_command_says_what_holds_and_fails_where_something_does_not(plugin):
 
 def test_a_method_of_a_plugin_is_launched_compared_and_resumed_only_as_it_was(plugin, tmp_path):
     file = plugin(named("slim_run"))
-    training = {"steps": 3, "batch_size": 2, "train_rows": 8, "eval_rows": 2, "generate_rows": 0}
+    training = {
+        "steps": 3,
+        "batch_size": 2,
+        "train_rows": 8,
+        "eval_rows": 2,
+        "test_rows": 8,
+        "generate_rows": 0,
+    }
     compared = Comparison(methods="lora(r=2),slim_run(r=3)", plugins=[file], training=training)
     summary = compare.run(compared, tmp_path / "out")
     entries = {entry["label"]: entry for entry in summary["runs"]}

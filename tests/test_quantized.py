@@ -115,7 +115,7 @@ def test_a_run_tells_what_the_bits_cost_beside_what_the_adapter_gained(tmp_path)
 
     comparison = Comparison(
         methods="lora(r=2)", quantization="int4",
-        training={"steps": 3, "train_rows": 24, "eval_rows": 8, "max_length": 32, "generate_rows": 0},
+        training={"steps": 3, "train_rows": 24, "eval_rows": 8, "test_rows": 8, "max_length": 32, "generate_rows": 0},
     )  # fmt: skip
     summary = compare.run(comparison, tmp_path)
     (entry,) = summary["runs"]

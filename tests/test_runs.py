@@ -23,7 +23,7 @@ from qtha_lab.training.finetune import fine_tune
 QTHA = "qtha(r=3,waist=8,n_layers=2,bond_dim=2,learning_rate=0.01)"
 LORA = "lora(r=2,lora_dropout=0.2,learning_rate=0.01)"
 TRAINING = {
-    "steps": 36, "batch_size": 3, "gradient_accumulation": 2, "max_length": 32, "train_rows": 50, "eval_rows": 9,
+    "steps": 36, "batch_size": 3, "gradient_accumulation": 2, "max_length": 32, "train_rows": 50, "eval_rows": 9, "test_rows": 8,
     "eval_every": 10, "checkpoint_every": 8, "generate_rows": 2, "max_new_tokens": 4, "threads": 1,
 }  # fmt: skip
 

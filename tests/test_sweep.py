@@ -20,7 +20,7 @@ from qtha_lab.sweep.study import MethodStudy, open_journal
 
 SMALL = "qtha(r=2,waist=8,n_layers=1,bond_dim=2)"
 TRAINING = {
-    "steps": 4, "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "eval_every": 2,
+    "steps": 4, "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "test_rows": 8, "eval_every": 2,
     "checkpoint_every": 2, "spectrum_every": 0, "generate_rows": 0, "threads": 1,
 }  # fmt: skip
 RATES = {"learning_rate": [0.001, 0.01]}

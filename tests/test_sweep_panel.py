@@ -14,7 +14,7 @@ from widgets.sweep_watch import SweepWatch
 from widgets.workbench import Workbench
 
 TRAINING = {
-    "steps": 3, "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "eval_every": 3,
+    "steps": 3, "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "test_rows": 8, "eval_every": 3,
     "checkpoint_every": 1, "spectrum_every": 0, "generate_rows": 0, "threads": 1,
 }  # fmt: skip
 RATES = Sweep(methods="lora(r=2)", axes={"learning_rate": [0.001, 0.01]}, training=TRAINING)

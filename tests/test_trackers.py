@@ -8,7 +8,7 @@ from qtha_lab.experiment import Experiment, Training
 from qtha_lab.settings import settings_of
 
 TRAINING = {
-    "steps": 12, "batch_size": 2, "max_length": 32, "train_rows": 40, "eval_rows": 4, "eval_every": 4,
+    "steps": 12, "batch_size": 2, "max_length": 32, "train_rows": 40, "eval_rows": 4, "test_rows": 8, "eval_every": 4,
     "checkpoint_every": 2, "generate_rows": 0, "spectrum_every": 0, "threads": 1, "report_to": "tensorboard",
 }  # fmt: skip
 

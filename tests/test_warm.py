@@ -20,7 +20,7 @@ from qtha_lab.rundir import slots
 from qtha_lab.warm import place
 
 TRAINING = {
-    "steps": 3, "batch_size": 2, "max_length": 24, "train_rows": 12, "eval_rows": 4, "generate_rows": 1,
+    "steps": 3, "batch_size": 2, "max_length": 24, "train_rows": 12, "eval_rows": 4, "test_rows": 8, "generate_rows": 1,
     "max_new_tokens": 3, "threads": 1,
 }  # fmt: skip
 needs_fork = pytest.mark.skipif(not warm.available(), reason="no warm workers on this machine")

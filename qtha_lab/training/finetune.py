@@ -89,8 +89,10 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
         raise Interrupted
     if not session.is_recorded("eval", session.steps):
         trained.watch.measure(session.steps)
-    record_bottlenecks(session, loaded, session.steps)
-    write_test(session, loaded, lambda: trained.watch.trainer.accelerator.autocast())
+    autocast = trained.watch.trainer.accelerator.autocast
+    with autocast():
+        record_bottlenecks(session, loaded, session.steps)
+    write_test(session, loaded, autocast)
     written.write_answers(session, loaded)
     written.write_adapter(session, loaded)
     written.write_summary(session, loaded, trained, "finished")

@@ -66,7 +66,8 @@ def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
     for callback in (*tracker, watch, spectra):
         trainer.add_callback(callback)
     if session.start.step == 0:
-        record_bottlenecks(session, loaded, 0)
+        with trainer.accelerator.autocast():
+            record_bottlenecks(session, loaded, 0)
     session.report("running", session.start.note)
     if session.start.step >= session.steps:
         if session.checkpoint is not None:

@@ -9,7 +9,7 @@ METHODS = (
     "qtha(r=3,waist=8,n_layers=2,bond_dim=2,learning_rate=0.05)",
 )
 TRAINING = {
-    "steps": 6, "batch_size": 4, "max_length": 64, "train_rows": 60, "eval_rows": 8, "eval_every": 6,
+    "steps": 6, "batch_size": 4, "max_length": 64, "train_rows": 60, "eval_rows": 8, "test_rows": 8, "eval_every": 6,
     "checkpoint_every": 3, "generate_rows": 0, "spectrum_every": 0, "threads": 1,
 }  # fmt: skip
 

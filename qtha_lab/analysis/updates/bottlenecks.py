@@ -86,6 +86,7 @@ def bottlenecks(
 
 
 @torch.no_grad()
+@torch.autocast("cpu", enabled=False)  # exact, whatever the model was run in
 def _facts(
     change: Any,
     tensors: Mapping[str, Tensor],
