@@ -22,6 +22,7 @@ from qtha_lab.rundir import RunDir, slots
 from qtha_lab.rundir.events import EventLog, read_tail
 from qtha_lab.rundir.free_threads import FreeThreads
 from qtha_lab.rundir.status import last_step
+from qtha_lab.settled import settled
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,8 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest) -> str:
             use_threads(threads)
             log.info("%s: loading libraries, %d threads", run.path.name, threads)
             events.append("status", state="loading", step=_last_step(run), message="libraries")
-            from qtha_lab.training.finetune import fine_tune
+            with settled():
+                from qtha_lab.training.finetune import fine_tune
 
             free = None if is_chosen else FreeThreads(folder)
             state, step, message = fine_tune(run, events, stop, threads, free)

@@ -1,5 +1,6 @@
 """Fixtures of the whole suite: no network, one thread, every test its own runs folder."""
 
+import gc
 import os
 import shutil
 import sys
@@ -69,6 +70,11 @@ LONGEST = [
     "test_docs", "test_simulators", "test_preview", "test_bench_simulators", "test_compare",
     "test_first_step", "test_weighing", "test_readouts", "test_figures_contract", "test_checkpoints",
 ]  # fmt: skip
+
+
+def pytest_collection_finish():
+    """Later collections of garbage pass over the libraries."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config, items):

@@ -18,6 +18,7 @@ import traceback
 from pathlib import Path
 
 from qtha_lab.rundir import RunDir, ending
+from qtha_lab.settled import settled
 from qtha_lab.worker import use_threads, work
 
 log = logging.getLogger(__name__)
@@ -185,7 +186,8 @@ def main(folder: str, idle_seconds: str) -> int:
         return 0
     use_threads(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
     server = Server(path, float(idle_seconds))
-    load_libraries()
+    with settled():
+        load_libraries()
     server.serve()
     return 0
 
