@@ -14,7 +14,16 @@ ROWS, BATCH = 256, 8  # of the task's text that a LoRA is fitted on
 
 
 def fit_lora(run: "Run", folder: Path, r: int = 8) -> str:
-    """Fit a LoRA to the adapter on rows of the run's task, a quarter held out (see `sharing.export_lora`)."""
+    """Fit a LoRA to the adapter on rows of the run's task, a quarter held out (see `sharing.export_lora`).
+
+    Args:
+        run: With an adapter of any method.
+        folder: Where the LoRA is written; not there yet.
+        r: Its rank.
+
+    Returns:
+        A sentence on how well it fits.
+    """
     from qtha_lab.sharing import export_lora
     from qtha_lab.tasks import collate
 
