@@ -102,12 +102,12 @@ def test_a_new_workbench_starts_with_the_sweep_launched_last_and_lists_its_runs_
         bench = Workbench()
         described, shown = bench.setup.description(), bench.sweep.sweep
         bench.background.stop()
-        return described, shown, bench.past
+        return described, shown, bench.watch.runs
 
-    described, shown, past = in_a_kernel(work)
+    described, shown, watched = in_a_kernel(work)
     assert described == RATES
     assert shown == killed.folder.path.name
-    assert past == []
+    assert list(watched) == []
 
 
 def test_without_a_sweep_the_panel_takes_no_room_and_one_that_is_gone_is_said():
