@@ -16,8 +16,10 @@ from qtha_lab.rundir import RunDir, slots
 
 SMALL = Comparison(
     methods="lora(r=2),qtha(r=2,waist=8,bond_dim=2,n_layers=1)",
-    training={"steps": 60, "checkpoint_every": 5, "eval_every": 60, "generate_rows": 0},
-)
+    training={
+        "steps": 60, "checkpoint_every": 5, "eval_every": 60, "eval_rows": 8, "test_rows": 8, "generate_rows": 0,
+    },
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -25,6 +27,7 @@ def cluster(monkeypatch):
     """Two nodes of one core each on this machine; the second may be lost."""
     ray = pytest.importorskip("ray")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # else every other test goes first
     nodes = started_nodes()
     yield nodes
     ray.shutdown()
