@@ -139,12 +139,25 @@ def _wait_for_slot(
         os.close(fd)
 
 
-def use_threads(threads: int) -> None:
-    """Set the thread count of every library that reads it when imported, and products that do not depend on it."""
+SPINS = 5000  # some 20 µs
+
+
+def use_threads(threads: int | None = None) -> None:
+    """Set what libraries read when they are imported: threads, and products that do not depend on their number.
+
+    A thread of torch that has no work looks out for more for milliseconds, on a core that the circuits' kernel
+    wants; here it sleeps after `SPINS` looks.
+
+    Args:
+        threads: Their number; None is what `OMP_NUM_THREADS` says, else all cores.
+    """
+    threads = threads or int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
 
 
 def _last_step(run: RunDir) -> int:

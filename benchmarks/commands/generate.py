@@ -7,6 +7,7 @@ import typer
 from benchmarks.reporting import JsonFile, write_json
 from qtha_lab.calls import split_list
 from qtha_lab.cli.output import print_table, progress
+from qtha_lab.worker import use_threads
 
 
 def generate(
@@ -21,6 +22,7 @@ def generate(
     json: JsonFile = None,
 ) -> None:
     """The time of an answer, QTHA against LoRA, taking turns."""
+    use_threads()  # as a worker, before torch is imported
     from benchmarks.generate import bench_generate
     from qtha_lab.experiment import MethodChoice
 

@@ -7,6 +7,7 @@ import typer
 from benchmarks.reporting import JsonFile, write_json
 from qtha_lab.calls import split_list
 from qtha_lab.cli.output import print_table, progress
+from qtha_lab.worker import use_threads
 
 
 def step(
@@ -20,6 +21,7 @@ def step(
     json: JsonFile = None,
 ) -> None:
     """The time and memory of one training step, QTHA against LoRA, taking turns."""
+    use_threads()  # as a worker, before torch is imported
     from benchmarks.step import bench_step
     from qtha_lab.experiment import MethodChoice
 

@@ -184,7 +184,7 @@ def main(folder: str, idle_seconds: str) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return 0
-    use_threads(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
+    use_threads()
     server = Server(path, float(idle_seconds))
     with settled():
         load_libraries()
