@@ -75,8 +75,9 @@ def test_a_run_whose_node_is_killed_goes_on_from_its_checkpoint_on_another(clust
 
 
 def is_start(event) -> bool:
-    """Whether training begins here, for the first time or from a checkpoint."""
-    return event["kind"] == "status" and event["state"] == "running" and not event.get("again")
+    """Whether training begins here, for the first time or from a checkpoint; testing, at its end, runs too."""
+    running = event["kind"] == "status" and event["state"] == "running"
+    return running and not event.get("again") and event["step"] < SMALL.training.steps
 
 
 @pytest.fixture(scope="module")
