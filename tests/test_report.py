@@ -41,7 +41,7 @@ def compared(folder, methods=tuple(METHODS), seeds=(0, 1, 2), rates=(0.003, 0.01
         order = [c.label for c in place].index(choice.replace(learning_rate=None).label)
         loss = 4.1 + 0.03 * order + abs(np.log10((choice.learning_rate or 0.01) / 0.01)) / 4
         loss += 0.004 * np.random.default_rng(number).standard_normal()
-        run = run_folder(folder / "runs", method=choice, seed=experiment.seed)
+        run = run_folder(folder / "runs", method=choice.label, seed=experiment.seed)
         write_json(run.files.environment, ENVIRONMENT)
         if choice.name == "qtha" and choice.options.get("use_circuit") is not False:
             for step in (0, 100):
@@ -175,7 +175,7 @@ def test_what_is_missing_is_said_where_it_would_stand(tmp_path):
 
 def test_a_comparison_whose_runs_failed_is_reported_all_the_same(tmp_path):
     comparison = Comparison(methods="lora(r=2),lora(r=8)")
-    runs = [run_folder(tmp_path / "runs", method=e.method) for e in comparison.experiments()]
+    runs = [run_folder(tmp_path / "runs", method=e.method.label) for e in comparison.experiments()]
     for run in runs:
         write(
             run, {"kind": "status", "state": "failed", "step": 0, "message": "no file of that name"}

@@ -18,6 +18,7 @@ from qtha_lab.figures.machinery.table import Table
 
 NAMES = 0.4  # of the width, at most
 EDGE = 0.06  # of the range, left free at both ends
+_PLAIN = {"dash": "solid", "symbol": "circle"}
 
 
 class Difference(TypedDict):
@@ -59,7 +60,7 @@ def forest(
     Args:
         differences: What is to be shown, from the top.
         measure: What they are differences of, as in `labels`.
-        reference: What was taken away from each; "" where it is another one in each row.
+        reference: The method that was taken away from each; "" where rows are no methods, and each has its own.
         level: Chance of error of one interval.
         theme: "light", "dark" or "page".
 
@@ -112,6 +113,8 @@ def _draw(rows: list[Difference], measure: str, reference: str, look: Look) -> g
     depth = max(2 * sum(halves), 1.0)  # in letters' heights, downward
     figure = go.Figure(_zero(depth, look))
     styles = themes.distinct_styles(row["label"] for row in rows)
+    if not reference:  # rows are no methods, which alone have colours
+        styles = {label: {**_PLAIN, "color": look.inks.text} for label in styles}
     y = 0.0
     for row, name, half in zip(rows, names, halves, strict=True):
         y += half

@@ -103,7 +103,9 @@ def _environment(compared: Compared) -> Table:
         counts.update(pairs)
     order = list(dict.fromkeys(name for name, _ in counts))
     rows = sorted(counts.items(), key=lambda item: order.index(item[0][0]))
-    return Table(("what", "value", "runs"), [(what, text, count) for (what, text), count in rows])
+    return Table(
+        ("fact", "as recorded", "runs"), [(what, text, count) for (what, text), count in rows]
+    )
 
 
 def _facts(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -230,10 +230,10 @@ def _point(
     mean = float(values.mean())
     point: Point = {"label": label, "cost": float(costs.mean()), "quality": mean}
     if bars == "range":
-        point |= {"quality_low": float(values.min()), "quality_high": float(values.max())}
+        point["quality_low"], point["quality_high"] = float(values.min()), float(values.max())
     elif (n := len(values)) >= LEAST_SEEDS:
         half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / math.sqrt(n))
-        point |= {"quality_low": mean - half, "quality_high": mean + half}
+        point["quality_low"], point["quality_high"] = mean - half, mean + half
     return point
 
 
