@@ -16,6 +16,7 @@ from qtha_lab.compare.comparing import summarise
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, editions
 from qtha_lab.rundir import write_json
+from qtha_lab.runs import list_runs
 
 WHOLE = "qtha(r=4,waist=16,bond_dim=3)"
 METHODS = [
@@ -225,3 +226,12 @@ def test_a_section_or_a_place_that_is_none_is_refused(folder, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(Refusal, match="is a file: give a folder to write the report to"):
         report.write(tmp_path / "file")
+
+
+def test_a_comparison_that_is_run_ends_with_its_report(tmp_path):
+    folder = compared(tmp_path, ["lora(r=2)", "lora(r=8)"], seeds=[0], rates=[])
+    answer = call("compare", str(folder / "comparison.yaml"), "--out", str(folder))
+    assert answer.exit_code == 0, answer.output
+    assert f"reported in {folder / 'report.html'}" in answer.output
+    assert Page((folder / "report.html").read_text()).sections == SECTIONS
+    assert len(list_runs(folder / "runs")) == 2  # both had ended: none was run again

@@ -5,15 +5,18 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from qtha_lab.compare.reporting.section import Section
 from qtha_lab.figures.machinery import labels, still
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
+
+if TYPE_CHECKING:
+    from qtha_lab.compare.reporting.section import Section
 
 
 def page(title: str, sections: Sequence[Section], written_by: str) -> str:
