@@ -25,6 +25,7 @@ COMMANDS = (
     "machine",
     "methods",
     "plugins",
+    "report",
     "run",
     "runs",
     "sweep",

@@ -1,4 +1,4 @@
-"""`qtha-lab compare`: several methods, several seeds, one table."""
+"""`qtha-lab compare`: several methods, several seeds, one table, one page."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +16,9 @@ from qtha_lab.experiment import Comparison, Training
 @with_flags((Comparison, "The comparison"), (Training, "The training"))
 def compare(
     file: Annotated[Path | None, typer.Argument(help="A comparison file (YAML).")] = None,
-    out: Annotated[Path, typer.Option(help="Where summary.json goes.")] = Path("out/comparison"),
+    out: Annotated[Path, typer.Option(help="Where runs, summary.json and report.html go.")] = Path(
+        "out/comparison"
+    ),
     on: Annotated[
         str | None,
         typer.Option(help="Other machines: ray, ray:ADDRESS, 'ray(cpus=4)', 'slurm(partition=…)'."),
@@ -37,14 +39,23 @@ def compare(
         summary = comparing.run(comparison, out, _Bars(bars), on=on)
     if json:
         print_json(summary)
-        return
+    else:
+        _print(summary)
+    comparing.report(out)
+    if not json:
+        print(f"in {out / 'summary.json'}, reported in {out / 'report.html'}")
+
+
+def _print(summary: dict[str, Any]) -> None:
+    """The tables and notes of a comparison."""
+    from qtha_lab import compare as comparing
+
     for part in comparing.tables(summary):
         print_table(part)
     if summary["decomposition"]:
         print_table(decomposition_rows(summary["decomposition"]))
     for note in summary["notes"]:
         print(f"- {note}")
-    print(f"in {out / 'summary.json'}")
 
 
 def decomposition_rows(parts: list[dict[str, Any]]) -> list[tuple[str, ...]]:

@@ -1,7 +1,19 @@
-"""Several methods with several seeds: run them, lay them out in a table, say what it shows."""
+"""Several methods with several seeds: run them, lay them out in a table, say what it shows, report it on a page."""
 
 from qtha_lab.compare.comparing import run, summarise
 from qtha_lab.compare.launching import RunSet, launch
+from qtha_lab.compare.reporting import Report, report
 from qtha_lab.compare.table import aggregate, numbers, rows, tables
 
-__all__ = ["RunSet", "aggregate", "launch", "numbers", "rows", "run", "summarise", "tables"]
+__all__ = [
+    "Report",
+    "RunSet",
+    "aggregate",
+    "launch",
+    "numbers",
+    "report",
+    "rows",
+    "run",
+    "summarise",
+    "tables",
+]

@@ -29,7 +29,7 @@ def notes(
     """
     finished = [entry for entry in entries if entry["state"] == "finished"]
     sentences = [
-        *_missing(entries, expected),
+        *missing(entries, expected),
         same_start(finished),
         quantization(finished),
         *sizes(finished),
@@ -84,8 +84,8 @@ def quantization(entries: list[dict[str, Any]]) -> str | None:
 
 def sizes(entries: list[dict[str, Any]]) -> list[str]:
     """Each method's parameters against LoRA's, largest LoRA first where there are several."""
-    counts = {entry["label"]: entry["trainable_parameters"] for entry in entries}
-    methods = {entry["label"]: entry["method"] for entry in entries}
+    counts = {tuning.family(entry): entry["trainable_parameters"] for entry in entries}
+    methods = {tuning.family(entry): entry["method"] for entry in entries}
     loras = [label for label, method in methods.items() if method == "lora"]
     if not loras:
         return []
@@ -100,7 +100,7 @@ def sizes(entries: list[dict[str, Any]]) -> list[str]:
 
 def scales(entries: list[dict[str, Any]]) -> str | None:
     """Whether all methods multiply their change by the same factor s; None for a single method."""
-    by_label = {e["label"]: e["scale"] for e in entries if e.get("scale") is not None}
+    by_label = {tuning.family(e): e["scale"] for e in entries if e.get("scale") is not None}
     if len(by_label) < 2:
         return None
     if len(set(by_label.values())) == 1:
@@ -111,10 +111,10 @@ def scales(entries: list[dict[str, Any]]) -> str | None:
 
 def threads(entries: list[dict[str, Any]]) -> str | None:
     """That step times are of different numbers of threads, where they are."""
-    counts = {entry["label"]: set() for entry in entries}
+    counts = {tuning.family(entry): set() for entry in entries}
     for entry in entries:
         if entry.get("threads") is not None:
-            counts[entry["label"]].add(entry["threads"])
+            counts[tuning.family(entry)].add(entry["threads"])
     if len(set().union(*counts.values())) < 2:
         return None
     text = "; ".join(f"{label} {', '.join(map(str, sorted(n)))}" for label, n in counts.items())
@@ -152,7 +152,8 @@ def seeds(entries: list[dict[str, Any]]) -> str | None:
     )
 
 
-def _missing(entries: list[dict[str, Any]], expected: int) -> list[str]:
+def missing(entries: list[dict[str, Any]], expected: int) -> list[str]:
+    """Which runs have not ended, or not well."""
     waiting = expected - len(entries)
     sentences = [f"{waiting} of {expected} runs have not ended yet."] if waiting else []
     for entry in entries:

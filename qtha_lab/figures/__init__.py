@@ -13,6 +13,7 @@ from qtha_lab.figures.circuit_state import circuit_state
 from qtha_lab.figures.curves import from_events, loss_curves
 from qtha_lab.figures.engine_speeds import engine_speeds
 from qtha_lab.figures.expressibility import expressibility
+from qtha_lab.figures.forest import forest
 from qtha_lab.figures.fourier import fourier_spectrum
 from qtha_lab.figures.history import run_history
 from qtha_lab.figures.importance import setting_importance
@@ -42,6 +43,7 @@ __all__ = [
     "expressibility",
     "figure_function",
     "figure_functions",
+    "forest",
     "fourier_spectrum",
     "from_events",
     "gradient_variance",

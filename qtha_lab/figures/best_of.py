@@ -42,21 +42,25 @@ def _example() -> dict:
 
 
 CAPTION = (
-    "expected after so many trials of each method, were they drawn at random from those that were run (a line), "
-    "with a band in which four of five such draws lie; the thin steps are the best so far in the order in which "
+    "expected after so many trials of each method, were they drawn at random from those that were run (a line){band}; "
+    "the thin steps are the best so far in the order in which "
     "they were run. Says nothing of settings that were not tried, and less of a search that learns from its trials."
 )
 
 
 @figure_function(example=_example)
 def best_of_trials(
-    budgets: Mapping[str, Budget], measure: str = "eval_loss", theme: str = "light"
+    budgets: Mapping[str, Budget],
+    measure: str = "eval_loss",
+    bands: bool = True,
+    theme: str = "light",
 ) -> Figure:
     """The best of k trials against k, for each method.
 
     Args:
         budgets: By label.
         measure: What the values are, as in `labels`.
+        bands: Whether the bands are drawn, which hide each other where methods are many.
         theme: "light", "dark" or "page".
 
     Example:
@@ -80,18 +84,18 @@ def best_of_trials(
         for k, values in enumerate(zip(*b, strict=True), start=1)
     ]
     table = Table(("method", "trials", f"expected_{measure}", "low", "high", "so_far"), rows)
-    draw = functools.partial(_draw, dict(budgets), measure)
+    draw = functools.partial(_draw, dict(budgets), measure, bands)
     title = f"Best {words} against trials"
-    return Figure(
-        f"best_{measure}_of_trials", draw, f"The best {words} {CAPTION}", alt, table, theme, title
-    )
+    band = ", with a band in which four of five such draws lie" if bands else ""
+    caption = f"The best {words} {CAPTION.format(band=band)}"
+    return Figure(f"best_{measure}_of_trials", draw, caption, alt, table, theme, title)
 
 
-def _draw(budgets: dict[str, Budget], measure: str, look: Look) -> go.Figure:
+def _draw(budgets: dict[str, Budget], measure: str, bands: bool, look: Look) -> go.Figure:
     figure = go.Figure()
     styles = themes.distinct_styles(budgets)
     for label, budget in budgets.items():
-        figure.add_traces(_budget(label, budget, styles[label], look))
+        figure.add_traces(_budget(label, budget, styles[label], look)[0 if bands else 2 :])
     figure.update_xaxes(title_text=labels.axis("trials"), rangemode="tozero", nticks=8)
     figure.update_yaxes(title_text=f"best {labels.axis(measure)}")
     return look.with_legend(figure, list(budgets))

@@ -9,6 +9,7 @@ from typing import NotRequired, TypedDict
 
 import plotly.graph_objects as go
 
+from qtha_lab.errors import Refusal
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
@@ -17,9 +18,17 @@ from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
 from qtha_lab.measures import MEASURES
 
+BARS = {
+    "range": ("bars from the smallest to the largest", ("smallest", "largest")),
+    "interval": (
+        "bars of 95 % intervals of the mean (Student's t over the seeds, where there are three)",
+        ("low", "high"),
+    ),
+}
+
 
 class Point(TypedDict):
-    """A method's cost and quality: means over the seeds, and the smallest and largest where known."""
+    """A method's cost and quality: means over the seeds, and the ends of a bar where they are known."""
 
     label: str
     cost: float
@@ -45,6 +54,7 @@ def pareto(
     cost: str = "trainable_parameters",
     quality: str = "eval_loss",
     lower_is_better: bool | None = None,
+    bars: str = "range",
     theme: str = "light",
 ) -> Figure:
     """Quality against cost with the front of those that no other beats in both.
@@ -54,6 +64,7 @@ def pareto(
         cost: What the cost is, as in `labels`; less is better.
         quality: What the quality is, as in `labels`.
         lower_is_better: Whether a small quality is the good one; None is as `qtha_lab.measures` says.
+        bars: What `quality_low` and `quality_high` are: the "range" over the seeds, or an "interval" of the mean.
         theme: "light", "dark" or "page".
 
     Example:
@@ -61,6 +72,9 @@ def pareto(
         >>> pareto([few, many]).alt
         'Of 2 methods 1 is not beaten in both evaluation loss and trainable parameters: a (10, 3).'
     """
+    if bars not in BARS:
+        raise Refusal(f"bars must be one of {', '.join(BARS)}, not {bars!r}")
+    of_bars, ends = BARS[bars]
     points = list(points)
     if lower_is_better is None:
         lower_is_better = quality not in MEASURES or MEASURES[quality].better == "lower"
@@ -73,12 +87,12 @@ def pareto(
     verb = "is" if len(best) == 1 else "are"
     alt = f"Of {len(points)} methods {len(best)} {verb} not beaten in both {good} and {dear}: {winners}."
     caption = (
-        f"{_capital(labels.axis(quality))} against {labels.axis(cost)}, means over the seeds with bars from "
-        "the smallest to the largest. The dotted line joins the methods that no other beats in both; bars "
+        f"{_capital(labels.axis(quality))} against {labels.axis(cost)}, means over the seeds with {of_bars}. "
+        "The dotted line joins the methods that no other beats in both; bars "
         "that overlap leave the order open."
     )
     names = {"label": "method", "cost": cost, "quality": quality}
-    names |= {"quality_low": "smallest", "quality_high": "largest"}
+    names |= dict(zip(("quality_low", "quality_high"), ends, strict=True))
     records = [{names.get(k, k): v for k, v in p.items()} for p in points]
     draw = functools.partial(_draw, points, best, cost, quality)
     return Figure(f"pareto_{quality}_{cost}", draw, caption, alt, Table.of(records), theme, title)

@@ -19,6 +19,8 @@ from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
 from qtha_lab.measures import MEASURES
 
+MOST_TICKS = 6
+
 
 class End(TypedDict):
     """What a run came to at a learning rate; None where it diverged."""
@@ -179,9 +181,17 @@ def _draw(
         line = {"dash": "dot", "width": 0.7 * look.line, "color": look.inks.text}
         figure.add_vline(x=shared, line=line, layer="below")
     rates = [p.rate for points in by_label.values() for p in points]
-    figure.update_xaxes(title_text=labels.axis("learning_rate"), **ticks.log_axis(rates))
+    figure.update_xaxes(title_text=labels.axis("learning_rate"), **_rate_axis(rates))
     figure.update_yaxes(title_text=labels.axis(measure))
     return look.with_legend(figure, list(by_label))
+
+
+def _rate_axis(rates: list[float]) -> dict:
+    """Logarithmic, with ticks at the rates where they are few."""
+    axis, different = ticks.log_axis(rates), sorted(set(rates))
+    if len(different) > MOST_TICKS:
+        return axis
+    return axis | {"tickvals": different, "ticktext": [f"{rate:g}" for rate in different]}
 
 
 def _band(label: str, points: list[AtRate], style: dict, look: Look) -> list[go.Scatter]:

@@ -23,12 +23,13 @@ PLACE = re.compile(r"(-?[\d.]+),(-?[\d.]+)")  # in the path of a shape
 SIZE = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"')
 
 
-def svg(drawing: dict[str, Any], alt: str) -> str:
+def svg(drawing: dict[str, Any], alt: str, below: bool = True) -> str:
     """The picture, with its finding below it.
 
     Args:
         drawing: A figure as `parts.plain` gives it.
         alt: The finding in words.
+        below: Whether it is written there; where a page says it beside the picture, it is the picture's title alone.
 
     Example:
         >>> line = {"type": "scatter", "x": [0, 1], "y": [1, 2], "mode": "lines", "name": "lora"}
@@ -50,8 +51,8 @@ def svg(drawing: dict[str, Any], alt: str) -> str:
     box = margin["l"], width - margin["r"], height - margin["b"], margin["t"]
     parts = [*_plots(data, layout, box), *legend]
     parts += [part for bar in bars for part in _bar(*bar, box)]
-    words = wrap(alt, int((width - 16) / (LETTER * FONT)))
-    foot = height + LINE * (len(words) + 0.6)
+    words = wrap(alt, int((width - 16) / (LETTER * FONT))) if below else []
+    foot = height + LINE * (len(words) + 0.6 * below)
     parts += [
         text(8, height + LINE * (k + 0.8), line, FONT, "start") for k, line in enumerate(words)
     ]
@@ -89,6 +90,7 @@ def _plots(data: list[dict], layout: dict, box: tuple[float, float, float, float
         start, end = (along[0] + share * (along[1] - along[0]) for share in (low, high))
         on = [t for t in data if (t.get(f"{letter}axis") or letter) == name]
         values = [v for t in on for v in t.get(letter) or ()]
+        values += [v for t in on for v in marks.ends_of_errors(t) if letter == "y"]
         axes[name] = Axis(stated, [*values, *_reach(letter, on)], (start, end), EDGES[letter])
     pages = {
         "x": Axis({"range": [0, 1]}, (), box[:2], 0),
@@ -160,6 +162,7 @@ def _note(note: dict, axes: dict[str, Axis], pages: dict[str, Axis]) -> str:
     words = note.get("text") or ""
     lines = words.count("<br>") * 1.25 * font
     drop = {"bottom": font, "top": -0.3 * font - lines, "middle": 0.35 * font - lines / 2}[side]
+    x, y = x + (note.get("xshift") or 0), y - (note.get("yshift") or 0)
     return text(x, y + drop, words, font, anchor)
 
 

@@ -64,15 +64,26 @@ def _scatter(trace: dict, x: Axis, y: Axis, ink: str) -> list[str]:
     if any(v is None or not len(v) for v in values):
         return []
     places = list(zip(x.at(values[0]), y.at(values[1]), strict=True))
-    mode = trace.get("mode", "lines")
+    mode, line = trace.get("mode", "lines"), trace.get("line") or {}
     parts = _errors(trace, places, y, ink)
-    if "lines" in mode and (trace.get("line") or {}).get("width", 2):
-        parts += [f'<polyline points="{points}" {stroke(trace, ink)}/>' for points in _runs(places)]
+    if "lines" in mode and line.get("width", 2):
+        way = _steps(places) if line.get("shape") == "hv" else places
+        parts += [f'<polyline points="{points}" {stroke(trace, ink)}/>' for points in _runs(way)]
     if "markers" in mode:
         parts += _markers(trace, places, ink)
     if "text" in mode:
         parts += _words(trace, places)
     return parts
+
+
+def _steps(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The corners of steps through places: along first, then up or down."""
+    corners = [
+        corner
+        for (_, before), (a, b) in itertools.pairwise(places)
+        for corner in ((a, before), (a, b))
+    ]
+    return [*places[:1], *corners]
 
 
 def _runs(places: Sequence[tuple[float, float]]) -> Iterator[str]:
@@ -136,7 +147,8 @@ def mark(marker: dict, a: float, b: float, color: str, turn: float = 0) -> str:
             way = f"M{a:.1f} {b - half:.1f}v{2 * half:.1f}"
         return f'<path d="{way}" stroke="{color}" stroke-width="{width:g}"/>'
     hollow = symbol.endswith("-open")
-    paint = f'fill="none" stroke="{color}" stroke-width="1.5"' if hollow else f'fill="{color}"'
+    edge = f'fill="none" stroke="{color}" stroke-width="1.5" vector-effect="non-scaling-stroke"'
+    paint = edge if hollow else f'fill="{color}"'
     corners = CORNERS.get(symbol.removesuffix("-open"))
     if corners is None:
         return f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{half:.1f}" {paint}/>'
@@ -162,6 +174,16 @@ def _drop(down: str, font: float, words: str) -> float:
     """From the place of a text to the base line of its first line."""
     lines = words.count("<br>") * 1.25 * font
     return {"top": -0.3 * font - lines, "middle": 0.35 * font - lines / 2, "bottom": font}[down]
+
+
+def ends_of_errors(trace: dict) -> list[float]:
+    """How far up and down the error bars of a trace reach."""
+    bars = trace.get("error_y") or {}
+    if not bars.get("array"):
+        return []
+    up, down = (bars.get(name) or bars["array"] for name in ("array", "arrayminus"))
+    known = [bar for bar in zip(trace["y"], up, down, strict=True) if None not in bar]
+    return [end for value, more, less in known for end in (value + more, value - less)]
 
 
 def _errors(trace: dict, places: Sequence[tuple[float, float]], y: Axis, ink: str) -> list[str]:

@@ -1,0 +1,31 @@
+"""`qtha-lab report`: a comparison as one page that stands alone, as data, and as a notebook."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qtha_lab.cli.application import app
+from qtha_lab.cli.output import print_json
+from qtha_lab.cli.run import Json
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="What `qtha-lab compare` wrote (its --out).")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where the report goes. Default: the same folder.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write report.html, report.json and report.ipynb of a comparison, also of one that goes on."""
+    from qtha_lab import compare
+
+    report = compare.Report.of(folder)
+    files = report.write(folder if out is None else out)
+    if json:
+        print_json({"files": [str(file) for file in files], "report": report.plain()})
+        return
+    for sentence in report["verdicts"].sentences:
+        print(f"- {sentence}")
+    print(f"in {files[0]}")

@@ -1,0 +1,110 @@
+"""What a comparison left in its folder, read once: its description, its summary and its runs.
+
+Works out nothing that the summary does not hold, but which runs are at the best rate of their method.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from qtha_lab import runs
+from qtha_lab.compare.tuning import at_their_best, family
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment import Comparison
+from qtha_lab.figures.machinery.legends import short_names
+from qtha_lab.measures import with_units
+from qtha_lab.rundir import read_mapping
+from qtha_lab.runs import Run
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison that was run.
+
+    Attributes:
+        folder: What `compare` wrote.
+        comparison: What was run.
+        yaml: The file that repeats it.
+        summary: As in `summary.json`.
+    """
+
+    folder: Path
+    comparison: Comparison
+    yaml: str
+    summary: dict[str, Any]
+
+    @classmethod
+    def of(cls, folder: Path | str) -> Compared:
+        """What a folder holds.
+
+        Raises:
+            Refusal: If it holds no comparison, or one of which no run has ended.
+        """
+        folder = Path(folder)
+        file, summary = folder / "comparison.yaml", read_mapping(folder / "summary.json")
+        if not file.is_file():
+            raise Refusal(
+                f"{folder} holds no comparison: give the folder that `qtha-lab compare` wrote"
+            )
+        if summary is None or not {"runs", "notes"} <= summary.keys():
+            raise Refusal(
+                f"{folder} has no summary that can be read: no run of its comparison has ended, or it is damaged; "
+                "`qtha-lab compare` with the same --out writes it"
+            )
+        text = file.read_text(encoding="utf-8")
+        return cls(folder, Comparison.from_yaml(file), text, summary)
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """Of all runs that ended, with the method without its rate under `family`."""
+        return [with_units(entry) | {"family": family(entry)} for entry in self.summary["runs"]]
+
+    @cached_property
+    def best(self) -> list[Entry]:
+        """Of the runs that finished at the best rate of their method."""
+        return at_their_best(self.entries)
+
+    @cached_property
+    def families(self) -> list[str]:
+        """The methods without their rates, in their order."""
+        return list(dict.fromkeys(entry["family"] for entry in self.entries))
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """A name for each method as short as tells it from the others of its kind."""
+        return short_names(self.families)
+
+    @cached_property
+    def measure(self) -> str:
+        """What methods are compared by: the test loss where all have one, else the evaluation loss."""
+        has_test = bool(self.best) and all(e.get("test_loss") is not None for e in self.best)
+        return "test_loss" if has_test else "eval_loss"
+
+    @cached_property
+    def claims(self) -> list[dict[str, Any]]:
+        """The differences to the first method; of older summaries none."""
+        return self.summary.get("claims") or []
+
+    @cached_property
+    def parts(self) -> list[dict[str, Any]]:
+        """What each part of QTHA adds; of older summaries nothing."""
+        return self.summary.get("decomposition") or []
+
+    @cached_property
+    def runs(self) -> dict[str, Run]:
+        """The runs of the summary whose directories are here, by id."""
+        ids = {entry["run_id"] for entry in self.entries if "run_id" in entry}
+        here = runs.list_runs(self.folder / "runs")
+        return {run.id: run for run in here if run.id in ids}
+
+    def by_family(self, entries: list[Entry]) -> dict[str, list[Entry]]:
+        """Entries by method, in the order of the methods."""
+        groups: dict[str, list[Entry]] = {name: [] for name in self.families}
+        for entry in entries:
+            groups[entry["family"]].append(entry)
+        return {name: group for name, group in groups.items() if group}

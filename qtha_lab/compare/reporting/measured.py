@@ -1,0 +1,125 @@
+"""How a comparison was measured: methods and rates, seeds and rows, versions, fingerprints, and what repeats it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from qtha_lab.compare import findings, tuning
+from qtha_lab.compare.items import read_items
+from qtha_lab.compare.reporting.compared import Compared
+from qtha_lab.compare.reporting.section import Listing, Section
+from qtha_lab.figures.machinery.table import Table
+from qtha_lab.rundir import read_mapping
+
+FILE = "comparison.yaml"
+
+
+def measured(compared: Compared) -> Section:
+    """The section that says how the numbers came about."""
+    tables = {
+        "The methods: what they are called in figures, and in full": _methods(compared),
+        "The machines, libraries, model and rows of the runs": _environment(compared),
+    }
+    sentences = [*_rows_and_seeds(compared), *_tuning(compared), *_other_notes(compared)]
+    if not compared.runs:
+        sentences.append("The directories of the runs are not here, so their versions are unknown.")
+    present = {caption: table for caption, table in tables.items() if table.rows}
+    listings = [
+        Listing("In a shell, with the file below; runs that are in the folder are kept", command(compared)),
+        Listing("The file that repeats it", compared.yaml, FILE),
+    ]  # fmt: skip
+    return Section("measured", "How it was measured", sentences, (), present, listings)
+
+
+def command(compared: Compared) -> str:
+    """What runs the comparison again from its file."""
+    return f"qtha-lab compare {FILE} --out {compared.folder.resolve().name}"
+
+
+def _rows_and_seeds(compared: Compared) -> Iterator[str]:
+    comparison, training = compared.comparison, compared.comparison.training
+    seeds = ", ".join(map(str, comparison.seeds))
+    yield (
+        f"Model {comparison.model}, task {comparison.task}; {training.steps} steps of {training.batch_size} rows; "
+        f"{'seed' if len(comparison.seeds) == 1 else 'seeds'} {seeds}."
+    )
+    sides = {
+        "trained": training.train_rows,
+        "evaluated": training.eval_rows,
+        "tested": training.test_rows,
+    }
+    counts = ", ".join(
+        f"{verb} on {'all rows that there are' if count is None else f'at most {count} rows'}"
+        for verb, count in sides.items()
+    )  # fmt: skip
+    tests = {len(items.names) for items in read_items(compared.runs.values()).values()}
+    tested = f"; {', '.join(map(str, sorted(tests)))} test rows in each run" if tests else ""
+    yield f"Methods were {counts}{tested}."
+
+
+def _tuning(compared: Compared) -> Iterator[str]:
+    if compared.comparison.rounding:
+        yield f"Rounding: {compared.comparison.rounding} runs of a seed at starts moved by one unit in the last place."
+    if tuning.sentence(compared.entries):
+        yield "Tuned: the learning rate of each method was chosen on evaluation rows, which no verdict is read from."
+    else:
+        yield "Untuned: no learning rate was chosen among several."
+
+
+def _other_notes(compared: Compared) -> list[str]:
+    """The notes of the summary that stand in no other section."""
+    elsewhere = {claim["verdict"] for claim in compared.claims} | {
+        tuning.sentence(compared.entries)
+    }
+    expected = len(compared.comparison.experiments())
+    elsewhere |= {*findings.missing(compared.summary["runs"], expected)}
+    return [note for note in compared.summary["notes"] if note not in elsewhere]
+
+
+def _methods(compared: Compared) -> Table:
+    best = tuning.best_rates(compared.entries)
+    tried = tuning.rates(compared.entries)
+    rows = []
+    for name, entries in compared.by_family(compared.entries).items():
+        count = next(
+            (e["trainable_parameters"] for e in entries if "trainable_parameters" in e), None
+        )
+        rates = ", ".join(f"{rate:g}" for rate in tried.get(name, {}))
+        seeds = len({e["seed"] for e in compared.best if e["family"] == name})
+        rows.append((compared.names[name], name, count, rates or None, best.get(name), seeds))  # fmt: skip
+    columns = ("name", "method", "trainable_parameters", "rates tried", "best rate", "seeds at it")
+    return Table(columns, rows)
+
+
+def _environment(compared: Compared) -> Table:
+    """Each fact of the runs' environments, with the number of runs that have it."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for run in compared.runs.values():
+        facts = read_mapping(run.files.environment) or {}
+        plugins = read_mapping(run.files.plugins) or {}
+        pairs = [*_facts(facts), *((f"plugin {name}", str(text)) for name, text in plugins.items())]
+        counts.update(pairs)
+    order = list(dict.fromkeys(name for name, _ in counts))
+    rows = sorted(counts.items(), key=lambda item: order.index(item[0][0]))
+    return Table(
+        ("fact", "as recorded", "runs"), [(what, text, count) for (what, text), count in rows]
+    )
+
+
+def _facts(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names and texts of an environment, what is nested by both names."""
+    for name, value in environment.items():
+        if name == "git" and isinstance(value, dict):
+            changed = " with changes" if value.get("dirty") else ""
+            yield "commit", f"{value.get('commit')}{changed}"
+        elif name == "packages" and isinstance(value, dict):
+            yield from ((package, str(version)) for package, version in value.items())
+        elif isinstance(value, dict):
+            yield from (
+                (name if part == "name" else f"{name}, {part}", str(text))
+                for part, text in value.items()
+            )
+        elif value is not None:
+            yield name, str(value)

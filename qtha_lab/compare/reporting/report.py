@@ -1,0 +1,126 @@
+"""The report of a comparison: its sections in their order, and the three files that they are written to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.compare.reporting.section import Section
+from qtha_lab.errors import Refusal
+from qtha_lab.rundir import write_json, write_whole
+from qtha_lab.settings import unknown
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a comparison shows.
+
+    Attributes:
+        title: Its heading.
+        folder: What `compare` wrote.
+        sections: In the order of the page.
+        data: The differences, the parts and the notes as in `summary.json`, and what repeats the comparison.
+
+    Example:
+        >>> report = Report.of("out/tiny")  # doctest: +SKIP
+        >>> report["verdicts"].sentences[0]  # doctest: +SKIP
+        'qtha − lora, test loss: +0.100 nat, 95 % interval [+0.064, +0.136] over 3 seeds, p = 0.25, d = +10.0: shown.'
+    """
+
+    title: str
+    folder: Path
+    sections: tuple[Section, ...]
+    data: dict[str, Any]
+
+    @classmethod
+    def of(cls, folder: Path | str) -> Report:
+        """The report of the comparison in a folder.
+
+        Raises:
+            Refusal: If the folder holds no comparison, or one of which no run has ended.
+        """
+        # here, since a list of runs needs no library of numbers
+        from qtha_lab.compare.reporting import sections as of
+        from qtha_lab.compare.reporting.compared import Compared
+        from qtha_lab.compare.reporting.measured import command, measured
+
+        compared = Compared.of(folder)
+        makers = (
+            of.verdicts, of.rates, of.differences, of.parts, of.why, of.fronts, of.trials, measured,
+        )  # fmt: skip
+        count, comparison = len(compared.families), compared.comparison
+        methods = "1 method" if count == 1 else f"{count} methods"
+        title = f"{methods} on {comparison.model}, {comparison.task}"
+        data = {
+            "claims": compared.claims, "decomposition": compared.parts, "notes": compared.summary["notes"],
+            "command": command(compared), "yaml": compared.yaml,
+        }  # fmt: skip
+        return cls(title, Path(folder), tuple(maker(compared) for maker in makers), data)
+
+    def __getitem__(self, name: str) -> Section:
+        """A section by its name."""
+        by_name = {section.name: section for section in self.sections}
+        if name not in by_name:
+            raise unknown("section", name, by_name)
+        return by_name[name]
+
+    def html(self) -> str:
+        """The page, which stands alone."""
+        from qtha_lab.compare.reporting.page import page
+        from qtha_lab.figures.machinery.provenance import Origin
+
+        return page(self.title, self.sections, f"Written with {Origin().words()['versions']}.")
+
+    def plain(self) -> dict[str, Any]:
+        """Everything that the page says, as data."""
+        sections = [section.plain() for section in self.sections]
+        return {"title": self.title, "sections": sections, **self.data}
+
+    def write(self, out: Path | str) -> list[Path]:
+        """Write `report.html`, `report.json` and `report.ipynb`.
+
+        Args:
+            out: The folder to write to, made if it is not there.
+
+        Returns:
+            The three files.
+
+        Raises:
+            Refusal: If a file stands in its place.
+        """
+        from qtha_lab.compare.reporting.notebook import notebook
+
+        out = Path(out)
+        if out.exists() and not out.is_dir():
+            raise Refusal(f"{out} is a file: give a folder to write the report to")
+        out.mkdir(parents=True, exist_ok=True)
+        files = [out / f"report.{ending}" for ending in ("html", "json", "ipynb")]
+        write_whole(files[0], self.html())
+        write_json(files[1], self.plain())
+        from_there = os.path.relpath(self.folder.resolve(), out.resolve())
+        write_whole(files[2], notebook(self.title, self.sections, from_there))
+        return files
+
+
+def report(folder: Path | str, out: Path | str | None = None) -> Report:
+    """Write the report of the comparison in a folder: a page, data, and a notebook that makes it again.
+
+    Args:
+        folder: What `compare` wrote.
+        out: Where `report.html`, `report.json` and `report.ipynb` go; None is the same folder.
+
+    Returns:
+        The report.
+
+    Raises:
+        Refusal: If the folder holds no comparison, or one of which no run has ended.
+
+    Example:
+        >>> report("out/tiny").title  # doctest: +SKIP
+        '2 methods on tiny, qa'
+    """
+    made = Report.of(folder)
+    made.write(folder if out is None else out)
+    return made

@@ -1,0 +1,265 @@
+"""The sections of a report on what came out, in their order: what is said, and what is drawn of it.
+
+A section for which something is missing says so in a sentence, and stands all the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from qtha_lab.compare import findings, table, tuning
+from qtha_lab.compare.paired import LEAST_SEEDS
+from qtha_lab.compare.reporting.compared import Compared, Entry
+from qtha_lab.compare.reporting.section import Section
+from qtha_lab.compare.trials import budget
+from qtha_lab.figures.best_of import best_of_trials
+from qtha_lab.figures.bottlenecks import by_block, circuit_inputs
+from qtha_lab.figures.forest import Difference, forest
+from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.figures.pareto import Point, pareto
+from qtha_lab.figures.rate import End, loss_against_rate
+from qtha_lab.figures.seeds import seed_spread
+from qtha_lab.measures import MEASURES
+
+MOST_BANDS = 3
+SMALL_P = 0.05
+COSTS = ("trainable_parameters", "peak_memory_mib", "seconds_per_step", "adapter_kib")
+
+
+def verdicts(compared: Compared) -> Section:
+    """What the comparison claims, what it lacks, and each method at its best rate as numbers."""
+    sentences = [claim["verdict"] for claim in compared.claims] or [_why_no_claim(compared)]
+    sentences += _least_p(compared)
+    expected = len(compared.comparison.experiments())
+    sentences += findings.missing(compared.summary["runs"], expected)
+    learnt, costs = _results(compared) or (None, None)
+    tables = {
+        "What was learnt, each method at its best learning rate: means, with the smallest and the largest over the seeds": learnt,
+        "Scores and costs of the same runs": costs,
+    }  # fmt: skip
+    present = {caption: rows for caption, rows in tables.items() if rows is not None}
+    return Section("verdicts", "Verdicts", sentences, tables=present)
+
+
+def _least_p(compared: Compared) -> list[str]:
+    """That so few seeds cannot give a small p, where they cannot."""
+    claims = compared.claims
+    seeds = min((claim["seeds"] for claim in claims), default=0)
+    least = min(1.0, 2.0 ** (1 - seeds) * len(claims))
+    if not claims or least <= SMALL_P:
+        return []
+    return [
+        f"With {seeds} seeds and {len(claims)} {'claim' if len(claims) == 1 else 'claims'} p cannot fall below "
+        f"{least:.2g}, however large a difference is: the interval says whether it is shown."
+    ]
+
+
+def _why_no_claim(compared: Compared) -> str:
+    if len(compared.families) < 2:
+        return "No difference is claimed: there is one method, and nothing to hold it against."
+    shared = [
+        {entry["seed"] for entry in group} for group in compared.by_family(compared.best).values()
+    ]
+    most = max((len(shared[0] & seeds) for seeds in shared[1:]), default=0)
+    return (
+        f"No difference is claimed: an interval needs {LEAST_SEEDS} seeds that two methods have finished at their "
+        f"best rates, and here there {'is' if most == 1 else 'are'} {most or 'none'}."
+    )
+
+
+def _results(compared: Compared) -> list[Table] | None:
+    """The tables of a comparison with the best rate beside each method, which has its short name."""
+    named = [{**entry, "label": compared.names[entry["family"]]} for entry in compared.best]
+    best = {entry["label"]: written(entry.get("learning_rate")) for entry in named}
+    parts = table.tables({"runs": named})
+    return [
+        Table(
+            (columns[0], "learning_rate", *columns[1:]),
+            [(row[0], best[row[0]], *row[1:]) for row in rows],
+        )
+        for columns, *rows in parts
+    ] or None
+
+
+def rates(compared: Compared) -> Section:
+    """Loss against learning rate; where no rate was varied, where the seeds ended."""
+    title = "Loss against learning rate"
+    by_family = tuning.rates(compared.entries)
+    if not by_family:
+        return Section("rates", title, ["No run has ended with an evaluation loss yet."])
+    if all(len(by_rate) == 1 for by_rate in by_family.values()):
+        chosen = ", ".join(f"{name} {next(iter(by_rate)):g}" for name, by_rate in by_family.items())
+        sentence = (
+            f"Untuned: each method ran at one learning rate ({chosen}), so there is no curve, and at another rate the "
+            "order may turn round. `learning_rates` in the comparison's file tries several. Where the seeds ended:"
+        )
+        ends = {name: [v for values in by_rate.values() for v in values if math.isfinite(v)]
+                for name, by_rate in by_family.items()}  # fmt: skip
+        return Section("rates", title, [sentence], [seed_spread(ends)], names=compared.names)
+    ends = [
+        End(label=entry["family"], seed=entry["seed"], learning_rate=entry["learning_rate"],
+            value=None if entry["state"] == "diverged" else entry["eval_loss"])
+        for entry in compared.entries
+        if "learning_rate" in entry
+        and (entry["state"] == "diverged" or entry.get("eval_loss") is not None)
+    ]  # fmt: skip
+    sentences = [tuning.sentence(compared.entries) or ""]
+    return Section("rates", title, sentences, [loss_against_rate(ends)], names=compared.names)
+
+
+def differences(compared: Compared) -> Section:
+    """The forest of paired differences to the first method."""
+    title = "Differences, paired by seed"
+    claims = compared.claims
+    if not claims:
+        sentence = "No interval is drawn, since no difference is claimed (see the verdicts)."
+        return Section("differences", title, [sentence])
+    first = claims[0]
+    sentences = [] if compared.summary.get("rounding") else [_NO_FLOOR]
+    if without := [name for name in compared.families[1:] if name not in _firsts(claims)]:
+        sentences.append(f"Without {LEAST_SEEDS} seeds in common: {', '.join(without)}.")
+    figure = forest(_rows(claims, "first"), first["measure"], first["second"], first["level"])
+    return Section("differences", title, sentences, [figure], names=compared.names)
+
+
+_NO_FLOOR = (
+    "What rounding alone makes of a result was not measured (`rounding: 5` in the comparison's file does), so no floor "
+    "is drawn."
+)
+
+
+def _firsts(claims: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {claim["first"] for claim in claims}
+
+
+def _rows(claims: Iterable[Mapping[str, Any]], label: str) -> list[Difference]:
+    return [
+        {"label": claim[label], "mean": claim["mean"], "low": claim["low"], "high": claim["high"],
+         "shown": claim["shown"], "floor": claim["floor"]}
+        for claim in claims
+    ]  # fmt: skip
+
+
+def parts(compared: Compared) -> Section:
+    """What each part of QTHA adds."""
+    title = "What each part adds"
+    rows = compared.parts
+    if not rows:
+        sentence = (
+            "No part was measured: that needs a QTHA with its circuit beside its controls (`qtha+controls` among the "
+            f"methods), {LEAST_SEEDS} seeds of each."
+        )
+        return Section("parts", title, [sentence])
+    figure = forest(_rows(rows, "part"), rows[0]["measure"], "", rows[0]["level"])
+    figure = replace(figure, name="forest_of_parts", title="What each part changes")
+    columns = ("part", "with it", "without it", "difference", "low", "high", "p", "verdict")
+    cells = [
+        (row["part"], _named(compared, row["first"]), _named(compared, row["second"]), row["mean"], row["low"],
+         row["high"], row["p"], "shown" if row["shown"] else "not shown")
+        for row in rows
+    ]  # fmt: skip
+    sentence = (
+        "Each part is the difference of a method that has it to the same method without it; less is better, so a part "
+        "that helps lies left of zero."
+    )
+    caption = "The two methods of each part, and their difference (p after Holm)"
+    return Section(
+        "parts", title, [sentence], [figure], {caption: Table(columns, cells)}, names=compared.names
+    )
+
+
+def _named(compared: Compared, label: str) -> str:
+    return compared.names.get(label, label)
+
+
+def why(compared: Compared) -> Section:
+    """What circuits were fed and what arrived of them, of a run of each method at its best rate."""
+    title = "Why: what circuits are fed, and what arrives"
+    if not compared.runs:
+        return Section("why", title, ["The directories of the runs are not here to be read."])
+    facts = {}
+    for name, entries in compared.by_family(compared.best).items():
+        first = [run for e in entries if (run := compared.runs.get(e.get("run_id", "")))][:1]
+        if found := [blocks for run in first if (blocks := by_block(run.history()))]:
+            facts[name] = found[0]
+    if not facts:
+        sentence = "No run recorded what a circuit is fed: none of these methods has one, or they ran before it was recorded."
+        return Section("why", title, [sentence])
+    sentence = "One run of each method that has a circuit or something in its place, at its best learning rate."
+    return Section("why", title, [sentence], [circuit_inputs(facts)], names=compared.names)
+
+
+def fronts(compared: Compared) -> Section:
+    """Loss against each cost, with the methods that no other beats."""
+    title = "Pareto fronts"
+    groups = compared.by_family(compared.best)
+    if len(groups) < 2:
+        count = "One method has" if groups else "No method has"
+        return Section("fronts", title, [f"{count} finished: a front needs two."])
+    figures, sentences = [], []
+    most = max(map(len, groups.values()))
+    bars = "interval" if most >= LEAST_SEEDS else "range"
+    for cost in COSTS:
+        points = [
+            _point(name, group, cost, compared.measure, bars) for name, group in groups.items()
+        ]
+        known = [point for point in points if point is not None]
+        if len(known) > 1:
+            figures.append(pareto(known, cost, compared.measure, bars=bars))
+        else:
+            sentences.append(f"No {MEASURES[cost].words} was recorded of two methods.")
+    if bars == "range":
+        sentences.append(f"No interval is drawn: that needs {LEAST_SEEDS} seeds of a method.")
+    return Section("fronts", title, sentences, figures, names=compared.names)
+
+
+def _point(
+    label: str, entries: Sequence[Entry], cost: str, quality: str, bars: str
+) -> Point | None:
+    """Means over the seeds, with the range of the quality or the 95 % interval of its mean, where there are three."""
+    pairs = [(e[cost], e[quality]) for e in entries if None not in (e.get(cost), e.get(quality))]
+    if not pairs:
+        return None
+    costs, values = np.array(pairs, float).T
+    mean = float(values.mean())
+    point: Point = {"label": label, "cost": float(costs.mean()), "quality": mean}
+    if bars == "range":
+        point["quality_low"], point["quality_high"] = float(values.min()), float(values.max())
+    elif (n := len(values)) >= LEAST_SEEDS:
+        half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / math.sqrt(n))
+        point["quality_low"], point["quality_high"] = mean - half, mean + half
+    return point
+
+
+def trials(compared: Compared) -> Section:
+    """What so many trials of each method would have found."""
+    title = "Best against trials"
+    by_family = _trials(compared.entries)
+    if all(len(values) < 2 for values in by_family.values()):
+        sentence = "Each method was tried at one learning rate: there is no search whose length could be weighed."
+        return Section("trials", title, [sentence])
+    budgets = {
+        name: found for name, values in by_family.items() if (found := budget(values)) is not None
+    }
+    if not budgets:
+        return Section("trials", title, ["Every trial diverged: there is no best one."])
+    sentence = "A trial is a learning rate; its value is the mean evaluation loss over its seeds."
+    figure = best_of_trials(budgets, bands=len(budgets) <= MOST_BANDS)
+    return Section("trials", title, [sentence], [figure], names=compared.names)
+
+
+def _trials(entries: Sequence[Entry]) -> dict[str, list[float]]:
+    """The mean of each rate that has most seeds, by method, in the order in which rates were run."""
+    order = list(dict.fromkeys(entry.get("learning_rate") for entry in entries))
+    trials = {}
+    for name, by_rate in tuning.rates(entries).items():
+        most = max(map(len, by_rate.values()))
+        whole = {rate: values for rate, values in by_rate.items() if len(values) == most}
+        trials[name] = [float(np.mean(whole[rate])) for rate in order if rate in whole]
+    return trials

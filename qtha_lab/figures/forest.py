@@ -1,0 +1,178 @@
+"""Paired differences with their intervals, a row each, about a line at zero: who differs from what, and how surely.
+
+Takes differences that were worked out (`qtha_lab.compare.claims` does it); decides nothing of its own.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
+
+import plotly.graph_objects as go
+
+from qtha_lab.figures.machinery import labels
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table
+
+NAMES = 0.4  # of the width, at most
+EDGE = 0.06  # of the range, left free at both ends
+_PLAIN = {"dash": "solid", "symbol": "circle"}
+
+
+class Difference(TypedDict):
+    """A row: what is compared, the difference with its interval, whether it is shown, and what rounding makes."""
+
+    label: str
+    mean: float
+    low: float
+    high: float
+    shown: bool
+    floor: NotRequired[float]
+
+
+def _example() -> dict:
+    rows = [
+        ("lora(r=8)", -0.151, -0.192, -0.110, True, 0.012),
+        ("qtha(r=4,waist=16,bond_dim=3)", 0.074, 0.031, 0.117, True, 0.016),
+        ("qtha(r=4,waist=16,bond_dim=3,stand_in=bias)", 0.012, -0.028, 0.052, False, 0.015),
+        ("qtha_gradient(r=4)", 0.008, 0.002, 0.014, False, 0.019),
+    ]
+    names = ("label", "mean", "low", "high", "shown", "floor")
+    return {
+        "differences": [dict(zip(names, row, strict=True)) for row in rows],
+        "reference": "lora(r=2)",
+        "level": 0.05 / 4,
+    }
+
+
+@figure_function(example=_example)
+def forest(
+    differences: Sequence[Difference],
+    measure: str = "test_loss",
+    reference: str = "",
+    level: float = 0.05,
+    theme: str = "light",
+) -> Figure:
+    """Differences with their intervals, a row each.
+
+    Args:
+        differences: What is to be shown, from the top.
+        measure: What they are differences of, as in `labels`.
+        reference: The method that was taken away from each; "" where rows are no methods, and each has its own.
+        level: Chance of error of one interval.
+        theme: "light", "dark" or "page".
+
+    Example:
+        >>> qtha = {"label": "qtha", "mean": 0.03, "low": -0.01, "high": 0.07, "shown": False}
+        >>> forest([qtha], reference="lora").alt
+        'Test loss minus that of lora, 0 of 1 differences shown: qtha +0.030 [-0.010, +0.070] not shown.'
+    """
+    rows = list(differences)
+    words = labels.label_of(measure).words
+    of = f"{words[:1].upper()}{words[1:]} minus that of {reference or 'its reference'}"
+    found = "; ".join(
+        f"{row['label']} {_number(row)} {'shown' if row['shown'] else 'not shown'}" for row in rows
+    )
+    count = sum(row["shown"] for row in rows)
+    alt = f"{of}, {count} of {len(rows)} differences shown: {found or 'none was measured'}."
+    together = ", so that all hold together with 95 %" if level < 0.05 else ""
+    caption = (
+        f"{of}, paired by seed: a symbol for the mean, a line for its interval of {100 * (1 - level):.3g} % each"
+        f"{together}. A hollow symbol is a difference that is not shown, which does not say that there is none."
+    )
+    if any(row.get("floor") for row in rows):
+        caption += (
+            " A grey band is what rounding alone would make; no difference inside it is shown."
+        )
+    columns = ("method", f"difference_of_{measure}", "low", "high", "floor", "shown")
+    records = [
+        (row["label"], row["mean"], row["low"], row["high"], row.get("floor") or None,
+         "yes" if row["shown"] else "no")
+        for row in rows
+    ]  # fmt: skip
+    title = f"Differences of {words}" + (f" to {reference}" if reference else "")
+    draw = functools.partial(_draw, rows, measure, reference)
+    return Figure(f"forest_{measure}", draw, caption, alt, Table(columns, records), theme, title)
+
+
+def _number(row: Difference) -> str:
+    return f"{row['mean']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+
+
+def _axis(measure: str, reference: str) -> str:
+    words, unit, _ = labels.label_of(measure)
+    subject = f"{words} minus that of {reference}" if reference else f"difference of {words}"
+    return f"{subject} ({unit})" if unit else subject
+
+
+def _draw(rows: list[Difference], measure: str, reference: str, look: Look) -> go.Figure:
+    names = [look.wrap(row["label"], NAMES * look.width) for row in rows]
+    halves = [0.65 * (name.count("<br>") + 1) + 0.45 for name in names]
+    depth = max(2 * sum(halves), 1.0)  # in letters' heights, downward
+    figure = go.Figure(_zero(depth, look))
+    styles = themes.distinct_styles(row["label"] for row in rows)
+    if not reference:  # rows are no methods, which alone have colours
+        styles = {label: {**_PLAIN, "color": look.inks.text} for label in styles}
+    y = 0.0
+    for row, name, half in zip(rows, names, halves, strict=True):
+        y += half
+        _add_row(figure, row, y, styles[row["label"]], look)
+        figure.add_annotation(**_text(name, y, 0, "right", look))
+        if not look.narrow:
+            figure.add_annotation(**_text(_number(row), y, 1, "left", look))
+        y += half
+    figure.update_xaxes(
+        title_text=_axis(measure, look.name_of(reference)), range=_range(rows), nticks=6
+    )
+    hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
+    figure.update_yaxes(range=[depth, 0], **hidden)
+    numbers = 0 if look.narrow else max(map(look.text_width, map(_number, rows)), default=0)
+    margin = {
+        "l": max(map(look.text_width, names), default=0) + look.font,
+        "r": numbers + look.font,
+        "t": 0.5 * look.font,
+        "b": 3.5 * look.font,
+    }
+    height = (depth + 4) * look.font
+    return figure.update_layout(height=height, margin=margin, showlegend=False)
+
+
+def _zero(depth: float, look: Look) -> go.Scatter:
+    line = {"width": 0.7 * look.line, "color": look.inks.text}
+    return go.Scatter(
+        x=[0, 0], y=[0, depth], mode="lines", line=line, hoverinfo="skip", showlegend=False
+    )
+
+
+def _range(rows: list[Difference]) -> list[float]:
+    """From the least to the largest that is drawn, with zero in it."""
+    floors = [row.get("floor") or 0.0 for row in rows]
+    low = min([0.0, *(row["low"] for row in rows), *(-floor for floor in floors)])
+    high = max([0.0, *(row["high"] for row in rows), *floors])
+    edge = EDGE * (high - low) or 1.0
+    return [low - edge, high + edge]
+
+
+def _text(words: str, y: float, x: int, side: str, look: Look) -> dict:
+    """Words beside the axes, at the height of their row."""
+    place = {"xref": "paper", "x": x, "xanchor": "right" if x == 0 else "left", "y": y}
+    text = {"text": words, "font": {"size": look.font}, "align": side, "yanchor": "middle"}
+    shift = 0.5 * look.font * (1 if x else -1)
+    return {**text, **place, "xshift": shift, "borderpad": 0, "showarrow": False}
+
+
+def _add_row(figure: go.Figure, row: Difference, y: float, style: dict[str, str], look: Look):
+    if floor := row.get("floor"):
+        figure.add_shape(
+            type="rect", x0=-floor, x1=floor, y0=y - 0.6, y1=y + 0.6, layer="below", line_width=0,
+            fillcolor=look.inks.grid,
+        )  # fmt: skip
+    hover = f"{look.name_of(row['label'])}<br>{_number(row)}<extra></extra>"
+    symbol = style["symbol"] if row["shown"] else f"{style['symbol']}-open"
+    interval = look.line_of(row["label"], style, x=[row["low"], row["high"]], y=[y, y])
+    interval.update(mode="lines", hoverinfo="skip", showlegend=False, line_dash="solid")
+    mean = look.line_of(row["label"], style, x=[row["mean"]], y=[y], hovertemplate=hover)
+    mean.update(mode="markers", marker={"symbol": symbol, "size": 1.7 * look.marker})
+    figure.add_traces([interval, mean])
