@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import sys
+from typing import Any
 
 
 def entry_points(group: str) -> importlib.metadata.EntryPoints:
@@ -18,5 +19,5 @@ def entry_points(group: str) -> importlib.metadata.EntryPoints:
 
 
 @functools.lru_cache(maxsize=4)
-def _all(path: tuple[str, ...]) -> importlib.metadata.EntryPoints:
+def _all(path: tuple[str, ...]) -> Any:  # `EntryPoints`, or in Python 3.11 what also selects
     return importlib.metadata.entry_points()

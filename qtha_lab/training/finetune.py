@@ -92,7 +92,7 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
     autocast = trained.watch.trainer.accelerator.autocast
     with autocast():
         record_bottlenecks(session, loaded, session.steps)
-    write_test(session, loaded, autocast)
+    write_test(session, loaded, lambda: autocast())
     written.write_answers(session, loaded)
     written.write_adapter(session, loaded)
     written.write_summary(session, loaded, trained, "finished")
