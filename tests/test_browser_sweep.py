@@ -69,7 +69,7 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         assert violations(page, ".qtha-workbench") == unnamed(page, ".qtha-workbench") == []
         page.screenshot(path=tmp_path / "typed.png")
 
-        bench.get_by_role("button", name="Launch sweep", exact=True).click()
+        bench.get_by_role("button", name="Launch sweep", exact=True).dblclick()
         panel = bench.locator(".qtha-sweep")
         expect(panel).to_contain_text("of 6 trials begun")
         (folder,) = list_sweeps()

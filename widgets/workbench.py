@@ -168,7 +168,7 @@ class Workbench(Shown):
 
     def _laid_out(self) -> list[ipw.Widget]:
         self.start = ipw.Button(description="Launch", icon="rocket", button_style="primary")
-        self.start.on_click(lambda _: self.background.start("launch", self.launch))
+        self.start.on_click(lambda _: self.background.start_once("launch", self.launch))
         stop = ipw.Button(description="Stop all", icon="stop")
         stop.on_click(lambda _: self.watch.stop(self.watch.runs))
         resume = ipw.Button(description="Resume all", icon="play")
