@@ -68,17 +68,18 @@ class Sitting:
         return cards.filter(has=self.page.get_by_role("button", name=name)).first
 
     def choose(self, name: str, within: Locator) -> None:
-        """Choose a view."""
-        drawing = within.locator(".qtha-figure").first
-        before = drawing.get_attribute("data-drawings")
+        """Choose a view, and read what stands under its figure."""
+        words = within.locator(".qtha-figure > p").first
+        before = words.text_content() or ""
         within.locator("select").first.select_option(label=name)
-        expect(drawing).not_to_have_attribute("data-drawings", before or "0")
-        self.say(f"{name}: {within.locator('.qtha-drawing').first.get_attribute('aria-label')}")
+        expect(words).not_to_have_text(before)
+        expect(within.locator(".qtha-figure .js-plotly-plot").first).to_be_visible()
+        self.say(f"{name}: {words.text_content()}")
 
     def window(self, name: str) -> None:
-        """Take a picture of the window as it is."""
+        """Take a picture of the notebook as it is seen in the window."""
         self.page.wait_for_timeout(700)  # what moves comes to rest
-        keep(self.page.screenshot(), name)
+        keep(self.page.locator(".jp-NotebookPanel-notebook").screenshot(), name)
 
     def part(self, name: str, part: Locator) -> None:
         """Take a picture of a part, in a window so high that nothing of it is hidden."""
@@ -134,7 +135,6 @@ class Sitting:
         self.click("Views of its runs", self.sweep)
         expect(self.views.locator("select").first).to_be_visible()
         self.page.wait_for_timeout(2000)
-        self.window("after-views-of-its-runs")
         self.choose("Loss against learning rate", self.views)
         self.part("rates", self.views)
         self.choose("Parallel coordinates", self.views)
