@@ -95,7 +95,7 @@ class Sitting:
         self.page.keyboard.press("ControlOrMeta+b")  # the file browser makes room
         self.begin = time.monotonic()
         self.lab.run_cell("Workbench()")
-        expect(self.bench.get_by_role("button", name="Launch", exact=True)).to_be_visible()
+        expect(self.bench.get_by_role("button", name=re.compile("^Launch"))).to_be_visible()
         self.say("the panel is drawn")
         expect(self.bench.locator(".qtha-table td").first).to_be_visible()
         self.say(f"the costs are there: {self.bench.locator('.qtha-table').first.inner_text()!r}")
@@ -194,6 +194,7 @@ def main(folder: Path) -> None:
     PICTURES.mkdir(exist_ok=True)
     notebook = shutil.copy(ROOT / "notebooks" / "workbench.ipynb", folder)
     os.environ["QTHA_LAB_RUNS"] = str(folder / "runs")
+    shutil.rmtree(folder / "figures", ignore_errors=True)
     swept = (folder / "runs").exists()
     home = Path(tempfile.mkdtemp())
     with serve(folder, home) as server, open_lab(server, Path(notebook), size=WINDOW) as lab:

@@ -19,7 +19,6 @@ from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
 from qtha_lab.measures import MEASURES
 
-
 FAR = 4  # times as far from the best as the middle value: what is worse leaves the frame
 
 
