@@ -69,7 +69,7 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         assert violations(page, ".qtha-workbench") == unnamed(page, ".qtha-workbench") == []
         page.screenshot(path=tmp_path / "typed.png")
 
-        bench.get_by_role("button", name="Launch sweep", exact=True).click()
+        bench.get_by_role("button", name="Launch sweep", exact=True).dblclick()
         panel = bench.locator(".qtha-sweep")
         expect(panel).to_contain_text("of 6 trials begun")
         (folder,) = list_sweeps()
@@ -91,6 +91,8 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         expect(panel.locator(".qtha-table").first).to_contain_text("3 of 3")
         page.screenshot(path=tmp_path / "finished.png")
         assert violations(page, ".qtha-sweep") == unnamed(page, ".qtha-sweep") == []
+        panel.get_by_role("button", name="Views of its runs").click()
+        expect(page.locator(".qtha-views select").first).to_be_in_viewport()
 
     records = trials.records()
     assert complete

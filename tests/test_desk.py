@@ -19,7 +19,7 @@ def test_nothing_is_made_before_it_is_opened_and_what_is_ticked_is_viewed(tmp_pa
     ids = tuple(stopped(tmp_path, method) for method in ("lora(r=2)", "qtha(r=4)"))
     desk = Desk(fail, print)
     assert desk.table.content is desk.views.content is None
-    assert desk.views.title == "Views of runs ticked above"
+    assert desk.views.title == "Views of the runs ticked above"
     desk.table.unfolded = True
     desk.table.content.wait()
     desk.table.content.ticked = ids

@@ -71,6 +71,14 @@ def test_methods_ansatze_tasks_and_figures_have_a_page_and_every_example_is_show
         assert f'--8<-- "examples/{example.name}"' in shown
 
 
+def test_every_picture_of_the_how_to_pages_is_shown_and_small():
+    shown = "".join(page.read_text() for page in HOW_TO)
+    pictures = sorted((ROOT / "docs" / "howto" / "pictures").iterdir())
+    assert pictures
+    assert [p.name for p in pictures if f"](pictures/{p.name})" not in shown] == []
+    assert [p.name for p in pictures if p.stat().st_size > 150_000] == []
+
+
 def test_the_readme_is_short_and_its_ansatz_keeps_to_the_contract():
     readme = ROOT / "README.md"
     assert len(readme.read_text().splitlines()) <= 130

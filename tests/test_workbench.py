@@ -152,6 +152,26 @@ async def settled(bench):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def test_a_double_click_does_a_thing_once():
+    answers = []
+
+    async def answer():
+        await asyncio.sleep(0)
+        answers.append("launched")
+
+    async def work():
+        background = Background(fail)
+        for _ in range(2):
+            background.start_once("launch", answer)
+            await asyncio.sleep(0)
+        await asyncio.gather(*background.tasks.values())
+        background.start_once("launch", answer)
+        await asyncio.gather(*background.tasks.values())
+
+    asyncio.run(work())
+    assert answers == ["launched"] * 2  # the third click came after the answer
+
+
 def test_a_bad_entry_stands_in_the_banner_and_nothing_launches():
     async def work(bench):
         bench.setup.methods.cards[0].form["r"].value = 0

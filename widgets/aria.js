@@ -1,5 +1,7 @@
 // What ipywidgets cannot tell a screen reader, kept true while the page changes: names of slider handles,
-// folds open or shut, groups, icons that are no words; and a live region in which news is said.
+// folds open or shut, groups, icons that are no words; and a live region in which news is said. And where to look.
+const SETTLES = 3_000; // in which what is above a part that is brought into sight is drawn
+
 function complete(root) {
   for (const handle of root.querySelectorAll(".noUi-handle")) {
     const label = handle.closest(".widget-slider")?.querySelector(".widget-label");
@@ -25,13 +27,24 @@ function outermost(element) {
   return around ? outermost(around) : element;
 }
 
+// A part at the top of the window, again and again while what is above it is still drawn; a person who scrolls has the say.
+function bring(root, css) {
+  const show = new ResizeObserver(() => root.querySelector(`.${css}`)?.scrollIntoView({ block: "start" }));
+  const end = () => show.disconnect();
+  show.observe(root);
+  setTimeout(end, SETTLES);
+  for (const hand of ["wheel", "pointerdown", "keydown"]) root.addEventListener(hand, end, { once: true });
+}
+
 function render({ model, el }) {
   const region = document.createElement("div");
   region.className = "qtha-hidden";
   region.setAttribute("role", "status");
   el.append(region);
   const say = () => { region.textContent = model.get("sentence"); };
+  const heard = ({ css }) => bring(outermost(el), css);
   model.on("change:sentence", say);
+  model.on("msg:custom", heard);
 
   let observer;
   const frame = requestAnimationFrame(() => {  // until then this element stands alone
@@ -40,7 +53,7 @@ function render({ model, el }) {
     observer.observe(root, { subtree: true, childList: true, attributeFilter: ["class"] });
     complete(root);
   });
-  return () => { cancelAnimationFrame(frame); observer?.disconnect(); model.off("change:sentence", say); };
+  return () => { cancelAnimationFrame(frame); observer?.disconnect(); model.off("change:sentence", say); model.off("msg:custom", heard); };
 }
 
 export default { render };

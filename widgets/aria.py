@@ -1,4 +1,4 @@
-"""For a screen reader: news said as they come, and names and roles that ipywidgets does not give.
+"""For a screen reader: news said as they come, and names and roles that ipywidgets does not give; and where to look.
 
 Shows nothing. A panel without it works, and says less.
 """
@@ -18,3 +18,7 @@ class Aria(anywidget.AnyWidget):
     def say(self, sentence: str) -> None:
         """Have a sentence read when the reader is idle."""
         self.sentence = sentence
+
+    def bring(self, css: str) -> None:
+        """Have the first part of a class brought into sight, for an eye as for a reader."""
+        self.send({"css": css})

@@ -30,7 +30,7 @@ class Desk(ipw.VBox):
     def __init__(self, on_error: OnError, announce: Callable[[str], None]):
         self.announce = announce
         self.table = Drawer("All runs", self._table, on_error)
-        self.views = Drawer("", self._views, on_error)
+        self.views = Drawer("", self._views, on_error).add_class("qtha-views-drawer")
         self.talk = Drawer("", self._talk, on_error)
         self.leave = Drawer("", self._leave, on_error)
         super().__init__([self.table, self.views, self.talk, self.leave])
@@ -44,7 +44,7 @@ class Desk(ipw.VBox):
 
     def _name(self) -> None:
         count = len(self.ticked)
-        runs = f"{count} ticked run{'s' if count > 1 else ''}" if count else "runs ticked above"
+        runs = f"{count} ticked run{'s' if count > 1 else ''}" if count else "the runs ticked above"
         self.views.title = f"Views of {runs}"
         self.talk.title = f"Talk with {runs}"
         self.leave.title = f"Take away one of {runs}"

@@ -44,6 +44,11 @@ class Background:
         else:
             self.loop.call_soon_threadsafe(self._start, self.loop, name, work)
 
+    def start_once(self, name: str, work: Callable[[], Coroutine]) -> None:
+        """Start `work()` unless the task of that name still goes on, so that a double click does a thing once."""
+        if name not in self.tasks:
+            self.start(name, work)
+
     def cancel(self, name: str) -> None:
         """Cancel the task of that name, if it still goes on."""
         if task := self.tasks.get(name):

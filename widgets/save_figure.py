@@ -70,7 +70,7 @@ class SaveFigure(ipw.VBox):
         self.button = ipw.Button(description="Save", icon="download", button_style="primary")
         self.short = ipw.Button(description="Short names", icon="compress")
         self.fields = look.column()
-        self.button.on_click(lambda _: self.background.start("save", self.save))
+        self.button.on_click(lambda _: self.background.start_once("save", self.save))
         self.short.on_click(lambda _: self.error.guard(lambda: self.offer_names(short=True))())
         self.target.observe(lambda _: self._usual_points(), "value")
         self.which.observe(lambda _: self.error.guard(self.offer_names)(), "value")

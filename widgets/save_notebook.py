@@ -37,7 +37,7 @@ class SaveNotebook(ipw.VBox):
     def __init__(self, describe: Callable[[], Description]):
         self.describe, self.error = describe, ErrorLine()
         self.file = ipw.Text("repeat.ipynb", description="notebook", continuous_update=False)
-        button = ipw.Button(description="Save as notebook", icon="book")
+        button = ipw.Button(description="Save as notebook", icon="book").add_class("qtha-small")
         button.on_click(self.error.guard(lambda _: self.write()))
         self.state = look.text("", "qtha-text")
         super().__init__([look.row(self.file, button, self.state), self.error.panel])

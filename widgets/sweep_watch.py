@@ -168,7 +168,7 @@ class SweepWatch(Shown):
 
     def _button(self, label: str, icon: str, action: Callable[[Trials], Any]) -> ipw.Button:
         button = ipw.Button(description=label, icon=icon, tooltip=label).add_class("qtha-small")
-        start = self.background.start
+        start = self.background.start_once
         button.on_click(self.error.guard(lambda _: start(label, lambda: self.act(action))))
         return button
 

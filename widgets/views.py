@@ -33,6 +33,7 @@ from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.events import history
 from qtha_lab.rundir.record import Stamp, stamp
 
+from . import look
 from .choice import Choice
 from .curves_view import CurvesView
 from .explorer import Drawing, Explorer
@@ -70,7 +71,10 @@ class Views(Explorer):
         self.curves_view = CurvesView(nothing("no run to draw: tick some"))
         wide = {"width": "300px"}
         self.clear = ipw.Button(
-            description="Clear brush", icon="eraser", disabled=True, layout={"width": "auto"}
+            description="Clear brush",
+            icon="eraser",
+            disabled=True,
+            layout={"width": "auto", "align_self": "flex-start"},
         )
         self.clear.on_click(lambda _: self.set_trait("brushed", ()))
         controls: list[dict[str, Any]] = [
@@ -192,7 +196,7 @@ class Views(Explorer):
             self.curves_view.draw(figure)
         else:
             super()._show(result)
-        self.code_text.value = f"<pre tabindex='0'>{self.drawing.code}</pre>"
+        self.code_text.value = look.code(self.drawing.code)
         self.curves_view.layout.display = "" if grows else "none"
         self.plot.layout.display = "none" if grows else ""
 

@@ -110,6 +110,11 @@ class Workbench(Shown):
         reveal(control, self)
         control.focus()
 
+    def view(self, runs: Iterable[str]) -> None:
+        """Open the views of runs and go there, past the rows of as many runs."""
+        self.desk.show(runs)
+        self.aria.bring("qtha-views-drawer")
+
     def changed(self) -> None:
         """An entry was made: renew the preview and the code, when entries have settled."""
         self.background.start("preview", self.refresh)
@@ -168,14 +173,14 @@ class Workbench(Shown):
 
     def _laid_out(self) -> list[ipw.Widget]:
         self.start = ipw.Button(description="Launch", icon="rocket", button_style="primary")
-        self.start.on_click(lambda _: self.background.start("launch", self.launch))
+        self.start.on_click(lambda _: self.background.start_once("launch", self.launch))
         stop = ipw.Button(description="Stop all", icon="stop")
         stop.on_click(lambda _: self.watch.stop(self.watch.runs))
         resume = ipw.Button(description="Resume all", icon="play")
         resume.on_click(lambda _: self.watch.resume(self.watch.runs))
         see = ipw.Button(description="Views", icon="line-chart", tooltip="Views of the runs shown")
-        see.on_click(lambda _: self.desk.show(run.id for run in self.watch.runs))
-        self.sweep.see.on_click(lambda _: self.desk.show(self.sweep.runs))
+        see.on_click(lambda _: self.view(run.id for run in self.watch.runs))
+        self.sweep.see.on_click(lambda _: self.view(self.sweep.runs))
         self.sweep.see.layout.display = ""
         code = [Fold(title, part) for title, part in zip(CODE, self.code, strict=True)]
         left = look.column(self.setup.panel, flex="1 1 560px", min_width="0")

@@ -20,6 +20,7 @@ from qtha_lab.figures.machinery.table import Table, written
 from qtha_lab.measures import MEASURES
 
 MOST_TICKS = 6
+FAR = 4  # times as far from the best as the middle value: what is worse leaves the frame
 
 
 class End(TypedDict):
@@ -95,8 +96,8 @@ def loss_against_rate(
     caption = (
         f"{words} at the end of training against the learning rate: a line per method, through the means over its "
         "seeds, and a band from the smallest to the largest. The large symbol is a method's best, the dotted "
-        "upright line the best rate for all together; a cross at the edge is a rate at which a run diverged. A "
-        "best at the edge of what was tried may lie beyond it."
+        "upright line the best rate for all together; a cross at the edge is a rate at which a run diverged, and a "
+        "line to what is far worse than the rest leaves the frame. A best at the edge of what was tried may lie beyond it."
     )
     records = [
         {"method": label, "learning_rate": p.rate, measure: None if math.isnan(p.mean) else p.mean,
@@ -176,13 +177,15 @@ def _draw(
         hover = f"{label}: best of those tried<br>%{{x:g}}: %{{y:.5g}}<extra></extra>"
         mark.update(marker_size=2.2 * look.marker, showlegend=False, hovertemplate=hover)
         figure.add_trace(mark)
-    figure.add_traces(_diverged(by_label, styles, look))
+    values = [v for points in by_label.values() for p in _whole(points) for v in (p.low, p.high)]
+    frame = frame_of(values, _lower_is_better(measure))
+    figure.add_traces(_diverged(by_label, styles, look, frame))
     if shared is not None:
         line = {"dash": "dot", "width": 0.7 * look.line, "color": look.inks.text}
         figure.add_vline(x=shared, line=line, layer="below")
     rates = [p.rate for points in by_label.values() for p in points]
     figure.update_xaxes(title_text=labels.axis("learning_rate"), **_rate_axis(rates))
-    figure.update_yaxes(title_text=labels.axis(measure))
+    figure.update_yaxes(title_text=labels.axis(measure), range=frame)
     return look.with_legend(figure, list(by_label))
 
 
@@ -208,12 +211,30 @@ def _band(label: str, points: list[AtRate], style: dict, look: Look) -> list[go.
     return [*edges, line]
 
 
-def _diverged(by_label: dict[str, list[AtRate]], styles: dict, look: Look) -> list[go.Scatter]:
+def frame_of(values: Sequence[float], lower_is_better: bool = True) -> list[float] | None:
+    """The ends of an axis on which the good values are told apart, whatever the worst are; None where all fit.
+
+    Example:
+        >>> frame_of([4.1, 4.2, 4.3]), frame_of([4.0, 4.25, 9.0])
+        (None, [3.92, 5.08])
+    """
+    order = sorted(values, reverse=not lower_is_better)
+    if not order:
+        return None
+    reach = FAR * (order[len(order) // 2] - order[0])
+    if not reach or abs(order[-1] - order[0]) <= abs(reach):
+        return None
+    return sorted((order[0] - 0.08 * reach, order[0] + 1.08 * reach))
+
+
+def _diverged(
+    by_label: dict[str, list[AtRate]], styles: dict, look: Look, frame: list[float] | None
+) -> list[go.Scatter]:
     """A cross at the worse edge of the plot for every rate at which a run diverged."""
     whole = [v for points in by_label.values() for p in _whole(points) for v in (p.low, p.high)]
     if not whole:
         return []
-    edge = max(whole) + 0.06 * (max(whole) - min(whole) or 1.0)
+    edge = frame[1] if frame else max(whole) + 0.06 * (max(whole) - min(whole) or 1.0)
     marks = []
     for label, points in by_label.items():
         lost = [p for p in points if p.diverged]

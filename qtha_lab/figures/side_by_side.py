@@ -16,7 +16,7 @@ from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
-FLOOR = 1e-6  # of the largest of all; what is smaller is rounding, or zero
+FLOOR = 1e-6  # of the largest of an update; what is smaller is rounding, or zero
 FAINTEST = 0.35
 History = tuple[Sequence[int], Sequence[Sequence[float]]]
 
@@ -58,9 +58,9 @@ def updates_side_by_side(
         for label, (steps, values) in histories.items()
     }
     arrays = {label: arrays_of for label, arrays_of in arrays.items() if arrays_of[1].size}
-    floor = FLOOR * max((values.max() for _, values in arrays.values()), default=0.0)
+    floors = {label: FLOOR * values.max() for label, (_, values) in arrays.items()}
     findings = (
-        "; ".join(f"{k} {_count(*arrays_of, floor)}" for k, arrays_of in arrays.items())
+        "; ".join(f"{k} {_count(*arrays_of, floors[k])}" for k, arrays_of in arrays.items())
         or "0 recorded yet"
     )
     caption = (
@@ -75,7 +75,7 @@ def updates_side_by_side(
         for i, v in enumerate(row, start=1)
     ]
     table = Table(("method", "step", "index", "singular_value"), rows)
-    draw = functools.partial(_draw, arrays, floor, step)
+    draw = functools.partial(_draw, arrays, floors, step)
     return Figure(
         "updates_side_by_side", draw, caption, f"Singular values of {of}: {findings}.", table, theme
     )
@@ -87,7 +87,7 @@ def _count(steps: np.ndarray, values: np.ndarray, floor: float) -> str:
     return f"has {count} above zero at step {steps[-1]}, the largest {last.max():.2g}"
 
 
-def _draw(histories: dict, floor: float, step: int | None, look: Look) -> go.Figure:
+def _draw(histories: dict, floors: dict[str, float], step: int | None, look: Look) -> go.Figure:
     figure = go.Figure(layout=_panels(histories, look))
     for number, (label, (steps, values)) in enumerate(histories.items(), start=1):
         style = themes.method_style(label)
@@ -98,12 +98,12 @@ def _draw(histories: dict, floor: float, step: int | None, look: Look) -> go.Fig
             color = themes.faint(style["color"], round(share, 3))
             hover = f"{label}<br>step %{{x}}: σ{index + 1} = %{{y:.3g}}<extra></extra>"
             figure.add_scatter(
-                x=steps, y=np.where(line > floor, line, np.nan), mode="lines+markers", **place,
+                x=steps, y=np.where(line > floors[label], line, np.nan), mode="lines+markers", **place,
                 line={"color": color, "dash": style["dash"], "width": look.line},
                 marker={"color": color, "symbol": style["symbol"], "size": 0.6 * look.marker},
                 hovertemplate=hover,
             )  # fmt: skip
-    values_above = [v for _, values in histories.values() for v in values.flat if v > floor]
+    values_above = [v for k, (_, values) in histories.items() for v in values.flat if v > floors[k]]
     figure.update_yaxes(**ticks.log_axis(values_above))
     if step is not None and histories:
         line = {"dash": "dot", "width": look.line, "color": look.inks.text}
