@@ -150,6 +150,9 @@ class Driver:
             going.study.tell_failed(going.trial, f"{run.id}: {status.message}")
             self.going.remove(going)
             return
+        if (now := run.status().state) != status.state:  # it ended by itself meanwhile
+            log.info("%s was %s and is %s", run.id, status.state, now)
+            return
         going.resumes += 1
         log.warning("%s is %s: resumed", run.id, status.state)
         run.resume()
