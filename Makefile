@@ -13,8 +13,8 @@ BIN    := $(VENV)/bin
 PORT   ?= 8888
 OPEN   ?= 1
 RUNS   ?= data/runs
-# of the tests: one more than there are cores, since they often wait for a page or a process
-WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n + 1 : 4)))
+# of the tests: no more than there are cores, since each has pages, kernels and runs beside it
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 2 ? 2 : n < 4 ? n : 4)))
 STAMP  := $(VENV)/.installed
 BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
 ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
