@@ -40,7 +40,7 @@ test: install
 	$(MAKE) --jobs 2 types suite
 
 types: install
-	NODE_OPTIONS=--max-old-space-size=8192 $(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 suite: install
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 def settled() -> Iterator[None]:
     """For imports: nothing is collected meanwhile, and later collections pass over all that is there by then.
 
-    Torch, transformers and PEFT leave a million objects, over which one collection takes half a second; Trainer and
-    the count of memory ask for several. For processes of our own, not for a notebook's.
+    One collection over torch, transformers and PEFT takes half a second; Trainer and the count of memory ask for
+    several. For processes of our own, not for a notebook's.
 
     Example:
         >>> before = gc.get_freeze_count()

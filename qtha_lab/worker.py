@@ -139,14 +139,14 @@ def _wait_for_slot(
         os.close(fd)
 
 
-SPINS = 5000  # some 20 µs
+SPINS = 5000  # looks for work before a thread sleeps
 
 
 def use_threads(threads: int | None = None) -> None:
     """Set what libraries read when they are imported: threads, and products that do not depend on their number.
 
-    A thread of torch that has no work looks out for more for milliseconds, on a core that the circuits' kernel
-    wants; here it sleeps after `SPINS` looks.
+    A thread of torch that has no work keeps looking for more, on a core that the circuits' kernel wants; here it
+    sleeps after `SPINS` looks.
 
     Args:
         threads: Their number; None is what `OMP_NUM_THREADS` says, else all cores.
