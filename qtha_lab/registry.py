@@ -7,6 +7,7 @@ installed packages that declare an entry point, and in plugins (`qtha_lab.plugin
 import importlib
 import logging
 import pkgutil
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
@@ -42,7 +43,8 @@ class Registry(Mapping[str, Member], Generic[Member]):
         self.broken: dict[str, str] = {}  # entry points that could not be imported: whose, and why
         self._members: dict[str, Member] = {}
         self._modules: dict[str, str] = {}
-        self._discovered = False
+        self._discovery = threading.RLock()
+        self._begun = self._complete = False
         self.revision = 0  # goes up whenever a member comes or goes
 
     def add(self, name: str, member: Member, module: str) -> None:
@@ -67,10 +69,16 @@ class Registry(Mapping[str, Member], Generic[Member]):
         self.revision += 1
 
     def discover(self) -> None:
-        """Import whatever may hold members, once."""
-        if self._discovered:
+        """Import whatever may hold members, once; another thread that asks meanwhile waits for all of them."""
+        if self._complete:
             return
-        self._discovered = True
+        with self._discovery:
+            if not self._begun:  # or a file that is being imported asks
+                self._begun = True
+                self._import_members()
+                self._complete = True
+
+    def _import_members(self) -> None:
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
             if module.name.startswith(self.prefix):

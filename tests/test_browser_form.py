@@ -21,6 +21,9 @@ from widgets import Workbench
 
 os.environ["QTHA_LAB_RUNS"] = Path("runs_folder.txt").read_text()
 Workbench()"""
+BUSY = """import time
+while not Path("go_on.txt").exists():
+    time.sleep(0.05)"""
 EXPLORERS = """import torch
 from IPython.display import display
 from qtha_lab import runs
@@ -58,7 +61,7 @@ LEAVE = (
 def lab(jupyter, tmp_path_factory) -> Iterator[Lab]:
     """A page with a cell of the workbench and one of the explorers, for all tests of this file."""
     notebook = tmp_path_factory.mktemp("form") / "page.ipynb"
-    cells = [nbformat.v4.new_code_cell(source) for source in (PANEL, EXPLORERS)]
+    cells = [nbformat.v4.new_code_cell(source) for source in (PANEL, BUSY, EXPLORERS)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
     with open_lab(jupyter, notebook, QTHA_LAB_PROFILE="ci") as lab:
         yield lab
@@ -131,6 +134,27 @@ def test_training_is_set_and_a_run_launched_by_keyboard_alone(lab, tmp_path):
         expect(bench.get_by_role("status")).not_to_be_empty()
         for row in (0, 1):
             expect(bench.locator(".qtha-state").nth(row)).to_contain_text("finished")
+        assert lab.complaints == []
+
+
+def test_a_fold_opens_and_shuts_and_is_typed_into_beside_a_busy_kernel(lab, tmp_path):
+    with workbench(lab, tmp_path) as bench:
+        go_on = lab.notebook.parent / "go_on.txt"
+        lab.run_cell("go_on.txt")
+        lab.page.locator(".jp-StatusBar-TextItem", has_text="| Busy").wait_for()
+        try:
+            fold = bench.get_by_role("button", name="Training", exact=True)
+            steps = bench.get_by_label("steps", exact=True)
+            fold.click()
+            expect(steps).to_be_hidden()
+            fold.click()
+            enter(bench, "steps", "3")
+        finally:
+            go_on.touch()
+        expect(bench.locator(".qtha-summary")).to_contain_text("2 runs")
+        bench.get_by_role("button", name="Show as a command", exact=True).click()
+        expect(bench.locator(".qtha-code", has_text="--steps 3")).to_be_visible()
+        expect(steps).to_have_value("3")
         assert lab.complaints == []
 
 

@@ -1,6 +1,7 @@
 """A fold: a button that shows and hides what is below it.
 
-ipywidgets' Accordion cannot be reached by keyboard; this is a native button.
+ipywidgets' Accordion cannot be reached by keyboard; this is a native button. The page itself opens and shuts it
+(look.css), so that it does so at once beside a busy kernel, and never from under what is being typed.
 """
 
 import ipywidgets as ipw
@@ -18,8 +19,8 @@ class Fold(ipw.VBox):
     Example:
         >>> fold = Fold("Training", look.text("…"))
         >>> fold.unfolded = True
-        >>> fold.body.layout.display
-        ''
+        >>> fold.button.value
+        True
     """
 
     def __init__(self, title: str, *parts: ipw.Widget, beside=(), unfolded=False, more=False):
@@ -31,8 +32,6 @@ class Fold(ipw.VBox):
         self.add_class("qtha-fold")
         if more:
             self.add_class("qtha-more")
-        self.button.observe(lambda _: self._turn(), "value")
-        self._turn()
 
     @property
     def title(self) -> str:
@@ -51,10 +50,6 @@ class Fold(ipw.VBox):
     @unfolded.setter
     def unfolded(self, unfolded: bool) -> None:
         self.button.value = unfolded
-
-    def _turn(self) -> None:
-        self.button.icon = "caret-down" if self.unfolded else "caret-right"
-        self.body.layout.display = "" if self.unfolded else "none"
 
 
 def reveal(control: ipw.Widget, within: ipw.Widget) -> bool:

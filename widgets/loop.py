@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from .guard import OnError
+from .libraries import libraries
 
 log = logging.getLogger(__name__)
 
@@ -76,13 +77,19 @@ class Background:
             self.on_error(error)
 
 
+async def with_libraries(work: Callable, *arguments: Any) -> Any:
+    """`work(*arguments)` in a thread, once transformers and PEFT are there: for all that may import them."""
+    await libraries()
+    return await asyncio.to_thread(work, *arguments)
+
+
 async def in_thread(work: Callable, *arguments: Any) -> Any:
-    """`work(*arguments, cancelled)` in a thread; `cancelled()` is true once nobody waits for it.
+    """`work(*arguments, cancelled)` as `with_libraries`; `cancelled()` is true once nobody waits for it.
 
     A thread cannot be stopped from outside: long work asks between its stages, and ends itself.
     """
     cancelled = threading.Event()
     try:
-        return await asyncio.to_thread(work, *arguments, cancelled.is_set)
+        return await with_libraries(work, *arguments, cancelled.is_set)
     finally:
         cancelled.set()

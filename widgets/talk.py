@@ -3,7 +3,6 @@
 Asks a process of its own (`qtha_lab.talking.client`); without it: `Speakers(runs).answers(prompt)`.
 """
 
-import asyncio
 import dataclasses
 from collections.abc import Iterable, Sequence
 
@@ -25,7 +24,7 @@ from .aria import Aria
 from .fold import Fold
 from .form import Form
 from .guard import ErrorLine
-from .loop import Background
+from .loop import Background, with_libraries
 from .mixer import Mixer
 from .shown import Shown
 
@@ -170,8 +169,8 @@ class Talk(Shown):
 
     async def _list_prompts(self) -> None:
         runs = self.runs
-        experiments = await asyncio.to_thread(experiments_of, runs)
-        questions = await asyncio.to_thread(prompts_of, experiments.values())
+        experiments = await with_libraries(experiments_of, runs)
+        questions = await with_libraries(prompts_of, experiments.values())
         if runs == self.runs:
             self.questions = questions
             texts = [(question.prompt[:90], number) for number, question in enumerate(questions)]

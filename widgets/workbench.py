@@ -24,7 +24,7 @@ from .engine_costs import EngineCosts
 from .fold import Fold, reveal
 from .forecasts import engines_of, previews, sentences, summary
 from .guard import guarded
-from .loop import Background, in_thread
+from .loop import Background, in_thread, with_libraries
 from .overview import Overview
 from .past import Group, groups
 from .save_notebook import SaveNotebook
@@ -130,7 +130,7 @@ class Workbench(Shown):
         costs = await in_thread(previews, described)
         self.overview.show(costs, described.training.steps)
         self.summary.value = look.lines([summary(described, costs)])
-        self.setup.sweep.show(await asyncio.to_thread(sentences, described, costs))
+        self.setup.sweep.show(await with_libraries(sentences, described, costs))
         if self.banner.refusing:
             self.say("")
         self.engines.show(await in_thread(engines_of, described, costs))
@@ -141,14 +141,14 @@ class Workbench(Shown):
         self.say("Checking …")
         if isinstance(described, Sweep):
             return await self._launch_sweep(described)
-        started = await asyncio.to_thread(launch_all, described)
+        started = await with_libraries(launch_all, described)
         runs = "1 run; it goes" if len(started) == 1 else f"{len(started)} runs; they go"
         log.info("launched %d runs", len(started))
         self.say(f"Launched {runs} on if this page is closed.")
         self.desk.ticked = tuple(run.id for run in started)
 
     async def _launch_sweep(self, described: Sweep) -> None:
-        trials = await asyncio.to_thread(sweep.launch, described)
+        trials = await with_libraries(sweep.launch, described)
         log.info("launched sweep %s", trials.folder.path.name)
         self.say("Launched the sweep; it goes on if this page is closed.")
         self.sweep.list_again()

@@ -1,0 +1,46 @@
+"""transformers and PEFT, imported beside the notebook: once, by one thread, while cells wait.
+
+They import themselves in a circle. Python hands a second thread that asks in the midst a half-made module, which
+it cannot use ("cannot import name 'AutoModel'"); so work that needs them begins here, and cells begin after them.
+"""
+
+import asyncio
+import importlib
+import logging
+import threading
+from typing import Any
+
+from IPython.core.getipython import get_ipython
+
+log = logging.getLogger(__name__)
+
+NAMES = ("transformers", "peft", "qtha_lab.adapters", "qtha_lab.simulators")
+_loaded = threading.Event()
+_asked = False
+
+
+async def libraries() -> None:
+    """Return when they are there, on the loop that runs cells; who waits may be cancelled, the import goes on."""
+    global _asked
+    if not _asked:
+        _asked = True
+        shell = get_ipython()
+        if shell is not None:
+            shell.events.register("pre_run_cell", _wait)
+        threading.Thread(target=_load, name="libraries", daemon=True).start()
+    if not _loaded.is_set():
+        await asyncio.to_thread(_loaded.wait)
+
+
+def _wait(_cell: Any) -> None:
+    _loaded.wait()
+
+
+def _load() -> None:
+    try:
+        for name in NAMES:
+            importlib.import_module(name)
+    except Exception as fault:  # the work that needs it will say what is wrong
+        log.warning("the libraries are not loaded: %r", fault)
+    finally:
+        _loaded.set()
