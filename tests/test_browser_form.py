@@ -79,7 +79,6 @@ def workbench(lab: Lab, folder: Path, size=(1400, 2000)) -> Iterator[Locator]:
         expect(lab.page.locator(".qtha-workbench[data-left]")).to_have_count(0)
         bench = lab.page.locator(".qtha-workbench").first
         expect(bench.locator(".qtha-table th").first).to_be_visible()
-        lab.wait_idle()  # all that a new page asks of its kernel has come
         yield bench
 
 
