@@ -140,3 +140,9 @@ def test_items_that_cannot_be_read_are_passed_over(tmp_path):
     write_json(whole.files.test, {"items": ["a"], "losses": [1.0], "labels": [2]})
     write_json(broken.files.test, {"items": ["a"], "losses": [1.0]})
     assert list(read_items([whole, broken, missing])) == [whole.id]
+
+
+def test_the_layers_that_were_chosen_are_part_of_what_a_method_is_called():
+    entry = {"method": "lora", "options": {"r": 2}, "label": "", "target_modules": ["q_proj"]}
+    assert tuning.family(entry) == "lora(r=2,target_modules=[q_proj])"
+    assert tuning.family(entry | {"target_modules": None}) == "lora(r=2)"

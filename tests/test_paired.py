@@ -12,6 +12,7 @@ from scipy import stats
 from qtha_lab.compare.paired import (
     PairedDifference,
     holm,
+    least_p,
     paired_difference,
     rounding_floor,
     sentence,
@@ -59,8 +60,11 @@ def test_p_counts_the_sign_flips_that_are_as_large():
 
 
 def test_few_seeds_cannot_give_a_small_p_and_it_is_said_how_small():
-    found = paired_difference(np.array([1.0, 1.1, 0.9]), np.zeros(3))
-    assert found.p == found.least_p == 0.25
+    difference = paired_difference(np.array([1.0, 1.1, 0.9]), np.zeros(3))
+    assert difference.p == least_p(3) == 0.25
+    assert "so few seeds give none below 0.25), " in sentence("qtha", "lora", difference)
+    (adjusted, _) = holm([difference, difference])
+    assert adjusted.p == least_p(3, claims=2) == 0.5
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))

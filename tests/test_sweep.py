@@ -198,6 +198,20 @@ def test_the_best_of_each_method_and_the_table_are_those_of_the_journal(story):
 
 
 @pytest.mark.slow
+def test_what_is_left_is_what_the_trials_that_ended_took(story):
+    trials, _ = story
+    records = trials.records()
+    assert trials.seconds_left(records) == 0
+    assert trials.seconds_left([]) is None
+    by_id = {run.id: run for run in list_runs(trials.folder.runs_dir)}
+    lora = [record for record in records if record.method == "lora(r=2)"]
+    seconds = [by_id[name].summary()["wall_seconds"] for r in lora for name in r.runs]
+    others = len(records) - len(lora)
+    left = others * sum(seconds) / len(lora) / slots.n_slots(trials.sweep.training.threads)
+    assert trials.seconds_left(lora) == pytest.approx(left)
+
+
+@pytest.mark.slow
 def test_a_sweep_can_be_extended_and_chooses_the_same_points_whether_killed_or_not(story):
     trials, _ = story
     with pytest.raises(Refusal, match="is finished: extend gives it more trials"):

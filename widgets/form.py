@@ -17,7 +17,7 @@ from .shared_look import SharedLook
 
 
 class Form:
-    """The controls of several settings; show `form.panel`, read `form.values`.
+    """The controls of several settings; show `form.panel` in a page with a `look.style_sheet()`, read `form.values`.
 
     Args:
         settings: By name; where some are `common`, the others are folded.

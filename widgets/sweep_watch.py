@@ -11,6 +11,7 @@ import ipywidgets as ipw
 import traitlets
 
 from qtha_lab import calls
+from qtha_lab.cli.output import duration
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Sweep
 from qtha_lab.looks import shown
@@ -69,7 +70,7 @@ class SweepWatch(Shown):
         self.bar = ipw.IntProgress(layout={"width": "auto", "height": "18px"})
         self.best = look.text("", "qtha-table")
         self.table = look.text("", "qtha-table")
-        self.children = self._laid_out()
+        self.children = self._laid_out(alone=background is None)
         names = [folder.path.name for folder in list_sweeps()]
         self.list_again()
         self.observe(self.error.guard(lambda _: self._attach()), "sweep")
@@ -87,8 +88,8 @@ class SweepWatch(Shown):
         """How the sweep stands now, and the best of each method."""
         if self.trials is None:
             return {"text/plain": "There is no sweep yet."}
-        state, records = _read(self.trials)
-        line = f"Sweep {title(self.trials.folder)}: {sentence(state, records, self.trials.planned)}"
+        state, records, left = _read(self.trials)
+        line = f"Sweep {title(self.trials.folder)}: {sentence(state, records, self.trials.planned, left)}"
         table = look.table(best_rows(self.trials, records))
         return {"text/plain": line, "text/html": f"<p>{look.lines([line])}</p>{table}"}
 
@@ -96,9 +97,9 @@ class SweepWatch(Shown):
         """Read and draw about once a second, until the driver has ended."""
         while self.trials is not None:
             trials = self.trials
-            state, records = await asyncio.to_thread(_read, trials)
+            state, records, left = await asyncio.to_thread(_read, trials)
             if trials is self.trials:
-                self._draw(trials, state, records)
+                self._draw(trials, state, records, left)
             if state not in GOING:
                 return
             await asyncio.sleep(TICK_SECONDS)
@@ -118,10 +119,12 @@ class SweepWatch(Shown):
             self.heading.value = look.heading(f"Sweep {title(self.trials.folder)}").value
             self.background.start("sweep", self.follow)
 
-    def _draw(self, trials: Trials, state: str, records: list[TrialRecord]) -> None:
+    def _draw(
+        self, trials: Trials, state: str, records: list[TrialRecord], left: float | None
+    ) -> None:
         described, planned = trials.sweep, trials.planned
         ended = [record for record in records if record.state != "running"]
-        line = sentence(state, records, planned)
+        line = sentence(state, records, planned, left)
         if line != self.state.value and state not in GOING:
             self.announce(f"Sweep: {line}")
         self.state.value = look.lines([line])
@@ -145,7 +148,7 @@ class SweepWatch(Shown):
             )
         trials.extend(trials=extended.trials)
 
-    def _laid_out(self) -> list[ipw.Widget]:
+    def _laid_out(self, alone: bool) -> list[ipw.Widget]:
         self.heading = look.heading("Sweep")
         self.pick = ipw.Dropdown(description="earlier sweeps").add_class("qtha-pick")
         self.stop = self._button("Stop sweep", "stop", Trials.stop)
@@ -160,7 +163,17 @@ class SweepWatch(Shown):
         ).layout.display = "none"  # until a page has a place for them
         buttons = look.row(self.stop, self.resume, self.see, self.extend, self.more, self.pick)
         every = Fold("All trials", self.table)
-        return [self.heading, self.state, self.bar, self.best, buttons, self.error.panel, every]
+        style = [look.style_sheet()] if alone else []
+        return [
+            *style,
+            self.heading,
+            self.state,
+            self.bar,
+            self.best,
+            buttons,
+            self.error.panel,
+            every,
+        ]
 
     def _picked(self, change) -> None:
         if change["new"]:
@@ -184,17 +197,21 @@ def title(folder: SweepDir) -> str:
     return f"{local_time(folder.path.name)} · {what} · {methods} over {', '.join(described.axes)}"
 
 
-def sentence(state: str, records: Iterable[TrialRecord], planned: int) -> str:
+def sentence(
+    state: str, records: Iterable[TrialRecord], planned: int, left: float | None = None
+) -> str:
     """How a sweep stands, in words.
 
     Args:
         state: As `Trials.state`.
         records: The trials so far.
         planned: How many there will be.
+        left: Seconds that those to come will take, where it is known; said while it runs.
     """
     states = [record.state for record in records]
     counts = ", ".join(f"{states.count(each)} {each}" for each in dict.fromkeys(states))
-    parts = [state, f"{len(states)} of {planned} trials begun", counts, WORDS.get(state, "")]
+    rest = f"about {duration(left)} left" if left and state == "running" else ""
+    parts = [state, f"{len(states)} of {planned} trials begun", counts, rest, WORDS.get(state, "")]
     return " · ".join(filter(None, parts))
 
 
@@ -240,7 +257,7 @@ def _row(described: Sweep, record: TrialRecord) -> dict[str, str]:
     }
 
 
-def _read(trials: Trials) -> tuple[str, list[TrialRecord]]:
-    """The state, and the trials as they are in it: an end that comes between is read whole the next time."""
-    state = trials.state
-    return state, trials.records()
+def _read(trials: Trials) -> tuple[str, list[TrialRecord], float | None]:
+    """The state, the trials as they are in it, and seconds left: an end that comes between is read whole the next time."""
+    state, records = trials.state, trials.records()
+    return state, records, trials.seconds_left(records)

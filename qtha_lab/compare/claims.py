@@ -92,7 +92,7 @@ def claims(
         items: Test rows by run id.
         rounding: Losses at moved starts, by label without rate.
     """
-    measure = "test_loss" if all("test_loss" in entry for entry in entries) else "eval_loss"
+    measure = measure_of(entries)
     losses = {}
     for pair in pairs:
         by_seed = [
@@ -114,6 +114,12 @@ def claims(
         Claim(first, second, measure, difference)
         for (first, second), difference in zip(losses, holm(differences), strict=True)
     ]
+
+
+def measure_of(entries: Sequence[Mapping[str, Any]]) -> str:
+    """What methods are compared by: the test loss where all runs have one, else the evaluation loss."""
+    tested = bool(entries) and all(entry.get("test_loss") is not None for entry in entries)
+    return "test_loss" if tested else "eval_loss"
 
 
 def losses_at_moved_starts(repeats: Sequence[dict[str, Any]]) -> dict[str, list[float]]:

@@ -20,6 +20,7 @@ from qtha_lab.errors import Refusal
 LEAST_SEEDS = 3
 LEAST_REPEATS = 5
 POWER = 0.8
+LARGE_P = 0.05  # a p that can be no smaller says nothing of a difference
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,6 @@ class PairedDifference:
     def effect_size(self) -> float:
         """The difference in its standard deviations over the seeds (Cohen's d of pairs)."""
         return self.mean / self.spread if self.spread else math.copysign(math.inf, self.mean)
-
-    @property
-    def least_p(self) -> float:
-        """The smallest p that so few seeds can give, however large the difference."""
-        return min(1.0, 2.0 ** (1 - self.seeds))
 
     @property
     def detectable(self) -> float:
@@ -134,6 +130,16 @@ def paired_difference(
     )
 
 
+def least_p(seeds: int, claims: int = 1) -> float:
+    """The smallest p that so few seeds can give, however large a difference, after Holm among so many claims.
+
+    Example:
+        >>> least_p(3), least_p(5, claims=2)
+        (0.25, 0.125)
+    """
+    return min(1.0, 2.0 ** (1 - seeds) * claims)
+
+
 def holm(differences: Sequence[PairedDifference]) -> list[PairedDifference]:
     """The same with the p-values of a family of claims (Holm's step-down).
 
@@ -191,9 +197,12 @@ def sentence(
     of = f"{difference.seeds} seeds"
     if difference.items > 1:
         of += f" and {difference.items} rows"
+    least = least_p(difference.seeds)
+    too_few = difference.is_shown and least > LARGE_P
+    few = f" (so few seeds give none below {least:.2g})" if too_few else ""
     head = (
         f"{first} − {second}{measure and f', {measure}'}: {difference.mean:+.3f} {unit}, {share} interval "
-        f"[{difference.low:+.3f}, {difference.high:+.3f}] over {of}, p = {difference.p:.2g}, "
+        f"[{difference.low:+.3f}, {difference.high:+.3f}] over {of}, p = {difference.p:.2g}{few}, "
         f"d = {difference.effect_size:+.1f}"
     )
     if difference.is_shown:

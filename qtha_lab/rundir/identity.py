@@ -17,7 +17,7 @@ def identity(run: RunDir) -> dict[str, Any]:
         run: The directory of a run that can be read.
 
     Returns:
-        `run_id`, `model`, `task`, `method`, `label`, `seed`, `options` and `quantization`.
+        `run_id`, `model`, `task`, `method`, `label`, `seed`, `options`, `target_modules` and `quantization`.
     """
     experiment = run.experiment
     return {
@@ -28,5 +28,6 @@ def identity(run: RunDir) -> dict[str, Any]:
         "label": experiment.method.label,
         "seed": experiment.seed,
         "options": experiment.method.options,
+        "target_modules": experiment.method.target_modules,
         "quantization": experiment.quantization,
     }

@@ -5,8 +5,10 @@ The driver is a process of its own and goes on if this view is forgotten.
 
 from __future__ import annotations
 
+import functools
 import math
 import os
+import statistics
 import subprocess
 import sys
 import threading
@@ -97,6 +99,32 @@ class Trials:
                 best[record.method] = record
         return best
 
+    def seconds_left(self, records: Iterable[TrialRecord]) -> float | None:
+        """What the trials to come will take, from what those that ended took, with every slot busy.
+
+        Args:
+            records: All trials so far.
+
+        Returns:
+            Seconds, or None until a trial has been completed. A trial that runs counts as one to come.
+        """
+        records = list(records)
+        seconds: dict[str, list[float]] = {}
+        for record in records:
+            if record.state == "complete":
+                walls = (_wall_seconds(self.folder.runs_dir / name) for name in record.runs)
+                seconds.setdefault(record.method, []).append(sum(walls))
+        if not seconds:
+            return None
+        usual = statistics.fmean(second for each in seconds.values() for second in each)
+        left = 0.0
+        for method in self.sweep.methods:
+            label = method.label
+            ended = sum(r.method == label and r.state != "running" for r in records)
+            a_trial = statistics.fmean(seconds.get(label, [usual]))
+            left += (self.sweep.trials_of(method) - ended) * a_trial
+        return left / slots.n_slots(self.sweep.training.threads)
+
     def table(self) -> pandas.DataFrame:
         """A row for every trial: method, number, state, each axis, the objective, the ids of its runs."""
         import pandas
@@ -157,6 +185,12 @@ class Trials:
         sweep.check(self.folder.runs_dir)
         self.folder.write(sweep)
         return start(self.folder)
+
+
+@functools.lru_cache(maxsize=4096)
+def _wall_seconds(run: Path) -> float:
+    """Of a run that has finished, which is read once."""
+    return float((Run(run).summary() or {}).get("wall_seconds") or 0.0)
 
 
 def launch(sweep: Sweep, path: Path | str | None = None, *, check: bool = True) -> Trials:

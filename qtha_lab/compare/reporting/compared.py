@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab import runs
+from qtha_lab.compare.claims import measure_of
 from qtha_lab.compare.tuning import at_their_best, family
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison
@@ -81,9 +82,8 @@ class Compared:
 
     @cached_property
     def measure(self) -> str:
-        """What methods are compared by: the test loss where all have one, else the evaluation loss."""
-        has_test = bool(self.best) and all(e.get("test_loss") is not None for e in self.best)
-        return "test_loss" if has_test else "eval_loss"
+        """What methods are compared by."""
+        return measure_of(self.best)
 
     @cached_property
     def claims(self) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from qtha_lab.compare import findings, table, tuning
-from qtha_lab.compare.paired import LEAST_SEEDS
+from qtha_lab.compare.paired import LARGE_P, LEAST_SEEDS, least_p
 from qtha_lab.compare.reporting.compared import Compared, Entry
 from qtha_lab.compare.reporting.section import Section
 from qtha_lab.compare.trials import budget
@@ -28,7 +28,6 @@ from qtha_lab.figures.seeds import seed_spread
 from qtha_lab.measures import MEASURES
 
 MOST_BANDS = 3
-SMALL_P = 0.05
 COSTS = ("trainable_parameters", "peak_memory_mib", "seconds_per_step", "adapter_kib")
 
 
@@ -51,8 +50,8 @@ def _least_p(compared: Compared) -> list[str]:
     """That so few seeds cannot give a small p, where they cannot."""
     claims = compared.claims
     seeds = min((claim["seeds"] for claim in claims), default=0)
-    least = min(1.0, 2.0 ** (1 - seeds) * len(claims))
-    if not claims or least <= SMALL_P:
+    least = least_p(seeds, len(claims))
+    if not claims or least <= LARGE_P:
         return []
     return [
         f"With {seeds} seeds and {len(claims)} {'claim' if len(claims) == 1 else 'claims'} p cannot fall below "
