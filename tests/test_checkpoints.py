@@ -51,7 +51,10 @@ def measured(files):
         e for e in history(read_events(files.events)[0]) if e["kind"] in ("train", "eval")
     ]
     return sorted(
-        ({k: v for k, v in e.items() if k not in ("t", "seconds")} for e in measurements),
+        (
+            {k: v for k, v in e.items() if k not in ("t", "seconds", "memory_mib")}
+            for e in measurements
+        ),
         key=lambda event: (event["step"], event["kind"]),
     )
 

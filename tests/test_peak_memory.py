@@ -15,11 +15,13 @@ def test_weights_count_in_full_and_what_was_there_before_not_at_all():
     assert model.weight.nbytes == 16 * MIB <= peak < 32 * MIB < before.nbytes
 
 
-def test_what_came_and_went_is_in_the_peak():
+def test_what_came_and_went_is_in_the_peak_and_no_longer_in_what_is_taken_now():
     model = nn.Linear(2, 2)
     memory = PeakMemory(model)
     block = torch.ones(200 * MIB // 4)
+    assert 190 * MIB < memory.now() < 260 * MIB
     del block
+    assert memory.now() < 60 * MIB
     assert 190 * MIB < memory.bytes() < 260 * MIB
 
 

@@ -86,12 +86,15 @@ def broken(folder, straight):
 
 
 def measured(run):
-    """Everything a run measured, without the clock."""
+    """Everything a run measured, without the clock and the memory of its process."""
     measurements = [
         e for e in run.history() if e["kind"] in ("train", "eval", "test", "general", "generation")
     ]
     return sorted(
-        ({k: v for k, v in event.items() if k not in ("t", "seconds")} for event in measurements),
+        (
+            {k: v for k, v in event.items() if k not in ("t", "seconds", "memory_mib")}
+            for event in measurements
+        ),
         key=lambda event: (event["step"], event["kind"]),
     )
 
@@ -102,7 +105,7 @@ def test_a_run_leaves_everything_it_promises(straight):
     names = {path.name for path in run.path.iterdir()}
     assert names == {
         "experiment.yaml", "environment.json", "events.jsonl", "worker.log", "worker.lock", "checkpoints",
-        "adapter", "test.json", "summary.json", *(names & {"exit.json"}),  # written once its process is waited for
+        "adapter", "test.json", "summary.json", *(names & {"exit.json", ".exit.json.new"}),  # once its process is waited for
     }  # fmt: skip
     assert run.experiment == experiment(QTHA)
     environment = json.loads(run.files.environment.read_text())
@@ -324,7 +327,9 @@ def test_classification_trains_a_head_in_bfloat16_with_activations_recomputed(fo
     run = finished(runs.launch(described, folder, check=False))
     summary = run.summary()
     assert 0 <= summary["macro_f1"] <= summary["accuracy"] + 1
-    assert all(e["grad_norm"] > 0 for e in run.history() if e["kind"] == "train")
+    steps = [e for e in run.history() if e["kind"] == "train"]
+    assert all(e["grad_norm"] > 0 for e in steps)
+    assert all(e["memory_mib"] > summary["head_parameters"] * 4 / 2**20 for e in steps)
     assert summary["head_parameters"] == 192 * 41 == 7872
     assert "exact_match" not in summary
     from safetensors.torch import load_file

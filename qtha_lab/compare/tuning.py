@@ -24,9 +24,7 @@ def family(entry: Entry) -> str:
     if "options" not in entry:
         return entry["label"]
     layers = entry.get("target_modules")
-    return MethodChoice(
-        name=entry["method"], options=entry["options"], target_modules=layers
-    ).label
+    return MethodChoice(name=entry["method"], options=entry["options"], target_modules=layers).label
 
 
 def rates(entries: Sequence[Entry]) -> dict[str, dict[float, list[float]]]:

@@ -35,6 +35,7 @@ OVER_TRAINING: dict[str, tuple[str, str]] = {
     "learning_rate": ("train", "learning_rate"),
     "grad_norm": ("train", "grad_norm"),
     "seconds_per_step": ("train", "seconds"),
+    "memory": ("train", "memory_mib"),
     **{name: ("eval", name) for name in scores()},
 }
 """What runs record over their training: the kind of event and its field."""

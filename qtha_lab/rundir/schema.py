@@ -62,6 +62,7 @@ class TrainEvent(At):
     grad_norm: NotRequired[float | None]
     seconds: NotRequired[Seconds]
     tokens: NotRequired[int | None]  # seen so far, without padding
+    memory_mib: NotRequired[float | None]  # after the step, counted as the peak is
 
 
 @_event

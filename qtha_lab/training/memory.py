@@ -41,8 +41,17 @@ class PeakMemory:
         """The peak so far; on CUDA that of its allocator."""
         if torch.cuda.is_available():
             return torch.cuda.max_memory_allocated()
+        return self._beside_libraries(high_water_bytes())
+
+    def now(self) -> int:
+        """Bytes at this moment, counted as the peak is."""
+        if torch.cuda.is_available():
+            return torch.cuda.memory_allocated()
+        return self._beside_libraries(resident_bytes())
+
+    def _beside_libraries(self, resident: int) -> int:
         # a forked process maps its libraries' pages anew as it comes to them
-        more = high_water_bytes() - self._resident - (mapped_bytes() - self._mapped)
+        more = resident - self._resident - (mapped_bytes() - self._mapped)
         return self._weights + max(0, more)
 
 

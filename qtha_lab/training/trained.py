@@ -56,6 +56,7 @@ def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
         lambda: loaded.scores(session),
         session.stop_requested,
         session.threads.adjust,
+        memory.now,
         eval_every=session.training.eval_every,
         evaluated=session.recorded_steps("eval"),
     )

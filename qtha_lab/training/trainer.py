@@ -79,6 +79,7 @@ class Watch(TrainerCallback):
         evaluate: Scores of the model now; may raise `Interrupted`.
         stop_requested: Polled at every step.
         adjust: Called before every step with its number, to take what is free.
+        memory: Bytes that the training takes now.
         eval_every: Steps between evaluations.
         evaluated: Steps already evaluated in an earlier life of the run.
     """
@@ -91,13 +92,14 @@ class Watch(TrainerCallback):
         evaluate: Callable[[], dict[str, float]],
         stop_requested: Callable[[], bool],
         adjust: Callable[[int], None],
+        memory: Callable[[], int],
         *,
         eval_every: int,
         evaluated: set[int],
     ) -> None:
         self.trainer, self.model = trainer, model
         self.log, self.evaluate, self.stop_requested = log, evaluate, stop_requested
-        self.adjust = adjust
+        self.adjust, self.memory = adjust, memory
         self.eval_every, self.evaluated = eval_every, set(evaluated)
         self.stopping = False
         self.diverged: str | None = None
@@ -129,7 +131,7 @@ class Watch(TrainerCallback):
             self._stop(state, control)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        """Record loss, gradient norm and seconds of a step; evaluate where due, or stop a run that diverges."""
+        """Record loss, gradient norm, seconds and memory of a step; evaluate where due, or stop a run that diverges."""
         if logs is None or "loss" not in logs:
             return
         step, loss, norm = state.global_step, logs["loss"], logs.get("grad_norm")
@@ -141,6 +143,7 @@ class Watch(TrainerCallback):
             grad_norm=norm,
             seconds=self._seconds,
             tokens=logs.get("num_input_tokens_seen"),
+            memory_mib=round(self.memory() / 2**20, 1),
         )
         if self.diverged:
             self._diverge(self.diverged, control)
