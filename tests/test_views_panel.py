@@ -49,6 +49,19 @@ def test_what_cannot_be_drawn_is_said_in_the_place_of_the_figure(folder):
     assert views.curves_view.layout.display == "none"
 
 
+def test_a_brush_is_typed_as_the_runs_table_is_filtered_and_a_slip_in_it_is_named(folder):
+    runs = [ended(folder, f"lora(r={r})", 0, loss) for r, loss in ((2, 4.5), (4, 4.2), (8, 4.0))]
+    views = Views([run.id for run in runs], view="parallel")
+    views.where.value = "eval_loss < 4.4 and r >= 4"
+    assert set(views.brushed) == {runs[1].id, runs[2].id}
+    assert views.clear.description == "Clear brush (2 runs)"
+    views.where.value = "eval_los < 4.4"
+    assert "did you mean eval_loss?" in views.error.text
+    assert set(views.brushed) == {runs[1].id, runs[2].id}
+    views.clear.click()
+    assert (views.where.value, views.brushed) == ("", ())
+
+
 def test_a_brush_on_the_axes_picks_runs_that_the_next_view_marks(folder):
     runs = [ended(folder, f"lora(r={r})", 0, 5.0 - r / 10) for r in (2, 4, 8)]
     views = Views([run.id for run in runs])

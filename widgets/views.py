@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import traitlets
 
 from qtha_lab import paths, runs
+from qtha_lab.catalog.table import matching
 from qtha_lab.compare.run_values import RunValues, differing, run_values
 from qtha_lab.compare.views import (
     ALONG,
@@ -76,7 +77,13 @@ class Views(Explorer):
             disabled=True,
             layout={"width": "auto", "align_self": "flex-start"},
         )
-        self.clear.on_click(lambda _: self.set_trait("brushed", ()))
+        self.clear.on_click(lambda _: self._unbrush())
+        self.where = ipw.Text(
+            description="brush where",
+            placeholder="eval_loss < 4.2 and r >= 4",
+            continuous_update=False,
+            layout=wide,
+        )
         controls: list[dict[str, Any]] = [
             {"view": ipw.Dropdown(description="view", layout=wide),
              "y": ipw.Dropdown(description="y", layout=wide),
@@ -89,6 +96,7 @@ class Views(Explorer):
         self._find(runs)
         super().__init__(controls, {"runs": runs, **state})
         self.plot.observe(self.error.guard(self._brush), "brush")
+        self.where.observe(self.error.guard(lambda _: self._brush_where()), "value")
         self.observe(lambda _: self._follow_all(), "runs")
         self.add_class("qtha-views")
         self._follow_all()
@@ -176,12 +184,13 @@ class Views(Explorer):
             if name != "view":
                 control.layout.display = "" if self._asks(name) else "none"
         can_brush, count = self._asks("brushed"), len(self.brushed)
-        self.clear.layout.display = "" if can_brush else "none"
+        for part in (self.clear, self.where):
+            part.layout.display = "" if can_brush else "none"
         self.clear.disabled = not count
         self.clear.description = f"Clear brush ({count} runs)" if count else "Clear brush"
 
     def below_controls(self) -> list[ipw.Widget]:
-        return [self.clear, self.curves_view]
+        return [look.row(self.where, self.clear), self.curves_view]
 
     @property
     def plot(self) -> FigureView:
@@ -221,6 +230,16 @@ class Views(Explorer):
                 [key for key, p in points.items() if inside(cast(Any, p), scales, at)] if at else []
             )
         self.brushed = tuple(dict.fromkeys(key for key in ids if key))
+
+    def _brush_where(self) -> None:
+        """Brush by keys: the runs that an expression picks, as `qtha-lab runs --where` takes it."""
+        expression = self.where.value.strip()
+        chosen = matching(self.found.values(), expression) if expression else []
+        ids = {run.id for run in chosen}
+        self.brushed = tuple(row.id for row in self.rows if row.id in ids)
+
+    def _unbrush(self) -> None:
+        self.where.value, self.brushed = "", ()
 
     def _follow_all(self) -> None:
         self.background.start("follow", self.follow)
