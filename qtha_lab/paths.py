@@ -7,9 +7,36 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from qtha_lab.errors import Refusal
+
 PACKAGE = Path(__file__).resolve().parent
 CHECKOUT = PACKAGE.parent
+LONGEST_NAME = 255  # bytes of one part of a path
 LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def as_path(name: str | Path) -> Path:
+    """The path that a person wrote, `~` taken as the home folder.
+
+    Raises:
+        Refusal: If nothing can be called so, or it begins in the home of nobody.
+
+    Example:
+        >>> as_path("~nobody-here/model")
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: '~nobody-here/model' begins in the home folder of a user who is not here
+    """
+    if "\0" in str(name) or any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(name).parts):
+        raise Refusal(
+            f"no file is called {str(name)!r:.40}…: each part of a path has at most {LONGEST_NAME} bytes, "
+            "none of them 0"
+        )
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise Refusal(
+            f"{str(name)!r} begins in the home folder of a user who is not here"
+        ) from None
 
 
 def data_dir() -> Path:

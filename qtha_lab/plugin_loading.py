@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from qtha_lab.errors import Refusal
+from qtha_lab.paths import as_path
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def load_plugins(names: Iterable[str]) -> None:
     """
     for name in names:
         if name.endswith(".py"):
-            _load_file(Path(name).expanduser())
+            _load_file(as_path(name))
         else:
             _load_module(name)
 
@@ -47,7 +48,7 @@ def fingerprints(names: Iterable[str]) -> dict[str, str]:
 
 def _source(name: str) -> Path:
     if name.endswith(".py"):
-        file = Path(name).expanduser()
+        file = as_path(name)
         if not file.is_file():
             raise Refusal(f"there is no plugin file {name}")
         return file
@@ -76,7 +77,7 @@ def module_name(name: str) -> str:
     """The module that a plugin becomes; a file's is made of its path, so that its next version replaces it."""
     if not name.endswith(".py"):
         return name
-    return f"qtha_lab_plugin_{re.sub(r'[^0-9A-Za-z]', '_', str(Path(name).expanduser().resolve()))}"
+    return f"qtha_lab_plugin_{re.sub(r'[^0-9A-Za-z]', '_', str(as_path(name).resolve()))}"
 
 
 def _load_file(file: Path) -> None:

@@ -277,7 +277,7 @@ def with_whole_paths(experiment: Experiment) -> Experiment:
     """The same experiment with a model folder or task file named from the root, so that it can be resumed anywhere."""
     changes = {}
     for name in ("model", "task"):
-        path = Path(getattr(experiment, name)).expanduser()
+        path = paths.as_path(getattr(experiment, name))
         looks_like_path = len(path.parts) > 1 or path.suffix in (".jsonl", ".json")
         if looks_like_path and path.exists():
             changes[name] = str(path.resolve())
@@ -288,5 +288,5 @@ def with_whole_paths(experiment: Experiment) -> Experiment:
 
 
 def _whole_path(plugin: str) -> str:
-    file = Path(plugin).expanduser()
+    file = paths.as_path(plugin)
     return str(file.resolve()) if file.suffix == ".py" and file.exists() else plugin

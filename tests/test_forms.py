@@ -1,5 +1,6 @@
 """Forms are drawn from what is declared, and say beside each entry what is wrong with it."""
 
+import contextlib
 import re
 
 import ipywidgets as ipw
@@ -7,6 +8,7 @@ import pytest
 from support.panels import fail
 
 from qtha_lab.adapters import get_method, method_names
+from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
 from qtha_lab.settings import Setting, settings_of
 from qtha_lab.simulators import engine_names
@@ -258,3 +260,23 @@ def test_a_bad_entry_is_one_sentence():
     setup.methods.cards[0].form["r"].value = 0
     with pytest.raises(ValueError, match=r"^qtha: r must be at least 1, not 0$"):
         setup.comparison()
+
+
+JUNK = ["", "zz top", "[1,2]", "lora(", "=1", "1e400", "nan", "…", "{}", "🙂", "'", "x" * 300]
+
+
+def test_no_entry_of_any_field_is_more_than_a_sentence():
+    faults = []
+    setup = Setup(Comparison(methods=[MethodChoice(name="qtha")]), lambda: None, faults.append)
+    (card,) = setup.methods.cards
+    for form in (setup.what, setup.task_options, setup.training, setup.sweep.form, card.form):
+        for field in form.fields.values():
+            if isinstance(field.control, ipw.Text | NamePicker):
+                before = field.control.value
+                for entry in JUNK:
+                    field.control.value = entry
+                    with contextlib.suppress(Refusal):
+                        setup.description().to_command()
+                field.control.value = before
+    assert [error for error in faults if not isinstance(error, Refusal)] == []
+    assert setup.description() == Comparison(methods=[MethodChoice(name="qtha")])

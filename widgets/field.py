@@ -74,6 +74,7 @@ class Field:
         try:
             axis = self._several()
             for value in axis.listed or axis.ends() if axis else [self.value]:
+                self._check_written(value)
                 self.declared.check(value)
             self.axis, self.error = axis, ""
         except Exception as error:
@@ -81,6 +82,10 @@ class Field:
         words = _swept(self.axis) if self.axis else _help(self.declared)
         self.help.value = lines([self.error or words])
         mark(self.help, bool(self.error))
+
+    def _check_written(self, value: Any) -> None:
+        if self.declared.type is dict and isinstance(value, str):
+            raise Refusal(f"{self.declared.name} must read name=value, name=value, not {value!r}")
 
     def _several(self) -> Axis | None:
         """The values of an entry that holds several; None where it holds one."""

@@ -7,6 +7,7 @@ from typing import Protocol
 import ipywidgets as ipw
 
 from qtha_lab.errors import Refusal
+from qtha_lab.paths import as_path
 
 from . import look
 from .guard import ErrorLine
@@ -49,7 +50,7 @@ class SaveNotebook(ipw.VBox):
             Refusal: If there is such a file already, or the description is refused.
         """
         name = self.file.value.strip()
-        path = Path(name if name.endswith(".ipynb") else f"{name}.ipynb").expanduser()
+        path = as_path(name if name.endswith(".ipynb") else f"{name}.ipynb")
         text = self.describe().to_notebook()
         if path.exists():
             raise Refusal(f"{path} is there already: choose another name")

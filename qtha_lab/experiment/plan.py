@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtha_lab.experiment import memory
 from qtha_lab.experiment.cache import Cache
+from qtha_lab.paths import as_path
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -228,7 +229,7 @@ def _task_source(name: str) -> Hashable | None:
         info = TASKS[name]
         is_shipped = info.options.__module__.startswith("qtha_lab.tasks.")
         return (info, data_dir()) if is_shipped else None  # a plugin reads rows from anywhere
-    path = Path(name).expanduser()
+    path = as_path(name)
     try:
         if name.endswith(".jsonl"):
             return path.resolve(), hashlib.sha256(path.read_bytes()).hexdigest()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtha_lab.errors import Refusal
+from qtha_lab.paths import as_path
 from qtha_lab.settings import unknown
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def export(run: Run, kind: str, to: Path | str | None = None, **options) -> Expo
     """
     if kind not in KINDS:
         raise unknown("export", kind, KINDS)
-    place = default_place(run, kind) if to is None else Path(to).expanduser()
+    place = default_place(run, kind) if to is None else as_path(to)
     if to is None:
         _empty(place)
     _check_free(place, KINDS[kind])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from qtha_lab.errors import Refusal
-from qtha_lab.paths import cache_dir, data_dir
+from qtha_lab.paths import as_path, cache_dir, data_dir
 from qtha_lab.settings import nearest, unknown
 
 log = logging.getLogger(__name__)
@@ -76,14 +76,12 @@ def model_names() -> list[str]:
 
 def is_hub_id(name: str) -> bool:
     """Whether a name reads as `owner/model` and is not a folder of this machine."""
-    return bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name)) and not Path(name).exists()
+    return bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name)) and not as_path(name).exists()
 
 
 def is_local(name: str) -> bool:
     """Whether a name means a folder: it exists, or it is written as a path."""
-    return name not in KNOWN and (
-        Path(name).expanduser().is_dir() or name.startswith((".", "/", "~"))
-    )
+    return name not in KNOWN and (as_path(name).is_dir() or name.startswith((".", "/", "~")))
 
 
 def locate(name: str) -> Path | None:
@@ -96,7 +94,7 @@ def locate(name: str) -> Path | None:
             else None
         )
     if is_local(name):
-        folder = Path(name).expanduser()
+        folder = as_path(name)
         return folder if (folder / "config.json").is_file() and _has_weights(folder) else None
     return _in_hub_cache(name) if is_hub_id(name) else None
 
@@ -121,7 +119,7 @@ def check_model(name: str, head: str | None = None) -> None:
     if head is not None and head not in HEADS:
         raise unknown("head", head, HEADS)
     if is_local(name):
-        _check_kind_of_files(Path(name).expanduser())
+        _check_kind_of_files(as_path(name))
     if not is_available(name):
         raise _refusal(name)
     if head is not None and name in KNOWN and head not in KNOWN[name].heads:
@@ -154,7 +152,7 @@ def _refusal(name: str) -> Refusal:
             f"model {name} is not on this machine yet: `qtha-lab fetch {name}` brings it ({size})"
         )
     if is_local(name):
-        return _folder_refusal(Path(name).expanduser())
+        return _folder_refusal(as_path(name))
     if is_hub_id(name):
         return Refusal(
             f"model {name} is not on this machine yet: `qtha-lab fetch {name}` brings it from the hub"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from qtha_lab.models.catalogue import KNOWN
+from qtha_lab.paths import as_path
 
 
 def public_name(name: str) -> str:
@@ -13,7 +14,7 @@ def public_name(name: str) -> str:
         ('tiny', 'owner/model', 'mine.jsonl')
     """
     name = model_name(name)
-    return Path(name).expanduser().resolve().name if is_path(name) else name
+    return as_path(name).resolve().name if is_path(name) else name
 
 
 def public_base(name: str) -> str:
@@ -39,4 +40,4 @@ def model_name(name: str) -> str:
 def is_path(name: str) -> bool:
     """Whether a name says where something lies on this machine."""
     is_named_so = name.startswith((".", "/", "~")) or name.endswith(".jsonl")
-    return name not in KNOWN and (is_named_so or (name != "" and Path(name).expanduser().exists()))
+    return name not in KNOWN and (is_named_so or (name != "" and as_path(name).exists()))

@@ -6,10 +6,10 @@ another seed, or the pretraining of tiny, was measured with.
 
 import json
 import logging
-from pathlib import Path
 from typing import Any
 
 from qtha_lab.errors import Refusal
+from qtha_lab.paths import as_path
 from qtha_lab.settings import Setting, check_settings, settings_of, unknown
 from qtha_lab.tasks.files import HeldOut, read_data_set, read_jsonl
 from qtha_lab.tasks.folders import check_folder
@@ -46,7 +46,7 @@ def check_task(name: str, **options: Any) -> None:
         Traceback (most recent call last):
         qtha_lab.errors.Refusal: unknown task 'qna': did you mean 'qa'? Known: chat, definitions, qa, supersense
     """
-    definition, path = _make_options(name, options), Path(name).expanduser()
+    definition, path = _make_options(name, options), as_path(name)
     if name not in TASKS and name.endswith(".jsonl"):
         read_jsonl(path, definition)
     elif name not in TASKS and path.is_dir():
@@ -86,15 +86,13 @@ def load_task(
         info = TASKS[name]
         kind, rows, source, licence = info.kind, list(definition.rows()), info.source, info.licence
     elif name.endswith(".jsonl"):
-        kind, rows = read_jsonl(Path(name).expanduser(), definition)
+        kind, rows = read_jsonl(as_path(name), definition)
         source, licence = name, "your own data"
     else:
         kind, rows, held_out, licence = read_data_set(
-            str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name, definition
+            str(as_path(name)) if as_path(name).is_dir() else name, definition
         )
-        source = (
-            name if Path(name).expanduser().is_dir() else f"https://huggingface.co/datasets/{name}"
-        )
+        source = name if as_path(name).is_dir() else f"https://huggingface.co/datasets/{name}"
     sides = apart(_sides(rows, held_out, seed), _answers if _is_shipped(name) else _whole)
     train, evaluation, test = sides
     counts = ", ".join(str(len(side)) for side in sides)
@@ -177,7 +175,7 @@ def _check_counts(
 def _options_class(name: str) -> type:
     if name in TASKS:
         return TASKS[name].options
-    path = Path(name).expanduser()
+    path = as_path(name)
     if name.endswith(".jsonl"):
         if not path.is_file():
             raise Refusal(f"there is no file {path}")
