@@ -28,6 +28,7 @@ render({ model, el: document.body });
 """
 DRAWN = "() => (document.querySelector('.js-plotly-plot')?.data ?? []).map(trace => trace.x.length)"
 HELD = "() => document.querySelector('.qtha-chart').dataset.points"
+SHARE = "[data-title^='Share']"  # plotly's button that sends a figure to its servers
 RANGE = "() => document.querySelector('.js-plotly-plot').layout.xaxis.range"
 
 
@@ -89,6 +90,8 @@ def test_a_page_draws_all_points_whatever_was_lost_and_keeps_its_zoom(bare):
     bare.until(f"() => String(({DRAWN})()) === '60'")
     plot = page.get_by_role("figure", name="Nothing yet.")
     assert plot.count() == 1
+    assert page.locator(".modebar-btn").count() > 0
+    assert page.locator(SHARE).count() == 0
 
     area = page.locator(".nsewdrag").bounding_box()
     left, top = area["x"] + area["width"] / 4, area["y"] + area["height"] / 4

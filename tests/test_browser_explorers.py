@@ -69,6 +69,8 @@ def test_moving_a_bond_moves_the_ring_and_the_chain(jupyter, tmp_path):
         expect(explorer.locator(".qtha-table")).to_contain_text(f"{parameters:,}")
         expect(explorer.locator(".qtha-table")).to_contain_text(f"{error:.3f}")
 
+        assert page.locator(".modebar-btn").count() > 0
+        assert page.locator("[data-title^='Share']").count() == 0  # with plotly's servers
         explorer.locator("select").nth(1).select_option("3")
         expect(explorer.locator("input[type=range]")).to_have_count(2)
         page.wait_for_function(f"() => ({CHAIN})().filter(t => t === '4').length >= 2")

@@ -60,6 +60,7 @@ def test_another_process_writes_the_same_pdf_and_page(tmp_path):
     for form in ("pdf", "svg", "html"):
         path = export(FUNCTIONS["pareto"].example(), tmp_path / f"a.{form}")
         assert path.read_bytes() == (tmp_path / f"b.{form}").read_bytes()
+    assert '"showSendToCloud": false' in path.read_text()  # plotly's own button for its servers
 
 
 @pytest.mark.parametrize(

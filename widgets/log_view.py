@@ -37,6 +37,7 @@ class LogView(ipw.VBox):
     def __init__(self, run: str = "", folder: Path | str | None = None):
         self.error = ErrorLine()
         self.head, self.events = look.text("", "qtha-text"), look.text("", "qtha-table")
+        self.events.add_class("qtha-words")
         self.output = look.text("", "qtha-code")
         self.again = ipw.Button(description="Read again", icon="refresh")
         super().__init__(run=run, folder=str(folder or paths.runs_dir()))
@@ -78,8 +79,8 @@ def _head(run: Run) -> str:
 
 def _events(run: Run) -> list[dict[str, str]]:
     """The states, notes and broken lines of the log, the last ones."""
-    told = [event for event in run.events()[0] if event["kind"] in WORTH_TELLING]
-    return [_row(event) for event in told if not event.get("again")][-EVENTS:]
+    events = [event for event in run.events()[0] if event["kind"] in WORTH_TELLING]
+    return [_row(event) for event in events if not event.get("again")][-EVENTS:]
 
 
 def _row(event: dict[str, Any]) -> dict[str, str]:

@@ -27,6 +27,8 @@ EMBEDDERS: dict[str, Callable[[bytes, dict[str, str]], bytes]] = {
     "svg": embed.into_svg,
     "png": embed.into_png,
 }
+# of plotly's own on a page; its button that sends a figure to Plotly's servers is not for research of other people
+TOOLBAR = {"displaylogo": False, "showSendToCloud": False}
 FORMATS = (*EMBEDDERS, "html", "csv", "tex", "md", "py")
 
 
@@ -133,7 +135,7 @@ def _html(figure: "Figure", theme: str, words: dict[str, str], plotlyjs: bool | 
     look = Look(theme)
     page_part = figure.at(look).to_html(
         full_html=False, include_plotlyjs=plotlyjs, div_id=f"figure-{figure.name}",
-        include_mathjax=False, config={"responsive": True, "displaylogo": False},
+        include_mathjax=False, config={"responsive": True, **TOOLBAR},
     )  # fmt: skip
     metas = "\n".join(
         f'<meta name="{"" if name == "description" else "qtha-lab-"}{name}" content="{escape(text)}">'

@@ -13,13 +13,14 @@ from typing import Any
 import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery import still
-from qtha_lab.figures.machinery.export import export
+from qtha_lab.figures.machinery.export import TOOLBAR, export
 from qtha_lab.figures.machinery.legends import shorten_dashes
 from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.parts import layout_of, plain, plain_template, traces_of
 from qtha_lab.figures.machinery.table import Table
 
 Draw = Callable[[Look], go.Figure]
+PLOTLY = "application/vnd.plotly.v1+json"
 
 
 @cache
@@ -100,6 +101,8 @@ class Figure:
         from IPython.display import HTML, display
 
         if bundle := self.plotly._repr_mimebundle_():
+            if page := bundle.get(PLOTLY):
+                page["config"] = {**page.get("config", {}), **TOOLBAR}
             display({**bundle, "image/svg+xml": self.svg(), "text/plain": self.alt}, raw=True)
         else:  # a renderer that opens a window, or none
             display(self.plotly)
