@@ -301,7 +301,7 @@ def test_a_comparison_says_what_differs_from_the_first_method_and_whether_it_is_
     # p: all three signs alike come in one flip of four, times two claims (Holm); d: 0.1 / 0.01
     assert qtha == (
         "qtha − lora, evaluation loss: +0.100 nat, 97.5 % interval [+0.064, +0.136] over 3 seeds, "
-        "p = 0.5, d = +10.0: shown."
+        "p = 0.5 (so few seeds give none below 0.25), d = +10.0: shown."
     )
     assert "not shown (a difference of" in product
     assert against_the_first(entries[:2] + entries[3:5]) == []
