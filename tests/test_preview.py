@@ -1,5 +1,8 @@
 """A preview counts exactly, times roughly (`qtha-lab bench predictions`), and loads and trains nothing."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -167,3 +170,13 @@ def test_fewer_blocks_cost_less():
     _, share = measured._on_every_block(config, 6)
     assert share == pytest.approx(2 / 6)
     assert measured._trial_sizes(models.empty_model("tiny")) == (6,)
+
+
+def test_what_a_comparison_costs_is_known_before_pennylane_is_loaded():
+    ask = (
+        "import sys\n"
+        "from qtha_lab import Experiment, preview\n"
+        "print(preview(Experiment(method='qtha')).simulation.why, 'pennylane' in sys.modules)"
+    )
+    asked = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert asked.stdout.splitlines()[-1] == "chosen: the fastest on CPU tensors False"

@@ -22,6 +22,7 @@ from qtha_lab.cost.circuit import circuit_runs
 from qtha_lab.experiment import Experiment, memory, refusals
 from qtha_lab.experiment.plan import Plan, resolve
 from qtha_lab.rundir import slots
+from qtha_lab.simulators.engines import automatic
 
 # seconds of circuits per block; beyond, their estimate stands for the whole adapter
 LONGEST_TRIAL = 0.2
@@ -186,9 +187,11 @@ def simulation_of(plan: Plan) -> Simulation | None:
     seconds = [cost.seconds * layers for cost, layers in pairs if cost.seconds is not None]
     shots = [cost.shots * layers for cost, layers in pairs if cost.shots is not None]
     working = max(cost.bytes - cost.kept_bytes for cost in costs)
+    rivals = automatic()
+    why = simulators.explain(circuit, samples, engine, device=device, engines=rivals)
     return Simulation(
         engine=largest.engine,
-        why=simulators.explain(circuit, samples, engine, device=device).reasons[largest.engine],
+        why=why.reasons[largest.engine],
         circuits=repeats.batches * sum(cost.circuits * layers for cost, layers in pairs),
         seconds=repeats.of_time * sum(seconds) if len(seconds) == len(pairs) else None,
         bytes=working + sum(cost.kept_bytes * layers for cost, layers in pairs),

@@ -1,6 +1,7 @@
 """Which engine would run a batch, and why not the others."""
 
 import dataclasses
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
@@ -40,6 +41,7 @@ def explain(
     readout: Readout | None = None,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
+    engines: Collection[str] | None = None,
 ) -> Explanation:
     """Say which engine would run a batch, and of every other why it is passed over.
 
@@ -50,6 +52,7 @@ def explain(
         readout: What is to be read; by default Z of every qubit.
         device: Where the batch is, if only its size is given.
         dtype: Its type, if only its size is given.
+        engines: Those that get a line beside the one that would run; by default all, which loads PennyLane.
 
     Returns:
         The engine that would run ("" if none can), and a line for every engine; prints as text.
@@ -77,7 +80,8 @@ def explain(
     situation = circuit, readout, kind, transformed, samples
     chosen = choose(engine, *situation)
     engine_of(chosen)
-    names = list(dict.fromkeys([*engine_names()[1:], chosen]))
+    listed = engine_names()[1:] if engines is None else engines
+    names = list(dict.fromkeys([*listed, chosen]))
     refusals = {name: refusal(name, *situation) for name in names}
     reasons = {n: _line(n, chosen, engine, kind, refusals[n]) for n in names}
     if engine == "auto":
