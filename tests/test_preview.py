@@ -175,7 +175,8 @@ def test_fewer_blocks_cost_less():
 def test_what_a_comparison_costs_is_known_before_pennylane_is_loaded():
     ask = (
         "import sys\n"
-        "from qtha_lab import Experiment, preview\n"
+        "from qtha_lab import Experiment\n"
+        "from qtha_lab.cost.preview import preview\n"
         "print(preview(Experiment(method='qtha')).simulation.why, 'pennylane' in sys.modules)"
     )
     asked = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
