@@ -71,7 +71,7 @@ def test_a_run_whose_node_is_killed_goes_on_from_its_checkpoint_on_another(clust
     begun = [e["step"] for run in finished for e in run.events()[0] if is_start(e)]
     assert sorted(begun)[:2] == [0, 0]
     assert len(begun) == 3  # and one from a checkpoint
-    assert max(begun) >= 10
+    assert max(begun) >= 5  # or 10, if that checkpoint was whole when the node died
 
 
 def is_start(event) -> bool:
