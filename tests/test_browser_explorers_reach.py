@@ -86,9 +86,11 @@ def test_in_a_panel_of_its_own_it_goes_on_and_both_show_the_same(lab):
     beside = page.locator(".jp-LinkedOutputView .qtha-explorer").first
     expect(beside.locator("[data-drawings]").first).to_be_visible()
     slider = beside.get_by_role("slider", name="angle", exact=True)
+    figure_words = beside.locator(".qtha-figure p").first
+    before = figure_words.inner_text()
     slider.focus()
     page.keyboard.press("ArrowRight")
     value = slider.get_attribute("aria-valuetext") or ""
     expect(angle).to_have_attribute("aria-valuetext", value)
-    words = beside.locator(".qtha-figure p").first.inner_text()
-    expect(explorer(lab, 0).locator(".qtha-figure p").first).to_have_text(words)
+    expect(figure_words).not_to_have_text(before)  # the figure is drawn after the slider has moved
+    expect(explorer(lab, 0).locator(".qtha-figure p").first).to_have_text(figure_words.inner_text())
