@@ -1,5 +1,7 @@
 # make lab    set up and open the workbench      make lab PORT=8890 OPEN=0 on a server
-# make test   set up and run every test
+# make test   set up and run the tests, but those that take long
+# make slow   those: real browsers, kernels, clusters, runs that are killed (a quarter of an hour)
+# make again  the tests that failed last, one after the other
 # make peft-matrix   PEFT's own tests over our methods (some minutes)      make peft-matrix K='delete or merge'
 # make claims   every sentence of what is to be seen in the lessons, on the real model too (half an hour)
 # make docs   the documentation, into out/docs
@@ -15,11 +17,12 @@ OPEN   ?= 1
 RUNS   ?= data/runs
 # of the tests: no more than there are cores, since each has pages, kernels and runs beside it
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 2 ? 2 : n < 4 ? n : 4)))
+PYTEST  = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 STAMP  := $(VENV)/.installed
 BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
 ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test types suite claims docs peft-matrix figures install lint format constraints peers cluster bench clean
+.PHONY: lab test slow again types suite claims docs peft-matrix figures install lint format constraints peers cluster bench clean
 
 install: $(STAMP)
 
@@ -43,7 +46,15 @@ types: install
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 suite: install
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not slow"
+
+slow: install
+	$(PYTEST) -m slow
+
+again: install types
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 claims: install
 	$(BIN)/qtha-lab fetch smollm2-135m

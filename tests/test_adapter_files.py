@@ -126,6 +126,7 @@ def test_a_pattern_that_matches_is_taken(tmp_path):
     assert torch.equal(logits(load_adapter(make("llama"), tmp_path)), logits(model))
 
 
+@pytest.mark.slow
 def test_pickled_tensors_are_not_opened_and_the_sentence_converts_them(tmp_path, monkeypatch):
     import subprocess
     import sys

@@ -58,6 +58,7 @@ def test_the_high_water_mark_sees_a_block_that_was_freed_again():
     assert peak_memory_bytes() - before < 50 * 2**20
 
 
+@pytest.mark.slow
 def test_predictions_are_held_against_what_was_then_done():
     result = bench_predictions({"cpu": (1, 300)}, ["lora"], rounds=2)
     labels = [case["label"] for case in result["cases"]]

@@ -65,6 +65,7 @@ def test_checked_samples_are_spread_from_first_to_last():
 # a run
 
 
+@pytest.mark.slow
 def test_every_contender_has_a_row_in_every_case(measured):
     cases = {(r["contender"], r["n_qubits"], r["n_layers"], r["batch"]) for r in measured["rows"]}
     assert len(cases) == len(measured["rows"]) == 3 * 2 * 1 * 2
@@ -173,6 +174,7 @@ def build(n_qubits, n_layers, dtype):
 """
 
 
+@pytest.mark.slow
 def test_a_peer_that_disagrees_or_ends_is_left_out_with_the_reason(tmp_path, monkeypatch):
     (tmp_path / "wrong.py").write_text(WRONG)
     monkeypatch.setitem(PEERS, "wrong", Peer(str(tmp_path / "wrong"), None, "always wrong"))

@@ -9,6 +9,7 @@ from support.small_models import TARGETS, make
 from qtha_lab.adapters import QthaConfig, add_adapter, count_trainable, size_warning
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(budget=st.integers(600, 20_000))
 def test_a_budget_is_met_from_below(budget):

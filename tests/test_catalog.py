@@ -121,6 +121,7 @@ def test_a_broken_run_is_a_row_that_says_so(folder):
     assert len(query(table, "state = unreadable", group="seeds")) == 1
 
 
+@pytest.mark.slow
 def test_ten_thousand_runs_are_filtered_sorted_and_grouped_from_one_file(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "YOUNG_SECONDS", -1.0)  # files of a moment ago count as old
     names = make_runs(tmp_path, 10_000)

@@ -49,6 +49,7 @@ def test_every_command_explains_itself(command):
     assert "Usage" in answer.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "experiment",
     [

@@ -83,6 +83,7 @@ def cache(tmp_path, monkeypatch) -> Path:
     return tmp_path / "cache"
 
 
+@pytest.mark.slow
 def test_a_kernel_is_compiled_once_and_then_loaded(cache):
     assert added_by_a_new_kernel() == ([2.0, 3.0], 0)
     assert [path.parent for path in kernels()] == [cache / "kernels"]
@@ -129,6 +130,7 @@ def truth() -> list[float]:
     return pytest.approx([*values.flatten().tolist(), *params.grad.tolist()], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_circuit_runs_with_every_file_of_its_cache_damaged(cache, truth):
     assert answer(CALL, engine="cpu") == truth
     whole = {path.name: path.stat().st_size for path in kernels()}
@@ -141,6 +143,7 @@ def test_a_circuit_runs_with_every_file_of_its_cache_damaged(cache, truth):
     assert (values, loaded) == (truth, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["no home", "under a file"])
 def test_a_circuit_runs_where_no_kernel_can_be_kept(tmp_path, monkeypatch, truth, place):
     monkeypatch.delenv("QTHA_LAB_CACHE", raising=False)
@@ -153,6 +156,7 @@ def test_a_circuit_runs_where_no_kernel_can_be_kept(tmp_path, monkeypatch, truth
     assert cache_fault()
 
 
+@pytest.mark.slow
 def test_a_circuit_runs_while_the_disk_is_full(cache, truth):
     assert answer(CALL, engine="cpu", full_disk=True) == truth
     assert kernels() == []
@@ -178,6 +182,7 @@ def test_auto_takes_torch_where_numba_does_not_compile_our_kernels(cache, truth)
     assert answer(CALL, NUMBA_DISABLE_JIT="1") == truth
 
 
+@pytest.mark.slow
 def test_explain_doctor_and_check_say_that_nothing_can_be_compiled(cache, broken_numba):
     code = """
 from qtha_lab import ansatze

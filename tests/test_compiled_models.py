@@ -45,6 +45,7 @@ def loss_and_slopes(run, model):
     return [loss.detach(), *torch.autograd.grad(loss, trained(model))]
 
 
+@pytest.mark.slow
 def test_one_graph_holds_the_whole_model_and_equals_eager_mode(model):
     eager = loss_and_slopes(model, model)
     compiled = loss_and_slopes(torch.compile(model, fullgraph=True, backend="aot_eager"), model)
@@ -53,6 +54,7 @@ def test_one_graph_holds_the_whole_model_and_equals_eager_mode(model):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_exported_model_is_saved_and_equals_eager_mode(model, tmp_path):
     class Logits(torch.nn.Module):
         def __init__(self):
@@ -69,6 +71,7 @@ def test_an_exported_model_is_saved_and_equals_eager_mode(model, tmp_path):
     torch.testing.assert_close(loaded(IDS), Logits()(IDS), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:DeprecationWarning")  # torch's own
 @pytest.mark.skipif(not shutil.which("g++"), reason="inductor compiles for the CPU by g++")
 def test_inductor_compiles_a_layer_in_a_network():

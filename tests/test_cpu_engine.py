@@ -105,6 +105,7 @@ def test_cosines_are_right_however_large_the_angle(dtype, bound):
     torch.testing.assert_close(values.double(), inputs.double().cos(), atol=bound, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_million_samples_need_no_more_memory_than_what_goes_in_and_out():
     code = """
 import resource, torch

@@ -205,6 +205,7 @@ def test_equal_circuits_have_samples_of_their_own_unless_they_are_kept():
 NOISES = ["noise=wukong,shots=none", "depolarizing_1q=0.03,depolarizing_2q=0.1,readout_0to1=0.2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "noise",
     ["depolarizing_1q=0.03,depolarizing_2q=0.1,readout_0to1=0.2", "noise=wukong,shots=none"],
@@ -222,6 +223,7 @@ def test_parameter_shift_under_noise_equals_finite_differences(noise):
         torch.testing.assert_close(a, c, atol=1e-10, rtol=0)
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, derandomize=True, database=None)
 @given(circuits().filter(lambda c: c.n_qubits <= 3), st.sampled_from(NOISES))
 def test_parameter_shift_under_noise_is_exact_for_any_circuit(circuit, noise):

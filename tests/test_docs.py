@@ -42,6 +42,7 @@ def beside_examples(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in HOW_TO if fences(p, "python")], ids=lambda p: p.stem)
 def test_the_python_of_a_how_to_page_runs_as_it_stands(page, beside_examples):
     scope: dict = {}

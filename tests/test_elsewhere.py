@@ -27,6 +27,7 @@ def trained(tmp_path_factory):
     return launched
 
 
+@pytest.mark.slow
 def test_as_trained_it_has_the_test_loss_of_its_run(trained):
     cuts = ["W_q", "W_c", "angles"]
     whole, *parts = evaluate_elsewhere(trained.files, rows=6, cuts=cuts)

@@ -153,6 +153,7 @@ def test_lists_keep_their_order_and_auto_its_own():
     assert automatic() == ["cpu", "triton", "torch", "lightning"]
 
 
+@pytest.mark.slow
 def test_asking_for_names_loads_no_simulator():
     code = (
         "import sys; from qtha_lab.simulators import engine_names; engine_names();"

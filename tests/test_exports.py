@@ -34,6 +34,7 @@ def of_run(run):
     return logits(load_adapter(load_model("tiny").model, run.files.adapter))
 
 
+@pytest.mark.slow
 def test_an_adapter_goes_with_its_card_and_loads_as_it_was(trained, tmp_path):
     for number, run in enumerate(trained):
         result = exports.export(run, "adapter", tmp_path / str(number))
@@ -41,6 +42,7 @@ def test_an_adapter_goes_with_its_card_and_loads_as_it_was(trained, tmp_path):
         assert torch.equal(logits(load_adapter(load_model("tiny").model, result.path)), of_run(run))
 
 
+@pytest.mark.slow
 def test_a_lora_of_a_lora_is_the_same_and_that_of_a_circuit_says_what_it_misses(trained, tmp_path):
     lora, qtha = trained
     result = exports.export(lora, "lora", tmp_path / "lora", r=2)

@@ -69,6 +69,7 @@ def test_two_labels_never_look_the_same_in_one_figure():
     assert styles["qtha"] == theme.method_style("qtha")
 
 
+@pytest.mark.slow
 def test_a_style_is_the_same_in_every_process():
     code = (
         "from qtha_lab.figures.machinery.theme import method_style as m; print(m('never-heard-of'))"

@@ -197,6 +197,7 @@ def test_the_readme_of_the_data_gives_the_losses_of_the_recorded_runs():
         assert f"| `{end['label']}` | 0, 1, 2 | {start['quality']:.3f} → {spread} |" in readme
 
 
+@pytest.mark.slow
 def test_make_figures_draws_the_recorded_runs_the_same_twice(tmp_path):
     makefile = (data_dir().parent / "Makefile").read_text()
     assert "RUNS   ?= data/runs" in makefile

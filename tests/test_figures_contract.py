@@ -98,6 +98,7 @@ def test_unknown_looks_are_refused_in_a_sentence():
         FUNCTIONS["pareto"].example(theme="neon")
 
 
+@pytest.mark.slow
 def test_without_a_browser_the_rest_is_still_written_and_the_way_to_one_is_told(tmp_path):
     code = (
         "import sys; from qtha_lab.figures.machinery.export import export_all\n"

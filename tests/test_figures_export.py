@@ -43,12 +43,14 @@ def written(tmp_path, form, name="pareto", **options):
     return figure, path.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["pdf", "svg", "png"])
 @pytest.mark.parametrize("name", ["rank_by_layer", "spectrum_over_training", "circuit_diagram"])
 def test_a_picture_written_twice_is_the_same_file(tmp_path, form, name):
     assert written(tmp_path, form, name)[1] == written(tmp_path, form, name)[1]
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_pdf_and_page(tmp_path):
     code = (
         "import sys; from qtha_lab.figures.machinery.export import export\n"

@@ -99,6 +99,7 @@ def test_the_sentence_counts_as_the_formula_does():
     assert f"about {times:.0f} times" in first_step_warning(make("llama"), config, 0.005)
 
 
+@pytest.mark.slow
 def test_the_preview_and_the_log_of_a_run_say_it(tmp_path):
     training = {
         "steps": 1,

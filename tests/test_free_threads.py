@@ -43,6 +43,7 @@ print(json.dumps([same_bits(experiment), stories]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(slots.n_cores() < 2, reason="one core")
 def test_one_thread_two_and_a_number_that_changes_give_the_same_bits(tmp_path):
     process = subprocess.run(

@@ -110,6 +110,7 @@ print(toy.source, toy.model.num_parameters() == tiny.model.num_parameters(), mod
 """
 
 
+@pytest.mark.slow
 def test_a_hub_model_is_fetched_without_its_code_and_then_loads_offline(hub_environment):
     missing, files, unknown = python(FETCH, hub_environment)
     assert (

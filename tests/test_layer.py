@@ -172,6 +172,7 @@ def _one_of_two(rank, address, inputs, answers):
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_of_distributeddataparallel_have_the_slopes_of_the_whole_batch(tmp_path):
     inputs = torch.rand(8, 3)
     with mp.Manager() as manager:

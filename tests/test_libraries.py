@@ -4,6 +4,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 ASK = """
 import asyncio, json
 from IPython.core.interactiveshell import InteractiveShell
@@ -37,6 +39,7 @@ print(json.dumps([str(answer) for answer in asyncio.run(ask())]))
 """
 
 
+@pytest.mark.slow
 def test_threads_and_a_cell_that_ask_for_the_libraries_at_once_all_get_them_whole():
     asked = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(ASK)], capture_output=True, text=True, check=True

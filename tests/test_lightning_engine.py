@@ -184,6 +184,7 @@ def test_working_memory_does_not_grow_with_the_batch():
     assert estimate(circuit, 64, "lightning").engine == "lightning"
 
 
+@pytest.mark.slow
 def test_it_runs_without_loading_pennylane():
     code = (
         "import sys, torch; from qtha_lab import ansatze; from qtha_lab.simulators import expval_z;"

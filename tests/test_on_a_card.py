@@ -84,6 +84,7 @@ def test_triton_says_where_it_is_missing_and_what_it_takes():
 SCRIPT = Path(__file__).parent / "support" / "triton_against_torch.py"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not importlib.util.find_spec("triton"), reason="Triton is not installed")
 def test_triton_equals_torch_with_slopes_on_every_ansatz():
     environment = {"TRITON_INTERPRET": "1", "TRITON_DEFAULT_FP_FUSION": "1"}
@@ -94,6 +95,7 @@ def test_triton_equals_torch_with_slopes_on_every_ansatz():
     assert done.stdout.splitlines() == [*ansatze.names(), "amplitudes", "second"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not importlib.util.find_spec("triton"), reason="Triton is not installed")
 @pytest.mark.parametrize("backward", [False, True])
 def test_the_kernel_is_compiled_for_a_card(backward):

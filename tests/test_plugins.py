@@ -163,6 +163,7 @@ def test_the_examples_keep_to_the_contract(file):
     assert len(verdicts) == len({verdict.fact for verdict in verdicts}) >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(OUR_METHODS))
 def test_our_methods_keep_to_the_contract_that_plugins_are_held_to(name):
     verdicts = list(contract.check_member("method", OUR_METHODS[name]))

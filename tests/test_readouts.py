@@ -36,6 +36,7 @@ def test_strings_that_agree_are_read_in_one_run():
     assert z_pairs(3) == ("Z0", "Z1", "Z2", "Z0 Z1", "Z0 Z2", "Z1 Z2")
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(circuits(), st.data())
 def test_every_readout_equals_pennylane_on_any_circuit(circuit, data):

@@ -33,6 +33,7 @@ def drawn(env) -> list[str]:
     ).stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_a_panel_with_runs_is_drawn_before_torch_is_imported(tmp_path):
     for method in ("lora(r=2)", "qtha(r=4,bond_dim=3)"):
         run = run_folder(tmp_path / "runs", method, name="before", steps=9)
@@ -128,6 +129,7 @@ def listed(cache):
     return json.loads(process.stdout), json.loads(process.stderr.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_the_methods_are_counted_once_and_listed_without_a_library(tmp_path):
     first, second = listed(tmp_path), listed(tmp_path)
     assert first[0] == second[0]

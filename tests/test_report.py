@@ -188,6 +188,7 @@ def test_a_comparison_whose_runs_failed_is_reported_all_the_same(tmp_path):
     assert report["fronts"].sentences == ["No method has finished: a front needs two."]
 
 
+@pytest.mark.slow
 def test_the_notebook_makes_every_section_and_the_page_again(folder, tmp_path):
     out = tmp_path / "elsewhere"
     answer = call("report", str(folder), "--out", str(out))

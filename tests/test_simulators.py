@@ -99,6 +99,7 @@ def test_a_circuit_without_gates_reads_one(engine):
 READS = st.sampled_from([expval_z, _strings, probs])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(circuits(), READS)
 def test_fast_engines_equal_pennylane_on_any_circuit(circuit, read):
@@ -285,6 +286,7 @@ def test_named_engines_pass_their_own_check(engine):
     check_engine(engine, ansatze.build("qtha", 3, 1))
 
 
+@pytest.mark.slow
 def test_numba_and_pennylane_load_when_first_used():
     code = (
         "import sys, qtha_lab.simulators, qtha_lab.ansatze as a; a.build('qtha', 3, 1).draw();"

@@ -72,6 +72,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.slow
 def test_a_page_made_of_a_notebook_shows_pictures_where_no_widget_lives(tmp_path, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path / "runs"))
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])

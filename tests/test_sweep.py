@@ -45,6 +45,7 @@ def test_points_are_every_combination_of_the_axes_a_method_has():
     assert experiment.training.batch_size == TRAINING["batch_size"]
 
 
+@pytest.mark.slow
 def test_every_form_of_a_sweep_reads_back_as_the_same(tmp_path):
     described = small(
         axes={"learning_rate": "1e-3…1e-1 log 3", "ansatz": ["product"]},

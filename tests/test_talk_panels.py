@@ -26,6 +26,7 @@ def _runs_folder(trained, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(trained[0].path.parent))
 
 
+@pytest.mark.slow
 def test_held_out_prompts_are_offered_and_answered_side_by_side_and_mixed(trained):
     first, second = (run.id for run in trained)
 

@@ -60,6 +60,7 @@ def texts(answers):
     return {speaker.id: stream.text for speaker, stream in answers}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoding", [SHORT, DRAWN], ids=["greedy", "drawn"])
 def test_every_answer_is_that_of_generate(speakers, trained, decoding):
     answers = texts(speakers.answers(PROMPT, decoding))
@@ -268,6 +269,7 @@ def question(**more):
     return {"messages": [{"role": "user", "content": PROMPT}], **more}
 
 
+@pytest.mark.slow
 def test_the_process_answers_as_speakers_in_this_one_do(trained, speakers):
     paths = [str(run.path) for run in trained]
     weights = {run.id: 0.5 for run in trained}
@@ -281,6 +283,7 @@ def test_the_process_answers_as_speakers_in_this_one_do(trained, speakers):
     assert answered[-1]["stopped"] is False
 
 
+@pytest.mark.slow
 def test_the_process_stops_goes_on_refuses_and_is_started_again_after_a_kill(trained):
     async def talk():
         client = Client([*PYTHON, "-m", "qtha_lab.talking.process"])
@@ -317,6 +320,7 @@ def test_the_process_stops_goes_on_refuses_and_is_started_again_after_a_kill(tra
 # the command
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_each_answers(trained, speakers, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(trained[0].path.parent))
     names = [run.id for run in trained]

@@ -139,6 +139,7 @@ def test_the_default_evaluation_of_128_rows_can_be_had(name):
 # what is learnt ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LANGUAGE)
 def test_the_loss_is_on_answers_and_their_end_alone(name, tokenizer):
     rows = tasks.load_task(name, train_rows=20).train

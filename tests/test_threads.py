@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import torch
 from torch import nn
 
@@ -13,6 +14,7 @@ TRAINING = Training(threads=1)
 METHODS = ["lora", "qtha(r=2,waist=8)", "vera"]
 
 
+@pytest.mark.slow
 def test_previews_and_checks_in_four_threads_all_succeed_and_leave_the_process_as_it_was():
     dtype, default = torch.get_default_dtype(), nn.Module.register_parameter
     comparison = Comparison(methods=METHODS, training=TRAINING)

@@ -26,6 +26,7 @@ def recorded(run, kind):
     return [(e["step"], pytest.approx(e["loss"])) for e in run.history() if e["kind"] == kind]
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_the_curves_of_a_run_that_was_stopped_and_resumed(tmp_path):
     run = runs.launch(Experiment(method="lora(r=2)", training=TRAINING), tmp_path / "runs")
     wait_until(lambda: run.status().step >= 3 or run.status().ended, run.log_tail)

@@ -195,6 +195,7 @@ def trial_grid(count):
     ]
 
 
+@pytest.mark.slow
 def test_the_setting_that_the_result_depends_on_is_the_important_one():
     shares = importance(trial_grid(30), ["rate", "r", "kind"])
     assert next(iter(shares)) == "rate"

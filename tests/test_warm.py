@@ -72,6 +72,7 @@ def losses(run):
     return [(e["kind"], e["step"], e["loss"]) for e in run.history() if "loss" in e]
 
 
+@pytest.mark.slow
 def test_a_forked_worker_comes_from_the_server_and_trains_as_one_of_its_own(servers, monkeypatch):
     forked = launched()
     parent = worker_of(forked).parent()
@@ -91,6 +92,7 @@ def test_a_forked_worker_comes_from_the_server_and_trains_as_one_of_its_own(serv
     )  # what a cold one imports at its end
 
 
+@pytest.mark.slow
 def test_a_worker_has_the_variables_and_the_folder_of_who_launched_it(
     servers, monkeypatch, tmp_path
 ):
@@ -125,6 +127,7 @@ def test_a_stopped_run_is_resumed_by_another_warm_worker(servers):
     run.stop(PATIENCE)
 
 
+@pytest.mark.slow
 def test_a_request_that_is_none_is_answered_and_the_server_lives(servers):
     finished(launched())
     with socket.socket(socket.AF_UNIX) as connection:
@@ -135,6 +138,7 @@ def test_a_request_that_is_none_is_answered_and_the_server_lives(servers):
     finished(launched())
 
 
+@pytest.mark.slow
 def test_a_server_that_died_is_replaced_and_its_run_goes_on(servers):
     orphan = launched(steps=40)
     worker = worker_of(orphan)
@@ -147,6 +151,7 @@ def test_a_server_that_died_is_replaced_and_its_run_goes_on(servers):
     finished(orphan)
 
 
+@pytest.mark.slow
 def test_a_request_that_a_dying_server_never_answered_is_started_cold(servers):
     """A server that stands still takes the request and is killed: the run gets a worker of its own."""
     warm.prepare()
@@ -161,6 +166,7 @@ def test_a_request_that_a_dying_server_never_answered_is_started_cold(servers):
     started_cold(run)
 
 
+@pytest.mark.slow
 def test_where_a_library_begins_a_thread_nothing_is_forked_and_runs_start_cold(
     servers, monkeypatch, tmp_path
 ):
@@ -173,6 +179,7 @@ def test_where_a_library_begins_a_thread_nothing_is_forked_and_runs_start_cold(
     started_cold(launched())
 
 
+@pytest.mark.slow
 def test_two_that_ask_at_once_get_one_server_which_leaves_when_nobody_asks(servers, monkeypatch):
     monkeypatch.setenv("OMP_DISPLAY_ENV", "false")  # a kind of server that is not there yet
     monkeypatch.setenv("QTHA_LAB_WARM_SECONDS", "1")

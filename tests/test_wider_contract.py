@@ -398,6 +398,7 @@ def test_a_budget_is_met_with_a_rank_pattern():
     assert 1000 < count_trainable(base, config) <= 1500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["qtha", "hadamard"])
 def test_dropout_acts_on_the_input_while_training_and_not_after(name):
     options = {"waist": 8, "bond_dim": 2, "use_circuit": False} if name == "qtha" else {}
@@ -431,6 +432,7 @@ def test_a_list_of_methods_tells_patterns_apart():
     assert MethodChoice.parse(quoted.label) == quoted
 
 
+@pytest.mark.slow
 def test_an_experiment_with_a_rank_pattern_is_written_read_and_counted(tmp_path):
     experiment = Experiment(method="qtha(r=4,waist=8,bond_dim=2,rank_pattern={v_proj:2})")
     (tmp_path / "experiment.yaml").write_text(experiment.to_yaml())

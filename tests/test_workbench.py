@@ -185,6 +185,7 @@ def test_a_bad_entry_stands_in_the_banner_and_nothing_launches():
     assert runs.list_runs() == []
 
 
+@pytest.mark.slow
 def test_the_preview_counts_warns_and_draws_before_anything_is_launched():
     async def work(bench):
         await settled(bench)
@@ -207,6 +208,7 @@ def test_the_preview_counts_warns_and_draws_before_anything_is_launched():
     assert "qtha-lab compare" in command
 
 
+@pytest.mark.slow
 def test_previews_at_once_leave_the_banner_empty_and_the_kernel_whole():
     async def work(bench):
         for number in range(3):
@@ -264,6 +266,7 @@ def test_a_panel_can_stand_in_any_box():
     assert in_a_kernel(work)
 
 
+@pytest.mark.slow
 def test_entries_settle_into_the_code_and_the_banner_names_every_wrong_field():
     async def work(bench):
         training = bench.setup.panel.children[3]

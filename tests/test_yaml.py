@@ -160,6 +160,7 @@ fields = st.dictionaries(
 texts = st.text(max_size=60).map("\n".__add__) | st.text("ab:-[]{}&*!|>'\"%@`,?#\n \t01.~", max_size=60).map("\n".__add__)  # fmt: skip
 
 
+@pytest.mark.slow
 @given(text=fields.map(yaml.safe_dump) | texts, described=st.sampled_from([Experiment, Comparison]))
 @settings(deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 def test_any_text_is_a_description_or_a_refusal(text, described):
