@@ -17,7 +17,9 @@ from torch import nn
 from transformers import set_seed
 
 from qtha_lab import adapters, models, tasks
+from qtha_lab.adapters import staged
 from qtha_lab.experiment.plan import Plan
+from qtha_lab.experiment.stages import parse
 from qtha_lab.rundir.plugins import bring_plugins
 from qtha_lab.training import evaluation
 from qtha_lab.training.nudging import nudge
@@ -114,6 +116,7 @@ def load(session: Session) -> Loaded:
     if session.checkpoint is None and (count := adapters.rows_to_start_from(config)):
         session.report("loading", f"start from the gradient of {count} training rows")
         adapters.start_from_rows(model, _batches(session, training_rows[:count], rows.collate))
+    staged.close(model, parse(session.training.stages))
     nudge(model, session.training.nudge)
     if warning := adapters.first_step_warning(model, config, session.learning_rate):
         session.report("loading", warning)
