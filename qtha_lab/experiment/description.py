@@ -136,6 +136,22 @@ class Training(Declared):
                 )
         return ratios
 
+    teacher: str = Field(
+        default="",
+        description="Run that this one learns from, by its id or folder: finished, of the same model and task; empty is "
+        "none.",
+    )
+    distil: Literal["logits", "delta"] = Field(
+        default="logits",
+        description="What is learnt of the teacher: its logits beside the labels, or the change that it makes at each "
+        "adapted layer.",
+    )
+    distil_weight: float = Field(
+        default=0.5, ge=0, le=1, description="Share of the loss that follows the teacher's logits."
+    )
+    distil_temperature: float = Field(
+        default=2.0, gt=0, description="Both logits are divided by it before they are compared."
+    )
     stages: str = Field(
         default="",
         description="Stages one after the other, each with its steps, the groups of tensors that it trains and parts of "

@@ -1,4 +1,4 @@
-"""transformers' Trainer with three things of ours: rates by group, stages, and logits of answers alone.
+"""transformers' Trainer with four things of ours: rates by group, stages, a teacher, logits of answers alone.
 
 Takes the same steps otherwise; what is recorded of them is `trainer.Watch`'s business.
 """
@@ -17,6 +17,7 @@ from qtha_lab.experiment.stages import Stage
 from qtha_lab.training.answer_head import Answers, has_plain_loss
 from qtha_lab.training.rates import set_groups_apart, set_head_apart
 from qtha_lab.training.staging import scheduled
+from qtha_lab.training.teaching import Teaching
 
 
 class FineTuner(Trainer):
@@ -26,6 +27,7 @@ class FineTuner(Trainer):
         head_learning_rate: Of a new classification head; None leaves it at the adapter's.
         rate_ratios: Rates of groups of tensors over the adapter's.
         stages: Each with a schedule of its own; none is one schedule.
+        teaching: Gives the loss where there is a teacher.
         options: transformers' own.
     """
 
@@ -35,11 +37,12 @@ class FineTuner(Trainer):
         head_learning_rate: float | None,
         rate_ratios: Mapping[str, float] | None = None,
         stages: Sequence[Stage] = (),
+        teaching: Teaching | None = None,
         **options,
     ) -> None:
         super().__init__(**options)
         self.head_learning_rate, self.rate_ratios = head_learning_rate, rate_ratios or {}
-        self.stages = stages
+        self.stages, self.teaching = stages, teaching
         self._answers: Answers | None = None
         if self.model_accepts_loss_kwargs and has_plain_loss(options["model"]):
             self.compute_loss_func = self._loss_of_answers
@@ -68,12 +71,23 @@ class FineTuner(Trainer):
         return self.lr_scheduler
 
     def compute_loss(self, model: nn.Module, inputs: dict, *arguments, **options):
-        """transformers' loss; where it needs no other logits, those of answers are all that is computed."""
+        """The teacher's loss where there is one, else transformers'; of logits no more than it needs are computed."""
+        if self.teaching is not None:
+            return self._taught(model, inputs, **options)
         if self.compute_loss_func is None:
             return super().compute_loss(model, inputs, *arguments, **options)
         self._answers = Answers(inputs["labels"])
         with self._answers.at_the_head(self.accelerator.unwrap_model(model)):
             return super().compute_loss(model, inputs, *arguments, **options)
+
+    def _taught(
+        self, model: nn.Module, inputs: dict, num_items_in_batch: Tensor | None = None, **_
+    ) -> Tensor:
+        """The loss that the teacher gives; a batch that is a part of a step counts by its labels, or all parts alike."""
+        assert self.teaching is not None
+        items = num_items_in_batch if self.teaching.counts_labels else None
+        self.loss_is_scaled_for_ga = items is not None
+        return self.teaching.loss(model, inputs, items)
 
     def _loss_of_answers(
         self, outputs: dict, labels: Tensor, num_items_in_batch: Tensor | None = None

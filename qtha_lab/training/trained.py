@@ -104,6 +104,7 @@ def _trainer(session: Session, loaded: Loaded) -> FineTuner:
         head_learning_rate=session.training.head_learning_rate,
         rate_ratios=session.training.rate_ratios,
         stages=parse(session.training.stages),
+        teaching=loaded.teaching,
         model=loaded.model,
         args=arguments,
         train_dataset=loaded.training_rows,
