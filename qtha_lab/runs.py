@@ -18,6 +18,8 @@ from typing import Any
 from qtha_lab import paths, warm
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.reproduced import Reproduced
+from qtha_lab.experiment.teachers import teacher_folder
 from qtha_lab.machines import Machines, send
 from qtha_lab.rundir import RunDir, checkpoints, ending, slots
 from qtha_lab.rundir.events import history, read_events
@@ -173,7 +175,8 @@ class Run:
             on: Machines that work on it; None is this one.
 
         Raises:
-            Refusal: If the run is still going, finished or cannot be read, or its disk is full.
+            Refusal: If the run is still going, finished or cannot be read, is an arm of a reproduction, or its disk is
+                full.
         """
         status = self.status()
         if not status.ended:
@@ -182,6 +185,8 @@ class Run:
             raise Refusal(f"run {self.id} has finished all {status.steps} steps")
         if status.state == "unreadable":
             raise Refusal(f"run {self.id} cannot be read: {status.message}")
+        if isinstance(self.experiment, Reproduced):
+            self.experiment.check()
         check_room(self.path, checkpoints.room_needed(self.files.checkpoints))
         log.info("resuming %s, which is %s at step %d", self.id, status.state, status.step)
         _start(self.files, on, anew=anew)
@@ -274,13 +279,17 @@ def list_runs(runs_dir: Path | str | None = None, *, unreadable: bool = False) -
 
 
 def with_whole_paths(experiment: Experiment) -> Experiment:
-    """The same experiment with a model folder or task file named from the root, so that it can be resumed anywhere."""
+    """The same experiment with model folder, task file and teacher named from the root, so that it resumes anywhere."""
     changes = {}
     for name in ("model", "task"):
         path = paths.as_path(getattr(experiment, name))
         looks_like_path = len(path.parts) > 1 or path.suffix in (".jsonl", ".json")
         if looks_like_path and path.exists():
             changes[name] = str(path.resolve())
+    if teacher := experiment.training.teacher:
+        whole = str(teacher_folder(teacher))
+        if whole != teacher:
+            changes["training"] = experiment.training.replace(teacher=whole)
     plugins = [_whole_path(name) for name in experiment.plugins]
     if plugins != experiment.plugins:
         changes["plugins"] = plugins
