@@ -280,20 +280,23 @@ def list_runs(runs_dir: Path | str | None = None, *, unreadable: bool = False) -
 
 def with_whole_paths(experiment: Experiment) -> Experiment:
     """The same experiment with model folder, task file and teacher named from the root, so that it resumes anywhere."""
-    changes = {}
-    for name in ("model", "task"):
-        path = paths.as_path(getattr(experiment, name))
-        looks_like_path = len(path.parts) > 1 or path.suffix in (".jsonl", ".json")
-        if looks_like_path and path.exists():
-            changes[name] = str(path.resolve())
+    whole = {name: whole_place(getattr(experiment, name)) for name in ("model", "task")}
+    changes: dict[str, Any] = {n: v for n, v in whole.items() if v != getattr(experiment, n)}
     if teacher := experiment.training.teacher:
-        whole = str(teacher_folder(teacher))
-        if whole != teacher:
-            changes["training"] = experiment.training.replace(teacher=whole)
+        folder = str(teacher_folder(teacher))
+        if folder != teacher:
+            changes["training"] = experiment.training.replace(teacher=folder)
     plugins = [_whole_path(name) for name in experiment.plugins]
     if plugins != experiment.plugins:
         changes["plugins"] = plugins
     return experiment.replace(**changes) if changes else experiment
+
+
+def whole_place(name: str) -> str:
+    """A model folder or task file named from the root; another name as it is."""
+    path = paths.as_path(name)
+    looks_like_path = len(path.parts) > 1 or path.suffix in (".jsonl", ".json")
+    return str(path.resolve()) if looks_like_path and path.exists() else name
 
 
 def _whole_path(plugin: str) -> str:

@@ -375,6 +375,12 @@ class Method(ABC):
     look: Look | None = None
     controls: tuple[Control, ...] = ()
     beside_lora: bool = False  # lists put LoRA of equal r and of equal size beside it
+    sized_by: tuple[str, ...] = ("r",)  # settings that say how many parameters it trains
+
+    @property
+    def size_settings(self) -> tuple[str, ...]:
+        """The settings that say how many parameters it trains; none where nothing does."""
+        return tuple(name for name in self.sized_by if name in self.settings())
 
     @abstractmethod
     def settings(self) -> dict[str, Setting]:

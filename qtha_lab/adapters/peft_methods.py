@@ -49,6 +49,7 @@ class PeftMethod(Method):
     shown: Mapping[str, Mapping[str, Any]]
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    sized_by: tuple[str, ...] = ("r",)
     ours: bool = False
 
     @property
@@ -158,6 +159,7 @@ _LISTED = [
         "Gao et al. 2024, arXiv:2405.03003", 1e-2,
         # zeros, so that it starts at the base model as every other method does; peft draws them
         {"n_frequency": _FREQUENCIES, "scaling": _SCALING}, {"n_frequency": 1000, "init_weights": True},
+        sized_by=("n_frequency",),
         look=Look("sky", "longdash", "pentagon"),
     ),
     PeftMethod(
@@ -165,6 +167,7 @@ _LISTED = [
         "ΔW = s·IDWT(F), F with n entries",
         "Bilican et al. 2025, arXiv:2505.12532", 1e-2,
         {"n_frequency": _FREQUENCIES, "scaling": _SCALING}, {"n_frequency": 1000},
+        sized_by=("n_frequency",),
         look=Look("sky", "solid", "x"),
     ),
     PeftMethod(

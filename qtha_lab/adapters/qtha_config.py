@@ -1,7 +1,7 @@
 """Settings of QTHA, with their limits and what rules out what."""
 
 import dataclasses
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from torch import nn
 
@@ -24,6 +24,8 @@ class QthaConfig(RankConfig):
         >>> config.n_parameters(3584, 3584) + config.n_parameters(3584, 512)
         26880
     """
+
+    sized_by: ClassVar[tuple[str, ...]] = ("r", "waist", "bond_dim")
 
     r: int = setting(8, "Bottleneck size, and qubits of the circuit.", ge=1, le=256, common=True)
     alpha: float | None = setting(

@@ -1,11 +1,10 @@
-"""The one description of what to run: an `Experiment`, or a `Comparison` of methods over seeds.
+"""The one description of what to run: an `Experiment`, and what descriptions of several methods have in common.
 
 Describes, refuses what cannot work and translates to YAML, Python and a shell command. Runs nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -25,10 +24,9 @@ from qtha_lab.experiment import (
 from qtha_lab.experiment.declared import Declared
 from qtha_lab.experiment.method_choice import MethodChoice, Option
 from qtha_lab.experiment.scaling import Rule, scaled
+from qtha_lab.experiment.searching import COMMON
 
 Quantization = Literal["none", "int8", "int4"]
-COMMON: dict[str, Any] = {"common": True}  # among the first that a person sets
-LEAST_REPEATS = 5
 Tracker = Literal["none", "tensorboard", "wandb", "mlflow"]
 
 
@@ -368,91 +366,3 @@ class MethodsAndSeeds(_Description):
             if title in titles[:number]:
                 raise Refusal(f"title {title!r} is given to two methods: each needs its own")
         return value
-
-
-class Comparison(MethodsAndSeeds):
-    """Several methods on one model and task, each with every seed."""
-
-    if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
-
-        def __init__(
-            self,
-            *,
-            model: str = ...,
-            quantization: Quantization = ...,
-            task: str = ...,
-            task_options: dict[str, Any] = ...,
-            plugins: list[str] = ...,
-            methods: Sequence[MethodChoice | dict[str, Any] | str] | str = ...,
-            seeds: list[int] = ...,
-            training: Training | dict[str, Any] = ...,
-            scaling: Rule = ...,
-            learning_rates: Sequence[float] = ...,
-            rounding: int = ...,
-            edition: int = ...,
-        ) -> None: ...
-
-    learning_rates: list[float] = Field(
-        default_factory=list,
-        description="Rates at which every method that states none is run, such as 0.003, 0.01; its best is chosen on "
-        "evaluation rows. Empty takes each method's own.",
-    )
-    rounding: int = Field(
-        default=0,
-        ge=0,
-        description="Repeats of the first seed at starts moved by a rounding, beside every method's runs; at least 5, "
-        "or 0 to measure no floor.",
-    )
-
-    @field_validator("rounding")
-    @classmethod
-    def _enough_repeats(cls, repeats: int) -> int:
-        if 0 < repeats < LEAST_REPEATS:
-            raise Refusal(
-                f"rounding must be 0 or at least {LEAST_REPEATS} repeats for a spread, not {repeats}"
-            )
-        return repeats
-
-    def nudged(self) -> list[Experiment]:
-        """Every method again at its first rate and seed, as often as `rounding` says, its start moved each time."""
-        first: dict[str, Experiment] = {}
-        for experiment in self.experiments() if self.rounding else ():
-            first.setdefault(experiment.method.replace(learning_rate=None).meaning, experiment)
-        return [
-            experiment.replace(training=experiment.training.replace(nudge=repeat))
-            for repeat in range(1, self.rounding + 1)
-            for experiment in first.values()
-        ]
-
-    def experiments(self) -> list[Experiment]:
-        """One experiment per method, rate and seed, all methods of a seed and a rate together."""
-        shared = {name: getattr(self, name) for name in _Description.model_fields}
-        return [
-            Experiment(**shared, method=method, training=self.training, seed=seed)
-            for seed in self.seeds
-            for method in self.tuned_methods()
-        ]
-
-    def tuned_methods(self) -> list[MethodChoice]:
-        """The methods as they are trained: scaled, and at each of the learning rates."""
-        scaled_methods = self.scaled_methods()
-        if not self.learning_rates:
-            return scaled_methods
-        at_rates = [
-            method if method.learning_rate else method.replace(learning_rate=rate)
-            for rate in self.learning_rates
-            for method in scaled_methods
-        ]
-        return list({method.meaning: method for method in at_rates}.values())
-
-    @field_validator("learning_rates")
-    @classmethod
-    def _rates_above_zero(cls, rates: list[float]) -> list[float]:
-        for rate in rates:
-            if rate <= 0:
-                raise Refusal(f"a learning rate must be above 0, not {rate:g}")
-        return rates
-
-    def check(self, runs_dir: Path | None = None) -> None:
-        """Refuse what any of the experiments would refuse (see `Experiment.check`)."""
-        refusals.check_comparison(self, runs_dir)

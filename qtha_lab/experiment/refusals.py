@@ -19,7 +19,7 @@ from qtha_lab.experiment import limits, memory, stages, teachers
 from qtha_lab.experiment.plan import Plan, resolve
 
 if TYPE_CHECKING:
-    from qtha_lab.experiment.description import Comparison
+    from qtha_lab.experiment.comparison import Comparison
 
 
 def check(plan: Plan, runs_dir: Path | None = None) -> None:

@@ -45,6 +45,7 @@ class AdapterConfig(PeftConfig):
 
     method_name: ClassVar[str]
     change_class: ClassVar[type[Change]]
+    sized_by: ClassVar[tuple[str, ...]] = ("r",)  # settings that say how many parameters it trains
 
     def __post_init__(self):
         super().__post_init__()
