@@ -14,11 +14,22 @@ from qtha_lab.adapters.data_start import rows_to_start_from, start_from_rows
 from qtha_lab.adapters.first_step import first_step_warning
 from qtha_lab.adapters.layout import Layout, layout_of
 from qtha_lab.adapters.loading import load_adapter
+from qtha_lab.adapters.lora_starts import (
+    add_started,
+    add_unstarted,
+    base_alone,
+    lora_start,
+    moved_start,
+    save_start,
+    save_whole,
+    start_note,
+)
 from qtha_lab.adapters.method import Change, Layer, Method, TensorSpec
 from qtha_lab.adapters.peft import OUR_METHODS, AdapterConfig, hold_products, method
 from qtha_lab.adapters.qtha import QthaConfig
 from qtha_lab.adapters.registry import get_method, method_names, method_of
 from qtha_lab.adapters.scales import scale_of
+from qtha_lab.adapters.start_checks import check_start
 from qtha_lab.adapters.weighing import weigh
 
 OUR_METHODS.discover()
@@ -32,6 +43,10 @@ __all__ = [
     "QthaConfig",
     "TensorSpec",
     "add_adapter",
+    "add_started",
+    "add_unstarted",
+    "base_alone",
+    "check_start",
     "check_targets",
     "circuits_of",
     "count_trainable",
@@ -40,12 +55,17 @@ __all__ = [
     "hold_products",
     "layout_of",
     "load_adapter",
+    "lora_start",
     "method",
     "method_names",
     "method_of",
+    "moved_start",
     "rows_to_start_from",
+    "save_start",
+    "save_whole",
     "scale_of",
     "size_warning",
     "start_from_rows",
+    "start_note",
     "weigh",
 ]

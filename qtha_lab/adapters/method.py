@@ -404,6 +404,10 @@ class Method(ABC):
         suited = (rate for (name, value), rate in others if options.get(name) == value)
         return next(suited, self.default_learning_rate)
 
+    def start_rows(self, options: Mapping[str, Any]) -> int:
+        """How many training rows the start with these options may read; 0 for most."""
+        return 0
+
     def is_linear(self, config: Any) -> bool:
         """Whether the change is a constant matrix, so that it can be merged into the weights."""
         return True

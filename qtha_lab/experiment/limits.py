@@ -29,6 +29,20 @@ def check_threads(threads: int | None) -> None:
         raise Refusal(f"threads must be at most {cores}, which this machine has, not {threads}")
 
 
+def check_start(plan: Plan) -> None:
+    """Refuse a start of the adapter that cannot be made on this base (see `adapters.check_start`)."""
+    from qtha_lab import adapters
+
+    experiment = plan.experiment
+    adapters.check_start(
+        plan.model,
+        plan.config,
+        start_rows=plan.start_rows,
+        quantization=experiment.quantization,
+        precision=experiment.training.precision,
+    )
+
+
 def check_positions(plan: Plan) -> None:
     """Refuse rows longer than the positions a model was made with; some models have no such end."""
     experiment = plan.experiment

@@ -137,6 +137,14 @@ class Plan:
             **choice.options,
         )
 
+    @property
+    def start_rows(self) -> int:
+        """How many training rows the adapter's start may read; 0 for most."""
+        from qtha_lab.adapters import get_method, rows_to_start_from
+
+        choice = self.experiment.method
+        return get_method(choice.name).start_rows(choice.options) or rows_to_start_from(self.config)
+
     @cached_property
     def layout(self) -> Layout:
         """The adapted layers with their sizes, the trainable parameters and the circuits."""

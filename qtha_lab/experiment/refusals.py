@@ -49,6 +49,7 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
     limits.check_positions(plan)
     _ = plan.layout  # refuses layers that the method cannot adapt
     stages.check_stages(plan)
+    limits.check_start(plan)
     go_on()
     memory.check_memory(plan.bytes)
 
@@ -97,8 +98,8 @@ def check_rows(plan: Plan) -> None:
 
 
 def disk_needed(plan: Plan) -> int:
-    """Bytes of a run on the disk: two checkpoints of (adapter, two Adam moments), the adapter, the events."""
-    copies = 2 * 3 + 1
+    """Bytes of a run on the disk: two checkpoints of (adapter, its start, two Adam moments), the adapter, the events."""
+    copies = 2 * 4 + 2
     return 4 * plan.layout.trainable * copies + 500 * plan.experiment.training.steps + 2**20
 
 

@@ -116,10 +116,7 @@ def load(session: Session) -> Loaded:
         recompute(base.model)
     set_seed(experiment.seed)
     config = copy.deepcopy(plan.config)
-    model = _adapt(base.model, config)
-    if session.checkpoint is None and (count := adapters.rows_to_start_from(config)):
-        session.report("loading", f"start from the gradient of {count} training rows")
-        adapters.start_from_rows(model, _batches(session, training_rows[:count], rows.collate))
+    model = _adapt(session, plan, base.model, config, training_rows, rows.collate)
     staged.close(model, parse(session.training.stages))
     nudge(model, session.training.nudge)
     if warning := adapters.first_step_warning(model, config, session.learning_rate):
@@ -161,8 +158,30 @@ def _read_rows(plan: Plan, tokenizer: Any) -> Rows:
     return Rows(tokenizer, tasks.collate(tokenizer), task.encode(task.eval, tokenizer, longest))
 
 
-def _adapt(base: nn.Module, config: PeftConfig) -> PeftModel:
-    model = adapters.add_adapter(base, config)
+def _adapt(
+    session: Session,
+    plan: Plan,
+    base: nn.Module,
+    config: PeftConfig,
+    training_rows: list[dict],
+    collate: tasks.Collate,
+) -> PeftModel:
+    """The base with the adapter at its start, or ready to take the tensors of the checkpoint."""
+    if session.checkpoint is not None:
+        return _with_head_in_float32(adapters.add_unstarted(base, config, session.checkpoint))
+    starting = training_rows[: plan.start_rows]
+    if starting:
+        session.report("loading", f"start from {len(starting)} training rows")
+    batches = list(_batches(session, starting, collate))
+    model = _with_head_in_float32(adapters.add_started(base, config, batches))
+    if starting:
+        adapters.start_from_rows(model, batches)
+    if (note := adapters.start_note(config)) and note not in session.notes():
+        session.log.append("note", step=0, message=note)
+    return model
+
+
+def _with_head_in_float32(model: PeftModel) -> PeftModel:
     for parameter in model.parameters():
         if parameter.requires_grad:  # PEFT leaves a new head in the base's bfloat16
             parameter.data = parameter.data.to(torch.float32)

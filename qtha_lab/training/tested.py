@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from qtha_lab import adapters
 from qtha_lab.paths import data_dir
 from qtha_lab.rundir import read_mapping, write_json
 from qtha_lab.training.evaluation import evaluating
@@ -85,6 +86,6 @@ def _general_losses(session: Session, loaded: Loaded) -> tuple[float, float] | N
     rows = general_rows(loaded.rows.tokenizer, session.training.max_length)
     if not rows:
         return None
-    with loaded.model.disable_adapter():
+    with adapters.base_alone(loaded.model):
         base = loaded.predictions(session, rows).loss
     return base, loaded.predictions(session, rows).loss

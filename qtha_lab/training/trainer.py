@@ -16,6 +16,7 @@ from torch import nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.training_args import OptimizerNames
 
+from qtha_lab import adapters
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import checkpoints
 from qtha_lab.rundir.events import EventLog
@@ -159,6 +160,7 @@ class Watch(TrainerCallback):
     def on_save(self, args, state, control, **kwargs):
         """Write the manifest of the checkpoint just written, record it and delete older ones."""
         folder, step = Path(args.output_dir or ""), state.global_step
+        adapters.save_start(self.model, checkpoints.place(folder, step))
         checkpoints.write_manifest(checkpoints.place(folder, step))
         self.log.append("checkpoint", step=step)
         checkpoints.keep_newest(folder)

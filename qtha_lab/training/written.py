@@ -82,11 +82,14 @@ def write_answers(session: Session, loaded: Loaded) -> None:
 
 
 def write_adapter(session: Session, loaded: Loaded) -> None:
-    """Save the adapter, its config without the folders of this machine."""
+    """Save the adapter, its config without the folders of this machine, fit for the base as it was loaded."""
     run = session.run
     folder = run.path / "adapter.new"
     shutil.rmtree(folder, ignore_errors=True)
     loaded.model.save_pretrained(str(folder))
+    adapters.save_start(loaded.model, folder)
+    if adapters.lora_start(loaded.config).moves_weight:
+        adapters.save_whole(folder, folder)
     config = folder / "adapter_config.json"
     base = {"base_model_name_or_path": models.public_base(session.experiment.model)}
     write_json(config, (read_mapping(config) or {}) | base)
