@@ -1,18 +1,23 @@
-"""transformers' Trainer with two things of ours: a learning rate for the head, and logits of answers alone.
+"""transformers' Trainer with three things of ours: rates of their own, logits of answers alone, batches that are shared.
 
 Takes the same steps otherwise; what is recorded of them is `trainer.Watch`'s business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from accelerate.data_loader import BatchSamplerShard
 from transformers import Trainer
 from transformers.loss.loss_utils import ForCausalLMLoss
 
-from qtha_lab.training.answer_head import Answers, has_plain_loss
+from qtha_lab.training.answer_head import IGNORED, Answers, has_plain_loss, head_of
+from qtha_lab.training.group import Group
 from qtha_lab.training.rates import set_groups_apart, set_head_apart
 
 
@@ -22,6 +27,7 @@ class FineTuner(Trainer):
     Args:
         head_learning_rate: Of a new classification head; None leaves it at the adapter's.
         rate_ratios: Rates of groups of tensors over the adapter's.
+        group: The processes that share every batch.
         options: transformers' own.
     """
 
@@ -30,13 +36,32 @@ class FineTuner(Trainer):
         *,
         head_learning_rate: float | None,
         rate_ratios: Mapping[str, float] | None = None,
+        group: Group = Group(),  # noqa: B008  frozen
         **options,
     ) -> None:
         super().__init__(**options)
         self.head_learning_rate, self.rate_ratios = head_learning_rate, rate_ratios or {}
+        self.group = group
         self._answers: Answers | None = None
         if self.model_accepts_loss_kwargs and has_plain_loss(options["model"]):
             self.compute_loss_func = self._loss_of_answers
+        elif group.size > 1 and not isinstance(head_of(options["model"]), nn.Module):
+            self.compute_loss_func = _loss_of_classes
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Batches as one process would take them; accelerate would give each process others, and repeat rows at an end."""
+        loader = super().get_train_dataloader()
+        sampler = loader.batch_sampler
+        if isinstance(sampler, BatchSamplerShard):
+            sampler.num_processes, sampler.process_index, sampler.even_batches = 1, 0, False
+        return loader
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator, num_batches: int, device: torch.device
+    ) -> tuple[list, Any]:
+        """The shares of this process in the next batches, and how many labels they have in all processes."""
+        batches, n_labels = super().get_batch_samples(epoch_iterator, num_batches, device)
+        return [self.group.share(batch) for batch in batches], n_labels
 
     def create_optimizer(self, *arguments, **options) -> torch.optim.Optimizer:
         """transformers' optimiser, with groups of its own for what has a rate of its own."""
@@ -48,8 +73,16 @@ class FineTuner(Trainer):
         return optimizer
 
     def compute_loss(self, model: nn.Module, inputs: dict, *arguments, **options):
-        """transformers' loss; where it needs no other logits, those of answers are all that is computed."""
-        if self.compute_loss_func is None:
+        """transformers' loss; where it needs no other logits, those of answers are all that is computed.
+
+        Several processes' gradients are averaged and their losses are parts of one, so each counts as often as there
+        are processes.
+        """
+        loss = self._loss(model, inputs, *arguments, **options)
+        return loss if self.group.size == 1 else loss * self.group.size
+
+    def _loss(self, model: nn.Module, inputs: dict, *arguments, **options):
+        if self.compute_loss_func != self._loss_of_answers:
             return super().compute_loss(model, inputs, *arguments, **options)
         self._answers = Answers(inputs["labels"])
         with self._answers.at_the_head(self.accelerator.unwrap_model(model)):
@@ -68,3 +101,12 @@ class FineTuner(Trainer):
             num_items_in_batch=num_items_in_batch,
             shift_labels=answers.tokens,
         )
+
+
+def _loss_of_classes(
+    outputs: dict, labels: Tensor, num_items_in_batch: Tensor | None = None
+) -> Tensor:
+    """This process's part of the mean over all rows of a step."""
+    logits = outputs["logits"].float()
+    total = functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
+    return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
