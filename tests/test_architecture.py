@@ -26,7 +26,7 @@ LAYERS = [
     "experiment",
     "rundir",
     "cost training",
-    "worker",
+    "worker peers",
     "warm",
     "starting",
     "machines",

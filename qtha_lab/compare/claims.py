@@ -114,7 +114,9 @@ def claims(
         paired_difference(
             *_alike(*of.losses),
             level=0.05 / len(found),
-            floor=_floor([name_in(name, of.cell, cells) for name in of.pair], rounding, len(of.losses[0])),
+            floor=_floor(
+                [name_in(name, of.cell, cells) for name in of.pair], rounding, len(of.losses[0])
+            ),
         )
         for of in found
     ]

@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 Seconds = Callable[[Experiment], float]
 
 
-def timed(comparison: Comparison, folder: Path | None = None, seconds: Seconds | None = None) -> list[Entrant]:
+def timed(
+    comparison: Comparison, folder: Path | None = None, seconds: Seconds | None = None
+) -> list[Entrant]:
     """The methods of a comparison, with as many steps as fit into the first one's seconds where it matches by those.
 
     Args:

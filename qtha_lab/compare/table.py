@@ -133,7 +133,10 @@ def tables(summary: dict[str, Any]) -> list[list[tuple[str, ...]]]:
         return []
     learnt = {*ALWAYS, *(measure.column for measure in _columns() if measure.learnt)}
     first = [title for title in texts[0] if title in learnt]
-    costs = [*(title for title in texts[0] if title in PLACE), *(title for title in texts[0] if title not in learnt)]
+    costs = [
+        *(title for title in texts[0] if title in PLACE),
+        *(title for title in texts[0] if title not in learnt),
+    ]
     return [
         [tuple(part), *(tuple(row[t] for t in part) for row in texts)] for part in (first, costs)
     ]

@@ -24,9 +24,9 @@ from qtha_lab.experiment.description import (
     Training,
     _Description,
 )
+from qtha_lab.experiment.equivalents import SEVERAL
 from qtha_lab.experiment.matching import Rule as Matching
 from qtha_lab.experiment.matching import matched, size_settings
-from qtha_lab.experiment.equivalents import SEVERAL
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.scaling import Rule, scaled
 from qtha_lab.experiment.searching import COMMON, Search
@@ -156,7 +156,9 @@ class Comparison(MethodsAndSeeds):
                 first = first if one == "task" else Cell("", names[0])
                 stated = fields.get(one, first.task)
                 if stated != first.task:
-                    raise Refusal(f"{one} is {stated} and {several} are {', '.join(names)}: write one of the two")
+                    raise Refusal(
+                        f"{one} is {stated} and {several} are {', '.join(names)}: write one of the two"
+                    )
                 fields[one] = first.task
             if len(names) == 1 and one == "task" and first and first.options:
                 fields["task_options"] = first.task_options

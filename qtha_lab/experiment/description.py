@@ -123,6 +123,11 @@ class Training(Declared):
         ge=1,
         description="CPU threads of the run; empty takes those that are free.",
     )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        description="Processes that share the rows of every batch and the threads; losses are those of one, up to rounding.",
+    )
 
     @field_validator("rate_ratios")
     @classmethod

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qtha_lab.errors import Refusal
 
 if TYPE_CHECKING:
+    from qtha_lab.experiment.description import Training
     from qtha_lab.experiment.plan import Plan
 
 
@@ -27,6 +28,16 @@ def check_threads(threads: int | None) -> None:
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     if threads and threads > cores:
         raise Refusal(f"threads must be at most {cores}, which this machine has, not {threads}")
+
+
+def check_processes(training: Training) -> None:
+    """Refuse what one process alone can take the steps of."""
+    alone = {"teacher": training.teacher, "stages": training.stages}
+    for name, value in alone.items():
+        if value and training.processes > 1:
+            raise Refusal(
+                f"a training with {name} is of one process, not processes={training.processes}"
+            )
 
 
 def check_start(plan: Plan) -> None:

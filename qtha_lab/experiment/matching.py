@@ -105,7 +105,10 @@ def _sized(
         if not hasattr(entry.config_class, "for_budget"):
             return {free[0]: _nearest(method, free[0], budget, experiment)}
         config = entry.config_class.for_budget(
-            plan.model, trainable_parameters=budget, target_modules=plan.target_modules, **method.options
+            plan.model,
+            trainable_parameters=budget,
+            target_modules=plan.target_modules,
+            **method.options,
         )
         declared = entry.settings()
         return {n: v for n in free if (v := getattr(config, n)) != declared[n].default}

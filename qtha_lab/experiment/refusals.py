@@ -43,6 +43,7 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
         Refusal: One sentence with the rule and the value.
     """
     check_names(plan)
+    limits.check_processes(plan.experiment.training)
     go_on()
     check_rows(plan)
     go_on()

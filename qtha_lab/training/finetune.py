@@ -23,6 +23,7 @@ from qtha_lab.training.memory import PeakMemory
 from qtha_lab.training.metrics import load_scorers
 from qtha_lab.training.resuming import newest_whole
 from qtha_lab.training.session import Session
+from qtha_lab.training.shared import together
 from qtha_lab.training.tested import write_test
 from qtha_lab.training.threads import Threads, same_bits
 from qtha_lab.training.trained import Trained, train
@@ -58,12 +59,14 @@ def fine_tune(
     Raises:
         Refusal: If no checkpoint is whole, a plugin was changed or the disk is full.
     """
-    free = free if free is not None and same_bits(run.experiment) else lambda: threads
+    alone = run.experiment.training.processes == 1
+    free = free if free is not None and alone and same_bits(run.experiment) else lambda: threads
     session = Session.begin(run, log, stop_requested, Threads(threads, free, log))
     session.threads.adjust(session.start.step)
     step = session.start.step
     try:
         loaded = load(session)
+        session = together(session)
         written.write_environment(session, loaded)
         load_scorers(
             of_answers=session.training.generate_rows > 0,

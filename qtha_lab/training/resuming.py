@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 ADAPTER, OPTIMIZER = "adapter_model.safetensors", "optimizer.pt"
 STATE, SCHEDULER, RANDOM = "trainer_state.json", "scheduler.pt", "rng_state.pth"
+RANDOM_OF_EACH = "rng_state_*.pth"  # where several processes took the steps
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -91,7 +92,8 @@ def unusable(folder: Path, step: int) -> str | None:
         return f"{ADAPTER}: missing or cut"
     if not all(map(_is_finite, adapter.values())):
         return f"{ADAPTER}: holds numbers that are not finite"
-    states = {name: _read(folder / name) for name in (OPTIMIZER, SCHEDULER, RANDOM)}
+    random = sorted(path.name for path in folder.glob(RANDOM_OF_EACH)) or [RANDOM]
+    states = {name: _read(folder / name) for name in (OPTIMIZER, SCHEDULER, *random)}
     unread = next((name for name, state in states.items() if not isinstance(state, dict)), None)
     if unread:
         return f"{unread}: missing, cut or of another kind"

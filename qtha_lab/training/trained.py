@@ -51,7 +51,7 @@ def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
     Raises:
         Interrupted: If the run is asked to stop before the first step.
     """
-    trainer = _trainer(session, loaded)
+    trainer = make_trainer(session, loaded)
     watch = Watch(
         trainer,
         loaded.model,
@@ -62,6 +62,7 @@ def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
         memory.now,
         eval_every=session.training.eval_every,
         evaluated=session.recorded_steps("eval"),
+        group=session.group,
     )
     spectra = RecordSpectra(
         session.log, session.training.spectrum_every, session.recorded_steps("spectrum")
@@ -96,7 +97,8 @@ def load_weights(model: nn.Module, checkpoint: Path) -> None:
     set_peft_model_state_dict(model, load_peft_weights(str(checkpoint), device="cpu"))
 
 
-def _trainer(session: Session, loaded: Loaded) -> FineTuner:
+def make_trainer(session: Session, loaded: Loaded) -> FineTuner:
+    """The Trainer of a session, watched by nobody yet."""
     arguments = training_arguments(
         session.experiment, session.learning_rate, session.run.checkpoints
     )
@@ -105,6 +107,7 @@ def _trainer(session: Session, loaded: Loaded) -> FineTuner:
         rate_ratios=session.training.rate_ratios,
         stages=parse(session.training.stages),
         teaching=loaded.teaching,
+        group=session.group,
         model=loaded.model,
         args=arguments,
         train_dataset=loaded.training_rows,

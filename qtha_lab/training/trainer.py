@@ -21,6 +21,7 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import checkpoints
 from qtha_lab.rundir.events import EventLog
 from qtha_lab.training.evaluation import Interrupted, evaluating
+from qtha_lab.training.group import Group
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ def training_arguments(
         use_cpu=not torch.accelerator.is_available(),  # stated, or bf16 is refused on a CPU
         seed=experiment.seed,
         data_seed=experiment.seed,
+        average_tokens_across_devices=False,  # `FineTuner` counts them in all processes
+        ddp_find_unused_parameters=False,
         logging_steps=1,
         include_num_input_tokens_seen="non_padding",
         logging_nan_inf_filter=False,  # else a NaN is replaced by the average of the losses before
@@ -83,6 +86,7 @@ class Watch(TrainerCallback):
         memory: Bytes that the training takes now.
         eval_every: Steps between evaluations.
         evaluated: Steps already evaluated in an earlier life of the run.
+        group: Processes that follow what this one decides.
     """
 
     def __init__(
@@ -97,10 +101,11 @@ class Watch(TrainerCallback):
         *,
         eval_every: int,
         evaluated: set[int],
+        group: Group = Group(),  # noqa: B008  frozen
     ) -> None:
         self.trainer, self.model = trainer, model
         self.log, self.evaluate, self.stop_requested = log, evaluate, stop_requested
-        self.adjust, self.memory = adjust, memory
+        self.adjust, self.memory, self.group = adjust, memory, group
         self.eval_every, self.evaluated = eval_every, set(evaluated)
         self.stopping = False
         self.diverged: str | None = None
@@ -114,11 +119,13 @@ class Watch(TrainerCallback):
         Raises:
             Interrupted: If a stop is asked for, or the evaluation is stopped or diverges.
         """
-        if self.stop_requested():
-            raise Interrupted
-        self._evaluate_if_due(state, control)
-        if self.stopping or self.diverged:
-            raise Interrupted
+        if not self.stop_requested():
+            self._evaluate_if_due(state, control)
+            if self.group.agree(not (self.stopping or self.diverged)):
+                return
+        else:
+            self.group.agree(False)
+        raise Interrupted
 
     def on_step_begin(self, args, state, control, **kwargs):
         """Take the threads that are free, and start the step's clock."""
@@ -156,9 +163,11 @@ class Watch(TrainerCallback):
             self._diverge(f"the gradient norm is {norm} at step {step}", control)
         elif not self.stopping:
             self._evaluate_if_due(state, control)
+        self.group.agree((control.should_training_stop, control.should_save))
 
     def on_save(self, args, state, control, **kwargs):
         """Write the manifest of the checkpoint just written, record it and delete older ones."""
+        self.group.wait()
         folder, step = Path(args.output_dir or ""), state.global_step
         adapters.save_start(self.model, checkpoints.place(folder, step))
         checkpoints.write_manifest(checkpoints.place(folder, step))
