@@ -20,7 +20,6 @@ from qtha_lab.experiment.description import (
     COMMON,
     Experiment,
     MethodsAndSeeds,
-    Quantization,
     Training,
 )
 from qtha_lab.experiment.method_choice import MethodChoice
@@ -87,7 +86,7 @@ class Sweep(MethodsAndSeeds):
             self,
             *,
             model: str = ...,
-            quantization: Quantization = ...,
+            quantization: str = ...,
             task: str = ...,
             task_options: dict[str, Any] = ...,
             plugins: list[str] = ...,
