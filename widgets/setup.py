@@ -12,6 +12,7 @@ import ipywidgets as ipw
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Sweep, Training
 from qtha_lab.models import model_names
+from qtha_lab.models.quantized import quantizations
 from qtha_lab.settings import settings_of
 from qtha_lab.tasks import task_names, task_settings
 
@@ -62,7 +63,8 @@ class Setup:
             del settings[name]
         values = start.model_dump()
         sweep = start if isinstance(start, Sweep) else None
-        self.what = Form(settings, values, {"model": model_names(), "task": task_names()})
+        known = {"model": model_names(), "task": task_names(), "quantization": quantizations()}
+        self.what = Form(settings, values, known)
         swept = axes_of_training(sweep) if sweep else {}
         self.training = Form(settings_of(Training), values["training"] | swept, sweepable=True)
         model = self.what["model"]

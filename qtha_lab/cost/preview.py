@@ -21,6 +21,7 @@ from qtha_lab.cost import measured
 from qtha_lab.cost.circuit import circuit_runs
 from qtha_lab.experiment import Experiment, memory, refusals
 from qtha_lab.experiment.plan import Plan, resolve
+from qtha_lab.models.quantized import fake_quantised_sentence
 from qtha_lab.rundir import slots
 from qtha_lab.simulators.engines import automatic
 
@@ -223,6 +224,7 @@ def warnings(plan: Plan, simulation: Simulation | None = None) -> list[str]:
         sentences.append(
             "the adapter is too large to be tried here: its matrices' time is left out"
         )
+    sentences.append(fake_quantised_sentence(plan.experiment.quantization))
     if simulation and simulation.note:
         sentences.append(f"the step's time is that of the rest: {simulation.note}")
     return [sentence for sentence in sentences if sentence]

@@ -20,7 +20,6 @@ from qtha_lab.experiment.cells import Cell
 from qtha_lab.experiment.description import (
     Experiment,
     MethodsAndSeeds,
-    Quantization,
     Training,
     _Description,
 )
@@ -121,7 +120,7 @@ class Comparison(MethodsAndSeeds):
             self,
             *,
             model: str = ...,
-            quantization: Quantization = ...,
+            quantization: str = ...,
             task: str = ...,
             task_options: dict[str, Any] = ...,
             plugins: list[str] = ...,

@@ -26,7 +26,6 @@ from qtha_lab.experiment.method_choice import MethodChoice, Option
 from qtha_lab.experiment.scaling import Rule, scaled
 from qtha_lab.experiment.searching import COMMON
 
-Quantization = Literal["none", "int8", "int4"]
 Tracker = Literal["none", "tensorboard", "wandb", "mlflow"]
 
 
@@ -195,8 +194,11 @@ class _Description(Declared):
         description="Base model: a name, a folder or a hub id.",
         json_schema_extra=COMMON,
     )
-    quantization: Quantization = Field(
-        default="none", description="Number format of the frozen base's weights, adapters on top."
+    quantization: str = Field(
+        default="none",
+        min_length=1,
+        description="Bits of the frozen base, adapters on top: none, int8 or int4 are stored so; "
+        "round(w=3,g=64), learned(w=3), outliers(w=4), rotated(w=4,a=4,kv=4) are fake-quantised, no memory is saved.",
     )
     task: str = Field(
         default="qa",
@@ -283,7 +285,7 @@ class Experiment(_Description):
             self,
             *,
             model: str = ...,
-            quantization: Quantization = ...,
+            quantization: str = ...,
             task: str = ...,
             task_options: dict[str, Any] = ...,
             plugins: list[str] = ...,

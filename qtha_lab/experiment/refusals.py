@@ -42,12 +42,15 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
     Raises:
         Refusal: One sentence with the rule and the value.
     """
+    from qtha_lab.models.quantized import check_quantization
+
     check_names(plan)
     limits.check_processes(plan.experiment.training)
     go_on()
     check_rows(plan)
     go_on()
     limits.check_positions(plan)
+    check_quantization(plan.experiment.quantization, plan.model)
     _ = plan.layout  # refuses layers that the method cannot adapt
     stages.check_stages(plan)
     limits.check_start(plan)

@@ -19,7 +19,6 @@ from qtha_lab.experiment.axis import Axis
 from qtha_lab.experiment.description import (
     Experiment,
     MethodsAndSeeds,
-    Quantization,
     Training,
 )
 from qtha_lab.experiment.method_choice import MethodChoice
@@ -64,7 +63,7 @@ class Sweep(Search, MethodsAndSeeds):
             self,
             *,
             model: str = ...,
-            quantization: Quantization = ...,
+            quantization: str = ...,
             task: str = ...,
             task_options: dict[str, Any] = ...,
             plugins: list[str] = ...,
