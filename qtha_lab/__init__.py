@@ -12,7 +12,7 @@ from qtha_lab.quiet import keep_quiet
 
 if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same at run time
     from qtha_lab import ansatze, compare, figures, sweep
-    from qtha_lab.adapters import QthaConfig, load_adapter
+    from qtha_lab.adapters import QthaConfig, generate_into, load_adapter
     from qtha_lab.catalog import runs_table
     from qtha_lab.circuits import Circuit
     from qtha_lab.cost import preview
@@ -29,6 +29,7 @@ __version__ = "0.3.0"
 
 _ROOMS = {
     "QthaConfig": "adapters",
+    "generate_into": "adapters",
     "load_adapter": "adapters",
     "load_model": "models",
     "load_task": "tasks",
@@ -74,6 +75,7 @@ __all__ = [
     "expval",
     "expval_z",
     "figures",
+    "generate_into",
     "launch",
     "list_runs",
     "load_adapter",
