@@ -136,7 +136,13 @@ class WeightGenerator:
         return last, *mlp_mapping.last_layer(tensors)
 
     def mean(self, last: Tensor, weight: Tensor, bias: Tensor) -> Float[Tensor, ""]:
-        """The mean of all weights, without making them: whole chunks, then what the last one gives."""
+        """The mean of all weights, without making them: whole chunks, then what the last one gives.
+
+        Args:
+            last: H, as `parts` gives it.
+            weight: W.
+            bias: b.
+        """
         rest = self.n_weights - (self.n_chunks - 1) * self.chunk
         whole = last[:-1].sum(0) @ weight.sum(0) + (self.n_chunks - 1) * bias.sum()
         partial = weight[:rest].sum(0) @ last[-1] + bias[:rest].sum()
