@@ -16,7 +16,15 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same 
     from qtha_lab.catalog import runs_table
     from qtha_lab.circuits import Circuit
     from qtha_lab.cost import preview
-    from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Sweep, Training
+    from qtha_lab.experiment import (
+        Comparison,
+        Experiment,
+        Federation,
+        MethodChoice,
+        Sweep,
+        Training,
+    )
+    from qtha_lab.federated import federate
     from qtha_lab.launching import launch
     from qtha_lab.models import load_model
     from qtha_lab.runs import attach, list_runs
@@ -41,9 +49,11 @@ _ROOMS = {
     "export_lora": "sharing",
     "Experiment": "experiment",
     "Comparison": "experiment",
+    "Federation": "experiment",
     "MethodChoice": "experiment",
     "Sweep": "experiment",
     "Training": "experiment",
+    "federate": "federated",
     "launch": "launching",
     "attach": "runs",
     "list_runs": "runs",
@@ -61,6 +71,7 @@ __all__ = [
     "Circuit",
     "Comparison",
     "Experiment",
+    "Federation",
     "MethodChoice",
     "QthaConfig",
     "QuantumLayer",
@@ -74,6 +85,7 @@ __all__ = [
     "export_lora",
     "expval",
     "expval_z",
+    "federate",
     "figures",
     "generate_into",
     "launch",

@@ -18,7 +18,12 @@ from qtha_lab.experiment import strict_yaml
 
 Description = TypeVar("Description", bound=BaseModel)
 LONGEST = 2**20  # bytes of a description
-COMMANDS = {"Experiment": "run", "Comparison": "compare", "Sweep": "sweep"}
+COMMANDS = {
+    "Experiment": "run",
+    "Comparison": "compare",
+    "Sweep": "sweep",
+    "Federation": "federate",
+}
 
 
 class _Dumper(yaml.SafeDumper):
@@ -118,13 +123,18 @@ def to_python(description: BaseModel) -> str:
     code = _code(description)
     imported = [
         n
-        for n in ("Comparison", "Experiment", "MethodChoice", "Sweep", "Training")
+        for n in ("Comparison", "Experiment", "Federation", "MethodChoice", "Sweep", "Training")
         if f"{n}(" in code
     ]
     if type(description).__name__ == "Comparison":
         imported, start = (
             [*imported, "compare"],
             'summary = compare.run(comparison, out="comparison")',
+        )
+    elif type(description).__name__ == "Federation":
+        imported, start = (
+            [*imported, "federate"],
+            'summary = federate(federation, out="federation")',
         )
     else:
         imported, start = [*imported, "launch"], "run = launch(experiment)"

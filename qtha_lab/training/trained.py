@@ -5,11 +5,12 @@ What the Trainer reports on the way, and when it evaluates and ends, is `trainer
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
-from transformers import PrinterCallback
+from transformers import PrinterCallback, TrainerCallback
 
 from qtha_lab.training.bottlenecks import record_bottlenecks
 from qtha_lab.training.evaluation import Interrupted
@@ -37,13 +38,19 @@ class Trained:
     memory: PeakMemory
 
 
-def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
+def train(
+    session: Session,
+    loaded: Loaded,
+    memory: PeakMemory,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Trained:
     """Take the steps that are left; of none, the adapter of the checkpoint is put into the model.
 
     Args:
         session: Whose run it is.
         loaded: What is trained.
         memory: Counts from before the first step.
+        callbacks: Of the Trainer, asked before ours.
 
     Raises:
         Interrupted: If the run is asked to stop before the first step.
@@ -64,7 +71,7 @@ def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
         session.log, session.training.spectrum_every, session.recorded_steps("spectrum")
     )
     tracker = make_tracker(session.run, session.training.report_to, session.start.step)
-    for callback in (*tracker, watch, spectra):
+    for callback in (*callbacks, *tracker, watch, spectra):
         trainer.add_callback(callback)
     if session.start.step == 0:
         with trainer.accelerator.autocast():
