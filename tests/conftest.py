@@ -10,13 +10,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # as workers set it: runs in here equal theirs
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # grammars nobody asks for: a second of each start
 if "PYTEST_XDIST_WORKER" not in os.environ:
     # one place for the servers of all workers, which end with the suite
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="t")
 
 import pytest
 
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # grammars nobody asks for: a second of each start
 pytest.register_assert_rewrite("support")
 
 

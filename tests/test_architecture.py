@@ -34,7 +34,7 @@ LAYERS = [
     "catalog",
     "run_model",
     "compare",
-    "sweep",
+    "sweep federated",
     "launching",
     "exercises lab talking exports",
     "problems",

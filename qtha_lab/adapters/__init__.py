@@ -12,6 +12,8 @@ from qtha_lab.adapters.attach import (
 from qtha_lab.adapters.budget import size_warning
 from qtha_lab.adapters.data_start import rows_to_start_from, start_from_rows
 from qtha_lab.adapters.first_step import first_step_warning
+from qtha_lab.adapters.generated import WeightGenerator
+from qtha_lab.adapters.generated_net import GeneratedNet, generate_into
 from qtha_lab.adapters.layout import Layout, layout_of
 from qtha_lab.adapters.loading import load_adapter
 from qtha_lab.adapters.lora_starts import (
@@ -37,11 +39,13 @@ OUR_METHODS.discover()
 __all__ = [
     "AdapterConfig",
     "Change",
+    "GeneratedNet",
     "Layer",
     "Layout",
     "Method",
     "QthaConfig",
     "TensorSpec",
+    "WeightGenerator",
     "add_adapter",
     "add_started",
     "add_unstarted",
@@ -51,6 +55,7 @@ __all__ = [
     "circuits_of",
     "count_trainable",
     "first_step_warning",
+    "generate_into",
     "get_method",
     "hold_products",
     "layout_of",

@@ -38,10 +38,11 @@ import math
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from qtha_lab.adapters import basis_states, mlp_mapping
+from qtha_lab.adapters.generated import WeightGenerator
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.circuits import Circuit
@@ -140,10 +141,8 @@ class Qpa(Change):
     def __init__(self, config: QpaConfig, layer: Layer):
         super().__init__(config, layer)
         self.n_numbers = config.r * (layer.out_features + layer.in_features)
-        self.chunk = config.chunk or min(2048, math.ceil(self.n_numbers / 16))
-        self.n_chunks = math.ceil(self.n_numbers / self.chunk)
-        self.n_qubits = basis_states.n_qubits_for(self.n_chunks)
-        self.widths = (self.n_qubits + 1, *config.hidden, self.chunk)
+        chunk = config.chunk or min(2048, math.ceil(self.n_numbers / 16))
+        self.generator = WeightGenerator(self.n_numbers, config, chunk)
 
     @classmethod
     def is_linear(cls, config: QpaConfig) -> bool:
@@ -158,25 +157,20 @@ class Qpa(Change):
         )
 
     def circuits(self) -> list[Circuit]:
-        return basis_states.generator_circuits(self.n_qubits, self.config)
+        return self.generator.circuits()
 
     def n_parameters(self) -> int:
-        angles = self.n_qubits * self.config.n_layers * self.config.train_generator
-        return angles + mlp_mapping.n_parameters(self.widths)
+        return self.generator.n_parameters()
 
     def tensors(self) -> dict[str, TensorSpec]:
-        config = self.config
-        n_angles = self.n_qubits * config.n_layers
-        specs = {"params": TensorSpec((n_angles,), config.train_generator)}
-        specs |= mlp_mapping.tensors_of(self.widths)
+        config, specs = self.config, self.generator.tensors()
         if config.start == "zero":
             specs["start"] = TensorSpec((config.r, self.layer.in_features), trainable=False)
         return specs
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
         config = self.config
-        basis_states.start(tensors["params"], config)
-        mlp_mapping.start(tensors)
+        self.generator.initialise(tensors)
         if config.start == "zero":
             tensors["start"].normal_(std=0.1)
             if config.init_weights:
@@ -186,25 +180,18 @@ class Qpa(Change):
         self, tensors: Mapping[str, Tensor]
     ) -> tuple[Float[Tensor, "out_features r"], Float[Tensor, "r in_features"]]:
         """A and B, as the circuit and the MLP give them."""
-        params = tensors["params"]
-        values = basis_states.generated_values(params, self.n_qubits, self.n_chunks, self.config)
-        features = torch.cat([self._bits(params), values.unsqueeze(1)], 1)
-        last = mlp_mapping.hidden(tensors, features, self.config.activation)
-        numbers = torch.nn.functional.linear(last, *mlp_mapping.last_layer(tensors))
-        numbers = numbers.flatten()[: self.n_numbers]
-        if self.config.remove_mean:
-            numbers = numbers - numbers.mean()
+        numbers = self.generator.weights(tensors, self._states(tensors["params"]))
         cut = self.layer.out_features * self.config.r
         return (
             numbers[:cut].reshape(self.layer.out_features, self.config.r),
             numbers[cut:].reshape(self.config.r, self.layer.in_features),
         )
 
-    def _bits(self, like: Tensor) -> Float[Tensor, "n_chunks n_qubits"]:
-        states = torch.arange(self.n_chunks, device=like.device)
-        if self.config.bit_order == "permuted":
-            states = torch.randperm(2**self.n_qubits, device=like.device)[: self.n_chunks]
-        return basis_states.signs_of_bits(states, self.n_qubits, like.dtype)
+    def _states(self, like: Tensor) -> Int[Tensor, "n_chunks"] | None:
+        if self.config.bit_order == "fixed":
+            return None
+        generator = self.generator
+        return torch.randperm(2**generator.n_qubits, device=like.device)[: generator.n_chunks]
 
     def linear_factors(
         self, tensors: Mapping[str, Tensor]

@@ -38,18 +38,17 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from qtha_lab.adapters import basis_states, mlp_mapping, mps_mapping
+from qtha_lab.adapters import basis_states, mlp_mapping
+from qtha_lab.adapters.generated import WeightGenerator
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.circuits import Circuit
-from qtha_lab.errors import Refusal
 from qtha_lab.looks import Look
 from qtha_lab.settings import setting
 from qtha_lab.simulators import check_engine
 
 # Weights held at once where a matrix has more: 64 MiB of them in float32.
 SLAB = 2**24
-MOST_QUBITS = 20
 
 
 @dataclasses.dataclass
@@ -101,6 +100,11 @@ class QuantumTrainConfig(AdapterConfig):
         super().__post_init__()
         check_engine(self.engine, basis_states.ry_chain(1, 1))
 
+    def generator_of(self, n_weights: int) -> WeightGenerator:
+        """What generates so many weights with these settings."""
+        chunk = self.chunk or math.ceil(n_weights / 1024)
+        return WeightGenerator(n_weights, self, chunk, mapping=self.mapping, n_blocks=self.n_blocks)
+
 
 @method(
     "quantum_train",
@@ -123,74 +127,38 @@ class QuantumTrain(Change):
 
     def __init__(self, config: QuantumTrainConfig, layer: Layer):
         super().__init__(config, layer)
-        self.n_weights = layer.out_features * layer.in_features
-        self.chunk = config.chunk or math.ceil(self.n_weights / 1024)
-        self.n_chunks = math.ceil(self.n_weights / self.chunk)
-        self.n_qubits = basis_states.n_qubits_for(self.n_chunks)
-        self.widths = (self.n_qubits + 1, *config.hidden, self.chunk)
-        if self.n_qubits > MOST_QUBITS:
-            least = math.ceil(self.n_weights / 2**MOST_QUBITS)
-            raise Refusal(
-                f"chunk must be at least {least} for a layer of {layer.in_features} inputs and "
-                f"{layer.out_features} outputs, not {self.chunk}: it would take {self.n_qubits} qubits"
-            )
+        self.generator = config.generator_of(layer.out_features * layer.in_features)
+        self.generator.check(
+            f"a layer of {layer.in_features} inputs and {layer.out_features} outputs"
+        )
 
     def circuits(self) -> list[Circuit]:
-        return basis_states.generator_circuits(self.n_qubits, self.config, self.config.n_blocks)
+        return self.generator.circuits()
 
     def n_parameters(self) -> int:
-        config = self.config
-        angles = self.n_qubits * config.n_layers * config.train_generator
-        if config.mapping == "mps":
-            return angles + mps_mapping.n_parameters(self.n_qubits, config.bond_dim, self.chunk)
-        return angles + mlp_mapping.n_parameters(self.widths)
+        return self.generator.n_parameters()
 
     def tensors(self) -> dict[str, TensorSpec]:
-        config = self.config
-        n_angles = self.n_qubits * config.n_layers
-        specs = {"params": TensorSpec((n_angles,), config.train_generator)}
-        if config.mapping == "mps":
-            return specs | mps_mapping.tensors_of(self.n_qubits, config.bond_dim, self.chunk)
-        return specs | mlp_mapping.tensors_of(self.widths)
+        return self.generator.tensors()
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
-        basis_states.start(tensors["params"], self.config)
-        fill = mps_mapping.start if self.config.mapping == "mps" else mlp_mapping.start
-        fill(tensors, last_zero=self.config.init_weights)
+        self.generator.initialise(tensors, last_zero=self.config.init_weights)
 
-    def generator(
+    def parts(
         self, tensors: Mapping[str, Tensor]
     ) -> tuple[
         Float[Tensor, "n_chunks width"], Float[Tensor, "chunk width"], Float[Tensor, "chunk"]
     ]:
-        """H, W and b: chunk i of the weights is W H_i + b. Small, whatever the size of the layer."""
-        values = basis_states.generated_values(
-            tensors["params"], self.n_qubits, self.n_chunks, self.config, self.config.n_blocks
-        )
-        if self.config.mapping == "mps":
-            last, weight = mps_mapping.hidden(tensors, values), tensors["core_last"]
-            bias = weight.new_zeros(self.chunk)
-        else:
-            states = torch.arange(self.n_chunks, device=values.device)
-            bits = basis_states.signs_of_bits(states, self.n_qubits, values.dtype)
-            features = torch.cat([bits, values.unsqueeze(1)], 1)
-            last = mlp_mapping.hidden(tensors, features, self.config.activation)
-            weight, bias = mlp_mapping.last_layer(tensors)
+        """H, W and b: chunk i of ΔW is W H_i + b. Small, whatever the size of the layer."""
+        last, weight, bias = self.generator.parts(tensors)
         if self.config.remove_mean:
-            bias = bias - self._mean(last, weight, bias)
+            bias = bias - self.generator.mean(last, weight, bias)
         return last, weight, bias
-
-    def _mean(self, last: Tensor, weight: Tensor, bias: Tensor) -> Float[Tensor, ""]:
-        """The mean of all weights, without making them: whole chunks, then what the last one gives."""
-        rest = self.n_weights - (self.n_chunks - 1) * self.chunk
-        whole = last[:-1].sum(0) @ weight.sum(0) + (self.n_chunks - 1) * bias.sum()
-        partial = weight[:rest].sum(0) @ last[-1] + bias[:rest].sum()
-        return (whole + partial) / self.n_weights
 
     def delta(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
     ) -> Float[Tensor, "*batch out_features"]:
-        parts = self.generator(tensors)
+        parts = self.parts(tensors)
         rows = max(1, SLAB // self.layer.in_features)
         if rows >= self.layer.out_features:
             return self._slab(0, self.layer.out_features, x, *parts)
@@ -212,12 +180,13 @@ class QuantumTrain(Change):
     ) -> Float[Tensor, "rows in_features"]:
         """Rows of ΔW, from the chunks they lie in."""
         n = self.layer.in_features
-        begin, end = first * n // self.chunk, math.ceil(stop * n / self.chunk)
+        chunk = self.generator.chunk
+        begin, end = first * n // chunk, math.ceil(stop * n / chunk)
         weights = torch.nn.functional.linear(last[begin:end], weight, bias).flatten()
-        offset = begin * self.chunk
+        offset = begin * chunk
         return weights[first * n - offset : stop * n - offset].reshape(stop - first, n)
 
     def delta_weight(
         self, tensors: Mapping[str, Tensor]
     ) -> Float[Tensor, "out_features in_features"]:
-        return self._rows(0, self.layer.out_features, *self.generator(tensors))
+        return self._rows(0, self.layer.out_features, *self.parts(tensors))

@@ -20,6 +20,7 @@ COMMANDS = (
     "compare",
     "evaluate",
     "export",
+    "federate",
     "figures",
     "inspect",
     "machine",

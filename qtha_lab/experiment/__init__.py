@@ -2,6 +2,7 @@
 
 from qtha_lab.experiment.comparison import Comparison, Tuning
 from qtha_lab.experiment.description import Experiment, MethodChoice, Training
+from qtha_lab.experiment.federating import Federation
 from qtha_lab.experiment.sweeping import Sweep
 
-__all__ = ["Comparison", "Experiment", "MethodChoice", "Sweep", "Training", "Tuning"]
+__all__ = ["Comparison", "Experiment", "Federation", "MethodChoice", "Sweep", "Training", "Tuning"]

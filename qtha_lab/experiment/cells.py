@@ -40,7 +40,7 @@ class Cell:
     @classmethod
     def read(cls, model: str, task: str) -> Cell:
         """The cell of a model and a task that may have its options beside its name."""
-        name, bracket, options = task.partition("(") if task.endswith(")") else (task, "", "")
+        name, _, options = task.partition("(") if task.endswith(")") else (task, "", "")
         return cls(model, name, calls.write_options(calls.parse_options(options.removesuffix(")"))))
 
     @classmethod

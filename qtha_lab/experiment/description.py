@@ -179,6 +179,21 @@ class Training(Declared):
         description="Number of a repeat whose start is moved by one unit in the last place, so that what rounding makes "
         "of a result is known; 0 moves nothing.",
     )
+    share: str = Field(
+        default="",
+        description="Part of the training rows, as one client of a federation has it: 3/8, or 3/8 dirichlet(0.3); empty takes "
+        "all.",
+    )
+
+    @field_validator("share")
+    @classmethod
+    def _share_of_rows(cls, share: str) -> str:
+        if share:
+            from qtha_lab.tasks.shares import Share
+
+            Share.parse(share)
+        return share
+
     report_to: Tracker = Field(
         default="none",
         description="Also write the curves for this program; tensorboard's lie in the run's folder.",

@@ -22,7 +22,21 @@ SEVERAL = {
     "models": "model",
     "tasks": "task",
 }  # where there are several, the first is not said again
-COMMANDS = {"Experiment": "run", "Comparison": "compare", "Sweep": "sweep"}
+COMMANDS = {
+    "Experiment": "run",
+    "Comparison": "compare",
+    "Sweep": "sweep",
+    "Federation": "federate",
+}
+DESCRIPTIONS = (
+    "Comparison",
+    "Experiment",
+    "Federation",
+    "MethodChoice",
+    "Sweep",
+    "Training",
+    "Tuning",
+)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -131,15 +145,16 @@ def _as_path(source: str | Path) -> Path | None:
 def to_python(description: BaseModel) -> str:
     """The code that makes the description and starts it."""
     code = _code(description)
-    imported = [
-        n
-        for n in ("Comparison", "Experiment", "MethodChoice", "Sweep", "Training", "Tuning")
-        if f"{n}(" in code
-    ]
+    imported = [n for n in DESCRIPTIONS if f"{n}(" in code]
     if type(description).__name__ == "Comparison":
         imported, start = (
             [*imported, "compare"],
             'summary = compare.run(comparison, out="comparison")',
+        )
+    elif type(description).__name__ == "Federation":
+        imported, start = (
+            [*imported, "federate"],
+            'summary = federate(federation, out="federation")',
         )
     else:
         imported, start = [*imported, "launch"], "run = launch(experiment)"

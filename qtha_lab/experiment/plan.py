@@ -79,7 +79,7 @@ class Plan:
         from qtha_lab.tasks import load_task
 
         experiment = self.experiment
-        return _TASKS.get(
+        whole = _TASKS.get(
             self._task_key,
             lambda: load_task(
                 experiment.task,
@@ -90,6 +90,11 @@ class Plan:
                 **experiment.task_options,
             ),
         )
+        if not experiment.training.share:
+            return whole
+        from qtha_lab.tasks.shares import Share
+
+        return Share.parse(experiment.training.share).of(whole, experiment.seed)
 
     @property
     def has_rows(self) -> bool:
@@ -168,8 +173,9 @@ class Plan:
     @cached_property
     def row_lengths(self) -> tuple[int, ...]:
         """Tokens of the first training rows, as many as show how long rows are."""
-        model, task, longest = self._model_key, self._task_key, self.experiment.training.max_length
-        key = None if model is None or task is None else (model, task, longest)
+        model, task, training = self._model_key, self._task_key, self.experiment.training
+        part = training.share, training.max_length
+        key = None if model is None or task is None else (model, task, *part)
         return _LENGTHS.get(key, self._count_tokens)
 
     @cached_property

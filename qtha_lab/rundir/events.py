@@ -22,6 +22,7 @@ DURABLE = ("status", "checkpoint", "note", "mark")
 MEASURED = (
     "train",
     "eval",
+    "round",
     "test",
     "general",
     "generation",

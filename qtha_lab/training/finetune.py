@@ -8,8 +8,10 @@ are never written.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+from transformers import TrainerCallback
 
 from qtha_lab import adapters
 from qtha_lab.rundir import RunDir, checkpoints
@@ -43,6 +45,9 @@ def fine_tune(
     stop_requested: Callable[[], bool],
     threads: int,
     free: Callable[[], int] | None = None,
+    *,
+    loader: Callable[[Session], Loaded] = load,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> Outcome:
     """Work on a run from where it is until it ends or is asked to stop.
 
@@ -52,6 +57,8 @@ def fine_tune(
         stop_requested: Asked at every step and between the stages.
         threads: CPU threads to compute with.
         free: How many it may take now, where that changes; used if no number depends on it.
+        loader: Brings into memory what is trained; whoever trains many runs on one model has it there already.
+        callbacks: Of the Trainer, asked before ours.
 
     Returns:
         The state "finished", "stopped" or "diverged", the step, and a sentence.
@@ -65,14 +72,14 @@ def fine_tune(
     session.threads.adjust(session.start.step)
     step = session.start.step
     try:
-        loaded = load(session)
+        loaded = loader(session)
         session = together(session)
         written.write_environment(session, loaded)
         load_scorers(
             of_answers=session.training.generate_rows > 0,
             of_classes=loaded.task.kind == "classification",
         )
-        trained = train(session, loaded, PeakMemory(loaded.model))
+        trained = train(session, loaded, PeakMemory(loaded.model), callbacks)
         step = trained.step
         return _end(session, loaded, trained)
     except Interrupted:
@@ -98,7 +105,7 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
     write_test(session, loaded, lambda: autocast())
     written.write_answers(session, loaded)
     written.write_adapter(session, loaded)
-    written.write_summary(session, loaded, trained, "finished")
+    written.write_summary(session, loaded, trained.memory, "finished")
     written.write_model_card(session, loaded)
     sync_tree(session.run.adapter)
     return Outcome("finished", trained.step, "; ".join(session.notes()))
@@ -109,7 +116,7 @@ def _diverged(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
     folder, watch = session.run.checkpoints, trained.watch
     if watch.ruined is not None:
         shutil.rmtree(checkpoints.place(folder, watch.ruined), ignore_errors=True)
-    written.write_summary(session, loaded, trained, "diverged")
+    written.write_summary(session, loaded, trained.memory, "diverged")
     _, good, _ = newest_whole(folder)
     session.log.append("checkpoint", step=good)
     last = f"checkpoint {good} is the last good one" if good else "no checkpoint was made before"

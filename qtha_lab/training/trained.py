@@ -5,11 +5,12 @@ What the Trainer reports on the way, and when it evaluates and ends, is `trainer
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
-from transformers import PrinterCallback
+from transformers import PrinterCallback, TrainerCallback
 
 from qtha_lab.adapters import staged
 from qtha_lab.experiment.stages import parse
@@ -40,13 +41,19 @@ class Trained:
     memory: PeakMemory
 
 
-def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
+def train(
+    session: Session,
+    loaded: Loaded,
+    memory: PeakMemory,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Trained:
     """Take the steps that are left; of none, the adapter of the checkpoint is put into the model.
 
     Args:
         session: Whose run it is.
         loaded: What is trained.
         memory: Counts from before the first step.
+        callbacks: Of the Trainer, asked before ours.
 
     Raises:
         Interrupted: If the run is asked to stop before the first step.
@@ -70,7 +77,7 @@ def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
     tracker = make_tracker(session.run, session.training.report_to, session.start.step)
     stages = parse(session.training.stages)
     staging = [Staging(loaded.model, stages, session.log)] if stages else []
-    for callback in (*tracker, *staging, watch, spectra):
+    for callback in (*callbacks, *tracker, *staging, watch, spectra):
         trainer.add_callback(callback)
     if session.start.step == 0:
         with trainer.accelerator.autocast():

@@ -16,10 +16,10 @@ from qtha_lab.rundir.files import sync, sync_tree
 from qtha_lab.sharing import write_card
 from qtha_lab.training import environment, evaluation, metrics
 from qtha_lab.training.loaded import Loaded
+from qtha_lab.training.memory import PeakMemory
 from qtha_lab.training.rates import HEAD
 from qtha_lab.training.session import Session
 from qtha_lab.training.summary import summarise
-from qtha_lab.training.trained import Trained
 
 log = logging.getLogger(__name__)
 
@@ -100,13 +100,13 @@ def write_adapter(session: Session, loaded: Loaded) -> None:
     log.info("adapter written to %s", run.adapter)
 
 
-def write_summary(session: Session, loaded: Loaded, trained: Trained, state: str) -> None:
+def write_summary(session: Session, loaded: Loaded, memory: PeakMemory, state: str) -> None:
     """What the run came to, in one flat mapping.
 
     Args:
         session: Whose run it is.
         loaded: The model, of which parameters are counted.
-        trained: The training, of which the memory is.
+        memory: The most that it took.
         state: "finished" or "diverged".
     """
     facts = count_trained(loaded.model) | {
@@ -115,7 +115,7 @@ def write_summary(session: Session, loaded: Loaded, trained: Trained, state: str
         "learning_rate": session.learning_rate,
         "head_learning_rate": session.training.head_learning_rate,
         "state": state,
-        "peak_memory_bytes": trained.memory.bytes(),
+        "peak_memory_bytes": memory.bytes(),
     }
     write_json(session.run.summary, summarise(session.run, facts))
 
