@@ -18,7 +18,7 @@ LAYERS = [
     "circuits",
     "ansatze",
     "simulators",
-    "mpo",
+    "mpo starts",
     "adapters",
     "models tasks",
     "analysis figures",

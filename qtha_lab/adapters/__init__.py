@@ -3,6 +3,7 @@
 Importing this registers every method of ours with PEFT, so that saved adapters load.
 """
 
+from qtha_lab.adapters.angle_start import check_angles, start_angles, start_to_resolve
 from qtha_lab.adapters.attach import (
     add_adapter,
     check_targets,
@@ -32,6 +33,7 @@ __all__ = [
     "QthaConfig",
     "TensorSpec",
     "add_adapter",
+    "check_angles",
     "check_targets",
     "circuits_of",
     "count_trainable",
@@ -46,6 +48,8 @@ __all__ = [
     "rows_to_start_from",
     "scale_of",
     "size_warning",
+    "start_angles",
     "start_from_rows",
+    "start_to_resolve",
     "weigh",
 ]

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from torch import nn
 
-from qtha_lab import ansatze
+from qtha_lab import ansatze, starts
 from qtha_lab.adapters.branches import READOUTS, STAND_INS, CircuitBranch
 from qtha_lab.adapters.peft import RankConfig
 from qtha_lab.adapters.qtha_start import STARTS
@@ -63,6 +63,7 @@ class QthaConfig(RankConfig):
         common=True,
     )
     train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
+    angles: str = starts.angles_setting()
     use_linear: bool = setting(True, "Use the linear branch, W_c · h.")
     fusion: str = setting(
         "sum", "How the branches join: added (v2, code) or multiplied (v1).",
@@ -106,6 +107,8 @@ class QthaConfig(RankConfig):
                 )
             (circuit,) = self.circuits()
             check_engine(self.engine, circuit, CircuitBranch.readout_of(self))
+        instead = f"stand_in={self.stand_in!r}" if self.use_circuit else "use_circuit=False"
+        starts.check_start(self.angles, self.circuits(), instead)
 
     @property
     def architecture(self) -> str:

@@ -16,7 +16,8 @@ whole networks, not changes. It is one matrix, so it merges; merge before genera
 every new token generates the matrix anew. Matrices above `SLAB` numbers are made and used some rows
 at a time, and once more in the backward pass, so that memory does not grow with the layer.
 
-Trainable parameters of a layer, N L for the circuit and
+Trainable parameters of a layer, N L for the circuit (15 (N − 1) L for `ansatz="su4"`; what the cores hold
+for `generator="mps"`, a matrix product state with p_i = |⟨i|MPS⟩|²) and
 
     mlp:  Σ (h_k + 1) h_{k+1},  (h_0, …) = (N + 1, *hidden, c)
     mps:  2 χ + 2 (N − 1) χ² + 2 χ c,  χ = bond_dim
@@ -38,6 +39,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from qtha_lab import starts
 from qtha_lab.adapters import basis_states, mlp_mapping, mps_mapping
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig, method
@@ -80,9 +82,16 @@ class QuantumTrainConfig(AdapterConfig):
         4, "Bond dimension of the matrix product state (mps).", ge=1, le=256, common=True
     )
     generator: str = setting(
-        "circuit", "What gives the probabilities: the circuit, or as many classical numbers.",
-        choices=("circuit", "classical"), common=True,
+        "circuit",
+        "What gives the probabilities: the circuit, as many classical numbers, or a matrix product state.",
+        choices=("circuit", "classical", "mps"), common=True,
     )  # fmt: skip
+    ansatz: str = setting(
+        "ry_chain", "The circuit: RY and a chain of CNOTs, or general gates on neighbours.",
+        choices=basis_states.GENERATORS,
+    )  # fmt: skip
+    mps_bond: int = setting(2, "Bond dimension of generator mps.", ge=1, le=256)
+    angles: str = starts.angles_setting()
     train_generator: bool = setting(
         True, "Train the angles (or their classical stand-ins); off keeps their random start."
     )
@@ -100,6 +109,11 @@ class QuantumTrainConfig(AdapterConfig):
         self.hidden = mlp_mapping.checked_widths(self.hidden)
         super().__post_init__()
         check_engine(self.engine, basis_states.ry_chain(1, 1))
+        basis_states.check_generator(self)
+        if self.generator == "mps" and self.n_blocks > 1:
+            raise Refusal(
+                f"a matrix product state is one block: n_blocks must be 1 with generator=mps, not {self.n_blocks}"
+            )
 
 
 @method(
@@ -115,6 +129,8 @@ class QuantumTrainConfig(AdapterConfig):
         "mlp": {"chunk": 40, "n_layers": 2},
         "mps-blocks": {"chunk": 24, "n_layers": 2, "mapping": "mps", "bond_dim": 3, "n_blocks": 2},
         "classical": {"chunk": 40, "n_layers": 2, "generator": "classical", "activation": "tanh"},
+        "mps": {"chunk": 40, "generator": "mps", "mps_bond": 3},
+        "su4": {"chunk": 40, "ansatz": "su4", "n_layers": 1, "angles": "small"},
         "frozen-circuit": {"chunk": 40, "train_generator": False, "remove_mean": False},
     },
 )
@@ -135,26 +151,31 @@ class QuantumTrain(Change):
                 f"{layer.out_features} outputs, not {self.chunk}: it would take {self.n_qubits} qubits"
             )
 
+    def angle_circuits(self):
+        return {"params": circuits} if (circuits := self.circuits()) else {}
+
     def circuits(self) -> list[Circuit]:
         return basis_states.generator_circuits(self.n_qubits, self.config, self.config.n_blocks)
 
+    def _n_numbers(self) -> int:
+        return basis_states.n_numbers(self.n_qubits, self.config, self.config.n_blocks)
+
     def n_parameters(self) -> int:
         config = self.config
-        angles = self.n_qubits * config.n_layers * config.train_generator
+        angles = self._n_numbers() * config.train_generator
         if config.mapping == "mps":
             return angles + mps_mapping.n_parameters(self.n_qubits, config.bond_dim, self.chunk)
         return angles + mlp_mapping.n_parameters(self.widths)
 
     def tensors(self) -> dict[str, TensorSpec]:
         config = self.config
-        n_angles = self.n_qubits * config.n_layers
-        specs = {"params": TensorSpec((n_angles,), config.train_generator)}
+        specs = {"params": TensorSpec((self._n_numbers(),), config.train_generator)}
         if config.mapping == "mps":
             return specs | mps_mapping.tensors_of(self.n_qubits, config.bond_dim, self.chunk)
         return specs | mlp_mapping.tensors_of(self.widths)
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
-        basis_states.start(tensors["params"], self.config)
+        basis_states.start(tensors["params"], self.config, self.circuits())
         fill = mps_mapping.start if self.config.mapping == "mps" else mlp_mapping.start
         fill(tensors, last_zero=self.config.init_weights)
 

@@ -157,9 +157,31 @@ def _build(
     if not entangle:
         circuit = Circuit(n_qubits, _without_entanglers(circuit.gates))
     if embedding == "amplitude":
-        rest = (g for g in circuit.gates if all(a.source != "input" for a in g.angles))
-        circuit = Circuit(n_qubits, tuple(rest), start="amplitudes")
+        circuit = Circuit(n_qubits, _without_inputs(circuit.gates), start="amplitudes")
     return circuit
+
+
+@functools.lru_cache(maxsize=256)
+def build_without_inputs(name: str, n_qubits: int, n_layers: int) -> Circuit:
+    """The circuit of an ansatz with the data left out: it prepares one state, whatever the data.
+
+    Args:
+        name: One of `names()`.
+        n_qubits: Qubits.
+        n_layers: Repeated blocks.
+
+    Raises:
+        Refusal: As `build`.
+
+    Example:
+        >>> build_without_inputs("product", 1, 1).n_inputs, build("product", 1, 1).n_inputs
+        (0, 1)
+    """
+    return Circuit(n_qubits, _without_inputs(build(name, n_qubits, n_layers).gates))
+
+
+def _without_inputs(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
+    return tuple(g for g in gates if all(a.source != "input" for a in g.angles))
 
 
 def _without_entanglers(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:

@@ -114,6 +114,9 @@ def load(session: Session) -> Loaded:
     if session.checkpoint is None and (count := adapters.rows_to_start_from(config)):
         session.report("loading", f"start from the gradient of {count} training rows")
         adapters.start_from_rows(model, _batches(session, training_rows[:count], rows.collate))
+    if session.checkpoint is None and (start := adapters.start_to_resolve(config)):
+        session.report("loading", f"angles from {start}")
+        adapters.start_angles(model)
     nudge(model, session.training.nudge)
     if warning := adapters.first_step_warning(model, config, session.learning_rate):
         session.report("loading", warning)
