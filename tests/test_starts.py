@@ -43,9 +43,9 @@ def random_run(folder, method, **options):
 
 def test_the_tensors_that_a_method_names_hold_the_angles_of_its_circuits():
     assert set(WITH_ANGLES) <= set(method_names())
-    for name in OUR_METHODS:
-        for options in get_method(name).examples.values():
-            change = get_method(name).make_config(**options).change(Layer(32, 16))
+    for name, method in OUR_METHODS.items():
+        for options in method.examples.values():
+            change = method.make_config(**options).change(Layer(32, 16))
             held = change.angle_circuits()
             for tensor, circuits in held.items():
                 count = sum(circuit.n_params for circuit in circuits)

@@ -28,6 +28,7 @@ COMMANDS = (
     "report",
     "run",
     "runs",
+    "start",
     "sweep",
     "talk",
 )

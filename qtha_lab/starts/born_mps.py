@@ -31,6 +31,11 @@ def amplitudes(
 ) -> Float[Tensor, "states"]:
     """The amplitudes, of norm 1, wire 0 the most significant bit.
 
+    Args:
+        numbers: Entries of all cores, one core after another.
+        n_qubits: Cores.
+        bond_dim: Largest bond.
+
     Example:
         >>> amplitudes(torch.tensor([3.0, 4.0]), 1, 1)
         tensor([0.6000, 0.8000])

@@ -82,3 +82,18 @@ class SavedAdapter:
         if not tensors:
             raise Refusal(f"{self.name!r} adapted no layer {layer}")
         return tensors
+
+    @cached_property
+    def layers(self) -> list[str]:
+        """Names of the adapted layers in the model, in alphabetical order.
+
+        Raises:
+            Refusal: If the file is damaged.
+        """
+        mark = f".{str(self.config.get('peft_type', '')).lower()}_"
+        try:
+            with safe_open(self.folder / TENSORS, "pt") as file:
+                keys = [key for key in file.keys() if mark in key]  # noqa: SIM118
+        except (OSError, SafetensorError) as problem:
+            raise Refusal(f"{self.folder / TENSORS} cannot be read: {problem}") from None
+        return sorted({key.removeprefix("base_model.model.").partition(mark)[0] for key in keys})
