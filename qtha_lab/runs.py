@@ -18,6 +18,7 @@ from typing import Any
 from qtha_lab import paths, warm
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.reproduced import Reproduced
 from qtha_lab.machines import Machines, send
 from qtha_lab.rundir import RunDir, checkpoints, ending, slots
 from qtha_lab.rundir.events import history, read_events
@@ -173,7 +174,8 @@ class Run:
             on: Machines that work on it; None is this one.
 
         Raises:
-            Refusal: If the run is still going, finished or cannot be read, or its disk is full.
+            Refusal: If the run is still going, finished or cannot be read, is an arm of a reproduction, or its disk is
+                full.
         """
         status = self.status()
         if not status.ended:
@@ -182,6 +184,8 @@ class Run:
             raise Refusal(f"run {self.id} has finished all {status.steps} steps")
         if status.state == "unreadable":
             raise Refusal(f"run {self.id} cannot be read: {status.message}")
+        if isinstance(self.experiment, Reproduced):
+            self.experiment.check()
         check_room(self.path, checkpoints.room_needed(self.files.checkpoints))
         log.info("resuming %s, which is %s at step %d", self.id, status.state, status.step)
         _start(self.files, on, anew=anew)

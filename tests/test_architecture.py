@@ -37,6 +37,8 @@ LAYERS = [
     "sweep",
     "launching",
     "exercises lab talking exports",
+    "problems",
+    "reproductions",
     "plugins contract doctor",
     "cli",
     "widgets",

@@ -26,6 +26,7 @@ COMMANDS = (
     "methods",
     "plugins",
     "report",
+    "reproduce",
     "run",
     "runs",
     "start",

@@ -15,6 +15,7 @@ from qtha_lab.circuits.rows import gate_rows
 from qtha_lab.compare import reading, table, views
 from qtha_lab.compare.run_values import differing, run_values
 from qtha_lab.errors import Refusal
+from qtha_lab.experiment.reproduced import Reproduced
 from qtha_lab.figures.bond_history import bond_history
 from qtha_lab.figures.bottlenecks import by_block, circuit_inputs
 from qtha_lab.figures.circuit import GateRow, circuit_diagram
@@ -106,6 +107,8 @@ def circuits_of(experiment: Any) -> list[Any]:
     """The different circuits that an experiment runs, on its model's layers without their weights."""
     from qtha_lab import adapters, models
 
+    if isinstance(experiment, Reproduced):
+        return []
     choice = experiment.method
     method = adapters.get_method(choice.name)
     if not method.ours:

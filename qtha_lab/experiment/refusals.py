@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from qtha_lab import paths
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import limits, memory
+from qtha_lab.experiment import limits, memory, stages
 from qtha_lab.experiment.plan import Plan, resolve
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
     limits.check_positions(plan)
     _ = plan.layout  # refuses layers that the method cannot adapt
     check_angles(plan)
+    stages.check_stages(plan)
     go_on()
     memory.check_memory(plan.bytes)
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment, editions
+from qtha_lab.experiment.reproduced import read_recorded
 from qtha_lab.rundir.events import finite
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class RunDir:
     @cached_property
     def experiment(self) -> Experiment:
         """The experiment as it was launched, whatever has become a default since."""
-        experiment = Experiment.from_yaml(self.experiment_file)
+        experiment = read_recorded(self.experiment_file)
         is_present = self.edition == editions.EDITION
         return experiment if is_present else experiment.replace(edition=self.edition)
 

@@ -17,7 +17,9 @@ from torch import nn
 from transformers import set_seed
 
 from qtha_lab import adapters, models, tasks
+from qtha_lab.adapters import staged
 from qtha_lab.experiment.plan import Plan
+from qtha_lab.experiment.stages import parse
 from qtha_lab.rundir.plugins import bring_plugins
 from qtha_lab.training import evaluation
 from qtha_lab.training.nudging import nudge
@@ -117,6 +119,7 @@ def load(session: Session) -> Loaded:
     if session.checkpoint is None and (start := adapters.start_to_resolve(config)):
         session.report("loading", f"angles from {start}")
         adapters.start_angles(model)
+    staged.close(model, parse(session.training.stages))
     nudge(model, session.training.nudge)
     if warning := adapters.first_step_warning(model, config, session.learning_rate):
         session.report("loading", warning)

@@ -66,6 +66,7 @@ def measured(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         **_best(evals),
         **_tested(kinds["test"], kinds["general"]),
         **{name: last[name] for name in measures.scores() if name in last},
+        **{name: last[name] for name in measures.recorded("problem") if name in last},
         **{name: answers[name] for name in measures.recorded("generation") if name in answers},
         "seconds_per_step": statistics.median(seconds[usual]) if seconds else None,
         **({} if usual is None else {"threads": usual}),
