@@ -20,7 +20,7 @@ LAYERS = [
     "simulators",
     "mpo starts",
     "adapters",
-    "models tasks",
+    "models tasks search",
     "analysis figures",
     "sharing",
     "experiment",

@@ -5,6 +5,7 @@
 
 from qtha_lab.ansatze.registry import (
     ANSATZE,
+    CHOICES,
     AnsatzInfo,
     ansatz,
     build,
@@ -13,4 +14,13 @@ from qtha_lab.ansatze.registry import (
     names,
 )
 
-__all__ = ["ANSATZE", "AnsatzInfo", "ansatz", "build", "build_without_inputs", "get", "names"]
+__all__ = [
+    "ANSATZE",
+    "CHOICES",
+    "AnsatzInfo",
+    "ansatz",
+    "build",
+    "build_without_inputs",
+    "get",
+    "names",
+]

@@ -7,9 +7,10 @@ here: how data enter, and whether gates may entangle.
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from qtha_lab import calls
 from qtha_lab.circuits import Circuit, Gate
 from qtha_lab.errors import Refusal
 from qtha_lab.registry import Registry
@@ -81,7 +82,28 @@ def get(name: str) -> AnsatzInfo:
     Raises:
         Refusal: If there is none, with the nearest name.
     """
-    return ANSATZE.get_or_refuse(name)
+    return ANSATZE.get_or_refuse(calls.parse_call(name, "ansatz")[0] if "(" in name else name)
+
+
+class Choices(Collection[str]):
+    """What a setting `ansatz` may be: a name, or a name with options, as `searched(code=XYY-01)`."""
+
+    def __contains__(self, text: object) -> bool:
+        if not isinstance(text, str):
+            return False
+        if "(" not in text:
+            return text in ANSATZE
+        name, options = calls.parse_call(text, "ansatz")
+        return name in ANSATZE and not options.keys() - get(name).options.keys()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ANSATZE)
+
+    def __len__(self) -> int:
+        return len(ANSATZE)
+
+
+CHOICES = Choices()
 
 
 def build(
@@ -96,7 +118,7 @@ def build(
     """The circuit of an ansatz; equal requests give the same object.
 
     Args:
-        name: One of `names()`.
+        name: One of `names()`, maybe with options: `searched(code=XYY-01)`.
         n_qubits: Qubits, and inputs: feature i turns qubit i.
         n_layers: Repeated blocks.
         reupload: Encode the data in every layer, or only once at the start.
@@ -121,6 +143,9 @@ def build(
         >>> build("qtha", 3, 2, reupload=False, embedding="amplitude").n_inputs
         8
     """
+    if "(" in name:
+        name, written = calls.parse_call(name, "ansatz")
+        options = {**written, **options}
     info = get(name)
     for value, noun, least in ((n_qubits, "qubits", info.min_qubits), (n_layers, "layers", 1)):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:

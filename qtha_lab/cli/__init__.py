@@ -29,6 +29,7 @@ COMMANDS = (
     "reproduce",
     "run",
     "runs",
+    "search",
     "start",
     "sweep",
     "talk",
