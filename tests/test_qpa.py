@@ -225,7 +225,10 @@ def test_the_update_stays_within_rank_r():
         ({"hidden": (8, 0)}, r"such as \[32, 16\], not \(8, 0\)"),
         ({"hidden": "(8,)"}, r"such as \[32, 16\], not '\(8,\)'"),
         ({"engine": "gpu"}, "unknown engine 'gpu'"),
-        ({"generator": "quantum"}, "generator must be one of circuit, classical, not 'quantum'"),
+        (
+            {"generator": "quantum"},
+            "generator must be one of circuit, classical, mps, not 'quantum'",
+        ),
     ],
 )
 def test_impossible_settings_are_refused(options, sentence):

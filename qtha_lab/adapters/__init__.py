@@ -3,6 +3,7 @@
 Importing this registers every method of ours with PEFT, so that saved adapters load.
 """
 
+from qtha_lab.adapters.angle_start import check_angles, start_angles, start_to_resolve
 from qtha_lab.adapters.attach import (
     add_adapter,
     check_targets,
@@ -50,6 +51,7 @@ __all__ = [
     "add_started",
     "add_unstarted",
     "base_alone",
+    "check_angles",
     "check_start",
     "check_targets",
     "circuits_of",
@@ -70,7 +72,9 @@ __all__ = [
     "save_whole",
     "scale_of",
     "size_warning",
+    "start_angles",
     "start_from_rows",
     "start_note",
+    "start_to_resolve",
     "weigh",
 ]

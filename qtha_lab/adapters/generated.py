@@ -7,7 +7,8 @@ p̃ is `basis_states.generated_values`; G is a small MLP (`mlp_mapping`) or a ma
 (`mps_mapping`). Knows no layer and no network: `quantum_train` makes changes of weight with it, `qpa` factors,
 `generated_net` all weights of a network. It holds no tensor either, so it is copied and pickled with its owner.
 
-Trained numbers: N L of the circuit, where it is trained, and
+Trained numbers: N L of the circuit (15 (N − 1) L for `ansatz="su4"`; what the cores hold for `generator="mps"`),
+where it is trained, and
 
     mlp:  Σ (h_k + 1) h_{k+1},  (h_0, …) = (N + 1, *hidden, c)
     mps:  2 χ + 2 (N − 1) χ² + 2 χ c,  χ = bond_dim
@@ -80,9 +81,13 @@ class WeightGenerator:
         """What runs, once per use of the weights; none for the classical control."""
         return basis_states.generator_circuits(self.n_qubits, self.config, self.n_blocks)
 
+    def n_numbers(self) -> int:
+        """What gives the probabilities has so many: angles, their classical stand-ins, or those in the cores."""
+        return basis_states.n_numbers(self.n_qubits, self.config, self.n_blocks)
+
     def n_parameters(self) -> int:
         """Trained numbers, by the formula above."""
-        angles = self.n_qubits * self.config.n_layers * self.config.train_generator
+        angles = self.n_numbers() * self.config.train_generator
         if self.mapping == "mps":
             return angles + mps_mapping.n_parameters(
                 self.n_qubits, self.config.bond_dim, self.chunk
@@ -92,15 +97,14 @@ class WeightGenerator:
     def tensors(self) -> dict[str, TensorSpec]:
         """Angles as `params`, and what the mapping is made of."""
         config = self.config
-        n_angles = self.n_qubits * config.n_layers
-        specs = {"params": TensorSpec((n_angles,), config.train_generator)}
+        specs = {"params": TensorSpec((self.n_numbers(),), config.train_generator)}
         if self.mapping == "mps":
             return specs | mps_mapping.tensors_of(self.n_qubits, config.bond_dim, self.chunk)
         return specs | mlp_mapping.tensors_of(self.widths)
 
     def initialise(self, tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
         """Fill in place at random; with `last_zero` every generated weight is zero."""
-        basis_states.start(tensors["params"], self.config)
+        basis_states.start(tensors["params"], self.config, self.circuits())
         fill = mps_mapping.start if self.mapping == "mps" else mlp_mapping.start
         fill(tensors, last_zero=last_zero)
 

@@ -202,6 +202,17 @@ class Change(ABC):
         A method that declares a third parameter is also given the `Base`.
         """
 
+    def angle_circuits(self) -> Mapping[str, Sequence[Any]]:
+        """Tensors of angles by name, and the circuits whose angles each holds, one after another.
+
+        Optional: with the setting `angles` (`qtha_lab.starts`) they can start elsewhere than where
+        `initialise` puts them.
+        """
+        return {}
+
+    def follow_angles(self, tensors: Mapping[str, Tensor]) -> None:  # noqa: B027  most need not
+        """Make anew what `initialise` made of the angles, after they were moved; nothing for most."""
+
     def product_sources(self) -> tuple[str, ...]:
         """Names of the tensors that `products` are made of at this layer; none where it makes none."""
         return ()

@@ -17,6 +17,8 @@ Trainable parameters of a layer, with the widths h of the MLP; 32 (N+1) + 38,368
 
     N L + Σ (h_k + 1) h_{k+1},   (h_0, …) = (N + 1, *hidden, c)
 
+with 15 (N − 1) L in the place of N L for `ansatz="su4"`, and the numbers of the cores for `generator="mps"`.
+
 The circuit holds N L of them, 56 of 106,264 in the paper's GPT-2 case. So the control
 `generator="classical"` is always worth running: a log-linear distribution over the same basis
 states with the same N L numbers in place of the circuit, all else equal.
@@ -41,6 +43,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from qtha_lab import starts
 from qtha_lab.adapters import basis_states, mlp_mapping
 from qtha_lab.adapters.generated import WeightGenerator
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
@@ -77,9 +80,16 @@ class QpaConfig(RankConfig):
         choices=tuple(mlp_mapping.ACTIVATIONS),
     )  # fmt: skip
     generator: str = setting(
-        "circuit", "What gives the probabilities: the circuit, or as many classical numbers.",
-        choices=("circuit", "classical"), common=True,
+        "circuit",
+        "What gives the probabilities: the circuit, as many classical numbers, or a matrix product state.",
+        choices=("circuit", "classical", "mps"), common=True,
     )  # fmt: skip
+    ansatz: str = setting(
+        "ry_chain", "The circuit: RY and a chain of CNOTs, or general gates on neighbours.",
+        choices=basis_states.GENERATORS,
+    )  # fmt: skip
+    mps_bond: int = setting(2, "Bond dimension of generator mps.", ge=1, le=256)
+    angles: str = starts.angles_setting()
     train_generator: bool = setting(
         True, "Train the angles (or their classical stand-ins); off keeps their random start."
     )
@@ -110,6 +120,7 @@ class QpaConfig(RankConfig):
                 "to subtract: it needs start='paper'"
             )
         check_engine(self.engine, basis_states.ry_chain(1, 1))
+        basis_states.check_generator(self)
 
     @property
     def scale(self) -> float:
@@ -129,6 +140,8 @@ class QpaConfig(RankConfig):
     examples={
         "circuit": {"r": 2, "chunk": 20},
         "classical": {"r": 2, "chunk": 20, "hidden": (8,), "generator": "classical"},
+        "mps": {"r": 2, "chunk": 20, "hidden": (8,), "generator": "mps"},
+        "su4": {"r": 2, "chunk": 20, "hidden": (8,), "ansatz": "su4", "n_layers": 1, "angles": "small"},
         "frozen-circuit": {
             "r": 2, "hidden": (8, 8), "activation": "tanh", "train_generator": False,
             "remove_mean": False,
@@ -156,6 +169,9 @@ class Qpa(Change):
             "bit_order='fixed', which merges"
         )
 
+    def angle_circuits(self):
+        return {"params": circuits} if (circuits := self.circuits()) else {}
+
     def circuits(self) -> list[Circuit]:
         return self.generator.circuits()
 
@@ -174,7 +190,11 @@ class Qpa(Change):
         if config.start == "zero":
             tensors["start"].normal_(std=0.1)
             if config.init_weights:
-                tensors["start"].copy_(self.generated(tensors)[1])
+                self.follow_angles(tensors)
+
+    def follow_angles(self, tensors: Mapping[str, Tensor]) -> None:
+        if "start" in tensors and self.config.init_weights:
+            tensors["start"].copy_(self.generated(tensors)[1])
 
     def generated(
         self, tensors: Mapping[str, Tensor]

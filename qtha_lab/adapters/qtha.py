@@ -38,7 +38,7 @@ from qtha_lab.looks import Look
 __all__ = ["CONTROLS", "Qtha", "QthaConfig"]
 
 # Settings that only the circuit reads: a control without one does not carry them along.
-_CIRCUIT_ONLY = ("ansatz", "readout", "engine", "reupload", "train_circuit")
+_CIRCUIT_ONLY = ("ansatz", "readout", "engine", "reupload", "train_circuit", "angles")
 
 
 def _stand_in(title: str, shows: str, **options: Any) -> Control:
@@ -90,6 +90,7 @@ CONTROLS = (
         "ABC-pairs": {"r": 3, "waist": 12, "bond_dim": 2, "n_layers": 1, "readout": "z+zz"},
         "ABC-probs": {"r": 2, "waist": 8, "bond_dim": 2, "n_layers": 1, "readout": "probs"},
         "ABC-mixed": {"r": 2, "waist": 8, "bond_dim": 2, "n_layers": 1, "classical_layers": 1},
+        "ABC-small-angles": {"r": 2, "waist": 8, "bond_dim": 2, "angles": "small"},
         "ABC-frozen-circuit": {"r": 2, "waist": 8, "bond_dim": 2, "train_circuit": False},
         "AB": {"r": 2, "waist": 8, "bond_dim": 2, "use_circuit": False},
         "A": {"waist": 8, "bond_dim": 2, "use_circuit": False, "use_linear": False},
@@ -206,6 +207,9 @@ class Qtha(Change):
 
     def circuits(self) -> list[Circuit]:
         return self.bottleneck.circuits() if self.bottleneck else []
+
+    def angle_circuits(self):
+        return {"params": circuits} if (circuits := self.circuits()) else {}
 
     @classmethod
     def why_not_linear(cls, config: QthaConfig) -> str:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 from torch import nn
 
-from qtha_lab import ansatze
+from qtha_lab import ansatze, starts
 from qtha_lab.adapters.branches import READOUTS, STAND_INS, CircuitBranch
 from qtha_lab.adapters.peft import RankConfig
 from qtha_lab.adapters.qtha_start import STARTS
@@ -48,7 +48,7 @@ class QthaConfig(RankConfig):
         2, "Layers of stand-in 'silu': 2, 3, 4 are the authors' BD, BE, BF.", ge=2, le=4
     )
     ansatz: str = setting(
-        "qtha", "Circuit of the quantum branch.", choices=ansatze.ANSATZE, common=True
+        "qtha", "Circuit of the quantum branch.", choices=ansatze.CHOICES, common=True
     )
     n_layers: int | None = setting(
         None, "Layers of the circuit; None is r.", ge=1, le=1024, common=True
@@ -65,6 +65,7 @@ class QthaConfig(RankConfig):
         common=True,
     )
     train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
+    angles: str = starts.angles_setting()
     use_linear: bool = setting(True, "Use the linear branch, W_c · h.")
     fusion: str = setting(
         "sum", "How the branches join: added (v2, code) or multiplied (v1).",
@@ -108,6 +109,8 @@ class QthaConfig(RankConfig):
                 )
             (circuit,) = self.circuits()
             check_engine(self.engine, circuit, CircuitBranch.readout_of(self))
+        instead = f"stand_in={self.stand_in!r}" if self.use_circuit else "use_circuit=False"
+        starts.check_start(self.angles, self.circuits(), instead)
 
     @property
     def architecture(self) -> str:

@@ -16,7 +16,8 @@ whole networks, not changes. It is one matrix, so it merges; merge before genera
 every new token generates the matrix anew. Matrices above `SLAB` numbers are made and used some rows
 at a time, and once more in the backward pass, so that memory does not grow with the layer.
 
-Trainable parameters of a layer, N L for the circuit and
+Trainable parameters of a layer, N L for the circuit (15 (N − 1) L for `ansatz="su4"`; what the cores hold
+for `generator="mps"`, a matrix product state with p_i = |⟨i|MPS⟩|²) and
 
     mlp:  Σ (h_k + 1) h_{k+1},  (h_0, …) = (N + 1, *hidden, c)
     mps:  2 χ + 2 (N − 1) χ² + 2 χ c,  χ = bond_dim
@@ -38,6 +39,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from qtha_lab import starts
 from qtha_lab.adapters import basis_states, mlp_mapping
 from qtha_lab.adapters.generated import WeightGenerator
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
@@ -79,9 +81,16 @@ class QuantumTrainConfig(AdapterConfig):
         4, "Bond dimension of the matrix product state (mps).", ge=1, le=256, common=True
     )
     generator: str = setting(
-        "circuit", "What gives the probabilities: the circuit, or as many classical numbers.",
-        choices=("circuit", "classical"), common=True,
+        "circuit",
+        "What gives the probabilities: the circuit, as many classical numbers, or a matrix product state.",
+        choices=("circuit", "classical", "mps"), common=True,
     )  # fmt: skip
+    ansatz: str = setting(
+        "ry_chain", "The circuit: RY and a chain of CNOTs, or general gates on neighbours.",
+        choices=basis_states.GENERATORS,
+    )  # fmt: skip
+    mps_bond: int = setting(2, "Bond dimension of generator mps.", ge=1, le=256)
+    angles: str = starts.angles_setting()
     train_generator: bool = setting(
         True, "Train the angles (or their classical stand-ins); off keeps their random start."
     )
@@ -99,6 +108,11 @@ class QuantumTrainConfig(AdapterConfig):
         self.hidden = mlp_mapping.checked_widths(self.hidden)
         super().__post_init__()
         check_engine(self.engine, basis_states.ry_chain(1, 1))
+        basis_states.check_generator(self)
+        if self.generator == "mps" and self.n_blocks > 1:
+            raise Refusal(
+                f"a matrix product state is one block: n_blocks must be 1 with generator=mps, not {self.n_blocks}"
+            )
 
     def generator_of(self, n_weights: int) -> WeightGenerator:
         """What generates so many weights with these settings."""
@@ -119,6 +133,8 @@ class QuantumTrainConfig(AdapterConfig):
         "mlp": {"chunk": 40, "n_layers": 2},
         "mps-blocks": {"chunk": 24, "n_layers": 2, "mapping": "mps", "bond_dim": 3, "n_blocks": 2},
         "classical": {"chunk": 40, "n_layers": 2, "generator": "classical", "activation": "tanh"},
+        "mps": {"chunk": 40, "generator": "mps", "mps_bond": 3},
+        "su4": {"chunk": 40, "ansatz": "su4", "n_layers": 1, "angles": "small"},
         "frozen-circuit": {"chunk": 40, "train_generator": False, "remove_mean": False},
     },
 )
@@ -131,6 +147,9 @@ class QuantumTrain(Change):
         self.generator.check(
             f"a layer of {layer.in_features} inputs and {layer.out_features} outputs"
         )
+
+    def angle_circuits(self):
+        return {"params": circuits} if (circuits := self.circuits()) else {}
 
     def circuits(self) -> list[Circuit]:
         return self.generator.circuits()

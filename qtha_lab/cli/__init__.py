@@ -30,6 +30,8 @@ COMMANDS = (
     "reproduce",
     "run",
     "runs",
+    "search",
+    "start",
     "sweep",
     "talk",
 )

@@ -52,6 +52,7 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
     limits.check_positions(plan)
     check_quantization(plan.experiment.quantization, plan.model)
     _ = plan.layout  # refuses layers that the method cannot adapt
+    check_angles(plan)
     stages.check_stages(plan)
     limits.check_start(plan)
     go_on()
@@ -99,6 +100,13 @@ def check_rows(plan: Plan) -> None:
             f"head_learning_rate is for a classification head, which task {task.name} does not "
             f"train: leave out {training.head_learning_rate:g}"
         )
+
+
+def check_angles(plan: Plan) -> None:
+    """Refuse a start of the angles whose files are missing or fit no layer."""
+    from qtha_lab import adapters
+
+    adapters.check_angles(plan.model, plan.config)
 
 
 def disk_needed(plan: Plan) -> int:

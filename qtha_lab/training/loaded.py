@@ -117,6 +117,9 @@ def load(session: Session) -> Loaded:
     set_seed(experiment.seed)
     config = copy.deepcopy(plan.config)
     model = _adapt(session, plan, base.model, config, training_rows, rows.collate)
+    if session.checkpoint is None and (start := adapters.start_to_resolve(config)):
+        session.report("loading", f"angles from {start}")
+        adapters.start_angles(model)
     staged.close(model, parse(session.training.stages))
     nudge(model, session.training.nudge)
     if warning := adapters.first_step_warning(model, config, session.learning_rate):
