@@ -99,7 +99,10 @@ def load_model(
 
 
 def _round(
-    model: "PreTrainedModel", rounding: "Rounding", tokenizer: "PreTrainedTokenizerBase", print_of_model: str
+    model: "PreTrainedModel",
+    rounding: "Rounding",
+    tokenizer: "PreTrainedTokenizerBase",
+    print_of_model: str,
 ) -> None:
     """Round a whole model in place, as its calibration rows say if the way asks for them."""
     from qtha_lab.models.rounding import calibration, layers
@@ -107,7 +110,12 @@ def _round(
     learnt = {}
     if rounding.calibrates:
         texts = calibration.calibration_texts(tokenizer)
-        parts = {"model": print_of_model, "bits": rounding.text, "rows": texts, "dtype": str(model.dtype)}
+        parts = {
+            "model": print_of_model,
+            "bits": rounding.text,
+            "rows": texts,
+            "dtype": str(model.dtype),
+        }
         learnt = calibration.remembered(parts, lambda: _learnt(model, rounding, tokenizer, texts))
     rounding.apply(model, learnt)
     layers.mark(model, rounding.text)
@@ -115,7 +123,10 @@ def _round(
 
 
 def _learnt(
-    model: "PreTrainedModel", rounding: "Rounding", tokenizer: "PreTrainedTokenizerBase", texts: list[str]
+    model: "PreTrainedModel",
+    rounding: "Rounding",
+    tokenizer: "PreTrainedTokenizerBase",
+    texts: list[str],
 ) -> "dict[str, Tensor]":
     """What a whole model learns from texts, with its head left alone and its gradients off."""
     from qtha_lab.models.rounding import calibration

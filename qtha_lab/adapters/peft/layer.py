@@ -299,7 +299,9 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
 
     def _check_not_quantised(self) -> None:
         layer = self.get_base_layer()
-        kind = quantised_kind(layer) or getattr(layer, "rounding", None)  # the latter is fake-quantised
+        kind = quantised_kind(layer) or getattr(
+            layer, "rounding", None
+        )  # the latter is fake-quantised
         if kind is not None:
             raise Unsupported(
                 f"the base weight is quantised ({kind}), and a sum would be rounded to it again, so "

@@ -43,20 +43,25 @@ class Learned(Rounding):
 
     w: int = setting(3, "Bits of a weight; 16 rounds none.", choices=WEIGHT_BITS, common=True)
     a: int = setting(
-        16, "Bits of a layer's input, one grid for a token; 16 rounds none.", choices=WEIGHT_BITS, common=True
+        16,
+        "Bits of a layer's input, one grid for a token; 16 rounds none.",
+        choices=WEIGHT_BITS,
+        common=True,
     )
     g: int | None = setting(
         None, "Neighbouring weights of a row that share a grid; null takes the row.", ge=2
     )
     steps: int = setting(
-        400, "Steps of AdamW for a block, a batch of calibration rows each.", ge=0, unit="steps"
+        200, "Steps of AdamW for a block, a calibration row each.", ge=0, unit="steps"
     )
     start: str = setting(
         "grid",
         "Clip at the start: the one of the least weight error (grid), or nearly none (paper, γ = β = 4).",
         choices=("grid", "paper"),
     )
-    rate: float = setting(1e-2, "Learning rate of the clips; that of the scales is half of it.", gt=0)
+    rate: float = setting(
+        1e-2, "Learning rate of the clips; that of the scales is half of it.", gt=0
+    )
 
     def check(self, model: nn.Module) -> None:
         """Refuse groups that do not divide a layer's inputs, and inputs that cannot be rounded."""

@@ -31,7 +31,7 @@ class Rounding(ABC):
     name: ClassVar[str]
     calibrates: ClassVar[bool] = False  # whether `learn` reads rows
 
-    def check(self, model: nn.Module) -> None:
+    def check(self, model: nn.Module) -> None:  # noqa: B027  most take every layer
         """Refuse a model with a layer that cannot take these bits.
 
         Args:
@@ -128,7 +128,9 @@ def rounding_named(text: str) -> Rounding:
     for option, value in options.items():
         if option not in info.settings:
             raise unknown(f"setting of quantization {name}:", option, info.settings)
-        dataclasses.replace(info.settings[option], name=f"quantization {name}: {option}").check(value)
+        dataclasses.replace(info.settings[option], name=f"quantization {name}: {option}").check(
+            value
+        )
     rounding: Any = info.make(**options)
     check_settings(rounding)
     return rounding

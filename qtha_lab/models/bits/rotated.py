@@ -45,7 +45,10 @@ class Rotated(Rounding):
         4, "Bits of a layer's input; one grid for a token.", choices=WEIGHT_BITS, common=True
     )
     kv: int = setting(
-        4, "Bits of keys and values; one grid for a head of a token.", choices=WEIGHT_BITS, common=True
+        4,
+        "Bits of keys and values; one grid for a head of a token.",
+        choices=WEIGHT_BITS,
+        common=True,
     )
     rotations: str = setting(
         "chosen",

@@ -34,7 +34,10 @@ class RoundedKeys(nn.Module):
 
     def forward(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Both rounded, (rows, heads, tokens, head_dim), with the slopes of what went in."""
-        of_keys, of_values = cast("Tensor | None", self.of_keys), cast("Tensor | None", self.of_values)
+        of_keys, of_values = (
+            cast("Tensor | None", self.of_keys),
+            cast("Tensor | None", self.of_values),
+        )
         return turned_and_rounded(key, of_keys, self.bits), turned_and_rounded(
             value, of_values, self.bits
         )
@@ -57,8 +60,7 @@ def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
     return {
         name: module
         for name, module in model.named_modules()
-        if name.rpartition(".")[2] in ("self_attn", "attn", "self")
-        and hasattr(module, "scaling")
+        if name.rpartition(".")[2] in ("self_attn", "attn", "self") and hasattr(module, "scaling")
     }
 
 
@@ -83,9 +85,7 @@ def check_keys(model: nn.Module, bits: int) -> None:
         )
 
 
-def round_keys(
-    model: nn.Module, rounders: dict[str, RoundedKeys]
-) -> None:
+def round_keys(model: nn.Module, rounders: dict[str, RoundedKeys]) -> None:
     """Let every attention round its keys and values.
 
     Args:

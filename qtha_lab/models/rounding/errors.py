@@ -24,7 +24,9 @@ class _Sum:
         x = x.to(torch.float32)
         self.square += float(x.square().sum())
         for place, vectors in enumerate((x, x @ self.rotation.to(x))):
-            self.errors[place] += float((grid.straight_through(vectors, self.bits) - vectors).square().sum())
+            self.errors[place] += float(
+                (grid.straight_through(vectors, self.bits) - vectors).square().sum()
+            )
 
     @property
     def relative(self) -> Errors:
@@ -84,7 +86,10 @@ def _listen_to_attention(
     listeners: dict[str, Any] = {}
     for name, module in attention.attention_layers(model).items():
         rotation = turn(attention.head_size(module))
-        keys, values = pairs[f"{name}.keys"], pairs[f"{name}.values"] = _Sum(kv, rotation), _Sum(kv, rotation)
+        keys, values = pairs[f"{name}.keys"], pairs[f"{name}.values"] = (
+            _Sum(kv, rotation),
+            _Sum(kv, rotation),
+        )
         listeners[name] = _Listener(keys, values)
     config = cast(Any, model).config
     before = config._attn_implementation

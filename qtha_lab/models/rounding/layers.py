@@ -90,7 +90,9 @@ class RoundedLinear(nn.Linear):
         """The layer's output for its rounded input."""
         return nn.functional.linear(self.rounded(input), self.weight, self.bias)
 
-    def rounded(self, x: Float[Tensor, "*batch in_features"]) -> Float[Tensor, "*batch in_features"]:
+    def rounded(
+        self, x: Float[Tensor, "*batch in_features"]
+    ) -> Float[Tensor, "*batch in_features"]:
         """x̂, of the precision of x."""
         if self.bits >= WHOLE and self.rotation is None and self.scale is None:
             return x

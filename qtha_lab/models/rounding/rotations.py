@@ -17,7 +17,21 @@ from torch import Tensor
 
 from qtha_lab.errors import Refusal
 
-TABLE = (172, 156, 140, 108, 60, 52, 36, 28, 44, 40, 20, 12, 1)  # the first that divides, as torchao looks
+TABLE = (
+    172,
+    156,
+    140,
+    108,
+    60,
+    52,
+    36,
+    28,
+    44,
+    40,
+    20,
+    12,
+    1,
+)  # the first that divides, as torchao looks
 
 
 def check_size(size: int, place: str) -> None:
@@ -72,7 +86,5 @@ def random_orthogonal(size: int) -> Float[Tensor, "size size"]:
         Mezzadri 2007, arXiv:math-ph/0609050.
     """
     generator = torch.Generator().manual_seed(size)
-    q, r = torch.linalg.qr(
-        torch.randn(size, size, generator=generator, dtype=torch.float64)
-    )
+    q, r = torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64))
     return q * r.diagonal().sign()

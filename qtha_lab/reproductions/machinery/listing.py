@@ -13,7 +13,15 @@ from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS
 from qtha_lab.rundir import read_mapping
 
 RECORDED = Path(__file__).parent.parent / "recorded"
-HEAD: tuple[str, ...] = ("system", "arXiv", "claim", "what works here", "verdict", "minutes", "source")
+HEAD: tuple[str, ...] = (
+    "system",
+    "arXiv",
+    "claim",
+    "what works here",
+    "verdict",
+    "minutes",
+    "source",
+)
 
 
 def verdict_of(name: str, out: Path | str = OUT) -> dict[str, Any] | None:
