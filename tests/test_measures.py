@@ -102,7 +102,10 @@ def test_what_a_run_prints_is_what_it_printed_before_measures_had_a_file(finishe
     ]  # fmt: skip
     of_fine_tunes = [m for m in MEASURES.values() if m.kind != "problem"]
     assert [measure.name for measure in of_fine_tunes if measure.brief] == names
-    numbers = {m.name: 0.5 for m in of_fine_tunes} | {"state": "finished", "trainable_parameters": 12345}
+    numbers = {m.name: 0.5 for m in of_fine_tunes} | {
+        "state": "finished",
+        "trainable_parameters": 12345,
+    }
     write_json(finished_run.summary, numbers)
     first, *rest = printed_rows(finished_run)
     assert first == ["trainable parameters", "12,345"]

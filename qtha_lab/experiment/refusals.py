@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from qtha_lab import paths
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import limits, memory
+from qtha_lab.experiment import limits, memory, stages, teachers
 from qtha_lab.experiment.plan import Plan, resolve
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
     limits.check_positions(plan)
     check_quantization(plan.experiment.quantization, plan.model)
     _ = plan.layout  # refuses layers that the method cannot adapt
+    stages.check_stages(plan)
     go_on()
     memory.check_memory(plan.bytes)
 
@@ -78,6 +79,7 @@ def check_names(plan: Plan) -> None:
     check_quantization(experiment.quantization)
     limits.check_tracker(experiment.training.report_to)
     limits.check_threads(experiment.training.threads)
+    teachers.check_teacher(experiment)
 
 
 def check_rows(plan: Plan) -> None:
