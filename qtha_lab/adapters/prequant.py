@@ -5,8 +5,8 @@
 M marks the `fraction` of a layer's weights that lie farthest from the mean of their row, in standard deviations of
 the row. The codes of the other weights stay: (1 + σ) times a row is its grid with another step s. On a base of
 `quantization="outliers(w=4)"` the marked weights are those that were kept whole; on another base the method trains
-the outliers that it finds there. M is read off the base as it is now, rounded: of the marks made before rounding a
-few of a hundred differ.
+the outliers that it finds there. M is read off the base as it is now, rounded: about one mark in ten is another than
+before rounding.
 
 Trainable parameters of a layer, k = ⌊fraction · in · out⌉:
 

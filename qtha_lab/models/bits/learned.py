@@ -52,7 +52,7 @@ class Learned(Rounding):
         None, "Neighbouring weights of a row that share a grid; null takes the row.", ge=2
     )
     steps: int = setting(
-        400, "Steps of AdamW for a block, a batch of calibration rows each.", ge=0, unit="steps"
+        200, "Steps of AdamW for a block, a calibration row each.", ge=0, unit="steps"
     )
     start: str = setting(
         "grid",

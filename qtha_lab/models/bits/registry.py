@@ -31,7 +31,7 @@ class Rounding(ABC):
     name: ClassVar[str]
     calibrates: ClassVar[bool] = False  # whether `learn` reads rows
 
-    def check(self, model: nn.Module) -> None:
+    def check(self, model: nn.Module) -> None:  # noqa: B027  most take every layer
         """Refuse a model with a layer that cannot take these bits.
 
         Args:

@@ -1,6 +1,7 @@
 """A model block by block: what goes into each and what comes out, so that one can be rounded after the other."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,10 +61,8 @@ def first_calls(model: nn.Module, batches: Sequence[Batch]) -> list[Call]:
     hook = blocks_of(model)[1][0].register_forward_pre_hook(catch, with_kwargs=True)
     try:
         for batch in batches:
-            try:
+            with suppress(_Reached):
                 model(**batch, **_without_cache(model))
-            except _Reached:
-                pass
     finally:
         hook.remove()
     return calls

@@ -27,28 +27,29 @@ from qtha_lab.tasks.splits import in_evaluation_pool, in_test_pool
 
 ROWS = 64
 LENGTH = 128  # tokens of a row
-BATCH = 8
+BATCH = 1  # rows at a time, as OmniQuant looks at them
 Batch = dict[str, Tensor]
 log = logging.getLogger(__name__)
 
 
-def calibration_texts(tokenizer: Any, rows: int = ROWS) -> list[str]:
+def calibration_texts(tokenizer: Any, rows: int | None = None, skip: int = 0) -> list[str]:
     """Conversations of which no turn is an answer that any shipped task evaluates or tests on.
 
     Args:
         tokenizer: Writes a conversation as its model reads it.
-        rows: How many.
+        rows: How many; None takes `ROWS`.
+        skip: Take others, from so many on.
     """
-    texts = []
+    texts, wanted = [], skip + (ROWS if rows is None else rows)
     for row in tasks.load_task("chat").train:
         turns = [message["content"] for message in row["messages"]]
         if not any(in_evaluation_pool(turn) or in_test_pool(turn) for turn in turns):
             texts.append(
                 render(row["messages"], tokenizer) if tokenizer.chat_template else "\n".join(turns)
             )
-        if len(texts) == rows:
+        if len(texts) == wanted:
             break
-    return texts
+    return texts[skip:]
 
 
 def batches_of(texts: list[str], tokenizer: Any, longest: int) -> list[Batch]:

@@ -4,7 +4,7 @@ The model is left as it was; what is learnt comes back as tensors.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 import torch
@@ -66,13 +66,19 @@ def clipped(
     return rounded if scale is None else rounded / scale
 
 
-def learn(settings: Settings, model: nn.Module, batches: Sequence[Batch]) -> dict[str, Tensor]:
+def learn(
+    settings: Settings,
+    model: nn.Module,
+    batches: Sequence[Batch],
+    tell: Callable[[float], None] = lambda error: None,
+) -> dict[str, Tensor]:
     """β, γ and t of every layer in a block, `NAME.low`, `NAME.high`, `NAME.scale`.
 
     Args:
         settings: Of `learned`.
         model: Whole.
         batches: Calibration rows.
+        tell: Called after each block with its last squared error.
     """
     learnt: dict[str, Tensor] = {}
     place, blocks = blocks_of(model)
@@ -81,7 +87,7 @@ def learn(settings: Settings, model: nn.Module, batches: Sequence[Batch]) -> dic
     for number, block in enumerate(blocks):
         targets = _through(block, whole)
         tensors = _Trained(settings, block, whole[0])
-        tensors.train(rounded, [call.hidden for call in targets])
+        tell(tensors.train(rounded, [call.hidden for call in targets]))
         learnt |= {f"{place}.{number}.{name}": t for name, t in tensors.learnt().items()}
         rounded = _through(tensors.rounded_block(), rounded)
         whole = targets
@@ -151,13 +157,17 @@ class _Trained:
                 tensors[f"{name}.scale"] = scale
         return tensors
 
-    def train(self, calls: list[Call], targets: list[Tensor]) -> None:
+    def train(self, calls: list[Call], targets: list[Tensor]) -> float:
         """Let the rounded block give what the whole one gives.
 
         Args:
             calls: What the blocks before, rounded, give it.
             targets: What the whole block gives for what the whole blocks before give.
+
+        Returns:
+            The mean squared error of the last step; nan where there was none.
         """
+        loss = torch.tensor(torch.nan)
         rate = self.settings.rate
         clips = [clip for pair in self.clips.values() for clip in pair]
         scales = list({id(t): t for t in self.scales.values()}.values())
@@ -173,6 +183,7 @@ class _Trained:
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+        return loss.item()
 
     @torch.no_grad()
     def rounded_block(self) -> nn.Module:
