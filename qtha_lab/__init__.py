@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same 
     from qtha_lab.catalog import runs_table
     from qtha_lab.circuits import Circuit
     from qtha_lab.cost import preview
-    from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Sweep, Training
+    from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Sweep, Training, Tuning
     from qtha_lab.launching import launch
     from qtha_lab.models import load_model
     from qtha_lab.runs import attach, list_runs
@@ -43,6 +43,7 @@ _ROOMS = {
     "MethodChoice": "experiment",
     "Sweep": "experiment",
     "Training": "experiment",
+    "Tuning": "experiment",
     "launch": "launching",
     "attach": "runs",
     "list_runs": "runs",
@@ -66,6 +67,7 @@ __all__ = [
     "Speakers",
     "Sweep",
     "Training",
+    "Tuning",
     "__version__",
     "ansatze",
     "attach",

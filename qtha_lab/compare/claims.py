@@ -7,7 +7,7 @@ Holm's, so that all hold together with 95 %.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -93,7 +93,7 @@ def _pairs(names: list[str]) -> list[tuple[str, str]]:
 
 def claims(
     entries: Sequence[dict[str, Any]],
-    pairs: Mapping[Cell, Sequence[tuple[str, str]]],
+    pairs: Mapping[Cell, Collection[tuple[str, str]]],
     items: Mapping[str, TestItems],
     rounding: Mapping[str, Sequence[float]],
     cells: int = 1,
@@ -114,7 +114,9 @@ def claims(
         paired_difference(
             *_alike(*of.losses),
             level=0.05 / len(found),
-            floor=_floor([name_in(name, of.cell, cells) for name in of.pair], rounding, len(of.losses[0])),
+            floor=_floor(
+                [name_in(name, of.cell, cells) for name in of.pair], rounding, len(of.losses[0])
+            ),
         )
         for of in found
     ]

@@ -82,4 +82,3 @@ def text(claim: Record | None) -> str:
         return UNKNOWN
     verdict = "shown" if claim["shown"] else "not shown"
     return f"{claim['mean']:+.3f} [{claim['low']:+.3f}, {claim['high']:+.3f}] {verdict}"
-

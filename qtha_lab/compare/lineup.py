@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 Seconds = Callable[[Experiment], float]
 
 
-def timed(comparison: Comparison, folder: Path | None = None, seconds: Seconds | None = None) -> list[Entrant]:
+def timed(
+    comparison: Comparison, folder: Path | None = None, seconds: Seconds | None = None
+) -> list[Entrant]:
     """The methods of a comparison, with as many steps as fit into the first one's seconds where it matches by those.
 
     Args:
@@ -105,7 +107,7 @@ def records(comparison: Comparison, lineup: Iterable[Entrant]) -> list[dict[str,
 
     Returns:
         `model`, `task`, `task_options`; `declared`, the label in the description; `method`, the label without rate under
-        which its runs stand; `steps`; `point`, the tuned settings.
+        which its runs stand; `steps`; `point`, the tuned settings; `trials`, the losses of all trials.
     """
     records = []
     for entrant in lineup:
@@ -120,6 +122,7 @@ def records(comparison: Comparison, lineup: Iterable[Entrant]) -> list[dict[str,
                 "method": choice.replace(title="").label,
                 "steps": experiment.training.steps,
                 "point": dict(entrant.point),
+                "trials": list(entrant.trials),
             }
         )
     return records

@@ -29,7 +29,10 @@ def terms(
     """
     runs = by_cell(entries)
     return {
-        cell: [*matching(comparison, records, runs.get(cell, [])), *tuning(comparison, records, runs.get(cell, []))]
+        cell: [
+            *matching(comparison, records, runs.get(cell, [])),
+            *tuning(comparison, records, runs.get(cell, [])),
+        ]
         for cell, records in by_cell(lineup).items()
     }
 

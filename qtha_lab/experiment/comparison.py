@@ -16,7 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import refusals
-from qtha_lab.experiment.cells import Cell
+from qtha_lab.experiment.cells import Cell, name_in
 from qtha_lab.experiment.description import (
     Experiment,
     MethodsAndSeeds,
@@ -24,9 +24,9 @@ from qtha_lab.experiment.description import (
     Training,
     _Description,
 )
+from qtha_lab.experiment.equivalents import SEVERAL
 from qtha_lab.experiment.matching import Rule as Matching
 from qtha_lab.experiment.matching import matched, size_settings
-from qtha_lab.experiment.equivalents import SEVERAL
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.scaling import Rule, scaled
 from qtha_lab.experiment.searching import COMMON, Search
@@ -56,7 +56,9 @@ class Entrant:
         declared: Its label in the description.
         choice: The method, matched but not yet scaled.
         training: The course of its training.
+        scaling: The rule that gives the method its alpha.
         point: The tuned settings, by axis.
+        trials: Evaluation losses of the trials by which it was tuned, in their order; None where one diverged or failed.
     """
 
     cell: Cell
@@ -65,6 +67,7 @@ class Entrant:
     training: Training
     scaling: Rule = "2r"
     point: Point = field(default_factory=dict)
+    trials: tuple[float | None, ...] = ()
 
     @property
     def method(self) -> MethodChoice:
@@ -156,7 +159,9 @@ class Comparison(MethodsAndSeeds):
                 first = first if one == "task" else Cell("", names[0])
                 stated = fields.get(one, first.task)
                 if stated != first.task:
-                    raise Refusal(f"{one} is {stated} and {several} are {', '.join(names)}: write one of the two")
+                    raise Refusal(
+                        f"{one} is {stated} and {several} are {', '.join(names)}: write one of the two"
+                    )
                 fields[one] = first.task
             if len(names) == 1 and one == "task" and first and first.options:
                 fields["task_options"] = first.task_options
@@ -282,6 +287,15 @@ class Comparison(MethodsAndSeeds):
             for experiment in self.experiments_of(entrant, [seed])
         ]
 
+    def typical(self) -> dict[str, Experiment]:
+        """An experiment of each method and rate in each cell, of the first seed, by what it is called there."""
+        cells = len(self.cells)
+        return {
+            name_in(experiment.method.label, experiment.cell, cells): experiment
+            for experiment in self.experiments()
+            if experiment.seed == self.seeds[0]
+        }
+
     def experiments_of(self, entrant: Entrant, seeds: Iterable[int]) -> list[Experiment]:
         """The experiments of one method in one cell, at its tuned settings where it has such."""
         if entrant.point:
@@ -316,9 +330,8 @@ class Comparison(MethodsAndSeeds):
         """Every method again at its first rate and seed, as often as `rounding` says, its start moved each time."""
         first: dict[tuple, Experiment] = {}
         for experiment in self.experiments(lineup) if self.rounding else ():
-            cell = experiment.model, experiment.task, repr(experiment.task_options)
             method = experiment.method.replace(learning_rate=None).meaning
-            first.setdefault((*cell, method), experiment)
+            first.setdefault((experiment.cell, method), experiment)
         return [
             experiment.replace(training=experiment.training.replace(nudge=repeat))
             for repeat in range(1, self.rounding + 1)

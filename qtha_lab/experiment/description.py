@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import editions, equivalents, families, notebook, plan, refusals
+from qtha_lab.experiment.cells import Cell
 from qtha_lab.experiment.declared import Declared
 from qtha_lab.experiment.method_choice import MethodChoice, Option
 from qtha_lab.experiment.scaling import Rule, scaled
@@ -245,6 +246,11 @@ class Experiment(_Description):
             name: str = ...,
             edition: int = ...,
         ) -> None: ...
+
+    @property
+    def cell(self) -> Cell:
+        """The model and the task, where methods meet."""
+        return Cell(self.model, self.task, calls.write_options(self.task_options))
 
     @field_validator("method", mode="before")
     @classmethod

@@ -18,7 +18,10 @@ from qtha_lab.experiment import strict_yaml
 
 Description = TypeVar("Description", bound=BaseModel)
 LONGEST = 2**20  # bytes of a description
-SEVERAL = {"models": "model", "tasks": "task"}  # where there are several, the first is not said again
+SEVERAL = {
+    "models": "model",
+    "tasks": "task",
+}  # where there are several, the first is not said again
 COMMANDS = {"Experiment": "run", "Comparison": "compare", "Sweep": "sweep"}
 
 

@@ -105,7 +105,10 @@ def _sized(
         if not hasattr(entry.config_class, "for_budget"):
             return {free[0]: _nearest(method, free[0], budget, experiment)}
         config = entry.config_class.for_budget(
-            plan.model, trainable_parameters=budget, target_modules=plan.target_modules, **method.options
+            plan.model,
+            trainable_parameters=budget,
+            target_modules=plan.target_modules,
+            **method.options,
         )
         declared = entry.settings()
         return {n: v for n in free if (v := getattr(config, n)) != declared[n].default}
@@ -156,17 +159,14 @@ def _nearest(method: MethodChoice, name: str, budget: int, experiment: Experimen
         sized = size(value)
         return sized is not None and sized <= budget
 
-    if grows:
-        value = _last(fits, low, high)
-        value = value and _first(lambda other: size(other) == size(value), low, value)
-    else:
-        value = _first(fits, low, high)
+    value = _last(fits, low, high) if grows else _first(fits, low, high)
     if value is None:
         least = min(filter(None, map(size, (low, usual, high))))
         raise Refusal(
             f"a budget of {budget:,} trained parameters cannot be met: the smallest possible is {least:,}"
         )
-    return value
+    most = size(value)
+    return _first(lambda other: size(other) == most, low, value) or value if grows else value
 
 
 def _last(holds: Callable[[int], bool], low: int, high: int) -> int | None:
