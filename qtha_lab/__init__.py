@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same 
         MethodChoice,
         Sweep,
         Training,
+        Tuning,
     )
     from qtha_lab.federated import federate
     from qtha_lab.launching import launch
@@ -53,6 +54,7 @@ _ROOMS = {
     "MethodChoice": "experiment",
     "Sweep": "experiment",
     "Training": "experiment",
+    "Tuning": "experiment",
     "federate": "federated",
     "launch": "launching",
     "attach": "runs",
@@ -78,6 +80,7 @@ __all__ = [
     "Speakers",
     "Sweep",
     "Training",
+    "Tuning",
     "__version__",
     "ansatze",
     "attach",

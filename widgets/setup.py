@@ -11,6 +11,7 @@ import ipywidgets as ipw
 
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Sweep, Training
+from qtha_lab.experiment.equivalents import SEVERAL
 from qtha_lab.models import model_names
 from qtha_lab.models.quantized import quantizations
 from qtha_lab.settings import settings_of
@@ -32,11 +33,12 @@ from .form import Form
 from .guard import OnError, guarded
 from .methods import MethodCards
 from .sweep_form import SweepForm
+from .tuning_form import TuningForm
 
 log = logging.getLogger(__name__)
 
 # in forms of their own; and repeats at moved starts, which `compare.run` alone launches
-ELSEWHERE = ("methods", "training", "task_options", "rounding")
+ELSEWHERE = ("methods", "training", "task_options", "rounding", "tuning")
 
 
 class Setup:
@@ -75,6 +77,7 @@ class Setup:
             on_error,
             lambda choice: axes_of_choice(sweep, choice) if sweep else {},
         )
+        self.tuning = TuningForm(values.get("tuning") or {}, self.changed)
         searching = values | {"axes": axes_elsewhere(sweep)} if sweep else {}
         self.sweep = SweepForm(searching, self.changed, guarded(self._spread, on_error))
         self.task_box = look.column()
@@ -91,6 +94,7 @@ class Setup:
             self.methods.panel,
             look.column(what, self.what.panel, self.task_box, css="qtha-group"),
             Fold("Training", self.training.panel, unfolded=True).add_class("qtha-group"),
+            self.tuning,
             self.sweep,
         )
 
@@ -111,6 +115,10 @@ class Setup:
         fields = self._fields()
         if not self.sweep.swept:
             return Comparison(**fields)
+        if several := [name for name in (*SEVERAL, "tuning") if fields[name]]:
+            raise Refusal(
+                f"{several[0]} is of a comparison: leave it empty, or enter one value where several are swept"
+            )
         shared = {name: fields[name] for name in Sweep.model_fields.keys() & fields.keys()}
         return Sweep(**shared, **{**self.sweep.form.changed, "axes": self.sweep.axes})
 
@@ -122,6 +130,7 @@ class Setup:
             "task_options": self.task_options.changed,
             "methods": self.methods.choices(),
             "training": Training(**self.training.changed),
+            "tuning": self.tuning.value,
         }
 
     def faults(self) -> list[Fault]:
@@ -130,7 +139,8 @@ class Setup:
         alone = self._faults_of_what() + self.task_options.faults() + self.methods.faults()
         of_axes = faults_of_axes(cards, self.training, self.sweep.grid)
         of_sweep = self.sweep.form.faults() if self.sweep.swept else []
-        return alone + self.training.faults() + of_axes + of_sweep
+        of_tuning = self.tuning.form.faults() if self.tuning.tunes else []
+        return alone + self.training.faults() + of_tuning + of_axes + of_sweep
 
     def _faults_of_what(self) -> list[Fault]:
         """Entries that their declaration refuses, else what the description does, such as a seed given twice."""
@@ -142,7 +152,7 @@ class Setup:
 
     def fault(self, sentence: str) -> Fault:
         """A refusal of the whole, with the control it is about where it begins with a setting's name."""
-        forms = (self.what, self.task_options, self.training, self.sweep.form)
+        forms = (self.what, self.task_options, self.training, self.tuning.form, self.sweep.form)
         faults = [form.fault(sentence) for form in forms]
         return next((fault for fault in faults if fault.control), faults[0])
 
@@ -163,7 +173,12 @@ class Setup:
         for card in self.methods.cards:
             places[card.title] = card.button
             places |= {f"{n} of {card.title}": f.control for n, f in card.form.fields.items()}
-        forms = {"": self.what, " of the training": self.training, " of the sweep": self.sweep.form}
+        forms = {
+            "": self.what,
+            " of the training": self.training,
+            " of the tuning": self.tuning.form,
+        }
+        forms |= {" of the sweep": self.sweep.form}
         for words, form in forms.items():
             places |= {f"{name}{words}": field.control for name, field in form.fields.items()}
         return places

@@ -12,6 +12,8 @@ import ipywidgets as ipw
 
 from qtha_lab import faults, sweep, warm
 from qtha_lab import runs as runs_
+from qtha_lab.compare.launching import refuse_stages
+from qtha_lab.compare.lineup import timed
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, MethodChoice, Sweep
 from qtha_lab.sweep.folder import list_sweeps
@@ -217,7 +219,8 @@ def latest(group: Group | None) -> Sweep | None:
 
 def launch_all(comparison: Comparison) -> list:
     """Launch the runs of a comparison under one name, after checking all of them."""
+    refuse_stages(comparison)
     comparison.check()
     name = time.strftime("workbench %Y-%m-%d %H:%M:%S")
-    experiments = [experiment.replace(name=name) for experiment in comparison.experiments()]
+    experiments = [e.replace(name=name) for e in comparison.experiments(timed(comparison))]
     return [runs_.launch(experiment, check=False) for experiment in experiments]

@@ -7,7 +7,7 @@ Holm's, so that all hold together with 95 %.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -93,7 +93,7 @@ def _pairs(names: list[str]) -> list[tuple[str, str]]:
 
 def claims(
     entries: Sequence[dict[str, Any]],
-    pairs: Mapping[Cell, Sequence[tuple[str, str]]],
+    pairs: Mapping[Cell, Collection[tuple[str, str]]],
     items: Mapping[str, TestItems],
     rounding: Mapping[str, Sequence[float]],
     cells: int = 1,

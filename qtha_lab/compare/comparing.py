@@ -87,7 +87,7 @@ def summarise(
 
     Returns:
         `comparison`, as plain data; `lineup`, what each method became (see `lineup.records`); `runs`, an entry for each
-        that has ended (see `entries.entry`);
+        that has ended (see `entries.entry`); `expected`, how many there will be;
         `notes`, sentences on what these numbers do and do not show; `claims` and `decomposition`, the differences
         behind them as numbers (see `claims.Claim`); `rounding`, the losses at moved starts by method.
     """
@@ -119,6 +119,7 @@ def _summary(
         "comparison": comparison.model_dump(),
         "lineup": takes_part,
         "runs": entries,
+        "expected": expected,
         "notes": notes(entries, expected, [claim.verdict for claim in claims], rules),
         "claims": [claim.plain() for claim in claims],
         "decomposition": [row.plain() for row in decompose(entries, items, rounding)],

@@ -82,7 +82,7 @@ def _parts(
             if first is not None and second is not None
         }
         different = {pair: part for part, pair in pairs.items()}
-        if claims(entries, {cell: list(different)}, items, {}):
+        if claims(entries, {cell: different}, items, {}):
             return different
     return {}
 

@@ -107,7 +107,7 @@ def records(comparison: Comparison, lineup: Iterable[Entrant]) -> list[dict[str,
 
     Returns:
         `model`, `task`, `task_options`; `declared`, the label in the description; `method`, the label without rate under
-        which its runs stand; `steps`; `point`, the tuned settings.
+        which its runs stand; `steps`; `point`, the tuned settings; `trials`, the losses of all trials.
     """
     records = []
     for entrant in lineup:
@@ -122,6 +122,7 @@ def records(comparison: Comparison, lineup: Iterable[Entrant]) -> list[dict[str,
                 "method": choice.replace(title="").label,
                 "steps": experiment.training.steps,
                 "point": dict(entrant.point),
+                "trials": list(entrant.trials),
             }
         )
     return records

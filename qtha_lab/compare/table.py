@@ -152,7 +152,10 @@ def _place(group: dict[str, Any], groups: list[dict[str, Any]]) -> dict[str, str
 
 
 def _terms(summary: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, str]]:
-    """What a row says of matching and tuning, for the rows of a comparison; of bare runs nothing."""
+    """What a row says of matching and tuning, for the rows of a comparison; of bare runs nothing.
+
+    Where `runs` are those of the best rates alone, `tried` are all.
+    """
     comparison = summary.get("comparison")
     if comparison is None:
         return lambda group: {}
@@ -161,12 +164,12 @@ def _terms(summary: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, str]
     for cell, records in by_cell(summary.get("lineup", ())).items() if rule != "as_given" else ():
         outcome = matches(rule, records, runs.get(cell, []))
         by_row |= {(cell, name): text for name, text in outcome.items()}
-    tried = {cell: rates(of) for cell, of in runs.items()}
+    tried = {cell: rates(of) for cell, of in by_cell(summary.get("tried", summary["runs"])).items()}
 
     def agreed(group: dict[str, Any]) -> dict[str, str]:
         place = group["cell"], group["family"]
         stated = {"matching": by_row.get(place, "–")} if rule != "as_given" else {}
-        return stated | {"tuning": _tuning(comparison, tried[place[0]].get(place[1], {}))}
+        return stated | {"tuning": _tuning(comparison, tried.get(place[0], {}).get(place[1], {}))}
 
     return agreed
 

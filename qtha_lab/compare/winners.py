@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from qtha_lab import sweep
+from qtha_lab import calls, sweep
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Sweep
+from qtha_lab.experiment.cells import Cell
 from qtha_lab.experiment.comparison import Entrant
 from qtha_lab.rundir import slots
 from qtha_lab.runs import Run, Status
@@ -47,11 +48,14 @@ def tuned(
         return list(lineup)
     sweeps = {folder_of(comparison, e, out): comparison.sweep_of(e) for e in lineup}
     _drive(sweeps, slots.n_slots(comparison.training.threads), on_progress)
-    return [
-        entrant.replace(point=winner(comparison.sweep_of(entrant), Trials(folder)).point)
-        for entrant in lineup
-        for folder in [folder_of(comparison, entrant, out)]
-    ]
+    return [_at_its_best(entrant, comparison, out) for entrant in lineup]
+
+
+def _at_its_best(entrant: Entrant, comparison: Comparison, out: Path) -> Entrant:
+    described = comparison.sweep_of(entrant)
+    records = first_trials(described, Trials(folder_of(comparison, entrant, out)))
+    losses = tuple(record.value if _is_finite(record) else None for record in records)
+    return entrant.replace(point=winner(described, records).point, trials=losses)
 
 
 def folder_of(comparison: Comparison, entrant: Entrant, out: Path) -> Path:
@@ -63,25 +67,30 @@ def folder_of(comparison: Comparison, entrant: Entrant, out: Path) -> Path:
     return out / FOLDER / f"{words[:60]}-{digest[:8]}"
 
 
-def winner(described: Sweep, trials: Trials) -> TrialRecord:
-    """The best of the first trials, as many as the sweep gives every method.
+def first_trials(described: Sweep, trials: Trials) -> list[TrialRecord]:
+    """The trials of a method that count: as many as every method has, in the order in which they were begun."""
+    (method,) = described.methods
+    return sorted(trials.records(), key=lambda r: r.number)[: described.trials_of(method)]
+
+
+def winner(described: Sweep, records: Sequence[TrialRecord]) -> TrialRecord:
+    """The best of some trials of a method.
 
     Raises:
         Refusal: If none of them came to a finite loss.
     """
-    (method,) = described.methods
-    planned = described.trials_of(method)
-    losses = {
-        record.number: record
-        for record in trials.records()
-        if record.number < planned and record.value is not None and math.isfinite(record.value)
-    }
-    if not losses:
+    finite = [record for record in records if _is_finite(record)]
+    if not finite:
+        cell = Cell(described.model, described.task, calls.write_options(described.task_options))
         raise Refusal(
-            f"tuning: none of {planned} trials of {method.label} on {described.model}, {described.task} came to a finite "
-            f"loss: give it other axes, or leave it out ({trials.folder.path} says why)"
+            f"tuning: none of {len(records)} trials of {described.methods[0].label} on {cell} came to a finite loss: "
+            "give it other axes, or leave it out"
         )
-    return min(losses.values(), key=lambda record: (record.value, record.number))
+    return min(finite, key=lambda record: (record.value, record.number))
+
+
+def _is_finite(record: TrialRecord) -> bool:
+    return record.value is not None and math.isfinite(record.value)
 
 
 def _drive(sweeps: dict[Path, Sweep], at_once: int, on_progress: Progress) -> None:

@@ -40,8 +40,10 @@ class Cell:
     @classmethod
     def read(cls, model: str, task: str) -> Cell:
         """The cell of a model and a task that may have its options beside its name."""
-        name, _, options = task.partition("(") if task.endswith(")") else (task, "", "")
-        return cls(model, name, calls.write_options(calls.parse_options(options.removesuffix(")"))))
+        if not task.endswith(")"):
+            return cls(model, task)
+        name, _, options = task.removesuffix(")").partition("(")
+        return cls(model, name, calls.write_options(calls.parse_options(options)))
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Cell:

@@ -16,7 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import refusals
-from qtha_lab.experiment.cells import Cell
+from qtha_lab.experiment.cells import Cell, name_in
 from qtha_lab.experiment.description import (
     Experiment,
     MethodsAndSeeds,
@@ -55,7 +55,9 @@ class Entrant:
         declared: Its label in the description.
         choice: The method, matched but not yet scaled.
         training: The course of its training.
+        scaling: The rule that gives the method its alpha.
         point: The tuned settings, by axis.
+        trials: Evaluation losses of the trials by which it was tuned, in their order; None where one diverged or failed.
     """
 
     cell: Cell
@@ -64,6 +66,7 @@ class Entrant:
     training: Training
     scaling: Rule = "2r"
     point: Point = field(default_factory=dict)
+    trials: tuple[float | None, ...] = ()
 
     @property
     def method(self) -> MethodChoice:
@@ -283,6 +286,15 @@ class Comparison(MethodsAndSeeds):
             for experiment in self.experiments_of(entrant, [seed])
         ]
 
+    def typical(self) -> dict[str, Experiment]:
+        """An experiment of each method and rate in each cell, of the first seed, by what it is called there."""
+        cells = len(self.cells)
+        return {
+            name_in(experiment.method.label, experiment.cell, cells): experiment
+            for experiment in self.experiments()
+            if experiment.seed == self.seeds[0]
+        }
+
     def experiments_of(self, entrant: Entrant, seeds: Iterable[int]) -> list[Experiment]:
         """The experiments of one method in one cell, at its tuned settings where it has such."""
         if entrant.point:
@@ -317,9 +329,8 @@ class Comparison(MethodsAndSeeds):
         """Every method again at its first rate and seed, as often as `rounding` says, its start moved each time."""
         first: dict[tuple, Experiment] = {}
         for experiment in self.experiments(lineup) if self.rounding else ():
-            cell = experiment.model, experiment.task, repr(experiment.task_options)
             method = experiment.method.replace(learning_rate=None).meaning
-            first.setdefault((*cell, method), experiment)
+            first.setdefault((experiment.cell, method), experiment)
         return [
             experiment.replace(training=experiment.training.replace(nudge=repeat))
             for repeat in range(1, self.rounding + 1)

@@ -21,6 +21,7 @@ from qtha_lab.experiment import (
     refusals,
     stages,
 )
+from qtha_lab.experiment.cells import Cell
 from qtha_lab.experiment.declared import Declared
 from qtha_lab.experiment.method_choice import MethodChoice, Option
 from qtha_lab.experiment.scaling import Rule, scaled
@@ -310,6 +311,11 @@ class Experiment(_Description):
             name: str = ...,
             edition: int = ...,
         ) -> None: ...
+
+    @property
+    def cell(self) -> Cell:
+        """The model and the task, where methods meet."""
+        return Cell(self.model, self.task, calls.write_options(self.task_options))
 
     @field_validator("method", mode="before")
     @classmethod

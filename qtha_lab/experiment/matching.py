@@ -159,17 +159,14 @@ def _nearest(method: MethodChoice, name: str, budget: int, experiment: Experimen
         sized = size(value)
         return sized is not None and sized <= budget
 
-    if grows:
-        value = _last(fits, low, high)
-        value = value and _first(lambda other: size(other) == size(value), low, value)
-    else:
-        value = _first(fits, low, high)
+    value = _last(fits, low, high) if grows else _first(fits, low, high)
     if value is None:
         least = min(filter(None, map(size, (low, usual, high))))
         raise Refusal(
             f"a budget of {budget:,} trained parameters cannot be met: the smallest possible is {least:,}"
         )
-    return value
+    most = size(value)
+    return _first(lambda other: size(other) == most, low, value) or value if grows else value
 
 
 def _last(holds: Callable[[int], bool], low: int, high: int) -> int | None:

@@ -60,11 +60,9 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
 
 
 def check_comparison(comparison: Comparison, runs_dir: Path | None = None) -> None:
-    """Refuse a comparison of which any experiment cannot run; rows and sizes are read once per method."""
-    seed = comparison.seeds[0]
-    for experiment in comparison.experiments():
-        if experiment.seed == seed:
-            check(resolve(experiment), runs_dir)
+    """Refuse a comparison of which any experiment cannot run; rows and sizes are read once per method and cell."""
+    for experiment in comparison.typical().values():
+        check(resolve(experiment), runs_dir)
 
 
 def check_names(plan: Plan) -> None:

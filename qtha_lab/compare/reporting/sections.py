@@ -18,6 +18,7 @@ from qtha_lab.compare.paired import LARGE_P, LEAST_SEEDS, least_p
 from qtha_lab.compare.reporting.compared import Compared, Entry
 from qtha_lab.compare.reporting.section import Section
 from qtha_lab.compare.trials import budget
+from qtha_lab.experiment.cells import Cell, name_in
 from qtha_lab.figures.best_of import best_of_trials
 from qtha_lab.figures.bottlenecks import by_block, circuit_inputs
 from qtha_lab.figures.forest import Difference, forest
@@ -35,15 +36,81 @@ def verdicts(compared: Compared) -> Section:
     """What the comparison claims, what it lacks, and each method at its best rate as numbers."""
     sentences = [claim["verdict"] for claim in compared.claims] or [_why_no_claim(compared)]
     sentences += _least_p(compared)
-    expected = len(compared.comparison.experiments())
-    sentences += findings.missing(compared.summary["runs"], expected)
+    sentences += missing(compared)
+    return Section("verdicts", "Verdicts", sentences, tables=_results_tables(compared))
+
+
+def verdicts_across(compared: Compared) -> Section:
+    """What a comparison over several cells claims, and what it lacks; each cell has its numbers."""
+    sentences = compared.crossing.counts() if compared.crossing else []
+    sentences += [claim["verdict"] for claim in compared.claims]
+    if not compared.claims:
+        sentences.append(
+            f"No difference is claimed: an interval needs {LEAST_SEEDS} seeds of two methods in a cell."
+        )
+    return Section("verdicts", "Verdicts", [*sentences, *_least_p(compared), *missing(compared)])
+
+
+def across(compared: Compared) -> Section:
+    """The table that crosses methods and cells, and the same as a figure."""
+    title, crossing = "Across models and tasks", compared.crossing
+    if crossing is None:
+        return Section("across", title, ["There is one method, and nothing to hold it against."])
+    heading, *rows = crossing.rows()
+    caption = (
+        f"Each method minus {crossing.reference}, paired by seed, with an interval: less is better, and all intervals of "
+        "all cells hold together with 95 %"
+    )
+    sentences = [
+        "A method is the one that the file names, with the size and the settings that it came to in each cell."
+    ]
+    figures = []
+    if compared.claims:
+        by_place = [
+            claim | {"first": name_in(_named(compared, claim["first"]), Cell.of(claim), 2)}
+            for claim in compared.claims
+        ]
+        measure, level = compared.claims[0]["measure"], compared.claims[0]["level"]
+        figures.append(
+            replace(
+                forest(_rows(by_place, "first"), measure, "", level),
+                title="Every difference to the first method",
+            )
+        )
+    return Section("across", title, sentences, figures, {caption: Table(heading, rows)})
+
+
+def cell(compared: Compared, number: int) -> Section:
+    """All that is shown on one model and task.
+
+    Args:
+        compared: Of this cell alone.
+        number: Its place among the cells, which its parts are named by.
+    """
+    title, name = str(compared.cells[0]), f"cell-{number}"
+    sentences = [claim["verdict"] for claim in compared.claims] or [_why_no_claim(compared)]
+    parts = [
+        replace(part, name=f"{name}-{part.name}") for part in (make(compared) for make in OF_A_CELL)
+    ]
+    return Section(
+        name, title, [*sentences, *compared.terms], tables=_results_tables(compared), parts=parts
+    )
+
+
+def missing(compared: Compared) -> list[str]:
+    """Which runs have not ended, or not well; how many there will be is known of the whole alone."""
+    expected = compared.summary.get("expected") or len(compared.comparison.experiments())
+    return findings.missing(compared.summary["runs"], expected)
+
+
+def _results_tables(compared: Compared) -> dict[str, Table]:
+    """Each method at its best rate: what was learnt, and what it cost."""
     learnt, costs = _results(compared) or (None, None)
     tables = {
         "What was learnt, each method at its best learning rate: means, with the smallest and the largest over the seeds": learnt,
         "Scores and costs of the same runs": costs,
     }  # fmt: skip
-    present = {caption: rows for caption, rows in tables.items() if rows is not None}
-    return Section("verdicts", "Verdicts", sentences, tables=present)
+    return {caption: rows for caption, rows in tables.items() if rows is not None}
 
 
 def _least_p(compared: Compared) -> list[str]:
@@ -76,7 +143,7 @@ def _results(compared: Compared) -> list[Table] | None:
     """The tables of a comparison with the best rate beside each method, which has its short name."""
     named = [{**entry, "label": compared.names[entry["family"]]} for entry in compared.best]
     best = {entry["label"]: written(entry.get("learning_rate")) for entry in named}
-    parts = table.tables({"runs": named})
+    parts = table.tables({**compared.summary, "runs": named, "tried": compared.summary["runs"]})
     return [
         Table(
             (columns[0], "learning_rate", *columns[1:]),
@@ -95,9 +162,14 @@ def rates(compared: Compared) -> Section:
     if all(len(by_rate) == 1 for by_rate in by_family.values()):
         chosen = ", ".join(f"{name} {next(iter(by_rate)):g}" for name, by_rate in by_family.items())
         sentence = (
-            f"Untuned: each method ran at one learning rate ({chosen}), so there is no curve, and at another rate the "
-            "order may turn round. `learning_rates` in the comparison's file tries several. Where the seeds ended:"
+            f"Not tuned: each method ran at one learning rate ({chosen}), so there is no curve, and at another rate the "
+            "order may turn round. `learning_rates` or `tuning` in the comparison's file tries several. Where the seeds "
+            "ended:"
         )
+        if compared.comparison.tuning:
+            sentence = (
+                f"Each method ran at the rate of its best trial ({chosen}). Where the seeds ended:"
+            )
         ends = {name: [v for values in by_rate.values() for v in values if math.isfinite(v)]
                 for name, by_rate in by_family.items()}  # fmt: skip
         return Section("rates", title, [sentence], [seed_spread(ends)], names=compared.names)
@@ -174,7 +246,7 @@ def parts(compared: Compared) -> Section:
 
 
 def _named(compared: Compared, label: str) -> str:
-    return compared.names.get(label, label)
+    return compared.names.get(label) or label
 
 
 def why(compared: Compared) -> Section:
@@ -239,6 +311,8 @@ def _point(
 def trials(compared: Compared) -> Section:
     """What so many trials of each method would have found."""
     title = "Best against trials"
+    if compared.comparison.tuning:
+        return _tuned_trials(compared, title)
     by_family = _trials(compared.entries)
     if all(len(values) < 2 for values in by_family.values()):
         sentence = "Each method was tried at one learning rate: there is no search whose length could be weighed."
@@ -253,6 +327,18 @@ def trials(compared: Compared) -> Section:
     return Section("trials", title, [sentence], [figure], names=compared.names)
 
 
+def _tuned_trials(compared: Compared, title: str) -> Section:
+    """The trials by which the methods were tuned, as their journals have them."""
+    budgets = {
+        record["method"]: found
+        for record in compared.summary.get("lineup") or ()
+        if (found := budget([math.inf if loss is None else loss for loss in record["trials"]]))
+    }
+    sentence = "A trial is a point on the axes of the tuning; its value is the mean evaluation loss over the tuning's seeds."
+    figure = best_of_trials(budgets, bands=len(budgets) <= MOST_BANDS)
+    return Section("trials", title, [sentence], [figure], names=compared.names)
+
+
 def _trials(entries: Sequence[Entry]) -> dict[str, list[float]]:
     """The mean of each rate that has most seeds, by method, in the order in which rates were run."""
     order = list(dict.fromkeys(entry.get("learning_rate") for entry in entries))
@@ -262,3 +348,6 @@ def _trials(entries: Sequence[Entry]) -> dict[str, list[float]]:
         whole = {rate: values for rate, values in by_rate.items() if len(values) == most}
         trials[name] = [float(np.mean(whole[rate])) for rate in order if rate in whole]
     return trials
+
+
+OF_A_CELL = (rates, differences, parts, why, fronts, trials)
