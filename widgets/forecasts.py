@@ -32,12 +32,16 @@ def summary(described: Comparison | Sweep, costs: dict) -> str:
     if isinstance(described, Sweep):
         seconds = {label: cost.seconds_per_step for label, cost in costs.items()}
         expected = sweep.forecast(described, seconds)
-        return f"{expected.runs} runs · about {duration(expected.seconds)}"
+        return f"{_runs(expected.runs)} · about {duration(expected.seconds)}"
     n_runs = len(described.methods) * len(described.seeds)
     steps = described.training.steps * len(described.seeds)
     seconds = steps * sum(cost.seconds_per_step for cost in costs.values())
     at_once = min(slots.n_slots(described.training.threads), n_runs)
-    return f"{n_runs} run{'s' if n_runs > 1 else ''} · about {duration(seconds / at_once)}"
+    return f"{_runs(n_runs)} · about {duration(seconds / at_once)}"
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' if count > 1 else ''}"
 
 
 def engines_of(

@@ -6,7 +6,7 @@ import statistics
 from typing import Any
 
 from qtha_lab.looks import shown
-from qtha_lab.measures import MEASURES, Measure, recorded, with_units
+from qtha_lab.measures import MEASURES, Measure, recorded, with_units, written
 
 ALWAYS = ("method", "parameters", "seeds")
 
@@ -140,7 +140,7 @@ def _cell(spread: dict[str, float] | None, measure: Measure) -> str:
     """The mean, with the smallest and largest in brackets where it was learnt and they read differently."""
     if spread is None:
         return "–"
-    mean, low, high = (measure.form.format(spread[key]) for key in ("mean", "min", "max"))
+    mean, low, high = (written(measure, spread[key]) for key in ("mean", "min", "max"))
     return f"{mean} [{low}–{high}]" if measure.learnt and low != high else mean
 
 
