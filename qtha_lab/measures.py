@@ -114,6 +114,17 @@ def recorded(kind: Kind | None = None) -> list[str]:
     return [m.name for m in MEASURES.values() if not m.source and kind in (None, m.kind)]
 
 
+def written(measure: Measure, value: float) -> str:
+    """One value as tables write it; what rounds to zero has no sign.
+
+    Example:
+        >>> written(MEASURES["eval_loss"], 4.4), written(MEASURES["forgetting"], -0.0001)
+        ('4.400', '0.000')
+    """
+    text = measure.form.format(value)
+    return text.removeprefix("-") if not text.strip("-0.") else text
+
+
 def scores() -> list[str]:
     """What an evaluation gives beside its loss, by the names of its event.
 

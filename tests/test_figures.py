@@ -67,6 +67,10 @@ def test_two_labels_never_look_the_same_in_one_figure():
     styles = theme.distinct_styles(["qtha", *labels, "lora"])
     assert len({(s["color"], s["symbol"]) for s in styles.values()}) == len(styles)
     assert styles["qtha"] == theme.method_style("qtha")
+    lines = theme.distinct_styles(
+        ["lora", *(f"lora(learning_rate={rate})" for rate in (0.003, 0.01, 1e5))]
+    )
+    assert len({s["dash"] for s in lines.values()}) == len(lines)
 
 
 @pytest.mark.slow

@@ -32,16 +32,19 @@ def summary(described: Comparison | Sweep, costs: dict) -> str:
     if isinstance(described, Sweep):
         seconds = {label: cost.seconds_per_step for label, cost in costs.items()}
         expected = sweep.forecast(described, seconds)
-        return f"{expected.runs} runs · about {duration(expected.seconds)}"
+        return f"{_runs(expected.runs)} · about {duration(expected.seconds)}"
     trials = trials_of(described) if described.tuning else 0
-    of_each = len(described.seeds) + trials * len(
-        described.tuning.seeds if described.tuning else ()
-    )
+    tuning_seeds = described.tuning.seeds if described.tuning else ()
+    of_each = len(described.seeds) + trials * len(tuning_seeds)
     n_runs = len(costs) * of_each
     seconds = described.training.steps * of_each * sum(c.seconds_per_step for c in costs.values())
     at_once = min(slots.n_slots(described.training.threads), n_runs)
     tuned = f", {trials} trials of each method among them" if trials else ""
-    return f"{n_runs} run{'s' if n_runs > 1 else ''}{tuned} · about {duration(seconds / at_once)}"
+    return f"{_runs(n_runs)}{tuned} · about {duration(seconds / at_once)}"
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' if count > 1 else ''}"
 
 
 def engines_of(

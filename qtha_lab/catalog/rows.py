@@ -49,6 +49,8 @@ def row(run: Run, defaults: Row | None = None) -> Row:
     launched_as = settings.pop("name", "")
     summary = {} if record.flaw or not record.summary else record.summary
     numbers = {name: summary[name] for name in MEASURES if summary.get(name) is not None}
+    if state == "diverged":  # an evaluation before that is no result
+        numbers = {n: v for n, v in numbers.items() if MEASURES[n].kind == "run"}
     if summary.get("learning_rate") is not None:
         settings["learning_rate"] = summary["learning_rate"]
     return {

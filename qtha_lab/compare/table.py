@@ -10,7 +10,7 @@ from qtha_lab.compare.terms import NOT_TUNED, matches
 from qtha_lab.compare.tuning import family, rates
 from qtha_lab.experiment.cells import Cell, by_cell
 from qtha_lab.looks import shown
-from qtha_lab.measures import MEASURES, Measure, recorded, with_units
+from qtha_lab.measures import MEASURES, Measure, recorded, with_units, written
 
 PLACE = ("model", "task", "method")  # who a row is of; the first two where they vary
 ALWAYS = (*PLACE, "parameters", "seeds", "matching", "tuning")
@@ -197,7 +197,7 @@ def _cell(spread: dict[str, float] | None, measure: Measure) -> str:
     """The mean, with the smallest and largest in brackets where it was learnt and they read differently."""
     if spread is None:
         return "–"
-    mean, low, high = (measure.form.format(spread[key]) for key in ("mean", "min", "max"))
+    mean, low, high = (written(measure, spread[key]) for key in ("mean", "min", "max"))
     return f"{mean} [{low}–{high}]" if measure.learnt and low != high else mean
 
 

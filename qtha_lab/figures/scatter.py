@@ -77,7 +77,7 @@ def run_scatter(
     alt = f"{title} of {len(drawn)} run{'s' if len(drawn) != 1 else ''}"
     if best:
         names = "; ".join(
-            f"{run['label']} ({written(run['values'][x])}, {written(run['values'][y])})"
+            f"{run['label']} ({written(run['values'][x], x)}, {written(run['values'][y], y)})"
             for run in best[:6]
         )
         alt += f"; {len(best)} {'is' if len(best) == 1 else 'are'} not beaten in both: {names}"
