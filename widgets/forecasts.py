@@ -34,8 +34,9 @@ def summary(described: Comparison | Sweep, costs: dict) -> str:
         expected = sweep.forecast(described, seconds)
         return f"{expected.runs} runs · about {duration(expected.seconds)}"
     n_runs = len(described.methods) * len(described.seeds)
-    steps = described.training.steps * len(described.seeds)
-    seconds = steps * sum(cost.seconds_per_step for cost in costs.values())
+    seconds = sum(cost.seconds_per_step * cost.steps for cost in costs.values()) * len(
+        described.seeds
+    )
     at_once = min(slots.n_slots(described.training.threads), n_runs)
     return f"{n_runs} run{'s' if n_runs > 1 else ''} · about {duration(seconds / at_once)}"
 

@@ -28,6 +28,11 @@ class Training(Declared):
     """How long, how much at a time and how often to look."""
 
     steps: int = Field(default=100, ge=1, description="Optimiser steps.", json_schema_extra=COMMON)
+    epochs: float | None = Field(
+        default=None,
+        gt=0,
+        description="Passes over the training rows, in place of steps; empty takes steps.",
+    )
     batch_size: int = Field(
         default=8, ge=1, description="Rows in one forward pass.", json_schema_extra=COMMON
     )
@@ -91,6 +96,18 @@ class Training(Declared):
         description="Steps between evaluations.",
         json_schema_extra={"unit": "steps"},
     )
+    patience: int = Field(
+        default=0,
+        ge=0,
+        description="Evaluations in a row without an improvement after which training ends early; the adapter of the lowest "
+        "evaluation loss is kept. 0 takes all steps and keeps the last.",
+    )
+    min_improvement: float = Field(
+        default=0.0,
+        ge=0,
+        description="What patience takes for an improvement of the evaluation loss.",
+        json_schema_extra={"unit": "nats"},
+    )
     checkpoint_every: int = Field(
         default=25,
         ge=1,
@@ -127,6 +144,12 @@ class Training(Declared):
                     f"a ratio of rates must be a number above 0, not {name}={ratio!r:.40}"
                 )
         return ratios
+
+    @property
+    def asked(self) -> Training:
+        """The same without the steps that epochs were worked out to be."""
+        steps = Training.model_fields["steps"].default
+        return self if self.epochs is None else self.replace(steps=steps)
 
     nudge: int = Field(
         default=0,

@@ -29,6 +29,21 @@ def check_threads(threads: int | None) -> None:
         raise Refusal(f"threads must be at most {cores}, which this machine has, not {threads}")
 
 
+def check_course(plan: Plan) -> None:
+    """Refuse both steps and epochs, and an improvement that nobody waits for."""
+    training = plan.experiment.training
+    default = type(training).model_fields["steps"].default
+    if training.epochs is not None and training.steps not in (default, plan.steps):
+        raise Refusal(
+            f"steps={training.steps} and epochs={training.epochs:g}, which is {plan.steps} steps of these rows, exclude "
+            "each other: leave one of them out"
+        )
+    if training.min_improvement and not training.patience:
+        raise Refusal(
+            f"min_improvement={training.min_improvement:g} is read with patience: set patience to at least 1, or leave it out"
+        )
+
+
 def check_start(plan: Plan) -> None:
     """Refuse a start of the adapter that cannot be made on this base (see `adapters.check_start`)."""
     from qtha_lab import adapters

@@ -6,12 +6,11 @@ What the Trainer reports on the way, and when it evaluates and ends, is `trainer
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from torch import nn
 from transformers import PrinterCallback
 
 from qtha_lab.training.bottlenecks import record_bottlenecks
+from qtha_lab.training.early import EarlyStop, load_weights
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.fine_tuner import FineTuner
 from qtha_lab.training.loaded import Loaded
@@ -49,6 +48,7 @@ def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
         Interrupted: If the run is asked to stop before the first step.
     """
     trainer = _trainer(session, loaded)
+    early = EarlyStop(session.training, session.run, loaded.model, session.recorded_losses())
     watch = Watch(
         trainer,
         loaded.model,
@@ -57,6 +57,7 @@ def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
         session.stop_requested,
         session.threads.adjust,
         memory.now,
+        early,
         eval_every=session.training.eval_every,
         evaluated=session.recorded_steps("eval"),
     )
@@ -70,7 +71,7 @@ def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
         with trainer.accelerator.autocast():
             record_bottlenecks(session, loaded, 0)
     session.report("running", session.start.note)
-    if session.start.step >= session.steps:
+    if session.start.step >= session.steps or early.is_over:
         if session.checkpoint is not None:
             load_weights(loaded.model, session.checkpoint)
         return Trained(session.start.step, watch, memory)
@@ -78,16 +79,9 @@ def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
         checkpoint = session.checkpoint
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     except Interrupted:  # before the first step
-        if not watch.diverged:
+        if not (watch.diverged or early.is_over):
             raise
     return Trained(trainer.state.global_step, watch, memory)
-
-
-def load_weights(model: nn.Module, checkpoint: Path) -> None:
-    """Put the adapter of a checkpoint into a model that has an adapter of the same kind."""
-    from peft import load_peft_weights, set_peft_model_state_dict
-
-    set_peft_model_state_dict(model, load_peft_weights(str(checkpoint), device="cpu"))
 
 
 def _trainer(session: Session, loaded: Loaded) -> FineTuner:

@@ -41,10 +41,18 @@ def command(compared: Compared) -> str:
 def _rows_and_seeds(compared: Compared) -> Iterator[str]:
     comparison, training = compared.comparison, compared.comparison.training
     seeds = ", ".join(map(str, comparison.seeds))
+    length = f"{training.epochs:g} epochs" if training.epochs else f"{training.steps} steps"
     yield (
-        f"Model {comparison.model}, task {comparison.task}; {training.steps} steps of {training.batch_size} rows; "
+        f"Model {comparison.model}, task {comparison.task}; {length} in batches of {training.batch_size} rows; "
         f"{'seed' if len(comparison.seeds) == 1 else 'seeds'} {seeds}."
     )
+    if training.patience:
+        by = f" by {training.min_improvement:g} nats" if training.min_improvement else ""
+        yield (
+            f"Every method by the same rule: training ended early where the evaluation loss did not improve{by} in "
+            f"{training.patience} evaluations, {training.eval_every} steps apart, and the adapter of its lowest "
+            "evaluation loss was kept and tested."
+        )
     sides = {
         "trained": training.train_rows,
         "evaluated": training.eval_rows,
