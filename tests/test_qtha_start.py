@@ -88,7 +88,9 @@ def test_bonds_wider_than_the_cut_can_fill_still_train():
 def test_rows_are_read_by_this_start_alone():
     assert rows_to_start_from(QthaConfig(**SMALL)) == 0
     assert rows_to_start_from(QthaConfig(**SMALL, init="gradient", start_rows=5)) == 5
-    with pytest.raises(Refusal, match="init=gradient reads training rows: start_rows must be at least 1, not 0"):
+    with pytest.raises(
+        Refusal, match="init=gradient reads training rows: start_rows must be at least 1, not 0"
+    ):
         QthaConfig(**SMALL, init="gradient", start_rows=0)
     with pytest.raises(Refusal, match="init=gradient starts A, and without circuit and linear"):
         QthaConfig(**SMALL, init="gradient", use_linear=False)
@@ -98,7 +100,8 @@ def test_the_bottleneck_has_a_root_mean_square_of_1_on_the_rows():
     model = started(init="gradient")
     heard = {}
     hooks = [
-        layer.register_forward_hook(lambda m, a, o: heard.setdefault(m, a[0])) for layer in layers(model)
+        layer.register_forward_hook(lambda m, a, o: heard.setdefault(m, a[0]))
+        for layer in layers(model)
     ]
     with torch.no_grad():
         model(TOKENS)

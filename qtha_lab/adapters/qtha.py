@@ -143,7 +143,9 @@ class Qtha(Change):
         rows = leading_directions(samples, self.config.r)
         self.maps.start_reading(tensors, rows)
         inputs = torch.cat([sample.inputs for sample in samples]).to(tensors["A"])
-        rms = self.bottleneck_input(tensors, inputs).square().mean().sqrt()  # 1, but for what the cut left out
+        rms = (
+            self.bottleneck_input(tensors, inputs).square().mean().sqrt()
+        )  # 1, but for what the cut left out
         tensors["A"].mul_(self.config.init_scale / rms.clamp_min(1e-12))
 
     def delta(

@@ -97,7 +97,9 @@ class QthaConfig(RankConfig):
                 f"init=gradient reads training rows: start_rows must be at least 1, not {self.start_rows}"
             )
         if self.init == "gradient" and not (self.use_circuit or self.use_linear):
-            raise Refusal("init=gradient starts A, and without circuit and linear branch there is none")
+            raise Refusal(
+                "init=gradient starts A, and without circuit and linear branch there is none"
+            )
         if self.fusion == "hadamard" and not (self.use_circuit and self.use_linear):
             raise Refusal(
                 "fusion 'hadamard' multiplies two branches: use_circuit and use_linear must be on"

@@ -142,6 +142,7 @@ def write_model_card(session: Session, loaded: Loaded) -> None:
         *measures.recorded("generation"),
     )
     facts = {name: value for name, value in summary.items() if value is not None}
+    note = adapters.start_note(loaded.config)
     write_card(
         run.adapter,
         loaded.config,
@@ -150,7 +151,7 @@ def write_model_card(session: Session, loaded: Loaded) -> None:
         task=experiment.task,
         facts={name: facts[name] for name in CARD_FACTS if name in facts},
         metrics={name: facts[name] for name in metric_names if name in facts},
-        notes=CARD_NOTES,
+        notes=f"{CARD_NOTES} {note[:1].upper()}{note[1:]}{'.' if note else ''}".strip(),
     )
 
 
