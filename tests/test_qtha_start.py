@@ -98,16 +98,12 @@ def test_rows_are_read_by_this_start_alone():
 
 def test_the_bottleneck_has_a_root_mean_square_of_1_on_the_rows():
     model = started(init="gradient")
-    heard = {}
-    hooks = [
-        layer.register_forward_hook(lambda m, a, o: heard.setdefault(m, a[0]))
-        for layer in layers(model)
-    ]
+    heard = []
+    for layer in layers(model):
+        layer.register_forward_hook(lambda m, a, o: heard.append((m, a[0])))
     with torch.no_grad():
         model(TOKENS)
-    for hook in hooks:
-        hook.remove()
-    for layer, x in heard.items():
+    for layer, x in heard:
         h = x.flatten(0, 1) @ reading(layer).mT
         assert float(h.square().mean().sqrt()) == pytest.approx(1, rel=1e-3)
 
