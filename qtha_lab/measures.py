@@ -62,6 +62,8 @@ _ALL = [
     Measure("eval_loss_best", "lowest evaluation loss", "run", "nats", learnt=True, brief=False),
     Measure("best_step", "step of the lowest evaluation loss", "run", column="best step", form="{:.0f}",
             learnt=True, brief=False),
+    Measure("kept_step", "step of the adapter that is kept", "run", column="kept step", form="{:.0f}",
+            learnt=True, brief=False),
     Measure("test_loss", "test loss", "test", "nats", r"\mathcal{L}_\mathrm{test}",
             column="test loss", learnt=True),
     Measure("generalisation_gap", "test loss above the loss on training rows", "test", "nats",

@@ -37,7 +37,7 @@ def summary(described: Comparison | Sweep, costs: dict) -> str:
     tuning_seeds = described.tuning.seeds if described.tuning else ()
     of_each = len(described.seeds) + trials * len(tuning_seeds)
     n_runs = len(costs) * of_each
-    seconds = described.training.steps * of_each * sum(c.seconds_per_step for c in costs.values())
+    seconds = of_each * sum(cost.seconds_per_step * cost.steps for cost in costs.values())
     at_once = min(slots.n_slots(described.training.threads), n_runs)
     tuned = f", {trials} trials of each method among them" if trials else ""
     return f"{_runs(n_runs)}{tuned} · about {duration(seconds / at_once)}"

@@ -134,7 +134,7 @@ class Workbench(Shown):
         for text, method in zip(self.code, CODE.values(), strict=True):
             text.value = look.code(getattr(described, method)())
         costs = await in_thread(previews, described)
-        self.overview.show(costs, described.training.steps)
+        self.overview.show(costs)
         self.summary.value = look.lines([summary(described, costs)])
         self.summary.remove_class("qtha-stale")
         self.setup.sweep.show(await with_libraries(sentences, described, costs))

@@ -18,7 +18,7 @@ Source:
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -26,6 +26,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab import mpo
+from qtha_lab.adapters.data_start import LayerSample, leading_directions
 from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec
 from qtha_lab.adapters.peft import method
 from qtha_lab.adapters.qtha_bottleneck import Bottleneck, Branches, LinearBranch, LowRank
@@ -87,6 +88,7 @@ CONTROLS = (
             "init": "isometric",
             "input_scale": 2.0,
         },
+        "ABC-gradient": {"r": 2, "waist": 8, "bond_dim": 2, "init": "gradient"},
         "ABC-pairs": {"r": 3, "waist": 12, "bond_dim": 2, "n_layers": 1, "readout": "z+zz"},
         "ABC-probs": {"r": 2, "waist": 8, "bond_dim": 2, "n_layers": 1, "readout": "probs"},
         "ABC-mixed": {"r": 2, "waist": 8, "bond_dim": 2, "n_layers": 1, "classical_layers": 1},
@@ -137,6 +139,15 @@ class Qtha(Change):
             published = config.init == "paper" and isinstance(self.maps, Operators)
             zero = tensors["B"] if bottleneck and not published else cores_of(tensors, "out")[-1]
             zero.zero_()
+
+    def start_from(self, tensors: Mapping[str, Tensor], samples: Sequence[LayerSample]) -> None:
+        rows = leading_directions(samples, self.config.r)
+        self.maps.start_reading(tensors, rows)
+        inputs = torch.cat([sample.inputs for sample in samples]).to(tensors["A"])
+        rms = (
+            self.bottleneck_input(tensors, inputs).square().mean().sqrt()
+        )  # 1, but for what the cut left out
+        tensors["A"].mul_(self.config.init_scale / rms.clamp_min(1e-12))
 
     def delta(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]

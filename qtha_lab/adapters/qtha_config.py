@@ -78,8 +78,12 @@ class QthaConfig(RankConfig):
         "first", "Which blocks these are.", choices=("first", "last")
     )  # fmt: skip
     init: str = setting(
-        "balanced", "Start: a first step as far as LoRA's; operators of singular values near 1; as published.",
+        "balanced", "Start: a first step as far as LoRA's; that, reading along the gradient of start_rows; operators of "
+        "singular values near 1; as published.",
         choices=STARTS, common=True,
+    )  # fmt: skip
+    start_rows: int = setting(
+        64, "Training rows whose gradient init=gradient starts from; other starts read none.", ge=0
     )  # fmt: skip
     init_scale: float = setting(
         1.0, "Factor on the initial tensor networks (on A where there are none).", gt=0
@@ -91,6 +95,14 @@ class QthaConfig(RankConfig):
         super().__post_init__()
         if not (self.use_mpo or self.use_circuit or self.use_linear):
             raise Refusal("use_mpo, use_circuit and use_linear are all off: nothing to train")
+        if self.init == "gradient" and self.start_rows < 1:
+            raise Refusal(
+                f"init=gradient reads training rows: start_rows must be at least 1, not {self.start_rows}"
+            )
+        if self.init == "gradient" and not (self.use_circuit or self.use_linear):
+            raise Refusal(
+                "init=gradient starts A, and without circuit and linear branch there is none"
+            )
         if self.fusion == "hadamard" and not (self.use_circuit and self.use_linear):
             raise Refusal(
                 "fusion 'hadamard' multiplies two branches: use_circuit and use_linear must be on"
@@ -122,6 +134,11 @@ class QthaConfig(RankConfig):
     def scale(self) -> float:
         """The factor alpha / r, or alpha / √r."""
         return self.scaling(2 * self.r if self.alpha is None else self.alpha)
+
+    @property
+    def rows_to_start(self) -> int:
+        """Training rows that the start reads."""
+        return self.start_rows if self.init == "gradient" else 0
 
     def circuits(self) -> list[Circuit]:
         """The circuit of the quantum branch, alone in a list; none where a stand-in or nothing takes its place."""

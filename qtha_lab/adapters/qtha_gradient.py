@@ -28,7 +28,7 @@ from torch import Tensor
 
 from qtha_lab import ansatze, mpo, starts
 from qtha_lab.adapters.branches import CircuitBranch
-from qtha_lab.adapters.data_start import LayerSample
+from qtha_lab.adapters.data_start import LayerSample, leading_directions
 from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec, n_trained
 from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.adapters.qtha_bottleneck import Bottleneck, Branches, LinearBranch, LowRank
@@ -276,23 +276,6 @@ class QthaGradient(Change):
 
     def angle_circuits(self):
         return {"params": circuits} if (circuits := self.circuits()) else {}
-
-
-def leading_directions(samples: Sequence[LayerSample], r: int) -> Float[Tensor, "r in_features"]:
-    """What A starts as: orthogonal rows along which the gradients are largest, times one factor.
-
-    Args:
-        samples: Of the layers that read with this A: one, or several that share it.
-        r: How many rows.
-
-    Returns:
-        Rows of equal norm for which the root mean square of A x is 1 over the inputs at hand.
-    """
-    gradients = torch.cat([sample.gradient.double() for sample in samples])
-    directions = torch.linalg.svd(gradients, full_matrices=True).Vh[:r]
-    inputs = torch.cat([sample.inputs.double() for sample in samples])
-    rms = (inputs @ directions.mT).square().mean().sqrt()
-    return directions / rms.clamp_min(1e-12)
 
 
 def _shape(config: QthaGradientConfig, in_features: int) -> mpo.MpoShape | None:

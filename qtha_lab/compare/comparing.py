@@ -254,7 +254,9 @@ def _start(
 
 
 def _what_counts(experiment: Experiment) -> Experiment:
-    return runs.with_whole_paths(experiment).replace(name="")
+    """What two descriptions that train the same have in common."""
+    course = experiment.training.asked
+    return runs.with_whole_paths(experiment).replace(name="", training=course)
 
 
 def _nothing(run: Run, status: Status) -> None:

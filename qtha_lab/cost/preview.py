@@ -73,7 +73,7 @@ class Preview:
     """The expected cost of an experiment.
 
     `parts` sums to `seconds_per_step`: "base" (the frozen model), "adapter" (matrices), "circuit".
-    `simulation` is what "circuit" is spent on, None for a method without circuits.
+    `simulation` is what "circuit" is spent on, None for a method without circuits; `steps` are those of the whole run.
     """
 
     trainable_parameters: int
@@ -83,6 +83,7 @@ class Preview:
     parts: dict[str, float]
     warnings: list[str] = field(default_factory=list)
     simulation: Simulation | None = None
+    steps: int = 0
 
 
 class Cancelled(Exception):  # noqa: N818  an end that was asked for is no error
@@ -126,6 +127,7 @@ def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: Fals
         parts=parts,
         warnings=warnings(plan, simulation),
         simulation=simulation,
+        steps=plan.steps,
     )
 
 

@@ -34,6 +34,11 @@ class Training(Declared):
     """How long, how much at a time and how often to look."""
 
     steps: int = Field(default=100, ge=1, description="Optimiser steps.", json_schema_extra=COMMON)
+    epochs: float | None = Field(
+        default=None,
+        gt=0,
+        description="Passes over the training rows, in place of steps; empty takes steps.",
+    )
     batch_size: int = Field(
         default=8, ge=1, description="Rows in one forward pass.", json_schema_extra=COMMON
     )
@@ -96,6 +101,18 @@ class Training(Declared):
         ge=1,
         description="Steps between evaluations.",
         json_schema_extra={"unit": "steps"},
+    )
+    patience: int = Field(
+        default=0,
+        ge=0,
+        description="Evaluations in a row without an improvement after which training ends early; the adapter of the lowest "
+        "evaluation loss is kept. 0 takes all steps and keeps the last.",
+    )
+    min_improvement: float = Field(
+        default=0.0,
+        ge=0,
+        description="What patience takes for an improvement of the evaluation loss.",
+        json_schema_extra={"unit": "nats"},
     )
     checkpoint_every: int = Field(
         default=25,
@@ -173,6 +190,12 @@ class Training(Declared):
     def _stages_add_up(self) -> Self:
         stages.check_steps(self.stages, self.steps)
         return self
+
+    @property
+    def asked(self) -> Training:
+        """The same without the steps that epochs were worked out to be."""
+        steps = Training.model_fields["steps"].default
+        return self if self.epochs is None else self.replace(steps=steps)
 
     nudge: int = Field(
         default=0,

@@ -32,12 +32,31 @@ def check_threads(threads: int | None) -> None:
 
 def check_processes(training: Training) -> None:
     """Refuse what one process alone can take the steps of."""
-    alone = {"teacher": training.teacher, "stages": training.stages}
+    alone = {
+        "teacher": training.teacher,
+        "stages": training.stages,
+        "patience": training.patience,
+    }
     for name, value in alone.items():
         if value and training.processes > 1:
             raise Refusal(
                 f"a training with {name} is of one process, not processes={training.processes}"
             )
+
+
+def check_course(plan: Plan) -> None:
+    """Refuse both steps and epochs, and an improvement that nobody waits for."""
+    training = plan.experiment.training
+    default = type(training).model_fields["steps"].default
+    if training.epochs is not None and training.steps not in (default, plan.steps):
+        raise Refusal(
+            f"steps={training.steps} and epochs={training.epochs:g}, which is {plan.steps} steps of these rows, exclude "
+            "each other: leave one of them out"
+        )
+    if training.min_improvement and not training.patience:
+        raise Refusal(
+            f"min_improvement={training.min_improvement:g} is read with patience: set patience to at least 1, or leave it out"
+        )
 
 
 def check_start(plan: Plan) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import logging
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,6 +96,22 @@ class Plan:
         from qtha_lab.tasks.shares import Share
 
         return Share.parse(experiment.training.share).of(whole, experiment.seed)
+
+    @cached_property
+    def steps(self) -> int:
+        """Optimiser steps: those asked for, or as many as the epochs are with these rows."""
+        training = self.experiment.training
+        if training.epochs is None:
+            return training.steps
+        batches = math.ceil(len(self.task.train) / training.batch_size)
+        return math.ceil(training.epochs * math.ceil(batches / training.gradient_accumulation))
+
+    def with_steps(self) -> Experiment:
+        """The experiment as a run records it: the steps of its epochs worked out."""
+        training = self.experiment.training
+        if training.epochs is None:
+            return self.experiment
+        return self.experiment.replace(training=training.replace(steps=self.steps))
 
     @property
     def has_rows(self) -> bool:

@@ -91,6 +91,7 @@ def check_rows(plan: Plan) -> None:
             f"task {task.name} has {len(task.train)} training rows, "
             f"which do not fill one batch of batch_size={training.batch_size}"
         )
+    limits.check_course(plan)
     if not task.eval:
         raise Refusal(f"task {task.name} has no evaluation rows")
     if training.head_learning_rate is not None and task.kind != "classification":
@@ -110,7 +111,7 @@ def check_angles(plan: Plan) -> None:
 def disk_needed(plan: Plan) -> int:
     """Bytes of a run on the disk: two checkpoints of (adapter, its start, two Adam moments), the adapter, the events."""
     copies = 2 * 4 + 2
-    return 4 * plan.layout.trainable * copies + 500 * plan.experiment.training.steps + 2**20
+    return 4 * plan.layout.trainable * copies + 500 * plan.steps + 2**20
 
 
 def check_disk(folder: Path, needed: int) -> None:

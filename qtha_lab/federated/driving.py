@@ -34,6 +34,7 @@ from qtha_lab.rundir.files import sync_tree
 from qtha_lab.runs import Run, Status
 from qtha_lab.starting import taken_over
 from qtha_lab.training import written
+from qtha_lab.training.early import load_weights
 from qtha_lab.training.evaluation import Interrupted, evaluating
 from qtha_lab.training.finetune import Outcome, fine_tune
 from qtha_lab.training.loaded import Loaded, load
@@ -42,7 +43,6 @@ from qtha_lab.training.metrics import load_scorers
 from qtha_lab.training.session import Session
 from qtha_lab.training.tested import write_test
 from qtha_lab.training.threads import Threads
-from qtha_lab.training.trained import load_weights
 
 Progress = Callable[[Run, Status], None]
 log = logging.getLogger(__name__)

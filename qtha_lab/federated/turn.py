@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from transformers import TrainerCallback
 
+from qtha_lab.training.early import load_weights
 from qtha_lab.training.loaded import Loaded
-from qtha_lab.training.trained import load_weights
 
 
 class Turn(TrainerCallback):

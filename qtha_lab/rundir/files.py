@@ -20,6 +20,7 @@ from typing import Any
 
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment, editions
+from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.reproduced import read_recorded
 from qtha_lab.rundir.events import finite
 
@@ -63,6 +64,8 @@ class RunDir:
             origin: What launched the run, as plain values; it is there before the directory counts as a run's.
         """
         runs_dir.mkdir(parents=True, exist_ok=True)
+        if experiment.training.epochs is not None:
+            experiment = resolve(experiment).with_steps()
         while True:
             run = cls(runs_dir / run_id(experiment))
             try:
@@ -74,6 +77,11 @@ class RunDir:
                 write_json(run.origin, origin)
             write_whole(run.experiment_file, editions.record(experiment))
             return run
+
+    @property
+    def best(self) -> Path:
+        """Adapters of the best steps so far, while a run with patience trains."""
+        return self.path / "best"
 
     @property
     def exists(self) -> bool:

@@ -95,19 +95,24 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
     """Write what belongs to the end that the training came to."""
     if trained.watch.diverged:
         return _diverged(session, loaded, trained)
-    if trained.step < session.steps:
+    early = trained.watch.early
+    if trained.step < session.steps and not early.is_over:
         raise Interrupted
-    if not session.is_recorded("eval", session.steps):
-        trained.watch.measure(session.steps)
+    if not session.is_recorded("eval", trained.step):
+        trained.watch.measure(trained.step)
+    early.put_back()
+    if (sentence := early.sentence(trained.step)) and sentence not in session.notes():
+        session.log.append("note", step=trained.step, message=sentence)
     autocast = trained.watch.trainer.accelerator.autocast
     with autocast():
-        record_bottlenecks(session, loaded, session.steps)
-    write_test(session, loaded, lambda: autocast())
-    written.write_answers(session, loaded)
+        record_bottlenecks(session, loaded, trained.step)
+    write_test(session, loaded, trained.step, lambda: autocast())
+    written.write_answers(session, loaded, trained.step)
     written.write_adapter(session, loaded)
     written.write_summary(session, loaded, trained.memory, "finished")
     written.write_model_card(session, loaded)
     sync_tree(session.run.adapter)
+    early.clear()
     return Outcome("finished", trained.step, "; ".join(session.notes()))
 
 

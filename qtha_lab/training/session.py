@@ -94,6 +94,12 @@ class Session:
         steps = {event["step"] for event in self.past if event["kind"] == kind}
         return {step for step in steps if step <= self.start.step}
 
+    def recorded_losses(self) -> dict[int, float]:
+        """Evaluation losses up to the start of this session that still hold, by step."""
+        evaluated = (event for event in self.past if event["kind"] == "eval")
+        losses = {event["step"]: event["loss"] for event in evaluated if event["loss"] is not None}
+        return {step: loss for step, loss in losses.items() if step <= self.start.step}
+
     def is_recorded(self, kind: str, step: int) -> bool:
         """Whether an earlier session, or this one, has recorded this already."""
         events = history(read_events(self.run.events)[0])

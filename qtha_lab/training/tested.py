@@ -23,19 +23,20 @@ log = logging.getLogger(__name__)
 
 
 def write_test(
-    session: Session, loaded: Loaded, autocast: Callable[[], AbstractContextManager]
+    session: Session, loaded: Loaded, step: int, autocast: Callable[[], AbstractContextManager]
 ) -> None:
     """Record the losses of the test rows in `test.json`, and those of all rows together as events.
 
     Args:
         session: Whose run it is; what an earlier session has recorded stays.
         loaded: The trained model and its rows.
+        step: At which the training ended.
         autocast: The precision that evaluations are made in.
 
     Raises:
         Interrupted: If the run is asked to stop meanwhile.
     """
-    step, task = session.steps, loaded.task
+    task = loaded.task
     if session.is_recorded("test", step) and read_mapping(session.run.test) is not None:
         return
     longest = session.training.max_length

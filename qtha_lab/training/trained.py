@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from torch import nn
 from transformers import PrinterCallback, TrainerCallback
 
 from qtha_lab.adapters import staged
 from qtha_lab.experiment.stages import parse
 from qtha_lab.training.bottlenecks import record_bottlenecks
+from qtha_lab.training.early import EarlyStop, load_weights
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.fine_tuner import FineTuner
 from qtha_lab.training.loaded import Loaded
@@ -59,6 +58,7 @@ def train(
         Interrupted: If the run is asked to stop before the first step.
     """
     trainer = make_trainer(session, loaded)
+    early = EarlyStop(session.training, session.run, loaded.model, session.recorded_losses())
     watch = Watch(
         trainer,
         loaded.model,
@@ -67,6 +67,7 @@ def train(
         session.stop_requested,
         session.threads.adjust,
         memory.now,
+        early,
         eval_every=session.training.eval_every,
         evaluated=session.recorded_steps("eval"),
         group=session.group,
@@ -83,7 +84,7 @@ def train(
         with trainer.accelerator.autocast():
             record_bottlenecks(session, loaded, 0)
     session.report("running", session.start.note)
-    if session.start.step >= session.steps:
+    if session.start.step >= session.steps or early.is_over:
         if session.checkpoint is not None:
             load_weights(loaded.model, session.checkpoint)
         return Trained(session.start.step, watch, memory)
@@ -92,16 +93,9 @@ def train(
         with staged.as_it_was(loaded.model):
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     except Interrupted:  # before the first step
-        if not watch.diverged:
+        if not (watch.diverged or early.is_over):
             raise
     return Trained(trainer.state.global_step, watch, memory)
-
-
-def load_weights(model: nn.Module, checkpoint: Path) -> None:
-    """Put the adapter of a checkpoint into a model that has an adapter of the same kind."""
-    from peft import load_peft_weights, set_peft_model_state_dict
-
-    set_peft_model_state_dict(model, load_peft_weights(str(checkpoint), device="cpu"))
 
 
 def make_trainer(session: Session, loaded: Loaded) -> FineTuner:

@@ -20,6 +20,7 @@ from qtha_lab import adapters
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import checkpoints
 from qtha_lab.rundir.events import EventLog
+from qtha_lab.training.early import EarlyStop
 from qtha_lab.training.evaluation import Interrupted, evaluating
 from qtha_lab.training.group import Group
 
@@ -84,6 +85,7 @@ class Watch(TrainerCallback):
         stop_requested: Polled at every step.
         adjust: Called before every step with its number, to take what is free.
         memory: Bytes that the training takes now.
+        early: Told every evaluation; ends the training when its patience has run out.
         eval_every: Steps between evaluations.
         evaluated: Steps already evaluated in an earlier life of the run.
         group: Processes that follow what this one decides.
@@ -98,6 +100,7 @@ class Watch(TrainerCallback):
         stop_requested: Callable[[], bool],
         adjust: Callable[[int], None],
         memory: Callable[[], int],
+        early: EarlyStop,
         *,
         eval_every: int,
         evaluated: set[int],
@@ -105,7 +108,7 @@ class Watch(TrainerCallback):
     ) -> None:
         self.trainer, self.model = trainer, model
         self.log, self.evaluate, self.stop_requested = log, evaluate, stop_requested
-        self.adjust, self.memory, self.group = adjust, memory, group
+        self.adjust, self.memory, self.early, self.group = adjust, memory, early, group
         self.eval_every, self.evaluated = eval_every, set(evaluated)
         self.stopping = False
         self.diverged: str | None = None
@@ -117,11 +120,11 @@ class Watch(TrainerCallback):
         """Evaluate where that is due; the Trainer cannot be stopped here, so a stop is raised.
 
         Raises:
-            Interrupted: If a stop is asked for, or the evaluation is stopped or diverges.
+            Interrupted: If a stop is asked for, or the evaluation is stopped, diverges or ends the training.
         """
         if not self.stop_requested():
             self._evaluate_if_due(state, control)
-            if self.group.agree(not (self.stopping or self.diverged)):
+            if self.group.agree(not (self.stopping or self.diverged or self.early.is_over)):
                 return
         else:
             self.group.agree(False)
@@ -180,6 +183,8 @@ class Watch(TrainerCallback):
         with evaluating(self.model), self.trainer.accelerator.autocast():
             scores = self.evaluate()
         self.evaluated.add(step)
+        if math.isfinite(scores["loss"]):
+            self.early.add(step, scores["loss"])
         log.info("evaluated step %d: %s", step, scores)
         self.log.append("eval", step=step, **scores)
         self.trainer.log({f"eval_{name}": value for name, value in scores.items()})
@@ -197,6 +202,8 @@ class Watch(TrainerCallback):
             return
         if not math.isfinite(loss):
             self._diverge(f"the evaluation loss is {loss} at step {step}", control)
+        elif self.early.is_over:
+            control.should_training_stop = control.should_save = True
 
     def _stop(self, state, control) -> None:
         if not self.stopping:

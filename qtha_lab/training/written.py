@@ -51,18 +51,23 @@ def write_environment(session: Session, loaded: Loaded) -> None:
     write_json(session.run.environment, description)
 
 
-def write_answers(session: Session, loaded: Loaded) -> None:
+def write_answers(session: Session, loaded: Loaded, step: int) -> None:
     """Answer some evaluation rows in full and record the answers with their scores.
+
+    Args:
+        session: Whose run it is; what an earlier session has recorded stays.
+        loaded: The trained model and its rows.
+        step: At which the training ended.
 
     Raises:
         Interrupted: If the run is asked to stop meanwhile.
     """
     task, training = loaded.task, session.training
     rows = task.eval[: training.generate_rows]
-    if task.kind != "lm" or not rows or session.is_recorded("generation", session.steps):
+    if task.kind != "lm" or not rows or session.is_recorded("generation", step):
         return
     message = f"answering {len(rows)} evaluation rows"
-    session.report("running", message, step=session.steps)
+    session.report("running", message, step=step)
     prompts, references = zip(*task.prompts(rows, loaded.rows.tokenizer), strict=True)
     with evaluation.evaluating(loaded.model):
         outputs = evaluation.generate(
@@ -78,7 +83,7 @@ def write_answers(session: Session, loaded: Loaded) -> None:
         for prompt, reference, output in zip(prompts, references, outputs, strict=True)
     ]
     scores = metrics.generation_scores(outputs, list(references))
-    session.log.append("generation", step=session.steps, **scores, samples=samples)
+    session.log.append("generation", step=step, **scores, samples=samples)
 
 
 def write_adapter(session: Session, loaded: Loaded) -> None:
@@ -117,6 +122,8 @@ def write_summary(session: Session, loaded: Loaded, memory: PeakMemory, state: s
         "state": state,
         "peak_memory_bytes": memory.bytes(),
     }
+    if (kept := trained.watch.early.kept_step) is not None and state == "finished":
+        facts |= {"kept_step": kept, "ended_early": trained.step < session.steps}
     write_json(session.run.summary, summarise(session.run, facts))
 
 
@@ -135,6 +142,7 @@ def write_model_card(session: Session, loaded: Loaded) -> None:
         *measures.recorded("generation"),
     )
     facts = {name: value for name, value in summary.items() if value is not None}
+    note = adapters.start_note(loaded.config)
     write_card(
         run.adapter,
         loaded.config,
@@ -143,7 +151,7 @@ def write_model_card(session: Session, loaded: Loaded) -> None:
         task=experiment.task,
         facts={name: facts[name] for name in CARD_FACTS if name in facts},
         metrics={name: facts[name] for name in metric_names if name in facts},
-        notes=CARD_NOTES,
+        notes=f"{CARD_NOTES} {note[:1].upper()}{note[1:]}{'.' if note else ''}".strip(),
     )
 
 

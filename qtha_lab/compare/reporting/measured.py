@@ -45,16 +45,21 @@ def _rows_and_seeds(compared: Compared) -> Iterator[str]:
     comparison, training = compared.comparison, compared.comparison.training
     seeds = ", ".join(map(str, comparison.seeds))
     models, tasks = comparison.models or [comparison.model], comparison.tasks or [comparison.task]
-    steps = (
-        "steps by equal seconds"
-        if comparison.matching == "equal_seconds"
-        else f"{training.steps} steps"
-    )
+    length = f"{training.epochs:g} epochs" if training.epochs else f"{training.steps} steps"
+    if comparison.matching == "equal_seconds":
+        length = "steps by equal seconds"
     yield (
         f"{'Model' if len(models) == 1 else 'Models'} {', '.join(models)}, {'task' if len(tasks) == 1 else 'tasks'} "
-        f"{', '.join(tasks)}; {steps} of {training.batch_size} rows; "
+        f"{', '.join(tasks)}; {length} in batches of {training.batch_size} rows; "
         f"{'seed' if len(comparison.seeds) == 1 else 'seeds'} {seeds}."
     )
+    if training.patience:
+        by = f" by {training.min_improvement:g} nats" if training.min_improvement else ""
+        yield (
+            f"Every method by the same rule: training ended early where the evaluation loss did not improve{by} in "
+            f"{training.patience} evaluations, {training.eval_every} steps apart, and the adapter of its lowest "
+            "evaluation loss was kept and tested."
+        )
     sides = {
         "trained": training.train_rows,
         "evaluated": training.eval_rows,
