@@ -56,7 +56,9 @@ def start(run: RunDir, lost: Callable[[str], None]) -> None:
     log.info("%s: %d processes share its batches", run.path.name, size)
 
 
-def _watch(process: subprocess.Popen, run: RunDir, number: int, lost: Callable[[str], None]) -> None:
+def _watch(
+    process: subprocess.Popen, run: RunDir, number: int, lost: Callable[[str], None]
+) -> None:
     """Wait for a process; a failure ends the run, of which the others would wait for it for ever."""
     if code := process.wait():
         threading.Event().wait(GRACE_SECONDS)

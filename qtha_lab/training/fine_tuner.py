@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+from accelerate.data_loader import BatchSamplerShard
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
-from accelerate.data_loader import BatchSamplerShard
 from transformers import Trainer
 from transformers.loss.loss_utils import ForCausalLMLoss
 
