@@ -233,7 +233,7 @@ def test_a_store_that_never_answers_is_refused_within_seconds(tmp_path, monkeypa
     store = Store(f"file://{tmp_path}")
     for_ever = threading.Event()
     monkeypatch.setattr(store.files, "makedirs", lambda *_, **__: for_ever.wait())
-    with pytest.raises(Refusal, match="has not answered for 0.2 s"):
+    with pytest.raises(Refusal, match="has not answered for"):
         store.check()
     for_ever.set()
 

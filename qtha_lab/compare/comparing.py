@@ -21,7 +21,7 @@ from qtha_lab.compare.findings import notes
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, editions
 from qtha_lab.machines import Machines, machines_named
-from qtha_lab.rundir import slots, write_json, write_whole
+from qtha_lab.rundir import away, slots, write_json, write_whole
 from qtha_lab.runs import Run, Status
 
 Progress = Callable[[Run, Status], None]
@@ -240,6 +240,7 @@ def _follow(
 ) -> dict[str, Any]:
     try:
         while True:
+            _wait_for(out)
             if work.go_on(on_progress) and not work.is_done:
                 _write_summary(comparison, work, out)
             if work.is_done:
@@ -256,6 +257,14 @@ def _follow(
             side.look(_nothing)
         _write_summary(comparison, work, out)
         raise
+
+
+def _wait_for(out: Path) -> None:
+    """Look at nothing while the folder of a comparison is out of sight."""
+    if away.is_away(out):
+        log.warning("the folder %s is away: the comparison goes on when it is back", out)
+    while away.is_away(out):
+        time.sleep(POLL_SECONDS)
 
 
 def _write_summary(comparison: Comparison, work: _Work, out: Path) -> dict[str, Any]:

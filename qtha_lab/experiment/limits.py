@@ -29,6 +29,23 @@ def check_threads(threads: int | None) -> None:
         raise Refusal(f"threads must be at most {cores}, which this machine has, not {threads}")
 
 
+def check_processes(processes: int, batch_size: int) -> None:
+    """Refuse more processes than a batch has rows, or this machine has GPUs where it has any."""
+    if processes == 1:
+        return
+    if processes > batch_size:
+        raise Refusal(
+            f"processes must be at most batch_size={batch_size}, whose rows they share, not {processes}"
+        )
+    import torch
+
+    gpus = torch.accelerator.device_count() if torch.accelerator.is_available() else processes
+    if processes > gpus:
+        raise Refusal(
+            f"processes must be at most {gpus}, the GPUs of this machine, not {processes}"
+        )
+
+
 def check_positions(plan: Plan) -> None:
     """Refuse rows longer than the positions a model was made with; some models have no such end."""
     experiment = plan.experiment

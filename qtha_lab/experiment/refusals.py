@@ -73,8 +73,10 @@ def check_names(plan: Plan) -> None:
         check_task(experiment.task, **experiment.task_options)
     check_model(experiment.model)
     check_quantization(experiment.quantization)
-    limits.check_tracker(experiment.training.report_to)
-    limits.check_threads(experiment.training.threads)
+    training = experiment.training
+    limits.check_tracker(training.report_to)
+    limits.check_threads(training.threads)
+    limits.check_processes(training.processes, training.batch_size)
 
 
 def check_rows(plan: Plan) -> None:
