@@ -266,7 +266,7 @@ def test_a_run_whose_machine_is_killed_goes_on_elsewhere_from_the_store(tmp_path
 
 def machine(run, store):
     """A process that stands for another machine: it knows a run by its name and the store by its address."""
-    code = "import sys; from qtha_lab.machines.mirroring import work; sys.exit(work(*sys.argv[1:2], 1, {}, sys.argv[2]))"
+    code = "import sys; from qtha_lab.machines.mirroring import work; sys.exit(len(work(sys.argv[1], 1, {}, sys.argv[2])))"
     return subprocess.Popen([sys.executable, "-c", code, run.id, store.url])
 
 
