@@ -21,7 +21,7 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduced import Reproduced
 from qtha_lab.experiment.teachers import teacher_folder
 from qtha_lab.machines import Machines, send
-from qtha_lab.rundir import RunDir, checkpoints, ending, slots
+from qtha_lab.rundir import RunDir, away, checkpoints, ending, slots
 from qtha_lab.rundir.events import history, read_events
 from qtha_lab.rundir.files import check_room
 from qtha_lab.rundir.index import records
@@ -88,7 +88,12 @@ class Run:
 
     def status(self) -> Status:
         """The state now, from the last events and from whether the worker lives."""
+        before = self._record
         status = self.record.status
+        if status.state == "unreadable" and away.is_away(self.path.parent):
+            self._record = before
+            last = Status("away", 0, 0) if before is None else before.status
+            return replace(last, state="away", message=f"the folder {self.path.parent} is away")
         if status.ended:
             return status
         if not self.alive:

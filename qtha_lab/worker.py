@@ -18,7 +18,7 @@ from pathlib import Path
 
 from qtha_lab import faults, paths, peers
 from qtha_lab.errors import Refusal
-from qtha_lab.rundir import RunDir, slots
+from qtha_lab.rundir import RunDir, away, slots
 from qtha_lab.rundir.events import EventLog, read_tail
 from qtha_lab.rundir.free_threads import FreeThreads
 from qtha_lab.rundir.status import last_step
@@ -47,7 +47,7 @@ class StopRequest:
 
     def __call__(self) -> bool:
         for file in (self.run.experiment_file, self.run.events):
-            if not file.exists():
+            if not file.exists() and not away.came_back(self.run):
                 raise Refusal(f"{file} was moved or deleted while the run went on")
         return self.signalled or self.run.stop.exists()
 
@@ -118,13 +118,14 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest) -> str:
     try:
         training = run.experiment.training
         chosen = training.threads
-        threads, is_chosen = slots.n_threads(chosen), slots.is_chosen(chosen)
+        threads = max(slots.n_threads(chosen), training.processes)
+        is_chosen = slots.is_chosen(chosen)
         folder = slots.shared_folder(paths.runs_dir(), run.path.parent)
         slot = _wait_for_slot(run, events, slots.Queue(folder, slots.n_slots(threads)), stop)
         if slot is None:
             state, step, message = "stopped", _last_step(run), "stopped while it waited for a slot"
         else:
-            threads = max(1, threads // training.processes)
+            threads //= training.processes
             use_threads(threads)
             peers.start(run, lambda problem: _give_up(run, problem))
             log.info("%s: loading libraries, %d threads", run.path.name, threads)

@@ -25,7 +25,7 @@ from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, editions
 from qtha_lab.experiment.comparison import Entrant
 from qtha_lab.machines import Machines, machines_named
-from qtha_lab.rundir import slots, write_json, write_whole
+from qtha_lab.rundir import away, slots, write_json, write_whole
 from qtha_lab.runs import Run, Status
 
 Progress = Callable[[Run, Status], None]
@@ -266,6 +266,7 @@ def _nothing(run: Run, status: Status) -> None:
 def _follow(work: _Work, out: Path, on_progress: Progress) -> dict[str, Any]:
     try:
         while True:
+            _wait_for(out)
             if work.go_on(on_progress) and not work.is_done:
                 _write_summary(work, out)
             if work.is_done:
@@ -282,6 +283,14 @@ def _follow(work: _Work, out: Path, on_progress: Progress) -> dict[str, Any]:
             side.look(_nothing)
         _write_summary(work, out)
         raise
+
+
+def _wait_for(out: Path) -> None:
+    """Look at nothing while the folder of a comparison is out of sight."""
+    if away.is_away(out):
+        log.warning("the folder %s is away: the comparison goes on when it is back", out)
+    while away.is_away(out):
+        time.sleep(POLL_SECONDS)
 
 
 def _write_summary(work: _Work, out: Path) -> dict[str, Any]:

@@ -31,17 +31,25 @@ def check_threads(threads: int | None) -> None:
 
 
 def check_processes(training: Training) -> None:
-    """Refuse what one process alone can take the steps of."""
-    alone = {
-        "teacher": training.teacher,
-        "stages": training.stages,
-        "patience": training.patience,
-    }
+    """Refuse more processes than a batch has rows, or this machine has GPUs, and what one process takes alone."""
+    processes = training.processes
+    if processes == 1:
+        return
+    alone = {"teacher": training.teacher, "stages": training.stages, "patience": training.patience}
     for name, value in alone.items():
-        if value and training.processes > 1:
-            raise Refusal(
-                f"a training with {name} is of one process, not processes={training.processes}"
-            )
+        if value:
+            raise Refusal(f"a training with {name} is of one process, not processes={processes}")
+    if processes > training.batch_size:
+        raise Refusal(
+            f"processes must be at most batch_size={training.batch_size}, whose rows they share, not {processes}"
+        )
+    import torch
+
+    gpus = torch.accelerator.device_count() if torch.accelerator.is_available() else processes
+    if processes > gpus:
+        raise Refusal(
+            f"processes must be at most {gpus}, the GPUs of this machine, not {processes}"
+        )
 
 
 def check_course(plan: Plan) -> None:

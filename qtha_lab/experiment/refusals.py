@@ -45,7 +45,6 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
     from qtha_lab.models.quantized import check_quantization
 
     check_names(plan)
-    limits.check_processes(plan.experiment.training)
     go_on()
     check_rows(plan)
     go_on()
@@ -78,8 +77,10 @@ def check_names(plan: Plan) -> None:
         check_task(experiment.task, **experiment.task_options)
     check_model(experiment.model)
     check_quantization(experiment.quantization)
-    limits.check_tracker(experiment.training.report_to)
-    limits.check_threads(experiment.training.threads)
+    training = experiment.training
+    limits.check_tracker(training.report_to)
+    limits.check_threads(training.threads)
+    limits.check_processes(training)
     teachers.check_teacher(experiment)
 
 

@@ -43,7 +43,7 @@ def find_start(run: RunDir, events: EventLog) -> Start:
     Raises:
         Refusal: If there were checkpoints and none is whole.
     """
-    announced = announced_step(read_events(run.events)[0])
+    announced = checkpoints.announced_step(read_events(run.events)[0])
     checkpoints.discard_unfinished(run.checkpoints, after=announced)
     checkpoint, step, damaged = newest_whole(run.checkpoints)
     if announced > max(step, *damaged, 0):
@@ -63,11 +63,6 @@ def find_start(run: RunDir, events: EventLog) -> Start:
         events.append("checkpoint", step=step)
     log.info("%s begins at step %d; %s", run.path.name, step, note or "nothing is damaged")
     return Start(checkpoint, step, note)
-
-
-def announced_step(events: list[dict[str, Any]]) -> int:
-    """The step of the checkpoint that the log says is the newest; 0 where it says none."""
-    return next((e["step"] for e in reversed(events) if e["kind"] == "checkpoint"), 0)
 
 
 def newest_whole(folder: Path) -> tuple[Path | None, int, dict[int, str]]:
