@@ -124,6 +124,8 @@ def test_a_run_that_got_worse_is_not_said_to_fall():
 
 
 def test_nothing_yet_is_a_figure_too():
+    titled = curves.describe([run_of("lora(r=2,title='small one')", 0, 5.0)])
+    assert titled == "Evaluation loss: small one falls from 6.000 to 5.000 (1 seed)."
     assert curves.loss_curves([]).alt == "Evaluation loss: nothing evaluated yet."
 
 

@@ -13,6 +13,7 @@ from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery import ticks
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.looks import shown
@@ -90,7 +91,7 @@ def _count(steps: np.ndarray, values: np.ndarray, floor: float) -> str:
 
 
 def _draw(histories: dict, floors: dict[str, float], step: int | None, look: Look) -> go.Figure:
-    figure = go.Figure(layout=_panels(histories, look))
+    traces, layout = [], _panels(histories, look)
     for number, (label, (steps, values)) in enumerate(histories.items(), start=1):
         style = themes.method_style(label)
         key = "" if number == 1 else str(number)
@@ -99,21 +100,22 @@ def _draw(histories: dict, floors: dict[str, float], step: int | None, look: Loo
             share = 1 - (1 - FAINTEST) * index / max(1, values.shape[1] - 1)
             color = themes.faint(style["color"], round(share, 3))
             hover = f"{shown(label)}<br>step %{{x}}: σ{index + 1} = %{{y:.3g}}<extra></extra>"
-            figure.add_scatter(
-                x=steps, y=np.where(line > floors[label], line, np.nan), mode="lines+markers", **place,
-                line={"color": color, "dash": style["dash"], "width": look.line},
-                marker={"color": color, "symbol": style["symbol"], "size": 0.6 * look.marker},
-                hovertemplate=hover,
-            )  # fmt: skip
+            traces.append({
+                "type": "scatter", "mode": "lines+markers", **place,
+                "x": steps, "y": np.where(line > floors[label], line, np.nan),
+                "line": {"color": color, "dash": style["dash"], "width": look.line},
+                "marker": {"color": color, "symbol": style["symbol"], "size": 0.6 * look.marker},
+                "hovertemplate": hover,
+            })  # fmt: skip
     values_above = [v for k, (_, values) in histories.items() for v in values.flat if v > floors[k]]
-    figure.update_yaxes(**ticks.log_axis(values_above))
+    scale = ticks.log_axis(values_above)
+    layout = {k: v | scale if k.startswith("yaxis") else v for k, v in layout.items()}
     if step is not None and histories:
         line = {"dash": "dot", "width": look.line, "color": look.inks.text}
-        for number in range(1, len(histories) + 1):
-            key = "" if number == 1 else str(number)
-            place = {"xref": f"x{key}", "yref": f"y{key} domain", "y0": 0, "y1": 1}
-            figure.add_shape(type="line", x0=step, x1=step, line=line, **place)
-    return figure
+        mark = {"type": "line", "x0": step, "x1": step, "y0": 0, "y1": 1, "line": line}
+        keys = ["", *(str(number) for number in range(2, len(histories) + 1))]
+        layout["shapes"] = [{**mark, "xref": f"x{k}", "yref": f"y{k} domain"} for k in keys]
+    return unchecked(traces, layout)
 
 
 def _panels(histories: dict, look: Look) -> dict:
@@ -135,7 +137,9 @@ def _panels(histories: dict, look: Look) -> dict:
         row, column = divmod(number, columns)
         key = "" if number == 0 else str(number + 1)
         left, top = column * (across + gap_across), 1 - row * (down + gap_down)
-        step = {} if number + columns < count else {"title": "step"}  # under the lowest of a column
+        step = (
+            {} if number + columns < count else {"title": {"text": "step"}}
+        )  # under the lowest of a column
         layout[f"xaxis{key}"] = {
             "domain": [left, min(1, left + across)],
             "anchor": f"y{key}",
@@ -143,7 +147,7 @@ def _panels(histories: dict, look: Look) -> dict:
         }
         title = "" if column else "singular value σ"
         up = [max(0, top - down), top]
-        layout[f"yaxis{key}"] = {"domain": up, "anchor": f"x{key}", "title": title}
+        layout[f"yaxis{key}"] = {"domain": up, "anchor": f"x{key}", "title": {"text": title}}
         if number < len(histories):
             name = {"text": names[number], "showarrow": False, "font": {"size": look.font}}
             name["align"] = "left"
