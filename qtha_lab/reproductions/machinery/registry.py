@@ -60,6 +60,7 @@ class Reproduction:
         run: Called with arm, seed, quick and log, it does the work; called with the first three, it gives the
             `Experiment` that is fine-tuned.
         is_fine_tune: Which of the two.
+        takes_earlier: Whether a fine-tune is given the folders of the arms before it, of the same seed.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Reproduction:
     steps: tuple[int, int]
     run: Callable[..., Any]
     is_fine_tune: bool
+    takes_earlier: bool
 
     def n_steps(self, quick: bool) -> int:
         """Steps of one arm with one seed."""
@@ -105,7 +107,8 @@ def reproduction(
     """Register the function below, which runs one arm with one seed.
 
     A function of `(arm, seed, quick, log)` does the work itself and tells it to the log (see `log.Log`). One of
-    `(arm, seed, quick)` returns an `Experiment`, which is launched as any fine-tune is.
+    `(arm, seed, quick)` returns an `Experiment`, which is launched as any fine-tune is; if it has a fourth parameter
+    `earlier`, the arms of a seed follow one another, and it has the folders of those that have finished, by name.
 
     Args:
         name: What it is called in `qtha-lab reproduce NAME`.
@@ -148,10 +151,10 @@ def reproduction(
         raise Refusal(f"reproduction {name!r} claims nothing: what is to be shown?")
 
     def register(function: Callable) -> Callable:
-        is_fine_tune = "log" not in inspect.signature(function).parameters
+        parameters = inspect.signature(function).parameters
         entry = Reproduction(
             name, title, arxiv, claim, works, source, control, data, minutes, dict(arms), tuple(claims), steps,
-            function, is_fine_tune,
+            function, "log" not in parameters, "earlier" in parameters,
         )  # fmt: skip
         REPRODUCTIONS.add(name, entry, function.__module__)
         return function
