@@ -6,7 +6,7 @@ from typing import Any
 
 from qtha_lab.experiment import Experiment
 
-DATA = "tiny on qa (494 questions, 128 test rows)"
+DATA = "tiny on qa (128 test rows)"
 FULL: dict[str, Any] = {"steps": 100}
 QUICK: dict[str, Any] = {"steps": 6, "train_rows": 48, "eval_rows": 8, "test_rows": 16}
 SHARED: dict[str, Any] = {

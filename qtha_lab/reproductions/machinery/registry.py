@@ -126,22 +126,6 @@ def reproduction(
 
     Raises:
         Refusal: If a claim names no arm, or the name is taken.
-
-    Example:
-        >>> @reproduction(  # doctest: +SKIP
-        ...     name="coin", title="A coin", arxiv="0000.00000", claim="A loaded coin falls on its head more often.",
-        ...     works="nothing", source="an example", control="a fair coin", data="thrown coins", minutes=0.1,
-        ...     arms={"loaded": "head in 9 of 10", "fair": "head in 5 of 10"},
-        ...     claims=[Claim("loaded", "fair", "accuracy", "it falls on its head more often")], steps=(1000, 100),
-        ... )
-        ... def coin(arm: str, seed: int, quick: bool, log: Log) -> None:
-        ...     share, heads = {"loaded": 0.9, "fair": 0.5}[arm], 0
-        ...     random = np.random.default_rng(seed)
-        ...     for step in log.course():  # from 1 to the number of steps; ends where the run is stopped
-        ...         heads += random.random() < share
-        ...         log.train(step, loss=1 - heads / step)
-        ...     log.evaluate(log.steps, accuracy=heads / log.steps)
-        ...     log.end(trainable_parameters=0)
     """
     for claimed in claims:
         for arm in (claimed.arm, claimed.control):
