@@ -19,7 +19,7 @@ from qtha_lab.training.teaching import divergence
 
 N_QUBITS, N_LAYERS, N_CLASSES = 6, 3, 10
 HIDDEN = 4  # of the classical students: 310 numbers, a few more than the circuit's 274
-BATCH, RATE, TEACHER_STEPS = 60, 0.02, 150
+BATCH, RATE = 60, 0.02
 TRIED = (
     (0.5, 2.0),
     (0.9, 3.0),
@@ -65,7 +65,7 @@ def student(kind: str) -> nn.Module:
 
 
 def teacher_network() -> nn.Module:
-    """Two convolutions and a linear map, 5,210 numbers."""
+    """Two convolutions and a linear map, 3,818 numbers."""
     return nn.Sequential(
         nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10),
@@ -82,7 +82,7 @@ def teacher_network() -> nn.Module:
     "trained angle, here both [R]",
     control="the same for a SiLU and a cosine student of as many numbers and for a circuit of untrained angles",
     data="scikit-learn's digits (300 training rows, 8 × 8 pixels)",
-    minutes=6,
+    minutes=4,
     arms={
         "teacher": "the convolutional network itself",
         **{name: f"{words}, labels alone" for name, words in STUDENTS.items()},
@@ -97,25 +97,44 @@ def teacher_network() -> nn.Module:
         Claim("circuit", "silu", "test_accuracy", "the circuit is more accurate than the SiLU student"),
         Claim("circuit", "cosine", "test_accuracy", "the circuit is more accurate than the cosine student"),
     ],
-    steps=(300, 60),
+    steps=(200, 20),
 )  # fmt: skip
 def distillation(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Train one student, or the teacher, on the digits of a seed."""
     data = digits(300, 300, seed)
     if arm == "teacher":
-        tell(log, *trained(teacher_network(), data, log, seed))
+        tell(log, *taught_by(seed, data, log))
         return
     kind, _, taught = arm.partition("_")
     if not taught:
         tell(log, *trained(drawn(kind, seed), data, log, seed))
         return
-    teacher, _ = trained(teacher_network(), data, log, seed, steps=TEACHER_STEPS)
+    teacher, _ = taught_by(seed, data, log)
     with torch.no_grad():
         theirs = teacher(data.train)
     tries = [trained(drawn(kind, seed), data, log, seed, (theirs, *how)) for how in TRIED]
     best = max(range(len(tries)), key=lambda k: tries[k][1][-1]["accuracy"])
     log.note(f"share of the teacher {TRIED[best][0]}, temperature {TRIED[best][1]}")
     tell(log, *tries[best])
+
+
+def taught_by(seed: int, data: Digits, log: Log) -> tuple[nn.Module, list[dict]]:
+    """The teacher of a seed and the course of its training; the students of a process share it.
+
+    Args:
+        seed: Of its start and of the order of rows.
+        data: Rows.
+        log: Says how many steps.
+    """
+    key = seed, log.steps
+    if key not in _TEACHERS:
+        _TEACHERS.clear()
+        torch.manual_seed(seed)
+        _TEACHERS[key] = trained(teacher_network(), data, log, seed)
+    return _TEACHERS[key]
+
+
+_TEACHERS: dict[tuple[int, int], tuple[nn.Module, list[dict]]] = {}
 
 
 def drawn(kind: str, seed: int) -> nn.Module:
@@ -126,7 +145,7 @@ def drawn(kind: str, seed: int) -> nn.Module:
 
 def trained(
     model: nn.Module, data: Digits, log: Log, seed: int,
-    taught: tuple[Tensor, float, float] | None = None, steps: int | None = None,
+    taught: tuple[Tensor, float, float] | None = None,
 ) -> tuple[nn.Module, list[dict]]:  # fmt: skip
     """Train on batches of the training rows by Adam.
 
@@ -136,7 +155,6 @@ def trained(
         log: Says how many steps, and whether to stop.
         seed: Of the order of rows.
         taught: Logits of the teacher, its share of the loss and the temperature; None is labels alone.
-        steps: Other than the log's.
 
     Returns:
         The model; events of the course, the last one the test's.
@@ -144,7 +162,7 @@ def trained(
     order, events = torch.Generator().manual_seed(seed), []
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=RATE)
     events.append({"step": 0, **scores(model, data.eval, data.eval_labels)})
-    for step in range(1, (steps or log.steps) + 1):
+    for step in log.course():
         rows = torch.randperm(len(data.train), generator=order)[:BATCH]
         logits, labels = model(data.train[rows]), data.train_labels[rows]
         loss = functional.cross_entropy(logits, labels)
@@ -157,9 +175,8 @@ def trained(
         optimizer.step()
         events.append({"step": step, "train": loss.item()})
         log.look()
-    last = steps or log.steps
-    events.append({"step": last, "test": scores(model, data.test, data.test_labels)})
-    events.append({"step": last, **scores(model, data.eval, data.eval_labels)})
+    events.append({"step": log.steps, "test": scores(model, data.test, data.test_labels)})
+    events.append({"step": log.steps, **scores(model, data.eval, data.eval_labels)})
     return model, events
 
 

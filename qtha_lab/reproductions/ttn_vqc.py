@@ -68,7 +68,7 @@ def circuit() -> Circuit:
     "stage [R]",
     control="all at once for as many steps, SiLU in the circuit's place, a tensor train that is never trained",
     data="scikit-learn's digits 1 and 3 (150 training rows, Laplace noise of 6 dB in the test)",
-    minutes=3,
+    minutes=2,
     arms={
         "end_to_end": "tensor train, circuit and head at once",
         "staged": "the tensor train with a linear head first; then frozen, circuit and a new head",
@@ -82,7 +82,7 @@ def circuit() -> Circuit:
         Claim("staged", "staged_silu", "test_loss", "the circuit of stage 2 ends lower than SiLU there"),
         Claim("staged", "untrained", "test_loss", "training the tensor train lowers the loss"),
     ],
-    steps=(120, 40),
+    steps=(120, 16),
 )  # fmt: skip
 def ttn_vqc(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Train one arm on the digits of a seed; all take the same number of steps."""
