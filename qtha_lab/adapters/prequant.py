@@ -97,7 +97,7 @@ def marked_count(fraction: float, out_features: int, in_features: int) -> int:
     summary="The outliers of a rounded weight are trained, and the step of each row's grid.",
     equation="ΔW = M⊙θ + diag(σ) (W⊙(1 − M)), M the outliers",
     source="PreQuant, arXiv:2306.00014",
-    default_learning_rate=3e-3,
+    default_learning_rate=2e-2,
     look=Look("vermillion", "dashdot", "diamond"),
     controls=[
         Control("random weights", "what choosing outliers adds", {"chosen": "random"}),
