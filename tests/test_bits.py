@@ -1,6 +1,7 @@
 """Ways to few bits: known answers on the bundled model, torchao as an outside oracle, and what is refused."""
 
 import logging
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,10 +14,11 @@ from qtha_lab.cost.preview import preview
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.plan import resolve
-from qtha_lab.experiment.refusals import check_names, check_plan
+from qtha_lab.experiment.refusals import check_base, check_names
 from qtha_lab.models.bits import BITS, rounding_named
 from qtha_lab.models.quantized import check_quantization, quantizations
 from qtha_lab.models.rounding import attention, calibration, grid, layers, learning, rotations
+from qtha_lab.plugin_loading import module_name
 from qtha_lab.tasks import load_task
 
 IDS = torch.randint(5, 4000, (2, 12), generator=torch.Generator().manual_seed(0))
@@ -344,7 +346,7 @@ def test_bits_that_a_layer_cannot_take_are_refused_before_any_work():
         Refusal,
         match=r"g must divide the 192 inputs of model.layers.0.self_attn.q_proj .*, not 100",
     ):
-        check_plan(resolve(Experiment(quantization="round(w=3,g=100)")))
+        check_base(resolve(Experiment(quantization="round(w=3,g=100)")))
     with pytest.raises(Refusal, match="no Hadamard matrix of size 34 is known for some_proj"):
         rotations.check_size(34, "some_proj")
     from transformers import GPT2Config, GPT2LMHeadModel
@@ -353,6 +355,35 @@ def test_bits_that_a_layer_cannot_take_are_refused_before_any_work():
     check_quantization("round(w=3,g=8)", model)
     with pytest.raises(Refusal, match=r"h.0.attn.c_attn is a Conv1D, and only of nn.Linear"):
         check_quantization("learned()", model)
+
+
+def test_prequant_refuses_a_base_of_other_bits_than_it_is_told():
+    def of(quantization):
+        return resolve(Experiment(method="prequant(fraction=0.01,w=4)", quantization=quantization))
+
+    check_base(of("outliers(w=4)"))
+    for quantization, base in (
+        ("none", "a whole one"),
+        ("round(w=3)", "one of 3"),
+        ("int8", "one of 8"),
+    ):
+        with pytest.raises(
+            Refusal,
+            match=rf"trains on a base of 4 bits, not on {base}: set quantization to outliers\(w=4,fraction=0.01\)",
+        ):
+            check_base(of(quantization))
+
+
+def test_a_way_of_a_plugin_is_used_by_its_name(tmp_path):
+    page = (Path(__file__).parent.parent / "docs" / "howto" / "few_bits.md").read_text()
+    file = tmp_path / "ternary.py"
+    file.write_text(page.split("```python\n")[1].split("```")[0])
+    try:
+        check_names(resolve(Experiment(quantization="ternary(s=0.05)", plugins=[str(file)])))
+        weight = tiny("ternary(s=0.05)").get_submodule("model.layers.0.mlp.up_proj").weight
+        torch.testing.assert_close(weight.unique(), torch.tensor([-0.05, 0.0, 0.05]))
+    finally:
+        BITS.forget(module_name(str(file)))
 
 
 def test_gpt2s_transposed_weights_are_rounded_along_their_inputs():

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from qtha_lab.adapters.method import Base, Change, Control, Layer, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig, method
+from qtha_lab.errors import Refusal
 from qtha_lab.looks import Look
 from qtha_lab.settings import setting
 
@@ -50,6 +51,33 @@ class PrequantConfig(AdapterConfig):
         "Which are trained: the farthest from their row's mean, or some drawn at random.",
         choices=("farthest", "random"),
     )
+    w: int | None = setting(
+        None,
+        "Bits that the base's other weights must have, which its quantization gives them; null takes any base.",
+        ge=2,
+        le=16,
+    )
+
+    def check_base(self, bits: int | None) -> None:
+        """Refuse a base whose weights have other bits than `w` says.
+
+        Args:
+            bits: Of the base's weights; None of a whole one.
+
+        Raises:
+            Refusal: With the quantization that gives them.
+
+        Example:
+            >>> PrequantConfig(w=4).check_base(None)
+            Traceback (most recent call last):
+            qtha_lab.errors.Refusal: prequant(w=4) trains on a base of 4 bits, not on a whole one: set quantization to outliers(w=4,fraction=0.005)
+        """
+        if self.w not in (None, bits):
+            base = "a whole one" if bits is None else f"one of {bits}"
+            raise Refusal(
+                f"prequant(w={self.w}) trains on a base of {self.w} bits, not on {base}: "
+                f"set quantization to outliers(w={self.w},fraction={self.fraction:g})"
+            )
 
 
 def places(
@@ -97,7 +125,7 @@ def marked_count(fraction: float, out_features: int, in_features: int) -> int:
     summary="The outliers of a rounded weight are trained, and the step of each row's grid.",
     equation="ΔW = M⊙θ + diag(σ) (W⊙(1 − M)), M the outliers",
     source="PreQuant, arXiv:2306.00014",
-    default_learning_rate=3e-3,
+    default_learning_rate=2e-2,
     look=Look("vermillion", "dashdot", "diamond"),
     controls=[
         Control("random weights", "what choosing outliers adds", {"chosen": "random"}),

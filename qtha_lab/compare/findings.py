@@ -8,6 +8,7 @@ from typing import Any
 
 from qtha_lab.compare import tuning
 from qtha_lab.experiment.cells import Cell, by_cell, name_in
+from qtha_lab.models.quantized import STORED
 
 
 def notes(
@@ -121,9 +122,11 @@ def quantization(entries: list[dict[str, Any]]) -> str | None:
     if not costs:
         return None
     gains = ", ".join(f"{label} {statistics.fmean(values):.3f}" for label, values in losses.items())
+    name = entries[0]["quantization"]
+    stored = "" if name in STORED else " It is fake-quantised: no memory is saved."
     return (
-        f"Quantising the base to {entries[0]['quantization']} raised the evaluation loss by "
-        f"{statistics.fmean(costs):.3f} before any training; the adapters lowered it by: {gains}."
+        f"Quantising the base to {name} raised the evaluation loss by "
+        f"{statistics.fmean(costs):.3f} before any training; the adapters lowered it by: {gains}.{stored}"
     )
 
 

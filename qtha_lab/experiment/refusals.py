@@ -42,14 +42,12 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
     Raises:
         Refusal: One sentence with the rule and the value.
     """
-    from qtha_lab.models.quantized import check_quantization
-
     check_names(plan)
     go_on()
     check_rows(plan)
     go_on()
     limits.check_positions(plan)
-    check_quantization(plan.experiment.quantization, plan.model)
+    check_base(plan)
     _ = plan.layout  # refuses layers that the method cannot adapt
     check_angles(plan)
     stages.check_stages(plan)
@@ -82,6 +80,17 @@ def check_names(plan: Plan) -> None:
     limits.check_threads(training.threads)
     limits.check_processes(training)
     teachers.check_teacher(experiment)
+
+
+def check_base(plan: Plan) -> None:
+    """Refuse bits that a layer of the base cannot take, and a base that the method is not for."""
+    from qtha_lab.adapters.peft import AdapterConfig
+    from qtha_lab.models.quantized import check_quantization, weight_bits
+
+    quantization = plan.experiment.quantization
+    check_quantization(quantization, plan.model)
+    if isinstance(plan.config, AdapterConfig):
+        plan.config.check_base(weight_bits(quantization))
 
 
 def check_rows(plan: Plan) -> None:

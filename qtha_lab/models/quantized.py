@@ -43,6 +43,19 @@ def rounding_of(quantization: str) -> Rounding | None:
     return rounding_named(quantization)
 
 
+def weight_bits(quantization: str) -> int | None:
+    """Bits of a weight of the base; None where it is whole or the way has no one number of them.
+
+    Example:
+        >>> weight_bits("int4"), weight_bits("outliers(w=3)"), weight_bits("none")
+        (4, 3, None)
+    """
+    rounding = rounding_of(quantization)
+    if rounding is not None:
+        return getattr(rounding, "w", None)
+    return {"int8": 8, "int4": 4}.get(quantization)
+
+
 def fake_quantised_sentence(quantization: str) -> str | None:
     """What a person should know of a way that rounds and stores nothing smaller; None for a stored format."""
     if rounding_of(quantization) is None:

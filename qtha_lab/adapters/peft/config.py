@@ -75,6 +75,16 @@ class AdapterConfig(PeftConfig):
         """The mathematics of this config at a layer."""
         return self.change_class(self.at(layer.name), layer)
 
+    def check_base(self, bits: int | None) -> None:
+        """Refuse a base that the method is not for; most take every one.
+
+        Args:
+            bits: Of the base's weights; None of a whole one.
+
+        Raises:
+            Refusal: With the bits that it is for.
+        """
+
     def n_parameters(self, in_features: int, out_features: int) -> int:
         """Trainable parameters at one layer of this size alone, by the method's formula."""
         return self.n_parameters_of([Layer(in_features, out_features)])

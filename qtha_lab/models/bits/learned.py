@@ -95,4 +95,4 @@ class Learned(Rounding):
             scale = None if scale is None else scale.to(matrix)
             layers.set_matrix(layer, learning.clipped(matrix, clips, scale, self.w, self.g))
             if scale is not None and isinstance(layer, layers.RoundedLinear):
-                layer.scale = scale.to(layer.weight)
+                layer.scale = scale.float()

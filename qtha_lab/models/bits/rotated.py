@@ -96,7 +96,7 @@ class Rotated(Rounding):
             rotation = rotation.to(matrix)
             turned = grid.round_matrix(matrix @ rotation, self.w)
             layers.set_matrix(layer, turned @ rotation.mT)
-            layer.rotation = rotation.to(layer.weight)
+            layer.rotation = rotation.float()
         if self.kv < 16:
             rounders = {}
             for name, module in attention.attention_layers(model).items():

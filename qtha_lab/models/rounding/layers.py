@@ -99,8 +99,8 @@ class RoundedLinear(nn.Linear):
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         with torch.autocast(x.device.type, enabled=False):
             if self.rotation is not None:
-                turned = straight_through(wide @ self.rotation, self.bits)
-                return (turned @ self.rotation.mT).to(x.dtype)
+                rotation = self.rotation.to(wide.dtype)
+                return (straight_through(wide @ rotation, self.bits) @ rotation.mT).to(x.dtype)
             if self.scale is not None:
                 return (self.scale * straight_through(wide / self.scale, self.bits)).to(x.dtype)
             return straight_through(wide, self.bits).to(x.dtype)
