@@ -65,8 +65,10 @@ def played(seeds, rounds=3):
 
 
 def test_agents_of_equal_seeds_are_one_agent():
-    assert torch.equal(played([7, 7, 7, 7]), played([7]))
-    assert not torch.equal(played([7, 8]), played([7]))
+    one = played([7])
+    assert torch.equal(played([7, 7]), one)  # halves of a gradient add up to it exactly
+    torch.testing.assert_close(played([7, 7, 7, 7]), one, rtol=1e-3, atol=1e-4)
+    assert not torch.equal(played([7, 8]), one)
 
 
 def test_an_environment_that_does_not_exist_is_a_sentence():
