@@ -19,6 +19,7 @@ from qtha_lab import paths, warm
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduced import Reproduced
+from qtha_lab.experiment.teachers import teacher_folder
 from qtha_lab.machines import Machines, send
 from qtha_lab.rundir import RunDir, checkpoints, ending, slots
 from qtha_lab.rundir.events import history, read_events
@@ -278,13 +279,17 @@ def list_runs(runs_dir: Path | str | None = None, *, unreadable: bool = False) -
 
 
 def with_whole_paths(experiment: Experiment) -> Experiment:
-    """The same experiment with a model folder or task file named from the root, so that it can be resumed anywhere."""
+    """The same experiment with model folder, task file and teacher named from the root, so that it resumes anywhere."""
     changes = {}
     for name in ("model", "task"):
         path = paths.as_path(getattr(experiment, name))
         looks_like_path = len(path.parts) > 1 or path.suffix in (".jsonl", ".json")
         if looks_like_path and path.exists():
             changes[name] = str(path.resolve())
+    if teacher := experiment.training.teacher:
+        whole = str(teacher_folder(teacher))
+        if whole != teacher:
+            changes["training"] = experiment.training.replace(teacher=whole)
     plugins = [_whole_path(name) for name in experiment.plugins]
     if plugins != experiment.plugins:
         changes["plugins"] = plugins

@@ -273,6 +273,22 @@ class Change(ABC):
             )
         return separate | shared
 
+    def joins(self, before: "Change") -> tuple[str, ...]:
+        """Tensors that are zero while `before` is trained, so that this change, with more parts, begins where it ends.
+
+        Optional, for methods whose settings leave parts out (`stages`).
+
+        Raises:
+            Refusal: If there are more tensors, and none of them does that.
+        """
+        more = self.all_tensors().keys() - before.all_tensors().keys()
+        if more:
+            raise Refusal(
+                f"method {self.config.method_name} cannot take up {', '.join(sorted(more))} in a later stage: its "
+                "change would jump"
+            )
+        return ()
+
     def start(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
         """All tensors, freshly made and filled, as at a layer that is alone."""
         tensors = {n: torch.empty(s.shape, dtype=dtype) for n, s in self.all_tensors().items()}

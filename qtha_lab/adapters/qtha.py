@@ -191,6 +191,13 @@ class Qtha(Change):
         first, last = self.ends(tensors)
         return last.mT, path, first
 
+    def joins(self, before: Change) -> tuple[str, ...]:
+        """W_q, W_c, the bias or the last SiLU layer: what multiplies the branch that is joined."""
+        more = self.tensors().keys() - before.tensors().keys()
+        last = f"S_{self.config.stand_in_layers - 1}"
+        gates = tuple(name for name in ("W_q", "W_c", "b", last) if name in more)
+        return gates or super().joins(before)
+
     def operators(
         self, tensors: Mapping[str, Tensor]
     ) -> dict[str, tuple[list[Tensor], mpo.MpoShape]]:

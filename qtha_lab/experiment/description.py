@@ -13,7 +13,15 @@ from pydantic import Field, field_validator, model_validator
 
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import editions, equivalents, families, notebook, plan, refusals
+from qtha_lab.experiment import (
+    editions,
+    equivalents,
+    families,
+    notebook,
+    plan,
+    refusals,
+    stages,
+)
 from qtha_lab.experiment.declared import Declared
 from qtha_lab.experiment.method_choice import MethodChoice, Option
 from qtha_lab.experiment.scaling import Rule, scaled
@@ -127,6 +135,41 @@ class Training(Declared):
                     f"a ratio of rates must be a number above 0, not {name}={ratio!r:.40}"
                 )
         return ratios
+
+    teacher: str = Field(
+        default="",
+        description="Run that this one learns from, by its id or folder: finished, of the same model and task; empty is "
+        "none.",
+    )
+    distil: Literal["logits", "delta"] = Field(
+        default="logits",
+        description="What is learnt of the teacher: its logits beside the labels, or the change that it makes at each "
+        "adapted layer.",
+    )
+    distil_weight: float = Field(
+        default=0.5, ge=0, le=1, description="Share of the loss that follows the teacher's logits."
+    )
+    distil_temperature: float = Field(
+        default=2.0, gt=0, description="Both logits are divided by it before they are compared."
+    )
+    stages: str = Field(
+        default="",
+        description="Stages one after the other, each with its steps, the groups of tensors that it trains and parts of "
+        "the method that it leaves out, such as linear(steps=50,use_circuit=false),all(steps=50,train=[W_q,angles,B]); "
+        "empty is one stage.",
+    )
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _stages_in_one_text(cls, value: Any) -> Any:
+        """Take a list of mappings too, as a file may have them."""
+        listed = isinstance(value, list) and all(isinstance(part, dict) for part in value)
+        return stages.written(value) if listed or isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _stages_add_up(self) -> Self:
+        stages.check_steps(self.stages, self.steps)
+        return self
 
     nudge: int = Field(
         default=0,

@@ -74,8 +74,9 @@ def bytes_needed(
         Bytes, by what takes them.
     """
     tokens = training.batch_size * width
+    models = 2 if training.teacher else 1
     return {
-        "the model's weights": model.num_parameters() * BYTES[training.precision],
+        "the model's weights": models * model.num_parameters() * BYTES[training.precision],
         "the adapter and its optimiser": TRAINED_BYTES * trainable,
         "activations": tokens * _activation_bytes(model, training),
         "circuits": _circuit_bytes(config, circuits, tokens),

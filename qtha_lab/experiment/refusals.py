@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from qtha_lab import paths
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import limits, memory
+from qtha_lab.experiment import limits, memory, stages, teachers
 from qtha_lab.experiment.plan import Plan, resolve
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
     go_on()
     limits.check_positions(plan)
     _ = plan.layout  # refuses layers that the method cannot adapt
+    stages.check_stages(plan)
     go_on()
     memory.check_memory(plan.bytes)
 
@@ -75,6 +76,7 @@ def check_names(plan: Plan) -> None:
     check_quantization(experiment.quantization)
     limits.check_tracker(experiment.training.report_to)
     limits.check_threads(experiment.training.threads)
+    teachers.check_teacher(experiment)
 
 
 def check_rows(plan: Plan) -> None:

@@ -17,11 +17,14 @@ from torch import nn
 from transformers import set_seed
 
 from qtha_lab import adapters, models, tasks
+from qtha_lab.adapters import staged
 from qtha_lab.experiment.plan import Plan
+from qtha_lab.experiment.stages import parse
 from qtha_lab.rundir.plugins import bring_plugins
 from qtha_lab.training import evaluation
 from qtha_lab.training.nudging import nudge
 from qtha_lab.training.session import Session
+from qtha_lab.training.teaching import Teaching, load_teacher, seen_before
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Loaded:
         training_rows: To train on.
         config: The adapter's, as PEFT completed it.
         model: The base with the adapter on it.
+        teaching: The teacher beside it, if there is one.
     """
 
     plan: Plan
@@ -54,6 +58,7 @@ class Loaded:
     training_rows: list[dict]
     config: PeftConfig
     model: PeftModel
+    teaching: Teaching | None = None
 
     @property
     def task(self) -> tasks.Task:
@@ -104,6 +109,7 @@ def load(session: Session) -> Loaded:
     # transformers refuses to train over torchao's 4 bits; only the adapters on top are trained
     setattr(base.model, "is_quantized", False)  # noqa: B010  nn.Module declares no such attribute
     base_parameters = base.model.num_parameters()
+    teaching = _load_teacher(session, plan)
     session.poll()
     session.report("loading", f"adapter {experiment.method.label}")
     if session.training.gradient_checkpointing:
@@ -114,11 +120,12 @@ def load(session: Session) -> Loaded:
     if session.checkpoint is None and (count := adapters.rows_to_start_from(config)):
         session.report("loading", f"start from the gradient of {count} training rows")
         adapters.start_from_rows(model, _batches(session, training_rows[:count], rows.collate))
+    staged.close(model, parse(session.training.stages))
     nudge(model, session.training.nudge)
     if warning := adapters.first_step_warning(model, config, session.learning_rate):
         session.report("loading", warning)
     session.poll()
-    return Loaded(plan, base, base_parameters, rows, training_rows, config, model)
+    return Loaded(plan, base, base_parameters, rows, training_rows, config, model, teaching)
 
 
 def recompute(model: nn.Module) -> None:
@@ -137,6 +144,16 @@ def _load_base(plan: Plan, quantization: str) -> models.LoadedModel:
         quantization=quantization,
         head_seed=plan.experiment.seed,
     )
+
+
+def _load_teacher(session: Session, plan: Plan) -> Teaching | None:
+    """The teacher, and a note once of what it has seen."""
+    if not session.training.teacher:
+        return None
+    session.report("loading", f"teacher {session.training.teacher}")
+    if (note := seen_before(plan)) and note not in session.notes():
+        session.log.append("note", step=session.start.step, message=note)
+    return load_teacher(plan)
 
 
 def _read_rows(plan: Plan, tokenizer: Any) -> Rows:

@@ -12,6 +12,8 @@ from pathlib import Path
 from torch import nn
 from transformers import PrinterCallback, TrainerCallback
 
+from qtha_lab.adapters import staged
+from qtha_lab.experiment.stages import parse
 from qtha_lab.training.bottlenecks import record_bottlenecks
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.fine_tuner import FineTuner
@@ -19,6 +21,7 @@ from qtha_lab.training.loaded import Loaded
 from qtha_lab.training.memory import PeakMemory
 from qtha_lab.training.session import Session
 from qtha_lab.training.spectra import RecordSpectra
+from qtha_lab.training.staging import Staging
 from qtha_lab.training.trackers import make_tracker
 from qtha_lab.training.trainer import Watch, training_arguments
 
@@ -71,7 +74,9 @@ def train(
         session.log, session.training.spectrum_every, session.recorded_steps("spectrum")
     )
     tracker = make_tracker(session.run, session.training.report_to, session.start.step)
-    for callback in (*callbacks, *tracker, watch, spectra):
+    stages = parse(session.training.stages)
+    staging = [Staging(loaded.model, stages, session.log)] if stages else []
+    for callback in (*callbacks, *tracker, *staging, watch, spectra):
         trainer.add_callback(callback)
     if session.start.step == 0:
         with trainer.accelerator.autocast():
@@ -83,7 +88,8 @@ def train(
         return Trained(session.start.step, watch, memory)
     try:
         checkpoint = session.checkpoint
-        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        with staged.as_it_was(loaded.model):
+            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     except Interrupted:  # before the first step
         if not watch.diverged:
             raise
@@ -104,6 +110,8 @@ def _trainer(session: Session, loaded: Loaded) -> FineTuner:
     trainer = FineTuner(
         head_learning_rate=session.training.head_learning_rate,
         rate_ratios=session.training.rate_ratios,
+        stages=parse(session.training.stages),
+        teaching=loaded.teaching,
         model=loaded.model,
         args=arguments,
         train_dataset=loaded.training_rows,
