@@ -263,6 +263,7 @@ def test_what_nobody_changed_stays_to_the_bit():
         ({"split": "by label"}, r"equal or dirichlet\(A\) with A above 0, not 'by label'"),
         ({"clients": 0}, "clients must be at least 1, not 0"),
         ({"training": {"share": "1/2"}}, "share is set for every client by split"),
+        ({"training": {"teacher": "a-run"}}, "a federation takes no teacher: leave out 'a-run'"),
         ({"training": {"share": "5/2"}}, "one of 1/2 to 2/2, not '5/2'"),
     ],
 )
