@@ -126,7 +126,8 @@ class Agent:
             action = torch.multinomial(logits.softmax(-1), 1, generator=self.random).squeeze(1)
             before = self.over  # the step after an end is a reset, and nothing was chosen
             after, reward, terminated, truncated, _ = self.envs.step(action.numpy())
-            seen.append(self.seen), actions.append(action)
+            seen.append(self.seen)
+            actions.append(action)
             rewards.append(torch.as_tensor(np.asarray(reward), dtype=torch.float32))
             ends.append(torch.as_tensor(terminated | truncated | before, dtype=torch.float32))
             counts.append(torch.as_tensor(~before, dtype=torch.float32))
