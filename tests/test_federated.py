@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 import torch
@@ -127,7 +128,8 @@ def test_bytes_are_four_for_every_trained_number_both_ways(two):
     assert [r["bytes_sent"] for r in entry["rounds"]] == [
         0, 2 * 4 * entry["trainable_parameters"], 2 * 4 * entry["trainable_parameters"] * 3,
     ]  # fmt: skip
-    figure = loss_against_bytes([{n: entry[n] for n in ("label", "seed", "rounds")}])
+    courses: list[Any] = [{n: entry[n] for n in ("label", "seed", "rounds")}]
+    figure = loss_against_bytes(courses)
     assert f"{24 * entry['trainable_parameters']:,} bytes" in figure.alt
 
 
@@ -263,6 +265,7 @@ def test_what_nobody_changed_stays_to_the_bit():
         ({"split": "by label"}, r"equal or dirichlet\(A\) with A above 0, not 'by label'"),
         ({"clients": 0}, "clients must be at least 1, not 0"),
         ({"training": {"share": "1/2"}}, "share is set for every client by split"),
+        ({"training": {"teacher": "a-run"}}, "a federation takes no teacher: leave out 'a-run'"),
         ({"training": {"share": "5/2"}}, "one of 1/2 to 2/2, not '5/2'"),
     ],
 )

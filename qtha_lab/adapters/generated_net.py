@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from qtha_lab.adapters.generated import WeightGenerator
+from qtha_lab.adapters.peft import OUR_METHODS
 from qtha_lab.adapters.quantum_train import QuantumTrainConfig
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
@@ -56,8 +57,6 @@ def generate_into(module: nn.Module, share: Share = "net", **options: Any) -> "G
     Source:
         Quantum-Train, arXiv:2405.11304; for a convolutional network QT-CNN, arXiv:2410.09250.
     """
-    from qtha_lab.adapters.peft import OUR_METHODS
-
     if share not in get_args(Share):
         raise Refusal(f"share must be one of {', '.join(get_args(Share))}, not {share!r}")
     if not any(True for _ in module.parameters()):

@@ -50,9 +50,10 @@ def federate(
 def _figure(summary: dict[str, Any]):
     from qtha_lab.figures import loss_against_bytes
 
-    return loss_against_bytes(
-        [{n: run[n] for n in ("label", "seed", "rounds")} for run in summary["runs"]]
-    )
+    courses: list[Any] = [
+        {name: run[name] for name in ("label", "seed", "rounds")} for run in summary["runs"]
+    ]
+    return loss_against_bytes(courses)
 
 
 def _print(summary: dict[str, Any]) -> None:

@@ -103,6 +103,9 @@ class Federation(MethodsAndSeeds):
             raise Refusal(
                 f"share is set for every client by split: leave out {self.training.share!r}"
             )
+        for name in ("stages", "teacher"):
+            if value := getattr(self.training, name):
+                raise Refusal(f"a federation takes no {name}: leave out {value!r:.60}")
         return self
 
     @property

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,10 +100,7 @@ def shared_out(task: Task, clients: int, alpha: float | None, seed: int) -> list
     Raises:
         Refusal: If a client would have no rows.
     """
-    if alpha is None:
-        parts = [list(range(client, len(task.train), clients)) for client in range(clients)]
-    else:
-        parts = _unequal(task.train, clients, alpha, seed)
+    parts = deal([str(row.get("label", "")) for row in task.train], clients, alpha, seed)
     empty = [str(number) for number, part in enumerate(parts, 1) if not part]
     if empty:
         split = "equal shares" if alpha is None else f"dirichlet({alpha:g})"
@@ -114,11 +112,26 @@ def shared_out(task: Task, clients: int, alpha: float | None, seed: int) -> list
     return parts
 
 
-def _unequal(rows: list[dict], clients: int, alpha: float, seed: int) -> list[list[int]]:
+def deal(labels: Sequence[str], clients: int, alpha: float | None, seed: int) -> list[list[int]]:
+    """The places of every client's rows, by their labels; a client may have none.
+
+    Args:
+        labels: One a row.
+        clients: How many clients.
+        alpha: Of the Dirichlet distribution; None is equal shares.
+        seed: Of the draw.
+
+    Example:
+        >>> deal(["a", "b", "a", "b", "a"], 2, None, seed=0)
+        [[0, 2, 4], [1, 3]]
+    """
+    if alpha is None:
+        return [list(range(client, len(labels), clients)) for client in range(clients)]
     by_label: dict[str, list[int]] = {}
-    for place, row in enumerate(rows):
-        by_label.setdefault(str(row.get("label", "")), []).append(place)
-    random, parts = np.random.default_rng([seed, clients]), [[] for _ in range(clients)]
+    for place, label in enumerate(labels):
+        by_label.setdefault(label, []).append(place)
+    random = np.random.default_rng([seed, clients])
+    parts: list[list[int]] = [[] for _ in range(clients)]
     for label in sorted(by_label):
         places = by_label[label]
         ends = np.cumsum(random.dirichlet([alpha] * clients))[:-1] * len(places)
