@@ -49,8 +49,8 @@ def architecture_search(arm: str, seed: int, quick: bool, log: Log) -> None:
     found, losses = _searched(seed, quick, log.steps)
     this = found[list(ARMS).index(arm)]
     circuit, test = Space(3, 3).circuit(this.point), _points(seed, quick)[2]
-    for step in log.course():
-        log.train(step, loss=losses[step - 1] if arm == "search" else this.cost)
+    for step in log.course() if arm == "search" else ():
+        log.train(step, loss=losses[step - 1])  # of the supernet, a circuit each
     with torch.no_grad():
         z = expval_z(circuit, test.inputs, this.angles, ENGINE)[:, -1]
     accuracy = ((z > 0).double() == test.labels).double().mean().item()
