@@ -60,7 +60,7 @@ def test_more_processes_than_rows_are_refused():
     with pytest.raises(
         Refusal, match="processes must be at most batch_size=2, whose rows they share, not 3"
     ):
-        check_processes(3, 2)
+        check_processes(Training(processes=3, batch_size=2))
 
 
 @pytest.mark.slow

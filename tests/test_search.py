@@ -114,7 +114,7 @@ def test_a_find_is_an_ansatz_of_a_method():
     assert config.n_parameters(32, 16) == QthaConfig(
         r=2, n_layers=2, ansatz="basic_entangler", waist=8
     ).n_parameters(32, 16)
-    with pytest.raises(Refusal, match="ansatz must be one of"):
+    with pytest.raises(Refusal, match="has no option 'depth'"):
         QthaConfig(r=2, ansatz="searched(depth=3)")
     with pytest.raises(Refusal, match="has 2 layers, not n_layers=3"):
         QthaConfig(r=2, n_layers=3, ansatz="searched(code=XY-01/ZZ)")

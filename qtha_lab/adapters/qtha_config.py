@@ -48,7 +48,11 @@ class QthaConfig(RankConfig):
         2, "Layers of stand-in 'silu': 2, 3, 4 are the authors' BD, BE, BF.", ge=2, le=4
     )
     ansatz: str = setting(
-        "qtha", "Circuit of the quantum branch.", choices=ansatze.CHOICES, common=True
+        "qtha",
+        "Circuit of the quantum branch.",
+        choices=ansatze.ANSATZE,
+        with_options=True,
+        common=True,
     )
     n_layers: int | None = setting(
         None, "Layers of the circuit; None is r.", ge=1, le=1024, common=True

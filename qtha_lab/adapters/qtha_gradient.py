@@ -70,7 +70,9 @@ class QthaGradientConfig(RankConfig):
         "none", "What all layers of a size share: nothing, A, or A and B.",
         choices=("none", "input", "both"), common=True,
     )  # fmt: skip
-    ansatz: str = setting("qtha", "Circuit.", choices=ansatze.CHOICES, common=True)
+    ansatz: str = setting(
+        "qtha", "Circuit.", choices=ansatze.ANSATZE, with_options=True, common=True
+    )
     n_layers: int = setting(1, "Layers of the circuit.", ge=1, le=1024, common=True)
     input_scale: float = setting(1.0, "Factor on the bottleneck before it becomes angles.")
     engine: str = setting(

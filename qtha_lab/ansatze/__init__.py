@@ -5,7 +5,6 @@
 
 from qtha_lab.ansatze.registry import (
     ANSATZE,
-    CHOICES,
     AnsatzInfo,
     ansatz,
     build,
@@ -16,7 +15,6 @@ from qtha_lab.ansatze.registry import (
 
 __all__ = [
     "ANSATZE",
-    "CHOICES",
     "AnsatzInfo",
     "ansatz",
     "build",

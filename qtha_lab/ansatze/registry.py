@@ -7,7 +7,7 @@ here: how data enter, and whether gates may entangle.
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from qtha_lab import calls
@@ -83,27 +83,6 @@ def get(name: str) -> AnsatzInfo:
         Refusal: If there is none, with the nearest name.
     """
     return ANSATZE.get_or_refuse(calls.parse_call(name, "ansatz")[0] if "(" in name else name)
-
-
-class Choices(Collection[str]):
-    """What a setting `ansatz` may be: a name, or a name with options, as `searched(code=XYY-01)`."""
-
-    def __contains__(self, text: object) -> bool:
-        if not isinstance(text, str):
-            return False
-        if "(" not in text:
-            return text in ANSATZE
-        name, options = calls.parse_call(text, "ansatz")
-        return name in ANSATZE and not options.keys() - get(name).options.keys()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(ANSATZE)
-
-    def __len__(self) -> int:
-        return len(ANSATZE)
-
-
-CHOICES = Choices()
 
 
 def build(
