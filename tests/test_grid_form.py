@@ -31,11 +31,11 @@ def test_the_form_gives_back_the_grid_it_started_with(start):
 
 def test_several_models_are_typed_as_a_list_and_a_rule_is_picked():
     setup = setup_of(Comparison(methods="lora,qtha"))
-    setup.what["models"].control.value = "tiny, minilm"
+    setup.what["models"].control.value = "minilm, tiny"  # in the place of the one that is picked
     setup.what["matching"].control.value = "equal_seconds"
     setup.tuning.form["axes"].control.value = "learning_rate=[0.003,0.01]"
     described = setup.description()
-    assert described.models == ["tiny", "minilm"]
+    assert described.models == ["minilm", "tiny"]
     assert described.matching == "equal_seconds"
     assert described.tuning.axes == {"learning_rate": [0.003, 0.01]}
     setup.tuning.form["axes"].control.value = ""
@@ -55,7 +55,7 @@ def test_a_sweep_is_of_one_model():
     setup = setup_of(Comparison(methods="lora"))
     setup.what["tasks"].control.value = "qa, chat"
     setup.methods.cards[0].form["learning_rate"].control.value = "0.001, 0.01"
-    with pytest.raises(Refusal, match="tasks is of a comparison: leave it empty"):
+    with pytest.raises(Refusal, match="tasks is of a comparison: leave it as it was"):
         setup.description()
 
 
