@@ -225,6 +225,14 @@ class Comparison(MethodsAndSeeds):
             self._check_axis(axis)
         return self
 
+    def replace(self, **changes: Any) -> Self:
+        """A checked copy with some fields changed; several models take the place of one, and one that of several."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        for several, one in SEVERAL.items():
+            if changes.keys() & {several, one}:
+                fields = {n: value for n, value in fields.items() if n not in (several, one)}
+        return type(self)(**(fields | changes))
+
     def _check_axis(self, axis: str) -> None:
         """Refuse an axis along which methods would be compared on other terms than the comparison's."""
         places = {m.label: place for m in self.methods if (place := place_of(axis, m))}
