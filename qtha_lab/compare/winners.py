@@ -59,7 +59,13 @@ def _at_its_best(entrant: Entrant, comparison: Comparison, out: Path) -> Entrant
 
 
 def folder_of(comparison: Comparison, entrant: Entrant, out: Path) -> Path:
-    """Where the trials of a method lie: the same as long as they can go on, whatever is added to the comparison."""
+    """Where the trials of a method lie: the same as long as they can go on, whatever is added to the comparison.
+
+    Args:
+        comparison: What is compared.
+        entrant: The method in its cell.
+        out: The folder of the comparison.
+    """
     described = comparison.sweep_of(entrant).model_dump(exclude={"trials"})
     described["axes"] = sorted(described["axes"])  # which may get more values
     digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
