@@ -19,7 +19,7 @@ from qtha_lab import calls, sweep
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Sweep
 from qtha_lab.experiment.cells import Cell
-from qtha_lab.experiment.comparison import Entrant
+from qtha_lab.experiment.entrant import Entrant
 from qtha_lab.rundir import slots
 from qtha_lab.runs import Run, Status
 from qtha_lab.sweep import TrialRecord, Trials
