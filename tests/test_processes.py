@@ -13,7 +13,7 @@ from support.waiting import PATIENCE, wait_until
 
 from qtha_lab import runs
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import Experiment
+from qtha_lab.experiment import Experiment, Training
 from qtha_lab.experiment.limits import check_processes
 from qtha_lab.rundir import RunDir, checkpoints, slots
 from qtha_lab.training.group import Group

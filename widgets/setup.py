@@ -115,9 +115,11 @@ class Setup:
         fields = self._fields()
         if not self.sweep.swept:
             return Comparison(**fields)
-        if several := [name for name in (*SEVERAL, "tuning") if fields[name]]:
+        of_comparisons = [name for name in (*SEVERAL, "tuning") if fields[name]]
+        of_comparisons += ["matching"] if fields["matching"] != "as_given" else []
+        if of_comparisons:
             raise Refusal(
-                f"{several[0]} is of a comparison: leave it empty, or enter one value where several are swept"
+                f"{of_comparisons[0]} is of a comparison: leave it as it was, or enter one value where several are swept"
             )
         shared = {name: fields[name] for name in Sweep.model_fields.keys() & fields.keys()}
         return Sweep(**shared, **{**self.sweep.form.changed, "axes": self.sweep.axes})
@@ -126,12 +128,18 @@ class Setup:
         for fault in self.faults():
             raise Refusal(fault.sentence)
         return {
-            **self.what.values,
-            "task_options": self.task_options.changed,
+            **self._what(),
+            "task_options": {} if self.what.values["tasks"] else self.task_options.changed,
             "methods": self.methods.choices(),
             "training": Training(**self.training.changed),
             "tuning": self.tuning.value,
         }
+
+    def _what(self) -> dict[str, Any]:
+        """What to fine-tune, several models or tasks in the place of one."""
+        values = self.what.values
+        picked = {one for several, one in SEVERAL.items() if values[several]}
+        return {name: value for name, value in values.items() if name not in picked}
 
     def faults(self) -> list[Fault]:
         """All that is wrong on its own, in the order of the page."""
@@ -145,7 +153,7 @@ class Setup:
     def _faults_of_what(self) -> list[Fault]:
         """Entries that their declaration refuses, else what the description does, such as a seed given twice."""
         try:
-            Comparison(**self.what.values)
+            Comparison(**self._what())
         except Refusal as refusal:
             return self.what.faults() or [self.what.fault(str(refusal))]
         return self.what.faults()

@@ -23,7 +23,7 @@ from qtha_lab.compare.terms import terms
 from qtha_lab.compare.winners import tuned
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, editions
-from qtha_lab.experiment.comparison import Entrant
+from qtha_lab.experiment.entrant import Entrant
 from qtha_lab.machines import Machines, machines_named
 from qtha_lab.rundir import away, slots, write_json, write_whole
 from qtha_lab.runs import Run, Status

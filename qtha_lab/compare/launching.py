@@ -13,7 +13,7 @@ from qtha_lab.compare.lineup import timed
 from qtha_lab.compare.table import numbers
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
-from qtha_lab.experiment.comparison import Entrant
+from qtha_lab.experiment.entrant import Entrant
 from qtha_lab.runs import RESUMABLE, Run, Status
 
 if TYPE_CHECKING:

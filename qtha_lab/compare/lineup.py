@@ -14,7 +14,7 @@ from typing import Any
 from qtha_lab import runs
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
-from qtha_lab.experiment.comparison import Entrant
+from qtha_lab.experiment.entrant import Entrant
 from qtha_lab.rundir import read_mapping, write_json
 
 FILE = "lineup.json"

@@ -40,7 +40,13 @@ def terms(
 def matching(
     comparison: Comparison, lineup: Sequence[Record], entries: Sequence[dict[str, Any]]
 ) -> list[str]:
-    """By what methods were matched in one cell, and what came out of it; nothing where they are as given."""
+    """By what methods were matched in one cell, and what came out of it; nothing where they are as given.
+
+    Args:
+        comparison: What was run.
+        lineup: What each method became, in the cell.
+        entries: Of the runs of the cell that have ended.
+    """
     if comparison.matching == "as_given" or not lineup:
         return []
     words = {
@@ -81,7 +87,13 @@ def matches(
 def tuning(
     comparison: Comparison, lineup: Sequence[Record], entries: list[dict[str, Any]]
 ) -> list[str]:
-    """How the methods were tuned in one cell, and which points won; or that they were not."""
+    """How the methods were tuned in one cell, and which points won; or that they were not.
+
+    Args:
+        comparison: What was run.
+        lineup: What each method became, in the cell.
+        entries: Of the runs of the cell that have ended.
+    """
     tuned = comparison.tuning
     if tuned is None:
         return findings.tuning_of(entries)

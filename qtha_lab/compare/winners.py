@@ -19,7 +19,7 @@ from qtha_lab import calls, sweep
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Sweep
 from qtha_lab.experiment.cells import Cell
-from qtha_lab.experiment.comparison import Entrant
+from qtha_lab.experiment.entrant import Entrant
 from qtha_lab.rundir import slots
 from qtha_lab.runs import Run, Status
 from qtha_lab.sweep import TrialRecord, Trials
@@ -59,7 +59,13 @@ def _at_its_best(entrant: Entrant, comparison: Comparison, out: Path) -> Entrant
 
 
 def folder_of(comparison: Comparison, entrant: Entrant, out: Path) -> Path:
-    """Where the trials of a method lie: the same as long as they can go on, whatever is added to the comparison."""
+    """Where the trials of a method lie: the same as long as they can go on, whatever is added to the comparison.
+
+    Args:
+        comparison: What is compared.
+        entrant: The method in its cell.
+        out: The folder of the comparison.
+    """
     described = comparison.sweep_of(entrant).model_dump(exclude={"trials"})
     described["axes"] = sorted(described["axes"])  # which may get more values
     digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()

@@ -76,6 +76,11 @@ def by_cell(entries: Iterable[Entry]) -> dict[Cell, list[Entry]]:
 def name_in(words: str, cell: Cell, cells: int) -> str:
     """Words about a cell of so many: beside others it is named.
 
+    Args:
+        words: Such as the label of a method.
+        cell: Where it holds.
+        cells: How many there are.
+
     Example:
         >>> name_in("lora(r=2)", Cell("tiny", "qa"), cells=2)
         'lora(r=2) on tiny, qa'

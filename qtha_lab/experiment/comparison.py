@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,13 +22,14 @@ from qtha_lab.experiment.description import (
     Training,
     _Description,
 )
+from qtha_lab.experiment.entrant import Entrant
 from qtha_lab.experiment.equivalents import SEVERAL
 from qtha_lab.experiment.matching import Rule as Matching
 from qtha_lab.experiment.matching import matched, size_settings
 from qtha_lab.experiment.method_choice import MethodChoice
-from qtha_lab.experiment.scaling import Rule, scaled
+from qtha_lab.experiment.scaling import Rule
 from qtha_lab.experiment.searching import COMMON, Search
-from qtha_lab.experiment.sweeping import OF_THE_RUN, Point, Sweep, place_of
+from qtha_lab.experiment.sweeping import OF_THE_RUN, Sweep, place_of
 
 LEAST_REPEATS = 5
 OF_THE_ROWS = ("train_rows", "eval_rows", "test_rows", "nudge")  # the same for all that are paired
@@ -44,38 +44,6 @@ class Tuning(Search):
         description="Seeds of the trials, none of them one of the comparison's, whose runs confirm the winners.",
         json_schema_extra=COMMON,
     )
-
-
-@dataclass(frozen=True)
-class Entrant:
-    """A method of a comparison as it is trained in one cell.
-
-    Attributes:
-        cell: The model and the task.
-        declared: Its label in the description.
-        choice: The method, matched but not yet scaled.
-        training: The course of its training.
-        scaling: The rule that gives the method its alpha.
-        point: The tuned settings, by axis.
-        trials: Evaluation losses of the trials by which it was tuned, in their order; None where one diverged or failed.
-    """
-
-    cell: Cell
-    declared: str
-    choice: MethodChoice
-    training: Training
-    scaling: Rule = "2r"
-    point: Point = field(default_factory=dict)
-    trials: tuple[float | None, ...] = ()
-
-    @property
-    def method(self) -> MethodChoice:
-        """The method as it is trained, before any tuning."""
-        return scaled(self.choice, self.scaling)
-
-    def replace(self, **changes: Any) -> Entrant:
-        """The same with other values."""
-        return dataclasses.replace(self, **changes)
 
 
 class Comparison(MethodsAndSeeds):
@@ -223,6 +191,14 @@ class Comparison(MethodsAndSeeds):
         for axis in tuning.axes:
             self._check_axis(axis)
         return self
+
+    def replace(self, **changes: Any) -> Self:
+        """A checked copy with some fields changed; several models take the place of one, and one that of several."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        for several, one in SEVERAL.items():
+            if changes.keys() & {several, one}:
+                fields = {n: value for n, value in fields.items() if n not in (several, one)}
+        return type(self)(**(fields | changes))
 
     def _check_axis(self, axis: str) -> None:
         """Refuse an axis along which methods would be compared on other terms than the comparison's."""

@@ -45,6 +45,7 @@ class Report:
             Refusal: If the folder holds no comparison, or one of which no run has ended.
         """
         # here, since a list of runs needs no library of numbers
+        from qtha_lab.compare.reporting import across
         from qtha_lab.compare.reporting import sections as of
         from qtha_lab.compare.reporting.compared import Compared
         from qtha_lab.compare.reporting.measured import command, measured
@@ -57,11 +58,11 @@ class Report:
             sections = [maker(compared) for maker in makers]
         else:
             parts = [
-                of.cell(compared.of_cell(cell), number) for number, cell in enumerate(cells, 1)
+                across.cell(compared.of_cell(cell), number) for number, cell in enumerate(cells, 1)
             ]
             sections = [
-                of.verdicts_across(compared),
-                of.across(compared),
+                across.verdicts(compared),
+                across.across(compared),
                 *parts,
                 measured(compared),
             ]

@@ -18,7 +18,6 @@ from qtha_lab.compare.paired import LARGE_P, LEAST_SEEDS, least_p
 from qtha_lab.compare.reporting.compared import Compared, Entry
 from qtha_lab.compare.reporting.section import Section
 from qtha_lab.compare.trials import budget
-from qtha_lab.experiment.cells import Cell, name_in
 from qtha_lab.figures.best_of import best_of_trials
 from qtha_lab.figures.bottlenecks import by_block, circuit_inputs
 from qtha_lab.figures.forest import Difference, forest
@@ -34,67 +33,10 @@ COSTS = ("trainable_parameters", "peak_memory_mib", "seconds_per_step", "adapter
 
 def verdicts(compared: Compared) -> Section:
     """What the comparison claims, what it lacks, and each method at its best rate as numbers."""
-    sentences = [claim["verdict"] for claim in compared.claims] or [_why_no_claim(compared)]
-    sentences += _least_p(compared)
+    sentences = [claim["verdict"] for claim in compared.claims] or [why_no_claim(compared)]
+    sentences += smallest_p(compared)
     sentences += missing(compared)
-    return Section("verdicts", "Verdicts", sentences, tables=_results_tables(compared))
-
-
-def verdicts_across(compared: Compared) -> Section:
-    """What a comparison over several cells claims, and what it lacks; each cell has its numbers."""
-    sentences = compared.crossing.counts() if compared.crossing else []
-    sentences += [claim["verdict"] for claim in compared.claims]
-    if not compared.claims:
-        sentences.append(
-            f"No difference is claimed: an interval needs {LEAST_SEEDS} seeds of two methods in a cell."
-        )
-    return Section("verdicts", "Verdicts", [*sentences, *_least_p(compared), *missing(compared)])
-
-
-def across(compared: Compared) -> Section:
-    """The table that crosses methods and cells, and the same as a figure."""
-    title, crossing = "Across models and tasks", compared.crossing
-    if crossing is None:
-        return Section("across", title, ["There is one method, and nothing to hold it against."])
-    heading, *rows = crossing.rows()
-    caption = (
-        f"Each method minus {crossing.reference}, paired by seed, with an interval: less is better, and all intervals of "
-        "all cells hold together with 95 %"
-    )
-    sentences = [
-        "A method is the one that the file names, with the size and the settings that it came to in each cell."
-    ]
-    figures = []
-    if compared.claims:
-        by_place = [
-            claim | {"first": name_in(_named(compared, claim["first"]), Cell.of(claim), 2)}
-            for claim in compared.claims
-        ]
-        measure, level = compared.claims[0]["measure"], compared.claims[0]["level"]
-        figures.append(
-            replace(
-                forest(_rows(by_place, "first"), measure, "", level),
-                title="Every difference to the first method",
-            )
-        )
-    return Section("across", title, sentences, figures, {caption: Table(heading, rows)})
-
-
-def cell(compared: Compared, number: int) -> Section:
-    """All that is shown on one model and task.
-
-    Args:
-        compared: Of this cell alone.
-        number: Its place among the cells, which its parts are named by.
-    """
-    title, name = str(compared.cells[0]), f"cell-{number}"
-    sentences = [claim["verdict"] for claim in compared.claims] or [_why_no_claim(compared)]
-    parts = [
-        replace(part, name=f"{name}-{part.name}") for part in (make(compared) for make in OF_A_CELL)
-    ]
-    return Section(
-        name, title, [*sentences, *compared.terms], tables=_results_tables(compared), parts=parts
-    )
+    return Section("verdicts", "Verdicts", sentences, tables=results_tables(compared))
 
 
 def missing(compared: Compared) -> list[str]:
@@ -103,7 +45,7 @@ def missing(compared: Compared) -> list[str]:
     return findings.missing(compared.summary["runs"], expected)
 
 
-def _results_tables(compared: Compared) -> dict[str, Table]:
+def results_tables(compared: Compared) -> dict[str, Table]:
     """Each method at its best rate: what was learnt, and what it cost."""
     learnt, costs = _results(compared) or (None, None)
     tables = {
@@ -113,7 +55,7 @@ def _results_tables(compared: Compared) -> dict[str, Table]:
     return {caption: rows for caption, rows in tables.items() if rows is not None}
 
 
-def _least_p(compared: Compared) -> list[str]:
+def smallest_p(compared: Compared) -> list[str]:
     """That so few seeds cannot give a small p, where they cannot."""
     claims = compared.claims
     seeds = min((claim["seeds"] for claim in claims), default=0)
@@ -126,7 +68,10 @@ def _least_p(compared: Compared) -> list[str]:
     ]
 
 
-def _why_no_claim(compared: Compared) -> str:
+def why_no_claim(compared: Compared) -> str:
+    """What an interval lacks."""
+    if not compared.families:
+        return "No difference is claimed: no run has ended."
     if len(compared.families) < 2:
         return "No difference is claimed: there is one method, and nothing to hold it against."
     shared = [
@@ -195,7 +140,9 @@ def differences(compared: Compared) -> Section:
     sentences = [] if compared.summary.get("rounding") else [_NO_FLOOR]
     if without := [name for name in compared.families[1:] if name not in _firsts(claims)]:
         sentences.append(f"Without {LEAST_SEEDS} seeds in common: {', '.join(without)}.")
-    figure = forest(_rows(claims, "first"), first["measure"], first["second"], first["level"])
+    figure = forest(
+        differences_of(claims, "first"), first["measure"], first["second"], first["level"]
+    )
     return Section("differences", title, sentences, [figure], names=compared.names)
 
 
@@ -209,7 +156,8 @@ def _firsts(claims: Iterable[Mapping[str, Any]]) -> set[str]:
     return {claim["first"] for claim in claims}
 
 
-def _rows(claims: Iterable[Mapping[str, Any]], label: str) -> list[Difference]:
+def differences_of(claims: Iterable[Mapping[str, Any]], label: str) -> list[Difference]:
+    """Claims as rows of a forest, each under what it has by the name of `label`."""
     return [
         {"label": claim[label], "mean": claim["mean"], "low": claim["low"], "high": claim["high"],
          "shown": claim["shown"], "floor": claim["floor"]}
@@ -227,11 +175,11 @@ def parts(compared: Compared) -> Section:
             f"methods), {LEAST_SEEDS} seeds of each."
         )
         return Section("parts", title, [sentence])
-    figure = forest(_rows(rows, "part"), rows[0]["measure"], "", rows[0]["level"])
+    figure = forest(differences_of(rows, "part"), rows[0]["measure"], "", rows[0]["level"])
     figure = replace(figure, name="forest_of_parts", title="What each part changes")
     columns = ("part", "with it", "without it", "difference", "low", "high", "p", "verdict")
     cells = [
-        (row["part"], _named(compared, row["first"]), _named(compared, row["second"]), row["mean"], row["low"],
+        (row["part"], named(compared, row["first"]), named(compared, row["second"]), row["mean"], row["low"],
          row["high"], row["p"], "shown" if row["shown"] else "not shown")
         for row in rows
     ]  # fmt: skip
@@ -245,7 +193,8 @@ def parts(compared: Compared) -> Section:
     )
 
 
-def _named(compared: Compared, label: str) -> str:
+def named(compared: Compared, label: str) -> str:
+    """The short name of a method where it has one."""
     return compared.names.get(label) or label
 
 
