@@ -210,7 +210,7 @@ def test_too_few_trials_are_said_to_be_too_few(sweep):
         importance(trial_grid(11), ["rate"])
     assert enough(12, 3) == 3
     with pytest.raises(
-        ValueError, match="lora: too few trials: the importance of 1 settings needs at least 12"
+        ValueError, match="lora: too few trials: the importance of 1 setting needs at least 12"
     ):
         draw("what_counts", [sweep])
 

@@ -52,8 +52,8 @@ def worth_showing(rows: list[Row]) -> list[str]:
     settings = [n for n in names if n in different and n not in ("method", "seed")]
     seed = ["seed"] if "seed" in different else []
     results, sizes = ([n for n in of if n in names] for of in (RESULTS, (*SIZES, DISK)))
-    marks = [n for n in ("name", "tags", "note") if n in names]
-    who = [n for n in ("run", "runs", "seeds") if n in names]
+    marks = [n for n in ("tags", "note") if n in names]
+    who = [n for n in ("run", "name", "runs", "seeds") if n in names]
     return [*who, "state", "method", *results, *settings, *seed, *sizes, *marks]
 
 

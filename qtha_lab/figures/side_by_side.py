@@ -126,10 +126,13 @@ def _panels(histories: dict, look: Look) -> dict:
     names = [look.wrap(label, 0.85 * look.width / columns) for label in histories]
     above = (2.2 + 1.3 * max((name.count("<br>") for name in names), default=0)) * look.font
     below = 3 * look.font
-    height = look.height if rows == 1 else rows * (0.55 * look.height + above)
+    height = (
+        look.height if rows == 1 else min(rows * (0.55 * look.height + above), 1.4 * look.width)
+    )
     if look.narrow:
         height = min(0.62 * count, 1.4) * look.width
-    gap_across, gap_down = 0.12 / columns, (above + below) / (height - above - below)
+    gap_across = 0.12 / columns
+    gap_down = min((above + below) / (height - above - below), 0.45 / rows)
     across = (1 - gap_across * (columns - 1)) / columns
     down = (1 - gap_down * (rows - 1)) / rows
     layout = {"showlegend": False, "annotations": [], "margin": {"t": above}, "height": height}
@@ -147,7 +150,8 @@ def _panels(histories: dict, look: Look) -> dict:
         }
         title = "" if column else "singular value σ"
         up = [max(0, top - down), top]
-        layout[f"yaxis{key}"] = {"domain": up, "anchor": f"x{key}", "title": {"text": title}}
+        axis = {"domain": up, "anchor": f"x{key}", "title": {"text": title}}
+        layout[f"yaxis{key}"] = axis | {"showticklabels": column == 0}  # all have one scale
         if number < len(histories):
             name = {"text": names[number], "showarrow": False, "font": {"size": look.font}}
             name["align"] = "left"
