@@ -13,9 +13,7 @@ from pydantic import Field
 
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment.description import Experiment
-from qtha_lab.experiment.equivalents import LONGEST
-
-MARK = b"reproduction:"  # begins the line of a recorded description
+from qtha_lab.experiment.recorded import is_arm
 
 
 class Reproduced(Experiment):
@@ -79,10 +77,4 @@ def read_recorded(file: Path) -> Experiment:
     Raises:
         Refusal: Naming the file and the line, if it is neither.
     """
-    try:
-        with file.open("rb") as opened:
-            lines = opened.read(LONGEST).splitlines()
-    except OSError:
-        lines = []  # the reader below says why
-    marked = any(line.startswith(MARK) for line in lines)
-    return (Reproduced if marked else Experiment).from_yaml(file)
+    return (Reproduced if is_arm(file) else Experiment).from_yaml(file)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from qtha_lab import paths
 from qtha_lab.errors import Refusal
+from qtha_lab.experiment.recorded import is_arm
 
 if TYPE_CHECKING:
     from qtha_lab.experiment.description import Experiment
@@ -44,7 +45,11 @@ def check_teacher(experiment: Experiment) -> None:
     if not training.teacher:
         return
     folder = teacher_folder(training.teacher)
-    described = described_in(folder)
+    if is_arm(folder / "experiment.yaml"):
+        raise Refusal(
+            f"teacher {folder.name} is an arm of a reproduction: it adapts no language model"
+        )
+    described = type(experiment).from_yaml(folder / "experiment.yaml")
     for name in SAME:
         theirs, ours = getattr(described, name), getattr(experiment, name)
         if theirs != ours:
@@ -59,22 +64,6 @@ def check_teacher(experiment: Experiment) -> None:
             f"distil=delta needs the teacher's layers: {folder.name} adapts {_listed(layers[0])}, this run "
             f"{_listed(layers[1])}"
         )
-
-
-def described_in(folder: Path) -> Experiment:
-    """What the teacher in a directory was launched with.
-
-    Raises:
-        Refusal: If it is an arm of a reproduction, which adapts no language model.
-    """
-    from qtha_lab.experiment.reproduced import Reproduced, read_recorded
-
-    described = read_recorded(folder / "experiment.yaml")
-    if isinstance(described, Reproduced):
-        raise Refusal(
-            f"teacher {folder.name} is an arm of a reproduction: it adapts no language model"
-        )
-    return described
 
 
 def _listed(layers: list[str] | None) -> str:

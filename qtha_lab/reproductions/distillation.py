@@ -182,7 +182,13 @@ def trained(
 
 @torch.no_grad()
 def scores(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:
-    """Loss in nats and accuracy."""
+    """Loss in nats and accuracy.
+
+    Args:
+        model: Asked.
+        images: A row each.
+        labels: Theirs.
+    """
     logits = model(images)
     return {
         "loss": functional.cross_entropy(logits, labels).item(),

@@ -20,7 +20,7 @@ from torch.nn import functional
 from qtha_lab import adapters, models
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment.plan import Plan
-from qtha_lab.experiment.teachers import described_in, teacher_folder
+from qtha_lab.experiment.teachers import teacher_folder
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.plugins import bring_plugins
 from qtha_lab.tasks.task import IGNORED
@@ -151,7 +151,7 @@ def load_teacher(plan: Plan) -> Teaching | None:
     if not training.teacher:
         return None
     folder = teacher_folder(training.teacher)
-    described = described_in(folder)
+    described = RunDir(folder).experiment
     bring_plugins(RunDir(folder))
     base = models.load_model(
         described.model, head=plan.head, n_labels=plan.n_labels, dtype=training.precision,
@@ -169,7 +169,7 @@ def seen_before(plan: Plan) -> str | None:
     if not training.teacher:
         return None
     folder = teacher_folder(training.teacher)
-    seed = described_in(folder).seed
+    seed = RunDir(folder).experiment.seed
     if seed == plan.experiment.seed:
         return None
     return (
