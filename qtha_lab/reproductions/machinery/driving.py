@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,11 +37,11 @@ Progress = Callable[[Run, Status], None]
 
 
 class Arm(NamedTuple):
-    """One arm with one seed, and what is run for it."""
+    """One arm with one seed."""
 
     name: str
     seed: int
-    experiment: Experiment
+    quick: bool
 
 
 def reproduce(
@@ -80,7 +80,8 @@ def reproduce(
     if lock is None:
         raise Refusal(f"another process reproduces {name} in {folder}")
     try:
-        arms = list(_arms(of, count, quick))
+        # all arms of a seed together, as a comparison's methods are
+        arms = [Arm(arm, seed, quick) for seed in range(count) for arm in of.arms]
         work = _fine_tuned if of.is_fine_tune else _run_here
         entries = work(of, arms, folder / "runs", on_progress)
         verdict = _verdict(of, entries, quick, count)
@@ -90,22 +91,6 @@ def reproduce(
         os.close(lock)
 
 
-def _arms(of: Reproduction, seeds: int, quick: bool) -> Iterator[Arm]:
-    """All arms of a seed together, as a comparison's methods are."""
-    for seed in range(seeds):
-        for arm in of.arms:
-            yield Arm(arm, seed, _experiment(of, arm, seed, quick))
-
-
-def _experiment(of: Reproduction, arm: str, seed: int, quick: bool) -> Experiment:
-    if not of.is_fine_tune:
-        steps = of.n_steps(quick)
-        return Reproduced.arm(of.name, arm, data=of.data, steps=steps, seed=seed, quick=quick)
-    experiment = of.run(arm, seed, quick)
-    titled = experiment.method.replace(title=experiment.method.title or arm)
-    return experiment.replace(method=titled, seed=seed)
-
-
 def _run_here(
     of: Reproduction, arms: list[Arm], folder: Path, on_progress: Progress
 ) -> dict[str, dict[int, Any]]:
@@ -113,10 +98,17 @@ def _run_here(
     there = {_key(run.experiment): run for run in reversed(runs.list_runs(folder))}
     entries: dict[str, dict[int, Any]] = {}
     for arm in arms:
-        run = there.get(_key(arm.experiment))
+        described = Reproduced.arm(
+            of.name,
+            arm.name,
+            data=of.data,
+            steps=of.n_steps(arm.quick),
+            seed=arm.seed,
+            quick=arm.quick,
+        )
+        run = there.get(_key(described))
         if run is None:
-            origin = {"reproduction": of.name, "arm": arm.name}
-            run = Run(RunDir.create(arm.experiment, folder, origin).path)
+            run = Run(RunDir.create(described, folder, _origin(of, arm)).path)
         if run.status().state != "finished":
             _work(of, arm, run, on_progress)
         on_progress(run, run.status())
@@ -133,7 +125,7 @@ def _work(of: Reproduction, arm: Arm, run: Run, on_progress: Progress) -> None:
     with taken_over(run.files, "starting") as lock:
         slots.sign(lock, os.getpid())
         events = EventLog(run.files.events)
-        log = Log(run.files, events, arm.experiment.training.steps)
+        log = Log(run.files, events, run.experiment.training.steps)
         state, message = "failed", ""
         try:
             events.append("status", state="running", step=0, message="")
@@ -164,7 +156,7 @@ def _computed(of: Reproduction, arm: Arm, log: Log) -> dict[str, float]:
     torch.set_num_threads(1)
     torch.manual_seed(arm.seed)
     np.random.seed(arm.seed)
-    of.run(arm.name, arm.seed, getattr(arm.experiment, "quick", False), log)
+    of.run(arm.name, arm.seed, arm.quick, log)
     return log.close()
 
 
@@ -181,45 +173,70 @@ def _fine_tuned(
     of: Reproduction, arms: list[Arm], folder: Path, on_progress: Progress
 ) -> dict[str, dict[int, Any]]:
     """Have workers train the arms, as many at once as there are slots; the entries by arm and seed."""
-    earlier = [(run, run.experiment) for run in runs.list_runs(folder)]
-    free = slots.n_slots(arms[0].experiment.training.threads)
+    there = [(run, run.experiment) for run in runs.list_runs(folder)]
     live: list[tuple[Arm, Run]] = []
-    entries: dict[str, dict[int, Any]] = {}
-    waiting = arms[::-1]
+    ended: dict[Arm, Run] = {}
+    waiting = list(arms)
     try:
         while waiting or live:
-            while waiting and len(live) < free:
-                arm = waiting.pop()
-                live.append((arm, _launched(of, arm, folder, earlier)))
+            free = slots.n_slots(None) - len(live)
+            ready = [arm for arm in waiting if not of.takes_earlier or _is_next(arm, waiting, live)]
+            for arm in ready[:free]:
+                waiting.remove(arm)
+                live.append((arm, _launched(of, arm, folder, there, ended)))
             time.sleep(POLL_SECONDS)
             for arm, run in list(live):
                 status = run.status()
                 on_progress(run, status)
                 if status.ended:
-                    live.remove((arm, run))
                     _check_finished(of, arm, run, status)
-                    entries.setdefault(arm.name, {})[arm.seed] = entry(run, status)
+                    live.remove((arm, run))
+                    ended[arm] = run
     except BaseException:
         for _, run in live:
             run.ask_to_stop()
         for _, run in live:
             run.stop()
         raise
+    entries: dict[str, dict[int, Any]] = {}
+    for arm in arms:
+        entries.setdefault(arm.name, {})[arm.seed] = entry(ended[arm], ended[arm].status())
     return entries
 
 
+def _is_next(arm: Arm, waiting: list[Arm], live: list[tuple[Arm, Run]]) -> bool:
+    """Whether all arms before it of its seed have ended."""
+    going = [other for other, _ in live]
+    first = next(other for other in waiting if other.seed == arm.seed)
+    return arm == first and not any(other.seed == arm.seed for other in going)
+
+
+def _experiment(of: Reproduction, arm: Arm, ended: dict[Arm, Run]) -> Experiment:
+    """What is trained for an arm, under the arm's name."""
+    earlier = {other.name: run.path for other, run in ended.items() if other.seed == arm.seed}
+    asked = (arm.name, arm.seed, arm.quick)
+    experiment = of.run(*asked, earlier) if of.takes_earlier else of.run(*asked)
+    titled = experiment.method.replace(title=experiment.method.title or arm.name)
+    return experiment.replace(method=titled, seed=arm.seed)
+
+
 def _launched(
-    of: Reproduction, arm: Arm, folder: Path, earlier: list[tuple[Run, Experiment]]
-) -> Run:
+    of: Reproduction, arm: Arm, folder: Path, there: list[tuple[Run, Experiment]],
+    ended: dict[Arm, Run],
+) -> Run:  # fmt: skip
     """The run of an arm: as it is, resumed, or new."""
-    wanted = runs.with_whole_paths(arm.experiment)
-    for run, experiment in earlier:
+    wanted = runs.with_whole_paths(_experiment(of, arm, ended))
+    for run, experiment in there:
         state = run.status().state
         if experiment == wanted and state not in ("failed", "diverged"):
             if state in ("stopped", "dead"):
                 run.resume()
             return run
-    return runs.launch(arm.experiment, folder, origin={"reproduction": of.name, "arm": arm.name})
+    return runs.launch(wanted, folder, origin=_origin(of, arm))
+
+
+def _origin(of: Reproduction, arm: Arm) -> dict[str, Any]:
+    return {"reproduction": of.name, "arm": arm.name, "quick": arm.quick}
 
 
 def _check_finished(of: Reproduction, arm: Arm, run: Run, status: Status) -> None:

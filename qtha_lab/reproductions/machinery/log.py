@@ -54,7 +54,7 @@ class Log:
         self._events.append(
             "train", step=step, loss=float(loss), seconds=seconds, **_plain(numbers)
         )
-        self._poll()
+        self.look()
 
     def evaluate(self, step: int, loss: float | None = None, **numbers: float) -> None:
         """The arm was evaluated; of one at step 0 the loss is the start's, of the last one the run's.
@@ -70,7 +70,7 @@ class Log:
         value = None if loss is None else float(loss)
         self._events.append("eval", step=step, loss=value, **_plain(numbers))
         self._since = time.monotonic()
-        self._poll()
+        self.look()
 
     def test(self, loss: float, **numbers: float) -> None:
         """The trained arm was tested, once, on data that nothing was chosen on.
@@ -110,7 +110,12 @@ class Log:
             raise Refusal("an arm must say what it came to: call log.end(trainable_parameters=…)")
         return self.facts
 
-    def _poll(self) -> None:
+    def look(self) -> None:
+        """Whether to go on: for work that tells no step.
+
+        Raises:
+            Stopped: If the run was asked to stop.
+        """
         if self._files.stop.exists():
             raise Stopped
 

@@ -60,6 +60,7 @@ class Reproduction:
         run: Called with arm, seed, quick and log, it does the work; called with the first three, it gives the
             `Experiment` that is fine-tuned.
         is_fine_tune: Which of the two.
+        takes_earlier: Whether a fine-tune is given the folders of the arms before it, of the same seed.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Reproduction:
     steps: tuple[int, int]
     run: Callable[..., Any]
     is_fine_tune: bool
+    takes_earlier: bool
 
     def n_steps(self, quick: bool) -> int:
         """Steps of one arm with one seed."""
@@ -105,7 +107,8 @@ def reproduction(
     """Register the function below, which runs one arm with one seed.
 
     A function of `(arm, seed, quick, log)` does the work itself and tells it to the log (see `log.Log`). One of
-    `(arm, seed, quick)` returns an `Experiment`, which is launched as any fine-tune is.
+    `(arm, seed, quick)` returns an `Experiment`, which is launched as any fine-tune is; if it has a fourth parameter
+    `earlier`, the arms of a seed follow one another, and it has the folders of those that have finished, by name.
 
     Args:
         name: What it is called in `qtha-lab reproduce NAME`.
@@ -123,22 +126,6 @@ def reproduction(
 
     Raises:
         Refusal: If a claim names no arm, or the name is taken.
-
-    Example:
-        >>> @reproduction(  # doctest: +SKIP
-        ...     name="coin", title="A coin", arxiv="0000.00000", claim="A loaded coin falls on its head more often.",
-        ...     works="nothing", source="an example", control="a fair coin", data="thrown coins", minutes=0.1,
-        ...     arms={"loaded": "head in 9 of 10", "fair": "head in 5 of 10"},
-        ...     claims=[Claim("loaded", "fair", "accuracy", "it falls on its head more often")], steps=(1000, 100),
-        ... )
-        ... def coin(arm: str, seed: int, quick: bool, log: Log) -> None:
-        ...     share, heads = {"loaded": 0.9, "fair": 0.5}[arm], 0
-        ...     random = np.random.default_rng(seed)
-        ...     for step in log.course():  # from 1 to the number of steps; ends where the run is stopped
-        ...         heads += random.random() < share
-        ...         log.train(step, loss=1 - heads / step)
-        ...     log.evaluate(log.steps, accuracy=heads / log.steps)
-        ...     log.end(trainable_parameters=0)
     """
     for claimed in claims:
         for arm in (claimed.arm, claimed.control):
@@ -148,10 +135,10 @@ def reproduction(
         raise Refusal(f"reproduction {name!r} claims nothing: what is to be shown?")
 
     def register(function: Callable) -> Callable:
-        is_fine_tune = "log" not in inspect.signature(function).parameters
+        parameters = inspect.signature(function).parameters
         entry = Reproduction(
             name, title, arxiv, claim, works, source, control, data, minutes, dict(arms), tuple(claims), steps,
-            function, is_fine_tune,
+            function, "log" not in parameters, "earlier" in parameters,
         )  # fmt: skip
         REPRODUCTIONS.add(name, entry, function.__module__)
         return function
