@@ -108,14 +108,27 @@ def places(
 def marked(
     matrix: Float[Tensor, "out_features in_features"], fraction: float, chosen: str, name: str
 ) -> Bool[Tensor, "out_features in_features"]:
-    """M: whether a weight is among the marked ones (see `places`)."""
+    """M: whether a weight is among the marked ones.
+
+    Args:
+        matrix: The weight.
+        fraction: Share of it that is marked.
+        chosen: As for `places`.
+        name: Of the layer.
+    """
     mask = torch.zeros(matrix.numel(), dtype=torch.bool, device=matrix.device)
     mask[places(matrix, fraction, chosen, name)] = True
     return mask.view(matrix.shape)
 
 
 def marked_count(fraction: float, out_features: int, in_features: int) -> int:
-    """k, how many weights are marked."""
+    """k, how many weights are marked.
+
+    Args:
+        fraction: Share of them.
+        out_features: Rows.
+        in_features: Weights of a row.
+    """
     return round(fraction * out_features * in_features)
 
 

@@ -6,7 +6,8 @@ from torch.nn.functional import cross_entropy
 from qtha_lab import models, tasks
 from qtha_lab.models.bits import Rounding, rounding_named
 from qtha_lab.models.rounding import calibration, learning
-from qtha_lab.reproductions import Claim, Log, reproduction
+from qtha_lab.reproductions.machinery.log import Log
+from qtha_lab.reproductions.machinery.registry import Claim, reproduction
 from qtha_lab.tasks.formatting import render
 
 WAYS = {  # the steps of a block are put in; per channel, as the paper's table of weights alone
@@ -59,7 +60,7 @@ HELD_OUT = 96  # rows of a seed
 )  # fmt: skip
 def omniquant(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Round tiny; a seed is other calibration rows and other held-out rows. A step is a block."""
-    long, short = (30, 20) if quick else (1000, 200)
+    long, short = (16, 8) if quick else (1000, 200)
     way = rounding_named(WAYS[arm].format(long=long, short=short))
     loaded = models.load_model("tiny")
     rows = _held_out(loaded, seed, HELD_OUT // 6 if quick else HELD_OUT)

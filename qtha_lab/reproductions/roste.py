@@ -1,7 +1,8 @@
 """RoSTE: rotations chosen by the rounding error against none, all and random ones, LoRA trained through 4 bits."""
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.reproductions import Claim, reproduction
+from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
+from qtha_lab.reproductions.machinery.registry import Claim, reproduction
 from qtha_lab.reproductions.prequant import LINEAR
 
 ARMS = {
@@ -21,13 +22,13 @@ ARMS = {
     source="arXiv:2502.09003; one rotation a layer and two an attention, relative errors, and LoRA beside the rounded weights "
     "instead of the weights themselves are ours",
     control="no rotation, a Hadamard matrix everywhere, a random orthogonal one everywhere",
-    data="tiny, qa",
+    data=DATA,
     minutes=25,
     arms=ARMS,
     claims=[
-        Claim("chosen", "nowhere", "eval_loss", "chosen rotations end below none"),
-        Claim("chosen", "everywhere", "eval_loss", "chosen rotations end below a Hadamard matrix everywhere"),
-        Claim("chosen", "random", "eval_loss", "chosen rotations end below random ones everywhere"),
+        Claim("chosen", "nowhere", "test_loss", "chosen rotations end below none"),
+        Claim("chosen", "everywhere", "test_loss", "chosen rotations end below a Hadamard matrix everywhere"),
+        Claim("chosen", "random", "test_loss", "chosen rotations end below random ones everywhere"),
         Claim("chosen", "nowhere", "eval_loss_start", "before any training chosen rotations lose less than none", better="lower"),
         Claim("everywhere", "nowhere", "eval_loss_start", "so does a Hadamard matrix everywhere", better="lower"),
         Claim("random", "nowhere", "eval_loss_start", "so do random ones", better="lower"),
@@ -35,14 +36,8 @@ ARMS = {
 )  # fmt: skip
 def roste(arm: str, seed: int, quick: bool) -> Experiment:
     """One fine-tune of tiny on qa by LoRA, every linear layer adapted."""
-    size = (
-        {"steps": 10, "train_rows": 64, "eval_rows": 16, "test_rows": 16}
-        if quick
-        else {"steps": 60}
-    )
-    return Experiment(
+    experiment = on_qa("lora(r=4,lora_alpha=8,learning_rate=0.01)", seed, quick)
+    return experiment.replace(
         quantization=f"rotated(w=4,a=4,kv=4,rotations={arm})",
-        method={"name": "lora", "options": {"r": 4, "lora_alpha": 8}, "learning_rate": 1e-2, "target_modules": list(LINEAR)},
-        training={"max_length": 64, "generate_rows": 0, "eval_every": 20, "spectrum_every": 0, **size},
-        seed=seed,
-    )  # fmt: skip
+        method=experiment.method.replace(target_modules=list(LINEAR)),
+    )

@@ -46,7 +46,13 @@ class RoundedKeys(nn.Module):
 def turned_and_rounded(
     x: Float[Tensor, "*batch size"], rotation: Float[Tensor, "size size"] | None, bits: int
 ) -> Float[Tensor, "*batch size"]:
-    """R Q(Rᵀ x) of every row, with the slope of x."""
+    """R Q(Rᵀ x) of every row, with the slope of x.
+
+    Args:
+        x: Rows along the last axis.
+        rotation: R; None is I.
+        bits: Of a number.
+    """
     if rotation is None:
         return straight_through(x, bits)
     wide = x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,7 +1,7 @@
 """A model block by block: what goes into each and what comes out, so that one can be rounded after the other."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from qtha_lab.errors import Refusal
 from qtha_lab.models.rounding.calibration import Batch
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,10 @@ def first_calls(model: nn.Module, batches: Sequence[Batch]) -> list[Call]:
     hook = blocks_of(model)[1][0].register_forward_pre_hook(catch, with_kwargs=True)
     try:
         for batch in batches:
-            with suppress(_Reached):
+            try:
                 model(**batch, **_without_cache(model))
+            except _Reached:
+                log.debug("the first block was reached")
     finally:
         hook.remove()
     return calls

@@ -13,7 +13,7 @@ from torch import Tensor
 
 WHOLE = 16  # bits from which nothing is rounded
 BITS = (2, 3, 4, 5, 6, 7, 8, WHOLE)
-RATIOS = tuple(round(0.02 * step, 2) for step in range(50, 14, -1))  # 1.00, 0.98, … 0.30
+RATIOS = tuple(round(0.05 * step, 2) for step in range(20, 5, -1))  # 1.00, 0.95, … 0.30
 
 
 def on_grid(
