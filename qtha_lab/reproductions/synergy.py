@@ -67,9 +67,10 @@ def synergy(arm: str, seed: int, quick: bool, log: Log) -> None:
     for step in log.course():
         log.train(step, loss=relative[step])
     log.evaluate(log.steps, loss=relative[-1], energy_error=relative[-1])
+    prepared = (energy(_start(arm, n, seed, spread=0)).item() - ground) / abs(ground)
     small, large = (4, 8) if quick else (6, 12)
     log.end(
-        trainable_parameters=len(start), learning_rate=rate, start_error=error,
+        trainable_parameters=len(start), learning_rate=rate, start_error=prepared,
         slope_fall=_squared_slope(arm, small, seed) / _squared_slope(arm, large, seed),
     )  # fmt: skip
 
@@ -81,8 +82,8 @@ def _energy(n: int) -> Callable[[Tensor], Tensor]:
     return lambda angles: expval(circuit, strings, none, angles) @ weights
 
 
-def _start(arm: str, n: int, seed: int) -> Tensor:
-    """Angles of the prepared layers by the arm; of the new ones near zero unless all are drawn."""
+def _start(arm: str, n: int, seed: int, spread: float = NEAR_IDENTITY) -> Tensor:
+    """Angles of the prepared layers by the arm; of those not needed N(0, spread) unless all are drawn."""
     random = np.random.default_rng(seed)
     per_layer = 15 * (n - 1)
     count = per_layer * (PREPARED + NEW)
@@ -90,7 +91,7 @@ def _start(arm: str, n: int, seed: int) -> Tensor:
         return torch.from_numpy(random.normal(0, 0.1, count))
     if arm == "uniform":
         return torch.from_numpy(random.uniform(-math.pi, math.pi, count))
-    angles = random.normal(0, NEAR_IDENTITY, count)
+    angles = random.normal(0, spread, count)
     prepared = decompose(ground_state_mps(n, BONDS[arm]), PREPARED).angles
     angles[: len(prepared)] = prepared
     return torch.from_numpy(angles)
