@@ -192,7 +192,8 @@ def save_whole(folder: Path, target: Path) -> None:
     config.lora_alpha *= math.sqrt(2) if config.use_rslora else 2  # type: ignore[assignment]
     config.r *= 2
     config.init_lora_weights, config.corda_config, config.lora_ga_config = True, None, None
-    (folder / FILE).unlink() if folder == target else None
+    if folder == target:
+        (folder / FILE).unlink()
     save_file(tensors, target / "adapter_model.safetensors", metadata={"format": "pt"})
     config.save_pretrained(str(target))
 
