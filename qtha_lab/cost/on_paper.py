@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-PRODUCTS = 4  # floating-point operations per frozen weight and token: forward, and back to the activations
+PRODUCTS = 4  # operations per weight and token: forward, and back to the activations
 ADAM_BYTES = 16  # per trained number: float32 weight, gradient and two moments
 
 
