@@ -90,7 +90,7 @@ class Run:
         """The state now, from the last events and from whether the worker lives."""
         before = self._record
         status = self.record.status
-        if status.state == "unreadable" and away.is_away(self.path.parent):
+        if not self.record.has_log and away.is_away(self.path.parent):
             self._record = before
             last = Status("away", 0, 0) if before is None else before.status
             return replace(last, state="away", message=f"the folder {self.path.parent} is away")

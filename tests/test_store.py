@@ -241,7 +241,7 @@ def test_a_store_that_never_answers_is_refused_within_seconds(tmp_path, monkeypa
 @pytest.mark.slow
 def test_a_run_whose_machine_is_killed_goes_on_elsewhere_from_the_store(tmp_path):
     """Two machines with a folder of their own each; the first is killed after a checkpoint is in the store."""
-    store = Store(f"dir::file://{tmp_path}/store")
+    store = Store(f"file://{tmp_path}/store")
     run = run_folder(tmp_path / "here", "lora(r=2)", **SMALL)
     write(run, status("queued", 0))
     store.run(run.id).push(run.files)

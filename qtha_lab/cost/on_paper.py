@@ -7,11 +7,10 @@ behind computing.
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import dataclass
 
-PRODUCTS = (
-    4  # floating-point operations per frozen weight and token: forward, and back to the activations
-)
+PRODUCTS = 4  # operations per weight and token: forward, and back to the activations
 ADAM_BYTES = 16  # per trained number: float32 weight, gradient and two moments
 
 
@@ -124,17 +123,21 @@ def main() -> None:
     a = parser.parse_args()
     measured = rate(a.parameters, a.tokens, a.seconds)
     speed = a.rate or measured
-    print(f"measured: {measured:.3g} FLOP/s; taken for a device: {speed:.3g} FLOP/s")
-    print("devices  s per step  of it exchange  sent, MB  GB a device  sharded, GB a device")
+    lines = [
+        f"measured: {measured:.3g} FLOP/s; taken for a device: {speed:.3g} FLOP/s",
+        "devices  s per step  of it exchange  sent, MB  GB a device  sharded, GB a device",
+    ]
     for devices in (1, 2, 4, 8):
         s = step(a.large, a.trained, a.batch, devices, speed, a.link)
-        print(
+        lines.append(
             f"{devices:7d}  {s.seconds:10.4g}  {s.exchange:13.2g}  {s.exchanged / 1e6:9.1f}"
             f"  {s.bytes_whole / 1e9:11.1f}  {s.bytes_sharded / 1e9:20.1f}"
         )
     hours = runs_seconds(a.runs, a.steps, a.seconds, a.overhead, a.at_once) / 3600
     alone = runs_seconds(a.runs, a.steps, a.seconds, a.overhead, 1) / 3600
-    print(f"{a.runs} runs of {a.steps} steps: {hours:.2f} h with {a.at_once} at once, {alone:.1f} h one by one")  # fmt: skip
+    runs = f"{a.runs} runs of {a.steps} steps"
+    lines.append(f"{runs}: {hours:.2f} h with {a.at_once} at once, {alone:.1f} h one by one")
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,13 @@ class FineTuner(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator, num_batches: int, device: torch.device
     ) -> tuple[list, Any]:
-        """The shares of this process in the next batches, and how many labels they have in all processes."""
+        """The shares of this process in the next batches, and how many labels they have in all processes.
+
+        Args:
+            epoch_iterator: Gives whole batches.
+            num_batches: Of one step.
+            device: Takes the count.
+        """
         batches, n_labels = super().get_batch_samples(epoch_iterator, num_batches, device)
         return [self.group.share(batch) for batch in batches], n_labels
 
