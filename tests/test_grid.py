@@ -16,9 +16,10 @@ from qtha_lab.compare import findings
 from qtha_lab.compare.claims import against_the_first, losses_at_moved_starts
 from qtha_lab.compare.comparing import summarise
 from qtha_lab.compare.crossing import Crossing
-from qtha_lab.compare.lineup import timed
+from qtha_lab.compare.lineup import records, timed
 from qtha_lab.compare.table import numbers, rows
 from qtha_lab.compare.terms import terms
+from qtha_lab.compare.tuning import at_their_best
 from qtha_lab.compare.winners import first_trials, folder_of, winner
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Training, Tuning, editions
@@ -28,9 +29,10 @@ from qtha_lab.rundir import RunDir, write_json
 from qtha_lab.sweep import TrialRecord
 
 RATES = {"learning_rate": [0.003, 0.01, 0.03]}
+TUNING = Tuning(axes=RATES, seeds=[7, 8])
 GRID = Comparison(
     methods="lora(r=2),qtha(r=4)", models=["tiny", "minilm"], tasks=["qa", "chat(turns=2)"], seeds=[0, 1],
-    matching="equal_seconds", tuning={"axes": RATES, "seeds": [7, 8]},
+    matching="equal_seconds", tuning=TUNING,
 )  # fmt: skip
 TINY = {
     "steps": 2, "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "test_rows": 8, "eval_every": 2,
@@ -196,40 +198,36 @@ def trial(number, value, state="complete", rate=0.01):
     return TrialRecord("lora", number, state, {"learning_rate": rate}, value, [])
 
 
-def test_the_winner_is_the_best_of_as_many_trials_as_every_method_has(monkeypatch):
+def test_the_winner_is_the_best_of_as_many_trials_as_every_method_has():
     sweep = GRID.sweep_of(GRID.lineup()[0])
     assert sweep.seeds == [7, 8]
-    records = [
+    tried = [
         trial(0, 4.0, rate=0.003),
         trial(1, float("inf")),
         trial(2, None, "failed"),
         trial(3, 1.0),
     ]
 
-    class Recorded:
-        def records(self):
-            return records[::-1]
-
-    counted = first_trials(sweep, Recorded())
+    counted = first_trials(sweep, tried[::-1])
     assert [record.number for record in counted] == [0, 1, 2]  # of a longer search, three
     assert winner(sweep, counted).point == {"learning_rate": 0.003}
     with pytest.raises(
         Refusal, match=r"none of 2 trials of lora\(r=2\) on tiny, qa came to a finite loss"
     ):
-        winner(sweep, records[1:3])
+        winner(sweep, tried[1:3])
 
 
 def test_trials_go_on_in_their_folder_whatever_is_added_beside_them(tmp_path):
     def folder(compared):
         return folder_of(compared, compared.lineup()[0], tmp_path)
 
-    wider = GRID.tuning.replace(axes={"learning_rate": [0.003, 0.01, 0.03, 0.1]}, trials=4)
+    wider = TUNING.replace(axes={"learning_rate": [0.003, 0.01, 0.03, 0.1]}, trials=4)
     more = GRID.replace(
         tuning=wider, methods=[*GRID.methods, "dora"], seeds=[0, 1, 2], tasks=["qa", "chat"]
     )
     assert folder(more) == folder(GRID)
     assert folder(GRID.replace(training={"steps": 7})) != folder(GRID)
-    assert folder(GRID.replace(tuning=GRID.tuning.replace(seeds=[9]))) != folder(GRID)
+    assert folder(GRID.replace(tuning=TUNING.replace(seeds=[9]))) != folder(GRID)
 
 
 def test_a_winner_is_confirmed_on_the_seeds_of_the_comparison_at_its_point():
@@ -281,7 +279,7 @@ def test_claims_of_all_cells_are_one_family():
 def test_a_rate_is_chosen_in_each_cell():
     runs = [entry("qa", "lora", 0, 2.0, 0.01), entry("qa", "lora", 0, 3.0, 0.03)]
     runs += [entry("chat", "lora", 0, 3.0, 0.01), entry("chat", "lora", 0, 2.0, 0.03)]
-    best = [(e["task"], e["learning_rate"]) for e in compare.tuning.at_their_best(runs)]
+    best = [(e["task"], e["learning_rate"]) for e in at_their_best(runs)]
     assert best == [("qa", 0.01), ("chat", 0.03)]
 
 
@@ -294,15 +292,21 @@ def test_a_floor_is_of_a_method_in_a_cell():
 def summary(compared=None, entries=None):
     compared = compared or Comparison(methods="lora,qtha", tasks="qa,chat", seeds=[0, 1, 2, 3])
     entries = two_cells() if entries is None else entries
-    lineup = compare.lineup.records(compared, compared.lineup())
+    lineup = records(compared, compared.lineup())
     return {
         "comparison": compared.model_dump(), "lineup": lineup, "runs": entries,
         "claims": [claim.plain() for claim in against_the_first(entries)],
     }  # fmt: skip
 
 
+def crossed(summary):
+    crossing = Crossing.of(summary)
+    assert crossing is not None
+    return crossing
+
+
 def test_one_table_crosses_methods_and_cells():
-    crossing = Crossing.of(summary())
+    crossing = crossed(summary())
     heading, row = crossing.rows()
     assert heading == ("method", "tiny, qa", "tiny, chat")
     assert re.fullmatch(r"\+0\.20. \[\+0\.\d+, \+0\.\d+\] shown", row[1])
@@ -311,7 +315,7 @@ def test_one_table_crosses_methods_and_cells():
         "qtha against lora: shown to be lower on 0 of 2, higher on 1, not shown on 1."
     ]
     assert Crossing.of(summary(Comparison(methods="lora,qtha"))) is None
-    few = Crossing.of(summary(entries=[e for e in two_cells() if e["seed"] < 2]))
+    few = crossed(summary(entries=[e for e in two_cells() if e["seed"] < 2]))
     assert few.rows()[1] == ("qtha", "no interval", "no interval")
 
 
@@ -334,7 +338,7 @@ def test_a_rule_is_stated_with_what_came_out_of_it():
         e.replace(training=Training(steps=n))
         for e, n in zip(compared.lineup(), (100, 40), strict=True)
     ]
-    (sentences,) = terms(compared, compare.lineup.records(compared, lineup), []).values()
+    (sentences,) = terms(compared, records(compared, lineup), []).values()
     assert sentences == [
         "Matched by training seconds, as the steps that fit into those of the first: lora 100 steps, qtha 40 steps."
     ]
@@ -346,9 +350,7 @@ def test_tuning_is_told_with_its_winners_and_the_ends_of_what_was_tried():
     lineup = [
         e.replace(point={"learning_rate": r}) for e, r in zip(compared.lineup(), rates, strict=True)
     ]
-    (sentences,) = terms(
-        compared, compare.lineup.records(compared, lineup), two_cells()[:2]
-    ).values()
+    (sentences,) = terms(compared, records(compared, lineup), two_cells()[:2]).values()
     assert sentences == [
         "Tuned by 3 trials of each method over learning_rate (grid), on evaluation rows with seed 7, and confirmed on "
         "others: lora at learning_rate=0.01; qtha at learning_rate=0.03. At an end of what was tried, so perhaps not the "

@@ -51,7 +51,9 @@ def figure_set(
                 yield figure
             else:
                 yield _named(
-                    figure, f"{figure.name}_{cell}", name_in(figure.title, cell, len(cells))
+                    figure,
+                    f"{figure.name}_{cell}",
+                    name_in(figure.title or figure.name, cell, len(cells)),
                 )
 
 

@@ -53,7 +53,7 @@ def tuned(
 
 def _at_its_best(entrant: Entrant, comparison: Comparison, out: Path) -> Entrant:
     described = comparison.sweep_of(entrant)
-    records = first_trials(described, Trials(folder_of(comparison, entrant, out)))
+    records = first_trials(described, Trials(folder_of(comparison, entrant, out)).records())
     losses = tuple(record.value if _is_finite(record) else None for record in records)
     return entrant.replace(point=winner(described, records).point, trials=losses)
 
@@ -73,10 +73,10 @@ def folder_of(comparison: Comparison, entrant: Entrant, out: Path) -> Path:
     return out / FOLDER / f"{words[:60]}-{digest[:8]}"
 
 
-def first_trials(described: Sweep, trials: Trials) -> list[TrialRecord]:
+def first_trials(described: Sweep, records: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The trials of a method that count: as many as every method has, in the order in which they were begun."""
     (method,) = described.methods
-    return sorted(trials.records(), key=lambda r: r.number)[: described.trials_of(method)]
+    return sorted(records, key=lambda record: record.number)[: described.trials_of(method)]
 
 
 def winner(described: Sweep, records: Sequence[TrialRecord]) -> TrialRecord:
