@@ -45,6 +45,7 @@ from qtha_lab.adapters.generated import WeightGenerator
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.circuits import Circuit
+from qtha_lab.errors import Refusal
 from qtha_lab.looks import Look
 from qtha_lab.settings import setting
 from qtha_lab.simulators import check_engine

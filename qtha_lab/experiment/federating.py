@@ -17,7 +17,6 @@ from qtha_lab.experiment.description import (
     COMMON,
     Experiment,
     MethodsAndSeeds,
-    Quantization,
     Training,
 )
 from qtha_lab.experiment.method_choice import MethodChoice
@@ -68,7 +67,7 @@ class Federation(MethodsAndSeeds):
             self,
             *,
             model: str = ...,
-            quantization: Quantization = ...,
+            quantization: str = ...,
             task: str = ...,
             task_options: dict[str, Any] = ...,
             plugins: list[str] = ...,

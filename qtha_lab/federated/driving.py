@@ -297,8 +297,8 @@ class _Server:
     def _end(self, memory: PeakMemory) -> None:
         """Test the last shared adapter and write what an ordinary run writes."""
         session, loaded = self.session, self.loaded
-        write_test(session, loaded, self._autocast)
-        written.write_answers(session, loaded)
+        write_test(session, loaded, session.steps, self._autocast)
+        written.write_answers(session, loaded, session.steps)
         written.write_adapter(session, loaded)
         written.write_summary(session, loaded, memory, "finished")
         written.write_model_card(session, loaded)

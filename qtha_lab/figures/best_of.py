@@ -97,8 +97,8 @@ def _draw(budgets: dict[str, Budget], measure: str, bands: bool, look: Look) -> 
     for label, budget in budgets.items():
         figure.add_traces(_budget(label, budget, styles[label], look)[0 if bands else 2 :])
     most = max((len(budget.expected) for budget in budgets.values()), default=1)
-    whole = {"tick0": 0, "dtick": -(-most // 8)}  # there is no half a trial
-    figure.update_xaxes(title_text=labels.axis("trials"), rangemode="tozero", **whole)
+    step = -(-most // 8)  # there is no half a trial
+    figure.update_xaxes(title_text=labels.axis("trials"), rangemode="tozero", tick0=0, dtick=step)
     figure.update_yaxes(title_text=f"best {labels.axis(measure)}")
     return look.with_legend(figure, list(budgets))
 

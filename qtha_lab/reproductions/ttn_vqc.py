@@ -128,7 +128,9 @@ class _Work:
             loss.backward()
             optimizer.step()
             self.step += 1
-            self.log.train(self.step, loss=loss.item(), learning_rate=schedule.get_last_lr()[0])
+            self.log.train(
+                self.step, loss=loss.item(), learning_rate=float(schedule.get_last_lr()[0])
+            )
             schedule.step()
         self.evaluate(network)
 

@@ -109,7 +109,10 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
     write_test(session, loaded, trained.step, lambda: autocast())
     written.write_answers(session, loaded, trained.step)
     written.write_adapter(session, loaded)
-    written.write_summary(session, loaded, trained.memory, "finished")
+    ended = {}
+    if (kept := early.kept_step) is not None:
+        ended = {"kept_step": kept, "ended_early": trained.step < session.steps}
+    written.write_summary(session, loaded, trained.memory, "finished", ended)
     written.write_model_card(session, loaded)
     sync_tree(session.run.adapter)
     early.clear()

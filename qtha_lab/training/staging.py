@@ -89,7 +89,9 @@ def scheduled(
         [torch.zeros(1)], lr=1.0
     )  # a schedule is of an optimiser; these are asked for its factors
     courses = [
-        get_scheduler(schedule, idle, round(warmup * stage.steps), stage.steps).lr_lambdas[0]
+        get_scheduler(schedule, idle, round(warmup * stage.steps), stage.steps).lr_lambdas[
+            0
+        ]  # of each a LambdaLR
         for stage in stages
     ]
     begins = [0, *accumulate(stage.steps for stage in stages)]

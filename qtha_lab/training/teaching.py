@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from jaxtyping import Float, Int
@@ -178,13 +178,15 @@ def seen_before(plan: Plan) -> str | None:
     )
 
 
-def tuner_layers(model: nn.Module) -> dict[str, nn.Module]:
+def tuner_layers(model: nn.Module) -> Mapping[str, nn.Module]:
     """The adapted layers of a model, by their names.
 
     Raises:
         Refusal: If there are none.
     """
-    layers = {name: m for name, m in model.named_modules() if isinstance(m, BaseTunerLayer)}
+    layers: dict[str, nn.Module] = {
+        name: m for name, m in model.named_modules() if isinstance(m, BaseTunerLayer)
+    }
     if not layers:
         raise Refusal("distil=delta needs adapted layers, and the model has none")
     return layers

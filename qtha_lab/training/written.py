@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Mapping
+from typing import Any
 
 from torch import nn
 
@@ -105,7 +107,13 @@ def write_adapter(session: Session, loaded: Loaded) -> None:
     log.info("adapter written to %s", run.adapter)
 
 
-def write_summary(session: Session, loaded: Loaded, memory: PeakMemory, state: str) -> None:
+def write_summary(
+    session: Session,
+    loaded: Loaded,
+    memory: PeakMemory,
+    state: str,
+    ended: Mapping[str, Any] | None = None,
+) -> None:
     """What the run came to, in one flat mapping.
 
     Args:
@@ -113,6 +121,7 @@ def write_summary(session: Session, loaded: Loaded, memory: PeakMemory, state: s
         loaded: The model, of which parameters are counted.
         memory: The most that it took.
         state: "finished" or "diverged".
+        ended: More facts of a training that ended early.
     """
     facts = count_trained(loaded.model) | {
         "base_parameters": loaded.base_parameters,
@@ -122,8 +131,7 @@ def write_summary(session: Session, loaded: Loaded, memory: PeakMemory, state: s
         "state": state,
         "peak_memory_bytes": memory.bytes(),
     }
-    if (kept := trained.watch.early.kept_step) is not None and state == "finished":
-        facts |= {"kept_step": kept, "ended_early": trained.step < session.steps}
+    facts |= ended or {}
     write_json(session.run.summary, summarise(session.run, facts))
 
 
