@@ -18,7 +18,7 @@ from transformers import Trainer
 from transformers.loss.loss_utils import ForCausalLMLoss
 
 from qtha_lab.experiment.stages import Stage
-from qtha_lab.training.answer_head import IGNORED, Answers, has_plain_loss, head_of
+from qtha_lab.training.answer_head import IGNORED, Answers, chooses_classes, has_plain_loss
 from qtha_lab.training.group import Group
 from qtha_lab.training.rates import set_groups_apart, set_head_apart
 from qtha_lab.training.staging import scheduled
@@ -53,8 +53,12 @@ class FineTuner(Trainer):
         self._answers: Answers | None = None
         if self.model_accepts_loss_kwargs and has_plain_loss(options["model"]):
             self.compute_loss_func = self._loss_of_answers
-        elif group.size > 1 and not isinstance(head_of(options["model"]), nn.Module):
+        elif chooses_classes(options["model"]) and self._takes_parts():
             self.compute_loss_func = _loss_of_classes
+
+    def _takes_parts(self) -> bool:
+        """Whether a step has several forward passes; transformers adds up the means of each where a model has classes."""
+        return self.group.size * self.args.gradient_accumulation_steps > 1
 
     def get_train_dataloader(self) -> DataLoader:
         """Batches as one process would take them; accelerate would give each process others, and repeat rows at an end."""
