@@ -62,6 +62,7 @@ def test_a_sweep_is_of_one_model():
 def test_what_a_grid_takes_counts_cells_and_trials():
     class Cost:
         seconds_per_step = 0.1
+        steps = GRID.training.steps
 
     assert len(typical(GRID)) == 8
     told = summary(GRID, dict.fromkeys(typical(GRID), Cost()))

@@ -32,8 +32,8 @@ def searched(n_qubits: int, n_layers: int, reupload: bool = True, code: str = ""
 
     Example:
         >>> print(searched(2, 1, code="XY-01"))
-        0: ──RY(x0)──RX(p0)─╭●─┤
-        1: ──RY(x1)──RY(p1)─╰X─┤
+        0: ──RY(x0)─RX(p0)─╭●─┤
+        1: ──RY(x1)─RY(p1)─╰X─┤
     """
     layers = layers_of(code or default_code(n_qubits), n_qubits)
     layers = layers * n_layers if len(layers) == 1 else layers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.axis import Axis
 from qtha_lab.experiment.cells import Cell, by_cell
+
+log = logging.getLogger(__name__)
 
 NOT_TUNED = "not tuned"
 Record = dict[str, Any]
@@ -127,7 +130,8 @@ def _is_end(comparison: Comparison, name: str, value: Any) -> bool:
     axis = Axis.of(comparison.tuning.axes.get(name, [value]))
     try:
         values = axis.grid()
-    except Refusal:  # a range that is not cut has no last value
+    except Refusal:
+        log.debug("axis %s is a range that is not cut: it has no last value", name)
         return False
     numbers = [v for v in values if isinstance(v, int | float)]
     return len(numbers) > 1 and value in (min(numbers), max(numbers))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from qtha_lab.experiment.equivalents import LONGEST
+
+log = logging.getLogger(__name__)
 
 MARK = b"reproduction:"  # begins a line of the description of an arm
 
@@ -14,6 +17,7 @@ def is_arm(file: Path) -> bool:
     try:
         with file.open("rb") as opened:
             lines = opened.read(LONGEST).splitlines()
-    except OSError:
+    except OSError as error:
+        log.debug("%s cannot be read: %s", file, error)
         return False
     return any(line.startswith(MARK) for line in lines)

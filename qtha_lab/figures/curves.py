@@ -185,7 +185,13 @@ def name_once(traces: Iterable[Any]) -> None:
 def curve(
     series: Series, words: str | None = None, style: dict[str, str] | None = None
 ) -> go.Scatter:
-    """One line; markers where it was evaluated. `words` replace the seed in the hover text."""
+    """One line; markers where it was evaluated.
+
+    Args:
+        series: What is drawn.
+        words: In the place of the seed in the hover text.
+        style: Colour, dash and symbol; None is the method's.
+    """
     style = style or themes.method_style(series["label"])
     x, y, _ = PANELS[series["kind"]]
     evaluated = series["kind"] == "eval"

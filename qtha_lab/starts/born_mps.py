@@ -37,6 +37,7 @@ def amplitudes(
         bond_dim: Largest bond.
 
     Example:
+        >>> import torch
         >>> amplitudes(torch.tensor([3.0, 4.0]), 1, 1)
         tensor([0.6000, 0.8000])
     """

@@ -34,8 +34,8 @@ def unchecked(traces: Iterable[Any], layout: dict[str, Any]) -> go.Figure:
     For what an explorer draws at every movement; a test has plotly check the examples.
 
     Example:
-        >>> unchecked([{"type": "scatter", "x": [1], "y": [2]}], {"height": 360}).to_dict()["layout"]
-        {'height': 360}
+        >>> unchecked([{"type": "scatter", "x": [1], "y": [2]}], {"height": 360}).layout.height
+        360
     """
     return go.Figure(data=list(traces), layout=layout, _validate=False)
 
