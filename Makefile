@@ -54,7 +54,7 @@ slow: install
 again: install types
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
-	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
+	$(BIN)/python -m pytest --verbose --last-failed --last-failed-no-failures none
 
 claims: install
 	$(BIN)/qtha-lab fetch smollm2-135m

@@ -172,6 +172,7 @@ def test_fewer_blocks_cost_less():
     assert measured._trial_sizes(models.empty_model("tiny")) == (6,)
 
 
+@pytest.mark.slow
 def test_what_a_comparison_costs_is_known_before_pennylane_is_loaded():
     ask = (
         "import sys\n"
