@@ -207,7 +207,24 @@ def _facts() -> str:
     return _table(("of a", "what holds"), rows)
 
 
+def _kin() -> str:
+    """Every reproduction, by the number of its paper."""
+    from qtha_lab.reproductions.machinery.listing import table
+
+    head, *rows = table()
+    return _table(head, rows)
+
+
+def _kin_verdicts() -> str:
+    """What the full reproductions came to."""
+    from qtha_lab.reproductions.machinery.listing import sections
+
+    return sections()
+
+
 TABLES = {
+    "kin": _kin,
+    "kin_verdicts": _kin_verdicts,
     "door": _door,
     "facts": _facts,
     "methods": _methods,

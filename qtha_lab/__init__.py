@@ -12,11 +12,20 @@ from qtha_lab.quiet import keep_quiet
 
 if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same at run time
     from qtha_lab import ansatze, compare, figures, sweep
-    from qtha_lab.adapters import QthaConfig, load_adapter
+    from qtha_lab.adapters import QthaConfig, generate_into, load_adapter
     from qtha_lab.catalog import runs_table
     from qtha_lab.circuits import Circuit
     from qtha_lab.cost import preview
-    from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Sweep, Training
+    from qtha_lab.experiment import (
+        Comparison,
+        Experiment,
+        Federation,
+        MethodChoice,
+        Sweep,
+        Training,
+        Tuning,
+    )
+    from qtha_lab.federated import federate
     from qtha_lab.launching import launch
     from qtha_lab.models import load_model
     from qtha_lab.runs import attach, list_runs
@@ -29,6 +38,7 @@ __version__ = "0.3.0"
 
 _ROOMS = {
     "QthaConfig": "adapters",
+    "generate_into": "adapters",
     "load_adapter": "adapters",
     "load_model": "models",
     "load_task": "tasks",
@@ -40,9 +50,12 @@ _ROOMS = {
     "export_lora": "sharing",
     "Experiment": "experiment",
     "Comparison": "experiment",
+    "Federation": "experiment",
     "MethodChoice": "experiment",
     "Sweep": "experiment",
     "Training": "experiment",
+    "Tuning": "experiment",
+    "federate": "federated",
     "launch": "launching",
     "attach": "runs",
     "list_runs": "runs",
@@ -60,12 +73,14 @@ __all__ = [
     "Circuit",
     "Comparison",
     "Experiment",
+    "Federation",
     "MethodChoice",
     "QthaConfig",
     "QuantumLayer",
     "Speakers",
     "Sweep",
     "Training",
+    "Tuning",
     "__version__",
     "ansatze",
     "attach",
@@ -73,7 +88,9 @@ __all__ = [
     "export_lora",
     "expval",
     "expval_z",
+    "federate",
     "figures",
+    "generate_into",
     "launch",
     "list_runs",
     "load_adapter",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["train", "eval", "test", "general", "generation", "whole_base", "run"]
+Kind = Literal["train", "eval", "test", "general", "generation", "whole_base", "problem", "run"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Measure:
     Attributes:
         name: Its key in `summary.json`, in tables' entries and in figures.
         words: What it is called on an axis.
-        kind: The kind of event that records it; "run" for what is known of the run as a whole.
+        kind: The kind of event that records it; "run" for what is known of the run as a whole, "problem" for what only
+            the small problem of a reproduction has.
         unit: Its unit; "" for a plain number.
         symbol: Its symbol in LaTeX's mathematics.
         column: Its heading in the table of a comparison; "" leaves it out of that table.
@@ -61,6 +62,8 @@ _ALL = [
     Measure("eval_loss_best", "lowest evaluation loss", "run", "nats", learnt=True, brief=False),
     Measure("best_step", "step of the lowest evaluation loss", "run", column="best step", form="{:.0f}",
             learnt=True, brief=False),
+    Measure("kept_step", "step of the adapter that is kept", "run", column="kept step", form="{:.0f}",
+            learnt=True, brief=False),
     Measure("test_loss", "test loss", "test", "nats", r"\mathcal{L}_\mathrm{test}",
             column="test loss", learnt=True),
     Measure("generalisation_gap", "test loss above the loss on training rows", "test", "nats",
@@ -80,6 +83,16 @@ _ALL = [
     Measure("rouge1", "ROUGE-1", "generation", better="higher", brief=False),
     Measure("rouge2", "ROUGE-2", "generation", better="higher", brief=False),
     Measure("rougeL", "ROUGE-L", "generation", column="ROUGE-L", better="higher"),
+    Measure("rmse", "root mean squared error", "problem", column="RMSE", learnt=True),
+    Measure("energy_error", "relative error of the energy", "problem", column="energy error", form="{:.2e}",
+            learnt=True),
+    Measure("cut_ratio", "share of the largest cut", "problem", column="cut ratio", better="higher", learnt=True),
+    Measure("fidelity", "fidelity", "problem", symbol="F", column="fidelity", better="higher", learnt=True),
+    Measure("reward", "reward of an episode", "problem", column="reward", form="{:.1f}", better="higher",
+            learnt=True),
+    Measure("steps_to_target", "steps to the target", "problem", column="steps to target", form="{:.0f}",
+            learnt=True),
+    Measure("bytes_sent", "bytes sent", "problem", "bytes", column="bytes sent", form="{:,.0f}"),
     Measure("seconds_per_step", "time per step", "run", "s", column="s per step", form="{:.3g}"),
     Measure("peak_memory_bytes", "peak memory", "run", "bytes", brief=False),
     Measure("peak_memory_mib", "peak memory", "run", "MiB", column="peak MiB", form="{:.0f}",
@@ -101,6 +114,17 @@ def recorded(kind: Kind | None = None) -> list[str]:
         ['exact_match', 'bleu4', 'rouge1', 'rouge2', 'rougeL']
     """
     return [m.name for m in MEASURES.values() if not m.source and kind in (None, m.kind)]
+
+
+def written(measure: Measure, value: float) -> str:
+    """One value as tables write it; what rounds to zero has no sign.
+
+    Example:
+        >>> written(MEASURES["eval_loss"], 4.4), written(MEASURES["forgetting"], -0.0001)
+        ('4.400', '0.000')
+    """
+    text = measure.form.format(value)
+    return text.removeprefix("-") if not text.strip("-0.") else text
 
 
 def scores() -> list[str]:

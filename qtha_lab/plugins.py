@@ -5,7 +5,7 @@
 A plugin is a Python file or an importable module whose decorated members register themselves. It is named
 in an experiment (`plugins: [mine.py]`), by `--plugin`, or found by itself as an entry point of an installed
 package (`qtha_lab.methods`, `qtha_lab.ansatze`, `qtha_lab.tasks`, `qtha_lab.figures`,
-`qtha_lab.engines`, `qtha_lab.gates`). A plugin is code and runs with your rights: name only what you trust.
+`qtha_lab.engines`, `qtha_lab.gates`, `qtha_lab.bits`). A plugin is code and runs with your rights: name only what you trust.
 """
 
 import importlib
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qtha_lab.figures.machinery.registry import figure_function
     from qtha_lab.figures.machinery.table import Table
     from qtha_lab.looks import Look
+    from qtha_lab.models.bits import Rounding, bits
     from qtha_lab.plugin_loading import fingerprints, load_plugins
     from qtha_lab.settings import setting
     from qtha_lab.simulators import expval, expval_z, probs
@@ -43,9 +44,11 @@ _ROOMS = {
     "Readout": "circuits",
     "RankConfig": "adapters.peft",
     "Refusal": "errors",
+    "Rounding": "models.bits",
     "Table": "figures.machinery.table",
     "TensorSpec": "adapters.method",
     "ansatz": "ansatze.registry",
+    "bits": "models.bits",
     "encoded": "ansatze.encoding",
     "engine": "simulators.registry",
     "expval": "simulators",
@@ -76,9 +79,11 @@ __all__ = [
     "RankConfig",
     "Readout",
     "Refusal",
+    "Rounding",
     "Table",
     "TensorSpec",
     "ansatz",
+    "bits",
     "encoded",
     "engine",
     "expval",

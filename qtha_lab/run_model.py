@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment.plan import Plan
+from qtha_lab.experiment.reproduced import Reproduced
 from qtha_lab.rundir.plugins import bring_plugins
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def plan_of(run: "Run") -> Plan:
     """
     if run.unreadable:
         raise Refusal(f"run {run.id} cannot be read: {run.unreadable}")
+    if isinstance(run.experiment, Reproduced):
+        raise Refusal(f"run {run.id} is an arm of a reproduction, which adapts no language model")
     bring_plugins(run.files)
     return Plan(run.experiment)
 

@@ -18,8 +18,10 @@ from typing import Any
 from qtha_lab import paths, warm
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.reproduced import Reproduced
+from qtha_lab.experiment.teachers import teacher_folder
 from qtha_lab.machines import Machines, send
-from qtha_lab.rundir import RunDir, checkpoints, ending, slots
+from qtha_lab.rundir import RunDir, away, checkpoints, ending, slots
 from qtha_lab.rundir.events import history, read_events
 from qtha_lab.rundir.files import check_room
 from qtha_lab.rundir.index import records
@@ -86,7 +88,12 @@ class Run:
 
     def status(self) -> Status:
         """The state now, from the last events and from whether the worker lives."""
+        before = self._record
         status = self.record.status
+        if not self.record.has_log and away.is_away(self.path.parent):
+            self._record = before
+            last = Status("away", 0, 0) if before is None else before.status
+            return replace(last, state="away", message=f"the folder {self.path.parent} is away")
         if status.ended:
             return status
         if not self.alive:
@@ -173,7 +180,8 @@ class Run:
             on: Machines that work on it; None is this one.
 
         Raises:
-            Refusal: If the run is still going, finished or cannot be read, or its disk is full.
+            Refusal: If the run is still going, finished or cannot be read, is an arm of a reproduction, or its disk is
+                full.
         """
         status = self.status()
         if not status.ended:
@@ -182,6 +190,8 @@ class Run:
             raise Refusal(f"run {self.id} has finished all {status.steps} steps")
         if status.state == "unreadable":
             raise Refusal(f"run {self.id} cannot be read: {status.message}")
+        if isinstance(self.experiment, Reproduced):
+            self.experiment.check()
         check_room(self.path, checkpoints.room_needed(self.files.checkpoints))
         log.info("resuming %s, which is %s at step %d", self.id, status.state, status.step)
         _start(self.files, on, anew=anew)
@@ -274,17 +284,24 @@ def list_runs(runs_dir: Path | str | None = None, *, unreadable: bool = False) -
 
 
 def with_whole_paths(experiment: Experiment) -> Experiment:
-    """The same experiment with a model folder or task file named from the root, so that it can be resumed anywhere."""
-    changes = {}
-    for name in ("model", "task"):
-        path = paths.as_path(getattr(experiment, name))
-        looks_like_path = len(path.parts) > 1 or path.suffix in (".jsonl", ".json")
-        if looks_like_path and path.exists():
-            changes[name] = str(path.resolve())
+    """The same experiment with model folder, task file and teacher named from the root, so that it resumes anywhere."""
+    whole = {name: whole_place(getattr(experiment, name)) for name in ("model", "task")}
+    changes: dict[str, Any] = {n: v for n, v in whole.items() if v != getattr(experiment, n)}
+    if teacher := experiment.training.teacher:
+        folder = str(teacher_folder(teacher))
+        if folder != teacher:
+            changes["training"] = experiment.training.replace(teacher=folder)
     plugins = [_whole_path(name) for name in experiment.plugins]
     if plugins != experiment.plugins:
         changes["plugins"] = plugins
     return experiment.replace(**changes) if changes else experiment
+
+
+def whole_place(name: str) -> str:
+    """A model folder or task file named from the root; another name as it is."""
+    path = paths.as_path(name)
+    looks_like_path = len(path.parts) > 1 or path.suffix in (".jsonl", ".json")
+    return str(path.resolve()) if looks_like_path and path.exists() else name
 
 
 def _whole_path(plugin: str) -> str:

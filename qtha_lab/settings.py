@@ -29,6 +29,7 @@ class Setting:
     choices: Collection = ()
     optional: bool = False
     common: bool = False  # among the first that a person sets
+    with_options: bool = False  # a choice may have options behind it, as name(option=value)
 
     def check(self, value: Any) -> None:
         """Refuse a value outside the declaration.
@@ -46,7 +47,8 @@ class Setting:
                 raise Refusal(f"{self.name} must be given, not None")
             return
         if self.choices:
-            if value not in self.choices:
+            name = value.partition("(")[0] if self._has_options(value) else value
+            if name not in self.choices:
                 raise Refusal(
                     f"{self.name} must be one of {', '.join(map(str, self.choices))}, not {value!r}"
                     f"{_hint(str(value), map(str, self.choices))}"
@@ -56,6 +58,9 @@ class Setting:
             raise Refusal(f"{self.name} must be {_article(self.type)}, not {value!r}")
         if self.type in (int, float):
             self._check_limits(value)
+
+    def _has_options(self, value: Any) -> bool:
+        return self.with_options and isinstance(value, str) and value.endswith(")")
 
     def _type_fits(self, value: Any) -> bool:
         if self.type in (int, float):
@@ -84,6 +89,7 @@ def setting(
     choices: Collection = (),
     unit: str = "",
     common: bool = False,
+    with_options: bool = False,
 ) -> Any:
     """Declare a setting of a dataclass.
 
@@ -96,6 +102,8 @@ def setting(
         choices: It must be one of these; read when they are needed, so a registry may grow after the declaration.
         unit: What its number counts, such as `"seconds"`.
         common: Whether it is among the first that a person sets.
+        with_options: Whether a choice may have options behind it, `name(option=value)`; whoever reads the value
+            checks those.
 
     Returns:
         A field of a dataclass, typed as anything so that `r: int = setting(8, …)` is no type error.
@@ -110,7 +118,7 @@ def setting(
     """
     metadata = {
         "help": help, "ge": ge, "gt": gt, "le": le, "choices": choices, "unit": unit,
-        "common": common,
+        "common": common, "with_options": with_options,
     }  # fmt: skip
     if isinstance(default, (list, dict, set)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
@@ -200,7 +208,7 @@ def _from_dataclass(field: dataclasses.Field, hint: Any) -> Setting:
     return Setting(
         field.name, kind, default, " ".join(metadata.get("help", "").split()), metadata.get("unit") or "",
         **limits, choices=metadata.get("choices") or choices, optional=optional or default is None,
-        common=metadata.get("common", False),
+        common=metadata.get("common", False), with_options=metadata.get("with_options", False),
     )  # fmt: skip
 
 

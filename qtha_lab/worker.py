@@ -16,9 +16,9 @@ import threading
 import time
 from pathlib import Path
 
-from qtha_lab import faults, paths
+from qtha_lab import faults, paths, peers
 from qtha_lab.errors import Refusal
-from qtha_lab.rundir import RunDir, slots
+from qtha_lab.rundir import RunDir, away, slots
 from qtha_lab.rundir.events import EventLog, read_tail
 from qtha_lab.rundir.free_threads import FreeThreads
 from qtha_lab.rundir.status import last_step
@@ -47,7 +47,7 @@ class StopRequest:
 
     def __call__(self) -> bool:
         for file in (self.run.experiment_file, self.run.events):
-            if not file.exists():
+            if not file.exists() and not away.came_back(self.run):
                 raise Refusal(f"{file} was moved or deleted while the run went on")
         return self.signalled or self.run.stop.exists()
 
@@ -62,14 +62,16 @@ def main(arguments: list[str] | None = None) -> int:
     run = RunDir(options.run_dir)
     if not run.exists:
         parser.exit(REFUSED, f"{run.path} is not a run directory: it has no experiment.yaml\n")
+    if options.tether is not None:
+        os.set_inheritable(options.tether, False)
+        threading.Thread(target=_die_with, args=(options.tether,), daemon=True).start()
+    if peers.rank() > 0:
+        return assist(run)
     lock = slots.hold(run.lock, patience=1) if options.lock is None else options.lock
     if lock is None:
         pid = slots.holder(run.lock)
         parser.exit(REFUSED, f"a worker is already at {run.path} (process {pid})\n")
     os.set_inheritable(lock, False)
-    if options.tether is not None:
-        os.set_inheritable(options.tether, False)
-        threading.Thread(target=_die_with, args=(options.tether,), daemon=True).start()
     return work(run, lock)
 
 
@@ -77,6 +79,18 @@ def _die_with(tether: int) -> None:
     """End as if killed when the process at the other end of a pipe is gone: somebody else will go on."""
     os.read(tether, 1)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def assist(run: RunDir) -> int:
+    """Take the steps of a run beside its worker, which alone is asked to stop; the exit code is 0 when it ends."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    faulthandler.enable()
+    use_threads()
+    with settled():
+        from qtha_lab.training.shared import assist as take_steps
+    take_steps(run, int(os.environ["OMP_NUM_THREADS"]))
+    return 0
 
 
 def work(run: RunDir, lock: int) -> int:
@@ -102,14 +116,18 @@ def work(run: RunDir, lock: int) -> int:
 def _work(run: RunDir, events: EventLog, stop: StopRequest) -> str:
     """Everything between taking the lock and giving it back; the end state, also written as an event."""
     try:
-        chosen = run.experiment.training.threads
-        threads, is_chosen = slots.n_threads(chosen), slots.is_chosen(chosen)
+        training = run.experiment.training
+        chosen = training.threads
+        threads = max(slots.n_threads(chosen), training.processes)
+        is_chosen = slots.is_chosen(chosen)
         folder = slots.shared_folder(paths.runs_dir(), run.path.parent)
         slot = _wait_for_slot(run, events, slots.Queue(folder, slots.n_slots(threads)), stop)
         if slot is None:
             state, step, message = "stopped", _last_step(run), "stopped while it waited for a slot"
         else:
+            threads //= training.processes
             use_threads(threads)
+            peers.start(run, lambda problem: _give_up(run, problem))
             log.info("%s: loading libraries, %d threads", run.path.name, threads)
             events.append("status", state="loading", step=_last_step(run), message="libraries")
             with settled():
@@ -122,6 +140,14 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest) -> str:
     log.info("%s: %s at step %d; %s", run.path.name, state, step, message)
     events.append("status", state=state, step=step, message=message)
     return state
+
+
+def _give_up(run: RunDir, problem: str) -> None:
+    """End this process, which waits for one that is gone."""
+    events = EventLog(run.events)
+    events.append("status", state="failed", step=_last_step(run), message=problem)
+    events.close()
+    os._exit(EXIT_CODES["failed"])
 
 
 def _wait_for_slot(

@@ -68,6 +68,7 @@ def test_only_settings_that_differ_are_columns_of_a_first_look(folder):
     shown = worth_showing(table)
     assert shown[:3] == ["run", "state", "method"]
     assert {"r", "seed", "eval_loss"} <= set(shown)
+    assert shown.index("eval_loss") < shown.index("r")  # in sight without moving the table
     assert not {"batch_size", "model", "same"} & set(shown)
     assert {"batch_size", "model", "adapter_kib"} <= set(present(table))
 

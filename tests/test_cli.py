@@ -14,14 +14,17 @@ from typer.testing import CliRunner
 
 from qtha_lab import __version__
 from qtha_lab.cli.flags import combine, with_flags
-from qtha_lab.experiment import Comparison, Experiment, Training
+from qtha_lab.experiment import Comparison, Experiment, Training, Tuning
 from qtha_lab.settings import settings_of
 
 
 @pytest.mark.parametrize(("command", "own"), [("run", Experiment), ("compare", Comparison)])
 def test_every_setting_has_a_flag_with_its_help(command, own):
     answer = " ".join(call(command, "--help").output.replace("│", " ").split())
-    for name, declared in {**settings_of(Training), **settings_of(own)}.items():
+    settings = {**settings_of(Training), **settings_of(own)}
+    if settings.pop("tuning", None):
+        settings |= {f"tuning_{name}": s for name, s in settings_of(Tuning).items()}
+    for name, declared in settings.items():
         if name != "training":
             assert f"--{name.replace('_', '-')}" in answer
             assert declared.help.split(".")[0].split(";")[0] in answer

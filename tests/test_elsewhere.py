@@ -92,7 +92,7 @@ def test_a_run_starts_from_the_gradient_of_its_rows_and_records_what_its_circuit
     gradient = launch(Experiment(method=method, training=TRAINING), tmp_path)
     assert gradient.wait().state == "finished", gradient.log_tail()
     events = gradient.history()
-    assert any("gradient of 4 training rows" in event.get("message", "") for event in events)
+    assert any("start from 4 training rows" in event.get("message", "") for event in events)
     records = [event for event in events if event["kind"] == "bottleneck"]
     assert [record["step"] for record in records] == [0, 2]
     assert len(records[0]["layers"]) == 12  # q_proj and v_proj of six blocks

@@ -67,6 +67,10 @@ def test_two_labels_never_look_the_same_in_one_figure():
     styles = theme.distinct_styles(["qtha", *labels, "lora"])
     assert len({(s["color"], s["symbol"]) for s in styles.values()}) == len(styles)
     assert styles["qtha"] == theme.method_style("qtha")
+    lines = theme.distinct_styles(
+        ["lora", *(f"lora(learning_rate={rate})" for rate in (0.003, 0.01, 1e5))]
+    )
+    assert len({s["dash"] for s in lines.values()}) == len(lines)
 
 
 @pytest.mark.slow
@@ -120,6 +124,8 @@ def test_a_run_that_got_worse_is_not_said_to_fall():
 
 
 def test_nothing_yet_is_a_figure_too():
+    titled = curves.describe([run_of("lora(r=2,title='small one')", 0, 5.0)])
+    assert titled == "Evaluation loss: small one falls from 6.000 to 5.000 (1 seed)."
     assert curves.loss_curves([]).alt == "Evaluation loss: nothing evaluated yet."
 
 

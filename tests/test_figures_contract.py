@@ -76,6 +76,13 @@ def test_its_drawing_as_plain_data_is_that_of_plotly(name):
 
 
 @every_figure
+def test_plotly_accepts_every_value_of_it(name):
+    drawn = plain(FUNCTIONS[name].example().at(Look("page")))
+    again = go.Figure(**drawn)  # some are made without this check
+    assert len(again.data) == len(drawn["data"])
+
+
+@every_figure
 def test_it_is_written_without_a_browser(name, tmp_path):
     for form in ("html", "csv", "tex"):
         figure = FUNCTIONS[name].example()

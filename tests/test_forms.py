@@ -176,7 +176,9 @@ def test_cards_are_titled_by_their_label_and_two_equal_ones_differ():
     cards.cards[2].copy.click()
     assert cards.cards[3].title == "lora(learning_rate=0.01) (2)"
     assert cards.cards[3].remove.tooltip == "Remove lora(learning_rate=0.01) (2)"
-    with pytest.raises(ValueError, match=r"^methods: lora\(learning_rate=0.01\) is given twice$"):
+    with pytest.raises(
+        ValueError, match=r"^lora\(.*\) \(2\) is the same as lora\(.*\): change a setting of it$"
+    ):
         cards.choices()
     cards.cards[3].form["r"].control.value = "none of it"
     assert cards.cards[3].title == "lora(learning_rate=0.01,r='none of it')"
@@ -280,3 +282,11 @@ def test_no_entry_of_any_field_is_more_than_a_sentence():
                 field.control.value = before
     assert [error for error in faults if not isinstance(error, Refusal)] == []
     assert setup.description() == Comparison(methods=[MethodChoice(name="qtha")])
+
+
+def test_a_fold_brings_the_rule_that_shuts_it_and_all_share_one():
+    first, second = Fold("Training"), Fold("Sweep")
+    assert "display: none" in first.children[-1].value
+    assert first.children[-1] is second.children[-1]
+    first.children[-1].close()  # as `Widget.close_all()` does
+    assert Fold("Sweep").children[-1].comm is not None

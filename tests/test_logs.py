@@ -92,6 +92,7 @@ CONVERSIONS = {  # functions that ask whether a value is a number, a time or a l
     "_read",
     "local_time",
     "idle_seconds",
+    "alpha_of",
 }
 
 

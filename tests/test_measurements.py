@@ -17,8 +17,8 @@ def test_a_measurement_has_the_seeds_that_an_interval_needs_and_methods_that_exi
     comparison = Comparison.from_yaml(file)
     assert len(comparison.seeds) >= 5
     assert len(comparison.learning_rates) >= 4
-    for method in comparison.tuned_methods():
-        get_method(method.name).check(method.options)
+    for entrant in comparison.lineup():
+        get_method(entrant.method.name).check(entrant.method.options)
     labels = [experiment.method.label for experiment in comparison.experiments()]
     assert len(labels) == len(set(labels)) * len(comparison.seeds)
 

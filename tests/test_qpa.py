@@ -30,9 +30,9 @@ def drawn(in_features=12, out_features=10, dtype=torch.float64, **options):
 def test_gpt2s_output_layer_trains_as_many_parameters_as_the_authors_log_says():
     change = QpaConfig(r=4).change(Layer(768, 50_257))
     assert change.n_numbers == 4 * (768 + 50_257) == 204_100  # LoRA's own count
-    assert change.chunk == 2048
-    assert change.n_chunks == 100
-    assert change.n_qubits == 7
+    assert change.generator.chunk == 2048
+    assert change.generator.n_chunks == 100
+    assert change.generator.n_qubits == 7
     angles = 7 * 8
     stack = 8 * 32 + 32 + sum(
         (a + 1) * b for a, b in [(32, 64), (64, 128), (128, 128), (128, 64), (64, 32), (32, 32)]
@@ -124,7 +124,7 @@ def test_the_factors_are_the_formula_written_out(remove_mean, generator):
         chunk=9, n_layers=2, hidden=(6, 5), activation="silu", remove_mean=remove_mean,
         generator=generator, start="paper", alpha=6.0, r=2,
     )  # fmt: skip
-    assert (change.n_numbers, change.n_chunks, change.n_qubits) == (44, 5, 3)
+    assert (change.n_numbers, change.generator.n_chunks, change.generator.n_qubits) == (44, 5, 3)
     make_p = {
         "circuit": lambda: basis_states.circuit_probs(t["params"], 3, 2),
         "classical": lambda: basis_states.log_linear_probs(t["params"], 3),
@@ -160,7 +160,7 @@ def test_chunks_of_any_size_fill_the_factors(chunk):
     change, t = drawn(chunk=chunk, r=2, n_layers=1, hidden=(4,))
     a, b = change.generated(t)
     assert (a.shape, b.shape) == ((10, 2), (2, 12))
-    assert 2**change.n_qubits >= change.n_chunks
+    assert 2**change.generator.n_qubits >= change.generator.n_chunks
 
 
 # traps
@@ -173,9 +173,9 @@ def test_without_activation_a_chunk_is_an_affine_function_of_its_label():
         a, b = change.generated(t)
         chunks = torch.cat([a.flatten(), b.flatten()]).reshape(-1, 16)
         ranks[activation] = torch.linalg.matrix_rank(chunks, rtol=1e-9)
-    assert change.n_qubits == 5
-    assert ranks["none"] <= change.n_qubits + 2
-    assert ranks["tanh"] > change.n_qubits + 2
+    assert change.generator.n_qubits == 5
+    assert ranks["none"] <= change.generator.n_qubits + 2
+    assert ranks["tanh"] > change.generator.n_qubits + 2
 
 
 def test_permuted_bit_strings_give_another_change_at_every_use():
@@ -225,7 +225,10 @@ def test_the_update_stays_within_rank_r():
         ({"hidden": (8, 0)}, r"such as \[32, 16\], not \(8, 0\)"),
         ({"hidden": "(8,)"}, r"such as \[32, 16\], not '\(8,\)'"),
         ({"engine": "gpu"}, "unknown engine 'gpu'"),
-        ({"generator": "quantum"}, "generator must be one of circuit, classical, not 'quantum'"),
+        (
+            {"generator": "quantum"},
+            "generator must be one of circuit, classical, mps, not 'quantum'",
+        ),
     ],
 )
 def test_impossible_settings_are_refused(options, sentence):

@@ -294,7 +294,7 @@ def test_every_ansatz_can_be_inside(ansatz):
         ),
         ({"ansatz": "qhta"}, "ansatz must be one of .*: did you mean 'qtha'"),
         ({"engine": "gpu9"}, "unknown engine 'gpu9'"),
-        ({"init": "zero"}, "init must be one of balanced, isometric, paper, not 'zero'"),
+        ({"init": "zero"}, "init must be one of balanced, gradient, isometric, paper, not 'zero'"),
         ({"alpha": 0}, "alpha must be above 0, not 0"),
         ({"dropout": 1.5}, r"dropout must be at most 0\.95, not 1\.5"),
         ({"fusion": "hadamard", "use_linear": False}, "'hadamard' multiplies two branches"),

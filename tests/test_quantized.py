@@ -98,7 +98,8 @@ def test_a_base_the_bridge_cannot_handle_is_refused_by_name():
 
 def test_wrong_kinds_and_missing_libraries_get_a_sentence(monkeypatch):
     with pytest.raises(
-        ValueError, match="quantization must be one of none, int8, int4, not 'int3'"
+        ValueError,
+        match=r"quantization must be one of none, int8, int4, .*, not 'int3': did you mean 'int8'\?",
     ):
         check_quantization("int3")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

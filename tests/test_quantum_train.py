@@ -41,12 +41,16 @@ def test_the_count_is_the_circuits_angles_and_the_networks_weights():
 def test_batched_generation_needs_fewer_qubits(chunk, n_qubits):
     # the headline of the federated version: 285,226 weights take 19 qubits, 2048 a state take 8
     change = QuantumTrainConfig(chunk=chunk).change(Layer(1, 285_226))
-    assert change.n_qubits == n_qubits == max(1, math.ceil(math.log2(math.ceil(285_226 / chunk))))
+    assert (
+        change.generator.n_qubits
+        == n_qubits
+        == max(1, math.ceil(math.log2(math.ceil(285_226 / chunk))))
+    )
 
 
 def test_the_default_keeps_large_layers_to_ten_qubits():
     change = QuantumTrainConfig().change(Layer(4096, 4096))
-    assert (change.n_qubits, change.chunk) == (10, 16_384)
+    assert (change.generator.n_qubits, change.generator.chunk) == (10, 16_384)
 
 
 def test_the_classical_control_trains_exactly_as_many_parameters():
@@ -63,14 +67,14 @@ def test_the_classical_control_trains_exactly_as_many_parameters():
 @pytest.mark.parametrize("chunk", [1, 3, 7])
 def test_the_matrix_is_the_formula_written_out_state_by_state(chunk, generator):
     change, t = drawn(chunk=chunk, n_layers=2, activation="tanh", generator=generator)
-    n = change.n_qubits
+    n = change.generator.n_qubits
     if generator == "circuit":
         p = basis_states.circuit_probs(t["params"], n, 2)
     else:
         p = basis_states.log_linear_probs(t["params"], n)
     lifted = (0.8 * torch.tanh(0.1 * 2 ** (n - 1) * p)) ** 0.3
     weights = []
-    for i in range(change.n_chunks):
+    for i in range(change.generator.n_chunks):
         bits = [2.0 * int(b) - 1 for b in f"{i:0{n}b}"]
         h = torch.tensor([*bits, lifted[i] - lifted.mean()], dtype=torch.float64)
         for k in range(3):

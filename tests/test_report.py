@@ -164,13 +164,13 @@ def test_what_is_missing_is_said_where_it_would_stand(tmp_path):
     said = {section.name: " ".join(section.sentences) for section in report.sections}
     assert [*said] == SECTIONS
     assert "an interval needs 3 seeds" in said["verdicts"]
-    assert said["rates"].startswith("Untuned: each method ran at one learning rate")
+    assert said["rates"].startswith("Not tuned: each method ran at one learning rate")
     assert "no difference is claimed" in said["differences"]
     assert "`qtha+controls`" in said["parts"]
     assert "none of these methods has one" in said["why"]
     assert "No interval is drawn" in said["fronts"]
     assert "no search" in said["trials"]
-    assert "Untuned" in said["measured"]
+    assert "Not tuned: no setting was chosen among several." in said["measured"]
     assert Page(report.html()).sections == SECTIONS
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from qtha_lab.adapters import OUR_METHODS, AdapterConfig, get_method, method_names
 from qtha_lab.adapters.method import NOTES
-from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
+from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training, Tuning
 from qtha_lab.settings import setting, settings_of
 from qtha_lab.settings_help import with_arguments
 from qtha_lab.simulators.device.options import DeviceOptions
@@ -22,6 +22,7 @@ DECLARED = [
     MethodChoice,
     Experiment,
     Comparison,
+    Tuning,
     DeviceOptions,
     OwnData,
     *CONFIGS,

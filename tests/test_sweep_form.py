@@ -9,6 +9,7 @@ from qtha_lab.experiment import Comparison, Sweep
 from qtha_lab.settings import Setting
 from widgets.form import Form
 from widgets.setup import Setup
+from widgets.sweep_form import SweepForm
 from widgets.workbench import Workbench
 
 SMALL = "qtha(r=2,waist=8,n_layers=1,bond_dim=2)"
@@ -146,3 +147,14 @@ def test_the_page_says_what_a_sweep_will_take_before_it_starts():
     assert "ten minutes hold" in said
     assert launch == "Launch sweep"
     assert "qtha-lab sweep" in command
+
+
+def test_what_was_said_of_a_sweep_is_stale_at_the_next_entry_and_goes_with_the_sweep():
+    form = SweepForm({}, lambda: None, lambda name, values: None)
+    form.name({"learning_rate": [0.01, 0.1]})
+    form.show(["6 runs"])
+    form.wait()
+    assert "qtha-stale" in form.forecast._dom_classes
+    form.name({})
+    form.wait()
+    assert (form.forecast.value, form.forecast.layout.display) == ("", "none")

@@ -79,7 +79,7 @@ def test_loss_against_rate_is_the_mean_over_seeds_and_marks_the_best_that_all_sh
     assert rows["lora", 0.01] == (pytest.approx(4.2), 4.1, 4.3, 2, 0)
     assert rows["lora", 0.1] == (pytest.approx(4.2), 4.2, 4.2, 2, 0)
     assert rows["qtha", 0.1] == (None, None, None, 2, 1)
-    assert "qtha 4.4 at 0.01 (2 seeds)" in figure.alt
+    assert "qtha 4.400 at 0.01 (2 seeds)" in figure.alt
     assert "The best for all together is 0.01." in figure.alt
     drawn = figure.plotly
     assert drawn.layout.shapes[0].x0 == 0.01
@@ -210,7 +210,7 @@ def test_too_few_trials_are_said_to_be_too_few(sweep):
         importance(trial_grid(11), ["rate"])
     assert enough(12, 3) == 3
     with pytest.raises(
-        ValueError, match="lora: too few trials: the importance of 1 settings needs at least 12"
+        ValueError, match="lora: too few trials: the importance of 1 setting needs at least 12"
     ):
         draw("what_counts", [sweep])
 

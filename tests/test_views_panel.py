@@ -29,11 +29,14 @@ def test_without_runs_it_says_what_to_do_and_shows_runs_as_they_are_ticked(folde
     assert views.figures["view"].alt == "No run to draw: tick some."
     one, two = ended(folder, "lora(r=2)", 0, 4.0), ended(folder, "lora(r=4)", 0, 4.5)
     views.runs = (one.id,)
-    assert views.figures["view"].alt == "Evaluation loss against step: lora from 5 to 4 (1 run)."
+    assert (
+        views.figures["view"].alt
+        == "Evaluation loss against step: lora from 5.000 to 4.000 (1 run)."
+    )
     views.runs = (one.id, two.id, "no-such-run")
     alt = views.figures["view"].alt
-    assert "lora(r=2) from 5 to 4 (1 run)" in alt
-    assert "lora(r=4) from 5 to 4.5 (1 run)" in alt
+    assert "lora(r=2) from 5.000 to 4.000 (1 run)" in alt
+    assert "lora(r=4) from 5.000 to 4.500 (1 run)" in alt
     assert views.error.text == ""
 
 
@@ -47,6 +50,13 @@ def test_what_cannot_be_drawn_is_said_in_the_place_of_the_figure(folder):
     assert views.plot.alt == views.figures["view"].alt
     assert views.plot.layout.display == ""
     assert views.curves_view.layout.display == "none"
+
+
+def test_digits_are_those_of_tables_and_a_method_is_spelled_as_it_is_called(folder):
+    views = Views([ended(folder, "lora", 0, 4.4).id])
+    assert "to 4.400 (1 run)" in views.figures["view"].alt
+    views.view = "what_counts"
+    assert views.figures["view"].alt == "lora: no setting was varied."
 
 
 def test_a_brush_is_typed_as_the_runs_table_is_filtered_and_a_slip_in_it_is_named(folder):
@@ -116,7 +126,10 @@ def test_it_follows_a_run_until_its_end(folder):
 
     views = asyncio.run(work())
     assert views.error.text == ""
-    assert views.figures["view"].alt == "Evaluation loss against step: lora from 5 to 4.5 (1 run)."
+    assert (
+        views.figures["view"].alt
+        == "Evaluation loss against step: lora from 5.000 to 4.500 (1 run)."
+    )
     assert views.rows[0].state == "finished"
 
 

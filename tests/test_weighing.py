@@ -10,6 +10,7 @@ from support.adapted_models import (
     FORMS,
     LINEAR,
     adapted,
+    change_of,
     config_of,
     our_layers,
     parametrise,
@@ -62,7 +63,7 @@ def change_of_lora(layer, name="plain"):
 def test_the_change_is_the_weighted_sum_of_the_changes(name, example):
     model = with_two_adapters(name, example, "llama")
     layer = our_layers(model)[0]
-    deltas = {n: layer.changes[n].delta(layer.adapter_tensors(n), X) for n in ("default", "other")}
+    deltas = {n: change_of(layer, n, X) for n in ("default", "other")}
     whole = logits(model)
     with weigh(model, {"default": 0.3, "other": -0.7}):
         assert model.active_adapters == ["default", "other"]
@@ -158,7 +159,7 @@ def test_loha_of_peft_is_weighed_too():
 def test_ours_and_lora_add_up_and_are_weighed_together(name, example, ours_first):
     model = side_by_side(name, example, ours_first=ours_first)
     outer, base, ours, plain = parts(model)
-    mine = ours.changes["mine"].delta(ours.adapter_tensors("mine"), X)
+    mine = change_of(ours, "mine", X)
     close = {"atol": 1e-5, "rtol": 1e-4}
     torch.testing.assert_close(outer(X), base(X) + mine + change_of_lora(plain), **close)
     with weigh(model, {"plain": 0.5, "mine": 2.0}):
@@ -193,7 +194,7 @@ def test_one_peft_model_inside_another_adds_up_too(name, example):
     mine = config_of(name, example, "llama", init_weights=False)
     outer = without_warnings(get_peft_model, inner, mine, adapter_name="mine")
     layer, base, ours, plain = parts(outer.get_base_model().get_base_model())
-    change = ours.changes["mine"].delta(ours.adapter_tensors("mine"), X)
+    change = change_of(ours, "mine", X)
     outputs = logits(outer)
     with weigh(outer, {"plain": 0.5, "mine": 2.0}):
         expected = base(X) + 2.0 * change + 0.5 * change_of_lora(plain)

@@ -51,6 +51,21 @@ def test_an_earlier_comparison_comes_back_with_every_setting_it_had(tmp_path):
     assert set(group.comparison.methods) == set(described.methods)
 
 
+def test_all_can_be_stopped_or_resumed_only_where_a_run_can(tmp_path):
+    async def offered(*shown):
+        bench = Workbench(attach=shown)
+        while "follow" in bench.background.tasks:
+            await asyncio.sleep(0)
+            if shown and bench.watch.list.rows[shown[0].id].mark:
+                bench.background.stop()
+        return bench.watch.stop_all.disabled, bench.watch.resume_all.disabled
+
+    run = run_folder(tmp_path, "lora", steps=3)
+    write(run, status("running", 0), train(1, 5.0), status("stopped", 1))
+    assert asyncio.run(offered()) == (True, True)
+    assert asyncio.run(offered(run)) == (True, False)
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [

@@ -191,7 +191,7 @@ class View extends Redrawn {
     const layout = this.layout(width);
     this.plot.style.height = `${layout.height}px`;
     const traces = data.map((trace, i) => ({ ...trace, ...this.points(trace, this.curves.all[i], width) }));
-    await this.plotly.react(this.plot, traces, layout, { displaylogo: false, showSendToCloud: false });
+    await this.plotly.react(this.plot, traces, layout, TOOLBAR);
     if (first) this.plot.on("plotly_relayout", () => this.remember());
   }
 

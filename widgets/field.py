@@ -65,6 +65,10 @@ class Field:
     @value.setter
     def value(self, value: Any) -> None:
         entry = _write(value) if isinstance(self.control, ipw.Text) else value
+        if self.declared.with_options and isinstance(self.control, ipw.Dropdown):
+            options = list(self.control.options)
+            if entry not in dict(options).values():
+                self.control.options = [*options, (str(entry), entry)]
         self.control.set_trait("value", entry)
         self.check()
 

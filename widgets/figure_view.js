@@ -85,7 +85,7 @@ class FigureView extends Redrawn {
     const { data, layout } = copy(this.shown);
     if (!this.plot.on) this.plot.replaceChildren();
     this.plot.style.height = `${layout.height}px`;
-    await this.plotly.react(this.plot, data, { ...layout, width: layout.width ?? room }, { displaylogo: false, showSendToCloud: false });
+    await this.plotly.react(this.plot, data, { ...layout, width: layout.width ?? room }, TOOLBAR);
     if (!this.brushable) this.listenToBrush();
     this.root.dataset.drawings = Number(this.root.dataset.drawings ?? 0) + 1;
   }

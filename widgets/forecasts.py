@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from qtha_lab import sweep
 from qtha_lab.cli.output import duration
+from qtha_lab.compare.terms import trials_of
 from qtha_lab.experiment import Comparison, Experiment, Sweep
 from qtha_lab.rundir import slots
 
@@ -20,11 +21,10 @@ def previews(described: Comparison | Sweep, cancelled: Callable[[], bool]) -> di
 
 
 def typical(described: Comparison | Sweep) -> dict[str, Experiment]:
-    """An experiment of each method, by the method's label: with the first seed, at the first point of a sweep."""
+    """An experiment of each method, by its name: with the first seed, at the first point of a sweep."""
     if isinstance(described, Sweep):
         return sweep.first_experiments(described)
-    seed = described.seeds[0]
-    return {e.method.label: e for e in described.experiments() if e.seed == seed}
+    return described.typical()
 
 
 def summary(described: Comparison | Sweep, costs: dict) -> str:
@@ -32,12 +32,19 @@ def summary(described: Comparison | Sweep, costs: dict) -> str:
     if isinstance(described, Sweep):
         seconds = {label: cost.seconds_per_step for label, cost in costs.items()}
         expected = sweep.forecast(described, seconds)
-        return f"{expected.runs} runs · about {duration(expected.seconds)}"
-    n_runs = len(described.methods) * len(described.seeds)
-    steps = described.training.steps * len(described.seeds)
-    seconds = steps * sum(cost.seconds_per_step for cost in costs.values())
+        return f"{_runs(expected.runs)} · about {duration(expected.seconds)}"
+    trials = trials_of(described) if described.tuning else 0
+    tuning_seeds = described.tuning.seeds if described.tuning else ()
+    of_each = len(described.seeds) + trials * len(tuning_seeds)
+    n_runs = len(costs) * of_each
+    seconds = of_each * sum(cost.seconds_per_step * cost.steps for cost in costs.values())
     at_once = min(slots.n_slots(described.training.threads), n_runs)
-    return f"{n_runs} run{'s' if n_runs > 1 else ''} · about {duration(seconds / at_once)}"
+    tuned = f", {trials} trials of each method among them" if trials else ""
+    return f"{_runs(n_runs)}{tuned} · about {duration(seconds / at_once)}"
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' if count > 1 else ''}"
 
 
 def engines_of(

@@ -35,6 +35,8 @@ async def libraries() -> None:
 
 def _wait(_cell: Any) -> None:
     _loaded.wait()
+    if shell := get_ipython():
+        shell.events.unregister("pre_run_cell", _wait)  # later cells find them there
 
 
 def _load() -> None:

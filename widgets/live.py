@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from IPython.display import display
 
 from qtha_lab.figures import curves
+from qtha_lab.figures.machinery.theme import distinct_styles
 
 from .chart import Chart, Points
 from .follower import Follower
@@ -49,9 +50,11 @@ class LivePlot(Follower, Shown):
         self.follow_runs(runs)
         self.numbers = {(r.id, k): n for n, (r, k) in enumerate(product(self.runs, KINDS))}
         figure = curves.empty_curves("page")
-        figure.add_traces(
-            [curves.curve(_series(run, kind)) for run, kind in product(self.runs, KINDS)]
-        )
+        styles = distinct_styles(run.experiment.method.label for run in self.runs)
+        figure.add_traces([
+            curves.curve(_series(run, kind), style=styles[run.experiment.method.label])
+            for run, kind in product(self.runs, KINDS)
+        ])  # fmt: skip
         curves.name_once(cast(tuple[go.Scatter, ...], figure.data))
         self.chart.show(figure, curves.describe(()), curves.stacked())
 

@@ -64,7 +64,8 @@ def table(rows: list[dict[str, str]]) -> str:
     """Rows of ready-made text as an HTML table; the first column names the row."""
     if not rows:
         return ""
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in rows[0])
+    names = [html.escape(name).replace("-", "\N{NON-BREAKING HYPHEN}") for name in rows[0]]
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
     body = "".join(f"<tr>{_cells(*row.values())}</tr>" for row in rows)
     whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f'<div class="qtha-scroll" tabindex="0">{whole}</div>'

@@ -68,11 +68,20 @@ class MethodCards:
         """What is wrong, with the control to change."""
         if not self.cards:
             return [Fault("add at least one method", self.add)]
-        labels = [card.label for card in self.cards]
-        repeated = [i for i, label in enumerate(labels) if label in labels[:i]]
-        return [fault for card in self.cards for fault in card.faults(self._place(card))] + [
-            Fault(f"methods: {labels[i]} is given twice", self.cards[i].button) for i in repeated
+        of_cards = [fault for card in self.cards for fault in card.faults(self._place(card))]
+        return of_cards + [
+            Fault(
+                f"{card.title} is the same as {first}: change a setting of it",
+                card.form["learning_rate"].control,
+            )
+            for first, card in self._repeated()
         ]
+
+    def _repeated(self) -> list[tuple[str, MethodCard]]:
+        """The cards that say the same as one above them, with the title of that."""
+        labels = [card.label for card in self.cards]
+        numbers = [i for i, label in enumerate(labels) if label in labels[:i]]
+        return [(labels[i], self.cards[i]) for i in numbers]
 
     def _place(self, card: MethodCard) -> str:
         unique = [c.name for c in self.cards].count(card.name) == 1

@@ -32,16 +32,16 @@ class Overview:
             self.engines,
             self.circuits_fold,
         )
-        self.show({}, 0)
+        self.show({})
 
     def waiting(self) -> None:
         """Say that the figures are being worked out."""
         self.panel.add_class("qtha-stale")
 
-    def show(self, previews: dict, steps: int) -> None:
+    def show(self, previews: dict) -> None:
         """Draw the previews, by label of their method."""
         self.panel.remove_class("qtha-stale")
-        self.table.value = look.table([_row(n, p, steps) for n, p in previews.items()])
+        self.table.value = look.table([_row(n, p) for n, p in previews.items()])
         self.notes.value = look.lines(findings.sizes([_entry(n, p) for n, p in previews.items()]))
         warnings = [f"{n}: {w}" for n, p in previews.items() for w in p.warnings]
         self.warnings.value = look.lines(warnings)
@@ -55,7 +55,7 @@ class Overview:
         self.circuits_fold.layout.display = "" if text else "none"
 
 
-def _row(label: str, preview, steps: int) -> dict[str, str]:
+def _row(label: str, preview) -> dict[str, str]:
     share = preview.trainable_parameters / preview.base_parameters
     seconds = preview.seconds_per_step
     return {
@@ -63,7 +63,8 @@ def _row(label: str, preview, steps: int) -> dict[str, str]:
         "trainable": f"{preview.trainable_parameters:,}",
         "of the model": f"{share:.2%}",
         "s / step": f"{seconds:.2g}",
-        "in all": duration(seconds * steps),
+        "steps": f"{preview.steps:,}",
+        "in all": duration(seconds * preview.steps),
     }
 
 

@@ -6,7 +6,10 @@ Neither a notebook nor a widget's state holds it; a page asks for it once.
 import functools
 import gzip
 import importlib.resources
+import json
 from pathlib import Path
+
+from qtha_lab.figures.machinery.export import TOOLBAR
 
 MODEBAR = {
     "bgcolor": "rgba(0,0,0,0)",
@@ -22,6 +25,10 @@ def script() -> bytes:
 
 
 def module(*names: str) -> str:
-    """The page's half of a view that draws: the loader of plotly.js, then the files of these names."""
+    """The page's half of a view that draws: the loader of plotly.js, then the files of these names.
+
+    They find what every figure's own buttons are like in `TOOLBAR`.
+    """
     folder = Path(__file__).parent
-    return "".join((folder / part).read_text(encoding="utf-8") for part in ("plotly.js", *names))
+    parts = [(folder / part).read_text(encoding="utf-8") for part in ("plotly.js", *names)]
+    return "".join([f"const TOOLBAR = {json.dumps(TOOLBAR)};\n", *parts])

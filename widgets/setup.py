@@ -11,7 +11,9 @@ import ipywidgets as ipw
 
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Sweep, Training
+from qtha_lab.experiment.equivalents import SEVERAL
 from qtha_lab.models import model_names
+from qtha_lab.models.quantized import quantizations
 from qtha_lab.settings import settings_of
 from qtha_lab.tasks import task_names, task_settings
 
@@ -31,11 +33,12 @@ from .form import Form
 from .guard import OnError, guarded
 from .methods import MethodCards
 from .sweep_form import SweepForm
+from .tuning_form import TuningForm
 
 log = logging.getLogger(__name__)
 
 # in forms of their own; and repeats at moved starts, which `compare.run` alone launches
-ELSEWHERE = ("methods", "training", "task_options", "rounding")
+ELSEWHERE = ("methods", "training", "task_options", "rounding", "tuning")
 
 
 class Setup:
@@ -62,7 +65,8 @@ class Setup:
             del settings[name]
         values = start.model_dump()
         sweep = start if isinstance(start, Sweep) else None
-        self.what = Form(settings, values, {"model": model_names(), "task": task_names()})
+        known = {"model": model_names(), "task": task_names(), "quantization": quantizations()}
+        self.what = Form(settings, values, known)
         swept = axes_of_training(sweep) if sweep else {}
         self.training = Form(settings_of(Training), values["training"] | swept, sweepable=True)
         model = self.what["model"]
@@ -73,6 +77,7 @@ class Setup:
             on_error,
             lambda choice: axes_of_choice(sweep, choice) if sweep else {},
         )
+        self.tuning = TuningForm(values.get("tuning") or {}, self.changed)
         searching = values | {"axes": axes_elsewhere(sweep)} if sweep else {}
         self.sweep = SweepForm(searching, self.changed, guarded(self._spread, on_error))
         self.task_box = look.column()
@@ -89,6 +94,7 @@ class Setup:
             self.methods.panel,
             look.column(what, self.what.panel, self.task_box, css="qtha-group"),
             Fold("Training", self.training.panel, unfolded=True).add_class("qtha-group"),
+            self.tuning,
             self.sweep,
         )
 
@@ -109,6 +115,12 @@ class Setup:
         fields = self._fields()
         if not self.sweep.swept:
             return Comparison(**fields)
+        of_comparisons = [name for name in (*SEVERAL, "tuning") if fields[name]]
+        of_comparisons += ["matching"] if fields["matching"] != "as_given" else []
+        if of_comparisons:
+            raise Refusal(
+                f"{of_comparisons[0]} is of a comparison: leave it as it was, or enter one value where several are swept"
+            )
         shared = {name: fields[name] for name in Sweep.model_fields.keys() & fields.keys()}
         return Sweep(**shared, **{**self.sweep.form.changed, "axes": self.sweep.axes})
 
@@ -116,11 +128,18 @@ class Setup:
         for fault in self.faults():
             raise Refusal(fault.sentence)
         return {
-            **self.what.values,
-            "task_options": self.task_options.changed,
+            **self._what(),
+            "task_options": {} if self.what.values["tasks"] else self.task_options.changed,
             "methods": self.methods.choices(),
             "training": Training(**self.training.changed),
+            "tuning": self.tuning.value,
         }
+
+    def _what(self) -> dict[str, Any]:
+        """What to fine-tune, several models or tasks in the place of one."""
+        values = self.what.values
+        picked = {one for several, one in SEVERAL.items() if values[several]}
+        return {name: value for name, value in values.items() if name not in picked}
 
     def faults(self) -> list[Fault]:
         """All that is wrong on its own, in the order of the page."""
@@ -128,19 +147,20 @@ class Setup:
         alone = self._faults_of_what() + self.task_options.faults() + self.methods.faults()
         of_axes = faults_of_axes(cards, self.training, self.sweep.grid)
         of_sweep = self.sweep.form.faults() if self.sweep.swept else []
-        return alone + self.training.faults() + of_axes + of_sweep
+        of_tuning = self.tuning.form.faults() if self.tuning.tunes else []
+        return alone + self.training.faults() + of_tuning + of_axes + of_sweep
 
     def _faults_of_what(self) -> list[Fault]:
         """Entries that their declaration refuses, else what the description does, such as a seed given twice."""
         try:
-            Comparison(**self.what.values)
+            Comparison(**self._what())
         except Refusal as refusal:
             return self.what.faults() or [self.what.fault(str(refusal))]
         return self.what.faults()
 
     def fault(self, sentence: str) -> Fault:
         """A refusal of the whole, with the control it is about where it begins with a setting's name."""
-        forms = (self.what, self.task_options, self.training, self.sweep.form)
+        forms = (self.what, self.task_options, self.training, self.tuning.form, self.sweep.form)
         faults = [form.fault(sentence) for form in forms]
         return next((fault for fault in faults if fault.control), faults[0])
 
@@ -161,7 +181,12 @@ class Setup:
         for card in self.methods.cards:
             places[card.title] = card.button
             places |= {f"{n} of {card.title}": f.control for n, f in card.form.fields.items()}
-        forms = {"": self.what, " of the training": self.training, " of the sweep": self.sweep.form}
+        forms = {
+            "": self.what,
+            " of the training": self.training,
+            " of the tuning": self.tuning.form,
+        }
+        forms |= {" of the sweep": self.sweep.form}
         for words, form in forms.items():
             places |= {f"{name}{words}": field.control for name, field in form.fields.items()}
         return places

@@ -20,7 +20,7 @@ from .form import Form
 SETTINGS = ("search", "trials", "pruner", "objective", "search_seed", "axes")
 INVITATION = (
     "Type several values into any number field of a method or of the training, such as 0.001, 0.003, 0.01 or "
-    "1e-4…1e-1 log 5: every method is then tried at each of them, as often as every other."
+    "0.0001…0.1 log 5: every method is then tried at each of them, as often as every other."
 )
 
 
@@ -92,8 +92,16 @@ class SweepForm(Fold):
         button.on_click(lambda _: self.spread(name, values))
         return button
 
+    def wait(self) -> None:
+        """What was said holds no longer: of no sweep nothing is said, of another it is being worked out."""
+        if self.swept:
+            self.forecast.add_class("qtha-stale")
+        else:
+            self.show(())
+
     def show(self, sentences: Iterable[str]) -> None:
         """Say what the sweep will take."""
         sentences = list(sentences)
+        self.forecast.remove_class("qtha-stale")
         self.forecast.value = look.lines(sentences)
         self.forecast.layout.display = "" if sentences else "none"

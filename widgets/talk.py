@@ -3,6 +3,7 @@
 Asks a process of its own (`qtha_lab.talking.client`); without it: `Speakers(runs).answers(prompt)`.
 """
 
+import asyncio
 import dataclasses
 from collections.abc import Iterable, Sequence
 
@@ -169,7 +170,7 @@ class Talk(Shown):
 
     async def _list_prompts(self) -> None:
         runs = self.runs
-        experiments = await with_libraries(experiments_of, runs)
+        experiments = await asyncio.to_thread(experiments_of, runs)
         questions = await with_libraries(prompts_of, experiments.values())
         if runs == self.runs:
             self.questions = questions

@@ -80,6 +80,7 @@ class Views(Explorer):
         self.clear.on_click(lambda _: self._unbrush())
         self.where = ipw.Text(
             description="brush where",
+            style={"description_width": "initial"},
             placeholder="eval_loss < 4.2 and r >= 4",
             continuous_update=False,
             layout=wide,
@@ -187,7 +188,9 @@ class Views(Explorer):
         for part in (self.clear, self.where):
             part.layout.display = "" if can_brush else "none"
         self.clear.disabled = not count
-        self.clear.description = f"Clear brush ({count} runs)" if count else "Clear brush"
+        self.clear.description = (
+            f"Clear brush ({count} run{'s' if count > 1 else ''})" if count else "Clear brush"
+        )
 
     def below_controls(self) -> list[ipw.Widget]:
         return [look.row(self.where, self.clear), self.curves_view]
@@ -268,7 +271,9 @@ class Views(Explorer):
 
 def nothing(reason: str) -> Figure:
     """A sentence in the place of a figure."""
-    sentence = f"{reason[:1].upper()}{reason[1:]}".rstrip(".") + "."
+    first = reason.split(" ")[0]  # a method is spelled as it is called
+    capital = reason if first.endswith(":") else reason[:1].upper() + reason[1:]
+    sentence = capital.rstrip(".") + "."
 
     def draw(look: Any) -> go.Figure:
         hidden = {"visible": False}

@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+import ipywidgets as ipw
+
 from qtha_lab import compare
 from qtha_lab.catalog import query
 from qtha_lab.catalog.columns import text, worth_showing
@@ -28,11 +30,18 @@ SEVERAL = (
 
 
 class Watch:
-    """Show `watch.panel`; `watch.show(runs)` follows other runs."""
+    """Show `watch.panel`; `watch.show(runs)` follows other runs.
+
+    `stop_all` and `resume_all` are buttons for all of them, for wherever they are in sight.
+    """
 
     def __init__(self, background: Background):
         self.background = background
         self.list = RunList(self.stop, self.resume)
+        self.stop_all = ipw.Button(description="Stop all", icon="stop")
+        self.stop_all.on_click(lambda _: self.stop(self.runs))
+        self.resume_all = ipw.Button(description="Resume all", icon="play")
+        self.resume_all.on_click(lambda _: self.resume(self.runs))
         self.plot = LivePlot()
         self.results = look.text("", "qtha-table")
         self.notes = look.text("", "qtha-text")
@@ -50,6 +59,7 @@ class Watch:
         self.panel.layout.display = "" if runs else "none"
         self.plot.show(runs)
         self.list.show(runs)
+        self._offer({})
         self.results.value = self.notes.value = ""
         self.background.start("follow", self.follow)
 
@@ -78,12 +88,19 @@ class Watch:
             statuses = {run.id: await asyncio.to_thread(run.status) for run in self.runs}
             await self.plot.tick()
             self.list.update(statuses)
+            self._offer(statuses)
             previous, ended = ended, sum(status.ended for status in statuses.values())
             if ended != previous:
                 await self.show_results()
             if ended == len(statuses):
                 return self.plot.rest()
             await asyncio.sleep(TICK_SECONDS)
+
+    def _offer(self, statuses: dict) -> None:
+        """Offer to stop and to resume all where there is any to be."""
+        rows = [self.list.rows[run_id] for run_id in statuses if run_id in self.list.rows]
+        self.stop_all.disabled = all(row.stop.disabled for row in rows)
+        self.resume_all.disabled = all(row.resume.disabled for row in rows)
 
     async def show_results(self) -> None:
         """Show the table of what has ended so far, and what it does and does not show."""

@@ -12,6 +12,8 @@ import ipywidgets as ipw
 
 from qtha_lab import faults, sweep, warm
 from qtha_lab import runs as runs_
+from qtha_lab.compare.launching import refuse_stages
+from qtha_lab.compare.lineup import timed
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, MethodChoice, Sweep
 from qtha_lab.sweep.folder import list_sweeps
@@ -122,17 +124,20 @@ class Workbench(Shown):
     async def refresh(self) -> None:
         """Work out what the comparison would cost, off the event loop."""
         self.overview.waiting()
+        self.summary.add_class("qtha-stale")
+        self.setup.sweep.wait()
         await asyncio.sleep(SETTLE_SECONDS)
         described = self.setup.description()
+        if self.banner.refusing:
+            self.say("")
         self.start.description = "Launch sweep" if isinstance(described, Sweep) else "Launch"
         for text, method in zip(self.code, CODE.values(), strict=True):
             text.value = look.code(getattr(described, method)())
         costs = await in_thread(previews, described)
-        self.overview.show(costs, described.training.steps)
+        self.overview.show(costs)
         self.summary.value = look.lines([summary(described, costs)])
+        self.summary.remove_class("qtha-stale")
         self.setup.sweep.show(await with_libraries(sentences, described, costs))
-        if self.banner.refusing:
-            self.say("")
         self.engines.show(await in_thread(engines_of, described, costs))
 
     async def launch(self) -> None:
@@ -174,10 +179,6 @@ class Workbench(Shown):
     def _laid_out(self) -> list[ipw.Widget]:
         self.start = ipw.Button(description="Launch", icon="rocket", button_style="primary")
         self.start.on_click(lambda _: self.background.start_once("launch", self.launch))
-        stop = ipw.Button(description="Stop all", icon="stop")
-        stop.on_click(lambda _: self.watch.stop(self.watch.runs))
-        resume = ipw.Button(description="Resume all", icon="play")
-        resume.on_click(lambda _: self.watch.resume(self.watch.runs))
         see = ipw.Button(description="Views", icon="line-chart", tooltip="Views of the runs shown")
         see.on_click(lambda _: self.view(run.id for run in self.watch.runs))
         self.sweep.see.on_click(lambda _: self.view(self.sweep.runs))
@@ -193,7 +194,9 @@ class Workbench(Shown):
             flex="1 1 420px",
             min_width="0",
         )
-        buttons = look.row(self.start, self.summary, stop, resume, see)
+        buttons = look.row(
+            self.start, self.summary, self.watch.stop_all, self.watch.resume_all, see
+        )
         top = look.row(left, right, css="qtha-top")
         launch = look.column(buttons, self.banner, css="qtha-launch")
         lower = [self.sweep, self.watch.panel, self.desk]
@@ -217,7 +220,8 @@ def latest(group: Group | None) -> Sweep | None:
 
 def launch_all(comparison: Comparison) -> list:
     """Launch the runs of a comparison under one name, after checking all of them."""
+    refuse_stages(comparison)
     comparison.check()
     name = time.strftime("workbench %Y-%m-%d %H:%M:%S")
-    experiments = [experiment.replace(name=name) for experiment in comparison.experiments()]
+    experiments = [e.replace(name=name) for e in comparison.experiments(timed(comparison))]
     return [runs_.launch(experiment, check=False) for experiment in experiments]

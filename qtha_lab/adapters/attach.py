@@ -197,8 +197,13 @@ def adapted_skeleton(model: nn.Module, peft_config: PeftConfig) -> PeftModel:
     `torch.device` holds for this thread alone. peft's own `low_cpu_mem_usage` would replace a method of
     `nn.Module` for the whole process, and two threads in it at once leave it replaced.
     """
-    with _in_one_sentence(peft_config), torch.device("meta"):
-        return get_peft_model(skeleton(model), copy.deepcopy(peft_config))
+    config = copy.deepcopy(peft_config)
+    if hasattr(
+        config, "init_lora_weights"
+    ):  # some starts read weights or rows, of which there are none
+        setattr(config, "init_lora_weights", True)  # noqa: B010  a field of LoRA's alone
+    with _in_one_sentence(config), torch.device("meta"):
+        return get_peft_model(skeleton(model), config)
 
 
 def skeleton(model: nn.Module) -> nn.Module:

@@ -6,22 +6,24 @@ numbers become weights is `mlp_mapping` and `mps_mapping`.
 
 import functools
 import itertools
-import math
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from qtha_lab import ansatze, starts
 from qtha_lab.adapters.method import Control
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.simulators import probs
+from qtha_lab.starts import born_mps
 
 # Below this a probability is taken as this, since small powers have infinite slope at zero [R].
 SMALLEST = 1e-12
+GENERATORS = ("ry_chain", "su4")
 
 
-def controls(product: str) -> tuple[Control, Control]:
+def controls(product: str) -> tuple[Control, ...]:
     """The controls of a method that generates numbers from a circuit's probabilities.
 
     Args:
@@ -32,6 +34,13 @@ def controls(product: str) -> tuple[Control, Control]:
             "classical hypernetwork",
             f"what the circuit adds to generated {product}",
             {"generator": "classical"},
+            without=("angles",),
+        ),
+        Control(
+            "matrix product state",
+            f"what a circuit adds to {product} that a small tensor network generates",
+            {"generator": "mps"},
+            without=("angles",),
         ),
         Control("frozen angles", "what training the circuit adds", {"train_generator": False}),
     )
@@ -84,18 +93,67 @@ def generator_circuits(n_qubits: int, config: Any, n_blocks: int = 1) -> list[Ci
 
     Args:
         n_qubits: Of all blocks together.
-        config: Of QPA or Quantum-Train: `generator` and `n_layers` are read.
+        config: Of QPA or Quantum-Train: `generator`, `ansatz` and `n_layers` are read.
         n_blocks: Unentangled blocks, as equal as can be.
 
     Example:
         >>> from types import SimpleNamespace
-        >>> config = SimpleNamespace(generator="circuit", n_layers=2)
+        >>> config = SimpleNamespace(generator="circuit", ansatz="ry_chain", n_layers=2)
         >>> [circuit.n_params for circuit in generator_circuits(5, config, n_blocks=2)]
         [6, 4]
     """
     if config.generator != "circuit":
         return []
-    return [ry_chain(size, config.n_layers) for size in block_sizes(n_qubits, n_blocks)]
+    return _circuits(n_qubits, config, n_blocks)
+
+
+def _circuits(n_qubits: int, config: Any, n_blocks: int) -> list[Circuit]:
+    sizes = block_sizes(n_qubits, n_blocks)
+    return [generator_circuit(config.ansatz, size, config.n_layers) for size in sizes]
+
+
+def generator_circuit(ansatz: str, n_qubits: int, n_layers: int) -> Circuit:
+    """A circuit without data.
+
+    Args:
+        ansatz: One of `GENERATORS`.
+        n_qubits: Qubits.
+        n_layers: Repeated blocks.
+
+    Raises:
+        Refusal: If there are too few qubits for it.
+    """
+    if ansatz == "ry_chain":
+        return ry_chain(n_qubits, n_layers)
+    return ansatze.build_without_inputs(ansatz, n_qubits, n_layers)
+
+
+def check_generator(config: Any) -> None:
+    """Refuse angles that the generator of QPA or Quantum-Train has no use for.
+
+    Raises:
+        Refusal: With one sentence.
+    """
+    circuits = generator_circuits(2, config)
+    starts.check_start(config.angles, circuits, f"generator={config.generator!r}")
+
+
+def n_numbers(n_qubits: int, config: Any, n_blocks: int = 1) -> int:
+    """Numbers that the generator trains: angles, as many classical weights, or those in the cores.
+
+    Args:
+        n_qubits: Of all blocks together.
+        config: Of QPA or Quantum-Train: `generator`, `ansatz`, `n_layers` and `mps_bond` are read.
+        n_blocks: Unentangled blocks.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> n_numbers(5, SimpleNamespace(generator="classical", ansatz="ry_chain", n_layers=2))
+        10
+    """
+    if config.generator == "mps":
+        return born_mps.n_numbers(n_qubits, config.mps_bond)
+    return sum(circuit.n_params for circuit in _circuits(n_qubits, config, n_blocks))
 
 
 def circuit_probs(
@@ -104,14 +162,16 @@ def circuit_probs(
     n_layers: int,
     n_blocks: int = 1,
     engine: str = "auto",
+    ansatz: str = "ry_chain",
 ) -> Float[Tensor, "two_to_the_n_qubits"]:
-    """|⟨i|ψ⟩|² of `ry_chain`, or of unentangled blocks of it: p(i) = Π_k p_k(bits of block k).
+    """|⟨i|ψ⟩|² of a circuit, or of unentangled blocks of it: p(i) = Π_k p_k(bits of block k).
 
     Args:
-        params: Angles in radians, n_qubits · n_layers of them, one block after another.
+        params: Angles in radians, one block after another; n_qubits · n_layers of them for `ry_chain`.
         n_qubits: Of all blocks together.
         n_layers: Of every block.
         n_blocks: Unentangled blocks, as equal as can be; the first holds the most significant bits.
+        ansatz: One of `GENERATORS`.
         engine: What runs the circuits (see `qtha_lab.simulators.probs`).
 
     Example:
@@ -126,11 +186,10 @@ def circuit_probs(
     joint = params.new_ones(1)
     inputs, start = params.new_empty(0), 0
     for size in block_sizes(n_qubits, n_blocks):
-        angles = params[start : start + size * n_layers]
-        start += size * n_layers
-        joint = torch.outer(
-            joint, probs(ry_chain(size, n_layers), inputs, angles, engine)
-        ).flatten()
+        circuit = generator_circuit(ansatz, size, n_layers)
+        angles = params[start : start + circuit.n_params]
+        start += circuit.n_params
+        joint = torch.outer(joint, probs(circuit, inputs, angles, engine)).flatten()
     return joint
 
 
@@ -216,12 +275,15 @@ def generated_values(
         params: Angles in radians of the circuit, or as many weights of the classical control.
         n_qubits: Of all blocks together.
         n_states: How many values are wanted, 2^n_qubits at most; the mean is taken off over all.
-        config: Of QPA or Quantum-Train: `generator`, `n_layers`, `engine`, `beta`, `gamma` and
-            `exponent` are read.
+        config: Of QPA or Quantum-Train: `generator`, `ansatz`, `n_layers`, `mps_bond`, `engine`, `beta`,
+            `gamma` and `exponent` are read.
         n_blocks: Unentangled blocks of the circuit.
     """
     if config.generator == "circuit":
-        p = circuit_probs(params, n_qubits, config.n_layers, n_blocks, config.engine)
+        shape = (n_qubits, config.n_layers, n_blocks)
+        p = circuit_probs(params, *shape, config.engine, config.ansatz)
+    elif config.generator == "mps":
+        p = born_mps.amplitudes(params, n_qubits, config.mps_bond).square()
     else:
         p = log_linear_probs(params, n_qubits)
     lifted = postprocess(
@@ -230,9 +292,17 @@ def generated_values(
     return lifted[:n_states]
 
 
-def start(params: Float[Tensor, "n_params"], config: Any) -> None:
-    """Angles uniform in (−π, π); weights of the classical control so that logits have variance 1 [R]."""
+def start(params: Float[Tensor, "n_params"], config: Any, circuits: list[Circuit]) -> None:
+    """Angles as `angles` says; cores normal; weights of the classical control so that logits have variance 1 [R].
+
+    Args:
+        params: What to fill.
+        config: Of QPA or Quantum-Train.
+        circuits: Whose angles they are, if they are any's.
+    """
     if config.generator == "circuit":
-        params.uniform_(-math.pi, math.pi)
+        starts.draw(params, config.angles, circuits)
+    elif config.generator == "mps":
+        params.normal_()
     else:
         params.normal_(std=len(params) ** -0.5)

@@ -3,7 +3,6 @@
 A branch maps h (…, r) to q (…, size) without being linear. Everything around it is `qtha`.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qtha_lab import starts
 from qtha_lab.adapters.method import TensorSpec
 from qtha_lab.circuits import Readout, z_pairs
 from qtha_lab.simulators import expval, expval_z, probs
@@ -47,7 +47,7 @@ class Branch(ABC):
 
 
 class CircuitBranch(Branch):
-    """Expectations or probabilities of a circuit at the angles h; its angles start in ±π.
+    """Expectations or probabilities of a circuit at the angles h; its angles start as `angles` says.
 
     Readout "z" is the published one. "z+zz" and "probs" are ours: q then has r(r + 1)/2 or 2^r
     entries, so that the change can leave r dimensions. Probabilities enter as 2^r p - 1, which is
@@ -72,7 +72,7 @@ class CircuitBranch(Branch):
         return {"params": TensorSpec((self.circuit.n_params,), self.config.train_circuit)}
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
-        tensors["params"].uniform_(-math.pi, math.pi)
+        starts.draw(tensors["params"], self.config.angles, [self.circuit])
 
     def apply(self, tensors, h):
         config = self.config

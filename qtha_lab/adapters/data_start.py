@@ -6,7 +6,7 @@ weights and random state stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -71,9 +71,26 @@ class _Collector:
         return LayerSample(self.gradient, torch.cat(self.inputs))
 
 
+def leading_directions(samples: Sequence[LayerSample], r: int) -> Float[Tensor, "r in_features"]:
+    """What A starts as: orthogonal rows along which the gradients are largest, times one factor.
+
+    Args:
+        samples: Of the layers that read with this A: one, or several that share it.
+        r: How many rows.
+
+    Returns:
+        Rows of equal norm for which the root mean square of A x is 1 over the inputs at hand.
+    """
+    gradients = torch.cat([sample.gradient.double() for sample in samples])
+    directions = torch.linalg.svd(gradients, full_matrices=True).Vh[:r]
+    inputs = torch.cat([sample.inputs.double() for sample in samples])
+    rms = (inputs @ directions.mT).square().mean().sqrt()
+    return directions / rms.clamp_min(1e-12)
+
+
 def rows_to_start_from(config: Any) -> int:
     """How many training rows a config's start reads; 0 for most."""
-    return getattr(config, "start_rows", 0)
+    return getattr(config, "rows_to_start", getattr(config, "start_rows", 0))
 
 
 def start_from_rows(

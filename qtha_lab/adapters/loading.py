@@ -3,7 +3,6 @@
 Every damage is a Refusal before anything of the described size is built; pickled tensors are not opened.
 """
 
-import copy
 import dataclasses
 import json
 import logging
@@ -11,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from torch import nn
 
 from qtha_lab import __version__
 from qtha_lab.adapters.attach import adapted_skeleton, check_name
+from qtha_lab.adapters.lora_starts import FILE, save_whole
 from qtha_lab.adapters.peft import AdapterConfig
 from qtha_lab.errors import Refusal
 from qtha_lab.one_thread import ONE_THREAD
@@ -55,6 +56,11 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
             finite, missing, unexpected or of other sizes, or the name would be confused with theirs.
     """
     folder, name = Path(folder), kwargs.get("adapter_name", "default")
+    if (folder / FILE).is_file():  # a checkpoint whose start took a part out of the base's weights
+        with tempfile.TemporaryDirectory() as whole:
+            _saved_shapes(folder)
+            save_whole(folder, Path(whole))
+            return load_adapter(model, whole, **kwargs)
     config = _read_config(folder)
     check_name(name, config)
     _check_patterns(folder, config, model)
@@ -186,13 +192,10 @@ def _described_shapes(
     folder: Path, model: nn.Module, config: PeftConfig
 ) -> dict[str, tuple[int, ...]]:
     """Names and sizes of the tensors that the description asks for; nothing of that size is allocated."""
-    shape_config = copy.deepcopy(config)
-    if hasattr(shape_config, "init_lora_weights"):  # some starts read the base's weights
-        setattr(shape_config, "init_lora_weights", True)  # noqa: B010  a field of LoRA's alone
     try:
         with ONE_THREAD, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            state = get_peft_model_state_dict(adapted_skeleton(model, shape_config))
+            state = get_peft_model_state_dict(adapted_skeleton(model, config))
     except Exception as problem:
         raise _no_fit(folder, problem) from problem
     return {key: tuple(tensor.shape) for key, tensor in state.items()}

@@ -202,6 +202,17 @@ class Change(ABC):
         A method that declares a third parameter is also given the `Base`.
         """
 
+    def angle_circuits(self) -> Mapping[str, Sequence[Any]]:
+        """Tensors of angles by name, and the circuits whose angles each holds, one after another.
+
+        Optional: with the setting `angles` (`qtha_lab.starts`) they can start elsewhere than where
+        `initialise` puts them.
+        """
+        return {}
+
+    def follow_angles(self, tensors: Mapping[str, Tensor]) -> None:  # noqa: B027  most need not
+        """Make anew what `initialise` made of the angles, after they were moved; nothing for most."""
+
     def product_sources(self) -> tuple[str, ...]:
         """Names of the tensors that `products` are made of at this layer; none where it makes none."""
         return ()
@@ -272,6 +283,22 @@ class Change(ABC):
                 f"{min(names)!r} is both a layer's own tensor and a shared one: rename one"
             )
         return separate | shared
+
+    def joins(self, before: "Change") -> tuple[str, ...]:
+        """Tensors that are zero while `before` is trained, so that this change, with more parts, begins where it ends.
+
+        Optional, for methods whose settings leave parts out (`stages`).
+
+        Raises:
+            Refusal: If there are more tensors, and none of them does that.
+        """
+        more = self.all_tensors().keys() - before.all_tensors().keys()
+        if more:
+            raise Refusal(
+                f"method {self.config.method_name} cannot take up {', '.join(sorted(more))} in a later stage: its "
+                "change would jump"
+            )
+        return ()
 
     def start(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
         """All tensors, freshly made and filled, as at a layer that is alone."""
@@ -359,6 +386,12 @@ class Method(ABC):
     look: Look | None = None
     controls: tuple[Control, ...] = ()
     beside_lora: bool = False  # lists put LoRA of equal r and of equal size beside it
+    sized_by: tuple[str, ...] = ("r",)  # settings that say how many parameters it trains
+
+    @property
+    def size_settings(self) -> tuple[str, ...]:
+        """The settings that say how many parameters it trains; none where nothing does."""
+        return tuple(name for name in self.sized_by if name in self.settings())
 
     @abstractmethod
     def settings(self) -> dict[str, Setting]:
@@ -381,6 +414,10 @@ class Method(ABC):
         others = self.other_learning_rates.items()
         suited = (rate for (name, value), rate in others if options.get(name) == value)
         return next(suited, self.default_learning_rate)
+
+    def start_rows(self, options: Mapping[str, Any]) -> int:
+        """How many training rows the start with these options may read; 0 for most."""
+        return 0
 
     def is_linear(self, config: Any) -> bool:
         """Whether the change is a constant matrix, so that it can be merged into the weights."""

@@ -12,6 +12,7 @@ from typing import Any
 from peft import PeftType
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
+from qtha_lab.adapters.lora_starts import LORA_STARTS, ROWS
 from qtha_lab.adapters.method import Method
 from qtha_lab.looks import LOOKS, Look
 from qtha_lab.settings import Setting, settings_of
@@ -37,7 +38,7 @@ _FEEDFORWARD = ("down_proj", "fc2", "wo", "dense_4h_to_h", "mlp.c_proj", "output
 
 @dataclasses.dataclass(repr=False)
 class PeftMethod(Method):
-    """A method of peft: its config class, the settings shown, and what is fixed."""
+    """A method of peft: its config class, the settings shown, what is fixed, and settings of ours beside them."""
 
     name: str
     peft_type: str
@@ -49,6 +50,8 @@ class PeftMethod(Method):
     shown: Mapping[str, Mapping[str, Any]]
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    sized_by: tuple[str, ...] = ("r",)
+    beside: tuple[Setting, ...] = ()
     ours: bool = False
 
     @property
@@ -57,19 +60,26 @@ class PeftMethod(Method):
 
     def settings(self) -> dict[str, Setting]:
         declared = _declared(self.config_class)
-        return {
+        shown = {
             name: dataclasses.replace(
                 declared[name],
                 default=self.defaults.get(name, declared[name].default),
                 optional=False,
-                common=True,
-                **limits,
+                **{"common": True, **limits},
             )
             for name, limits in self.shown.items()
         }
+        return shown | {setting.name: setting for setting in self.beside}
 
     def config_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        return {**self.defaults, **options, **self.fixed}
+        ours = {setting.name for setting in self.beside}
+        peft_options = {name: value for name, value in options.items() if name not in ours}
+        start = LORA_STARTS.get(options.get("init_lora_weights", True))
+        return {**self.defaults, **peft_options, **self.fixed, **(start.settings if start else {})}
+
+    def start_rows(self, options: Mapping[str, Any]) -> int:
+        start = LORA_STARTS.get(options.get("init_lora_weights", True))
+        return int(options.get("start_rows", ROWS)) if start and start.reads_rows else 0
 
     def make_config(self, task_type=None, target_modules=None, **options):
         config = super().make_config(task_type, target_modules, **options)
@@ -93,13 +103,27 @@ def _declared(config_class: type) -> dict[str, Setting]:
     return settings_of(config_class)
 
 
+_START = {
+    "choices": tuple(LORA_STARTS),
+    "common": False,
+    "help": "Start by peft's name; eva, corda and lora_ga read rows, and all but eva, gaussian and orthogonal take a part "
+    "out of the base's weights.",
+}
+_START_ROWS = Setting(
+    "start_rows",
+    int,
+    ROWS,
+    "Training rows that a start such as eva or lora_ga reads; others read none.",
+    ge=0,
+)
 _LORA = {"r": _RANK, "lora_alpha": _ALPHA, "lora_dropout": _DROPOUT, "use_rslora": _RSLORA}
 _LISTED = [
     PeftMethod(
         "lora", "LORA", "Low-rank update B·A beside the weight.",
         "ΔW = s·B A",
         "Hu et al. 2021, arXiv:2106.09685", 3e-3,
-        _LORA, {"r": 8, "lora_alpha": 16}, {"use_dora": False},
+        _LORA | {"init_lora_weights": _START}, {"r": 8, "lora_alpha": 16}, {"use_dora": False},
+        beside=(_START_ROWS,),
         look=Look("vermillion", "dash", "square"),
     ),
     PeftMethod(
@@ -158,6 +182,7 @@ _LISTED = [
         "Gao et al. 2024, arXiv:2405.03003", 1e-2,
         # zeros, so that it starts at the base model as every other method does; peft draws them
         {"n_frequency": _FREQUENCIES, "scaling": _SCALING}, {"n_frequency": 1000, "init_weights": True},
+        sized_by=("n_frequency",),
         look=Look("sky", "longdash", "pentagon"),
     ),
     PeftMethod(
@@ -165,6 +190,7 @@ _LISTED = [
         "ΔW = s·IDWT(F), F with n entries",
         "Bilican et al. 2025, arXiv:2505.12532", 1e-2,
         {"n_frequency": _FREQUENCIES, "scaling": _SCALING}, {"n_frequency": 1000},
+        sized_by=("n_frequency",),
         look=Look("sky", "solid", "x"),
     ),
     PeftMethod(

@@ -17,6 +17,8 @@ Trainable parameters of a layer, with the widths h of the MLP; 32 (N+1) + 38,368
 
     N L + Σ (h_k + 1) h_{k+1},   (h_0, …) = (N + 1, *hidden, c)
 
+with 15 (N − 1) L in the place of N L for `ansatz="su4"`, and the numbers of the cores for `generator="mps"`.
+
 The circuit holds N L of them, 56 of 106,264 in the paper's GPT-2 case. So the control
 `generator="classical"` is always worth running: a log-linear distribution over the same basis
 states with the same N L numbers in place of the circuit, all else equal.
@@ -38,10 +40,12 @@ import math
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from qtha_lab import starts
 from qtha_lab.adapters import basis_states, mlp_mapping
+from qtha_lab.adapters.generated import WeightGenerator
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.circuits import Circuit
@@ -76,9 +80,16 @@ class QpaConfig(RankConfig):
         choices=tuple(mlp_mapping.ACTIVATIONS),
     )  # fmt: skip
     generator: str = setting(
-        "circuit", "What gives the probabilities: the circuit, or as many classical numbers.",
-        choices=("circuit", "classical"), common=True,
+        "circuit",
+        "What gives the probabilities: the circuit, as many classical numbers, or a matrix product state.",
+        choices=("circuit", "classical", "mps"), common=True,
     )  # fmt: skip
+    ansatz: str = setting(
+        "ry_chain", "The circuit: RY and a chain of CNOTs, or general gates on neighbours.",
+        choices=basis_states.GENERATORS,
+    )  # fmt: skip
+    mps_bond: int = setting(2, "Bond dimension of generator mps.", ge=1, le=256)
+    angles: str = starts.angles_setting()
     train_generator: bool = setting(
         True, "Train the angles (or their classical stand-ins); off keeps their random start."
     )
@@ -109,6 +120,7 @@ class QpaConfig(RankConfig):
                 "to subtract: it needs start='paper'"
             )
         check_engine(self.engine, basis_states.ry_chain(1, 1))
+        basis_states.check_generator(self)
 
     @property
     def scale(self) -> float:
@@ -128,6 +140,8 @@ class QpaConfig(RankConfig):
     examples={
         "circuit": {"r": 2, "chunk": 20},
         "classical": {"r": 2, "chunk": 20, "hidden": (8,), "generator": "classical"},
+        "mps": {"r": 2, "chunk": 20, "hidden": (8,), "generator": "mps"},
+        "su4": {"r": 2, "chunk": 20, "hidden": (8,), "ansatz": "su4", "n_layers": 1, "angles": "small"},
         "frozen-circuit": {
             "r": 2, "hidden": (8, 8), "activation": "tanh", "train_generator": False,
             "remove_mean": False,
@@ -140,10 +154,8 @@ class Qpa(Change):
     def __init__(self, config: QpaConfig, layer: Layer):
         super().__init__(config, layer)
         self.n_numbers = config.r * (layer.out_features + layer.in_features)
-        self.chunk = config.chunk or min(2048, math.ceil(self.n_numbers / 16))
-        self.n_chunks = math.ceil(self.n_numbers / self.chunk)
-        self.n_qubits = basis_states.n_qubits_for(self.n_chunks)
-        self.widths = (self.n_qubits + 1, *config.hidden, self.chunk)
+        chunk = config.chunk or min(2048, math.ceil(self.n_numbers / 16))
+        self.generator = WeightGenerator(self.n_numbers, config, chunk)
 
     @classmethod
     def is_linear(cls, config: QpaConfig) -> bool:
@@ -157,54 +169,49 @@ class Qpa(Change):
             "bit_order='fixed', which merges"
         )
 
+    def angle_circuits(self):
+        return {"params": circuits} if (circuits := self.circuits()) else {}
+
     def circuits(self) -> list[Circuit]:
-        return basis_states.generator_circuits(self.n_qubits, self.config)
+        return self.generator.circuits()
 
     def n_parameters(self) -> int:
-        angles = self.n_qubits * self.config.n_layers * self.config.train_generator
-        return angles + mlp_mapping.n_parameters(self.widths)
+        return self.generator.n_parameters()
 
     def tensors(self) -> dict[str, TensorSpec]:
-        config = self.config
-        n_angles = self.n_qubits * config.n_layers
-        specs = {"params": TensorSpec((n_angles,), config.train_generator)}
-        specs |= mlp_mapping.tensors_of(self.widths)
+        config, specs = self.config, self.generator.tensors()
         if config.start == "zero":
             specs["start"] = TensorSpec((config.r, self.layer.in_features), trainable=False)
         return specs
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
         config = self.config
-        basis_states.start(tensors["params"], config)
-        mlp_mapping.start(tensors)
+        self.generator.initialise(tensors)
         if config.start == "zero":
             tensors["start"].normal_(std=0.1)
             if config.init_weights:
-                tensors["start"].copy_(self.generated(tensors)[1])
+                self.follow_angles(tensors)
+
+    def follow_angles(self, tensors: Mapping[str, Tensor]) -> None:
+        if "start" in tensors and self.config.init_weights:
+            tensors["start"].copy_(self.generated(tensors)[1])
 
     def generated(
         self, tensors: Mapping[str, Tensor]
     ) -> tuple[Float[Tensor, "out_features r"], Float[Tensor, "r in_features"]]:
         """A and B, as the circuit and the MLP give them."""
-        params = tensors["params"]
-        values = basis_states.generated_values(params, self.n_qubits, self.n_chunks, self.config)
-        features = torch.cat([self._bits(params), values.unsqueeze(1)], 1)
-        last = mlp_mapping.hidden(tensors, features, self.config.activation)
-        numbers = torch.nn.functional.linear(last, *mlp_mapping.last_layer(tensors))
-        numbers = numbers.flatten()[: self.n_numbers]
-        if self.config.remove_mean:
-            numbers = numbers - numbers.mean()
+        numbers = self.generator.weights(tensors, self._states(tensors["params"]))
         cut = self.layer.out_features * self.config.r
         return (
             numbers[:cut].reshape(self.layer.out_features, self.config.r),
             numbers[cut:].reshape(self.config.r, self.layer.in_features),
         )
 
-    def _bits(self, like: Tensor) -> Float[Tensor, "n_chunks n_qubits"]:
-        states = torch.arange(self.n_chunks, device=like.device)
-        if self.config.bit_order == "permuted":
-            states = torch.randperm(2**self.n_qubits, device=like.device)[: self.n_chunks]
-        return basis_states.signs_of_bits(states, self.n_qubits, like.dtype)
+    def _states(self, like: Tensor) -> Int[Tensor, "n_chunks"] | None:
+        if self.config.bit_order == "fixed":
+            return None
+        generator = self.generator
+        return torch.randperm(2**generator.n_qubits, device=like.device)[: generator.n_chunks]
 
     def linear_factors(
         self, tensors: Mapping[str, Tensor]

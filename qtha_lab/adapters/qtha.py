@@ -18,7 +18,7 @@ Source:
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -26,6 +26,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab import mpo
+from qtha_lab.adapters.data_start import LayerSample, leading_directions
 from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec
 from qtha_lab.adapters.peft import method
 from qtha_lab.adapters.qtha_bottleneck import Bottleneck, Branches, LinearBranch, LowRank
@@ -38,7 +39,7 @@ from qtha_lab.looks import Look
 __all__ = ["CONTROLS", "Qtha", "QthaConfig"]
 
 # Settings that only the circuit reads: a control without one does not carry them along.
-_CIRCUIT_ONLY = ("ansatz", "readout", "engine", "reupload", "train_circuit")
+_CIRCUIT_ONLY = ("ansatz", "readout", "engine", "reupload", "train_circuit", "angles")
 
 
 def _stand_in(title: str, shows: str, **options: Any) -> Control:
@@ -87,9 +88,11 @@ CONTROLS = (
             "init": "isometric",
             "input_scale": 2.0,
         },
+        "ABC-gradient": {"r": 2, "waist": 8, "bond_dim": 2, "init": "gradient"},
         "ABC-pairs": {"r": 3, "waist": 12, "bond_dim": 2, "n_layers": 1, "readout": "z+zz"},
         "ABC-probs": {"r": 2, "waist": 8, "bond_dim": 2, "n_layers": 1, "readout": "probs"},
         "ABC-mixed": {"r": 2, "waist": 8, "bond_dim": 2, "n_layers": 1, "classical_layers": 1},
+        "ABC-small-angles": {"r": 2, "waist": 8, "bond_dim": 2, "angles": "small"},
         "ABC-frozen-circuit": {"r": 2, "waist": 8, "bond_dim": 2, "train_circuit": False},
         "AB": {"r": 2, "waist": 8, "bond_dim": 2, "use_circuit": False},
         "A": {"waist": 8, "bond_dim": 2, "use_circuit": False, "use_linear": False},
@@ -136,6 +139,15 @@ class Qtha(Change):
             published = config.init == "paper" and isinstance(self.maps, Operators)
             zero = tensors["B"] if bottleneck and not published else cores_of(tensors, "out")[-1]
             zero.zero_()
+
+    def start_from(self, tensors: Mapping[str, Tensor], samples: Sequence[LayerSample]) -> None:
+        rows = leading_directions(samples, self.config.r)
+        self.maps.start_reading(tensors, rows)
+        inputs = torch.cat([sample.inputs for sample in samples]).to(tensors["A"])
+        rms = (
+            self.bottleneck_input(tensors, inputs).square().mean().sqrt()
+        )  # 1, but for what the cut left out
+        tensors["A"].mul_(self.config.init_scale / rms.clamp_min(1e-12))
 
     def delta(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
@@ -191,6 +203,13 @@ class Qtha(Change):
         first, last = self.ends(tensors)
         return last.mT, path, first
 
+    def joins(self, before: Change) -> tuple[str, ...]:
+        """W_q, W_c, the bias or the last SiLU layer: what multiplies the branch that is joined."""
+        more = self.tensors().keys() - before.tensors().keys()
+        last = f"S_{self.config.stand_in_layers - 1}"
+        gates = tuple(name for name in ("W_q", "W_c", "b", last) if name in more)
+        return gates or super().joins(before)
+
     def operators(
         self, tensors: Mapping[str, Tensor]
     ) -> dict[str, tuple[list[Tensor], mpo.MpoShape]]:
@@ -199,6 +218,9 @@ class Qtha(Change):
 
     def circuits(self) -> list[Circuit]:
         return self.bottleneck.circuits() if self.bottleneck else []
+
+    def angle_circuits(self):
+        return {"params": circuits} if (circuits := self.circuits()) else {}
 
     @classmethod
     def why_not_linear(cls, config: QthaConfig) -> str:

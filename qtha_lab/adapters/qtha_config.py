@@ -1,11 +1,11 @@
 """Settings of QTHA, with their limits and what rules out what."""
 
 import dataclasses
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from torch import nn
 
-from qtha_lab import ansatze
+from qtha_lab import ansatze, starts
 from qtha_lab.adapters.branches import READOUTS, STAND_INS, CircuitBranch
 from qtha_lab.adapters.peft import RankConfig
 from qtha_lab.adapters.qtha_start import STARTS
@@ -24,6 +24,8 @@ class QthaConfig(RankConfig):
         >>> config.n_parameters(3584, 3584) + config.n_parameters(3584, 512)
         26880
     """
+
+    sized_by: ClassVar[tuple[str, ...]] = ("r", "waist", "bond_dim")
 
     r: int = setting(8, "Bottleneck size, and qubits of the circuit.", ge=1, le=256, common=True)
     alpha: float | None = setting(
@@ -46,7 +48,11 @@ class QthaConfig(RankConfig):
         2, "Layers of stand-in 'silu': 2, 3, 4 are the authors' BD, BE, BF.", ge=2, le=4
     )
     ansatz: str = setting(
-        "qtha", "Circuit of the quantum branch.", choices=ansatze.ANSATZE, common=True
+        "qtha",
+        "Circuit of the quantum branch.",
+        choices=ansatze.ANSATZE,
+        with_options=True,
+        common=True,
     )
     n_layers: int | None = setting(
         None, "Layers of the circuit; None is r.", ge=1, le=1024, common=True
@@ -63,6 +69,7 @@ class QthaConfig(RankConfig):
         common=True,
     )
     train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
+    angles: str = starts.angles_setting()
     use_linear: bool = setting(True, "Use the linear branch, W_c · h.")
     fusion: str = setting(
         "sum", "How the branches join: added (v2, code) or multiplied (v1).",
@@ -75,8 +82,12 @@ class QthaConfig(RankConfig):
         "first", "Which blocks these are.", choices=("first", "last")
     )  # fmt: skip
     init: str = setting(
-        "balanced", "Start: a first step as far as LoRA's; operators of singular values near 1; as published.",
+        "balanced", "Start: a first step as far as LoRA's; that, reading along the gradient of start_rows; operators of "
+        "singular values near 1; as published.",
         choices=STARTS, common=True,
+    )  # fmt: skip
+    start_rows: int = setting(
+        64, "Training rows whose gradient init=gradient starts from; other starts read none.", ge=0
     )  # fmt: skip
     init_scale: float = setting(
         1.0, "Factor on the initial tensor networks (on A where there are none).", gt=0
@@ -88,6 +99,14 @@ class QthaConfig(RankConfig):
         super().__post_init__()
         if not (self.use_mpo or self.use_circuit or self.use_linear):
             raise Refusal("use_mpo, use_circuit and use_linear are all off: nothing to train")
+        if self.init == "gradient" and self.start_rows < 1:
+            raise Refusal(
+                f"init=gradient reads training rows: start_rows must be at least 1, not {self.start_rows}"
+            )
+        if self.init == "gradient" and not (self.use_circuit or self.use_linear):
+            raise Refusal(
+                "init=gradient starts A, and without circuit and linear branch there is none"
+            )
         if self.fusion == "hadamard" and not (self.use_circuit and self.use_linear):
             raise Refusal(
                 "fusion 'hadamard' multiplies two branches: use_circuit and use_linear must be on"
@@ -106,6 +125,8 @@ class QthaConfig(RankConfig):
                 )
             (circuit,) = self.circuits()
             check_engine(self.engine, circuit, CircuitBranch.readout_of(self))
+        instead = f"stand_in={self.stand_in!r}" if self.use_circuit else "use_circuit=False"
+        starts.check_start(self.angles, self.circuits(), instead)
 
     @property
     def architecture(self) -> str:
@@ -117,6 +138,11 @@ class QthaConfig(RankConfig):
     def scale(self) -> float:
         """The factor alpha / r, or alpha / √r."""
         return self.scaling(2 * self.r if self.alpha is None else self.alpha)
+
+    @property
+    def rows_to_start(self) -> int:
+        """Training rows that the start reads."""
+        return self.start_rows if self.init == "gradient" else 0
 
     def circuits(self) -> list[Circuit]:
         """The circuit of the quantum branch, alone in a list; none where a stand-in or nothing takes its place."""

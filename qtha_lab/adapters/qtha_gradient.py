@@ -26,9 +26,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab import ansatze, mpo
+from qtha_lab import ansatze, mpo, starts
 from qtha_lab.adapters.branches import CircuitBranch
-from qtha_lab.adapters.data_start import LayerSample
+from qtha_lab.adapters.data_start import LayerSample, leading_directions
 from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec, n_trained
 from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.adapters.qtha_bottleneck import Bottleneck, Branches, LinearBranch, LowRank
@@ -70,13 +70,16 @@ class QthaGradientConfig(RankConfig):
         "none", "What all layers of a size share: nothing, A, or A and B.",
         choices=("none", "input", "both"), common=True,
     )  # fmt: skip
-    ansatz: str = setting("qtha", "Circuit.", choices=ansatze.ANSATZE, common=True)
+    ansatz: str = setting(
+        "qtha", "Circuit.", choices=ansatze.ANSATZE, with_options=True, common=True
+    )
     n_layers: int = setting(1, "Layers of the circuit.", ge=1, le=1024, common=True)
     input_scale: float = setting(1.0, "Factor on the bottleneck before it becomes angles.")
     engine: str = setting(
         "auto", "What simulates the circuit, as for QTHA.", common=True
     )  # fmt: skip
     train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
+    angles: str = starts.angles_setting()
 
     # how QTHA's bottleneck is told what it is
     readout = "z"
@@ -88,6 +91,7 @@ class QthaGradientConfig(RankConfig):
         super().__post_init__()
         for circuit in self.circuits():
             check_engine(self.engine, circuit, CircuitBranch.readout_of(self))
+        starts.check_start(self.angles, self.circuits(), f"middle={self.middle!r}")
 
     @property
     def stand_in(self) -> str:
@@ -107,7 +111,7 @@ class QthaGradientConfig(RankConfig):
 
 
 def _without_circuit(title: str, shows: str, **options) -> Control:
-    unread = ("ansatz", "n_layers", "input_scale", "engine", "train_circuit")
+    unread = ("ansatz", "n_layers", "input_scale", "engine", "train_circuit", "angles")
     return Control(title, shows, options, without=unread)
 
 
@@ -272,22 +276,8 @@ class QthaGradient(Change):
     def circuits(self) -> list[Circuit]:
         return self.config.circuits()
 
-
-def leading_directions(samples: Sequence[LayerSample], r: int) -> Float[Tensor, "r in_features"]:
-    """What A starts as: orthogonal rows along which the gradients are largest, times one factor.
-
-    Args:
-        samples: Of the layers that read with this A: one, or several that share it.
-        r: How many rows.
-
-    Returns:
-        Rows of equal norm for which the root mean square of A x is 1 over the inputs at hand.
-    """
-    gradients = torch.cat([sample.gradient.double() for sample in samples])
-    directions = torch.linalg.svd(gradients, full_matrices=True).Vh[:r]
-    inputs = torch.cat([sample.inputs.double() for sample in samples])
-    rms = (inputs @ directions.mT).square().mean().sqrt()
-    return directions / rms.clamp_min(1e-12)
+    def angle_circuits(self):
+        return {"params": circuits} if (circuits := self.circuits()) else {}
 
 
 def _shape(config: QthaGradientConfig, in_features: int) -> mpo.MpoShape | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from qtha_lab import mpo
 from qtha_lab.adapters.method import Layer, TensorSpec
-from qtha_lab.adapters.qtha_start import start_operator
+from qtha_lab.adapters.qtha_start import start_operator, start_reading
 
 
 class OuterMaps(ABC):
@@ -41,6 +41,12 @@ class OuterMaps(ABC):
             tensors: All of one layer; A and B are filled already.
             rms: Root mean squares of what the two maps give for inputs of unit variance, if balanced.
         """
+
+    @abstractmethod
+    def start_reading(
+        self, tensors: Mapping[str, Tensor], rows: Float[Tensor, "r in_features"]
+    ) -> None:
+        """Start A and the map before it, in place, so that together they are these rows or near them."""
 
     def contractions(self, tensors: Mapping[str, Tensor], scale: float) -> list["Contraction"]:
         """Of A · M_A and s · (M_B · B)ᵀ; none without tensor networks.
@@ -83,6 +89,9 @@ class Direct(OuterMaps):
     def start(self, tensors, rms):
         tensors["A"].mul_(self.init_scale)
 
+    def start_reading(self, tensors, rows):
+        tensors["A"].copy_(rows)
+
 
 class Operators(OuterMaps):
     """Matrix product operators M_A (in → waist) and M_B (waist → out)."""
@@ -112,6 +121,9 @@ class Operators(OuterMaps):
             cores = cores_of(tensors, side)
             start_operator(self.init, cores, shape, size)
             cores[0].mul_(self.init_scale)
+
+    def start_reading(self, tensors, rows):
+        start_reading(tensors["A"], cores_of(tensors, "in"), self.down, rows)
 
     def contractions(self, tensors, scale):
         return [

@@ -1,4 +1,4 @@
-"""How QTHA's tensors start: `balanced` (ours, the default), `isometric` (ours) or `paper` (the authors').
+"""How QTHA's tensors start: `balanced` (ours, the default), `gradient`, `isometric` (ours) or `paper` (the authors').
 
 None changes the model; they differ in how far the first step goes (`first_step`). Under Adam every
 number that has a gradient moves by the learning rate η, here those of B alone, so the output moves by
@@ -15,17 +15,21 @@ rate of 5e-3 takes the output as far as LoRA's goes at 3e-3 (5 · 2 · 1 ≈ 3 �
 
 rms(h) = 1 also keeps the circuit's angles within ± π/2 as a rule. Derivation and choice are ours.
 `isometric` is what 0.2.0 called balanced: operators of singular values near 1, whatever that does to the step.
+`gradient` is balanced, and then A · M_A is fitted to the leading directions of the layer's gradient on some training
+rows (`start_reading`), as `qtha_gradient` has them whole.
 """
 
 import math
 from collections.abc import Mapping
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab import mpo
 
-STARTS = ("balanced", "isometric", "paper")
+STARTS = ("balanced", "gradient", "isometric", "paper")
+BALANCED = ("balanced", "gradient")
 
 
 def start_maps(
@@ -43,7 +47,7 @@ def start_maps(
     alone = "W_c" not in tensors or multiplied  # W_q's part is then all of z, or a factor of it
     rms = {"A": 1 / widening, "B": 1.0, "W_c": z_rms, "W_q": 1.0 if alone else z_rms}
     for name in filter(tensors.__contains__, rms):
-        if start == "balanced":
+        if start in BALANCED:
             uniform_(tensors[name], rms[name] / math.sqrt(tensors[name].shape[1]))
         else:
             torch.nn.init.kaiming_uniform_(tensors[name], a=0)
@@ -62,11 +66,48 @@ def start_operator(start: str, cores: list[Tensor], shape: mpo.MpoShape, rms: fl
         mpo.kaiming_(cores)
         return
     mpo.balanced_(cores, shape)
-    if start == "balanced":
+    if start in BALANCED:
         norm = rms * math.sqrt(shape.out_features)
         factor = (norm / mpo.norm(cores, shape)) ** (1 / shape.n_sites)
         for core in cores:
             core.mul_(factor)
+
+
+@torch.no_grad()
+def start_reading(
+    a: Float[Tensor, "r waist"],
+    cores: list[Tensor],
+    shape: mpo.MpoShape,
+    rows: Float[Tensor, "r in_features"],
+) -> None:
+    """Fit A · M_A to rows: M_A is cut from A⁺ · rows by TT-SVD, then A is fitted to what the cut has left of it.
+
+    M_A keeps its norm and so the balance of the two. A bond wider than the cut can fill stays open: one side of it is
+    zero and the other as it was, so that it trains.
+
+    Args:
+        a: A at its balanced start, in place.
+        cores: Of M_A at its balanced start, in place.
+        shape: Of M_A.
+        rows: What A · M_A is to be.
+
+    Source:
+        TT-SVD: Oseledets 2011, algorithm 1. The fit is ours [R].
+    """
+    norm, target = mpo.norm(cores, shape), torch.linalg.pinv(a.double()) @ rows.double()
+    cut, cut_shape = mpo.from_matrix(target, shape.out_dims, shape.in_dims, max(shape.bonds))
+    for k, (core, piece) in enumerate(zip(cores, cut, strict=True)):
+        (left, right), (less_left, less_right) = (s.bonds[k : k + 2] for s in (shape, cut_shape))
+        whole = core.view(shape.out_dims[k], right, left, shape.in_dims[k])
+        whole[:, less_right:] = 0
+        whole[:, :less_right, :less_left] = piece.view(
+            shape.out_dims[k], less_right, less_left, shape.in_dims[k]
+        )
+    factor = (norm / mpo.norm(cores, shape)) ** (1 / shape.n_sites)
+    for core in cores:
+        core.mul_(factor)
+    dense = mpo.dense([core.double() for core in cores], shape)
+    a.copy_(rows.double() @ torch.linalg.pinv(dense))
 
 
 def uniform_(tensor: Tensor, std: float) -> None:

@@ -11,7 +11,7 @@ Two maps give the columns, both on classical hardware:
   `taylor_order`; any N. Orthonormal up to ‖A‖^(order+1) / (order+1)!.
 
 The change is one matrix, so it merges. It is zero at the start because Λ = 0 [R]; angles start
-uniform in (−π, π), the skew matrix normal of variance 1/N [R]; s = alpha / r, 1 by default [R].
+as `angles` says, the skew matrix normal of variance 1/N [R]; s = alpha / r, 1 by default [R].
 
 Trainable parameters of a layer, L = n_layers, K = r:
 
@@ -24,17 +24,18 @@ Source:
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qtha_lab import starts
 from qtha_lab.adapters import orthogonal_maps as maps
 from qtha_lab.adapters.basis_states import n_qubits_for
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import RankConfig, method
+from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
 from qtha_lab.looks import Look
 from qtha_lab.settings import setting
@@ -64,6 +65,12 @@ class QuantumPeftConfig(RankConfig):
     orthonormalise: bool = setting(
         False, "Make cropped or truncated columns exactly orthonormal (ours)."
     )
+    angles: str = starts.angles_setting()
+
+    def __post_init__(self):
+        super().__post_init__()
+        circuits = [maps.two_design_circuit(2, 1)] if self.mapping == "pauli" else []
+        starts.check_start(self.angles, circuits, f"mapping={self.mapping!r}")
 
     @property
     def scale(self) -> float:
@@ -119,11 +126,20 @@ class QuantumPeft(Change):
             if self.config.mapping == "taylor":
                 tensors[name].normal_(std=size**-0.5)
             else:
-                tensors[name].uniform_(-math.pi, math.pi)
+                starts.draw(tensors[name], self.config.angles, [self._circuit(size)])
         if self.config.init_weights:
             tensors["values"].zero_()
         else:
             tensors["values"].normal_()
+
+    def _circuit(self, size: int) -> Circuit:
+        return maps.two_design_circuit(n_qubits_for(size), self.config.n_layers)
+
+    def angle_circuits(self):
+        if self.config.mapping == "taylor":
+            return {}
+        sides = {"U": self.layer.out_features, "V": self.layer.in_features}
+        return {name: [self._circuit(size)] for name, size in sides.items()}
 
     def bases(
         self, tensors: Mapping[str, Tensor]

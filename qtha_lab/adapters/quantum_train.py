@@ -16,7 +16,8 @@ whole networks, not changes. It is one matrix, so it merges; merge before genera
 every new token generates the matrix anew. Matrices above `SLAB` numbers are made and used some rows
 at a time, and once more in the backward pass, so that memory does not grow with the layer.
 
-Trainable parameters of a layer, N L for the circuit and
+Trainable parameters of a layer, N L for the circuit (15 (N − 1) L for `ansatz="su4"`; what the cores hold
+for `generator="mps"`, a matrix product state with p_i = |⟨i|MPS⟩|²) and
 
     mlp:  Σ (h_k + 1) h_{k+1},  (h_0, …) = (N + 1, *hidden, c)
     mps:  2 χ + 2 (N − 1) χ² + 2 χ c,  χ = bond_dim
@@ -38,7 +39,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from qtha_lab.adapters import basis_states, mlp_mapping, mps_mapping
+from qtha_lab import starts
+from qtha_lab.adapters import basis_states, mlp_mapping
+from qtha_lab.adapters.generated import WeightGenerator
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.circuits import Circuit
@@ -49,7 +52,6 @@ from qtha_lab.simulators import check_engine
 
 # Weights held at once where a matrix has more: 64 MiB of them in float32.
 SLAB = 2**24
-MOST_QUBITS = 20
 
 
 @dataclasses.dataclass
@@ -80,9 +82,16 @@ class QuantumTrainConfig(AdapterConfig):
         4, "Bond dimension of the matrix product state (mps).", ge=1, le=256, common=True
     )
     generator: str = setting(
-        "circuit", "What gives the probabilities: the circuit, or as many classical numbers.",
-        choices=("circuit", "classical"), common=True,
+        "circuit",
+        "What gives the probabilities: the circuit, as many classical numbers, or a matrix product state.",
+        choices=("circuit", "classical", "mps"), common=True,
     )  # fmt: skip
+    ansatz: str = setting(
+        "ry_chain", "The circuit: RY and a chain of CNOTs, or general gates on neighbours.",
+        choices=basis_states.GENERATORS,
+    )  # fmt: skip
+    mps_bond: int = setting(2, "Bond dimension of generator mps.", ge=1, le=256)
+    angles: str = starts.angles_setting()
     train_generator: bool = setting(
         True, "Train the angles (or their classical stand-ins); off keeps their random start."
     )
@@ -100,6 +109,16 @@ class QuantumTrainConfig(AdapterConfig):
         self.hidden = mlp_mapping.checked_widths(self.hidden)
         super().__post_init__()
         check_engine(self.engine, basis_states.ry_chain(1, 1))
+        basis_states.check_generator(self)
+        if self.generator == "mps" and self.n_blocks > 1:
+            raise Refusal(
+                f"a matrix product state is one block: n_blocks must be 1 with generator=mps, not {self.n_blocks}"
+            )
+
+    def generator_of(self, n_weights: int) -> WeightGenerator:
+        """What generates so many weights with these settings."""
+        chunk = self.chunk or math.ceil(n_weights / 1024)
+        return WeightGenerator(n_weights, self, chunk, mapping=self.mapping, n_blocks=self.n_blocks)
 
 
 @method(
@@ -115,6 +134,8 @@ class QuantumTrainConfig(AdapterConfig):
         "mlp": {"chunk": 40, "n_layers": 2},
         "mps-blocks": {"chunk": 24, "n_layers": 2, "mapping": "mps", "bond_dim": 3, "n_blocks": 2},
         "classical": {"chunk": 40, "n_layers": 2, "generator": "classical", "activation": "tanh"},
+        "mps": {"chunk": 40, "generator": "mps", "mps_bond": 3},
+        "su4": {"chunk": 40, "ansatz": "su4", "n_layers": 1, "angles": "small"},
         "frozen-circuit": {"chunk": 40, "train_generator": False, "remove_mean": False},
     },
 )
@@ -123,74 +144,41 @@ class QuantumTrain(Change):
 
     def __init__(self, config: QuantumTrainConfig, layer: Layer):
         super().__init__(config, layer)
-        self.n_weights = layer.out_features * layer.in_features
-        self.chunk = config.chunk or math.ceil(self.n_weights / 1024)
-        self.n_chunks = math.ceil(self.n_weights / self.chunk)
-        self.n_qubits = basis_states.n_qubits_for(self.n_chunks)
-        self.widths = (self.n_qubits + 1, *config.hidden, self.chunk)
-        if self.n_qubits > MOST_QUBITS:
-            least = math.ceil(self.n_weights / 2**MOST_QUBITS)
-            raise Refusal(
-                f"chunk must be at least {least} for a layer of {layer.in_features} inputs and "
-                f"{layer.out_features} outputs, not {self.chunk}: it would take {self.n_qubits} qubits"
-            )
+        self.generator = config.generator_of(layer.out_features * layer.in_features)
+        self.generator.check(
+            f"a layer of {layer.in_features} inputs and {layer.out_features} outputs"
+        )
+
+    def angle_circuits(self):
+        return {"params": circuits} if (circuits := self.circuits()) else {}
 
     def circuits(self) -> list[Circuit]:
-        return basis_states.generator_circuits(self.n_qubits, self.config, self.config.n_blocks)
+        return self.generator.circuits()
 
     def n_parameters(self) -> int:
-        config = self.config
-        angles = self.n_qubits * config.n_layers * config.train_generator
-        if config.mapping == "mps":
-            return angles + mps_mapping.n_parameters(self.n_qubits, config.bond_dim, self.chunk)
-        return angles + mlp_mapping.n_parameters(self.widths)
+        return self.generator.n_parameters()
 
     def tensors(self) -> dict[str, TensorSpec]:
-        config = self.config
-        n_angles = self.n_qubits * config.n_layers
-        specs = {"params": TensorSpec((n_angles,), config.train_generator)}
-        if config.mapping == "mps":
-            return specs | mps_mapping.tensors_of(self.n_qubits, config.bond_dim, self.chunk)
-        return specs | mlp_mapping.tensors_of(self.widths)
+        return self.generator.tensors()
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
-        basis_states.start(tensors["params"], self.config)
-        fill = mps_mapping.start if self.config.mapping == "mps" else mlp_mapping.start
-        fill(tensors, last_zero=self.config.init_weights)
+        self.generator.initialise(tensors, last_zero=self.config.init_weights)
 
-    def generator(
+    def parts(
         self, tensors: Mapping[str, Tensor]
     ) -> tuple[
         Float[Tensor, "n_chunks width"], Float[Tensor, "chunk width"], Float[Tensor, "chunk"]
     ]:
-        """H, W and b: chunk i of the weights is W H_i + b. Small, whatever the size of the layer."""
-        values = basis_states.generated_values(
-            tensors["params"], self.n_qubits, self.n_chunks, self.config, self.config.n_blocks
-        )
-        if self.config.mapping == "mps":
-            last, weight = mps_mapping.hidden(tensors, values), tensors["core_last"]
-            bias = weight.new_zeros(self.chunk)
-        else:
-            states = torch.arange(self.n_chunks, device=values.device)
-            bits = basis_states.signs_of_bits(states, self.n_qubits, values.dtype)
-            features = torch.cat([bits, values.unsqueeze(1)], 1)
-            last = mlp_mapping.hidden(tensors, features, self.config.activation)
-            weight, bias = mlp_mapping.last_layer(tensors)
+        """H, W and b: chunk i of ΔW is W H_i + b. Small, whatever the size of the layer."""
+        last, weight, bias = self.generator.parts(tensors)
         if self.config.remove_mean:
-            bias = bias - self._mean(last, weight, bias)
+            bias = bias - self.generator.mean(last, weight, bias)
         return last, weight, bias
-
-    def _mean(self, last: Tensor, weight: Tensor, bias: Tensor) -> Float[Tensor, ""]:
-        """The mean of all weights, without making them: whole chunks, then what the last one gives."""
-        rest = self.n_weights - (self.n_chunks - 1) * self.chunk
-        whole = last[:-1].sum(0) @ weight.sum(0) + (self.n_chunks - 1) * bias.sum()
-        partial = weight[:rest].sum(0) @ last[-1] + bias[:rest].sum()
-        return (whole + partial) / self.n_weights
 
     def delta(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
     ) -> Float[Tensor, "*batch out_features"]:
-        parts = self.generator(tensors)
+        parts = self.parts(tensors)
         rows = max(1, SLAB // self.layer.in_features)
         if rows >= self.layer.out_features:
             return self._slab(0, self.layer.out_features, x, *parts)
@@ -212,12 +200,13 @@ class QuantumTrain(Change):
     ) -> Float[Tensor, "rows in_features"]:
         """Rows of ΔW, from the chunks they lie in."""
         n = self.layer.in_features
-        begin, end = first * n // self.chunk, math.ceil(stop * n / self.chunk)
+        chunk = self.generator.chunk
+        begin, end = first * n // chunk, math.ceil(stop * n / chunk)
         weights = torch.nn.functional.linear(last[begin:end], weight, bias).flatten()
-        offset = begin * self.chunk
+        offset = begin * chunk
         return weights[first * n - offset : stop * n - offset].reshape(stop - first, n)
 
     def delta_weight(
         self, tensors: Mapping[str, Tensor]
     ) -> Float[Tensor, "out_features in_features"]:
-        return self._rows(0, self.layer.out_features, *self.generator(tensors))
+        return self._rows(0, self.layer.out_features, *self.parts(tensors))

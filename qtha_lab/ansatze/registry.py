@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from qtha_lab import calls
 from qtha_lab.circuits import Circuit, Gate
 from qtha_lab.errors import Refusal
 from qtha_lab.registry import Registry
@@ -81,7 +82,7 @@ def get(name: str) -> AnsatzInfo:
     Raises:
         Refusal: If there is none, with the nearest name.
     """
-    return ANSATZE.get_or_refuse(name)
+    return ANSATZE.get_or_refuse(calls.parse_call(name, "ansatz")[0] if "(" in name else name)
 
 
 def build(
@@ -96,7 +97,7 @@ def build(
     """The circuit of an ansatz; equal requests give the same object.
 
     Args:
-        name: One of `names()`.
+        name: One of `names()`, maybe with options: `searched(code=XYY-01)`.
         n_qubits: Qubits, and inputs: feature i turns qubit i.
         n_layers: Repeated blocks.
         reupload: Encode the data in every layer, or only once at the start.
@@ -121,6 +122,9 @@ def build(
         >>> build("qtha", 3, 2, reupload=False, embedding="amplitude").n_inputs
         8
     """
+    if "(" in name:
+        name, written = calls.parse_call(name, "ansatz")
+        options = {**written, **options}
     info = get(name)
     for value, noun, least in ((n_qubits, "qubits", info.min_qubits), (n_layers, "layers", 1)):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -157,9 +161,31 @@ def _build(
     if not entangle:
         circuit = Circuit(n_qubits, _without_entanglers(circuit.gates))
     if embedding == "amplitude":
-        rest = (g for g in circuit.gates if all(a.source != "input" for a in g.angles))
-        circuit = Circuit(n_qubits, tuple(rest), start="amplitudes")
+        circuit = Circuit(n_qubits, _without_inputs(circuit.gates), start="amplitudes")
     return circuit
+
+
+@functools.lru_cache(maxsize=256)
+def build_without_inputs(name: str, n_qubits: int, n_layers: int) -> Circuit:
+    """The circuit of an ansatz with the data left out: it prepares one state, whatever the data.
+
+    Args:
+        name: One of `names()`.
+        n_qubits: Qubits.
+        n_layers: Repeated blocks.
+
+    Raises:
+        Refusal: As `build`.
+
+    Example:
+        >>> build_without_inputs("product", 1, 1).n_inputs, build("product", 1, 1).n_inputs
+        (0, 1)
+    """
+    return Circuit(n_qubits, _without_inputs(build(name, n_qubits, n_layers).gates))
+
+
+def _without_inputs(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
+    return tuple(g for g in gates if all(a.source != "input" for a in g.angles))
 
 
 def _without_entanglers(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:

@@ -7,10 +7,10 @@ from typing import Any
 
 from qtha_lab.catalog.rows import DISK, GROUPED, HEAD, MARKS, SAME, Row, taken
 from qtha_lab.errors import Refusal
-from qtha_lab.measures import MEASURES
+from qtha_lab.measures import MEASURES, written
 from qtha_lab.settings import nearest
 
-SHOWN = ("trainable_parameters", "eval_loss", "accuracy", "wall_seconds")
+RESULTS, SIZES = ("eval_loss", "accuracy"), ("trainable_parameters", "wall_seconds")
 SPREAD = ("_min", "_max")
 NOTHING = (None, "", [], False)
 
@@ -47,14 +47,14 @@ def present(rows: Iterable[Row]) -> list[str]:
 
 
 def worth_showing(rows: list[Row]) -> list[str]:
-    """The columns of a first look: who, state, method, the settings that differ, what came of it, marks."""
+    """The columns of a first look: who, state, method, what came of it, the settings that differ, marks."""
     names, different = present(rows), differing(rows)
     settings = [n for n in names if n in different and n not in ("method", "seed")]
     seed = ["seed"] if "seed" in different else []
-    results = [n for n in (*SHOWN, DISK) if n in names]
+    results, sizes = ([n for n in of if n in names] for of in (RESULTS, (*SIZES, DISK)))
     marks = [n for n in ("tags", "note") if n in names]
     who = [n for n in ("run", "name", "runs", "seeds") if n in names]
-    return [*who, "state", "method", *settings, *seed, *results, *marks]
+    return [*who, "state", "method", *results, *settings, *seed, *sizes, *marks]
 
 
 def differing(rows: Iterable[Row]) -> set[str]:
@@ -90,7 +90,7 @@ def _text(value: Any, column: str) -> str:
     if value is None or value is False:
         return ""
     if column in MEASURES and isinstance(value, int | float):
-        return f"{value:,}" if isinstance(value, int) else MEASURES[column].form.format(value)
+        return f"{value:,}" if isinstance(value, int) else written(MEASURES[column], value)
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | tuple):

@@ -49,6 +49,8 @@ def row(run: Run, defaults: Row | None = None) -> Row:
     launched_as = settings.pop("name", "")
     summary = {} if record.flaw or not record.summary else record.summary
     numbers = {name: summary[name] for name in MEASURES if summary.get(name) is not None}
+    if state == "diverged":  # an evaluation before that is no result
+        numbers = {n: v for n, v in numbers.items() if MEASURES[n].kind == "run"}
     if summary.get("learning_rate") is not None:
         settings["learning_rate"] = summary["learning_rate"]
     return {
@@ -82,13 +84,14 @@ def flat(described: Row) -> Row:
 
 
 def origin(fields: Row | None) -> str:
-    """What launched a run, in a word: a person's `launch`, or the sweep of that name.
+    """What launched a run, in a word: a person's `launch`, or the sweep or reproduction of that name.
 
     Example:
         >>> origin(None), origin({"sweep": "20261125-101500-1a2b", "trial": 3})
         ('launch', 'sweep 20261125-101500-1a2b')
     """
-    return f"sweep {fields['sweep']}" if fields and "sweep" in fields else "launch"
+    kinds = (kind for kind in ("sweep", "reproduction") if fields and kind in fields)
+    return next((f"{kind} {fields[kind]}" for kind in kinds if fields), "launch")
 
 
 @functools.cache

@@ -9,11 +9,14 @@ from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import duration, print_json, print_table, progress
 from qtha_lab.cli.run import DryRun, Json, print_plan
-from qtha_lab.experiment import Comparison, Training
+from qtha_lab.experiment import Comparison, Training, Tuning
+from qtha_lab.experiment.cells import Cell, name_in
 
 
 @app.command()
-@with_flags((Comparison, "The comparison"), (Training, "The training"))
+@with_flags(
+    (Comparison, "The comparison"), (Training, "The training"), tuning=(Tuning, "The tuning")
+)
 def compare(
     file: Annotated[Path | None, typer.Argument(help="A comparison file (YAML).")] = None,
     out: Annotated[Path, typer.Option(help="Where runs, summary.json and report.html go.")] = Path(
@@ -27,16 +30,19 @@ def compare(
     json: Json = False,
     flags: dict[str, Any] | None = None,
 ) -> None:
-    """Run every method with every seed and print one table. Run again to go on after a break."""
+    """Run every method with every seed, on every model and task, and print one table.
+
+    Run again to go on after a break, or with more seeds, methods, models, tasks or trials.
+    """
     from qtha_lab import compare as comparing
 
     file_fields = fields_of(Comparison.from_yaml(file) if file else None)
-    comparison = Comparison(**combine(file_fields, flags or {}, Training))
+    comparison = Comparison(**combine(file_fields, flags or {}, Training, "tuning"))
     if dry_run:
-        print_plan(comparison, comparison.experiments())
+        print_plan(comparison, comparison.typical())
         return
     with progress() as bars:
-        summary = comparing.run(comparison, out, _Bars(bars), on=on)
+        summary = comparing.run(comparison, out, _Bars(bars, len(comparison.cells)), on=on)
     if json:
         print_json(summary)
     else:
@@ -52,6 +58,8 @@ def _print(summary: dict[str, Any]) -> None:
 
     for part in comparing.tables(summary):
         print_table(part)
+    if crossing := comparing.Crossing.of(summary):
+        print_table(crossing.rows())
     if summary["decomposition"]:
         print_table(decomposition_rows(summary["decomposition"]))
     for note in summary["notes"]:
@@ -65,11 +73,12 @@ def decomposition_rows(parts: list[dict[str, Any]]) -> list[tuple[str, ...]]:
         parts: As in `summary.json` under `decomposition`.
     """
     titles = ("part", "with it", "without it", "difference", "interval", "verdict")
+    cells = len({Cell.of(row) for row in parts})
     return [
         titles,
         *(
             (
-                row["part"], row["first"], row["second"], f"{row['mean']:+.3f}",
+                name_in(row["part"], Cell.of(row), cells), row["first"], row["second"], f"{row['mean']:+.3f}",
                 f"[{row['low']:+.3f}, {row['high']:+.3f}]", "shown" if row["shown"] else "not shown",
             )
             for row in parts
@@ -80,12 +89,14 @@ def decomposition_rows(parts: list[dict[str, Any]]) -> list[tuple[str, ...]]:
 class _Bars:
     """One bar per run, made when the run is first heard of."""
 
-    def __init__(self, bars):
-        self.bars, self.by_run = bars, {}
+    def __init__(self, bars, cells: int):
+        self.bars, self.cells, self.by_run = bars, cells, {}
 
     def __call__(self, run, status) -> None:
         if run.id not in self.by_run:
-            title = f"{run.experiment.method.label} seed {run.experiment.seed}"
+            experiment = run.experiment
+            name = name_in(experiment.method.label, experiment.cell, self.cells)
+            title = f"{name} seed {experiment.seed}"
             self.by_run[run.id] = self.bars.add_task(title, total=status.steps, message="")
         message = f"{status.state} {duration(status.seconds_left)}"
         self.bars.update(self.by_run[run.id], completed=status.step, message=message)

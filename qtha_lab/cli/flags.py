@@ -3,6 +3,7 @@
 A flag's text goes to the model that declares it, which refuses in its own words.
 """
 
+import dataclasses
 import inspect
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from qtha_lab import calls
+from qtha_lab.experiment.equivalents import SEVERAL
 from qtha_lab.settings import Setting, settings_of
 
 METAVAR = {int: "N", float: "NUMBER", str: "TEXT", dict: "NAME=VALUE,…", list: "LIST"}
@@ -27,7 +29,8 @@ def option(declared: Setting, panel: str) -> Any:
         names = f"{flag}/--no-{flag.removeprefix('--')}"
         return Annotated[bool | None, typer.Option(names, help=help, rich_help_panel=panel)]
     metavar = METAVAR.get(declared.type, "NAME(OPTION=VALUE,…)")
-    names = [flag, flag.removesuffix("s")] if declared.type is list else [flag]
+    short = declared.type is list and declared.name not in SEVERAL
+    names = [flag, flag.removesuffix("s")] if short else [flag]
     option_type = typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
     return Annotated[str | None, option_type]
 
@@ -39,7 +42,7 @@ def _default_text(default: Any) -> str:
     return "" if default in (None, {}) else getattr(default, "label", str(default))
 
 
-def with_flags(*sources: tuple[type, str]) -> Callable:
+def with_flags(*sources: tuple[type, str], **parts: tuple[type, str]) -> Callable:
     """Give a command one flag for every setting of the models named.
 
     The command receives what was typed as one dictionary, `flags`. A parameter that the command
@@ -48,6 +51,8 @@ def with_flags(*sources: tuple[type, str]) -> Callable:
 
     Args:
         sources: (declaring model, heading in --help) pairs.
+        parts: The same of a setting that is a model, by its name, with which its flags begin: `tuning` has
+            `--tuning-trials`.
     """
     declared = {
         name: (setting, panel)
@@ -55,6 +60,10 @@ def with_flags(*sources: tuple[type, str]) -> Callable:
         for name, setting in settings_of(model).items()
         if not hasattr(setting.type, "model_fields") or name == "method"
     }
+    for part, (model, panel) in parts.items():
+        for name, setting in settings_of(model).items():
+            flag = f"{part}_{name}"
+            declared[flag] = dataclasses.replace(setting, name=flag), panel
 
     def decorate(command: Callable) -> Callable:
         parameters = [
@@ -87,20 +96,25 @@ def _read(declared: Setting, value: Any) -> Any:
         return calls.parse_options(value)
     if declared.name == "plugins":
         return calls.split_list(value)
-    if declared.name in ("seeds", "learning_rates"):
+    if declared.name in SEVERAL:
+        return calls.split_list(value)
+    if declared.name in ("seeds", "learning_rates", "tuning_seeds"):
         return [calls.read_value(number) for number in calls.split_list(value)]
     if declared.type in (int, float) and value not in ("null", "all"):
         return calls.read_value(value)
     return None if declared.optional and value in ("null", "all") else value
 
 
-def combine(file_fields: dict[str, Any], flags: dict[str, Any], training: type) -> dict[str, Any]:
+def combine(
+    file_fields: dict[str, Any], flags: dict[str, Any], training: type, *parts: str
+) -> dict[str, Any]:
     """The fields of a file with those typed laid over them, training settings in their own mapping.
 
     Args:
         file_fields: What a file holds, as `fields_of` gives it.
         flags: What was typed; it wins.
         training: The model that declares the settings of the training.
+        parts: Settings that are models and whose flags begin with their names (see `with_flags`).
 
     Example:
         >>> from qtha_lab.experiment import Training
@@ -109,6 +123,16 @@ def combine(file_fields: dict[str, Any], flags: dict[str, Any], training: type) 
     """
     inside = {k: v for k, v in flags.items() if k in settings_of(training)}
     outside = {k: v for k, v in flags.items() if k not in inside}
+    file_fields = dict(file_fields)
+    for several, one in SEVERAL.items():  # one typed over several, and the other way round
+        if outside.keys() & {several, one}:
+            file_fields.pop(several, None)
+            file_fields.pop(one, None)
+    for part in parts:
+        typed = {k: outside.pop(k) for k in list(outside) if k.startswith(f"{part}_")}
+        if typed:
+            within = {k.removeprefix(f"{part}_"): v for k, v in typed.items()}
+            file_fields[part] = {**(file_fields.get(part) or {}), **within}
     return {**file_fields, **outside, "training": {**file_fields.get("training", {}), **inside}}
 
 

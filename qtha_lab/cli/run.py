@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,7 +37,7 @@ def run(
     file_fields = fields_of(Experiment.from_yaml(file) if file else None)
     experiment = Experiment(**combine(file_fields, flags or {}, Training))
     if dry_run:
-        print_plan(experiment, [experiment])
+        print_plan(experiment, {experiment.method.label: experiment})
         return
     _show(runs.launch(experiment), detach=detach, json=json)
 
@@ -66,13 +67,13 @@ def stop(run_id: RunId) -> None:
     print(f"{run_id}: {run.wait(timeout=60).state}")
 
 
-def print_plan(described, experiments: list[Experiment]) -> None:
-    """Check, then print the YAML and, as its comments, what each method will cost."""
+def print_plan(described, experiments: Mapping[str, Experiment]) -> None:
+    """Check, then print the YAML and, as its comments, what each method will cost, under its name."""
     from qtha_lab.cost.preview import preview
 
     described.check()
     print(described.to_yaml(), end="")
-    for label, experiment in {e.method.label: e for e in experiments}.items():
+    for label, experiment in experiments.items():
         cost = preview(experiment)
         pace = f"about {cost.seconds_per_step:.2g} s per step"
         print(f"# {label}: {cost.trainable_parameters:,} trainable parameters, {pace}")

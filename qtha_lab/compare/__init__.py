@@ -1,11 +1,13 @@
 """Several methods with several seeds: run them, lay them out in a table, say what it shows, report it on a page."""
 
 from qtha_lab.compare.comparing import run, summarise
+from qtha_lab.compare.crossing import Crossing
 from qtha_lab.compare.launching import RunSet, launch
 from qtha_lab.compare.reporting import Report, report
 from qtha_lab.compare.table import aggregate, numbers, rows, tables
 
 __all__ = [
+    "Crossing",
     "Report",
     "RunSet",
     "aggregate",

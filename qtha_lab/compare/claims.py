@@ -1,15 +1,15 @@
 """What a comparison claims: the difference of each method to the first, and whether it is shown.
 
 Every method stands at its best learning rate. The loss is that of the test rows, pair by pair, where all runs have
-them; of older runs it is the evaluation loss. Of m claims each interval is one of 1 - 0.05/m (Bonferroni) and each p is
+them; of older runs it is the evaluation loss. Of m claims, over all models and tasks, each interval is one of 1 - 0.05/m (Bonferroni) and each p is
 Holm's, so that all hold together with 95 %.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,9 @@ from qtha_lab.compare.paired import (
     sentence,
 )
 from qtha_lab.compare.tuning import at_their_best, family
+from qtha_lab.experiment.cells import Cell, by_cell, name_in
 
+NOWHERE = Cell("", "")
 WORDS = {"test_loss": "test loss", "eval_loss": "evaluation loss"}
 
 
@@ -37,17 +39,22 @@ class Claim:
         second: The one whose loss is taken away.
         measure: `test_loss` or `eval_loss`.
         difference: First minus second.
+        cell: The model and the task.
+        cells: How many of them are compared; beside others the cell is named.
     """
 
     first: str
     second: str
     measure: str
     difference: PairedDifference
+    cell: Cell = NOWHERE
+    cells: int = 1
 
     @property
     def verdict(self) -> str:
         """The claim as a sentence; "not shown" is one."""
-        return sentence(self.first, self.second, self.difference, WORDS[self.measure])
+        words = name_in(WORDS[self.measure], self.cell, self.cells)
+        return sentence(self.first, self.second, self.difference, words)
 
     def plain(self) -> dict[str, Any]:
         """The claim as JSON."""
@@ -58,6 +65,7 @@ class Claim:
             "seeds_needed": self.difference.seeds_for(self.difference.mean),
         }
         names = {"first": self.first, "second": self.second, "measure": self.measure}
+        names |= self.cell.fields
         return names | numbers | {"verdict": self.verdict}
 
 
@@ -66,34 +74,75 @@ def against_the_first(
     items: Mapping[str, TestItems] | None = None,
     rounding: Mapping[str, Sequence[float]] | None = None,
 ) -> list[Claim]:
-    """Each method against the first, where three seeds have both.
+    """Each method against the first of its cell, where three seeds have both; all of them are one family.
 
     Args:
         entries: Of all runs.
         items: Test rows of the runs that have them, by run id.
-        rounding: Losses of one seed of a method whose start was moved by a rounding, by label without rate.
+        rounding: Losses of one seed of a method whose start was moved by a rounding, by `name_in` of its label without
+            rate.
     """
-    best = at_their_best(entries)
-    names = list(dict.fromkeys(family(entry) for entry in entries))
-    return claims(best, [(name, names[0]) for name in names[1:]], items or {}, rounding or {})
+    cells = by_cell(entries)
+    pairs = {cell: _pairs([*dict.fromkeys(map(family, of))]) for cell, of in cells.items()}
+    return claims(at_their_best(entries), pairs, items or {}, rounding or {}, len(cells))
+
+
+def _pairs(names: list[str]) -> list[tuple[str, str]]:
+    return [(name, names[0]) for name in names[1:]]
 
 
 def claims(
     entries: Sequence[dict[str, Any]],
-    pairs: Sequence[tuple[str, str]],
+    pairs: Mapping[Cell, Collection[tuple[str, str]]],
     items: Mapping[str, TestItems],
     rounding: Mapping[str, Sequence[float]],
+    cells: int = 1,
 ) -> list[Claim]:
     """The differences of some pairs of methods as one family; a pair without three common seeds is left out.
 
     Args:
         entries: Of runs at the best rate of their method.
-        pairs: Labels without rate; the second is taken away.
+        pairs: Labels without rate by the cell they are compared in; the second of a pair is taken away.
         items: Test rows by run id.
-        rounding: Losses at moved starts, by label without rate.
+        rounding: Losses at moved starts, by `name_in` of the label without rate.
+        cells: Of how many cells the comparison is.
     """
+    found: list[_Found] = []
+    for cell, in_cell in by_cell(entries).items():
+        found += _losses(cell, in_cell, pairs.get(cell, ()), items)
+    differences = [
+        paired_difference(
+            *_alike(*of.losses),
+            level=0.05 / len(found),
+            floor=_floor(
+                [name_in(name, of.cell, cells) for name in of.pair], rounding, len(of.losses[0])
+            ),
+        )
+        for of in found
+    ]
+    return [
+        Claim(*of.pair, of.measure, difference, of.cell, cells)
+        for of, difference in zip(found, holm(differences), strict=True)
+    ]
+
+
+class _Found(NamedTuple):
+    """The losses of two methods in a cell, (seeds, items) of each."""
+
+    cell: Cell
+    pair: tuple[str, str]
+    measure: str
+    losses: tuple[Any, Any]
+
+
+def _losses(
+    cell: Cell,
+    entries: Sequence[dict[str, Any]],
+    pairs: Iterable[tuple[str, str]],
+    items: Mapping[str, TestItems],
+) -> Iterator[_Found]:
+    """The losses of the pairs that have enough seeds in common, in one cell."""
     measure = measure_of(entries)
-    losses = {}
     for pair in pairs:
         by_seed = [
             {entry["seed"]: entry for entry in entries if family(entry) == name} for name in pair
@@ -101,19 +150,7 @@ def claims(
         shared = sorted(by_seed[0].keys() & by_seed[1].keys())
         both = [losses_of([side[seed] for seed in shared], items, measure) for side in by_seed]
         if len(shared) >= LEAST_SEEDS and both[0] is not None and both[1] is not None:
-            losses[pair] = both[0], both[1]
-    differences = [
-        paired_difference(
-            *_alike(*both),
-            level=0.05 / len(losses),
-            floor=_floor(pair, rounding, len(both[0])),
-        )
-        for pair, both in losses.items()
-    ]
-    return [
-        Claim(first, second, measure, difference)
-        for (first, second), difference in zip(losses, holm(differences), strict=True)
-    ]
+            yield _Found(cell, pair, measure, (both[0], both[1]))
 
 
 def measure_of(entries: Sequence[Mapping[str, Any]]) -> str:
@@ -126,13 +163,17 @@ def losses_at_moved_starts(repeats: Sequence[dict[str, Any]]) -> dict[str, list[
     """The test losses of repeats that finished, by label without rate; of one rate alone, that with most repeats.
 
     Args:
-        repeats: Entries of runs of one seed whose starts were moved by a rounding.
+        repeats: Entries of runs of one seed whose starts were moved by a rounding; where they are of several cells,
+            the cell is in the name (see `cells.name_in`).
     """
+    cells = by_cell(repeats)
     by_rate: dict[str, dict[float, list[float]]] = {}
     for entry in repeats:
         if entry["state"] == "finished" and "test_loss" in entry:
-            rates = by_rate.setdefault(family(entry), {})
-            rates.setdefault(entry["learning_rate"], []).append(entry["test_loss"])
+            name = name_in(family(entry), Cell.of(entry), len(cells))
+            by_rate.setdefault(name, {}).setdefault(entry["learning_rate"], []).append(
+                entry["test_loss"]
+            )
     most = {name: max(rates.values(), key=len) for name, rates in by_rate.items()}
     return {name: losses for name, losses in most.items() if len(losses) >= LEAST_REPEATS}
 
@@ -144,7 +185,7 @@ def _alike(first: Any, second: Any) -> tuple[Any, Any]:
     return first.mean(1, keepdims=True), second.mean(1, keepdims=True)
 
 
-def _floor(pair: tuple[str, str], rounding: Mapping[str, Sequence[float]], seeds: int) -> float:
+def _floor(pair: Sequence[str], rounding: Mapping[str, Sequence[float]], seeds: int) -> float:
     """What rounding alone makes of the difference; 0 where it was not measured for both."""
     repeats = [rounding.get(name) for name in pair]
     if None in repeats:

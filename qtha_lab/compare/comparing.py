@@ -1,7 +1,7 @@
 """Several methods with several seeds: launch what is missing, gather the summaries, say what they show.
 
-Everything lies under `out`: `comparison.yaml`, `runs/`, `rounding/`, `summary.json`. A run is started when a slot is
-free for it, and calling `run` again with the same `out` goes on where it was. Draws nothing.
+Everything lies under `out`: `comparison.yaml`, `lineup.json`, `tuning/`, `runs/`, `rounding/`, `summary.json`. A run is
+started when a slot is free for it, and calling `run` again with the same `out` goes on where it was. Draws nothing.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ from typing import Any
 from qtha_lab import runs
 from qtha_lab.compare.entries import entry
 from qtha_lab.compare.findings import notes
+from qtha_lab.compare.lineup import records, timed
+from qtha_lab.compare.terms import terms
+from qtha_lab.compare.winners import tuned
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, editions
+from qtha_lab.experiment.entrant import Entrant
 from qtha_lab.machines import Machines, machines_named
-from qtha_lab.rundir import slots, write_json, write_whole
+from qtha_lab.rundir import away, slots, write_json, write_whole
 from qtha_lab.runs import Run, Status
 
 Progress = Callable[[Run, Status], None]
@@ -36,9 +40,9 @@ def run(
     *,
     on: str | None = None,
 ) -> dict[str, Any]:
-    """Run every method with every seed, and write `out/summary.json` after each run that ends.
+    """Run every method with every seed on every model and task, and write `out/summary.json` after each run that ends.
 
-    Finished runs of the same experiment are kept, live ones are followed, stopped and dead ones resumed.
+    Where the comparison tunes, the trials come first, on this machine. Finished runs of the same experiment are kept, live ones are followed, stopped and dead ones resumed.
     Ctrl-C stops the runs softly before it is passed on.
 
     Args:
@@ -66,25 +70,36 @@ def run(
         held.callback(os.close, lock)
         machines = held.enter_context(contextlib.closing(machines_named(on))) if on else None
         write_whole(out / "comparison.yaml", editions.record(comparison))
-        work = _Work(comparison, out, machines)
-        return _follow(comparison, work, out, on_progress or _nothing)
+        progress = on_progress or _nothing
+        lineup = tuned(comparison, timed(comparison, out), out, progress)
+        return _follow(_Work(comparison, lineup, out, machines), out, progress)
 
 
-def summarise(comparison: Comparison, queue: Sequence[Run]) -> dict[str, Any]:
+def summarise(
+    comparison: Comparison, queue: Sequence[Run], lineup: Sequence[Entrant] | None = None
+) -> dict[str, Any]:
     """The summary of the runs that have ended so far, as in `summary.json`.
 
+    Args:
+        comparison: What was run.
+        queue: Its runs.
+        lineup: What takes part; None is the comparison's own, where nothing was measured or tuned.
+
     Returns:
-        `comparison`, as plain data; `runs`, an entry for each that has ended (see `entries.entry`);
+        `comparison`, as plain data; `lineup`, what each method became (see `lineup.records`); `runs`, an entry for each
+        that has ended (see `entries.entry`); `expected`, how many there will be;
         `notes`, sentences on what these numbers do and do not show; `claims` and `decomposition`, the differences
         behind them as numbers (see `claims.Claim`); `rounding`, the losses at moved starts by method.
     """
     ended = [(run, status) for run in queue if (status := run.status()).ended]
     entries = [entry(run, status) for run, status in ended]
-    return _summary(comparison, entries, [run for run, _ in ended], [], len(queue))
+    takes_part = comparison.lineup() if lineup is None else lineup
+    return _summary(comparison, takes_part, entries, [run for run, _ in ended], [], len(queue))
 
 
 def _summary(
     comparison: Comparison,
+    lineup: Sequence[Entrant],
     entries: list[dict[str, Any]],
     ended: Sequence[Run],
     repeats: list[dict[str, Any]],
@@ -98,10 +113,14 @@ def _summary(
 
     items, rounding = read_items(ended), losses_at_moved_starts(repeats)
     claims = against_the_first(entries, items, rounding)
+    takes_part = records(comparison, lineup)
+    rules = terms(comparison, takes_part, entries)
     return {
         "comparison": comparison.model_dump(),
+        "lineup": takes_part,
         "runs": entries,
-        "notes": notes(entries, expected, [claim.verdict for claim in claims]),
+        "expected": expected,
+        "notes": notes(entries, expected, [claim.verdict for claim in claims], rules),
         "claims": [claim.plain() for claim in claims],
         "decomposition": [row.plain() for row in decompose(entries, items, rounding)],
         "rounding": rounding,
@@ -161,13 +180,20 @@ class _Work:
     """The runs of a comparison in their order; one is started when a slot is free for it.
 
     Attributes:
-        table: A run for every method, rate and seed.
+        table: A run for every cell, method, rate and seed.
         repeats: Runs at starts moved by a rounding.
     """
 
-    def __init__(self, comparison: Comparison, out: Path, machines: Machines | None) -> None:
-        self.table = _Side.of(out / "runs", comparison.experiments())
-        self.repeats = _Side.of(out / "rounding", comparison.nudged())
+    def __init__(
+        self,
+        comparison: Comparison,
+        lineup: Sequence[Entrant],
+        out: Path,
+        machines: Machines | None,
+    ) -> None:
+        self.comparison, self.lineup = comparison, lineup
+        self.table = _Side.of(out / "runs", comparison.experiments(lineup))
+        self.repeats = _Side.of(out / "rounding", comparison.nudged(lineup))
         self.sides = (self.table, self.repeats)
         self.machines = machines  # which queue what they are given
         self.slots = slots.n_slots(comparison.training.threads)
@@ -228,22 +254,23 @@ def _start(
 
 
 def _what_counts(experiment: Experiment) -> Experiment:
-    return runs.with_whole_paths(experiment).replace(name="")
+    """What two descriptions that train the same have in common."""
+    course = experiment.training.asked
+    return runs.with_whole_paths(experiment).replace(name="", training=course)
 
 
 def _nothing(run: Run, status: Status) -> None:
     """The progress of a run, shown nowhere."""
 
 
-def _follow(
-    comparison: Comparison, work: _Work, out: Path, on_progress: Progress
-) -> dict[str, Any]:
+def _follow(work: _Work, out: Path, on_progress: Progress) -> dict[str, Any]:
     try:
         while True:
+            _wait_for(out)
             if work.go_on(on_progress) and not work.is_done:
-                _write_summary(comparison, work, out)
+                _write_summary(work, out)
             if work.is_done:
-                return _write_summary(comparison, work, out)
+                return _write_summary(work, out)
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         for run in work.started:
@@ -254,13 +281,23 @@ def _follow(
             run.stop()
         for side in work.sides:
             side.look(_nothing)
-        _write_summary(comparison, work, out)
+        _write_summary(work, out)
         raise
 
 
-def _write_summary(comparison: Comparison, work: _Work, out: Path) -> dict[str, Any]:
+def _wait_for(out: Path) -> None:
+    """Look at nothing while the folder of a comparison is out of sight."""
+    if away.is_away(out):
+        log.warning("the folder %s is away: the comparison goes on when it is back", out)
+    while away.is_away(out):
+        time.sleep(POLL_SECONDS)
+
+
+def _write_summary(work: _Work, out: Path) -> dict[str, Any]:
     table = work.table
     ended = [table.started[place] for place in sorted(table.ended)]
-    summary = _summary(comparison, table.entries, ended, work.repeats.entries, work.expected)
+    summary = _summary(
+        work.comparison, work.lineup, table.entries, ended, work.repeats.entries, work.expected
+    )
     write_json(out / "summary.json", summary)
     return summary

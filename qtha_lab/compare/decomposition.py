@@ -1,7 +1,7 @@
 """What each part of QTHA adds: the difference of every method with a part to the same one without it.
 
-Rows are read off the runs at hand, each method at its best learning rate; a part whose two sides were not both run
-with three seeds has no row.
+Rows are read off the runs at hand, each method at its best learning rate, on every model and task; a part whose two
+sides were not both run with three seeds has no row.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from qtha_lab.compare.claims import Claim, claims
 from qtha_lab.compare.items import TestItems
 from qtha_lab.compare.tuning import at_their_best, family
 from qtha_lab.experiment import canonical
+from qtha_lab.experiment.cells import Cell, by_cell
 from qtha_lab.experiment.method_choice import MethodChoice
 
 METHOD = "qtha"
@@ -56,25 +57,34 @@ def decompose(
     Args:
         entries: Of all runs of a comparison.
         items: Test rows of the runs that have them, by run id.
-        rounding: Losses of one seed of a method at starts moved by a rounding, by label without rate.
+        rounding: Losses of one seed of a method at starts moved by a rounding, by `name_in` of the label without rate.
     """
-    best = at_their_best(entries)
+    best, items = at_their_best(entries), items or {}
+    parts = {cell: _parts(cell, in_cell, items) for cell, in_cell in by_cell(best).items()}
+    found = claims(best, parts, items, rounding or {}, len(by_cell(entries)))
+    return [Row(parts[claim.cell][claim.first, claim.second], claim) for claim in found]
+
+
+def _parts(
+    cell: Cell, entries: Sequence[dict[str, Any]], items: Mapping[str, TestItems]
+) -> dict[tuple[str, str], str]:
+    """The pairs of the first QTHA in a cell that has any of its parents beside it, with their parts."""
     by_essence: dict[str, str] = {}
-    for entry in best:
+    for entry in entries:
         if "options" in entry:
             by_essence.setdefault(_essence(entry["method"], entry["options"]), family(entry))
-    wholes = {family(e): e["options"] for e in best if "options" in e and _is_whole(e)}
+    wholes = {family(e): e["options"] for e in entries if "options" in e and _is_whole(e)}
     for options in wholes.values():
-        pairs = {
-            part: pair
+        pairs: dict[str, tuple[str, str]] = {
+            part: (first, second)
             for part, titles in PARTS.items()
-            if None not in (pair := tuple(by_essence.get(_variant(t, options)) for t in titles))
+            for first, second in [[by_essence.get(_variant(t, options)) for t in titles]]
+            if first is not None and second is not None
         }
-        different: dict[tuple, str] = {pair: part for part, pair in pairs.items()}
-        found = claims(best, list(different), items or {}, rounding or {})
-        if found:
-            return [Row(different[claim.first, claim.second], claim) for claim in found]
-    return []
+        different = {pair: part for part, pair in pairs.items()}
+        if claims(entries, {cell: different}, items, {}):
+            return different
+    return {}
 
 
 def _is_whole(entry: Mapping[str, Any]) -> bool:

@@ -15,6 +15,8 @@ from qtha_lab.circuits.rows import gate_rows
 from qtha_lab.compare import reading, table, views
 from qtha_lab.compare.run_values import differing, run_values
 from qtha_lab.errors import Refusal
+from qtha_lab.experiment.cells import Cell, name_in
+from qtha_lab.experiment.reproduced import Reproduced
 from qtha_lab.figures.bond_history import bond_history
 from qtha_lab.figures.bottlenecks import by_block, circuit_inputs
 from qtha_lab.figures.circuit import GateRow, circuit_diagram
@@ -34,12 +36,29 @@ log = logging.getLogger(__name__)
 def figure_set(
     runs: list[Run], on_left_out: Callable[[str], None] = log.warning
 ) -> Iterator[Figure]:
-    """The figures of some runs, those left out for which nothing was recorded.
+    """The figures of some runs, of each model and task by itself; those left out for which nothing was recorded.
 
     Args:
         runs: What to draw.
         on_left_out: Called with the sentence that says why a figure is missing.
     """
+    cells: dict[Cell, list[Run]] = {}
+    for run in runs:
+        cells.setdefault(run.experiment.cell, []).append(run)
+    for cell, in_cell in cells.items():
+        for figure in _in_a_cell(in_cell, on_left_out):
+            if len(cells) < 2:
+                yield figure
+            else:
+                yield _named(
+                    figure,
+                    f"{figure.name}_{cell}",
+                    name_in(figure.title or figure.name, cell, len(cells)),
+                )
+
+
+def _in_a_cell(runs: list[Run], on_left_out: Callable[[str], None]) -> Iterator[Figure]:
+    """The figures of runs on one model and task."""
     entries = reading.entries(runs)
     events = {run.path: run.history() for run in runs}
     labels = {
@@ -106,6 +125,8 @@ def circuits_of(experiment: Any) -> list[Any]:
     """The different circuits that an experiment runs, on its model's layers without their weights."""
     from qtha_lab import adapters, models
 
+    if isinstance(experiment, Reproduced):
+        return []
     choice = experiment.method
     method = adapters.get_method(choice.name)
     if not method.ours:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qtha_lab.compare import tuning
+from qtha_lab.experiment.cells import Cell, by_cell, name_in
+from qtha_lab.models.quantized import STORED
 
 
 def notes(
     entries: list[dict[str, Any]],
     expected: int,
     verdicts: Sequence[str] = (),
+    terms: Mapping[Cell, Sequence[str]] | None = None,
 ) -> list[str]:
     """Sentences on what a table of runs shows and what it does not.
 
@@ -20,6 +23,7 @@ def notes(
         entries: As in `summary.json` under `runs`.
         expected: How many runs there will be.
         verdicts: Sentences on the differences between methods (see `claims`).
+        terms: On what terms methods were compared, by cell (see `terms`); None says which rates were tried.
 
     Example:
         >>> run = {"label": "lora", "method": "lora", "seed": 0, "state": "finished",
@@ -28,18 +32,60 @@ def notes(
         '1 of 2 runs have not ended yet.'
     """
     finished = [entry for entry in entries if entry["state"] == "finished"]
+    of_cells = {
+        cell: of_cell(in_cell, tuning_of(in_cell) if terms is None else terms.get(cell, ()))
+        for cell, in_cell in by_cell(entries).items()
+    }
+    sentences = [*missing(entries, expected), *over_cells(of_cells), seeds(finished), *verdicts]
+    return [sentence for sentence in sentences if sentence]
+
+
+def of_cell(entries: list[dict[str, Any]], terms: Sequence[str] = ()) -> list[str]:
+    """What may be said of the runs on one model and task.
+
+    Args:
+        entries: Of these runs.
+        terms: On what terms they were compared.
+    """
+    finished = [entry for entry in entries if entry["state"] == "finished"]
     sentences = [
-        *missing(entries, expected),
         same_start(finished),
         quantization(finished),
         *sizes(finished),
         scales(finished),
         threads(finished),
-        tuning.sentence(entries) or learning_rates(finished),
-        seeds(finished),
-        *verdicts,
+        *terms,
     ]
     return [sentence for sentence in sentences if sentence]
+
+
+def tuning_of(entries: list[dict[str, Any]]) -> list[str]:
+    """How learning rates were chosen, or that none was."""
+    finished = [entry for entry in entries if entry["state"] == "finished"]
+    sentence = tuning.sentence(entries) or learning_rates(finished)
+    return [sentence] if sentence else []
+
+
+def over_cells(sentences: Mapping[Cell, Sequence[str]]) -> list[str]:
+    """What is said of several cells: what holds in all of them once, the rest under the name of its cell.
+
+    Example:
+        >>> qa, chat = Cell("tiny", "qa"), Cell("tiny", "chat")
+        >>> over_cells({qa: ["The same start.", "lora is larger."], chat: ["The same start."]})
+        ['The same start.', 'tiny, qa: lora is larger.']
+    """
+    everywhere = [
+        sentence
+        for sentence in next(iter(sentences.values()), ())
+        if all(sentence in others for others in sentences.values())
+    ]
+    apart = [
+        f"{cell}: {sentence}"
+        for cell, of in sentences.items()
+        for sentence in of
+        if sentence not in everywhere
+    ]
+    return [*everywhere, *apart]
 
 
 def same_start(entries: list[dict[str, Any]]) -> str | None:
@@ -76,9 +122,11 @@ def quantization(entries: list[dict[str, Any]]) -> str | None:
     if not costs:
         return None
     gains = ", ".join(f"{label} {statistics.fmean(values):.3f}" for label, values in losses.items())
+    name = entries[0]["quantization"]
+    stored = "" if name in STORED else " It is fake-quantised: no memory is saved."
     return (
-        f"Quantising the base to {entries[0]['quantization']} raised the evaluation loss by "
-        f"{statistics.fmean(costs):.3f} before any training; the adapters lowered it by: {gains}."
+        f"Quantising the base to {name} raised the evaluation loss by "
+        f"{statistics.fmean(costs):.3f} before any training; the adapters lowered it by: {gains}.{stored}"
     )
 
 
@@ -125,16 +173,14 @@ def threads(entries: list[dict[str, Any]]) -> str | None:
 
 
 def learning_rates(entries: list[dict[str, Any]]) -> str | None:
-    """At which learning rate each method ran, as a note under a table; None for a single method."""
+    """That nothing was tuned, and at which learning rate each method ran."""
     rates = {entry["label"]: entry["learning_rate"] for entry in entries}
-    if len(rates) < 2:
+    if not rates:
         return None
     beside = {label: rate for label, rate in rates.items() if "learning_rate=" not in label}
     text = ", ".join(f"{label} {rate:g}" for label, rate in beside.items()) or "as in the names"
-    return (
-        f"Peak learning rates: {text}. None of these runs tuned them: "
-        "another learning rate may turn the order round."
-    )
+    turned = "" if len(rates) < 2 else "; another learning rate may turn the order round"
+    return f"Not tuned: no setting was chosen among several{turned}. Peak learning rates: {text}."
 
 
 def seeds(entries: list[dict[str, Any]]) -> str | None:
@@ -154,13 +200,14 @@ def seeds(entries: list[dict[str, Any]]) -> str | None:
 
 def missing(entries: list[dict[str, Any]], expected: int) -> list[str]:
     """Which runs have not ended, or not well."""
-    waiting = expected - len(entries)
+    waiting, cells = expected - len(entries), len(by_cell(entries))
     sentences = [f"{waiting} of {expected} runs have not ended yet."] if waiting else []
     for entry in entries:
         if entry["state"] != "finished":
             state, message = entry["state"], entry.get("message") or ""
             end = message if message.startswith(state) else f"{state}: {message}".rstrip(": ")
-            sentences.append(f"{entry['label']} seed {entry['seed']} {end}.")
+            name = name_in(entry["label"], Cell.of(entry), cells)
+            sentences.append(f"{name} seed {entry['seed']} {end}.")
     return sentences
 
 

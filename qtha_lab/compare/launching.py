@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from qtha_lab import runs as runs_
 from qtha_lab.compare.comparing import summarise
+from qtha_lab.compare.lineup import timed
 from qtha_lab.compare.table import numbers
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
+from qtha_lab.experiment.entrant import Entrant
 from qtha_lab.runs import RESUMABLE, Run, Status
 
 if TYPE_CHECKING:
@@ -25,7 +27,8 @@ class RunSet:
 
     Attributes:
         comparison: What was launched.
-        runs: One for every method and seed, all methods of a seed together.
+        runs: One for every cell, method and seed, all of a seed together.
+        lineup: What takes part, where steps were measured.
 
     Example:
         >>> runs = launch(Comparison(methods="lora,qtha", seeds=[0, 1]))  # doctest: +SKIP
@@ -35,8 +38,10 @@ class RunSet:
         1   qtha      4.204
     """
 
-    def __init__(self, comparison: Comparison, runs: list[Run]) -> None:
-        self.comparison, self.runs = comparison, runs
+    def __init__(
+        self, comparison: Comparison, runs: list[Run], lineup: Sequence[Entrant] | None = None
+    ) -> None:
+        self.comparison, self.runs, self.lineup = comparison, runs, lineup
 
     def __iter__(self) -> Iterator[Run]:
         return iter(self.runs)
@@ -72,7 +77,7 @@ class RunSet:
 
     def summary(self) -> dict[str, Any]:
         """The runs that have ended, with notes on what they show, as `qtha-lab compare` writes it."""
-        return summarise(self.comparison, self.runs)
+        return summarise(self.comparison, self.runs, self.lineup)
 
     def table(self) -> pandas.DataFrame:
         """A row for every method, as numbers: means over the seeds of the runs that have finished.
@@ -134,12 +139,27 @@ def launch(
     """
     if isinstance(described, Experiment):
         return runs_.launch(described, runs_dir, check=check)
-    if described.rounding:
-        raise Refusal(
-            f"rounding is {described.rounding}: runs at moved starts are launched by `qtha-lab compare` and "
-            "`compare.run`; leave it at 0 here"
-        )
+    refuse_stages(described)
     if check:
         described.check(Path(runs_dir) if runs_dir else None)
-    launched = [runs_.launch(e, runs_dir, check=False) for e in described.experiments()]
-    return RunSet(described, launched)
+    lineup = timed(described)
+    experiments = described.experiments(lineup)
+    launched = [runs_.launch(e, runs_dir, check=False) for e in experiments]
+    return RunSet(described, launched, lineup)
+
+
+def refuse_stages(described: Comparison) -> None:
+    """Refuse a comparison whose runs cannot all be started at once.
+
+    Raises:
+        Refusal: With what does run it.
+    """
+    by = "launched by `qtha-lab compare` and `compare.run`"
+    if described.rounding:
+        raise Refusal(
+            f"rounding is {described.rounding}: runs at moved starts are {by}; leave it at 0 here"
+        )
+    if described.tuning is not None:
+        raise Refusal(
+            f"tuning: trials come before the runs that confirm them, and are {by}; leave it out here"
+        )

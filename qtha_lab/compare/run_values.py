@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from qtha_lab import calls
 from qtha_lab.compare.reading import find_runs
 from qtha_lab.experiment.description import Training
+from qtha_lab.experiment.reproduced import Reproduced
 from qtha_lab.measures import recorded, with_units
 from qtha_lab.runs import Run
 
@@ -135,8 +136,9 @@ def _fill_defaults(rows: Sequence[RunValues]) -> None:
             missing = [name for name in options if name not in row.settings]
             if missing:
                 row.settings.update(_defaults(method, missing))
-            if row.settings["learning_rate"] is None:
-                row.settings["learning_rate"] = row.run.experiment.method.peak_learning_rate
+            described = row.run.experiment
+            if row.settings["learning_rate"] is None and not isinstance(described, Reproduced):
+                row.settings["learning_rate"] = described.method.peak_learning_rate
 
 
 def _defaults(method: str, names: Iterable[str]) -> dict[str, Any]:

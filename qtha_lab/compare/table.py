@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable, Collection
 from typing import Any
 
+from qtha_lab.compare.terms import NOT_TUNED, matches
+from qtha_lab.compare.tuning import family, rates
+from qtha_lab.experiment.cells import Cell, by_cell
 from qtha_lab.looks import shown
-from qtha_lab.measures import MEASURES, Measure, recorded, with_units
+from qtha_lab.measures import MEASURES, Measure, recorded, with_units, written
 
-ALWAYS = ("method", "parameters", "seeds")
+PLACE = ("model", "task", "method")  # who a row is of; the first two where they vary
+ALWAYS = (*PLACE, "parameters", "seeds", "matching", "tuning")
 
 
 def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """One entry per label, in the order of the runs: mean, min and max of each measure over the seeds.
+    """One entry per label and cell, in the order of the runs: mean, min and max of each measure over the seeds.
 
     Runs that did not finish count under `unfinished` and in nothing else.
 
@@ -23,12 +28,16 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """
     averaged = [name for name in recorded() if name != "trainable_parameters"]
     groups = []
-    for label in dict.fromkeys(entry["label"] for entry in summary["runs"]):
-        entries = [entry for entry in summary["runs"] if entry["label"] == label]
+    by_row: dict[tuple[Cell, str], list[dict[str, Any]]] = {}
+    for entry in summary["runs"]:
+        by_row.setdefault((Cell.of(entry), entry["label"]), []).append(entry)
+    for (cell, label), entries in by_row.items():
         finished = [entry for entry in entries if entry.get("state", "finished") == "finished"]
         groups.append(
             {
                 "label": label,
+                "cell": cell,
+                "family": family(entries[0]),
                 "method": entries[0]["method"],
                 "seeds": [entry["seed"] for entry in finished],
                 "unfinished": len(entries) - len(finished),
@@ -43,9 +52,10 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
-    """One row of ready-made text per label; only columns in which some label has a value.
+    """One row of ready-made text per label and cell; only columns in which some row has a value.
 
-    A number is the mean over the seeds; what was learnt has the smallest and the largest in brackets.
+    A number is the mean over the seeds; what was learnt has the smallest and the largest in brackets. The model and the
+    task have a column where they vary; the summary of a comparison also says by what methods were matched and tuned.
 
     Args:
         summary: As `qtha_lab.compare.summarise` gives it.
@@ -57,11 +67,14 @@ def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
     """
     groups = [with_units(group) for group in aggregate(summary)]
     columns = [m for m in _columns() if any(m.name in group for group in groups)]
+    agreed = _terms(summary)
     return [
         {
+            **_place(group, groups),
             "method": shown(group["label"]),
             "parameters": _count(group["trainable_parameters"]),
             "seeds": _seeds(group),
+            **agreed(group),
             **{measure.column: _cell(group.get(measure.name), measure) for measure in columns},
         }
         for group in groups
@@ -69,14 +82,14 @@ def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row of plain numbers per label, for programs: `rows` is the same as text.
+    """One row of plain numbers per label and cell, for programs: `rows` is the same as text.
 
     Args:
         summary: As `qtha_lab.compare.summarise` gives it.
 
     Returns:
-        `method`, `trainable_parameters`, `seeds` and `unfinished` (both counts), then the mean of each
-        measure over the seeds; what was learnt has its least and most under `…_min` and `…_max`.
+        `model` and `task` where they vary, `method`, `trainable_parameters`, `seeds` and `unfinished` (both counts), then
+        the mean of each measure over the seeds; what was learnt has its least and most under `…_min` and `…_max`.
 
     Example:
         >>> runs = [{"label": "lora", "method": "lora", "seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
@@ -85,8 +98,10 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
         (2.5, 2.0, 3.0)
     """
     table = []
-    for group in map(with_units, aggregate(summary)):
+    groups = [with_units(group) for group in aggregate(summary)]
+    for group in groups:
         row = {
+            **_place(group, groups),
             "method": group["label"],
             "trainable_parameters": group["trainable_parameters"],
             "seeds": len(group["seeds"]),
@@ -103,9 +118,9 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def tables(summary: dict[str, Any]) -> list[list[tuple[str, ...]]]:
-    """The same for a terminal, a line per label: first what was learnt, then scores and cost.
+    """The same for a terminal, a line per row: first what was learnt, then scores and cost.
 
-    Each table begins with its titles, and the label is the first column of both.
+    Each table begins with its titles; who a row is of comes first in both.
 
     Example:
         >>> run = {"label": "lora", "method": "lora", "seed": 0, "eval_loss": 2.0, "seconds_per_step": 0.1}
@@ -118,10 +133,52 @@ def tables(summary: dict[str, Any]) -> list[list[tuple[str, ...]]]:
         return []
     learnt = {*ALWAYS, *(measure.column for measure in _columns() if measure.learnt)}
     first = [title for title in texts[0] if title in learnt]
-    costs = ["method", *(title for title in texts[0] if title not in learnt)]
+    costs = [
+        *(title for title in texts[0] if title in PLACE),
+        *(title for title in texts[0] if title not in learnt),
+    ]
     return [
         [tuple(part), *(tuple(row[t] for t in part) for row in texts)] for part in (first, costs)
     ]
+
+
+def _place(group: dict[str, Any], groups: list[dict[str, Any]]) -> dict[str, str]:
+    """The model and the task of a row, each where rows differ in it."""
+    cells = [other["cell"] for other in groups]
+    names = {"model": lambda cell: cell.model, "task": lambda cell: cell.task_with_options}
+    return {
+        name: read(group["cell"]) for name, read in names.items() if len(set(map(read, cells))) > 1
+    }
+
+
+def _terms(summary: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, str]]:
+    """What a row says of matching and tuning, for the rows of a comparison; of bare runs nothing.
+
+    Where `runs` are those of the best rates alone, `tried` are all.
+    """
+    comparison = summary.get("comparison")
+    if comparison is None:
+        return lambda group: {}
+    rule, by_row = comparison.get("matching", "as_given"), {}
+    runs = by_cell(summary["runs"])
+    for cell, records in by_cell(summary.get("lineup", ())).items() if rule != "as_given" else ():
+        outcome = matches(rule, records, runs.get(cell, []))
+        by_row |= {(cell, name): text for name, text in outcome.items()}
+    tried = {cell: rates(of) for cell, of in by_cell(summary.get("tried", summary["runs"])).items()}
+
+    def agreed(group: dict[str, Any]) -> dict[str, str]:
+        place = group["cell"], group["family"]
+        stated = {"matching": by_row.get(place, "–")} if rule != "as_given" else {}
+        return stated | {"tuning": _tuning(comparison, tried.get(place[0], {}).get(place[1], {}))}
+
+    return agreed
+
+
+def _tuning(comparison: dict[str, Any], tried: Collection[float]) -> str:
+    """By what the settings of a row were chosen."""
+    if comparison.get("tuning"):
+        return "tuned"
+    return f"{len(tried)} rates" if len(tried) > 1 else NOT_TUNED
 
 
 def _columns() -> list[Measure]:
@@ -140,7 +197,7 @@ def _cell(spread: dict[str, float] | None, measure: Measure) -> str:
     """The mean, with the smallest and largest in brackets where it was learnt and they read differently."""
     if spread is None:
         return "–"
-    mean, low, high = (measure.form.format(spread[key]) for key in ("mean", "min", "max"))
+    mean, low, high = (written(measure, spread[key]) for key in ("mean", "min", "max"))
     return f"{mean} [{low}–{high}]" if measure.learnt and low != high else mean
 
 

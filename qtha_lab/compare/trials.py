@@ -122,9 +122,9 @@ def importance(trials: Sequence[Trial], settings: Sequence[str]) -> dict[str, Sh
     """
     if missing := enough(len(trials), len(settings)):
         needed = len(trials) + missing
+        count = f"{len(settings)} settings" if len(settings) > 1 else "1 setting"
         raise Refusal(
-            f"too few trials: the importance of {len(settings)} settings needs at least {needed} that ended, "
-            f"not {len(trials)}"
+            f"too few trials: the importance of {count} needs at least {needed} that ended, not {len(trials)}"
         )
     values = np.array([trial.value for trial in trials])
     finite = values[np.isfinite(values)]

@@ -1,6 +1,6 @@
 """Methods that were tried at several learning rates: which rate is the best of each, chosen on evaluation rows.
 
-The test is for what comes after: no choice is made on it.
+The test is for what comes after: no choice is made on it. All but `at_their_best` is of one model and task.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from qtha_lab.experiment.cells import Cell, by_cell
 from qtha_lab.experiment.method_choice import MethodChoice
 
 Entry = dict[str, Any]
@@ -53,12 +54,13 @@ def best_rates(entries: Sequence[Entry]) -> dict[str, float]:
 
 
 def at_their_best(entries: Sequence[Entry]) -> list[Entry]:
-    """The runs that finished at the best rate of their family."""
-    best = best_rates(entries)
+    """The runs that finished at the best rate of their family, on each model and task."""
+    best = {cell: best_rates(in_cell) for cell, in_cell in by_cell(entries).items()}
     return [
         entry
         for entry in entries
-        if entry["state"] == "finished" and best.get(family(entry)) == entry.get("learning_rate")
+        if entry["state"] == "finished"
+        and best[Cell.of(entry)].get(family(entry)) == entry.get("learning_rate")
     ]
 
 

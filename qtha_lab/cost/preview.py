@@ -21,6 +21,7 @@ from qtha_lab.cost import measured
 from qtha_lab.cost.circuit import circuit_runs
 from qtha_lab.experiment import Experiment, memory, refusals
 from qtha_lab.experiment.plan import Plan, resolve
+from qtha_lab.models.quantized import fake_quantised_sentence
 from qtha_lab.rundir import slots
 from qtha_lab.simulators.engines import automatic
 
@@ -72,7 +73,7 @@ class Preview:
     """The expected cost of an experiment.
 
     `parts` sums to `seconds_per_step`: "base" (the frozen model), "adapter" (matrices), "circuit".
-    `simulation` is what "circuit" is spent on, None for a method without circuits.
+    `simulation` is what "circuit" is spent on, None for a method without circuits; `steps` are those of the whole run.
     """
 
     trainable_parameters: int
@@ -82,6 +83,7 @@ class Preview:
     parts: dict[str, float]
     warnings: list[str] = field(default_factory=list)
     simulation: Simulation | None = None
+    steps: int = 0
 
 
 class Cancelled(Exception):  # noqa: N818  an end that was asked for is no error
@@ -125,6 +127,7 @@ def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: Fals
         parts=parts,
         warnings=warnings(plan, simulation),
         simulation=simulation,
+        steps=plan.steps,
     )
 
 
@@ -223,6 +226,7 @@ def warnings(plan: Plan, simulation: Simulation | None = None) -> list[str]:
         sentences.append(
             "the adapter is too large to be tried here: its matrices' time is left out"
         )
+    sentences.append(fake_quantised_sentence(plan.experiment.quantization))
     if simulation and simulation.note:
         sentences.append(f"the step's time is that of the rest: {simulation.note}")
     return [sentence for sentence in sentences if sentence]

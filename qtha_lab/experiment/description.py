@@ -1,11 +1,10 @@
-"""The one description of what to run: an `Experiment`, or a `Comparison` of methods over seeds.
+"""The one description of what to run: an `Experiment`, and what descriptions of several methods have in common.
 
 Describes, refuses what cannot work and translates to YAML, Python and a shell command. Runs nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -13,14 +12,21 @@ from pydantic import Field, field_validator, model_validator
 
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import editions, equivalents, families, notebook, plan, refusals
+from qtha_lab.experiment import (
+    editions,
+    equivalents,
+    families,
+    notebook,
+    plan,
+    refusals,
+    stages,
+)
+from qtha_lab.experiment.cells import Cell
 from qtha_lab.experiment.declared import Declared
 from qtha_lab.experiment.method_choice import MethodChoice, Option
 from qtha_lab.experiment.scaling import Rule, scaled
+from qtha_lab.experiment.searching import COMMON
 
-Quantization = Literal["none", "int8", "int4"]
-COMMON: dict[str, Any] = {"common": True}  # among the first that a person sets
-LEAST_REPEATS = 5
 Tracker = Literal["none", "tensorboard", "wandb", "mlflow"]
 
 
@@ -28,6 +34,11 @@ class Training(Declared):
     """How long, how much at a time and how often to look."""
 
     steps: int = Field(default=100, ge=1, description="Optimiser steps.", json_schema_extra=COMMON)
+    epochs: float | None = Field(
+        default=None,
+        gt=0,
+        description="Passes over the training rows, in place of steps; empty takes steps.",
+    )
     batch_size: int = Field(
         default=8, ge=1, description="Rows in one forward pass.", json_schema_extra=COMMON
     )
@@ -91,6 +102,18 @@ class Training(Declared):
         description="Steps between evaluations.",
         json_schema_extra={"unit": "steps"},
     )
+    patience: int = Field(
+        default=0,
+        ge=0,
+        description="Evaluations in a row without an improvement after which training ends early; the adapter of the lowest "
+        "evaluation loss is kept. 0 takes all steps and keeps the last.",
+    )
+    min_improvement: float = Field(
+        default=0.0,
+        ge=0,
+        description="What patience takes for an improvement of the evaluation loss.",
+        json_schema_extra={"unit": "nats"},
+    )
     checkpoint_every: int = Field(
         default=25,
         ge=1,
@@ -117,6 +140,11 @@ class Training(Declared):
         ge=1,
         description="CPU threads of the run; empty takes those that are free.",
     )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        description="Processes that share the rows of every batch and the threads; losses are those of one, up to rounding.",
+    )
 
     @field_validator("rate_ratios")
     @classmethod
@@ -128,12 +156,68 @@ class Training(Declared):
                 )
         return ratios
 
+    teacher: str = Field(
+        default="",
+        description="Run that this one learns from, by its id or folder: finished, of the same model and task; empty is "
+        "none.",
+    )
+    distil: Literal["logits", "delta"] = Field(
+        default="logits",
+        description="What is learnt of the teacher: its logits beside the labels, or the change that it makes at each "
+        "adapted layer.",
+    )
+    distil_weight: float = Field(
+        default=0.5, ge=0, le=1, description="Share of the loss that follows the teacher's logits."
+    )
+    distil_temperature: float = Field(
+        default=2.0, gt=0, description="Both logits are divided by it before they are compared."
+    )
+    stages: str = Field(
+        default="",
+        description="Stages one after the other, each with its steps, the groups of tensors that it trains and parts of "
+        "the method that it leaves out, such as linear(steps=50,use_circuit=false),all(steps=50,train=[W_q,angles,B]); "
+        "empty is one stage.",
+    )
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _stages_in_one_text(cls, value: Any) -> Any:
+        """Take a list of mappings too, as a file may have them."""
+        listed = isinstance(value, list) and all(isinstance(part, dict) for part in value)
+        return stages.written(value) if listed or isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _stages_add_up(self) -> Self:
+        stages.check_steps(self.stages, self.steps)
+        return self
+
+    @property
+    def asked(self) -> Training:
+        """The same without the steps that epochs were worked out to be."""
+        steps = Training.model_fields["steps"].default
+        return self if self.epochs is None else self.replace(steps=steps)
+
     nudge: int = Field(
         default=0,
         ge=0,
         description="Number of a repeat whose start is moved by one unit in the last place, so that what rounding makes "
         "of a result is known; 0 moves nothing.",
     )
+    share: str = Field(
+        default="",
+        description="Part of the training rows, as one client of a federation has it: 3/8, or 3/8 dirichlet(0.3); empty takes "
+        "all.",
+    )
+
+    @field_validator("share")
+    @classmethod
+    def _share_of_rows(cls, share: str) -> str:
+        if share:
+            from qtha_lab.tasks.shares import Share
+
+            Share.parse(share)
+        return share
+
     report_to: Tracker = Field(
         default="none",
         description="Also write the curves for this program; tensorboard's lie in the run's folder.",
@@ -149,8 +233,11 @@ class _Description(Declared):
         description="Base model: a name, a folder or a hub id.",
         json_schema_extra=COMMON,
     )
-    quantization: Quantization = Field(
-        default="none", description="Number format of the frozen base's weights, adapters on top."
+    quantization: str = Field(
+        default="none",
+        min_length=1,
+        description="Bits of the frozen base, adapters on top: none, int8 or int4 are stored so; "
+        "round(w=3,g=64), learned(w=3), outliers(w=4), rotated(w=4,a=4,kv=4) are fake-quantised, no memory is saved.",
     )
     task: str = Field(
         default="qa",
@@ -237,7 +324,7 @@ class Experiment(_Description):
             self,
             *,
             model: str = ...,
-            quantization: Quantization = ...,
+            quantization: str = ...,
             task: str = ...,
             task_options: dict[str, Any] = ...,
             plugins: list[str] = ...,
@@ -247,6 +334,11 @@ class Experiment(_Description):
             name: str = ...,
             edition: int = ...,
         ) -> None: ...
+
+    @property
+    def cell(self) -> Cell:
+        """The model and the task, where methods meet."""
+        return Cell(self.model, self.task, calls.write_options(self.task_options))
 
     @field_validator("method", mode="before")
     @classmethod
@@ -325,91 +417,3 @@ class MethodsAndSeeds(_Description):
             if title in titles[:number]:
                 raise Refusal(f"title {title!r} is given to two methods: each needs its own")
         return value
-
-
-class Comparison(MethodsAndSeeds):
-    """Several methods on one model and task, each with every seed."""
-
-    if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
-
-        def __init__(
-            self,
-            *,
-            model: str = ...,
-            quantization: Quantization = ...,
-            task: str = ...,
-            task_options: dict[str, Any] = ...,
-            plugins: list[str] = ...,
-            methods: Sequence[MethodChoice | dict[str, Any] | str] | str = ...,
-            seeds: list[int] = ...,
-            training: Training | dict[str, Any] = ...,
-            scaling: Rule = ...,
-            learning_rates: Sequence[float] = ...,
-            rounding: int = ...,
-            edition: int = ...,
-        ) -> None: ...
-
-    learning_rates: list[float] = Field(
-        default_factory=list,
-        description="Rates at which every method that states none is run, such as 0.003, 0.01; its best is chosen on "
-        "evaluation rows. Empty takes each method's own.",
-    )
-    rounding: int = Field(
-        default=0,
-        ge=0,
-        description="Repeats of the first seed at starts moved by a rounding, beside every method's runs; at least 5, "
-        "or 0 to measure no floor.",
-    )
-
-    @field_validator("rounding")
-    @classmethod
-    def _enough_repeats(cls, repeats: int) -> int:
-        if 0 < repeats < LEAST_REPEATS:
-            raise Refusal(
-                f"rounding must be 0 or at least {LEAST_REPEATS} repeats for a spread, not {repeats}"
-            )
-        return repeats
-
-    def nudged(self) -> list[Experiment]:
-        """Every method again at its first rate and seed, as often as `rounding` says, its start moved each time."""
-        first: dict[str, Experiment] = {}
-        for experiment in self.experiments() if self.rounding else ():
-            first.setdefault(experiment.method.replace(learning_rate=None).meaning, experiment)
-        return [
-            experiment.replace(training=experiment.training.replace(nudge=repeat))
-            for repeat in range(1, self.rounding + 1)
-            for experiment in first.values()
-        ]
-
-    def experiments(self) -> list[Experiment]:
-        """One experiment per method, rate and seed, all methods of a seed and a rate together."""
-        shared = {name: getattr(self, name) for name in _Description.model_fields}
-        return [
-            Experiment(**shared, method=method, training=self.training, seed=seed)
-            for seed in self.seeds
-            for method in self.tuned_methods()
-        ]
-
-    def tuned_methods(self) -> list[MethodChoice]:
-        """The methods as they are trained: scaled, and at each of the learning rates."""
-        scaled_methods = self.scaled_methods()
-        if not self.learning_rates:
-            return scaled_methods
-        at_rates = [
-            method if method.learning_rate else method.replace(learning_rate=rate)
-            for rate in self.learning_rates
-            for method in scaled_methods
-        ]
-        return list({method.meaning: method for method in at_rates}.values())
-
-    @field_validator("learning_rates")
-    @classmethod
-    def _rates_above_zero(cls, rates: list[float]) -> list[float]:
-        for rate in rates:
-            if rate <= 0:
-                raise Refusal(f"a learning rate must be above 0, not {rate:g}")
-        return rates
-
-    def check(self, runs_dir: Path | None = None) -> None:
-        """Refuse what any of the experiments would refuse (see `Experiment.check`)."""
-        refusals.check_comparison(self, runs_dir)

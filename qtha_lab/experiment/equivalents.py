@@ -18,7 +18,25 @@ from qtha_lab.experiment import strict_yaml
 
 Description = TypeVar("Description", bound=BaseModel)
 LONGEST = 2**20  # bytes of a description
-COMMANDS = {"Experiment": "run", "Comparison": "compare", "Sweep": "sweep"}
+SEVERAL = {
+    "models": "model",
+    "tasks": "task",
+}  # where there are several, the first is not said again
+COMMANDS = {
+    "Experiment": "run",
+    "Comparison": "compare",
+    "Sweep": "sweep",
+    "Federation": "federate",
+}
+DESCRIPTIONS = (
+    "Comparison",
+    "Experiment",
+    "Federation",
+    "MethodChoice",
+    "Sweep",
+    "Training",
+    "Tuning",
+)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -54,10 +72,21 @@ def thin(value: Any) -> Any:
 
 
 def _fields_to_write(description: BaseModel) -> list[str]:
-    """The fields not at their default, and always the model, the task and the method."""
+    """The fields not at their default, and always the model or the models, the task or the tasks, and the method."""
     differing = description.model_dump(exclude_defaults=True)
-    always = ("model", "task", "method", "methods") if hasattr(description, "model") else ("name",)
-    return [n for n in type(description).model_fields if n in differing or n in always]
+    always = {"model", "task", "method", "methods"} if hasattr(description, "model") else {"name"}
+    always |= {"axes"} if "axes" in type(description).model_fields else set()
+    said = {one for several, one in SEVERAL.items() if several in differing}
+    return [n for n in _in_order(description) if (n in differing or n in always) and n not in said]
+
+
+def _in_order(description: BaseModel) -> list[str]:
+    """The fields in the order declared, several models in the place of one."""
+    fields = [name for name in type(description).model_fields if name not in SEVERAL]
+    for several, one in SEVERAL.items():
+        if several in type(description).model_fields:
+            fields.insert(fields.index(one), several)
+    return fields
 
 
 def read_yaml(description: type[Description], source: str | Path) -> Description:
@@ -116,15 +145,16 @@ def _as_path(source: str | Path) -> Path | None:
 def to_python(description: BaseModel) -> str:
     """The code that makes the description and starts it."""
     code = _code(description)
-    imported = [
-        n
-        for n in ("Comparison", "Experiment", "MethodChoice", "Sweep", "Training")
-        if f"{n}(" in code
-    ]
+    imported = [n for n in DESCRIPTIONS if f"{n}(" in code]
     if type(description).__name__ == "Comparison":
         imported, start = (
             [*imported, "compare"],
             'summary = compare.run(comparison, out="comparison")',
+        )
+    elif type(description).__name__ == "Federation":
+        imported, start = (
+            [*imported, "federate"],
+            'summary = federate(federation, out="federation")',
         )
     else:
         imported, start = [*imported, "launch"], "run = launch(experiment)"
@@ -164,10 +194,14 @@ def to_command(description: BaseModel) -> str:
 def _flags(description: BaseModel) -> dict[str, Any]:
     set_apart = description.model_dump(exclude_defaults=True)
     values = dict(description)
-    flags = {name: values[name] for name in set_apart if name != "training"}
+    said = {one for several, one in SEVERAL.items() if several in set_apart}
+    flags = {n: values[n] for n in set_apart if n not in ("training", "tuning", *said)}
     if "training" in set_apart:
         training = dict(values["training"])
         flags |= {name: training[name] for name in set_apart["training"]}
+    if "tuning" in set_apart:
+        tuning = dict(values["tuning"])
+        flags |= {f"tuning_{name}": tuning[name] for name in _fields_to_write(values["tuning"])}
     return flags
 
 

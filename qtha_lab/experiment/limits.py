@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qtha_lab.errors import Refusal
 
 if TYPE_CHECKING:
+    from qtha_lab.experiment.description import Training
     from qtha_lab.experiment.plan import Plan
 
 
@@ -27,6 +28,57 @@ def check_threads(threads: int | None) -> None:
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     if threads and threads > cores:
         raise Refusal(f"threads must be at most {cores}, which this machine has, not {threads}")
+
+
+def check_processes(training: Training) -> None:
+    """Refuse more processes than a batch has rows, or this machine has GPUs, and what one process takes alone."""
+    processes = training.processes
+    if processes == 1:
+        return
+    alone = {"teacher": training.teacher, "stages": training.stages, "patience": training.patience}
+    for name, value in alone.items():
+        if value:
+            raise Refusal(f"a training with {name} is of one process, not processes={processes}")
+    if processes > training.batch_size:
+        raise Refusal(
+            f"processes must be at most batch_size={training.batch_size}, whose rows they share, not {processes}"
+        )
+    import torch
+
+    gpus = torch.accelerator.device_count() if torch.accelerator.is_available() else processes
+    if processes > gpus:
+        raise Refusal(
+            f"processes must be at most {gpus}, the GPUs of this machine, not {processes}"
+        )
+
+
+def check_course(plan: Plan) -> None:
+    """Refuse both steps and epochs, and an improvement that nobody waits for."""
+    training = plan.experiment.training
+    default = type(training).model_fields["steps"].default
+    if training.epochs is not None and training.steps not in (default, plan.steps):
+        raise Refusal(
+            f"steps={training.steps} and epochs={training.epochs:g}, which is {plan.steps} steps of these rows, exclude "
+            "each other: leave one of them out"
+        )
+    if training.min_improvement and not training.patience:
+        raise Refusal(
+            f"min_improvement={training.min_improvement:g} is read with patience: set patience to at least 1, or leave it out"
+        )
+
+
+def check_start(plan: Plan) -> None:
+    """Refuse a start of the adapter that cannot be made on this base (see `adapters.check_start`)."""
+    from qtha_lab import adapters
+
+    experiment = plan.experiment
+    adapters.check_start(
+        plan.model,
+        plan.config,
+        start_rows=plan.start_rows,
+        quantization=experiment.quantization,
+        precision=experiment.training.precision,
+    )
 
 
 def check_positions(plan: Plan) -> None:

@@ -63,7 +63,8 @@ def bytes_needed(
     """Bytes that are in use at once while a batch of rows goes through, at least.
 
     Args:
-        training: Rows in a batch, precision and whether activations are recomputed.
+        training: Rows in a batch, precision, whether activations are recomputed, and processes, each with a
+            model of its own and on a GPU of its own if there are any.
         model: The base; may be on the meta device.
         config: Of the adapter; names the engine of its circuits.
         trainable: Numbers the adapter trains.
@@ -74,9 +75,11 @@ def bytes_needed(
         Bytes, by what takes them.
     """
     tokens = training.batch_size * width
+    models = 2 if training.teacher else 1
+    copies = training.processes if device().type == "cpu" else 1
     return {
-        "the model's weights": model.num_parameters() * BYTES[training.precision],
-        "the adapter and its optimiser": TRAINED_BYTES * trainable,
+        "the model's weights": copies * models * model.num_parameters() * BYTES[training.precision],
+        "the adapter and its optimiser": copies * TRAINED_BYTES * trainable,
         "activations": tokens * _activation_bytes(model, training),
         "circuits": _circuit_bytes(config, circuits, tokens),
     }

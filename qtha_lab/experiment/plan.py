@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import logging
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,7 +80,7 @@ class Plan:
         from qtha_lab.tasks import load_task
 
         experiment = self.experiment
-        return _TASKS.get(
+        whole = _TASKS.get(
             self._task_key,
             lambda: load_task(
                 experiment.task,
@@ -90,6 +91,27 @@ class Plan:
                 **experiment.task_options,
             ),
         )
+        if not experiment.training.share:
+            return whole
+        from qtha_lab.tasks.shares import Share
+
+        return Share.parse(experiment.training.share).of(whole, experiment.seed)
+
+    @cached_property
+    def steps(self) -> int:
+        """Optimiser steps: those asked for, or as many as the epochs are with these rows."""
+        training = self.experiment.training
+        if training.epochs is None:
+            return training.steps
+        batches = math.ceil(len(self.task.train) / training.batch_size)
+        return math.ceil(training.epochs * math.ceil(batches / training.gradient_accumulation))
+
+    def with_steps(self) -> Experiment:
+        """The experiment as a run records it: the steps of its epochs worked out."""
+        training = self.experiment.training
+        if training.epochs is None:
+            return self.experiment
+        return self.experiment.replace(training=training.replace(steps=self.steps))
 
     @property
     def has_rows(self) -> bool:
@@ -137,6 +159,14 @@ class Plan:
             **choice.options,
         )
 
+    @property
+    def start_rows(self) -> int:
+        """How many training rows the adapter's start may read; 0 for most."""
+        from qtha_lab.adapters import get_method, rows_to_start_from
+
+        choice = self.experiment.method
+        return get_method(choice.name).start_rows(choice.options) or rows_to_start_from(self.config)
+
     @cached_property
     def layout(self) -> Layout:
         """The adapted layers with their sizes, the trainable parameters and the circuits."""
@@ -160,8 +190,9 @@ class Plan:
     @cached_property
     def row_lengths(self) -> tuple[int, ...]:
         """Tokens of the first training rows, as many as show how long rows are."""
-        model, task, longest = self._model_key, self._task_key, self.experiment.training.max_length
-        key = None if model is None or task is None else (model, task, longest)
+        model, task, training = self._model_key, self._task_key, self.experiment.training
+        part = training.share, training.max_length
+        key = None if model is None or task is None else (model, task, *part)
         return _LENGTHS.get(key, self._count_tokens)
 
     @cached_property

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from qtha_lab import paths
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import limits, memory
+from qtha_lab.experiment import limits, memory, stages, teachers
 from qtha_lab.experiment.plan import Plan, resolve
 
 if TYPE_CHECKING:
-    from qtha_lab.experiment.description import Comparison
+    from qtha_lab.experiment.comparison import Comparison
 
 
 def check(plan: Plan, runs_dir: Path | None = None) -> None:
@@ -47,17 +47,19 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
     check_rows(plan)
     go_on()
     limits.check_positions(plan)
+    check_base(plan)
     _ = plan.layout  # refuses layers that the method cannot adapt
+    check_angles(plan)
+    stages.check_stages(plan)
+    limits.check_start(plan)
     go_on()
     memory.check_memory(plan.bytes)
 
 
 def check_comparison(comparison: Comparison, runs_dir: Path | None = None) -> None:
-    """Refuse a comparison of which any experiment cannot run; rows and sizes are read once per method."""
-    seed = comparison.seeds[0]
-    for experiment in comparison.experiments():
-        if experiment.seed == seed:
-            check(resolve(experiment), runs_dir)
+    """Refuse a comparison of which any experiment cannot run; rows and sizes are read once per method and cell."""
+    for experiment in comparison.typical().values():
+        check(resolve(experiment), runs_dir)
 
 
 def check_names(plan: Plan) -> None:
@@ -73,8 +75,22 @@ def check_names(plan: Plan) -> None:
         check_task(experiment.task, **experiment.task_options)
     check_model(experiment.model)
     check_quantization(experiment.quantization)
-    limits.check_tracker(experiment.training.report_to)
-    limits.check_threads(experiment.training.threads)
+    training = experiment.training
+    limits.check_tracker(training.report_to)
+    limits.check_threads(training.threads)
+    limits.check_processes(training)
+    teachers.check_teacher(experiment)
+
+
+def check_base(plan: Plan) -> None:
+    """Refuse bits that a layer of the base cannot take, and a base that the method is not for."""
+    from qtha_lab.adapters.peft import AdapterConfig
+    from qtha_lab.models.quantized import check_quantization, weight_bits
+
+    quantization = plan.experiment.quantization
+    check_quantization(quantization, plan.model)
+    if isinstance(plan.config, AdapterConfig):
+        plan.config.check_base(weight_bits(quantization))
 
 
 def check_rows(plan: Plan) -> None:
@@ -85,6 +101,7 @@ def check_rows(plan: Plan) -> None:
             f"task {task.name} has {len(task.train)} training rows, "
             f"which do not fill one batch of batch_size={training.batch_size}"
         )
+    limits.check_course(plan)
     if not task.eval:
         raise Refusal(f"task {task.name} has no evaluation rows")
     if training.head_learning_rate is not None and task.kind != "classification":
@@ -94,10 +111,17 @@ def check_rows(plan: Plan) -> None:
         )
 
 
+def check_angles(plan: Plan) -> None:
+    """Refuse a start of the angles whose files are missing or fit no layer."""
+    from qtha_lab import adapters
+
+    adapters.check_angles(plan.model, plan.config)
+
+
 def disk_needed(plan: Plan) -> int:
-    """Bytes of a run on the disk: two checkpoints of (adapter, two Adam moments), the adapter, the events."""
-    copies = 2 * 3 + 1
-    return 4 * plan.layout.trainable * copies + 500 * plan.experiment.training.steps + 2**20
+    """Bytes of a run on the disk: two checkpoints of (adapter, its start, two Adam moments), the adapter, the events."""
+    copies = 2 * 4 + 2
+    return 4 * plan.layout.trainable * copies + 500 * plan.steps + 2**20
 
 
 def check_disk(folder: Path, needed: int) -> None:

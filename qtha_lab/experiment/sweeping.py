@@ -17,15 +17,14 @@ from qtha_lab.errors import Refusal
 from qtha_lab.experiment import plan, refusals
 from qtha_lab.experiment.axis import Axis
 from qtha_lab.experiment.description import (
-    COMMON,
     Experiment,
     MethodsAndSeeds,
-    Quantization,
     Training,
 )
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.method_list import method_entry
 from qtha_lab.experiment.scaling import Rule, scaled
+from qtha_lab.experiment.searching import Search
 from qtha_lab.measures import MEASURES, recorded
 from qtha_lab.settings import unknown
 
@@ -42,7 +41,7 @@ class Place(NamedTuple):
     name: str
 
 
-class Sweep(MethodsAndSeeds):
+class Sweep(Search, MethodsAndSeeds):
     """Several methods, each tried at many points on the axes, with every seed at each point.
 
     Example:
@@ -53,33 +52,10 @@ class Sweep(MethodsAndSeeds):
         'qtha(r=4,learning_rate=0.01)'
     """
 
-    axes: dict[str, Any] = Field(
-        default_factory=lambda: {"learning_rate": "0.001..0.1 log 5"},
-        min_length=1,
-        description="Settings to vary and their values: a list, or a range such as 1e-4..1e-1 log 5; "
-        "qtha.r is one method's, training.steps one of the training.",
-    )
-    search: Literal["grid", "random", "sobol", "tpe", "gp"] = Field(
-        default="grid",
-        description="How points are chosen: all of the grid, or by Optuna's sampler.",
-        json_schema_extra=COMMON,
-    )
-    trials: int | None = Field(
-        default=None,
-        ge=1,
-        description="Points tried of every method; empty takes the whole grid.",
-        json_schema_extra=COMMON,
-    )
-    pruner: Literal["none", "median", "halving"] = Field(
-        default="none",
-        description="Which trials are stopped early, judged at their evaluations.",
-        json_schema_extra=COMMON,
-    )
     objective: str = Field(
         default="eval_loss",
         description="What is to be best at the end of a run, over its seeds in the mean.",
     )
-    search_seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Seed of the sampler.")
 
     if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
 
@@ -87,7 +63,7 @@ class Sweep(MethodsAndSeeds):
             self,
             *,
             model: str = ...,
-            quantization: Quantization = ...,
+            quantization: str = ...,
             task: str = ...,
             task_options: dict[str, Any] = ...,
             plugins: list[str] = ...,
@@ -104,19 +80,6 @@ class Sweep(MethodsAndSeeds):
             edition: int = ...,
         ) -> None: ...
 
-    @field_validator("axes", mode="before")
-    @classmethod
-    def _axes_as_written(cls, axes: Any) -> Any:
-        if not isinstance(axes, Mapping):
-            raise Refusal(f"axes must be settings by name with their values, not {axes!r:.60}")
-        written = {}
-        for name, values in axes.items():
-            try:
-                written[name] = Axis.of(values).written
-            except Refusal as refused:
-                raise Refusal(f"axis {name}: {refused}") from None
-        return written
-
     @field_validator("objective")
     @classmethod
     def _known_objective(cls, name: str) -> str:
@@ -129,8 +92,6 @@ class Sweep(MethodsAndSeeds):
         for name in self.axes:
             if not any(place_of(name, method) for method in self.methods):
                 raise unknown("axis", name, _known_axes(self.methods))
-        if self.search != "grid" and self.trials is None:
-            raise Refusal(f"a search by {self.search} must say how many trials, such as trials=20")
         if self.pruner != "none" and self.objective not in recorded("eval"):
             raise Refusal(f"{self.objective} is known at the end only: it cannot prune")
         return self

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from qtha_lab.runs import Run
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "README.md")
+START_FILE = "start.safetensors"  # as `adapters.lora_starts` names it
 
 
 def save_adapter(run: "Run", folder: Path) -> str:
@@ -20,6 +21,12 @@ def save_adapter(run: "Run", folder: Path) -> str:
     for name in ADAPTER_FILES:
         if (source / name).is_file():
             shutil.copyfile(source / name, folder / name)
+    if (
+        source / START_FILE
+    ).is_file():  # a checkpoint whose start took a part out of the base's weights
+        from qtha_lab.adapters import save_whole
+
+        save_whole(source, folder)
     return ", ".join(
         filter(None, ["loads with qtha_lab.load_adapter or PEFT, as its card says", note])
     )

@@ -8,6 +8,7 @@ A function stands before the file of its name: `from qtha_lab.figures import par
 from qtha_lab.figures.best_of import best_of_trials
 from qtha_lab.figures.bond_history import bond_history
 from qtha_lab.figures.bottlenecks import circuit_inputs
+from qtha_lab.figures.bytes_sent import loss_against_bytes
 from qtha_lab.figures.circuit import circuit_diagram
 from qtha_lab.figures.circuit_state import circuit_state
 from qtha_lab.figures.curves import from_events, loss_curves
@@ -47,6 +48,7 @@ __all__ = [
     "fourier_spectrum",
     "from_events",
     "gradient_variance",
+    "loss_against_bytes",
     "loss_against_rate",
     "loss_curves",
     "mpo_diagram",

@@ -65,7 +65,7 @@ def best_of_trials(
 
     Example:
         >>> print(best_of_trials({"lora": Budget([4.5, 4.25], [4.0, 4.0], [5.0, 5.0], [5.0, 4.0])}).alt)
-        Best evaluation loss of 1 to 2 trials: lora 4.5 expected of one, 4.25 of 2, 4 found.
+        Best evaluation loss of 1 to 2 trials: lora 4.500 expected of one, 4.250 of 2, 4.000 found.
 
     Source:
         Dodge et al. 2019, arXiv:1909.03004, section 3 (expected validation performance of a budget).
@@ -73,8 +73,8 @@ def best_of_trials(
     words = labels.label_of(measure).words
     most = max((len(budget.expected) for budget in budgets.values()), default=0)
     found = "; ".join(
-        f"{label} {written(b.expected[0])} expected of one, {written(b.expected[-1])} of {len(b.expected)}, "
-        f"{written(b.so_far[-1])} found"
+        f"{label} {written(b.expected[0], measure)} expected of one, "
+        f"{written(b.expected[-1], measure)} of {len(b.expected)}, {written(b.so_far[-1], measure)} found"
         for label, b in budgets.items()
     )
     alt = f"Best {words} of 1 to {most} trials: {found or 'none yet'}."
@@ -96,7 +96,9 @@ def _draw(budgets: dict[str, Budget], measure: str, bands: bool, look: Look) -> 
     styles = themes.distinct_styles(budgets)
     for label, budget in budgets.items():
         figure.add_traces(_budget(label, budget, styles[label], look)[0 if bands else 2 :])
-    figure.update_xaxes(title_text=labels.axis("trials"), rangemode="tozero", nticks=8)
+    most = max((len(budget.expected) for budget in budgets.values()), default=1)
+    step = -(-most // 8)  # there is no half a trial
+    figure.update_xaxes(title_text=labels.axis("trials"), rangemode="tozero", tick0=0, dtick=step)
     figure.update_yaxes(title_text=f"best {labels.axis(measure)}")
     return look.with_legend(figure, list(budgets))
 

@@ -6,13 +6,16 @@ Takes numbers of one sample at given angles (`qtha_lab.analysis.circuits.circuit
 import functools
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import get_colorscale
 
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
@@ -20,6 +23,7 @@ NAMED_STATES = 16  # states with a label and an arrow of their phase
 NAMED_ANGLES = 12
 SCALES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # of gradients, so that the axis seldom jumps
 PHASES = {"tickvals": [-math.pi, 0, math.pi], "ticktext": ["−π", "0", "π"]}
+PHASE_COLORS = get_colorscale("phase")  # the same at both ends, as an angle is
 
 
 def _example() -> dict:
@@ -110,24 +114,28 @@ def _table(probs, phases, z, bits, gradients, observable: str) -> Table:
 
 
 def _draw(probs, phases, z, bits, gradients: dict, observable: str, look: Look) -> go.Figure:
-    figure = go.Figure(layout=_panels(look))
-    figure.add_traces([_states(probs, phases, len(z), look), _arrows(probs, phases, look)])
+    traces = [_states(probs, phases, len(z), look), _arrows(probs, phases, look)]
     wires, cuts = [str(k) for k in range(len(z))], [f"{k}|{k + 1}" for k in range(len(bits))]
     blue = {"color": themes.BLUE}
     stripes = {"shape": "/", "size": 0.4 * look.font, "solidity": 0.25, "fgcolor": look.inks.paper}
     grey = {"color": themes.GREY, "pattern": {**stripes, "bgcolor": themes.GREY}}
     hover = "wire %{x}: %{y:.4f}<extra></extra>"
-    figure.add_bar(x=wires, y=z, xaxis="x2", yaxis="y2", marker=blue, hovertemplate=hover)
+    traces.append(_bars(wires, z, 2, blue, hover))
     hover = "cut %{x}: %{y:.4f} bits<extra></extra>"
-    figure.add_bar(x=cuts, y=bits, xaxis="x3", yaxis="y3", marker=blue, hovertemplate=hover)
-    figure.add_trace(_limits(cuts, len(z), look))
+    traces += [_bars(cuts, bits, 3, blue, hover), _limits(cuts, len(z), look)]
     for kind, marker in (("x", grey), ("p", blue)):
         slopes = {name: slope for name, slope in gradients.items() if name.startswith(kind)}
         hover = "%{x}: %{y:.4g} per rad<extra></extra>"
-        place = {"xaxis": "x4", "yaxis": "y4", "marker": marker, "hovertemplate": hover}
-        figure.add_bar(x=list(slopes), y=list(slopes.values()), **place)
-    _axes(figure, probs, z, bits, gradients, observable, look)
-    return figure
+        traces.append(_bars(list(slopes), list(slopes.values()), 4, marker, hover))
+    layout = _panels(look)
+    for name, axis in _axes(probs, z, bits, gradients, observable, look).items():
+        layout[name] |= axis
+    return unchecked(traces, layout)
+
+
+def _bars(x: list[str], y: Any, panel: int, marker: dict, hover: str) -> dict:
+    place = {"xaxis": f"x{panel}", "yaxis": f"y{panel}"}
+    return {"type": "bar", "x": x, "y": y, **place, "marker": marker, "hovertemplate": hover}
 
 
 def _panels(look: Look) -> dict:
@@ -144,26 +152,26 @@ def _panels(look: Look) -> dict:
     return layout
 
 
-def _states(probs: np.ndarray, phases: np.ndarray, n_qubits: int, look: Look) -> go.Bar:
+def _states(probs: np.ndarray, phases: np.ndarray, n_qubits: int, look: Look) -> dict:
     bar = look.colorbar("phase", PHASES)
     bar |= {"len": 0.34 if look.narrow else 0.48, "y": 1.02, "yanchor": "top"}
     bar |= {"x": 0.84 if look.narrow else 0.92, "xanchor": "left"}
     marker = {
         "color": phases,
-        "colorscale": "phase",
+        "colorscale": PHASE_COLORS,
         "cmin": -math.pi,
         "cmax": math.pi,
         "colorbar": bar,
     }
     hover = "%{customdata}: %{y:.4f}, phase %{marker.color:.3f} rad<extra></extra>"
     names = state_names(n_qubits)
-    return go.Bar(
-        x=np.arange(len(probs)), y=probs, marker={**marker, "line": {"width": 0}},
-        customdata=names, hovertemplate=hover,
-    )  # fmt: skip
+    return {
+        "type": "bar", "x": np.arange(len(probs)), "y": probs,
+        "marker": {**marker, "line": {"width": 0}}, "customdata": names, "hovertemplate": hover,
+    }  # fmt: skip
 
 
-def _arrows(probs: np.ndarray, phases: np.ndarray, look: Look) -> go.Scatter:
+def _arrows(probs: np.ndarray, phases: np.ndarray, look: Look) -> dict:
     """An arrow over the likeliest states: phase 0 points to the right, π/2 up."""
     likely = np.sort(np.argsort(-probs, kind="stable")[:NAMED_STATES])
     likely = likely[probs[likely] > 0.02 * probs.max()]
@@ -171,33 +179,39 @@ def _arrows(probs: np.ndarray, phases: np.ndarray, look: Look) -> go.Scatter:
     size = (1.6 if len(probs) <= NAMED_STATES else 1.1) * look.marker
     marker = {"symbol": "arrow", "angle": angle, "size": size, "color": look.inks.text}
     y = probs[likely] + 0.09 * probs.max()
-    return go.Scatter(x=likely, y=y, mode="markers", marker=marker, hoverinfo="skip")
+    return {
+        "type": "scatter", "x": likely, "y": y, "mode": "markers", "marker": marker, "hoverinfo": "skip",
+    }  # fmt: skip
 
 
-def _limits(cuts: list[str], n_qubits: int, look: Look) -> go.Scatter:
+def _limits(cuts: list[str], n_qubits: int, look: Look) -> dict:
     most = [min(k, n_qubits - k) for k in range(1, n_qubits)]
     line = {"color": look.inks.text, "width": look.line}
     room = (0.38 if look.narrow else 0.23) * 0.85 * look.width / max(1, len(cuts))
     marker = {"symbol": "line-ew", "size": 0.45 * room, "line": line}
     place = {"xaxis": "x3", "yaxis": "y3", "hoverinfo": "skip"}
-    return go.Scatter(x=cuts, y=most, mode="markers", marker=marker, **place)
+    return {"type": "scatter", "x": cuts, "y": most, "mode": "markers", "marker": marker, **place}
 
 
-def _axes(figure: go.Figure, probs, z, bits, gradients, observable: str, look: Look) -> None:
+def _axes(probs, z, bits, gradients, observable: str, look: Look) -> dict[str, dict]:
     few = len(probs) <= NAMED_STATES
     ticks = {"tickvals": list(range(len(probs))), "ticktext": state_names(len(z))} if few else {}
     if few and look.narrow and len(probs) > 8:
         ticks["tickangle"] = -90
     steepest = max(map(abs, gradients.values()), default=0.0)
     scale = next((size for size in SCALES if steepest <= size), steepest)
-    figure.update_layout(
-        xaxis={"title": "basis state", "range": [-0.6, len(probs) - 0.4], **ticks},
-        yaxis={"title": "probability", "range": [0, 1.2 * (probs.max(initial=0) or 1)]},
-        xaxis2={"title": "wire", "type": "category"},
-        yaxis2={"title": "⟨Z⟩", "range": [-1.05, 1.05]},
-        xaxis3={"title": "cut", "type": "category", "tickangle": 0},
-        yaxis3={"title": "entropy (bits)", "range": [0, 1.1 * max(1, len(z) // 2)]},
-        xaxis4={"title": "angle", "type": "category", "nticks": NAMED_ANGLES // 2, "tickangle": 0},
-        yaxis4={"title": f"slope of ⟨{observable}⟩ (1/rad)", "range": [-1.05 * scale, 1.05 * scale]},
-    )  # fmt: skip
-    figure.update_layout(xaxis4={"categoryarray": list(gradients), "categoryorder": "array"})
+    angle = {
+        "categoryarray": list(gradients),
+        "categoryorder": "array",
+        "nticks": NAMED_ANGLES // 2,
+    }
+    return {
+        "xaxis": {"title": {"text": "basis state"}, "range": [-0.6, len(probs) - 0.4], **ticks},
+        "yaxis": {"title": {"text": "probability"}, "range": [0, 1.2 * (probs.max(initial=0) or 1)]},
+        "xaxis2": {"title": {"text": "wire"}, "type": "category"},
+        "yaxis2": {"title": {"text": "⟨Z⟩"}, "range": [-1.05, 1.05]},
+        "xaxis3": {"title": {"text": "cut"}, "type": "category", "tickangle": 0},
+        "yaxis3": {"title": {"text": "entropy (bits)"}, "range": [0, 1.1 * max(1, len(z) // 2)]},
+        "xaxis4": {"title": {"text": "angle"}, "type": "category", "tickangle": 0, **angle},
+        "yaxis4": {"title": {"text": f"slope of ⟨{observable}⟩ (1/rad)"}, "range": [-1.05 * scale, 1.05 * scale]},
+    }  # fmt: skip

@@ -143,15 +143,15 @@ def _draw(series: list[Series], look: Look) -> go.Figure:
         if any(line["kind"] == kind and len(line["steps"]) for line in series)
     ]
     figure = go.Figure(layout=_panels(look, kinds))
-    for label in labels:
+    for label, style in themes.distinct_styles(labels).items():
         for kind in PANELS:
             seeds = [line for line in series if (line["label"], line["kind"]) == (label, kind)]
-            figure.add_traces(_seeds(seeds) if len(seeds) > 1 else [curve(line) for line in seeds])
+            one = [curve(line, style=style) for line in seeds]
+            figure.add_traces(_seeds(seeds, style) if len(seeds) > 1 else one)
     name_once(traces_of(figure))
-    styles = themes.distinct_styles(labels)
     for trace in traces_of(figure):
         trace.line.width *= look.line / 2
-        trace.marker.update(size=look.marker, symbol=styles[trace.legendgroup]["symbol"])
+        trace.marker.size = look.marker
         trace.name = look.wrap(trace.name, look.width - 6 * look.font)
     return look.with_legend(figure, labels)
 
@@ -182,9 +182,17 @@ def name_once(traces: Iterable[Any]) -> None:
         trace.showlegend = True
 
 
-def curve(series: Series, words: str | None = None) -> go.Scatter:
-    """One line; markers where it was evaluated. `words` replace the seed in the hover text."""
-    style = themes.method_style(series["label"])
+def curve(
+    series: Series, words: str | None = None, style: dict[str, str] | None = None
+) -> go.Scatter:
+    """One line; markers where it was evaluated.
+
+    Args:
+        series: What is drawn.
+        words: In the place of the seed in the hover text.
+        style: Colour, dash and symbol; None is the method's.
+    """
+    style = style or themes.method_style(series["label"])
     x, y, _ = PANELS[series["kind"]]
     evaluated = series["kind"] == "eval"
     words = words or f"seed {series['seed']}"
@@ -204,7 +212,7 @@ def points(series: Series) -> dict[str, np.ndarray]:
     return {"x": steps, "y": values}
 
 
-def _seeds(seeds: list[Series]) -> list[go.Scatter]:
+def _seeds(seeds: list[Series], style: dict[str, str]) -> list[go.Scatter]:
     """Smallest, largest and mean of the seeds, over the steps that all of them have."""
     common = sorted(set.intersection(*(set(line["steps"]) for line in seeds)))
     by_step = [dict(zip(line["steps"], line["values"], strict=True)) for line in seeds]
@@ -212,11 +220,13 @@ def _seeds(seeds: list[Series]) -> list[go.Scatter]:
     first = seeds[0]
     low, high, mean = (
         curve(
-            {**first, "steps": common, "values": f(axis=0)}, f"{f.__name__} of {len(seeds)} seeds"
+            {**first, "steps": common, "values": f(axis=0)},
+            f"{f.__name__} of {len(seeds)} seeds",
+            style,
         )
         for f in (grid.min, grid.max, grid.mean)
     )
-    color = themes.faint(themes.method_style(first["label"])["color"])
+    color = themes.faint(style["color"])
     for edge in (low, high):
         edge.update(mode="lines", line_width=0, hoverinfo="skip", hovertemplate=None)
     high.update(fill="tonexty", fillcolor=color)
@@ -266,7 +276,7 @@ def _course(label: str, seeds: list[Series]) -> str:
     last = [line["values"][-1] for line in seeds]
     count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
     if all(len(line["steps"]) == 1 for line in seeds):
-        return f"{label} starts at {first:.3f} ({count})"
+        return f"{shown(label)} starts at {first:.3f} ({count})"
     verb = "falls" if np.mean(last) < first else "goes"
     spread = f", {min(last):.3f} to {max(last):.3f}" if len(seeds) > 1 else ""
-    return f"{label} {verb} from {first:.3f} to {np.mean(last):.3f} ({count}{spread})"
+    return f"{shown(label)} {verb} from {first:.3f} to {np.mean(last):.3f} ({count}{spread})"

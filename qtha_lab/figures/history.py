@@ -18,10 +18,12 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.looks import shown
 
 MOST_SMOOTHING = 0.999
 FAINT = 0.3
 Values = Sequence[float] | np.ndarray
+Style = dict[str, str]
 
 
 class Line(TypedDict):
@@ -73,7 +75,7 @@ def run_history(
     Example:
         >>> run = {"label": "lora", "seed": 0, "x": [1, 2], "y": [6.3, 5.5]}
         >>> run_history([run]).alt
-        'Train loss against step: lora from 6.3 to 5.5 (1 run).'
+        'Train loss against step: lora from 6.300 to 5.500 (1 run).'
     """
     if not 0 <= smoothing <= MOST_SMOOTHING:
         raise Refusal(f"smoothing must be from 0 to {MOST_SMOOTHING}, not {smoothing}")
@@ -81,7 +83,7 @@ def run_history(
     words, along = labels.label_of(y).words, labels.label_of(x).words
     title = f"{words[:1].upper()}{words[1:]} against {along}"
     drawn: list[Line] = [{**line, "y": smooth(line["y"], smoothing)} for line in recorded]
-    alt = f"{title}: {_findings(drawn)}."
+    alt = f"{title}: {_findings(drawn, y)}."
     caption = (
         f"{title} of {len(recorded)} run{'s' if len(recorded) != 1 else ''}. "
         + (f"Lines are running means of weight {smoothing:g}, what was recorded stands faint behind them. "
@@ -129,7 +131,7 @@ def smooth(values: Values, weight: float) -> np.ndarray:
     return means
 
 
-def _findings(lines: Sequence[Line]) -> str:
+def _findings(lines: Sequence[Line], y: str) -> str:
     ends: dict[str, list[tuple[float, float]]] = {}
     for line in lines:
         known = np.asarray(line["y"], dtype=float)
@@ -139,8 +141,8 @@ def _findings(lines: Sequence[Line]) -> str:
     if not ends:
         return "0 runs have recorded it"
     return "; ".join(
-        f"{label} from {written(np.mean([a for a, _ in pairs]).item())} to "
-        f"{written(np.mean([b for _, b in pairs]).item())} ({len(pairs)} run{'s' if len(pairs) > 1 else ''})"
+        f"{shown(label)} from {written(np.mean([a for a, _ in pairs]).item(), y)} to "
+        f"{written(np.mean([b for _, b in pairs]).item(), y)} ({len(pairs)} run{'s' if len(pairs) > 1 else ''})"
         for label, pairs in ends.items()
     )
 
@@ -153,39 +155,43 @@ def _draw(
     by_label: dict[str, list[Line]] = {}
     for line in lines:
         by_label.setdefault(line["label"], []).append(line)
+    styles = themes.distinct_styles(by_label)
     for label, seeds in by_label.items():
+        style = styles[label]
         if bands and len(seeds) > 1:
-            figure.add_traces(_band(label, seeds, smoothing, look))
+            figure.add_traces(_band(label, seeds, style, smoothing, look))
         else:
             for place, line in enumerate(seeds):
-                figure.add_traces(_line(line, smoothing, look, place == 0))
-    shown = [v for line in lines for v in line["y"]], [v for line in lines for v in line["x"]]
-    figure.update_xaxes(title_text=labels.axis(x), **(ticks.log_axis(shown[1]) if logs[0] else {}))
-    figure.update_yaxes(title_text=labels.axis(y), **(ticks.log_axis(shown[0]) if logs[1] else {}))
+                figure.add_traces(_line(line, style, smoothing, look, place == 0))
+    along, up = [v for line in lines for v in line["x"]], [v for line in lines for v in line["y"]]
+    figure.update_xaxes(title_text=labels.axis(x), **(ticks.log_axis(along) if logs[0] else {}))
+    figure.update_yaxes(title_text=labels.axis(y), **(ticks.log_axis(up) if logs[1] else {}))
     return look.with_legend(figure, list(by_label))
 
 
-def _line(line: Line, smoothing: float, look: Look, named: bool) -> list[go.Scatter]:
+def _line(line: Line, style: Style, smoothing: float, look: Look, named: bool) -> list[go.Scatter]:
     """A run: what was recorded, faint where it is smoothed, then the running mean."""
     words = f"seed {line['seed']}"
     smoothed = smooth(line["y"], smoothing)
-    trace = _trace(line["label"], line["x"], smoothed, words, look)
+    trace = _trace(line["label"], style, line["x"], smoothed, words, look)
     trace.showlegend = named
     if not smoothing:
         return [trace]
-    raw = _trace(line["label"], line["x"], line["y"], f"{words}, as recorded", look)
+    raw = _trace(line["label"], style, line["x"], line["y"], f"{words}, as recorded", look)
     return [_faint(raw), trace]
 
 
-def _band(label: str, seeds: list[Line], smoothing: float, look: Look) -> list[go.Scatter]:
+def _band(
+    label: str, seeds: list[Line], style: Style, smoothing: float, look: Look
+) -> list[go.Scatter]:
     """Least and most of the seeds where all of them were recorded, and their mean; behind them each, faint."""
     common = sorted(set.intersection(*(set(map(float, line["x"])) for line in seeds)))
     grid = np.array([_at(line["x"], smooth(line["y"], smoothing), common) for line in seeds])
     low, high, mean = (
-        _trace(label, common, f(grid, axis=0), f"{f.__name__} of {len(seeds)} seeds", look)
+        _trace(label, style, common, f(grid, axis=0), f"{f.__name__} of {len(seeds)} seeds", look)
         for f in (np.min, np.max, np.mean)
     )
-    color = themes.faint(themes.method_style(label)["color"])
+    color = themes.faint(style["color"])
     for edge in (low, high):
         edge.update(mode="lines", line_width=0, hoverinfo="skip", hovertemplate=None)
         edge.showlegend = False
@@ -193,7 +199,7 @@ def _band(label: str, seeds: list[Line], smoothing: float, look: Look) -> list[g
     raw = []
     if smoothing:
         of_all = np.array([_at(line["x"], line["y"], common) for line in seeds]).mean(axis=0)
-        raw = [_faint(_trace(label, common, of_all, "mean as recorded", look))]
+        raw = [_faint(_trace(label, style, common, of_all, "mean as recorded", look))]
     return [low, high, *raw, mean]
 
 
@@ -202,13 +208,13 @@ def _at(x: Values, y: Values, places: Sequence[float]) -> list[float]:
     return [values[place] for place in places]
 
 
-def _trace(label: str, x: Values, y: Values, words: str, look: Look) -> go.Scatter:
+def _trace(label: str, style: Style, x: Values, y: Values, words: str, look: Look) -> go.Scatter:
     """All points on a screen, which thins them itself; on paper as many as can be seen."""
     if not look.on_screen:
         x, y = decimate(x, y)
     few = len(x) <= 12
-    hover = f"{label} · {words}<br>%{{x:,.6g}}: %{{y:.5g}}<extra></extra>"
-    trace = look.line_of(label, x=[*map(float, x)], y=[*map(float, y)], hovertemplate=hover)
+    hover = f"{shown(label)} · {words}<br>%{{x:,.6g}}: %{{y:.5g}}<extra></extra>"
+    trace = look.line_of(label, style, x=[*map(float, x)], y=[*map(float, y)], hovertemplate=hover)
     return trace.update(legendgroup=label, mode="lines+markers" if few else "lines")
 
 

@@ -73,7 +73,7 @@ def parallel_coordinates(
     Example:
         >>> runs = [{"id": str(n), "label": "lora", "values": {"r": n, "eval_loss": 5.0 - n}} for n in (1, 2)]
         >>> parallel_coordinates(runs, ["r"]).alt
-        '2 runs over r: evaluation loss is best, 3, for lora with r 2.'
+        '2 runs over r: evaluation loss is best, 3.000, for lora with r 2.'
     """
     drawn = [run for run in runs if run["values"].get(measure) is not None]
     names = [*axes, measure]
@@ -89,7 +89,7 @@ def parallel_coordinates(
             f"{labels.label_of(name).words} {written(best['values'].get(name))}" for name in axes
         )
         among = f"of {len(chosen)} brushed ones, " if len(chosen) < len(drawn) else ""
-        alt += f": {among}{words} is best, {written(best['values'][measure])}, for {best['label']} with {settings}"
+        alt += f": {among}{words} is best, {written(best['values'][measure], measure)}, for {best['label']} with {settings}"
     caption = (
         f"Each line is a run through its settings to its {words}, the redder and thicker the better; each axis has "
         "its own scale, and runs of the same setting stand a little apart. Settings that were not varied together "

@@ -17,6 +17,7 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.looks import shown
 from qtha_lab.measures import MEASURES
 
 MOST_TICKS = 6
@@ -74,7 +75,7 @@ def loss_against_rate(
     Example:
         >>> ends = [{"label": "lora", "seed": 0, "learning_rate": r, "value": v} for r, v in ((0.01, 4.1), (0.1, 5.0))]
         >>> print(loss_against_rate(ends).alt.replace(". ", ".\n"))
-        Evaluation loss is best at these learning rates: lora 4.1 at 0.01 (1 seed).
+        Evaluation loss is best at these learning rates: lora 4.100 at 0.01 (1 seed).
         The best for all together is 0.01.
         At the edge of what was tried: lora.
     """
@@ -85,13 +86,17 @@ def loss_against_rate(
     words = labels.label_of(measure).words
     words = words[:1].upper() + words[1:]
     found = "; ".join(
-        f"{label} {written(p.mean)} at {p.rate:g} ({p.seeds} seed{'s' if p.seeds > 1 else ''})"
+        f"{shown(label)} {written(p.mean, measure)} at {p.rate:g} ({p.seeds} seed{'s' if p.seeds > 1 else ''})"
         for label, p in best.items()
     )
     alt = f"{words} is best at these learning rates: {found or 'none, 0 runs ended'}."
     if shared is not None:
         alt += f" The best for all together is {shared:g}."
-    if at_edge := [label for label, p in best.items() if _at_edge(p, by_label[label])]:
+    if lost := [
+        f"{shown(label)} at {p.rate:g}" for label, of in by_label.items() for p in of if p.diverged
+    ]:
+        alt += f" Diverged, a cross at the edge: {', '.join(lost)}."
+    if at_edge := [shown(label) for label, p in best.items() if _at_edge(p, by_label[label])]:
         alt += f" At the edge of what was tried: {', '.join(at_edge)}."
     caption = (
         f"{words} at the end of training against the learning rate: a line per method, through the means over its "

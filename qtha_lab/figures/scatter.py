@@ -68,7 +68,7 @@ def run_scatter(
         >>> a = {"id": "1", "label": "a", "values": {"trainable_parameters": 10, "eval_loss": 3.0}}
         >>> b = {"id": "2", "label": "b", "values": {"trainable_parameters": 99, "eval_loss": 3.5}}
         >>> run_scatter([a, b]).alt
-        'Evaluation loss against trainable parameters of 2 runs; 1 is not beaten in both: a (10, 3).'
+        'Evaluation loss against trainable parameters of 2 runs; 1 is not beaten in both: a (10, 3.000).'
     """
     drawn = [run for run in runs if None not in (run["values"].get(x), run["values"].get(y))]
     best = unbeaten(drawn, x, y)
@@ -77,7 +77,7 @@ def run_scatter(
     alt = f"{title} of {len(drawn)} run{'s' if len(drawn) != 1 else ''}"
     if best:
         names = "; ".join(
-            f"{run['label']} ({written(run['values'][x])}, {written(run['values'][y])})"
+            f"{run['label']} ({written(run['values'][x], x)}, {written(run['values'][y], y)})"
             for run in best[:6]
         )
         alt += f"; {len(best)} {'is' if len(best) == 1 else 'are'} not beaten in both: {names}"

@@ -13,11 +13,14 @@ from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery import ticks
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
+from qtha_lab.looks import shown
 
 FLOOR = 1e-6  # of the largest of an update; what is smaller is rounding, or zero
 FAINTEST = 0.35
+MOST_COLUMNS = 4
 History = tuple[Sequence[int], Sequence[Sequence[float]]]
 
 
@@ -60,7 +63,7 @@ def updates_side_by_side(
     arrays = {label: arrays_of for label, arrays_of in arrays.items() if arrays_of[1].size}
     floors = {label: FLOOR * values.max() for label, (_, values) in arrays.items()}
     findings = (
-        "; ".join(f"{k} {_count(*arrays_of, floors[k])}" for k, arrays_of in arrays.items())
+        "; ".join(f"{shown(k)} {_count(*arrays_of, floors[k])}" for k, arrays_of in arrays.items())
         or "0 recorded yet"
     )
     caption = (
@@ -88,7 +91,7 @@ def _count(steps: np.ndarray, values: np.ndarray, floor: float) -> str:
 
 
 def _draw(histories: dict, floors: dict[str, float], step: int | None, look: Look) -> go.Figure:
-    figure = go.Figure(layout=_panels(histories, look))
+    traces, layout = [], _panels(histories, look)
     for number, (label, (steps, values)) in enumerate(histories.items(), start=1):
         style = themes.method_style(label)
         key = "" if number == 1 else str(number)
@@ -96,50 +99,71 @@ def _draw(histories: dict, floors: dict[str, float], step: int | None, look: Loo
         for index, line in enumerate(values.T):
             share = 1 - (1 - FAINTEST) * index / max(1, values.shape[1] - 1)
             color = themes.faint(style["color"], round(share, 3))
-            hover = f"{label}<br>step %{{x}}: σ{index + 1} = %{{y:.3g}}<extra></extra>"
-            figure.add_scatter(
-                x=steps, y=np.where(line > floors[label], line, np.nan), mode="lines+markers", **place,
-                line={"color": color, "dash": style["dash"], "width": look.line},
-                marker={"color": color, "symbol": style["symbol"], "size": 0.6 * look.marker},
-                hovertemplate=hover,
-            )  # fmt: skip
+            hover = f"{shown(label)}<br>step %{{x}}: σ{index + 1} = %{{y:.3g}}<extra></extra>"
+            traces.append({
+                "type": "scatter", "mode": "lines+markers", **place,
+                "x": steps, "y": np.where(line > floors[label], line, np.nan),
+                "line": {"color": color, "dash": style["dash"], "width": look.line},
+                "marker": {"color": color, "symbol": style["symbol"], "size": 0.6 * look.marker},
+                "hovertemplate": hover,
+            })  # fmt: skip
     values_above = [v for k, (_, values) in histories.items() for v in values.flat if v > floors[k]]
-    figure.update_yaxes(**ticks.log_axis(values_above))
+    scale = ticks.log_axis(values_above)
+    layout = {k: v | scale if k.startswith("yaxis") else v for k, v in layout.items()}
     if step is not None and histories:
         line = {"dash": "dot", "width": look.line, "color": look.inks.text}
-        for number in range(1, len(histories) + 1):
-            key = "" if number == 1 else str(number)
-            place = {"xref": f"x{key}", "yref": f"y{key} domain", "y0": 0, "y1": 1}
-            figure.add_shape(type="line", x0=step, x1=step, line=line, **place)
-    return figure
+        mark = {"type": "line", "x0": step, "x1": step, "y0": 0, "y1": 1, "line": line}
+        keys = ["", *(str(number) for number in range(2, len(histories) + 1))]
+        layout["shapes"] = [{**mark, "xref": f"x{k}", "yref": f"y{k} domain"} for k in keys]
+    return unchecked(traces, layout)
 
 
 def _panels(histories: dict, look: Look) -> dict:
-    """Panels beside each other, below each other where the page is narrow, each under its name."""
+    """Panels in rows, below each other where the page is narrow, each under its name."""
     count = max(1, len(histories))
-    room = (1 if look.narrow else 0.85 / count) * (look.width - 5 * look.font)
-    names = [look.wrap(label, room) for label in histories]
-    lines = max((name.count("<br>") for name in names), default=0)
-    layout = {
-        "showlegend": False,
-        "annotations": [],
-        "margin": {"t": (2.2 + 1.3 * lines) * look.font},
-    }
+    columns = _columns(histories, look)
+    rows = -(-count // columns)
+    names = [look.wrap(label, 0.85 * look.width / columns) for label in histories]
+    above = (2.2 + 1.3 * max((name.count("<br>") for name in names), default=0)) * look.font
+    below = 3 * look.font
+    height = (
+        look.height if rows == 1 else min(rows * (0.55 * look.height + above), 1.4 * look.width)
+    )
     if look.narrow:
-        layout["height"] = min(0.62 * count, 1.4) * look.width
+        height = min(0.62 * count, 1.4) * look.width
+    gap_across = 0.12 / columns
+    gap_down = min((above + below) / (height - above - below), 0.45 / rows)
+    across = (1 - gap_across * (columns - 1)) / columns
+    down = (1 - gap_down * (rows - 1)) / rows
+    layout = {"showlegend": False, "annotations": [], "margin": {"t": above}, "height": height}
     for number in range(count):
+        row, column = divmod(number, columns)
         key = "" if number == 0 else str(number + 1)
-        gap = 0.3 / count if look.narrow else 0.12 / count
-        start, end = number / count + gap / 2, (number + 1) / count - gap / 2
-        if not look.narrow:
-            start, end = number / count + gap * number / count, (number + 1) / count - gap
-        along, up = ([0, 1], [1 - end, 1 - start]) if look.narrow else ([start, end], [0, 1])
-        layout[f"xaxis{key}"] = {"domain": along, "anchor": f"y{key}", "title": "step"}
-        title = "singular value σ" if number == 0 or look.narrow else ""
-        layout[f"yaxis{key}"] = {"domain": up, "anchor": f"x{key}", "title": title}
+        left, top = column * (across + gap_across), 1 - row * (down + gap_down)
+        step = (
+            {} if number + columns < count else {"title": {"text": "step"}}
+        )  # under the lowest of a column
+        layout[f"xaxis{key}"] = {
+            "domain": [left, min(1, left + across)],
+            "anchor": f"y{key}",
+            **step,
+        }
+        title = "" if column else "singular value σ"
+        up = [max(0, top - down), top]
+        axis = {"domain": up, "anchor": f"x{key}", "title": {"text": title}}
+        layout[f"yaxis{key}"] = axis | {"showticklabels": column == 0}  # all have one scale
         if number < len(histories):
             name = {"text": names[number], "showarrow": False, "font": {"size": look.font}}
             name["align"] = "left"
-            place = {"x": along[0], "xanchor": "left", "y": up[1], "yanchor": "bottom"}
+            place = {"x": left, "xanchor": "left", "y": top, "yanchor": "bottom"}
             layout["annotations"].append({**name, **place, "xref": "paper", "yref": "paper"})
     return layout
+
+
+def _columns(histories: dict, look: Look) -> int:
+    """How many panels stand beside each other: as many as the parts of their names that cannot be broken have room."""
+    if look.narrow or not histories:
+        return 1
+    parts = [part for label in histories for part in look.wrap(label, 0).split("<br>")]
+    widest = max(map(look.text_width, parts)) + 2 * look.font
+    return max(1, min(len(histories), MOST_COLUMNS, int(look.width // widest)))

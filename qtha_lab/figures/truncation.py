@@ -12,6 +12,7 @@ from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
@@ -82,24 +83,29 @@ def _ends(points: Sequence[Point]) -> str:
 def _draw(
     curves: Mapping[str, Sequence[Point]], dense: int, chosen: Point | None, look: Look
 ) -> go.Figure:
-    figure = go.Figure()
+    traces = []
     for number, (label, points) in enumerate(curves.items()):
         hover = f"{label}<br>%{{x:,}} parameters: %{{y:.3g}}<extra></extra>"
         x, y = ([point[i] for point in points] for i in (0, 1))
-        figure.add_trace(look.line_of(label, _style(number), x=x, y=y, hovertemplate=hover))
+        traces.append(look.line_of(label, _style(number), x=x, y=y, hovertemplate=hover))
     if chosen:
         ring = {"symbol": "circle-open", "size": 2.2 * look.marker, "color": look.inks.text}
         ring["line"] = {"width": 1.5 * look.line}
         hover = f"{CHOSEN}<br>%{{x:,}} parameters: %{{y:.3g}}<extra></extra>"
-        figure.add_scatter(
-            x=[chosen[0]], y=[chosen[1]], name=CHOSEN, mode="markers", marker=ring, hovertemplate=hover
-        )  # fmt: skip
+        traces.append({
+            "type": "scatter", "x": [chosen[0]], "y": [chosen[1]], "name": CHOSEN,
+            "mode": "markers", "marker": ring, "hovertemplate": hover,
+        })  # fmt: skip
     line = {"dash": "dot", "width": 0.7 * look.line, "color": look.inks.text}
-    figure.add_vline(dense, line=line)
     counts = [dense, *(n for points in curves.values() for n, _ in points), *([chosen[0]] if chosen else [])]  # fmt: skip
-    figure.update_xaxes(title_text=labels.axis("parameters"), **ticks.log_axis(counts, ticks.thousands))  # fmt: skip
-    figure.update_yaxes(title_text=labels.axis("relative_error"), range=[-0.02, 1.05])
-    return look.with_legend(figure, [*curves, *([CHOSEN] if chosen else [])])
+    along = {
+        "title": {"text": labels.axis("parameters")},
+        **ticks.log_axis(counts, ticks.thousands),
+    }
+    up = {"title": {"text": labels.axis("relative_error")}, "range": [-0.02, 1.05]}
+    upright = {"type": "line", "x0": dense, "x1": dense, "y0": 0, "y1": 1, "yref": "y domain"}
+    layout = {"xaxis": along, "yaxis": up, "shapes": [{**upright, "xref": "x", "line": line}]}
+    return look.with_legend(unchecked(traces, layout), [*curves, *([CHOSEN] if chosen else [])])
 
 
 def _style(number: int) -> dict[str, str]:

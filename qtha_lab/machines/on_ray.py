@@ -11,9 +11,9 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 from qtha_lab.errors import Refusal
-from qtha_lab.machines import remote
+from qtha_lab.machines.ends import Ended, Ends
 from qtha_lab.machines.registry import Machines, machines, needs
-from qtha_lab.machines.sending import Waiting
+from qtha_lab.machines.store import Store, opened
 from qtha_lab.rundir import RunDir
 from qtha_lab.settings import setting
 from qtha_lab.settings_help import with_arguments
@@ -39,6 +39,10 @@ class Ray:
     cpus: int = setting(1, "Cores of a run, and its threads.", ge=1)
     gpus: float = setting(0.0, "GPUs of a run; a part of one is shared.", ge=0.0)
     memory: float | None = setting(None, "Memory that is kept free for a run.", gt=0.0, unit="GiB")
+    store: str | None = setting(
+        None,
+        "Address that fsspec knows, such as s3://bucket/runs; none: the machines share the folder of runs.",
+    )
     retries: int = setting(3, "Further tries of a run whose machine was lost.", ge=0)
 
     def connect(self) -> Machines:
@@ -52,6 +56,7 @@ class Ray:
             import ray
         except ImportError as missing:
             raise needs("ray", "ray") from missing
+        store = opened(self.store)
         is_new = not ray.is_initialized()
         try:
             if is_new:
@@ -60,7 +65,7 @@ class Ray:
         except (OSError, ValueError, RuntimeError) as problem:
             place = self.address or "the usual places"
             raise Refusal(f"no Ray cluster answers at {place}: {problem}") from problem
-        return _Cluster(self, is_new)
+        return _Cluster(self, is_new, store)
 
 
 def _check_that_it_listens(address: str | None) -> None:
@@ -77,22 +82,24 @@ def _check_that_it_listens(address: str | None) -> None:
 class _Cluster:
     """A connected cluster and the tasks that it was given."""
 
-    def __init__(self, described: Ray, is_ours: bool) -> None:
+    def __init__(self, described: Ray, is_ours: bool, store: Store | None) -> None:
         import ray
 
         resources: dict[str, Any] = {"num_cpus": described.cpus, "num_gpus": described.gpus}
         if described.memory:
             resources["memory"] = int(described.memory * 2**30)
-        self.threads, self.is_ours = described.cpus, is_ours
-        self.task: Any = ray.remote(max_retries=described.retries, **resources)(remote.work)
+        self.threads, self.is_ours, self.store = described.cpus, is_ours, store
+        self.ends = Ends(store)
+        self.task: Any = ray.remote(max_retries=described.retries, **resources)(self.ends.work)
         self.tasks: dict[Any, Future] = {}
 
     def start(self, files: RunDir) -> None:
         """Give the cluster one task for a run."""
-        waiting = Waiting(files)
-        reference = self.task.remote(str(files.path), self.threads, remote.variables())
+        ended = self.ends.wait_for(files)
+        order = self.ends.order(files, self.threads)
+        reference = self.task.remote(*order)
         self.tasks[reference] = reference.future()
-        self.tasks[reference].add_done_callback(functools.partial(_ended, waiting))
+        self.tasks[reference].add_done_callback(functools.partial(_ended, files.path.name, ended))
 
     def close(self) -> None:
         """Call all tasks back, wait until their runs have saved, and leave the cluster."""
@@ -102,19 +109,20 @@ class _Cluster:
             if not future.done():
                 ray.cancel(reference)
         wait(self.tasks.values())
+        self.ends.close()
         if self.is_ours:
             ray.shutdown()
 
 
-def _ended(waiting: Waiting, future: Future) -> None:
+def _ended(name: str, ended: Ended, future: Future) -> None:
     """What became of a task."""
     from ray.exceptions import RayError, TaskCancelledError
 
     try:
-        waiting.ended(future.result())
+        ended(future.result())
     except TaskCancelledError as reason:
-        log.debug("%s was called back: %s", waiting.files.path.name, reason)
-        waiting.ended(cancelled=True)
+        log.debug("%s was called back: %s", name, reason)
+        ended(cancelled=True)
     except RayError as problem:
-        log.warning("%s: %s", waiting.files.path.name, problem)
-        waiting.ended(f"Ray gave it up: {str(problem).strip().splitlines()[0]}")
+        log.warning("%s: %s", name, problem)
+        ended(f"Ray gave it up: {str(problem).strip().splitlines()[0]}")

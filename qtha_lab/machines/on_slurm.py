@@ -6,13 +6,13 @@ import dataclasses
 import logging
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Literal
 
 from qtha_lab.errors import Refusal
-from qtha_lab.machines import remote
+from qtha_lab.machines.ends import Ended, Ends
 from qtha_lab.machines.registry import Machines, machines, needs
-from qtha_lab.machines.sending import Waiting
+from qtha_lab.machines.store import Store, opened
 from qtha_lab.rundir import RunDir
 from qtha_lab.settings import setting
 from qtha_lab.settings_help import with_arguments
@@ -37,6 +37,10 @@ class Slurm:
     cpus: int = setting(1, "Cores of a run, and its threads.", ge=1)
     gpus: int = setting(0, "GPUs of a run.", ge=0)
     memory: float | None = setting(None, "Memory of a run.", gt=0.0, unit="GiB")
+    store: str | None = setting(
+        None,
+        "Address that fsspec knows, such as s3://bucket/runs; none: the machines share the folder of runs.",
+    )
 
     def connect(self) -> Machines:
         """Look for Slurm's commands.
@@ -53,15 +57,22 @@ class Slurm:
                 "no Slurm on this machine (srun is not found): "
                 "start from a login node, or try slurm(cluster=local)"
             )
-        return _Jobs(self)
+        return _Jobs(self, opened(self.store))
 
 
 class Job:
-    """What a job does; when Slurm takes it off a machine, the same is queued again."""
+    """What a job does; when Slurm takes it off a machine, the same is queued again.
+
+    Args:
+        work: `remote.work` or `mirroring.work`.
+    """
+
+    def __init__(self, work: Callable[..., str]) -> None:
+        self.work = work
 
     def __call__(self, *arguments: Any) -> str:
-        """See `remote.work`."""
-        return remote.work(*arguments)
+        """Work on a run."""
+        return self.work(*arguments)
 
     def checkpoint(self, *arguments: Any) -> Any:
         """The same job once more: the run itself knows how far it has come."""
@@ -73,9 +84,9 @@ class Job:
 class _Jobs:
     """The jobs that were submitted."""
 
-    def __init__(self, described: Slurm) -> None:
-        self.described = described
-        self.jobs: list[tuple[Any, threading.Thread]] = []
+    def __init__(self, described: Slurm, store: Store | None) -> None:
+        self.described, self.store, self.ends = described, store, Ends(store)
+        self.jobs: list[tuple[Any, RunDir, threading.Thread]] = []
 
     def start(self, files: RunDir) -> None:
         """Submit one job for a run; its output is kept in `.jobs` beside the runs."""
@@ -89,38 +100,34 @@ class _Jobs:
             **({"mem_gb": d.memory} if d.memory else {}),
             **{name: value for name, value in slurm.items() if value},
         )  # fmt: skip
-        waiting = Waiting(files)
-        job = executor.submit(Job(), str(files.path), d.cpus, remote.variables())
+        ended = self.ends.wait_for(files)
+        job = executor.submit(Job(self.ends.work), *self.ends.order(files, d.cpus))
         log.info("%s is job %s", files.path.name, job.job_id)
-        thread = threading.Thread(target=_follow, args=(job, waiting), daemon=True)
+        thread = threading.Thread(target=_follow, args=(job, ended), daemon=True)
         thread.start()
-        self.jobs.append((job, thread))
+        self.jobs.append((job, files, thread))
 
     def close(self) -> None:
         """Ask the runs of all jobs to stop, wait for them, and cancel those that no machine took."""
-        for job, thread in self.jobs:
+        for job, files, thread in self.jobs:
             if thread.is_alive():
-                files = RunDir(_path_of(job))
                 files.stop.touch()
                 if job.state in ("PENDING", "UNKNOWN"):
                     job.cancel()
-        for _, thread in self.jobs:
+        for *_, thread in self.jobs:
             thread.join()
+        self.ends.close()
 
 
-def _path_of(job: Any) -> Path:
-    return Path(job.submission().args[0])
-
-
-def _follow(job: Any, waiting: Waiting) -> None:
+def _follow(job: Any, ended: Ended) -> None:
     """Wait for a job, and write down what came of it."""
     while not job.done():
         time.sleep(POLL_SECONDS)
     if job.state == "CANCELLED":
-        return waiting.ended(cancelled=True)
+        return ended(cancelled=True)
     problem = job.exception()
     if problem is None:
-        return waiting.ended(job.result())
+        return ended(job.result())
     log.warning("job %s failed: %s", job.job_id, problem)
     last = (str(problem).strip() or type(problem).__name__).splitlines()[-1]
-    return waiting.ended(f"its job {job.job_id} failed: {last}; details in {job.paths.stderr}")
+    return ended(f"its job {job.job_id} failed: {last}; details in {job.paths.stderr}")

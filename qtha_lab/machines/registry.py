@@ -7,13 +7,20 @@ from typing import Protocol
 
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
+from qtha_lab.machines.store import Store
 from qtha_lab.registry import Registry
 from qtha_lab.rundir import RunDir
 from qtha_lab.settings import check_settings, settings_of, unknown
 
 
 class Machines(Protocol):
-    """Machines that are connected; made from their declared settings by `machines_named`."""
+    """Machines that are connected; made from their declared settings by `machines_named`.
+
+    Attributes:
+        store: Where they find runs and put them; None where they see the folder of runs.
+    """
+
+    store: Store | None
 
     def start(self, files: RunDir) -> None:
         """Have a worker started on a run, wherever there is room for it; return at once.

@@ -11,7 +11,10 @@ import os
 
 from qtha_lab.errors import Refusal
 from qtha_lab.machines.registry import Machines
+from qtha_lab.machines.store import StoredRun, one_line
 from qtha_lab.rundir import RunDir, slots
+from qtha_lab.rundir.events import read_tail
+from qtha_lab.rundir.status import last_status
 from qtha_lab.starting import record_status, taken_over
 
 log = logging.getLogger(__name__)
@@ -30,9 +33,33 @@ def send(files: RunDir, machines: Machines, *, anew: bool = False) -> None:
     """
     if slots.is_held(files.sent):
         raise Refusal(f"run {files.path.name} was sent to other machines already")
+    stored = machines.store.run(files.path.name) if machines.store else None
+    if stored and _has_finished(stored, files) and not anew:
+        return
     with taken_over(files, "waiting for a machine", anew=anew):
         pass
+    if stored:
+        _put(stored, files)
     machines.start(files)
+
+
+def _has_finished(stored: StoredRun, files: RunDir) -> bool:
+    """Bring here what an earlier sending came to, and whether that was the end."""
+    try:
+        stored.pull(files)
+    except Exception as problem:  # whatever the store's library raises
+        raise Refusal(f"the store does not answer: {one_line(problem)}") from problem
+    status = last_status(read_tail(files.events), files.experiment.training.steps)
+    return status is not None and status.state == "finished"
+
+
+def _put(stored: StoredRun, files: RunDir) -> None:
+    try:
+        stored.ask_to_stop(False)
+        stored.push(files)
+    except Exception as problem:  # whatever the store's library raises
+        record_status(files, "failed", f"the store does not answer: {one_line(problem)}")
+        raise Refusal(f"the store does not answer: {one_line(problem)}") from problem
 
 
 class Waiting:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 from qtha_lab.errors import Refusal
 from qtha_lab.models.catalogue import KNOWN, Head, folder_of, is_hub_id
-from qtha_lab.models.quantized import quantization_config
+from qtha_lab.models.quantized import check_quantization, quantization_config, rounding_of
 from qtha_lab.one_thread import ONE_THREAD
 from qtha_lab.settings import unknown
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from qtha_lab.models.bits import Rounding
 
 DTYPES = ("float32", "bfloat16")
 Files = tuple[tuple[Path, int, int], ...]
@@ -52,7 +55,8 @@ def load_model(
         head: What the model ends in.
         n_labels: How many classes a classification head tells apart.
         dtype: "float32" or "bfloat16".
-        quantization: Weights in "int8" or "int4" (see `quantized`), or "none".
+        quantization: "none", weights stored in "int8" or "int4" (see `quantized`), or a way to round such as
+            "round(w=3,g=64)" (see `bits`), whose calibration is kept in the cache folder.
         head_seed: Start of a new classification head; the global random state is left as it was.
 
     Raises:
@@ -87,7 +91,49 @@ def load_model(
     log.info("loaded %s from %s as %s", name, folder, dtype)
     if getattr(model, "generation_config", None) is not None:
         model.generation_config.pad_token_id = tokenizer.pad_token_id
-    return LoadedModel(model, tokenizer, name, _source(name, folder), fingerprint(folder))
+    print_of_model = fingerprint(folder)
+    if rounding := rounding_of(quantization):
+        check_quantization(quantization, model)
+        _round(model, rounding, tokenizer, print_of_model)
+    return LoadedModel(model, tokenizer, name, _source(name, folder), print_of_model)
+
+
+def _round(
+    model: "PreTrainedModel",
+    rounding: "Rounding",
+    tokenizer: "PreTrainedTokenizerBase",
+    print_of_model: str,
+) -> None:
+    """Round a whole model in place, as its calibration rows say if the way asks for them."""
+    from qtha_lab.models.rounding import calibration, layers
+
+    learnt = {}
+    if rounding.calibrates:
+        texts = calibration.calibration_texts(tokenizer)
+        parts = {
+            "model": print_of_model,
+            "bits": rounding.text,
+            "rows": texts,
+            "dtype": str(model.dtype),
+        }
+        learnt = calibration.remembered(parts, lambda: _learnt(model, rounding, tokenizer, texts))
+    rounding.apply(model, learnt)
+    layers.mark(model, rounding.text)
+    log.info("rounded by %s", rounding.text)
+
+
+def _learnt(
+    model: "PreTrainedModel",
+    rounding: "Rounding",
+    tokenizer: "PreTrainedTokenizerBase",
+    texts: list[str],
+) -> "dict[str, Tensor]":
+    """What a whole model learns from texts, with its head left alone and its gradients off."""
+    from qtha_lab.models.rounding import calibration
+
+    longest = getattr(model.config, "max_position_embeddings", None) or calibration.LENGTH
+    log.info("%s looks at %d calibration rows, once", rounding.text, len(texts))
+    return rounding.learn(model.eval(), calibration.batches_of(texts, tokenizer, longest))
 
 
 def empty_model(

@@ -11,6 +11,7 @@ import logging
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 from qtha_lab.rundir.files import read_mapping, sync, sync_tree, write_whole
 
@@ -33,6 +34,11 @@ def by_step(checkpoints: Path) -> dict[int, Path]:
     names = ((NAME.fullmatch(path.name), path) for path in checkpoints.iterdir())
     steps = {int(name[1]): path for name, path in names if name}
     return dict(sorted(steps.items(), reverse=True))
+
+
+def announced_step(events: list[dict[str, Any]]) -> int:
+    """The step of the checkpoint that the log says is the newest; 0 where it says none."""
+    return next((e["step"] for e in reversed(events) if e["kind"] == "checkpoint"), 0)
 
 
 def write_manifest(folder: Path) -> None:

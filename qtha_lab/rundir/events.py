@@ -22,6 +22,7 @@ DURABLE = ("status", "checkpoint", "note", "mark")
 MEASURED = (
     "train",
     "eval",
+    "round",
     "test",
     "general",
     "generation",
@@ -104,7 +105,7 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]
         log.debug("no events: %s", reason)
         return [], 0
     complete = data[: data.rfind(b"\n") + 1]
-    return list(_parse(complete, offset)), offset + len(complete)
+    return parse(complete, offset), offset + len(complete)
 
 
 def read_tail(path: Path, size: int = TAIL_BYTES) -> list[dict[str, Any]]:
@@ -144,6 +145,16 @@ def history(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         valid.pop(key, None)
         valid[key] = event
     return list(valid.values())
+
+
+def parse(data: bytes, offset: int = 0) -> list[dict[str, Any]]:
+    """The events in whole lines; one that is not an event is `broken`.
+
+    Args:
+        data: Some lines of a log.
+        offset: Of the first of them, in bytes.
+    """
+    return list(_parse(data, offset))
 
 
 def _parse(data: bytes, offset: int):

@@ -20,6 +20,8 @@ from typing import Any
 
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment, editions
+from qtha_lab.experiment.plan import resolve
+from qtha_lab.experiment.reproduced import read_recorded
 from qtha_lab.rundir.events import finite
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,8 @@ class RunDir:
             origin: What launched the run, as plain values; it is there before the directory counts as a run's.
         """
         runs_dir.mkdir(parents=True, exist_ok=True)
+        if experiment.training.epochs is not None:
+            experiment = resolve(experiment).with_steps()
         while True:
             run = cls(runs_dir / run_id(experiment))
             try:
@@ -75,6 +79,11 @@ class RunDir:
             return run
 
     @property
+    def best(self) -> Path:
+        """Adapters of the best steps so far, while a run with patience trains."""
+        return self.path / "best"
+
+    @property
     def exists(self) -> bool:
         """Whether this is a run directory and no other folder."""
         return os.path.isfile(self.experiment_file)  # an impossible name is no run, and no error
@@ -82,7 +91,7 @@ class RunDir:
     @cached_property
     def experiment(self) -> Experiment:
         """The experiment as it was launched, whatever has become a default since."""
-        experiment = Experiment.from_yaml(self.experiment_file)
+        experiment = read_recorded(self.experiment_file)
         is_present = self.edition == editions.EDITION
         return experiment if is_present else experiment.replace(edition=self.edition)
 

@@ -17,13 +17,15 @@ def identity(run: RunDir) -> dict[str, Any]:
         run: The directory of a run that can be read.
 
     Returns:
-        `run_id`, `model`, `task`, `method`, `label`, `seed`, `options`, `target_modules` and `quantization`.
+        `run_id`, `model`, `task`, `task_options`, `method`, `label`, `seed`, `options`, `target_modules` and
+        `quantization`.
     """
     experiment = run.experiment
     return {
         "run_id": run.path.name,
         "model": experiment.model,
         "task": experiment.task,
+        "task_options": experiment.task_options,
         "method": experiment.method.name,
         "label": experiment.method.label,
         "seed": experiment.seed,

@@ -77,6 +77,15 @@ class EvalEvent(At):
 
 
 @_event
+class RoundEvent(At):
+    """A server averaged what its clients sent: bytes of this round, to all of them and from them."""
+
+    round: Annotated[int, Field(ge=1)]
+    bytes_down: Annotated[int, Field(ge=0)]
+    bytes_up: Annotated[int, Field(ge=0)]
+
+
+@_event
 class TestEvent(EvalEvent):
     """The trained model was tested."""
 
@@ -160,6 +169,7 @@ KINDS = {
     "note": NoteEvent,
     "train": TrainEvent,
     "eval": EvalEvent,
+    "round": RoundEvent,
     "whole_base": EvalEvent,
     "test": TestEvent,
     "general": GeneralEvent,

@@ -110,7 +110,7 @@ def _settings(config: PeftConfig, method) -> str:
         return type(config).__name__
     settings = method.settings()
     options = {
-        k: getattr(config, k) for k, s in settings.items() if getattr(config, k) != s.default
+        k: v for k, s in settings.items() if (v := getattr(config, k, s.default)) != s.default
     }
     pairs = ", ".join(f"{name} = {value}" for name, value in options.items())
     return f"{get_method(method.name).name} ({pairs or 'defaults'})"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.sweeping import Sweep
 from qtha_lab.rundir import slots
 
@@ -83,7 +84,7 @@ def forecast(sweep: Sweep, seconds_per_step: Mapping[str, float] | None = None) 
 
     first = first_experiments(sweep)
     costs = seconds_per_step or {n: preview(e).seconds_per_step for n, e in first.items()}
-    seconds = {n: OVERHEAD_SECONDS + costs[n] * e.training.steps for n, e in first.items()}
+    seconds = {n: OVERHEAD_SECONDS + costs[n] * resolve(e).steps for n, e in first.items()}
     trials = {method.label: sweep.trials_of(method) for method in sweep.methods}
     runs = sum(trials.values()) * len(sweep.seeds)
     return Forecast(trials, runs, len(sweep.seeds), seconds, slots.n_slots(sweep.training.threads))

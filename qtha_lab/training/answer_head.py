@@ -66,6 +66,12 @@ def head_of(model: nn.Module) -> nn.Module | None:
     return base.get_output_embeddings() if isinstance(base, PreTrainedModel) else None
 
 
+def chooses_classes(model: nn.Module) -> bool:
+    """Whether a model has one label for a row, of several classes."""
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    return type(base).__name__.endswith("ForSequenceClassification")
+
+
 def has_plain_loss(model: nn.Module) -> bool:
     """Whether the loss is the mean over answers' tokens and nothing else, so that it needs no other logits."""
     base = model.get_base_model() if isinstance(model, PeftModel) else model

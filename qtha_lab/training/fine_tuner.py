@@ -1,19 +1,28 @@
-"""transformers' Trainer with two things of ours: a learning rate for the head, and logits of answers alone.
+"""transformers' Trainer with five things of ours: rates by group, stages, a teacher, logits of answers alone, batches that are shared.
 
 Takes the same steps otherwise; what is recorded of them is `trainer.Watch`'s business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
+from accelerate.data_loader import BatchSamplerShard
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
 from transformers import Trainer
 from transformers.loss.loss_utils import ForCausalLMLoss
 
-from qtha_lab.training.answer_head import Answers, has_plain_loss
+from qtha_lab.experiment.stages import Stage
+from qtha_lab.training.answer_head import IGNORED, Answers, chooses_classes, has_plain_loss
+from qtha_lab.training.group import Group
 from qtha_lab.training.rates import set_groups_apart, set_head_apart
+from qtha_lab.training.staging import scheduled
+from qtha_lab.training.teaching import Teaching
 
 
 class FineTuner(Trainer):
@@ -22,6 +31,9 @@ class FineTuner(Trainer):
     Args:
         head_learning_rate: Of a new classification head; None leaves it at the adapter's.
         rate_ratios: Rates of groups of tensors over the adapter's.
+        stages: Each with a schedule of its own; none is one schedule.
+        teaching: Gives the loss where there is a teacher.
+        group: The processes that share every batch.
         options: transformers' own.
     """
 
@@ -30,13 +42,44 @@ class FineTuner(Trainer):
         *,
         head_learning_rate: float | None,
         rate_ratios: Mapping[str, float] | None = None,
+        stages: Sequence[Stage] = (),
+        teaching: Teaching | None = None,
+        group: Group = Group(),  # noqa: B008  frozen
         **options,
     ) -> None:
         super().__init__(**options)
         self.head_learning_rate, self.rate_ratios = head_learning_rate, rate_ratios or {}
+        self.stages, self.teaching, self.group = stages, teaching, group
         self._answers: Answers | None = None
         if self.model_accepts_loss_kwargs and has_plain_loss(options["model"]):
             self.compute_loss_func = self._loss_of_answers
+        elif chooses_classes(options["model"]) and self._takes_parts():
+            self.compute_loss_func = _loss_of_classes
+
+    def _takes_parts(self) -> bool:
+        """Whether a step has several forward passes; transformers adds up the means of each where a model has classes."""
+        return self.group.size * self.args.gradient_accumulation_steps > 1
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Batches as one process would take them; accelerate would give each process others, and repeat rows at an end."""
+        loader = super().get_train_dataloader()
+        sampler = loader.batch_sampler
+        if isinstance(sampler, BatchSamplerShard):
+            sampler.num_processes, sampler.process_index, sampler.even_batches = 1, 0, False
+        return loader
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator, num_batches: int, device: torch.device
+    ) -> tuple[list, Any]:
+        """The shares of this process in the next batches, and how many labels they have in all processes.
+
+        Args:
+            epoch_iterator: Gives whole batches.
+            num_batches: Of one step.
+            device: Takes the count.
+        """
+        batches, n_labels = super().get_batch_samples(epoch_iterator, num_batches, device)
+        return [self.group.share(batch) for batch in batches], n_labels
 
     def create_optimizer(self, *arguments, **options) -> torch.optim.Optimizer:
         """transformers' optimiser, with groups of its own for what has a rate of its own."""
@@ -47,13 +90,46 @@ class FineTuner(Trainer):
             set_head_apart(optimizer, self.model, self.head_learning_rate)
         return optimizer
 
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> LRScheduler:
+        """transformers' schedule, or one that begins anew with every stage."""
+        if not self.stages or self.lr_scheduler is not None:
+            return super().create_scheduler(num_training_steps, optimizer)
+        share = self.args.get_warmup_steps(num_training_steps) / num_training_steps
+        name = str(getattr(self.args.lr_scheduler_type, "value", self.args.lr_scheduler_type))
+        chosen = optimizer or self.optimizer
+        assert isinstance(chosen, torch.optim.Optimizer)
+        self.lr_scheduler = scheduled(chosen, self.stages, name, share)
+        self._created_lr_scheduler = True
+        return self.lr_scheduler
+
     def compute_loss(self, model: nn.Module, inputs: dict, *arguments, **options):
-        """transformers' loss; where it needs no other logits, those of answers are all that is computed."""
-        if self.compute_loss_func is None:
+        """The teacher's loss where there is one, else transformers'; of logits no more than it needs are computed.
+
+        Several processes' gradients are averaged and their losses are parts of one, so each counts as often as there
+        are processes.
+        """
+        if self.teaching is not None:
+            return self._taught(model, inputs, **options)
+        loss = self._loss(model, inputs, *arguments, **options)
+        return loss if self.group.size == 1 else loss * self.group.size
+
+    def _loss(self, model: nn.Module, inputs: dict, *arguments, **options):
+        if self.compute_loss_func != self._loss_of_answers:
             return super().compute_loss(model, inputs, *arguments, **options)
         self._answers = Answers(inputs["labels"])
         with self._answers.at_the_head(self.accelerator.unwrap_model(model)):
             return super().compute_loss(model, inputs, *arguments, **options)
+
+    def _taught(
+        self, model: nn.Module, inputs: dict, num_items_in_batch: Tensor | None = None, **_
+    ) -> Tensor:
+        """The loss that the teacher gives; a batch that is a part of a step counts by its labels, or all parts alike."""
+        assert self.teaching is not None
+        items = num_items_in_batch if self.teaching.counts_labels else None
+        self.loss_is_scaled_for_ga = items is not None
+        return self.teaching.loss(model, inputs, items)
 
     def _loss_of_answers(
         self, outputs: dict, labels: Tensor, num_items_in_batch: Tensor | None = None
@@ -68,3 +144,12 @@ class FineTuner(Trainer):
             num_items_in_batch=num_items_in_batch,
             shift_labels=answers.tokens,
         )
+
+
+def _loss_of_classes(
+    outputs: dict, labels: Tensor, num_items_in_batch: Tensor | None = None
+) -> Tensor:
+    """This process's part of the mean over all rows of a step."""
+    logits = outputs["logits"].float()
+    total = functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
+    return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)

@@ -8,8 +8,10 @@ are never written.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+from transformers import TrainerCallback
 
 from qtha_lab import adapters
 from qtha_lab.rundir import RunDir, checkpoints
@@ -23,6 +25,7 @@ from qtha_lab.training.memory import PeakMemory
 from qtha_lab.training.metrics import load_scorers
 from qtha_lab.training.resuming import newest_whole
 from qtha_lab.training.session import Session
+from qtha_lab.training.shared import together
 from qtha_lab.training.tested import write_test
 from qtha_lab.training.threads import Threads, same_bits
 from qtha_lab.training.trained import Trained, train
@@ -42,6 +45,9 @@ def fine_tune(
     stop_requested: Callable[[], bool],
     threads: int,
     free: Callable[[], int] | None = None,
+    *,
+    loader: Callable[[Session], Loaded] = load,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> Outcome:
     """Work on a run from where it is until it ends or is asked to stop.
 
@@ -51,6 +57,8 @@ def fine_tune(
         stop_requested: Asked at every step and between the stages.
         threads: CPU threads to compute with.
         free: How many it may take now, where that changes; used if no number depends on it.
+        loader: Brings into memory what is trained; whoever trains many runs on one model has it there already.
+        callbacks: Of the Trainer, asked before ours.
 
     Returns:
         The state "finished", "stopped" or "diverged", the step, and a sentence.
@@ -58,18 +66,20 @@ def fine_tune(
     Raises:
         Refusal: If no checkpoint is whole, a plugin was changed or the disk is full.
     """
-    free = free if free is not None and same_bits(run.experiment) else lambda: threads
+    alone = run.experiment.training.processes == 1
+    free = free if free is not None and alone and same_bits(run.experiment) else lambda: threads
     session = Session.begin(run, log, stop_requested, Threads(threads, free, log))
     session.threads.adjust(session.start.step)
     step = session.start.step
     try:
-        loaded = load(session)
+        loaded = loader(session)
+        session = together(session)
         written.write_environment(session, loaded)
         load_scorers(
             of_answers=session.training.generate_rows > 0,
             of_classes=loaded.task.kind == "classification",
         )
-        trained = train(session, loaded, PeakMemory(loaded.model))
+        trained = train(session, loaded, PeakMemory(loaded.model), callbacks)
         step = trained.step
         return _end(session, loaded, trained)
     except Interrupted:
@@ -85,19 +95,27 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
     """Write what belongs to the end that the training came to."""
     if trained.watch.diverged:
         return _diverged(session, loaded, trained)
-    if trained.step < session.steps:
+    early = trained.watch.early
+    if trained.step < session.steps and not early.is_over:
         raise Interrupted
-    if not session.is_recorded("eval", session.steps):
-        trained.watch.measure(session.steps)
+    if not session.is_recorded("eval", trained.step):
+        trained.watch.measure(trained.step)
+    early.put_back()
+    if (sentence := early.sentence(trained.step)) and sentence not in session.notes():
+        session.log.append("note", step=trained.step, message=sentence)
     autocast = trained.watch.trainer.accelerator.autocast
     with autocast():
-        record_bottlenecks(session, loaded, session.steps)
-    write_test(session, loaded, lambda: autocast())
-    written.write_answers(session, loaded)
+        record_bottlenecks(session, loaded, trained.step)
+    write_test(session, loaded, trained.step, lambda: autocast())
+    written.write_answers(session, loaded, trained.step)
     written.write_adapter(session, loaded)
-    written.write_summary(session, loaded, trained, "finished")
+    ended = {}
+    if (kept := early.kept_step) is not None:
+        ended = {"kept_step": kept, "ended_early": trained.step < session.steps}
+    written.write_summary(session, loaded, trained.memory, "finished", ended)
     written.write_model_card(session, loaded)
     sync_tree(session.run.adapter)
+    early.clear()
     return Outcome("finished", trained.step, "; ".join(session.notes()))
 
 
@@ -106,7 +124,7 @@ def _diverged(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
     folder, watch = session.run.checkpoints, trained.watch
     if watch.ruined is not None:
         shutil.rmtree(checkpoints.place(folder, watch.ruined), ignore_errors=True)
-    written.write_summary(session, loaded, trained, "diverged")
+    written.write_summary(session, loaded, trained.memory, "diverged")
     _, good, _ = newest_whole(folder)
     session.log.append("checkpoint", step=good)
     last = f"checkpoint {good} is the last good one" if good else "no checkpoint was made before"

@@ -17,11 +17,14 @@ from torch import nn
 from transformers import set_seed
 
 from qtha_lab import adapters, models, tasks
+from qtha_lab.adapters import staged
 from qtha_lab.experiment.plan import Plan
+from qtha_lab.experiment.stages import parse
 from qtha_lab.rundir.plugins import bring_plugins
 from qtha_lab.training import evaluation
 from qtha_lab.training.nudging import nudge
 from qtha_lab.training.session import Session
+from qtha_lab.training.teaching import Teaching, load_teacher, seen_before
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Loaded:
         training_rows: To train on.
         config: The adapter's, as PEFT completed it.
         model: The base with the adapter on it.
+        teaching: The teacher beside it, if there is one.
     """
 
     plan: Plan
@@ -54,6 +58,7 @@ class Loaded:
     training_rows: list[dict]
     config: PeftConfig
     model: PeftModel
+    teaching: Teaching | None = None
 
     @property
     def task(self) -> tasks.Task:
@@ -104,21 +109,23 @@ def load(session: Session) -> Loaded:
     # transformers refuses to train over torchao's 4 bits; only the adapters on top are trained
     setattr(base.model, "is_quantized", False)  # noqa: B010  nn.Module declares no such attribute
     base_parameters = base.model.num_parameters()
+    teaching = _load_teacher(session, plan)
     session.poll()
     session.report("loading", f"adapter {experiment.method.label}")
     if session.training.gradient_checkpointing:
         recompute(base.model)
     set_seed(experiment.seed)
     config = copy.deepcopy(plan.config)
-    model = _adapt(base.model, config)
-    if session.checkpoint is None and (count := adapters.rows_to_start_from(config)):
-        session.report("loading", f"start from the gradient of {count} training rows")
-        adapters.start_from_rows(model, _batches(session, training_rows[:count], rows.collate))
+    model = _adapt(session, plan, base.model, config, training_rows, rows.collate)
+    if session.checkpoint is None and (start := adapters.start_to_resolve(config)):
+        session.report("loading", f"angles from {start}")
+        adapters.start_angles(model)
+    staged.close(model, parse(session.training.stages))
     nudge(model, session.training.nudge)
     if warning := adapters.first_step_warning(model, config, session.learning_rate):
         session.report("loading", warning)
     session.poll()
-    return Loaded(plan, base, base_parameters, rows, training_rows, config, model)
+    return Loaded(plan, base, base_parameters, rows, training_rows, config, model, teaching)
 
 
 def recompute(model: nn.Module) -> None:
@@ -139,13 +146,45 @@ def _load_base(plan: Plan, quantization: str) -> models.LoadedModel:
     )
 
 
+def _load_teacher(session: Session, plan: Plan) -> Teaching | None:
+    """The teacher, and a note once of what it has seen."""
+    if not session.training.teacher:
+        return None
+    session.report("loading", f"teacher {session.training.teacher}")
+    if (note := seen_before(plan)) and note not in session.notes():
+        session.log.append("note", step=session.start.step, message=note)
+    return load_teacher(plan)
+
+
 def _read_rows(plan: Plan, tokenizer: Any) -> Rows:
     task, longest = plan.task, plan.experiment.training.max_length
     return Rows(tokenizer, tasks.collate(tokenizer), task.encode(task.eval, tokenizer, longest))
 
 
-def _adapt(base: nn.Module, config: PeftConfig) -> PeftModel:
-    model = adapters.add_adapter(base, config)
+def _adapt(
+    session: Session,
+    plan: Plan,
+    base: nn.Module,
+    config: PeftConfig,
+    training_rows: list[dict],
+    collate: tasks.Collate,
+) -> PeftModel:
+    """The base with the adapter at its start, or ready to take the tensors of the checkpoint."""
+    if session.checkpoint is not None:
+        return _with_head_in_float32(adapters.add_unstarted(base, config, session.checkpoint))
+    starting = training_rows[: plan.start_rows]
+    if starting:
+        session.report("loading", f"start from {len(starting)} training rows")
+    batches = list(_batches(session, starting, collate))
+    model = _with_head_in_float32(adapters.add_started(base, config, batches))
+    if starting:
+        adapters.start_from_rows(model, batches)
+    if (note := adapters.start_note(config)) and note not in session.notes():
+        session.log.append("note", step=0, message=note)
+    return model
+
+
+def _with_head_in_float32(model: PeftModel) -> PeftModel:
     for parameter in model.parameters():
         if parameter.requires_grad:  # PEFT leaves a new head in the base's bfloat16
             parameter.data = parameter.data.to(torch.float32)

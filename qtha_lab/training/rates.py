@@ -5,16 +5,13 @@ Groups parameters and nothing else; schedules and warm-up scale every group alik
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import torch
 from torch import nn
 
-from qtha_lab.adapters import OUR_METHODS
+from qtha_lab.adapters.tensor_groups import HEAD, group_of
 from qtha_lab.settings import unknown
-
-HEAD = "modules_to_save"  # in the names PEFT gives to a module that is trained whole
 
 
 def set_head_apart(
@@ -29,31 +26,6 @@ def set_head_apart(
     """
     head = {id(parameter) for name, parameter in model.named_parameters() if HEAD in name}
     set_apart(optimizer, head, learning_rate)
-
-
-def group_of(parameter: str) -> str | None:
-    """The group of an adapter's tensor by the name of its parameter; None of anything else.
-
-    Example:
-        >>> group_of("base_model.model.layers.0.q_proj.lora_B.default.weight")
-        'B'
-        >>> group_of("base_model.model.layers.0.q_proj.qtha_mpo_in_0.default")
-        'cores'
-        >>> group_of("base_model.model.layers.0.q_proj.qtha_params.default")
-        'angles'
-    """
-    found = re.search(r"\.([A-Za-z0-9_]+)\.default(?:\.weight)?$", parameter)
-    if found is None or HEAD in parameter:
-        return None
-    name = found[1]
-    prefixes = (f"{known}_" for known in sorted((*OUR_METHODS, "lora"), key=len, reverse=True))
-    name = name.removeprefix(next((p for p in prefixes if name.startswith(p)), ""))
-    name = name.removeprefix("shared_")
-    if re.fullmatch(r"mpo_\w+|A_\d+_\d+|A_\d", name):
-        return "cores"
-    if re.fullmatch(r"[AB]_\d+", name):  # shared by all layers of a size
-        return name[0]
-    return "angles" if name == "params" else name
 
 
 def set_groups_apart(

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 ADAPTER, OPTIMIZER = "adapter_model.safetensors", "optimizer.pt"
 STATE, SCHEDULER, RANDOM = "trainer_state.json", "scheduler.pt", "rng_state.pth"
+RANDOM_OF_EACH = "rng_state_*.pth"  # where several processes took the steps
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -42,7 +43,7 @@ def find_start(run: RunDir, events: EventLog) -> Start:
     Raises:
         Refusal: If there were checkpoints and none is whole.
     """
-    announced = announced_step(read_events(run.events)[0])
+    announced = checkpoints.announced_step(read_events(run.events)[0])
     checkpoints.discard_unfinished(run.checkpoints, after=announced)
     checkpoint, step, damaged = newest_whole(run.checkpoints)
     if announced > max(step, *damaged, 0):
@@ -62,11 +63,6 @@ def find_start(run: RunDir, events: EventLog) -> Start:
         events.append("checkpoint", step=step)
     log.info("%s begins at step %d; %s", run.path.name, step, note or "nothing is damaged")
     return Start(checkpoint, step, note)
-
-
-def announced_step(events: list[dict[str, Any]]) -> int:
-    """The step of the checkpoint that the log says is the newest; 0 where it says none."""
-    return next((e["step"] for e in reversed(events) if e["kind"] == "checkpoint"), 0)
 
 
 def newest_whole(folder: Path) -> tuple[Path | None, int, dict[int, str]]:
@@ -91,7 +87,8 @@ def unusable(folder: Path, step: int) -> str | None:
         return f"{ADAPTER}: missing or cut"
     if not all(map(_is_finite, adapter.values())):
         return f"{ADAPTER}: holds numbers that are not finite"
-    states = {name: _read(folder / name) for name in (OPTIMIZER, SCHEDULER, RANDOM)}
+    random = sorted(path.name for path in folder.glob(RANDOM_OF_EACH)) or [RANDOM]
+    states = {name: _read(folder / name) for name in (OPTIMIZER, SCHEDULER, *random)}
     unread = next((name for name, state in states.items() if not isinstance(state, dict)), None)
     if unread:
         return f"{unread}: missing, cut or of another kind"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from qtha_lab.experiment import Experiment, Training
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.events import EventLog, history, read_events
 from qtha_lab.training.evaluation import Interrupted
+from qtha_lab.training.group import Group
 from qtha_lab.training.resuming import Start, find_start
 from qtha_lab.training.threads import Threads
 
@@ -33,6 +34,7 @@ class Session:
         threads: CPU threads of this process, as many as are free.
         start: The checkpoint and the step that this session begins at.
         past: Events of earlier sessions that still hold.
+        group: The processes that take its steps together, once all have loaded.
     """
 
     run: RunDir
@@ -41,6 +43,7 @@ class Session:
     threads: Threads
     start: Start
     past: tuple[dict[str, Any], ...]
+    group: Group = field(default_factory=Group)
 
     @classmethod
     def begin(
@@ -90,6 +93,12 @@ class Session:
         """Steps up to the start of this session of which an event of that kind still holds."""
         steps = {event["step"] for event in self.past if event["kind"] == kind}
         return {step for step in steps if step <= self.start.step}
+
+    def recorded_losses(self) -> dict[int, float]:
+        """Evaluation losses up to the start of this session that still hold, by step."""
+        evaluated = (event for event in self.past if event["kind"] == "eval")
+        losses = {event["step"]: event["loss"] for event in evaluated if event["loss"] is not None}
+        return {step: loss for step, loss in losses.items() if step <= self.start.step}
 
     def is_recorded(self, kind: str, step: int) -> bool:
         """Whether an earlier session, or this one, has recorded this already."""

@@ -1,7 +1,7 @@
 """What a run came to, in one flat mapping: read from its events, its files and a few facts.
 
 Trains nothing. `train_loss` is the mean over the last ten steps, because the loss of a single batch
-says little; `eval_loss` is the run's last evaluation and `eval_loss_best` its lowest, at `best_step`; the test is one
+says little; `eval_loss` is the run's last evaluation, or that of the step whose adapter is kept (`kept_step`), and `eval_loss_best` its lowest, at `best_step`; the test is one
 look at other rows at the end. `seconds_per_step` is the median of the steps
 taken with `threads`, the number of CPU threads that most steps had.
 """
@@ -26,14 +26,19 @@ def summarise(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
     return {
         **identity(run),
         **facts,
-        **measured(history(events)),
+        **measured(history(events), facts.get("kept_step")),
         "wall_seconds": wall_seconds(events),
         "adapter_bytes": adapter_bytes(run),
     }
 
 
-def measured(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Losses, scores and step time in events that still hold (see `events.history`)."""
+def measured(events: Iterable[dict[str, Any]], kept_step: int | None = None) -> dict[str, Any]:
+    """Losses, scores and step time in events that still hold (see `events.history`).
+
+    Args:
+        events: Of the run.
+        kept_step: Step of the adapter that is kept, where it is not the last; losses are then those up to it.
+    """
     kinds: dict[str, list[dict[str, Any]]] = {
         "train": [],
         "eval": [],
@@ -51,8 +56,10 @@ def measured(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         elif event["kind"] == "train" and "seconds" in event:
             seconds.setdefault(threads, []).append(event["seconds"])
     train, evals = kinds["train"], sorted(kinds["eval"], key=lambda event: event["step"])
-    losses = [event["loss"] for event in train[-LAST_STEPS:]]
+    up_to_kept = [e for e in train if kept_step is None or e["step"] <= kept_step]
+    losses = [event["loss"] for event in up_to_kept[-LAST_STEPS:]]
     last = evals[-1] if evals else {}
+    last = next((event for event in evals if event["step"] == kept_step), last)
     usual = max(seconds, key=lambda count: len(seconds[count]), default=None)
     answers = kinds["generation"][-1] if kinds["generation"] else {}
     return {
@@ -66,6 +73,7 @@ def measured(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         **_best(evals),
         **_tested(kinds["test"], kinds["general"]),
         **{name: last[name] for name in measures.scores() if name in last},
+        **{name: last[name] for name in measures.recorded("problem") if name in last},
         **{name: answers[name] for name in measures.recorded("generation") if name in answers},
         "seconds_per_step": statistics.median(seconds[usual]) if seconds else None,
         **({} if usual is None else {"threads": usual}),

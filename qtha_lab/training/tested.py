@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from qtha_lab import adapters
 from qtha_lab.paths import data_dir
 from qtha_lab.rundir import read_mapping, write_json
 from qtha_lab.training.evaluation import evaluating
@@ -22,19 +23,20 @@ log = logging.getLogger(__name__)
 
 
 def write_test(
-    session: Session, loaded: Loaded, autocast: Callable[[], AbstractContextManager]
+    session: Session, loaded: Loaded, step: int, autocast: Callable[[], AbstractContextManager]
 ) -> None:
     """Record the losses of the test rows in `test.json`, and those of all rows together as events.
 
     Args:
         session: Whose run it is; what an earlier session has recorded stays.
         loaded: The trained model and its rows.
+        step: At which the training ended.
         autocast: The precision that evaluations are made in.
 
     Raises:
         Interrupted: If the run is asked to stop meanwhile.
     """
-    step, task = session.steps, loaded.task
+    task = loaded.task
     if session.is_recorded("test", step) and read_mapping(session.run.test) is not None:
         return
     longest = session.training.max_length
@@ -85,6 +87,6 @@ def _general_losses(session: Session, loaded: Loaded) -> tuple[float, float] | N
     rows = general_rows(loaded.rows.tokenizer, session.training.max_length)
     if not rows:
         return None
-    with loaded.model.disable_adapter():
+    with adapters.base_alone(loaded.model):
         base = loaded.predictions(session, rows).loss
     return base, loaded.predictions(session, rows).loss

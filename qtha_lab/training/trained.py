@@ -5,19 +5,22 @@ What the Trainer reports on the way, and when it evaluates and ends, is `trainer
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from torch import nn
-from transformers import PrinterCallback
+from transformers import PrinterCallback, TrainerCallback
 
+from qtha_lab.adapters import staged
+from qtha_lab.experiment.stages import parse
 from qtha_lab.training.bottlenecks import record_bottlenecks
+from qtha_lab.training.early import EarlyStop, load_weights
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.fine_tuner import FineTuner
 from qtha_lab.training.loaded import Loaded
 from qtha_lab.training.memory import PeakMemory
 from qtha_lab.training.session import Session
 from qtha_lab.training.spectra import RecordSpectra
+from qtha_lab.training.staging import Staging
 from qtha_lab.training.trackers import make_tracker
 from qtha_lab.training.trainer import Watch, training_arguments
 
@@ -37,18 +40,25 @@ class Trained:
     memory: PeakMemory
 
 
-def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
+def train(
+    session: Session,
+    loaded: Loaded,
+    memory: PeakMemory,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Trained:
     """Take the steps that are left; of none, the adapter of the checkpoint is put into the model.
 
     Args:
         session: Whose run it is.
         loaded: What is trained.
         memory: Counts from before the first step.
+        callbacks: Of the Trainer, asked before ours.
 
     Raises:
         Interrupted: If the run is asked to stop before the first step.
     """
-    trainer = _trainer(session, loaded)
+    trainer = make_trainer(session, loaded)
+    early = EarlyStop(session.training, session.run, loaded.model, session.recorded_losses())
     watch = Watch(
         trainer,
         loaded.model,
@@ -57,46 +67,48 @@ def train(session: Session, loaded: Loaded, memory: PeakMemory) -> Trained:
         session.stop_requested,
         session.threads.adjust,
         memory.now,
+        early,
         eval_every=session.training.eval_every,
         evaluated=session.recorded_steps("eval"),
+        group=session.group,
     )
     spectra = RecordSpectra(
         session.log, session.training.spectrum_every, session.recorded_steps("spectrum")
     )
     tracker = make_tracker(session.run, session.training.report_to, session.start.step)
-    for callback in (*tracker, watch, spectra):
+    stages = parse(session.training.stages)
+    staging = [Staging(loaded.model, stages, session.log)] if stages else []
+    for callback in (*callbacks, *tracker, *staging, watch, spectra):
         trainer.add_callback(callback)
     if session.start.step == 0:
         with trainer.accelerator.autocast():
             record_bottlenecks(session, loaded, 0)
     session.report("running", session.start.note)
-    if session.start.step >= session.steps:
+    if session.start.step >= session.steps or early.is_over:
         if session.checkpoint is not None:
             load_weights(loaded.model, session.checkpoint)
         return Trained(session.start.step, watch, memory)
     try:
         checkpoint = session.checkpoint
-        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        with staged.as_it_was(loaded.model):
+            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     except Interrupted:  # before the first step
-        if not watch.diverged:
+        if not (watch.diverged or early.is_over):
             raise
     return Trained(trainer.state.global_step, watch, memory)
 
 
-def load_weights(model: nn.Module, checkpoint: Path) -> None:
-    """Put the adapter of a checkpoint into a model that has an adapter of the same kind."""
-    from peft import load_peft_weights, set_peft_model_state_dict
-
-    set_peft_model_state_dict(model, load_peft_weights(str(checkpoint), device="cpu"))
-
-
-def _trainer(session: Session, loaded: Loaded) -> FineTuner:
+def make_trainer(session: Session, loaded: Loaded) -> FineTuner:
+    """The Trainer of a session, watched by nobody yet."""
     arguments = training_arguments(
         session.experiment, session.learning_rate, session.run.checkpoints
     )
     trainer = FineTuner(
         head_learning_rate=session.training.head_learning_rate,
         rate_ratios=session.training.rate_ratios,
+        stages=parse(session.training.stages),
+        teaching=loaded.teaching,
+        group=session.group,
         model=loaded.model,
         args=arguments,
         train_dataset=loaded.training_rows,

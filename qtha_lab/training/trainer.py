@@ -16,10 +16,13 @@ from torch import nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.training_args import OptimizerNames
 
+from qtha_lab import adapters
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import checkpoints
 from qtha_lab.rundir.events import EventLog
+from qtha_lab.training.early import EarlyStop
 from qtha_lab.training.evaluation import Interrupted, evaluating
+from qtha_lab.training.group import Group
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,8 @@ def training_arguments(
         use_cpu=not torch.accelerator.is_available(),  # stated, or bf16 is refused on a CPU
         seed=experiment.seed,
         data_seed=experiment.seed,
+        average_tokens_across_devices=False,  # `FineTuner` counts them in all processes
+        ddp_find_unused_parameters=False,
         logging_steps=1,
         include_num_input_tokens_seen="non_padding",
         logging_nan_inf_filter=False,  # else a NaN is replaced by the average of the losses before
@@ -80,8 +85,10 @@ class Watch(TrainerCallback):
         stop_requested: Polled at every step.
         adjust: Called before every step with its number, to take what is free.
         memory: Bytes that the training takes now.
+        early: Told every evaluation; ends the training when its patience has run out.
         eval_every: Steps between evaluations.
         evaluated: Steps already evaluated in an earlier life of the run.
+        group: Processes that follow what this one decides.
     """
 
     def __init__(
@@ -93,13 +100,15 @@ class Watch(TrainerCallback):
         stop_requested: Callable[[], bool],
         adjust: Callable[[int], None],
         memory: Callable[[], int],
+        early: EarlyStop,
         *,
         eval_every: int,
         evaluated: set[int],
+        group: Group = Group(),  # noqa: B008  frozen
     ) -> None:
         self.trainer, self.model = trainer, model
         self.log, self.evaluate, self.stop_requested = log, evaluate, stop_requested
-        self.adjust, self.memory = adjust, memory
+        self.adjust, self.memory, self.early, self.group = adjust, memory, early, group
         self.eval_every, self.evaluated = eval_every, set(evaluated)
         self.stopping = False
         self.diverged: str | None = None
@@ -111,13 +120,15 @@ class Watch(TrainerCallback):
         """Evaluate where that is due; the Trainer cannot be stopped here, so a stop is raised.
 
         Raises:
-            Interrupted: If a stop is asked for, or the evaluation is stopped or diverges.
+            Interrupted: If a stop is asked for, or the evaluation is stopped, diverges or ends the training.
         """
-        if self.stop_requested():
-            raise Interrupted
-        self._evaluate_if_due(state, control)
-        if self.stopping or self.diverged:
-            raise Interrupted
+        if not self.stop_requested():
+            self._evaluate_if_due(state, control)
+            if self.group.agree(not (self.stopping or self.diverged or self.early.is_over)):
+                return
+        else:
+            self.group.agree(False)
+        raise Interrupted
 
     def on_step_begin(self, args, state, control, **kwargs):
         """Take the threads that are free, and start the step's clock."""
@@ -155,10 +166,13 @@ class Watch(TrainerCallback):
             self._diverge(f"the gradient norm is {norm} at step {step}", control)
         elif not self.stopping:
             self._evaluate_if_due(state, control)
+        self.group.agree((control.should_training_stop, control.should_save))
 
     def on_save(self, args, state, control, **kwargs):
         """Write the manifest of the checkpoint just written, record it and delete older ones."""
+        self.group.wait()
         folder, step = Path(args.output_dir or ""), state.global_step
+        adapters.save_start(self.model, checkpoints.place(folder, step))
         checkpoints.write_manifest(checkpoints.place(folder, step))
         self.log.append("checkpoint", step=step)
         checkpoints.keep_newest(folder)
@@ -169,6 +183,8 @@ class Watch(TrainerCallback):
         with evaluating(self.model), self.trainer.accelerator.autocast():
             scores = self.evaluate()
         self.evaluated.add(step)
+        if math.isfinite(scores["loss"]):
+            self.early.add(step, scores["loss"])
         log.info("evaluated step %d: %s", step, scores)
         self.log.append("eval", step=step, **scores)
         self.trainer.log({f"eval_{name}": value for name, value in scores.items()})
@@ -186,6 +202,8 @@ class Watch(TrainerCallback):
             return
         if not math.isfinite(loss):
             self._diverge(f"the evaluation loss is {loss} at step {step}", control)
+        elif self.early.is_over:
+            control.should_training_stop = control.should_save = True
 
     def _stop(self, state, control) -> None:
         if not self.stopping:

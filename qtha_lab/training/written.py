@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Mapping
+from typing import Any
 
 from torch import nn
 
@@ -16,10 +18,10 @@ from qtha_lab.rundir.files import sync, sync_tree
 from qtha_lab.sharing import write_card
 from qtha_lab.training import environment, evaluation, metrics
 from qtha_lab.training.loaded import Loaded
+from qtha_lab.training.memory import PeakMemory
 from qtha_lab.training.rates import HEAD
 from qtha_lab.training.session import Session
 from qtha_lab.training.summary import summarise
-from qtha_lab.training.trained import Trained
 
 log = logging.getLogger(__name__)
 
@@ -51,18 +53,23 @@ def write_environment(session: Session, loaded: Loaded) -> None:
     write_json(session.run.environment, description)
 
 
-def write_answers(session: Session, loaded: Loaded) -> None:
+def write_answers(session: Session, loaded: Loaded, step: int) -> None:
     """Answer some evaluation rows in full and record the answers with their scores.
+
+    Args:
+        session: Whose run it is; what an earlier session has recorded stays.
+        loaded: The trained model and its rows.
+        step: At which the training ended.
 
     Raises:
         Interrupted: If the run is asked to stop meanwhile.
     """
     task, training = loaded.task, session.training
     rows = task.eval[: training.generate_rows]
-    if task.kind != "lm" or not rows or session.is_recorded("generation", session.steps):
+    if task.kind != "lm" or not rows or session.is_recorded("generation", step):
         return
     message = f"answering {len(rows)} evaluation rows"
-    session.report("running", message, step=session.steps)
+    session.report("running", message, step=step)
     prompts, references = zip(*task.prompts(rows, loaded.rows.tokenizer), strict=True)
     with evaluation.evaluating(loaded.model):
         outputs = evaluation.generate(
@@ -78,15 +85,18 @@ def write_answers(session: Session, loaded: Loaded) -> None:
         for prompt, reference, output in zip(prompts, references, outputs, strict=True)
     ]
     scores = metrics.generation_scores(outputs, list(references))
-    session.log.append("generation", step=session.steps, **scores, samples=samples)
+    session.log.append("generation", step=step, **scores, samples=samples)
 
 
 def write_adapter(session: Session, loaded: Loaded) -> None:
-    """Save the adapter, its config without the folders of this machine."""
+    """Save the adapter, its config without the folders of this machine, fit for the base as it was loaded."""
     run = session.run
     folder = run.path / "adapter.new"
     shutil.rmtree(folder, ignore_errors=True)
     loaded.model.save_pretrained(str(folder))
+    adapters.save_start(loaded.model, folder)
+    if adapters.lora_start(loaded.config).moves_weight:
+        adapters.save_whole(folder, folder)
     config = folder / "adapter_config.json"
     base = {"base_model_name_or_path": models.public_base(session.experiment.model)}
     write_json(config, (read_mapping(config) or {}) | base)
@@ -97,14 +107,21 @@ def write_adapter(session: Session, loaded: Loaded) -> None:
     log.info("adapter written to %s", run.adapter)
 
 
-def write_summary(session: Session, loaded: Loaded, trained: Trained, state: str) -> None:
+def write_summary(
+    session: Session,
+    loaded: Loaded,
+    memory: PeakMemory,
+    state: str,
+    ended: Mapping[str, Any] | None = None,
+) -> None:
     """What the run came to, in one flat mapping.
 
     Args:
         session: Whose run it is.
         loaded: The model, of which parameters are counted.
-        trained: The training, of which the memory is.
+        memory: The most that it took.
         state: "finished" or "diverged".
+        ended: More facts of a training that ended early.
     """
     facts = count_trained(loaded.model) | {
         "base_parameters": loaded.base_parameters,
@@ -112,8 +129,9 @@ def write_summary(session: Session, loaded: Loaded, trained: Trained, state: str
         "learning_rate": session.learning_rate,
         "head_learning_rate": session.training.head_learning_rate,
         "state": state,
-        "peak_memory_bytes": trained.memory.bytes(),
+        "peak_memory_bytes": memory.bytes(),
     }
+    facts |= ended or {}
     write_json(session.run.summary, summarise(session.run, facts))
 
 
@@ -132,6 +150,7 @@ def write_model_card(session: Session, loaded: Loaded) -> None:
         *measures.recorded("generation"),
     )
     facts = {name: value for name, value in summary.items() if value is not None}
+    note = adapters.start_note(loaded.config)
     write_card(
         run.adapter,
         loaded.config,
@@ -140,7 +159,7 @@ def write_model_card(session: Session, loaded: Loaded) -> None:
         task=experiment.task,
         facts={name: facts[name] for name in CARD_FACTS if name in facts},
         metrics={name: facts[name] for name in metric_names if name in facts},
-        notes=CARD_NOTES,
+        notes=f"{CARD_NOTES} {note[:1].upper()}{note[1:]}{'.' if note else ''}".strip(),
     )
 
 

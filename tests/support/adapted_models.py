@@ -7,6 +7,7 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from qtha_lab import adapters
+from qtha_lab.adapters.method import Base
 from support.small_models import TARGETS, make
 
 OURS = [name for name in adapters.method_names() if adapters.get_method(name).ours]
@@ -29,6 +30,13 @@ def representatives() -> list[tuple[str, str]]:
 
 FORMS = representatives()
 LINEAR = [(name, example) for name, example in FORMS if is_linear(name, example)]
+
+
+def change_of(layer, name: str, x: torch.Tensor) -> torch.Tensor:
+    """What the adapter of a name adds to a layer's output, as its method says."""
+    weight = layer.base_matrix(x.dtype)
+    base = Base(lambda: weight, lambda: x @ weight.mT)
+    return layer.changes[name].output(layer.adapter_tensors(name), x, base)
 
 
 def config_of(name, example, base, **more):

@@ -45,6 +45,7 @@ class AdapterConfig(PeftConfig):
 
     method_name: ClassVar[str]
     change_class: ClassVar[type[Change]]
+    sized_by: ClassVar[tuple[str, ...]] = ("r",)  # settings that say how many parameters it trains
 
     def __post_init__(self):
         super().__post_init__()
@@ -73,6 +74,16 @@ class AdapterConfig(PeftConfig):
     def change(self, layer: Layer) -> Change:
         """The mathematics of this config at a layer."""
         return self.change_class(self.at(layer.name), layer)
+
+    def check_base(self, bits: int | None) -> None:
+        """Refuse a base that the method is not for; most take every one.
+
+        Args:
+            bits: Of the base's weights; None of a whole one.
+
+        Raises:
+            Refusal: With the bits that it is for.
+        """
 
     def n_parameters(self, in_features: int, out_features: int) -> int:
         """Trainable parameters at one layer of this size alone, by the method's formula."""

@@ -298,7 +298,10 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             )
 
     def _check_not_quantised(self) -> None:
-        kind = quantised_kind(self.get_base_layer())
+        layer = self.get_base_layer()
+        kind = quantised_kind(layer) or getattr(
+            layer, "rounding", None
+        )  # the latter is fake-quantised
         if kind is not None:
             raise Unsupported(
                 f"the base weight is quantised ({kind}), and a sum would be rounded to it again, so "

@@ -255,7 +255,9 @@ def _slopes(sources, outputs, slopes, used: list[bool], widths: list[int], again
         )
         if of_used and source.requires_grad
     ]
-    read = [(o, s) for o, s in zip(outputs, slopes, strict=True) if s is not None]
+    read = [  # a product of tensors that are not trained has none to hand on
+        (o, s) for o, s in zip(outputs, slopes, strict=True) if s is not None and o.requires_grad
+    ]
     results: list[Tensor | None] = [None] * len(sources)
     if with_gradient and read:
         values = torch.autograd.grad(

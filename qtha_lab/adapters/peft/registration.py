@@ -43,6 +43,10 @@ class OurMethod(Method):
     beside_lora: bool = False
     ours: bool = True
 
+    @property
+    def size_settings(self) -> tuple[str, ...]:
+        return tuple(name for name in self.config_class.sized_by if name in self.settings())
+
     def settings(self) -> dict[str, Setting]:
         declared = declared_settings(self.config_class)
         options = {name: s for name, s in declared.items() if name not in PLACEMENT}

@@ -16,6 +16,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
 
+from qtha_lab.adapters.lora_starts import moved_start
 from qtha_lab.adapters.method import Base
 from qtha_lab.adapters.peft import AdapterLayer, as_matrix, block_of, quantised_kind
 from qtha_lab.analysis.updates.sketch import Operator
@@ -217,12 +218,14 @@ def update_of(module: AdaptedLayer, name: str, adapter: str) -> Update:
 
 
 def lora_factors(module: AdaptedLayer, adapter: str) -> tuple[Tensor, Tensor] | None:
-    """(scaling · B, A) of peft's plain LoRA; None for its variants (DoRA, …) and other methods."""
+    """(scaling · B, A) of peft's plain LoRA, less what its start took out of the weight; None for other methods."""
     if not isinstance(module, LoraLayer) or adapter not in module.lora_A:
         return None
     if adapter in module.lora_variant or module.lora_B[adapter].bias is not None:
         return None
     up, down = (cast(Tensor, part[adapter].weight) for part in (module.lora_B, module.lora_A))
+    if (start := moved_start(module)) is not None:
+        up, down = torch.cat([up, -start[1]], 1), torch.cat([down, start[0]])
     return up * module.scaling[adapter], down
 
 

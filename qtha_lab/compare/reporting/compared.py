@@ -5,16 +5,20 @@ Works out nothing that the summary does not hold, but which runs are at the best
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from qtha_lab import runs
 from qtha_lab.compare.claims import measure_of
+from qtha_lab.compare.crossing import Crossing
+from qtha_lab.compare.terms import terms
 from qtha_lab.compare.tuning import at_their_best, family
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison
+from qtha_lab.experiment.cells import Cell, by_cell
 from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.measures import with_units
 from qtha_lab.rundir import read_mapping
@@ -59,6 +63,35 @@ class Compared:
             )
         text = file.read_text(encoding="utf-8")
         return cls(folder, Comparison.from_yaml(file), text, summary)
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """The models and tasks, in their order; those of the runs where a summary is older than its lineup."""
+        known = by_cell(self.summary.get("lineup") or [])
+        return [*dict.fromkeys([*known, *by_cell(self.summary["runs"])])]
+
+    @cached_property
+    def crossing(self) -> Crossing | None:
+        """The table across several cells."""
+        return Crossing.of(self.summary)
+
+    def of_cell(self, cell: Cell) -> Compared:
+        """What it shows on one model and task."""
+
+        def there(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+            return by_cell(records).get(cell, [])
+
+        parts = {
+            name: there(self.summary.get(name) or ())
+            for name in ("runs", "lineup", "claims", "decomposition")
+        }
+        return replace(self, summary=self.summary | parts)
+
+    @cached_property
+    def terms(self) -> list[str]:
+        """By what methods were matched and tuned, where the comparison is of one cell."""
+        found = terms(self.comparison, self.summary.get("lineup") or [], self.entries)
+        return [sentence for of_cell in found.values() for sentence in of_cell]
 
     @cached_property
     def entries(self) -> list[Entry]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from qtha_lab.compare import findings, tuning
+from qtha_lab import calls
+from qtha_lab.compare import terms, tuning
 from qtha_lab.compare.items import read_items
 from qtha_lab.compare.reporting.compared import Compared
 from qtha_lab.compare.reporting.section import Listing, Section
+from qtha_lab.compare.reporting.sections import missing
+from qtha_lab.experiment.cells import Cell
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.rundir import read_mapping
 
@@ -41,10 +44,22 @@ def command(compared: Compared) -> str:
 def _rows_and_seeds(compared: Compared) -> Iterator[str]:
     comparison, training = compared.comparison, compared.comparison.training
     seeds = ", ".join(map(str, comparison.seeds))
+    models, tasks = comparison.models or [comparison.model], comparison.tasks or [comparison.task]
+    length = f"{training.epochs:g} epochs" if training.epochs else f"{training.steps} steps"
+    if comparison.matching == "equal_seconds":
+        length = "steps by equal seconds"
     yield (
-        f"Model {comparison.model}, task {comparison.task}; {training.steps} steps of {training.batch_size} rows; "
+        f"{'Model' if len(models) == 1 else 'Models'} {', '.join(models)}, {'task' if len(tasks) == 1 else 'tasks'} "
+        f"{', '.join(tasks)}; {length} in batches of {training.batch_size} rows; "
         f"{'seed' if len(comparison.seeds) == 1 else 'seeds'} {seeds}."
     )
+    if training.patience:
+        by = f" by {training.min_improvement:g} nats" if training.min_improvement else ""
+        yield (
+            f"Every method by the same rule: training ended early where the evaluation loss did not improve{by} in "
+            f"{training.patience} evaluations, {training.eval_every} steps apart, and the adapter of its lowest "
+            "evaluation loss was kept and tested."
+        )
     sides = {
         "trained": training.train_rows,
         "evaluated": training.eval_rows,
@@ -60,12 +75,19 @@ def _rows_and_seeds(compared: Compared) -> Iterator[str]:
 
 
 def _tuning(compared: Compared) -> Iterator[str]:
-    if compared.comparison.rounding:
-        yield f"Rounding: {compared.comparison.rounding} runs of a seed at starts moved by one unit in the last place."
-    if tuning.sentence(compared.entries):
+    comparison = compared.comparison
+    if comparison.rounding:
+        yield f"Rounding: {comparison.rounding} runs of a seed at starts moved by one unit in the last place."
+    yield f"Matching: {comparison.matching.replace('_', ' ')}. Scaling: {comparison.scaling.replace('_', ' ')}."
+    if comparison.tuning:
+        yield (
+            f"Tuned: {terms.trials_of(comparison)} trials of each method on evaluation rows, with seeds of their own; no "
+            "verdict is read from them."
+        )
+    elif comparison.is_tuned:
         yield "Tuned: the learning rate of each method was chosen on evaluation rows, which no verdict is read from."
     else:
-        yield "Untuned: no learning rate was chosen among several."
+        yield "Not tuned: no setting was chosen among several."
 
 
 def _other_notes(compared: Compared) -> list[str]:
@@ -73,24 +95,45 @@ def _other_notes(compared: Compared) -> list[str]:
     elsewhere = {claim["verdict"] for claim in compared.claims} | {
         tuning.sentence(compared.entries)
     }
-    expected = len(compared.comparison.experiments())
-    elsewhere |= {*findings.missing(compared.summary["runs"], expected)}
+    elsewhere |= {*missing(compared)}
     return [note for note in compared.summary["notes"] if note not in elsewhere]
 
 
 def _methods(compared: Compared) -> Table:
-    best = tuning.best_rates(compared.entries)
-    tried = tuning.rates(compared.entries)
-    rows = []
+    rows = [
+        row
+        for cell in compared.cells
+        for row in _methods_in(compared.of_cell(cell), compared.names)
+    ]
+    columns = (
+        "name", "model", "task", "method", "trainable_parameters", "steps", "tuned", "rates tried", "best rate",
+        "seeds at it",
+    )  # fmt: skip
+    kept = [
+        n for n, name in enumerate(columns) if name in _ALWAYS or len({row[n] for row in rows}) > 1
+    ]
+    return Table([columns[n] for n in kept], [[row[n] for n in kept] for row in rows])
+
+
+_ALWAYS = ("name", "method", "trainable_parameters", "rates tried", "best rate", "seeds at it")
+
+
+def _methods_in(compared: Compared, names: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
+    """A row for each method of a cell: what it is called, how large, how long and how well tuned."""
+    best, tried = tuning.best_rates(compared.entries), tuning.rates(compared.entries)
+    became = {record["method"]: record for record in compared.summary.get("lineup") or ()}
     for name, entries in compared.by_family(compared.entries).items():
         count = next(
             (e["trainable_parameters"] for e in entries if "trainable_parameters" in e), None
         )
+        cell, record = Cell.of(entries[0]), became.get(name, {})
         rates = ", ".join(f"{rate:g}" for rate in tried.get(name, {}))
         seeds = len({e["seed"] for e in compared.best if e["family"] == name})
-        rows.append((compared.names[name], name, count, rates or None, best.get(name), seeds))  # fmt: skip
-    columns = ("name", "method", "trainable_parameters", "rates tried", "best rate", "seeds at it")
-    return Table(columns, rows)
+        point = calls.write_options(record.get("point") or {})
+        yield (
+            names[name], cell.model, cell.task_with_options, name, count, record.get("steps"), point or None,
+            rates or None, best.get(name), seeds,
+        )  # fmt: skip
 
 
 def _environment(compared: Compared) -> Table:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtha_lab.compare.reporting.section import Section
 from qtha_lab.errors import Refusal
 from qtha_lab.rundir import write_json, write_whole
 from qtha_lab.settings import unknown
+
+if TYPE_CHECKING:
+    from qtha_lab.compare.reporting.compared import Compared
 
 
 @dataclass(frozen=True)
@@ -42,22 +45,33 @@ class Report:
             Refusal: If the folder holds no comparison, or one of which no run has ended.
         """
         # here, since a list of runs needs no library of numbers
+        from qtha_lab.compare.reporting import across
         from qtha_lab.compare.reporting import sections as of
         from qtha_lab.compare.reporting.compared import Compared
         from qtha_lab.compare.reporting.measured import command, measured
 
         compared = Compared.of(folder)
-        makers = (
-            of.verdicts, of.rates, of.differences, of.parts, of.why, of.fronts, of.trials, measured,
-        )  # fmt: skip
-        count, comparison = len(compared.families), compared.comparison
-        methods = "1 method" if count == 1 else f"{count} methods"
-        title = f"{methods} on {comparison.model}, {comparison.task}"
+        cells = compared.cells
+        title = _title(compared)
+        if len(cells) < 2:
+            makers = (of.verdicts, *of.OF_A_CELL, measured)
+            sections = [maker(compared) for maker in makers]
+        else:
+            parts = [
+                across.cell(compared.of_cell(cell), number) for number, cell in enumerate(cells, 1)
+            ]
+            sections = [
+                across.verdicts(compared),
+                across.across(compared),
+                *parts,
+                measured(compared),
+            ]
         data = {
             "claims": compared.claims, "decomposition": compared.parts, "notes": compared.summary["notes"],
+            "lineup": compared.summary.get("lineup") or [],
             "command": command(compared), "yaml": compared.yaml,
         }  # fmt: skip
-        return cls(title, Path(folder), tuple(maker(compared) for maker in makers), data)
+        return cls(title, Path(folder), tuple(sections), data)
 
     def __getitem__(self, name: str) -> Section:
         """A section by its name."""
@@ -102,6 +116,19 @@ class Report:
         from_there = os.path.relpath(self.folder.resolve(), out.resolve())
         write_whole(files[2], notebook(self.title, self.sections, from_there))
         return files
+
+
+def _title(compared: Compared) -> str:
+    """How many methods, and on what."""
+    count, cells = len(compared.comparison.methods), compared.cells
+    methods = "1 method" if count == 1 else f"{count} methods"
+    if len(cells) < 2:
+        return f"{methods} on {compared.comparison.cells[0]}"
+    models, tasks = (
+        dict.fromkeys(names)
+        for names in zip(*((c.model, c.task_with_options) for c in cells), strict=True)
+    )
+    return f"{methods} on {', '.join(models)} with {', '.join(tasks)}"
 
 
 def report(folder: Path | str, out: Path | str | None = None) -> Report:

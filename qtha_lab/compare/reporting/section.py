@@ -34,6 +34,7 @@ class Section:
         tables: Tables by their captions.
         listings: Texts to be copied.
         names: What methods are called in its figures, by label.
+        parts: Sections inside it, a heading lower, after the rest.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Section:
     tables: Mapping[str, Table] = field(default_factory=dict)
     listings: Sequence[Listing] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    parts: Sequence[Section] = ()
 
     def plain(self) -> dict[str, Any]:
         """The section as data: its figures as their findings and numbers."""
@@ -53,6 +55,7 @@ class Section:
             }
             for figure in self.figures
         ]  # fmt: skip
+        parts = {"parts": [part.plain() for part in self.parts]} if self.parts else {}
         return {
             "name": self.name,
             "title": self.title,
@@ -60,6 +63,7 @@ class Section:
             "figures": figures,
             "tables": [{"caption": c, **_plain(table)} for c, table in self.tables.items()],
             "listings": [listing._asdict() for listing in self.listings],
+            **parts,
         }
 
     def _repr_html_(self) -> str:

@@ -33,20 +33,29 @@ COSTS = ("trainable_parameters", "peak_memory_mib", "seconds_per_step", "adapter
 
 def verdicts(compared: Compared) -> Section:
     """What the comparison claims, what it lacks, and each method at its best rate as numbers."""
-    sentences = [claim["verdict"] for claim in compared.claims] or [_why_no_claim(compared)]
-    sentences += _least_p(compared)
-    expected = len(compared.comparison.experiments())
-    sentences += findings.missing(compared.summary["runs"], expected)
+    sentences = [claim["verdict"] for claim in compared.claims] or [why_no_claim(compared)]
+    sentences += smallest_p(compared)
+    sentences += missing(compared)
+    return Section("verdicts", "Verdicts", sentences, tables=results_tables(compared))
+
+
+def missing(compared: Compared) -> list[str]:
+    """Which runs have not ended, or not well; how many there will be is known of the whole alone."""
+    expected = compared.summary.get("expected") or len(compared.comparison.experiments())
+    return findings.missing(compared.summary["runs"], expected)
+
+
+def results_tables(compared: Compared) -> dict[str, Table]:
+    """Each method at its best rate: what was learnt, and what it cost."""
     learnt, costs = _results(compared) or (None, None)
     tables = {
         "What was learnt, each method at its best learning rate: means, with the smallest and the largest over the seeds": learnt,
         "Scores and costs of the same runs": costs,
     }  # fmt: skip
-    present = {caption: rows for caption, rows in tables.items() if rows is not None}
-    return Section("verdicts", "Verdicts", sentences, tables=present)
+    return {caption: rows for caption, rows in tables.items() if rows is not None}
 
 
-def _least_p(compared: Compared) -> list[str]:
+def smallest_p(compared: Compared) -> list[str]:
     """That so few seeds cannot give a small p, where they cannot."""
     claims = compared.claims
     seeds = min((claim["seeds"] for claim in claims), default=0)
@@ -59,7 +68,10 @@ def _least_p(compared: Compared) -> list[str]:
     ]
 
 
-def _why_no_claim(compared: Compared) -> str:
+def why_no_claim(compared: Compared) -> str:
+    """What an interval lacks."""
+    if not compared.families:
+        return "No difference is claimed: no run has ended."
     if len(compared.families) < 2:
         return "No difference is claimed: there is one method, and nothing to hold it against."
     shared = [
@@ -76,7 +88,7 @@ def _results(compared: Compared) -> list[Table] | None:
     """The tables of a comparison with the best rate beside each method, which has its short name."""
     named = [{**entry, "label": compared.names[entry["family"]]} for entry in compared.best]
     best = {entry["label"]: written(entry.get("learning_rate")) for entry in named}
-    parts = table.tables({"runs": named})
+    parts = table.tables({**compared.summary, "runs": named, "tried": compared.summary["runs"]})
     return [
         Table(
             (columns[0], "learning_rate", *columns[1:]),
@@ -95,9 +107,14 @@ def rates(compared: Compared) -> Section:
     if all(len(by_rate) == 1 for by_rate in by_family.values()):
         chosen = ", ".join(f"{name} {next(iter(by_rate)):g}" for name, by_rate in by_family.items())
         sentence = (
-            f"Untuned: each method ran at one learning rate ({chosen}), so there is no curve, and at another rate the "
-            "order may turn round. `learning_rates` in the comparison's file tries several. Where the seeds ended:"
+            f"Not tuned: each method ran at one learning rate ({chosen}), so there is no curve, and at another rate the "
+            "order may turn round. `learning_rates` or `tuning` in the comparison's file tries several. Where the seeds "
+            "ended:"
         )
+        if compared.comparison.tuning:
+            sentence = (
+                f"Each method ran at the rate of its best trial ({chosen}). Where the seeds ended:"
+            )
         ends = {name: [v for values in by_rate.values() for v in values if math.isfinite(v)]
                 for name, by_rate in by_family.items()}  # fmt: skip
         return Section("rates", title, [sentence], [seed_spread(ends)], names=compared.names)
@@ -123,7 +140,9 @@ def differences(compared: Compared) -> Section:
     sentences = [] if compared.summary.get("rounding") else [_NO_FLOOR]
     if without := [name for name in compared.families[1:] if name not in _firsts(claims)]:
         sentences.append(f"Without {LEAST_SEEDS} seeds in common: {', '.join(without)}.")
-    figure = forest(_rows(claims, "first"), first["measure"], first["second"], first["level"])
+    figure = forest(
+        differences_of(claims, "first"), first["measure"], first["second"], first["level"]
+    )
     return Section("differences", title, sentences, [figure], names=compared.names)
 
 
@@ -137,7 +156,8 @@ def _firsts(claims: Iterable[Mapping[str, Any]]) -> set[str]:
     return {claim["first"] for claim in claims}
 
 
-def _rows(claims: Iterable[Mapping[str, Any]], label: str) -> list[Difference]:
+def differences_of(claims: Iterable[Mapping[str, Any]], label: str) -> list[Difference]:
+    """Claims as rows of a forest, each under what it has by the name of `label`."""
     return [
         {"label": claim[label], "mean": claim["mean"], "low": claim["low"], "high": claim["high"],
          "shown": claim["shown"], "floor": claim["floor"]}
@@ -155,11 +175,11 @@ def parts(compared: Compared) -> Section:
             f"methods), {LEAST_SEEDS} seeds of each."
         )
         return Section("parts", title, [sentence])
-    figure = forest(_rows(rows, "part"), rows[0]["measure"], "", rows[0]["level"])
+    figure = forest(differences_of(rows, "part"), rows[0]["measure"], "", rows[0]["level"])
     figure = replace(figure, name="forest_of_parts", title="What each part changes")
     columns = ("part", "with it", "without it", "difference", "low", "high", "p", "verdict")
     cells = [
-        (row["part"], _named(compared, row["first"]), _named(compared, row["second"]), row["mean"], row["low"],
+        (row["part"], named(compared, row["first"]), named(compared, row["second"]), row["mean"], row["low"],
          row["high"], row["p"], "shown" if row["shown"] else "not shown")
         for row in rows
     ]  # fmt: skip
@@ -173,8 +193,9 @@ def parts(compared: Compared) -> Section:
     )
 
 
-def _named(compared: Compared, label: str) -> str:
-    return compared.names.get(label, label)
+def named(compared: Compared, label: str) -> str:
+    """The short name of a method where it has one."""
+    return compared.names.get(label) or label
 
 
 def why(compared: Compared) -> Section:
@@ -239,6 +260,8 @@ def _point(
 def trials(compared: Compared) -> Section:
     """What so many trials of each method would have found."""
     title = "Best against trials"
+    if compared.comparison.tuning:
+        return _tuned_trials(compared, title)
     by_family = _trials(compared.entries)
     if all(len(values) < 2 for values in by_family.values()):
         sentence = "Each method was tried at one learning rate: there is no search whose length could be weighed."
@@ -253,6 +276,18 @@ def trials(compared: Compared) -> Section:
     return Section("trials", title, [sentence], [figure], names=compared.names)
 
 
+def _tuned_trials(compared: Compared, title: str) -> Section:
+    """The trials by which the methods were tuned, as their journals have them."""
+    budgets = {
+        record["method"]: found
+        for record in compared.summary.get("lineup") or ()
+        if (found := budget([math.inf if loss is None else loss for loss in record["trials"]]))
+    }
+    sentence = "A trial is a point on the axes of the tuning; its value is the mean evaluation loss over the tuning's seeds."
+    figure = best_of_trials(budgets, bands=len(budgets) <= MOST_BANDS)
+    return Section("trials", title, [sentence], [figure], names=compared.names)
+
+
 def _trials(entries: Sequence[Entry]) -> dict[str, list[float]]:
     """The mean of each rate that has most seeds, by method, in the order in which rates were run."""
     order = list(dict.fromkeys(entry.get("learning_rate") for entry in entries))
@@ -262,3 +297,6 @@ def _trials(entries: Sequence[Entry]) -> dict[str, list[float]]:
         whole = {rate: values for rate, values in by_rate.items() if len(values) == most}
         trials[name] = [float(np.mean(whole[rate])) for rate in order if rate in whole]
     return trials
+
+
+OF_A_CELL = (rates, differences, parts, why, fronts, trials)

@@ -6,6 +6,7 @@ Text, boxes and lines with exact sizes; what they mean is decided by the figure 
 import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.parts import unchecked
 
 Place = tuple[float, float]
 
@@ -76,9 +77,9 @@ class Canvas:
     def figure(self, height: float) -> go.Figure:
         """The page, as high as asked."""
         hidden = {"visible": False, "fixedrange": True}
-        page = go.Figure(
-            data=[*self._texts(), self._dots(), self._spots()],
-            layout={
+        return unchecked(
+            [*self._texts(), self._dots(), self._spots()],
+            {
                 "width": self.look.width, "height": height, "showlegend": False,
                 "margin": {"l": 0, "r": 0, "t": 0, "b": 0, "autoexpand": False},
                 "xaxis": {**hidden, "range": [0, self.look.width]},
@@ -86,29 +87,31 @@ class Canvas:
                 "shapes": [*_merged(self.strokes), *_merged(self.boxes)],
             },
         )  # fmt: skip
-        return page
 
-    def _texts(self) -> list[go.Scatter]:
+    def _texts(self) -> list[dict]:
         return [
-            go.Scatter(
-                x=[x for (x, _), _ in placed], y=[y for (_, y), _ in placed], text=[t for _, t in placed],
-                mode="text", textposition=side, textfont={"size": font}, hoverinfo="skip",
-                cliponaxis=False,
-            )
+            {
+                "type": "scatter", "x": [x for (x, _), _ in placed], "y": [y for (_, y), _ in placed],
+                "text": [words for _, words in placed], "mode": "text", "textposition": side,
+                "textfont": {"size": font}, "hoverinfo": "skip", "cliponaxis": False,
+            }
             for (font, side), placed in self.texts.items()
         ]  # fmt: skip
 
-    def _dots(self) -> go.Scatter:
+    def _dots(self) -> dict:
         marker = {"color": self.look.inks.text, "size": 1.2 * self.look.marker}
         x, y = ([at[i] for at in self.dots] for i in (0, 1))
-        return go.Scatter(x=x, y=y, mode="markers", marker=marker, hoverinfo="skip")
+        return {
+            "type": "scatter", "x": x, "y": y, "mode": "markers", "marker": marker, "hoverinfo": "skip",
+        }  # fmt: skip
 
-    def _spots(self) -> go.Scatter:
+    def _spots(self) -> dict:
         x, y = ([at[i] for at, _ in self.spots] for i in (0, 1))
-        return go.Scatter(
-            x=x, y=y, mode="markers", marker={"size": 2 * self.look.font, "opacity": 0},
-            hovertext=[words for _, words in self.spots], hoverinfo="text",
-        )  # fmt: skip
+        return {
+            "type": "scatter", "x": x, "y": y, "mode": "markers",
+            "marker": {"size": 2 * self.look.font, "opacity": 0},
+            "hovertext": [words for _, words in self.spots], "hoverinfo": "text",
+        }  # fmt: skip
 
 
 def _merged(shapes: list[dict]) -> list[dict]:

@@ -25,6 +25,7 @@ LABELS = {
     "seconds": Label("time in steps", "s"),
     "tokens": Label("tokens seen"),
     "trials": Label("trials"),
+    "bytes_sent": Label("bytes sent"),
     "learning_rate": Label("learning rate", "", r"\eta"),
     "grad_norm": Label("gradient norm"),
     "memory": Label("memory", "MiB"),

@@ -1,6 +1,7 @@
 """The traces and the layout of a plotly figure as plain objects: plotly types neither of them."""
 
 import math
+from collections.abc import Iterable
 from typing import Any, cast
 
 import numpy as np
@@ -25,6 +26,18 @@ def layout_of(figure: go.Figure) -> Any:
         360
     """
     return cast(Any, figure).layout
+
+
+def unchecked(traces: Iterable[Any], layout: dict[str, Any]) -> go.Figure:
+    """A figure of plain traces that plotly does not check value by value, made in a tenth of the time.
+
+    For what an explorer draws at every movement; a test has plotly check the examples.
+
+    Example:
+        >>> unchecked([{"type": "scatter", "x": [1], "y": [2]}], {"height": 360}).layout.height
+        360
+    """
+    return go.Figure(data=list(traces), layout=layout, _validate=False)
 
 
 def plain(figure: go.Figure) -> dict[str, Any]:

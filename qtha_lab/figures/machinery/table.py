@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qtha_lab import measures
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.machinery import labels
+from qtha_lab.measures import MEASURES
 
 LONG = 40  # rows of a LaTeX table that no longer fit on one page
 WIDE = 8  # columns that no longer fit beside each other
@@ -140,15 +142,20 @@ def plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def written(value: Any) -> str:
-    """A value as a reader sees it.
+def written(value: Any, name: str = "") -> str:
+    """A value as a reader sees it; of a measure by its name, with the digits that tables give it.
 
     Example:
         >>> written(30720), written(6900.0), written(0.0123456), written(1e-9), written(None)
         ('30,720', '6,900', '0.01235', '1e-09', '–')
+        >>> written(4.4), written(4.4, "eval_loss"), written(6900.0, "trainable_parameters")
+        ('4.4', '4.400', '6,900')
     """
     if value is None:
         return "–"
+    measure = MEASURES.get(name)
+    if measure and "f" in measure.form and isinstance(value, float):
+        return measures.written(measure, value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     whole = isinstance(value, int) or (value.is_integer() and 1000 <= abs(value) < 1e15)

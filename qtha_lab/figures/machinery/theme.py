@@ -46,7 +46,7 @@ def method_style(label: str) -> dict[str, str]:
 
 
 def distinct_styles(labels: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The style of each label; where two would look the same, the later one takes another symbol.
+    """The style of each label; where two would look the same, the later one takes another symbol and dash.
 
     Example:
         >>> styles = distinct_styles(["qtha", "lora"])
@@ -56,9 +56,12 @@ def distinct_styles(labels: Iterable[str]) -> dict[str, dict[str, str]]:
     styles: dict[str, dict[str, str]] = {}
     for label in dict.fromkeys(labels):
         style = method_style(label)
-        symbols = {other["symbol"] for other in styles.values() if other["color"] == style["color"]}
-        free = [s for s in (style["symbol"], *SYMBOLS) if s not in symbols]
-        styles[label] = {**style, "symbol": free[0] if free else style["symbol"]}
+        alike = [other for other in styles.values() if other["color"] == style["color"]]
+        for part, offers in (("symbol", SYMBOLS), ("dash", DASHES)):
+            taken = {other[part] for other in alike}
+            free = [offer for offer in (style[part], *offers) if offer not in taken]
+            style = {**style, part: free[0] if free else style[part]}
+        styles[label] = style
     return styles
 
 

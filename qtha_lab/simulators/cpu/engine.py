@@ -147,7 +147,8 @@ class Call:
     def __init__(self, tables: Plan, inputs: Tensor, params: Tensor, keep: bool):
         self.plan, self.dtype = tables, params.dtype
         self.inputs = inputs.detach().contiguous().numpy()
-        numbers = params.detach().contiguous().numpy()
+        # a copy: where parameters are sharded their memory is given back, which no array may share
+        numbers = params.detach().clone(memory_format=torch.contiguous_format).numpy()
         if keep:
             self.numbers = _shared_numbers(tables, numbers)
         else:  # one answer runs a circuit for every token

@@ -1,0 +1,193 @@
+"""PreQuant: of a rounded base the outliers are trained, and the scale of each row of the rest.
+
+    ΔW = M ⊙ θ + diag(σ) (W ⊙ (1 − M)),   θ = σ = 0 at the start
+
+M marks the `fraction` of a layer's weights that lie farthest from the mean of their row, in standard deviations of
+the row. The codes of the other weights stay: (1 + σ) times a row is its grid with another step s. On a base of
+`quantization="outliers(w=4)"` the marked weights are those that were kept whole; on another base the method trains
+the outliers that it finds there. M is read off the base as it is now, rounded: about one mark in ten is another than
+before rounding.
+
+Trainable parameters of a layer, k = ⌊fraction · in · out⌉:
+
+    k + out
+
+Source:
+    PreQuant, arXiv:2306.00014: outlier-aware fine-tuning of about half a percent of the weights. The rule that
+    finds them, that s is trained and how are our reconstruction [R]; there is no public code.
+"""
+
+import dataclasses
+import zlib
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from qtha_lab.adapters.method import Base, Change, Control, Layer, TensorSpec
+from qtha_lab.adapters.peft import AdapterConfig, method
+from qtha_lab.errors import Refusal
+from qtha_lab.looks import Look
+from qtha_lab.settings import setting
+
+START = 1e-2  # standard deviation of what is drawn with init_weights=False
+
+
+@dataclasses.dataclass
+class PrequantConfig(AdapterConfig):
+    """Settings of PreQuant's outlier-aware fine-tuning.
+
+    Example:
+        >>> PrequantConfig(fraction=0.01).n_parameters(100, 50)  # 50 of 5,000 weights, 50 rows
+        100
+    """
+
+    fraction: float = setting(
+        0.005, "Share of a layer's weights that is trained.", ge=0, le=1, common=True
+    )
+    chosen: str = setting(
+        "farthest",
+        "Which are trained: the farthest from their row's mean, or some drawn at random.",
+        choices=("farthest", "random"),
+    )
+    w: int | None = setting(
+        None,
+        "Bits that the base's other weights must have, which its quantization gives them; null takes any base.",
+        ge=2,
+        le=16,
+    )
+
+    def check_base(self, bits: int | None) -> None:
+        """Refuse a base whose weights have other bits than `w` says.
+
+        Args:
+            bits: Of the base's weights; None of a whole one.
+
+        Raises:
+            Refusal: With the quantization that gives them.
+
+        Example:
+            >>> PrequantConfig(w=4).check_base(None)
+            Traceback (most recent call last):
+            qtha_lab.errors.Refusal: prequant(w=4) trains on a base of 4 bits, not on a whole one: set quantization to outliers(w=4,fraction=0.005)
+        """
+        if self.w not in (None, bits):
+            base = "a whole one" if bits is None else f"one of {bits}"
+            raise Refusal(
+                f"prequant(w={self.w}) trains on a base of {self.w} bits, not on {base}: "
+                f"set quantization to outliers(w={self.w},fraction={self.fraction:g})"
+            )
+
+
+def places(
+    matrix: Float[Tensor, "out_features in_features"], fraction: float, chosen: str, name: str
+) -> Int[Tensor, "marked"]:
+    """Flat indices of the marked weights, ascending.
+
+    Args:
+        matrix: The weight.
+        fraction: Share of it that is marked.
+        chosen: "farthest" from their row's mean in standard deviations of the row, or "random".
+        name: Of the layer; random marks are drawn from it.
+
+    Example:
+        >>> places(torch.tensor([[1.0, 1.1, 0.9, 1.0], [0.0, 0.1, 9.0, 0.1]]), 0.125, "farthest", "")
+        tensor([6])
+    """
+    count = marked_count(fraction, *matrix.shape)
+    if chosen == "random":
+        generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+        drawn = torch.randperm(matrix.numel(), generator=generator)[:count]
+        return drawn.sort().values.to(matrix.device)
+    deviation, mean = torch.std_mean(matrix, dim=1, keepdim=True, correction=0)
+    distance = (matrix - mean).abs() / deviation.clamp_min(torch.finfo(matrix.dtype).tiny)
+    return distance.flatten().topk(count, sorted=False).indices.sort().values
+
+
+def marked(
+    matrix: Float[Tensor, "out_features in_features"], fraction: float, chosen: str, name: str
+) -> Bool[Tensor, "out_features in_features"]:
+    """M: whether a weight is among the marked ones.
+
+    Args:
+        matrix: The weight.
+        fraction: Share of it that is marked.
+        chosen: As for `places`.
+        name: Of the layer.
+    """
+    mask = torch.zeros(matrix.numel(), dtype=torch.bool, device=matrix.device)
+    mask[places(matrix, fraction, chosen, name)] = True
+    return mask.view(matrix.shape)
+
+
+def marked_count(fraction: float, out_features: int, in_features: int) -> int:
+    """k, how many weights are marked.
+
+    Args:
+        fraction: Share of them.
+        out_features: Rows.
+        in_features: Weights of a row.
+    """
+    return round(fraction * out_features * in_features)
+
+
+@method(
+    "prequant",
+    PrequantConfig,
+    summary="The outliers of a rounded weight are trained, and the step of each row's grid.",
+    equation="ΔW = M⊙θ + diag(σ) (W⊙(1 − M)), M the outliers",
+    source="PreQuant, arXiv:2306.00014",
+    default_learning_rate=2e-2,
+    look=Look("vermillion", "dashdot", "diamond"),
+    controls=[
+        Control("random weights", "what choosing outliers adds", {"chosen": "random"}),
+        Control("scales alone", "what training the outliers adds", {"fraction": 0.0}),
+    ],
+    examples={
+        "half-a-percent": {"fraction": 0.005},
+        "random": {"fraction": 0.02, "chosen": "random"},
+        "scales": {"fraction": 0.0},
+        "all": {"fraction": 1.0},
+    },
+)
+class Prequant(Change):
+    """Tensors and formula of PreQuant at one layer."""
+
+    def __init__(self, config: PrequantConfig, layer: Layer):
+        super().__init__(config, layer)
+        self.count = marked_count(config.fraction, layer.out_features, layer.in_features)
+        self.n_rows = (
+            layer.out_features if self.count < layer.out_features * layer.in_features else 0
+        )
+
+    def n_parameters(self) -> int:
+        return self.count + self.n_rows
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        sizes = {"theta": self.count, "sigma": self.n_rows}
+        return {name: TensorSpec((size,)) for name, size in sizes.items() if size}
+
+    def initialise(self, tensors: Mapping[str, Tensor]) -> None:
+        for tensor in tensors.values():
+            if self.config.init_weights:
+                tensor.zero_()
+            else:
+                tensor.normal_(std=START)
+
+    def delta(
+        self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"], base: Base
+    ) -> Float[Tensor, "*batch out_features"]:
+        return torch.nn.functional.linear(x, self.delta_weight(tensors, base))
+
+    def delta_weight(
+        self, tensors: Mapping[str, Tensor], base: Base
+    ) -> Float[Tensor, "out_features in_features"]:
+        """M ⊙ θ + diag(σ) (W ⊙ (1 − M))."""
+        weight, config = base.weight, self.config
+        sigma = tensors.get("sigma")
+        change = torch.zeros_like(weight) if sigma is None else sigma[:, None] * weight
+        if "theta" not in tensors:
+            return change
+        at = places(weight, config.fraction, config.chosen, self.layer.name)
+        return change.flatten().index_copy(0, at, tensors["theta"]).view(weight.shape)

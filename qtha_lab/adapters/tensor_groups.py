@@ -1,0 +1,46 @@
+"""Groups of an adapter's tensors, by the names that rates and stages are given: A, B, cores, angles, others."""
+
+from __future__ import annotations
+
+import re
+
+from torch import nn
+
+from qtha_lab.adapters.peft import OUR_METHODS
+
+HEAD = "modules_to_save"  # in the names PEFT gives to a module that is trained whole
+
+
+def group_of(parameter: str) -> str | None:
+    """The group of an adapter's tensor by the name of its parameter; None of anything else.
+
+    Example:
+        >>> group_of("base_model.model.layers.0.q_proj.lora_B.default.weight")
+        'B'
+        >>> group_of("base_model.model.layers.0.q_proj.qtha_mpo_in_0.default")
+        'cores'
+        >>> group_of("base_model.model.layers.0.q_proj.qtha_params.default")
+        'angles'
+    """
+    found = re.search(r"\.([A-Za-z0-9_]+)\.default(?:\.weight)?$", parameter)
+    if found is None or HEAD in parameter:
+        return None
+    name = found[1]
+    prefixes = (f"{known}_" for known in sorted((*OUR_METHODS, "lora"), key=len, reverse=True))
+    name = name.removeprefix(next((p for p in prefixes if name.startswith(p)), ""))
+    name = name.removeprefix("shared_")
+    if re.fullmatch(r"mpo_\w+|A_\d+_\d+|A_\d", name):
+        return "cores"
+    if re.fullmatch(r"[AB]_\d+", name):  # shared by all layers of a size
+        return name[0]
+    return "angles" if name == "params" else name
+
+
+def trained_groups(model: nn.Module) -> dict[str, set[int]]:
+    """The `id` of every trained parameter by its group; a new classification head is the group `head`."""
+    groups: dict[str, set[int]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            group = "head" if HEAD in name else group_of(name) or name
+            groups.setdefault(group, set()).add(id(parameter))
+    return groups

@@ -1,0 +1,86 @@
+"""`qtha-lab federate`: clients that keep their rows, a server that averages, loss against bytes sent."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qtha_lab.cli.application import app
+from qtha_lab.cli.flags import combine, fields_of, with_flags
+from qtha_lab.cli.output import duration, print_json, print_table, progress
+from qtha_lab.cli.run import DryRun, Json
+from qtha_lab.experiment import Federation, Training
+from qtha_lab.worker import use_threads
+
+
+@app.command()
+@with_flags((Federation, "The federation"), (Training, "The training of every client"))
+def federate(
+    file: Annotated[Path | None, typer.Argument(help="A federation file (YAML).")] = None,
+    out: Annotated[Path, typer.Option(help="Where runs, summary.json and the figure go.")] = Path(
+        "out/federation"
+    ),
+    dry_run: DryRun = False,
+    json: Json = False,
+    flags: dict[str, Any] | None = None,
+) -> None:
+    """Train every method by federated averaging and print one table. Run again to go on after a break."""
+    file_fields = fields_of(Federation.from_yaml(file) if file else None)
+    described = Federation(**combine(file_fields, flags or {}, Training))
+    use_threads(
+        described.training.threads
+    )  # before torch is imported: a client's bits are a worker's
+    if dry_run:
+        described.check()
+        print(described.to_yaml(), end="")
+        return
+    from qtha_lab import federated
+
+    with progress() as bars:
+        summary = federated.federate(described, out, _Bars(bars))
+    figure = _figure(summary)
+    if json:
+        print_json(summary)
+        return
+    _print(summary)
+    print(figure.alt)
+    print(f"in {out / 'summary.json'}; runs in {out / 'runs'}, clients below each")
+
+
+def _figure(summary: dict[str, Any]):
+    from qtha_lab.figures import loss_against_bytes
+
+    courses: list[Any] = [
+        {name: run[name] for name in ("label", "seed", "rounds")} for run in summary["runs"]
+    ]
+    return loss_against_bytes(courses)
+
+
+def _print(summary: dict[str, Any]) -> None:
+    """A line for every method and seed."""
+    rows = [
+        ("method", "seed", "parameters", "loss, start", "loss, last round", "test loss", "bytes sent"),
+        *(
+            (
+                run["label"], str(run["seed"]), f"{run['trainable_parameters']:,}",
+                f"{run['eval_loss_start']:.3f}", f"{run['eval_loss']:.3f}", f"{run['test_loss']:.3f}",
+                f"{run['rounds'][-1]['bytes_sent']:,}",
+            )
+            for run in summary["runs"]
+        ),
+    ]  # fmt: skip
+    print_table(rows)
+
+
+class _Bars:
+    """One bar for every method and seed."""
+
+    def __init__(self, bars) -> None:
+        self.bars, self.by_run = bars, {}
+
+    def __call__(self, run, status) -> None:
+        if run.id not in self.by_run:
+            title = f"{run.experiment.method.label} seed {run.experiment.seed}"
+            self.by_run[run.id] = self.bars.add_task(title, total=status.steps, message="")
+        message = f"{status.message or status.state} {duration(status.seconds_left)}"
+        self.bars.update(self.by_run[run.id], completed=status.step, message=message)

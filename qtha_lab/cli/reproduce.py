@@ -1,0 +1,84 @@
+"""`qtha-lab reproduce`: a paper's small task with its controls, and what it shows."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qtha_lab.cli.application import app
+from qtha_lab.cli.output import duration, print_json, print_table, progress
+from qtha_lab.errors import Refusal
+
+
+@app.command()
+def reproduce(
+    name: Annotated[
+        str | None, typer.Argument(help="The reproduction, as --list names it.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All of them, one after the other.")] = False,
+    listed: Annotated[
+        bool, typer.Option("--list", help="List them with their last verdict.")
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer seeds and steps.")] = False,
+    seeds: Annotated[int | None, typer.Option(help="How many seeds, from 0 on.")] = None,
+    out: Annotated[Path, typer.Option(help="Where runs and verdicts go.")] = Path(
+        "out/reproductions"
+    ),
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Run a paper's small task with its controls and say what is shown. Run again to go on after a break."""
+    from qtha_lab.reproductions import REPRODUCTIONS
+    from qtha_lab.reproductions.machinery import listing
+
+    if listed:
+        table = listing.short_table(out)
+        if json:
+            print_json([dict(zip(table[0], row, strict=True)) for row in table[1:]])
+        else:
+            print_table(table)
+        return
+    if every == (name is not None):
+        raise Refusal("give the name of one reproduction, or --all; --list names them")
+    names = list(REPRODUCTIONS) if every else [str(name)]
+    verdicts = [_reproduced(one, out, quick, seeds) for one in names]
+    if json:
+        print_json(verdicts if every else verdicts[0])
+        return
+    for verdict in verdicts:
+        _print(verdict)
+
+
+def _reproduced(name: str, out: Path, quick: bool, seeds: int | None) -> dict[str, Any]:
+    from qtha_lab import reproductions
+
+    with progress() as bars:
+        return reproductions.reproduce(
+            name, out, quick=quick, seeds=seeds, on_progress=_Bars(name, bars)
+        )
+
+
+def _print(verdict: dict[str, Any]) -> None:
+    """The claims of one reproduction and what came of them."""
+    form = ", quick form" if verdict["quick"] else ""
+    print(f"{verdict['name']} (arXiv {verdict['arxiv']}{form}): {verdict['headline']}")
+    for claim in verdict["claims"]:
+        print(f"- {claim['sentence']}")
+    print(f"  {verdict['command']}, {duration(verdict['seconds'])}")
+
+
+class _Bars:
+    """One bar for an arm, which goes on with the next seed."""
+
+    def __init__(self, name: str, bars) -> None:
+        self.name, self.bars, self.by_arm = name, bars, {}
+
+    def __call__(self, run, status) -> None:
+        from qtha_lab.looks import shown
+
+        arm = shown(run.experiment.method.label)
+        if arm not in self.by_arm:
+            self.by_arm[arm] = self.bars.add_task(
+                f"{self.name} {arm}", total=status.steps, message=""
+            )
+        message = f"seed {run.experiment.seed} {status.state} {duration(status.seconds_left)}"
+        self.bars.update(self.by_arm[arm], completed=status.step, message=message)

@@ -1,0 +1,63 @@
+"""`qtha-lab search`: a circuit for the bottleneck, searched for with noise in the loop."""
+
+from typing import Annotated
+
+import typer
+
+from qtha_lab.cli.application import app
+from qtha_lab.cli.output import print_json, print_table, progress
+from qtha_lab.errors import Refusal
+
+
+@app.command()
+def search(
+    space: Annotated[
+        str, typer.Option(help="layers(n_qubits=…,n_layers=…,turns=XYZ,pairs=all|chain|none).")
+    ] = "layers(n_qubits=3,n_layers=2)",
+    noise: Annotated[
+        str, typer.Option(help="none, or noise(depolarizing_1q=…,depolarizing_2q=…).")
+    ] = "none",
+    on: Annotated[
+        str, typer.Option(help="What is to be matched: surrogate (a random map), or a RUN's.")
+    ] = "surrogate",
+    steps: Annotated[int, typer.Option(min=2, help="Of the net of shared angles.")] = 400,
+    candidates: Annotated[int, typer.Option(min=4, help="Circuits ranked with them.")] = 200,
+    finetune: Annotated[int, typer.Option(min=1, help="Steps of the chosen circuit alone.")] = 100,
+    ranking: Annotated[str, typer.Option(help="random or nsga2.")] = "random",
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Search a space of circuits; what is found beside random search, a fixed circuit and no CNOT."""
+    from qtha_lab.search import Plan, space_of
+    from qtha_lab.search import search as run_search
+    from qtha_lab.search.matching import costs_of
+    from qtha_lab.simulators import check_engine
+
+    if ranking not in ("random", "nsga2"):
+        raise Refusal(f"ranking must be one of random, nsga2, not {ranking!r}")
+    wanted, engine = space_of(space), f"density:{noise}"
+    check_engine(engine, wanted.circuit(wanted.baseline()))
+    train, validate = costs_of(on, wanted.n_qubits, engine, seed)
+    plan = Plan(steps, candidates, finetune, "nsga2" if ranking == "nsga2" else "random", seed=seed)
+    with progress() as bar:
+        line = bar.add_task("shared angles", total=steps, message="")
+
+        def show(step: int, loss: float) -> None:
+            bar.update(line, completed=step, message=f"loss {loss:.3f}")
+
+        found = run_search(wanted, train, validate, plan, show)
+    if json:
+        print_json(
+            [{"name": f.name, "code": f.code, "loss": f.cost, "cnots": f.n_cnots} for f in found]
+        )
+        return
+    rows = [(f.name, f"{f.cost:.4f}", str(f.n_cnots), f.code) for f in found]
+    caption = (
+        f"Loss on inputs that nothing was trained on, with {noise}; of {wanted.n_points:,} circuits. One seed: "
+        "whether search is worth it is asked by qtha-lab reproduce architecture_search."
+    )
+    print_table([("circuit", "loss", "CNOTs", "code"), *rows], caption)
+    print(wanted.circuit(found[0].point))
+    print(
+        f"use it as ansatz=searched(code={found[0].code}) with r={wanted.n_qubits}, n_layers={wanted.n_layers}"
+    )

@@ -1,0 +1,78 @@
+"""The sections of a report over several models and tasks: what holds across them, and one for each of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from qtha_lab.compare.paired import LEAST_SEEDS
+from qtha_lab.compare.reporting.compared import Compared
+from qtha_lab.compare.reporting.section import Section
+from qtha_lab.compare.reporting.sections import (
+    OF_A_CELL,
+    differences_of,
+    missing,
+    named,
+    results_tables,
+    smallest_p,
+    why_no_claim,
+)
+from qtha_lab.experiment.cells import Cell, name_in
+from qtha_lab.figures.forest import forest
+from qtha_lab.figures.machinery.table import Table
+
+
+def verdicts(compared: Compared) -> Section:
+    """What a comparison over several cells claims, and what it lacks; each cell has its numbers."""
+    sentences = compared.crossing.counts() if compared.crossing else []
+    sentences += [claim["verdict"] for claim in compared.claims]
+    if not compared.claims:
+        sentences.append(
+            f"No difference is claimed: an interval needs {LEAST_SEEDS} seeds of two methods in a cell."
+        )
+    return Section("verdicts", "Verdicts", [*sentences, *smallest_p(compared), *missing(compared)])
+
+
+def across(compared: Compared) -> Section:
+    """The table that crosses methods and cells, and the same as a figure."""
+    title, crossing = "Across models and tasks", compared.crossing
+    if crossing is None:
+        return Section("across", title, ["There is one method, and nothing to hold it against."])
+    heading, *rows = crossing.rows()
+    caption = (
+        f"Each method minus {crossing.reference}, paired by seed, with an interval: less is better, and all intervals of "
+        "all cells hold together with 95 %"
+    )
+    sentences = [
+        "A method is the one that the file names, with the size and the settings that it came to in each cell."
+    ]
+    figures = []
+    if compared.claims:
+        by_place = [
+            claim | {"first": name_in(named(compared, claim["first"]), Cell.of(claim), 2)}
+            for claim in compared.claims
+        ]
+        measure, level = compared.claims[0]["measure"], compared.claims[0]["level"]
+        figures.append(
+            replace(
+                forest(differences_of(by_place, "first"), measure, "", level),
+                title="Every difference to the first method",
+            )
+        )
+    return Section("across", title, sentences, figures, {caption: Table(heading, rows)})
+
+
+def cell(compared: Compared, number: int) -> Section:
+    """All that is shown on one model and task.
+
+    Args:
+        compared: Of this cell alone.
+        number: Its place among the cells, which its parts are named by.
+    """
+    title, name = str(compared.cells[0]), f"cell-{number}"
+    sentences = [claim["verdict"] for claim in compared.claims] or [why_no_claim(compared)]
+    parts = [
+        replace(part, name=f"{name}-{part.name}") for part in (make(compared) for make in OF_A_CELL)
+    ]
+    return Section(
+        name, title, [*sentences, *compared.terms], tables=results_tables(compared), parts=parts
+    )

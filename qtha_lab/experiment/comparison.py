@@ -1,0 +1,326 @@
+"""The description of a comparison: methods over base models, tasks and seeds, matched and tuned as it says.
+
+Describes and refuses. What trains it, and what measures the seconds that methods are matched by, is `qtha_lab.compare`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from qtha_lab import calls
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment import refusals
+from qtha_lab.experiment.cells import Cell, name_in
+from qtha_lab.experiment.description import (
+    Experiment,
+    MethodsAndSeeds,
+    Training,
+    _Description,
+)
+from qtha_lab.experiment.entrant import Entrant
+from qtha_lab.experiment.equivalents import SEVERAL
+from qtha_lab.experiment.matching import Rule as Matching
+from qtha_lab.experiment.matching import matched, size_settings
+from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.experiment.scaling import Rule
+from qtha_lab.experiment.searching import COMMON, Search
+from qtha_lab.experiment.sweeping import OF_THE_RUN, Sweep, place_of
+
+LEAST_REPEATS = 5
+OF_THE_ROWS = ("train_rows", "eval_rows", "test_rows", "nudge")  # the same for all that are paired
+
+
+class Tuning(Search):
+    """How every method is tuned before it is compared: as many trials for each, on evaluation rows, with seeds of its own."""
+
+    seeds: list[int] = Field(
+        default_factory=lambda: [1000],
+        min_length=1,
+        description="Seeds of the trials, none of them one of the comparison's, whose runs confirm the winners.",
+        json_schema_extra=COMMON,
+    )
+
+
+class Comparison(MethodsAndSeeds):
+    """Several methods with several seeds, on every model with every task.
+
+    Example:
+        >>> grid = Comparison(methods="lora,qtha", models=["tiny", "minilm"], tasks=["qa", "chat(turns=2)"])
+        >>> [str(cell) for cell in grid.cells]
+        ['tiny, qa', 'tiny, chat(turns=2)', 'minilm, qa', 'minilm, chat(turns=2)']
+    """
+
+    models: list[str] = Field(
+        default_factory=list,
+        description="Base models, every method on each, in the place of one model.",
+    )
+    tasks: list[str] = Field(
+        default_factory=list,
+        description="Tasks, every method on each, in the place of one task; options stand beside the name, as in "
+        "chat(turns=2).",
+    )
+    matching: Matching = Field(
+        default="as_given",
+        description="What the methods get as much of as the first one: r, trained parameters (from below), training "
+        "seconds, or nothing.",
+    )
+    learning_rates: list[float] = Field(
+        default_factory=list,
+        description="Rates at which every method that states none is run, such as 0.003, 0.01; its best is chosen on "
+        "evaluation rows. Empty takes each method's own.",
+    )
+    tuning: Tuning | None = Field(
+        default=None,
+        description="Trials of every method over axes of its settings, whose winners are confirmed on the seeds.",
+    )
+    rounding: int = Field(
+        default=0,
+        ge=0,
+        description="Repeats of the first seed at starts moved by a rounding, beside every method's runs; at least 5, "
+        "or 0 to measure no floor.",
+    )
+
+    if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
+
+        def __init__(
+            self,
+            *,
+            model: str = ...,
+            quantization: str = ...,
+            task: str = ...,
+            task_options: dict[str, Any] = ...,
+            plugins: list[str] = ...,
+            methods: Sequence[MethodChoice | dict[str, Any] | str] | str = ...,
+            seeds: list[int] = ...,
+            training: Training | dict[str, Any] = ...,
+            scaling: Rule = ...,
+            models: Sequence[str] = ...,
+            tasks: Sequence[str] = ...,
+            matching: Matching = ...,
+            learning_rates: Sequence[float] = ...,
+            tuning: Tuning | dict[str, Any] | None = ...,
+            rounding: int = ...,
+            edition: int = ...,
+        ) -> None: ...
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_or_several(cls, fields: Any) -> Any:
+        """Several names have their first as `model` or `task` too; a list of one is that one."""
+        if not isinstance(fields, dict):
+            return fields
+        fields = dict(fields)
+        for several, one in SEVERAL.items():
+            names = fields.get(several)
+            names = calls.split_list(names) if isinstance(names, str) else names
+            if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+                continue
+            names, first = list(names), None
+            if names:
+                first = Cell.read("", names[0])
+                first = first if one == "task" else Cell("", names[0])
+                stated = fields.get(one, first.task)
+                if stated != first.task:
+                    raise Refusal(
+                        f"{one} is {stated} and {several} are {', '.join(names)}: write one of the two"
+                    )
+                fields[one] = first.task
+            if len(names) == 1 and one == "task" and first and first.options:
+                fields["task_options"] = first.task_options
+            fields[several] = names if len(names) > 1 else []
+        return fields
+
+    @field_validator("models", "tasks")
+    @classmethod
+    def _each_once(cls, names: list[str]) -> list[str]:
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise Refusal(f"{name} is given twice")
+        return names
+
+    @field_validator("rounding")
+    @classmethod
+    def _enough_repeats(cls, repeats: int) -> int:
+        if 0 < repeats < LEAST_REPEATS:
+            raise Refusal(
+                f"rounding must be 0 or at least {LEAST_REPEATS} repeats for a spread, not {repeats}"
+            )
+        return repeats
+
+    @field_validator("learning_rates")
+    @classmethod
+    def _rates_above_zero(cls, rates: list[float]) -> list[float]:
+        for rate in rates:
+            if rate <= 0:
+                raise Refusal(f"a learning rate must be above 0, not {rate:g}")
+        return rates
+
+    @model_validator(mode="after")
+    def _options_of_one_task(self) -> Self:
+        if self.tasks and self.task_options:
+            raise Refusal(
+                f"task_options are of one task, and there are {len(self.tasks)}: write them beside its name, such as "
+                f"{self.task}({calls.write_options(self.task_options)})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tuned_fairly(self) -> Self:
+        tuning = self.tuning
+        if tuning is None:
+            return self
+        if self.learning_rates:
+            raise Refusal("learning_rates and tuning both choose a rate: write one of the two")
+        if both := sorted({*tuning.seeds} & {*self.seeds}):
+            raise Refusal(
+                f"tuning has seed {both[0]}, which the comparison has too: winners are confirmed on fresh seeds"
+            )
+        sweep = self._sweep(self.methods, self.cells[0], self.training)
+        counts = {method.label: sweep.trials_of(method) for method in self.methods}
+        if len({*counts.values()}) > 1:
+            each = ", ".join(f"{label} {count}" for label, count in counts.items())
+            raise Refusal(
+                f"tuning must have as many trials for every method, not {each}: trials={min(counts.values())} makes "
+                "them equal"
+            )
+        for axis in tuning.axes:
+            self._check_axis(axis)
+        return self
+
+    def replace(self, **changes: Any) -> Self:
+        """A checked copy with some fields changed; several models take the place of one, and one that of several."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        for several, one in SEVERAL.items():
+            if changes.keys() & {several, one}:
+                fields = {n: value for n, value in fields.items() if n not in (several, one)}
+        return type(self)(**(fields | changes))
+
+    def _check_axis(self, axis: str) -> None:
+        """Refuse an axis along which methods would be compared on other terms than the comparison's."""
+        places = {m.label: place for m in self.methods if (place := place_of(axis, m))}
+        name = next(iter(places.values())).name
+        if name in (*OF_THE_RUN, *OF_THE_ROWS):
+            raise Refusal(f"tuning cannot vary {axis}: every method is compared at the same")
+        if self.matching == "equal_seconds" and name in ("steps", "threads"):
+            raise Refusal(f"tuning cannot vary {axis}: matching equal_seconds chooses the steps")
+        for method in self.methods:
+            chosen = size_settings(method, self.matching)
+            if place_of(axis, method) and name in chosen:
+                raise Refusal(f"tuning cannot vary {axis}: matching {self.matching} chooses it")
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Every model with every task."""
+        task = Cell("", self.task, calls.write_options(self.task_options))
+        tasks = [Cell.read("", name) for name in self.tasks] or [task]
+        models = self.models or [self.model]
+        return [dataclasses.replace(task, model=model) for model in models for task in tasks]
+
+    def lineup(self) -> list[Entrant]:
+        """Every method in every cell, at the size that `matching` gives it; imports their plugins.
+
+        Steps that follow from seconds, and winners of `tuning`, are `compare.lineup`'s to find.
+        """
+        from qtha_lab.plugin_loading import load_plugins
+
+        load_plugins(self.plugins)
+        return [
+            Entrant(cell, method.label, choice, self.training, self.scaling)
+            for cell in self.cells
+            for method, choice in zip(self.methods, self._matched(cell), strict=True)
+        ]
+
+    def _matched(self, cell: Cell) -> list[MethodChoice]:
+        experiment = self._experiment(cell, self.methods[0], self.training, self.seeds[0])
+        return matched(self.methods, self.matching, experiment)
+
+    def experiments(self, lineup: Iterable[Entrant] | None = None) -> list[Experiment]:
+        """One experiment per cell, method, rate and seed, all of a seed together and all methods of a cell.
+
+        Args:
+            lineup: What takes part, where steps were measured or settings were tuned; None is `lineup()`.
+        """
+        at_rates: dict[tuple, Entrant] = {}
+        entrants = self.lineup() if lineup is None else list(lineup)
+        for cell in dict.fromkeys(entrant.cell for entrant in entrants):
+            for rate in self.learning_rates or [None]:
+                for entrant in (e for e in entrants if e.cell == cell):
+                    if rate and not entrant.choice.learning_rate:
+                        choice = entrant.choice.replace(learning_rate=rate)
+                        entrant = entrant.replace(choice=choice)
+                    meaning = entrant.choice.meaning, repr(entrant.point), entrant.training.steps
+                    at_rates.setdefault((cell, *meaning), entrant)
+        return [
+            experiment
+            for seed in self.seeds
+            for entrant in at_rates.values()
+            for experiment in self.experiments_of(entrant, [seed])
+        ]
+
+    def typical(self) -> dict[str, Experiment]:
+        """An experiment of each method and rate in each cell, of the first seed, by what it is called there."""
+        cells = len(self.cells)
+        return {
+            name_in(experiment.method.label, experiment.cell, cells): experiment
+            for experiment in self.experiments()
+            if experiment.seed == self.seeds[0]
+        }
+
+    def experiments_of(self, entrant: Entrant, seeds: Iterable[int]) -> list[Experiment]:
+        """The experiments of one method in one cell, at its tuned settings where it has such."""
+        if entrant.point:
+            sweep = self.sweep_of(entrant).replace(seeds=list(seeds))
+            return sweep.experiments_at(entrant.choice, entrant.point)
+        return [
+            self._experiment(entrant.cell, entrant.method, entrant.training, seed) for seed in seeds
+        ]
+
+    def _experiment(
+        self, cell: Cell, method: MethodChoice, training: Training, seed: int
+    ) -> Experiment:
+        shared = {name: getattr(self, name) for name in _Description.model_fields} | cell.fields
+        return Experiment(**shared, method=method, training=training, seed=seed)
+
+    def sweep_of(self, entrant: Entrant) -> Sweep:
+        """The trials by which a method is tuned in a cell."""
+        return self._sweep([entrant.choice], entrant.cell, entrant.training)
+
+    def _sweep(self, methods: Sequence[MethodChoice], cell: Cell, training: Training) -> Sweep:
+        tuning = self.tuning or Tuning()
+        searched = {name: getattr(tuning, name) for name in Tuning.model_fields}
+        if len(methods) == 1:  # a sweep refuses an axis that none of its methods has
+            axes = {n: v for n, v in tuning.axes.items() if place_of(n, methods[0])}
+            searched["axes"] = axes or tuning.axes
+        shared = {name: getattr(self, name) for name in _Description.model_fields} | cell.fields
+        return Sweep(
+            **shared, **searched, methods=list(methods), training=training, scaling=self.scaling
+        )
+
+    def nudged(self, lineup: Iterable[Entrant] | None = None) -> list[Experiment]:
+        """Every method again at its first rate and seed, as often as `rounding` says, its start moved each time."""
+        first: dict[tuple, Experiment] = {}
+        for experiment in self.experiments(lineup) if self.rounding else ():
+            method = experiment.method.replace(learning_rate=None).meaning
+            first.setdefault((experiment.cell, method), experiment)
+        return [
+            experiment.replace(training=experiment.training.replace(nudge=repeat))
+            for repeat in range(1, self.rounding + 1)
+            for experiment in first.values()
+        ]
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether any setting of the methods is chosen among several."""
+        return self.tuning is not None or bool(self.learning_rates)
+
+    def check(self, runs_dir: Path | None = None) -> None:
+        """Refuse what any of the experiments would refuse (see `Experiment.check`), and trials that could not run."""
+        refusals.check_comparison(self, runs_dir)
+        if self.tuning is not None:
+            for entrant in self.lineup():
+                self.sweep_of(entrant).check(runs_dir)

@@ -1,0 +1,80 @@
+"""The description of one arm of a reproduction with one seed, read and listed like any experiment's.
+
+What an arm does is code of `qtha_lab.reproductions`, not a fine-tune of a language model: such a description is
+written and read here, and started by `qtha-lab reproduce` alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment.description import Experiment
+from qtha_lab.experiment.recorded import is_arm
+
+
+class Reproduced(Experiment):
+    """An arm of a reproduction: `model` and `reproduction` are its name, `task` its data, `method` the arm.
+
+    Example:
+        >>> arm = Reproduced.arm("ttn_vqc", "staged", data="digits", steps=60, seed=1)
+        >>> arm.model, arm.task, arm.method.label, arm.training.steps
+        ('ttn_vqc', 'digits', 'staged', 60)
+        >>> arm.check()
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: an arm of a reproduction is run by: qtha-lab reproduce ttn_vqc
+    """
+
+    reproduction: str = Field(min_length=1, description="The reproduction that it is an arm of.")
+    quick: bool = Field(default=False, description="Whether it is the short form.")
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...
+
+    @classmethod
+    def arm(
+        cls, reproduction: str, arm: str, *, data: str, steps: int, seed: int, quick: bool = False
+    ) -> Reproduced:
+        """One arm with one seed.
+
+        Args:
+            reproduction: Its name.
+            arm: The arm's name.
+            data: What it works on, in a word.
+            steps: Optimiser steps, or whatever is counted.
+            seed: Of everything random.
+            quick: Whether it is the short form.
+        """
+        return cls(
+            model=reproduction, task=data, method=arm, training={"steps": steps}, seed=seed,
+            reproduction=reproduction, quick=quick,
+        )  # fmt: skip
+
+    def check(self, runs_dir: Path | None = None) -> None:
+        """Refuse to be launched as a fine-tune."""
+        raise Refusal(f"an arm of a reproduction is run by: qtha-lab reproduce {self.reproduction}")
+
+    def to_command(self) -> str:
+        """The command that runs it, with all other arms and seeds."""
+        return f"qtha-lab reproduce {self.reproduction}{' --quick' * self.quick}"
+
+    def to_python(self) -> str:
+        """The Python that runs it, with all other arms and seeds."""
+        quick = ", quick=True" if self.quick else ""
+        return (
+            "from qtha_lab.reproductions import reproduce\n\n"
+            f'verdict = reproduce("{self.reproduction}"{quick})\n'
+        )
+
+
+def read_recorded(file: Path) -> Experiment:
+    """The description in the directory of a run: of a fine-tune, or of an arm of a reproduction.
+
+    Raises:
+        Refusal: Naming the file and the line, if it is neither.
+    """
+    return (Reproduced if is_arm(file) else Experiment).from_yaml(file)

@@ -1,0 +1,107 @@
+"""Loss against bytes sent: a line per method through the rounds of a federation, one per seed.
+
+Takes rounds as numbers. Bytes count trained numbers only, so a method is cheap here that is dear in other ways.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import TypedDict
+
+import plotly.graph_objects as go
+
+from qtha_lab.figures.machinery import labels, ticks
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.looks import shown
+
+
+class Round(TypedDict):
+    """The shared adapter after a round: its evaluation loss in nats, and all bytes sent until then."""
+
+    round: int
+    eval_loss: float
+    bytes_sent: int
+
+
+class Course(TypedDict):
+    """The rounds of one method with one seed; round 0 is the start."""
+
+    label: str
+    seed: int
+    rounds: Sequence[Round]
+
+
+def _example() -> dict:
+    losses = {
+        ("lora(r=8)", 30720): (6.34, 5.71, 5.44, 5.33),
+        ("qpa", 5184): (6.34, 5.96, 5.78, 5.70),
+    }
+    return {
+        "courses": [
+            {"label": label, "seed": seed, "rounds": [
+                {"round": n, "eval_loss": loss + lift, "bytes_sent": 8 * 4 * size * max(0, 2 * n - 1)}
+                for n, loss in enumerate(course)
+            ]}
+            for (label, size), course in losses.items()
+            for seed, lift in enumerate((0.0, 0.04))
+        ]
+    }  # fmt: skip
+
+
+@figure_function(example=_example)
+def loss_against_bytes(courses: Sequence[Course], theme: str = "light") -> Figure:
+    """Evaluation loss of the shared adapter against the bytes that were sent for it.
+
+    Args:
+        courses: One for every method and seed.
+        theme: "light", "dark" or "page".
+
+    Example:
+        >>> rounds = [{"round": 0, "eval_loss": 6.0, "bytes_sent": 0}, {"round": 1, "eval_loss": 5.0, "bytes_sent": 800}]
+        >>> loss_against_bytes([{"label": "lora", "seed": 0, "rounds": rounds}]).alt
+        'Evaluation loss after the last round and bytes sent until then: lora 5 after 800 bytes (seed 0).'
+    """
+    courses = [course for course in courses if course["rounds"]]
+    ends = [
+        f"{shown(c['label'])} {written(c['rounds'][-1]['eval_loss'])} after {c['rounds'][-1]['bytes_sent']:,} bytes "
+        f"(seed {c['seed']})"
+        for c in courses
+    ]
+    alt = f"Evaluation loss after the last round and bytes sent until then: {'; '.join(ends) or 'no rounds yet'}."
+    caption = (
+        "Evaluation loss (nats) of the averaged adapter after every round against all bytes sent until then, to the "
+        "clients and from them: four for every trained number, a line per seed. A low line to the left learns "
+        "more from less traffic; what clients compute is not counted."
+    )
+    records = [
+        {"method": c["label"], "seed": c["seed"], "round": r["round"], "bytes_sent": r["bytes_sent"],
+         "eval_loss": r["eval_loss"]}
+        for c in courses
+        for r in c["rounds"]
+    ]  # fmt: skip
+    draw = functools.partial(_draw, courses)
+    title = "Evaluation loss against bytes sent"
+    return Figure("loss_by_bytes", draw, caption, alt, Table.of(records), theme, title)
+
+
+def _draw(courses: list[Course], look: Look) -> go.Figure:
+    figure = go.Figure()
+    styles = themes.distinct_styles(course["label"] for course in courses)
+    first: set[str] = set()
+    for course in courses:
+        label = course["label"]
+        rounds = [r for r in course["rounds"] if r["bytes_sent"]]  # a logarithm has no place for 0
+        along, up = [r["bytes_sent"] for r in rounds], [r["eval_loss"] for r in rounds]
+        hover = f"{shown(label)}, seed {course['seed']}<br>%{{x:,}} bytes: %{{y:.4g}} nats<extra></extra>"
+        trace = look.line_of(label, styles[label], x=along, y=up, hovertemplate=hover)
+        figure.add_trace(trace.update(mode="lines+markers", showlegend=label not in first))
+        first.add(label)
+    sent = [r["bytes_sent"] for c in courses for r in c["rounds"] if r["bytes_sent"]]
+    figure.update_xaxes(
+        title_text=labels.axis("bytes_sent"), **ticks.log_axis(sent, ticks.thousands)
+    )
+    figure.update_yaxes(title_text=labels.axis("eval_loss"))
+    return look.with_legend(figure, [course["label"] for course in courses])

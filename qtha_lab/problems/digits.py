@@ -1,0 +1,66 @@
+"""Handwritten digits, 8 × 8 pixels: scikit-learn's 1,797 images, split by a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+PIXELS = 64  # the amplitudes of six qubits
+LARGEST = 16.0  # value of a pixel
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Images and labels for training, for choosing and for one test.
+
+    Attributes:
+        train: Images from 0 to 1, a row each.
+        train_labels: The place of each image's digit among the digits asked for.
+        eval: On which steps and rates may be chosen.
+        test: On which nothing is chosen.
+    """
+
+    train: Float[Tensor, "train 64"]
+    train_labels: Int[Tensor, " train"]
+    eval: Float[Tensor, "eval 64"]
+    eval_labels: Int[Tensor, " eval"]
+    test: Float[Tensor, "test 64"]
+    test_labels: Int[Tensor, " test"]
+
+
+def digits(
+    train: int, evaluated: int, seed: int, classes: Sequence[int] = tuple(range(10))
+) -> Digits:
+    """Some of the images, drawn without replacement; what is left of them is the test.
+
+    Args:
+        train: Images to train on.
+        evaluated: Images to choose on.
+        seed: Of the split.
+        classes: Which digits.
+
+    Example:
+        >>> data = digits(300, 300, seed=0)
+        >>> data.train.shape, len(data.test), float(data.train.max())
+        (torch.Size([300, 64]), 1197, 1.0)
+
+    Source:
+        scikit-learn's `load_digits`: UCI Optical Recognition of Handwritten Digits, the test part.
+    """
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    wanted = np.flatnonzero(np.isin(labels, classes))
+    order = np.random.default_rng(seed).permutation(wanted)
+    parts = order[:train], order[train : train + evaluated], order[train + evaluated :]
+    place = {digit: number for number, digit in enumerate(classes)}
+    tensors = []
+    for part in parts:
+        tensors.append(torch.tensor(images[part] / LARGEST, dtype=torch.float32))
+        tensors.append(torch.tensor([place[int(digit)] for digit in labels[part]]))
+    return Digits(*tensors)

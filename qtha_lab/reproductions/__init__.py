@@ -1,0 +1,51 @@
+"""Reproductions: a paper's small task at the size of two cores, its controls, and a generated verdict.
+
+One file a paper; a file that registers itself with `@reproduction` is found by itself. A verdict may be "not shown".
+A whole one, whose arms do their own work:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> @reproduction(
+    ...     name="coin",
+    ...     title="A loaded coin",
+    ...     arxiv="0000.00000",
+    ...     claim="A loaded coin falls on its head more often.",
+    ...     works="nothing",
+    ...     source="an example of this project",
+    ...     control="a fair coin",
+    ...     data="thrown coins",
+    ...     minutes=0.1,
+    ...     arms={"loaded": "head in 9 of 10", "fair": "head in 5 of 10"},
+    ...     claims=[Claim("loaded", "fair", "accuracy", "more heads")],
+    ...     steps=(500, 50),  # of the full form and of the quick one
+    ... )
+    ... def coin(arm: str, seed: int, quick: bool, log: Log) -> None:
+    ...     share, heads = {"loaded": 0.9, "fair": 0.5}[arm], 0
+    ...     random = np.random.default_rng(seed)
+    ...     for step in log.course():
+    ...         heads += random.random() < share
+    ...         log.train(step, loss=1 - heads / step)
+    ...     log.evaluate(log.steps, accuracy=heads / log.steps)
+    ...     log.end(trainable_parameters=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     reproduce("coin", folder, quick=True)["headline"]
+    'shown'
+    >>> REPRODUCTIONS.forget(__name__)
+
+A function of `(arm, seed, quick)` returns an `Experiment` instead, which is trained as any fine-tune is.
+"""
+
+from qtha_lab.reproductions.machinery.driving import reproduce
+from qtha_lab.reproductions.machinery.log import Log
+from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS, Claim, reproduction
+from qtha_lab.reproductions.machinery.verdicts import Verdict, verdicts
+
+__all__ = [
+    "REPRODUCTIONS",
+    "Claim",
+    "Log",
+    "Verdict",
+    "reproduce",
+    "reproduction",
+    "verdicts",
+]

@@ -1,0 +1,216 @@
+"""From a classical network to a circuit: a frozen convolutional teacher, a student of six qubits, KL on logits.
+
+An 8 × 8 image is the 64 amplitudes of six qubits. The same students learn from labels alone and from the teacher too.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from qtha_lab import ansatze
+from qtha_lab.circuits import Circuit
+from qtha_lab.problems.digits import PIXELS, Digits, digits
+from qtha_lab.reproductions.machinery.log import Log
+from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.simulators import QuantumLayer
+from qtha_lab.training.teaching import divergence
+
+N_QUBITS, N_LAYERS, N_CLASSES = 6, 3, 10
+HIDDEN = 4  # of the classical students: 310 numbers, a few more than the circuit's 274
+BATCH, RATE = 60, 0.02
+TRIED = (
+    (0.5, 2.0),
+    (0.9, 3.0),
+)  # share of the teacher and temperature; the better one on evaluation rows is taken
+STUDENTS = {"circuit": "six qubits, three strongly entangling layers", "frozen": "the same with its angles untrained",
+            "silu": "two linear maps with SiLU between", "cosine": "two linear maps with cosines between"}  # fmt: skip
+
+
+class CircuitStudent(nn.Module):
+    """Amplitudes of an image, three layers, ⟨Z_i⟩ and ⟨Z_i Z_j⟩, and a linear map to ten classes."""
+
+    def __init__(self, train_angles: bool) -> None:
+        super().__init__()
+        built = ansatze.build("strongly_entangling", N_QUBITS, N_LAYERS, reupload=False)
+        gates = [gate for gate in built.gates if not any(a.source == "input" for a in gate.angles)]
+        singles = [f"Z{i}" for i in range(N_QUBITS)]
+        pairs = [f"Z{i} Z{j}" for i in range(N_QUBITS) for j in range(i + 1, N_QUBITS)]
+        self.quantum = QuantumLayer(
+            Circuit(N_QUBITS, gates, start="amplitudes"), readout=(*singles, *pairs)
+        )
+        self.quantum.params.requires_grad_(train_angles)
+        self.out = nn.Linear(len(singles) + len(pairs), N_CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of images, (rows, 64) to (rows, 10)."""
+        return self.out(self.quantum(images))
+
+
+class Cosine(nn.Module):
+    """cos, of every number."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """cos(x)."""
+        return x.cos()
+
+
+def student(kind: str) -> nn.Module:
+    """One of `STUDENTS`, freshly drawn."""
+    if kind in ("circuit", "frozen"):
+        return CircuitStudent(kind == "circuit")
+    between = nn.SiLU() if kind == "silu" else Cosine()
+    return nn.Sequential(nn.Linear(PIXELS, HIDDEN), between, nn.Linear(HIDDEN, N_CLASSES))
+
+
+def teacher_network() -> nn.Module:
+    """Two convolutions and a linear map, 3,818 numbers."""
+    return nn.Sequential(
+        nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10),
+    )  # fmt: skip
+
+
+@reproduction(
+    name="distillation",
+    title="Distillation CNN → QNN",
+    arxiv="2311.13810",
+    claim="A circuit that learns from the logits of a classical network classifies better than one that learns from labels.",
+    works="`teacher=RUN` with `distil=logits|delta` for every method",
+    source="abstract [P] and public code [C]: KL at T = 3 beside the labels; there the circuit has no entangler and no "
+    "trained angle, here both [R]",
+    control="the same for a SiLU and a cosine student of as many numbers and for a circuit of untrained angles",
+    data="scikit-learn's digits (300 training rows, 8 × 8 pixels)",
+    minutes=4,
+    arms={
+        "teacher": "the convolutional network itself",
+        **{name: f"{words}, labels alone" for name, words in STUDENTS.items()},
+        **{f"{name}_taught": f"{words}, labels and teacher" for name, words in STUDENTS.items()},
+    },
+    claims=[
+        Claim("circuit_taught", "circuit", "test_accuracy", "the teacher makes the circuit more accurate"),
+        Claim("silu_taught", "silu", "test_accuracy", "the teacher makes the SiLU student more accurate"),
+        Claim("cosine_taught", "cosine", "test_accuracy", "the teacher makes the cosine student more accurate"),
+        Claim("frozen_taught", "frozen", "test_accuracy", "the teacher makes the untrained circuit more accurate"),
+        Claim("circuit", "frozen", "test_accuracy", "training the angles makes the circuit more accurate"),
+        Claim("circuit", "silu", "test_accuracy", "the circuit is more accurate than the SiLU student"),
+        Claim("circuit", "cosine", "test_accuracy", "the circuit is more accurate than the cosine student"),
+    ],
+    steps=(200, 20),
+)  # fmt: skip
+def distillation(arm: str, seed: int, quick: bool, log: Log) -> None:
+    """Train one student, or the teacher, on the digits of a seed."""
+    data = digits(300, 300, seed)
+    if arm == "teacher":
+        tell(log, *taught_by(seed, data, log))
+        return
+    kind, _, taught = arm.partition("_")
+    if not taught:
+        tell(log, *trained(drawn(kind, seed), data, log, seed))
+        return
+    teacher, _ = taught_by(seed, data, log)
+    with torch.no_grad():
+        theirs = teacher(data.train)
+    tries = [trained(drawn(kind, seed), data, log, seed, (theirs, *how)) for how in TRIED]
+    best = max(range(len(tries)), key=lambda k: tries[k][1][-1]["accuracy"])
+    log.note(f"share of the teacher {TRIED[best][0]}, temperature {TRIED[best][1]}")
+    tell(log, *tries[best])
+
+
+def taught_by(seed: int, data: Digits, log: Log) -> tuple[nn.Module, list[dict]]:
+    """The teacher of a seed and the course of its training; the students of a process share it.
+
+    Args:
+        seed: Of its start and of the order of rows.
+        data: Rows.
+        log: Says how many steps.
+    """
+    key = seed, log.steps
+    if key not in _TEACHERS:
+        _TEACHERS.clear()
+        torch.manual_seed(seed)
+        _TEACHERS[key] = trained(teacher_network(), data, log, seed)
+    return _TEACHERS[key]
+
+
+_TEACHERS: dict[tuple[int, int], tuple[nn.Module, list[dict]]] = {}
+
+
+def drawn(kind: str, seed: int) -> nn.Module:
+    """A student of a seed: the same numbers whether it is taught or not."""
+    torch.manual_seed(seed)
+    return student(kind)
+
+
+def trained(
+    model: nn.Module, data: Digits, log: Log, seed: int,
+    taught: tuple[Tensor, float, float] | None = None,
+) -> tuple[nn.Module, list[dict]]:  # fmt: skip
+    """Train on batches of the training rows by Adam.
+
+    Args:
+        model: Trained in place.
+        data: Rows.
+        log: Says how many steps, and whether to stop.
+        seed: Of the order of rows.
+        taught: Logits of the teacher, its share of the loss and the temperature; None is labels alone.
+
+    Returns:
+        The model; events of the course, the last one the test's.
+    """
+    order, events = torch.Generator().manual_seed(seed), []
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=RATE)
+    events.append({"step": 0, **scores(model, data.eval, data.eval_labels)})
+    for step in log.course():
+        rows = torch.randperm(len(data.train), generator=order)[:BATCH]
+        logits, labels = model(data.train[rows]), data.train_labels[rows]
+        loss = functional.cross_entropy(logits, labels)
+        if taught is not None:
+            theirs, share, temperature = taught
+            apart = divergence(logits, theirs[rows], temperature).mean()
+            loss = (1 - share) * loss + share * apart
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        events.append({"step": step, "train": loss.item()})
+        log.look()
+    events.append({"step": log.steps, "test": scores(model, data.test, data.test_labels)})
+    events.append({"step": log.steps, **scores(model, data.eval, data.eval_labels)})
+    return model, events
+
+
+@torch.no_grad()
+def scores(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:
+    """Loss in nats and accuracy.
+
+    Args:
+        model: Asked.
+        images: A row each.
+        labels: Theirs.
+    """
+    logits = model(images)
+    return {
+        "loss": functional.cross_entropy(logits, labels).item(),
+        "accuracy": (logits.argmax(-1) == labels).float().mean().item(),
+    }
+
+
+def tell(log: Log, model: nn.Module, events: list[dict]) -> None:
+    """Hand the course of a training to the log of the run.
+
+    Args:
+        log: Of the run.
+        model: That was trained.
+        events: As `trained` gives them.
+    """
+    for event in events:
+        step = event["step"]
+        if "train" in event:
+            log.train(step, loss=event["train"], learning_rate=RATE)
+        elif "test" in event:
+            log.test(**event["test"])
+        else:
+            log.evaluate(step, loss=event["loss"], accuracy=event["accuracy"])
+    count = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    log.end(trainable_parameters=count, learning_rate=RATE)

@@ -1,0 +1,145 @@
+"""FLIP: angles learnt on small graphs, used on larger ones; a table of constants learnt alike is its control."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qtha_lab.circuits import Angle, Circuit, Gate
+from qtha_lab.problems.cuts import Graph, random_graph
+from qtha_lab.reproductions.machinery.log import Log
+from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.simulators import expval
+from qtha_lab.starts.learning import AngleModel, Course, Problem, learn
+
+LAYERS = 2
+RATE = 0.05  # of Adam on the graphs that are tried
+TARGET = 0.95  # of the largest cut
+
+
+@reproduction(
+    name="flip",
+    title="Learnt starts (FLIP)",
+    arxiv="2103.08572",
+    claim="Angles that one model learns on small problems start larger ones better than random angles do.",
+    works="qtha-lab start learn, angles=flip(FILE) of every method with a circuit",
+    source="2103.08572 (abstract); network, steps and sizes [R]",
+    control="uniform and small angles; a table with a constant for each kind of gate and layer, learnt alike",
+    data="largest cuts of random graphs, learnt on 4 to 6 nodes, tried on 8 and 10",
+    minutes=10,
+    arms={
+        "uniform": "angles uniform in ± π",
+        "small": "angles N(0, 0.1)",
+        "table": "four constants, learnt",
+        "network": "a network of the gates' descriptors, learnt",
+        "weighted_table": "four constants, on weighted graphs",
+        "weighted_network": "the network, which reads the weights, on weighted graphs",
+    },
+    claims=[
+        Claim("network", "uniform", "first_ratio", "the network starts at larger cuts than uniform angles", better="higher"),
+        Claim("network", "uniform", "steps_to_target", "it needs fewer steps than they do"),
+        Claim("network", "small", "first_ratio", "it starts at larger cuts than small angles", better="higher"),
+        Claim("network", "table", "first_ratio", "it starts at larger cuts than four constants", better="higher"),
+        Claim("network", "table", "steps_to_target", "it needs fewer steps than four constants"),
+        Claim("weighted_network", "weighted_table", "first_ratio", "with weights it starts at larger cuts than four "
+              "constants", better="higher"),
+        Claim("weighted_network", "weighted_table", "steps_to_target", "with weights it needs fewer steps than four "
+              "constants"),
+    ],
+    steps=(60, 20),
+)  # fmt: skip
+def flip(arm: str, seed: int, quick: bool, log: Log) -> None:
+    """Start each graph as the arm says, then Adam; means over the graphs that were not learnt on."""
+    weighted = arm.startswith("weighted")
+    sizes, count = ((6, 7), 2) if quick else ((8, 10), 8)
+    graphs = [random_graph(n, 5000 + 100 * seed + k, weighted) for n in sizes for k in range(count)]
+    model = (
+        _model(seed, quick, weighted, table=arm.endswith("table"))
+        if arm not in ("uniform", "small")
+        else None
+    )
+    curves = [_curve(graph, _start(arm, model, graph, seed), log.steps) for graph in graphs]
+    mean = np.mean(curves, axis=0)
+    log.evaluate(0, loss=1 - mean[0], cut_ratio=mean[0])
+    for step in log.course():
+        log.train(step, loss=1 - mean[step])
+    log.evaluate(log.steps, loss=1 - mean[-1], cut_ratio=mean[-1])
+    reached = [
+        next((k for k, ratio in enumerate(c) if ratio >= TARGET), log.steps + 1) for c in curves
+    ]
+    trained = 0 if model is None else sum(p.numel() for p in model.parameters())
+    log.end(
+        trainable_parameters=trained, learning_rate=RATE, first_ratio=mean[0],
+        steps_to_target=float(np.median(reached)),
+    )  # fmt: skip
+
+
+@cache
+def _model(seed: int, quick: bool, weighted: bool, table: bool) -> AngleModel:
+    """Learnt on 18 graphs of 4 to 6 nodes."""
+    count, epochs = (1, 4) if quick else (6, 30)
+    graphs = [random_graph(n, 100 * seed + k, weighted) for n in (4, 5, 6) for k in range(count)]
+    return learn([problem(g) for g in graphs], Course(epochs=epochs, seed=seed), table=table)
+
+
+def circuit_of(graph: Graph) -> Circuit:
+    """All in |+⟩, then layers of a turn about ZZ for each edge and about X for each node.
+
+    Example:
+        >>> circuit_of(random_graph(3, seed=0)).n_qubits
+        3
+    """
+    gates = [Gate("Hadamard", node) for node in range(graph.n)]
+    angles = map(Angle.param, range(LAYERS * (len(graph.edges) + graph.n)))
+    for _ in range(LAYERS):
+        gates += [Gate("IsingZZ", edge, next(angles)) for edge in graph.edges]
+        gates += [Gate("RX", node, next(angles)) for node in range(graph.n)]
+    return Circuit(graph.n, gates)
+
+
+def problem(graph: Graph) -> Problem:
+    """Minus the mean cut, in edges; the weight of an edge is told with its angle."""
+    circuit = circuit_of(graph)
+    strings = [f"Z{a} Z{b}" for a, b in graph.edges]
+    weights, none = (
+        torch.tensor(graph.weights, dtype=torch.float64),
+        torch.empty(0, dtype=torch.float64),
+    )
+
+    def cost(angles: Tensor) -> Tensor:
+        return -((1 - expval(circuit, strings, none, angles)) / 2) @ weights
+
+    per_layer = len(graph.edges) + graph.n
+    instance = {
+        layer * per_layer + k: w for layer in range(LAYERS) for k, w in enumerate(graph.weights)
+    }
+    return Problem(circuit, cost, instance)
+
+
+def _start(arm: str, model: AngleModel | None, graph: Graph, seed: int) -> Tensor:
+    of = problem(graph)
+    if model is not None:
+        return model.angles(of.circuit, of.instance)
+    random, count = np.random.default_rng([seed, graph.n, len(graph.edges)]), of.circuit.n_params
+    drawn = (
+        random.uniform(-np.pi, np.pi, count) if arm == "uniform" else random.normal(0, 0.1, count)
+    )
+    return torch.from_numpy(drawn)
+
+
+def _curve(graph: Graph, start: Tensor, steps: int) -> list[float]:
+    """The mean cut over the largest one, at the start and after each step."""
+    cost, best = problem(graph).cost, graph.best_cut
+    angles = start.clone().requires_grad_()
+    adam, ratios = torch.optim.Adam([angles], RATE), []
+    for step in range(steps + 1):
+        value = cost(angles)
+        ratios.append(-value.item() / best)
+        if step < steps:
+            adam.zero_grad()
+            value.backward()
+            adam.step()
+    return ratios

@@ -1,0 +1,27 @@
+"""LoRA: whether an update of rank one is worth that of rank eight."""
+
+from qtha_lab.experiment import Experiment
+from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
+from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+
+METHODS = {"rank_1": "lora(r=1,lora_alpha=2)", "rank_8": "lora(r=8,lora_alpha=16)"}
+
+
+@reproduction(
+    name="lora",
+    title="LoRA",
+    arxiv="2106.09685",
+    claim="The update of a fine-tune has so low a rank that r = 1 does about as well as r = 8.",
+    works="method `lora`, peft's own, and every other of its methods",
+    source="paper, section 7.2; peft",
+    control="LoRA itself at eight times the size",
+    data=DATA,
+    minutes=4,
+    arms={"rank_1": "LoRA of rank 1", "rank_8": "LoRA of rank 8"},
+    claims=[
+        Claim("rank_1", "rank_8", "test_loss", "rank 1 is no worse than rank 8 by 0.05 nat", margin=0.05)
+    ],
+)  # fmt: skip
+def lora(arm: str, seed: int, quick: bool) -> Experiment:
+    """One rank with one seed."""
+    return on_qa(METHODS[arm], seed, quick)

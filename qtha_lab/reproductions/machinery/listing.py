@@ -1,0 +1,73 @@
+"""All reproductions as one table: the claim, what works here, the last verdict, minutes, source.
+
+The last verdict is that of the folder where they are run, else the one that is kept with the package.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.reproductions.machinery.driving import OUT, VERDICT
+from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS
+from qtha_lab.rundir import read_mapping
+
+RECORDED = Path(__file__).parent.parent / "recorded"
+HEAD: tuple[str, ...] = (
+    "system",
+    "arXiv",
+    "claim",
+    "what works here",
+    "verdict",
+    "minutes",
+    "source",
+)
+
+
+def verdict_of(name: str, out: Path | str = OUT) -> dict[str, Any] | None:
+    """The last verdict of the full form, run here or kept; None if there is none.
+
+    Args:
+        name: Of the reproduction.
+        out: The folder of reproductions.
+    """
+    return read_mapping(Path(out) / name / VERDICT) or recorded(name)
+
+
+def recorded(name: str) -> dict[str, Any] | None:
+    """The verdict of a full reproduction that is kept with the package."""
+    return read_mapping(RECORDED / f"{name}.json")
+
+
+def short_table(out: Path | str = OUT) -> list[tuple[str, ...]]:
+    """Name, claim, last verdict and minutes of every reproduction; the heading first."""
+    rows = [("name", "arXiv", "claim", "last verdict", "minutes")]
+    for name, of in REPRODUCTIONS.items():
+        verdict = verdict_of(name, out)
+        word = verdict["headline"] if verdict else "not run"
+        rows.append((name, of.arxiv, of.claim, word, f"{of.minutes:g}"))
+    return rows
+
+
+def table() -> list[tuple[str, ...]]:
+    """Every system with its kept verdict, by the paper's number; the heading first."""
+    rows = [HEAD]
+    for name, of in sorted(REPRODUCTIONS.items(), key=lambda item: item[1].arxiv):
+        verdict = recorded(name)
+        word = verdict["headline"] if verdict else "not run"
+        rows.append(
+            (of.title, of.arxiv, of.claim, of.works, word, f"{of.minutes:g}", of.source)
+        )  # fmt: skip
+    return rows
+
+
+def sections() -> str:
+    """The kept verdicts in full, as Markdown: every claim with interval, scale, data and command."""
+    lines = []
+    for name, of in sorted(REPRODUCTIONS.items(), key=lambda item: item[1].arxiv):
+        if verdict := recorded(name):
+            lines += [f"### {of.title} ({of.arxiv})", "", f"Control: {of.control}.", ""]
+            lines += [f"- {claim['sentence']}" for claim in verdict["claims"]]
+            minutes = verdict["seconds"] / 60
+            lines += ["", f"`{verdict['command']}`, {minutes:.1f} minutes of run time.", ""]
+    return "\n".join(lines)

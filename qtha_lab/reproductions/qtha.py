@@ -1,0 +1,39 @@
+"""QTHA: tensor networks around a circuit and a linear branch, against LoRA and without the circuit."""
+
+from qtha_lab.experiment import Experiment
+from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
+from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+
+SIZES = "r=4,waist=16,bond_dim=3,n_layers=2"
+METHODS = {
+    "qtha": f"qtha({SIZES})",
+    "no_circuit": f"qtha({SIZES},use_circuit=false)",
+    "silu": f"qtha({SIZES},stand_in=silu)",
+    "lora": "lora(r=4,lora_alpha=8)",
+}
+
+
+@reproduction(
+    name="qtha",
+    title="QTHA",
+    arxiv="2503.12790",
+    claim="With fewer numbers than LoRA, tensor networks and a circuit reach a lower loss.",
+    works="method `qtha` with every branch, ansatz, read-out and control",
+    source="abstracts and the authors' code; the product of version 1 [R]",
+    control="without the circuit, SiLU layers in its place, LoRA of the same rank",
+    data=DATA,
+    minutes=10,
+    arms={
+        "qtha": "tensor networks, circuit, linear branch", "no_circuit": "without the circuit",
+        "silu": "SiLU layers in its place", "lora": "LoRA of rank 4",
+    },
+    claims=[
+        Claim("qtha", "lora", "test_loss", "QTHA ends at a lower loss than LoRA"),
+        Claim("qtha", "lora", "trainable_parameters", "QTHA trains fewer numbers than LoRA"),
+        Claim("qtha", "no_circuit", "test_loss", "the circuit lowers the loss"),
+        Claim("qtha", "silu", "test_loss", "the circuit is better than SiLU layers in its place"),
+    ],
+)  # fmt: skip
+def qtha(arm: str, seed: int, quick: bool) -> Experiment:
+    """One architecture with one seed."""
+    return on_qa(METHODS[arm], seed, quick)

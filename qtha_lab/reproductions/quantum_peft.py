@@ -1,0 +1,28 @@
+"""Quantum-PEFT: an update from Pauli rotations, whose numbers grow with the logarithm of the layer."""
+
+from qtha_lab.experiment import Experiment
+from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
+from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+
+METHODS = {"quantum_peft": "quantum_peft", "lora": "lora(r=1,lora_alpha=2)"}
+
+
+@reproduction(
+    name="quantum_peft",
+    title="Quantum-PEFT",
+    arxiv="2503.05431",
+    claim="Updates from quantum rotations do as well as LoRA with far fewer numbers.",
+    works="method `quantum_peft`",
+    source="paper, section 4",
+    control="LoRA at r = 1, the smallest there is",
+    data=DATA,
+    minutes=4,
+    arms={"quantum_peft": "rotations of Pauli matrices", "lora": "LoRA of rank 1"},
+    claims=[
+        Claim("quantum_peft", "lora", "trainable_parameters", "it trains fewer numbers"),
+        Claim("quantum_peft", "lora", "test_loss", "it is no worse than LoRA by 0.05 nat", margin=0.05),
+    ],
+)  # fmt: skip
+def quantum_peft(arm: str, seed: int, quick: bool) -> Experiment:
+    """One method with one seed."""
+    return on_qa(METHODS[arm], seed, quick)

@@ -1,0 +1,43 @@
+"""RoSTE: rotations chosen by the rounding error against none, all and random ones, LoRA trained through 4 bits."""
+
+from qtha_lab.experiment import Experiment
+from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
+from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.prequant import LINEAR
+
+ARMS = {
+    "chosen": "4-bit weights, inputs, keys and values, turned where that errs less",
+    "nowhere": "the same, turned nowhere: the straight-through gradient alone",
+    "everywhere": "the same, every layer and head turned by a Hadamard matrix",
+    "random": "the same, every layer and head turned by a random orthogonal matrix",
+}
+
+
+@reproduction(
+    name="roste",
+    title="RoSTE",
+    arxiv="2502.09003",
+    claim="Fine-tuning through 4-bit weights, inputs and keys ends lower when rotations are chosen by the rounding error.",
+    works="quantization=rotated(w,a,kv)",
+    source="arXiv:2502.09003; one rotation a layer and two an attention, relative errors, and LoRA beside the rounded weights "
+    "instead of the weights themselves are ours",
+    control="no rotation, a Hadamard matrix everywhere, a random orthogonal one everywhere",
+    data=DATA,
+    minutes=25,
+    arms=ARMS,
+    claims=[
+        Claim("chosen", "nowhere", "test_loss", "chosen rotations end below none"),
+        Claim("chosen", "everywhere", "test_loss", "chosen rotations end below a Hadamard matrix everywhere"),
+        Claim("chosen", "random", "test_loss", "chosen rotations end below random ones everywhere"),
+        Claim("chosen", "nowhere", "eval_loss_start", "before any training chosen rotations lose less than none", better="lower"),
+        Claim("everywhere", "nowhere", "eval_loss_start", "so does a Hadamard matrix everywhere", better="lower"),
+        Claim("random", "nowhere", "eval_loss_start", "so do random ones", better="lower"),
+    ],
+)  # fmt: skip
+def roste(arm: str, seed: int, quick: bool) -> Experiment:
+    """One fine-tune of tiny on qa by LoRA, every linear layer adapted."""
+    experiment = on_qa("lora(r=4,lora_alpha=8,learning_rate=0.01)", seed, quick)
+    return experiment.replace(
+        quantization=f"rotated(w=4,a=4,kv=4,rotations={arm})",
+        method=experiment.method.replace(target_modules=list(LINEAR)),
+    )

@@ -1,0 +1,123 @@
+"""Synergistic pretraining: a matrix product state first, then the circuit that prepares it is trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qtha_lab.ansatze import build_without_inputs
+from qtha_lab.problems.spins import ground_energy, ground_state_mps, ising_terms
+from qtha_lab.reproductions.machinery.log import Log
+from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.simulators import expval
+from qtha_lab.starts.mps_to_gates import decompose
+
+PREPARED, NEW = 3, 1  # layers for the state, and layers near the identity after them
+NEAR_IDENTITY = 0.01
+RATES = (0.03, 0.01, 0.003, 0.001)  # every arm takes its best
+BONDS = {"chi1": 1, "chi2": 2, "chi4": 4, "chi8": 8}
+
+
+@reproduction(
+    name="synergy",
+    title="Tensor network, then circuit",
+    arxiv="2208.13673",
+    claim="A circuit that starts as an optimised matrix product state ends lower, the more so the larger the bond, and "
+    "its slopes do not vanish with the number of qubits.",
+    works="angles=mps(RUN) and generator=mps of qpa and quantum_train; ansatz su4",
+    source="2208.13673 (abstract), decomposition 1908.07958 and 2209.00595; task, layers and rates [R]",
+    control="uniform and small angles, a product state (bond 1); the trend of slopes over n, not their size",
+    data="critical Ising chain of 8 spins, open",
+    minutes=8,
+    arms={
+        "uniform": "all angles uniform in ± π",
+        "small": "all angles N(0, 0.1)",
+        "chi1": "a product state",
+        "chi2": "a matrix product state of bond 2",
+        "chi4": "of bond 4, in three layers of gates",
+        "chi8": "of bond 8, in three layers of gates",
+    },
+    claims=[
+        Claim("chi8", "uniform", "energy_error", "bond 8 ends lower than uniform angles"),
+        Claim("chi8", "small", "energy_error", "bond 8 ends lower than small angles"),
+        Claim("chi8", "chi1", "energy_error", "bond 8 ends lower than a product state"),
+        Claim("chi2", "chi1", "start_error", "bond 2 starts lower than bond 1"),
+        Claim("chi4", "chi2", "start_error", "bond 4 starts lower than bond 2"),
+        Claim("chi8", "chi4", "start_error", "bond 8 starts lower than bond 4"),
+        Claim("uniform", 5.0, "slope_fall", "uniform: squared slopes fall 5-fold from n = 6 to 12", better="higher"),
+        Claim("chi1", 2.0, "slope_fall", "bond 1: they fall less than 2-fold", better="lower"),
+        Claim("chi2", 1.0, "slope_fall", "bond 2: they do not fall", better="lower"),
+    ],
+    steps=(50, 10),
+)  # fmt: skip
+def synergy(arm: str, seed: int, quick: bool, log: Log) -> None:
+    """Adam on the energy from one start, at each rate; the best is the arm's."""
+    n = 6 if quick else 8
+    start, energy = _start(arm, n, seed), _energy(n)
+    ground = ground_energy(n)
+    error = (energy(start).item() - ground) / abs(ground)
+    log.evaluate(0, loss=error, energy_error=error)
+    courses = {rate: _course(energy, start, rate, log.steps) for rate in RATES}
+    rate = min(courses, key=lambda each: courses[each][-1])
+    relative = [(value - ground) / abs(ground) for value in courses[rate]]
+    for step in log.course():
+        log.train(step, loss=relative[step])
+    log.evaluate(log.steps, loss=relative[-1], energy_error=relative[-1])
+    prepared = (energy(_start(arm, n, seed, spread=0)).item() - ground) / abs(ground)
+    small, large = (4, 8) if quick else (6, 12)
+    log.end(
+        trainable_parameters=len(start), learning_rate=rate, start_error=prepared,
+        slope_fall=_squared_slope(arm, small, seed) / _squared_slope(arm, large, seed),
+    )  # fmt: skip
+
+
+def _energy(n: int) -> Callable[[Tensor], Tensor]:
+    circuit = build_without_inputs("su4", n, PREPARED + NEW)
+    strings, factors = ising_terms(n)
+    weights, none = torch.tensor(factors, dtype=torch.float64), torch.empty(0, dtype=torch.float64)
+    return lambda angles: expval(circuit, strings, none, angles) @ weights
+
+
+def _start(arm: str, n: int, seed: int, spread: float = NEAR_IDENTITY) -> Tensor:
+    """Angles of the prepared layers by the arm; of those not needed N(0, spread) unless all are drawn."""
+    random = np.random.default_rng(seed)
+    per_layer = 15 * (n - 1)
+    count = per_layer * (PREPARED + NEW)
+    if arm == "small":
+        return torch.from_numpy(random.normal(0, 0.1, count))
+    if arm == "uniform":
+        return torch.from_numpy(random.uniform(-math.pi, math.pi, count))
+    angles = random.normal(0, spread, count)
+    prepared = decompose(ground_state_mps(n, BONDS[arm]), PREPARED).angles
+    angles[: len(prepared)] = prepared
+    return torch.from_numpy(angles)
+
+
+def _course(
+    energy: Callable[[Tensor], Tensor], start: Tensor, rate: float, steps: int
+) -> list[float]:
+    """The energy at the start and after each step of Adam."""
+    angles = start.clone().requires_grad_()
+    adam, values = torch.optim.Adam([angles], rate), []
+    for step in range(steps + 1):
+        value = energy(angles)
+        values.append(value.item())
+        if step < steps:
+            adam.zero_grad()
+            value.backward()
+            adam.step()
+    return values
+
+
+def _squared_slope(arm: str, n: int, seed: int) -> float:
+    """Mean squared slope of the energy in the angles of a new layer at the identity."""
+    angles = _start(arm, n, seed)
+    first = 15 * (n - 1) * PREPARED
+    angles[first:] = 0
+    angles.requires_grad_()
+    (slope,) = torch.autograd.grad(_energy(n)(angles), angles)
+    return slope[first:].square().mean().item()

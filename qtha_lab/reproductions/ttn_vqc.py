@@ -1,0 +1,157 @@
+"""A tensor-train layer before a circuit, trained first and then frozen: Pre+TTN-VQC against training all at once.
+
+64 pixels go through a tensor train of bond 2 to eight numbers, which turn eight qubits. Two stages share what one has.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from qtha_lab import mpo
+from qtha_lab.circuits import Angle, Circuit, Gate
+from qtha_lab.problems.digits import digits
+from qtha_lab.reproductions.machinery.log import Log
+from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.simulators import QuantumLayer
+
+N_QUBITS, BATCH, RATE, DECAY = 8, 64, 0.05, 5e-4
+SHAPE = mpo.MpoShape.uniform((4, 4, 4), (2, 2, 2), bond_dim=2)
+NOISE_DB = 6.0  # signal over Laplace noise in the test images
+
+
+class TensorTrain(nn.Module):
+    """64 → 8 by three cores of bond 2: σ(M x) π / 2, in radians."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cores = nn.ParameterList(torch.empty(size) for size in SHAPE.core_shapes)
+        with torch.no_grad():
+            mpo.kaiming_(list(self.cores))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Angles of images, (rows, 64) to (rows, 8)."""
+        return torch.sigmoid(mpo.apply(list(self.cores), SHAPE, images)) * math.pi / 2
+
+
+class ScaledSilu(nn.Module):
+    """a · SiLU(b x + c) of each number, with as many numbers as the circuit has angles."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Parameter(torch.randn(N_QUBITS)) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        return self.a * functional.silu(self.b * x + self.c)
+
+
+def circuit() -> Circuit:
+    """RY(x), then RX RY RZ on every qubit and a ring of CNOTs."""
+    gates = [Gate("RY", i, Angle.input(i)) for i in range(N_QUBITS)]
+    for i in range(N_QUBITS):
+        gates += [Gate(n, i, Angle.param(3 * i + k)) for k, n in enumerate(("RX", "RY", "RZ"))]
+    gates += [Gate("CNOT", (i, (i + 1) % N_QUBITS)) for i in range(N_QUBITS)]
+    return Circuit(N_QUBITS, gates)
+
+
+@reproduction(
+    name="ttn_vqc",
+    title="Pre+TTN-VQC",
+    arxiv="2306.03741",
+    claim="A tensor-train layer that is trained first makes the training of the circuit behind it easier and better.",
+    works="`stages`: tensor part first, then the circuit, in one run",
+    source="abstract of v1 to v4 [P], sizes and rates from public code [C]; 64 = 4·4·4 for 784 = 7·16·7, half the steps a "
+    "stage [R]",
+    control="all at once for as many steps, SiLU in the circuit's place, a tensor train that is never trained",
+    data="scikit-learn's digits 1 and 3 (150 training rows, Laplace noise of 6 dB in the test)",
+    minutes=2,
+    arms={
+        "end_to_end": "tensor train, circuit and head at once",
+        "staged": "the tensor train with a linear head first; then frozen, circuit and a new head",
+        "staged_code": "as the authors' code: all at once first; then the tensor train frozen, circuit and head anew",
+        "staged_silu": "as staged, with SiLU in the circuit's place",
+        "untrained": "the tensor train as drawn, circuit and head",
+    },
+    claims=[
+        Claim("staged", "end_to_end", "test_loss", "stages end at a lower loss than all at once"),
+        Claim("staged_code", "end_to_end", "test_loss", "stages as in the authors' code end lower than all at once"),
+        Claim("staged", "staged_silu", "test_loss", "the circuit of stage 2 ends lower than SiLU there"),
+        Claim("staged", "untrained", "test_loss", "training the tensor train lowers the loss"),
+    ],
+    steps=(120, 16),
+)  # fmt: skip
+def ttn_vqc(arm: str, seed: int, quick: bool, log: Log) -> None:
+    """Train one arm on the digits of a seed; all take the same number of steps."""
+    train, head = TensorTrain(), nn.Linear(N_QUBITS, 2)
+    middle: nn.Module = ScaledSilu() if arm == "staged_silu" else QuantumLayer(circuit())
+    network, half = nn.Sequential(train, middle, head), log.steps // 2
+    work = _Work(log, seed)
+    if arm == "end_to_end":
+        work.train(network, network, log.steps)
+    elif arm == "untrained":
+        work.train(network, nn.ModuleList([middle, head]), log.steps)
+    else:
+        first = nn.Sequential(train, nn.Linear(N_QUBITS, 2))
+        if arm == "staged_code":
+            first = nn.Sequential(train, QuantumLayer(circuit()), nn.Linear(N_QUBITS, 2))
+        work.train(first, first, half)
+        work.train(network, nn.ModuleList([middle, head]), log.steps - half)
+    work.test(network)
+
+
+class _Work:
+    """One course of steps over the digits of a seed, whatever is trained in which part of it."""
+
+    def __init__(self, log: Log, seed: int) -> None:
+        self.log, self.step, self.trained = log, 0, set()
+        self.data = digits(150, 100, seed, classes=(1, 3))
+        self.order = torch.Generator().manual_seed(seed)
+
+    def train(self, network: nn.Module, trained: nn.Module, steps: int) -> None:
+        """Train parts of a network by Adam with a cosine schedule, and evaluate it before and after."""
+        parameters = list(trained.parameters())
+        self.trained |= {(id(p), p.numel()) for p in parameters}
+        optimizer = torch.optim.Adam(parameters, lr=RATE, weight_decay=DECAY)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        if self.step == 0:
+            self.evaluate(network)
+        for _ in range(steps):
+            rows = torch.randperm(len(self.data.train), generator=self.order)[:BATCH]
+            loss = functional.cross_entropy(
+                network(self.data.train[rows]), self.data.train_labels[rows]
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            self.step += 1
+            self.log.train(
+                self.step, loss=loss.item(), learning_rate=float(schedule.get_last_lr()[0])
+            )
+            schedule.step()
+        self.evaluate(network)
+
+    @torch.no_grad()
+    def evaluate(self, network: nn.Module) -> None:
+        """Loss and accuracy of evaluation rows."""
+        self.log.evaluate(self.step, **_scores(network(self.data.eval), self.data.eval_labels))
+
+    @torch.no_grad()
+    def test(self, network: nn.Module) -> None:
+        """Loss and accuracy of test rows under noise, and the count of what was trained in any stage."""
+        images = self.data.test
+        power = images.square().mean() / 10 ** (NOISE_DB / 10)
+        noise = torch.distributions.Laplace(0.0, (power / 2).sqrt())  # of variance `power`
+        torch.manual_seed(0)  # the same noise for every arm
+        noisy = images + noise.sample(images.shape)
+        self.log.test(**_scores(network(noisy), self.data.test_labels))
+        count = sum(size for _, size in self.trained)
+        self.log.end(trainable_parameters=count, learning_rate=RATE)
+
+
+def _scores(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    accuracy = (logits.argmax(-1) == labels).float().mean().item()
+    return {"loss": functional.cross_entropy(logits, labels).item(), "accuracy": accuracy}

@@ -1,0 +1,37 @@
+"""Stages on a language model: QTHA's linear branch first and its circuit then, against both at once."""
+
+from qtha_lab.experiment import Experiment
+from qtha_lab.reproductions.machinery.fine_tunes import DATA, FULL, QUICK, on_qa
+from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+
+SIZES = "r=4,waist=16,bond_dim=3,n_layers=2"
+STAND_INS = {"staged_silu": ",stand_in=silu"}
+
+
+@reproduction(
+    name="ttn_vqc_qa",
+    title="Pre+TTN-VQC, on a language model",
+    arxiv="2306.03741",
+    claim="A tensor-train layer that is trained first makes the training of the circuit behind it easier and better.",
+    works="`stages` for QTHA: `linear(steps=50,use_circuit=false),all(steps=50)`",
+    source="abstract of v1 to v4 [P]; half the steps a stage, W_q zero at the switch [R]",
+    control="all at once for as many steps, SiLU layers in the second stage",
+    data=DATA,
+    minutes=8,
+    arms={
+        "at_once": "all of QTHA from the first step",
+        "staged": "without the circuit first, then circuit, W_q and B",
+        "staged_silu": "the same with SiLU layers in the second stage",
+    },
+    claims=[
+        Claim("staged", "at_once", "test_loss", "stages end at a lower loss than all at once"),
+        Claim("staged", "staged_silu", "test_loss", "the circuit of the second stage ends lower than SiLU there"),
+    ],
+)  # fmt: skip
+def ttn_vqc_qa(arm: str, seed: int, quick: bool) -> Experiment:
+    """One course with one seed."""
+    half = (QUICK if quick else FULL)["steps"] // 2
+    second = "S_0,S_1,B" if arm == "staged_silu" else "W_q,angles,B"
+    stages = f"linear(steps={half},use_circuit=false),all(steps={half},train=[{second}])"
+    method = f"qtha({SIZES}{STAND_INS.get(arm, '')})"
+    return on_qa(method, seed, quick, stages="" if arm == "at_once" else stages)

@@ -1,0 +1,138 @@
+"""Runs circuits on density matrices: real numbers (batch, 4^n), the expectations of all Pauli strings.
+
+Plain torch, so derivatives of any order and torch.func; noise after each gate does not depend on the angles.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qtha_lab.circuits import Angle, Circuit, Readout
+from qtha_lab.errors import Refusal
+from qtha_lab.simulators.density import paulis
+from qtha_lab.simulators.density.noise import Noise, noise_of
+
+MAX_QUBITS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class _Op:
+    """r ← shrink · r, or a turn by an angle, or sign · r[partner]."""
+
+    angle: Angle | None
+    partner: Tensor | None
+    sign: Tensor
+
+    def apply(self, state: Tensor, inputs: Tensor, params: Tensor) -> Tensor:
+        sign = self.sign.to(state)
+        if self.partner is None:
+            return sign * state
+        moved = sign * state[:, self.partner.to(state.device)]
+        if self.angle is None:
+            return moved
+        value = self.angle.value(inputs, params)  # of each sample, or of all
+        angle = torch.as_tensor(value, dtype=state.dtype, device=state.device).reshape(-1, 1)
+        turned = angle.cos() * state + angle.sin() * moved
+        return torch.where(sign == 0, state, turned)
+
+
+def check(circuit: Circuit, readout: Readout, name: str) -> None:
+    """Refuse what it cannot run (see `registry.Engine.check`).
+
+    Args:
+        circuit: What is to be run, of `MAX_QUBITS` qubits at most, from |0…0⟩.
+        readout: What is to be read; a mixed state has no amplitudes.
+        name: `density:none` or `density:noise(…)`.
+
+    Raises:
+        Refusal: With one sentence.
+    """
+    noise_of(name)
+    if circuit.n_qubits > MAX_QUBITS:
+        raise Refusal(
+            f"engine 'density' takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits} "
+            f"({4**circuit.n_qubits:,} numbers per sample)"
+        )
+    if circuit.start != "zero":
+        raise Refusal(f"engine 'density' starts in |0…0⟩, not in {circuit.start}")
+    if readout.kind == "state":
+        raise Refusal(
+            "engine 'density' gives expectations and probabilities: a mixed state is none"
+        )
+
+
+def broadcasts(name: str) -> bool:
+    """Whether this engine takes a whole batch in one call: always."""
+    return True
+
+
+def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
+    """Three states, as engine `torch` counts them.
+
+    Args:
+        circuit: What is to be run.
+        batch: Samples.
+        name: Of no account here.
+
+    Returns:
+        A number of bytes on the tensors' device, for float32.
+    """
+    return 3 * 4 * 4**circuit.n_qubits * batch
+
+
+def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str) -> Tensor:
+    """What is read of every sample (see `registry.Engine.run`).
+
+    Args:
+        circuit: What to run.
+        inputs: (batch, n_inputs).
+        params: (n_params,).
+        readout: What to read.
+        name: `density:none` or `density:noise(…)`.
+    """
+    noise = noise_of(name)
+    first = torch.from_numpy(paulis.start(circuit.n_qubits)).to(inputs)
+    state = first.expand(inputs.shape[0], -1)
+    for op in _ops(circuit, noise):
+        state = op.apply(state, inputs, params)
+    return _read(state, circuit.n_qubits, readout, noise)
+
+
+@functools.lru_cache(maxsize=256)
+def _ops(circuit: Circuit, noise: Noise) -> tuple[_Op, ...]:
+    n, ops = circuit.n_qubits, []
+    for gate in circuit.gates:
+        for kind, wires, angle in gate.parts():
+            if angle is None:
+                partner, sign = paulis.flip(n, wires)
+            else:
+                partner, sign = paulis.turn(n, {"Y": paulis.Y, "Z": paulis.Z}[kind], wires)
+            ops.append(_Op(angle, torch.from_numpy(partner), torch.from_numpy(sign)))
+        chance = noise.depolarizing_1q if len(gate.wires) == 1 else noise.depolarizing_2q
+        if chance:
+            shrink = 1 - chance * torch.from_numpy(paulis.touched(n, gate.wires)).double()
+            ops.append(_Op(None, None, shrink))
+    return tuple(ops)
+
+
+def _read(state: Tensor, n_qubits: int, readout: Readout, noise: Noise) -> Tensor:
+    """Expectations of Z strings or probabilities, with wrong readings.
+
+    A reading that turns 0 to 1 with chance u and 1 to 0 with d takes Z to (1 - u - d) Z + (d - u).
+    """
+    scale, offset = (
+        1 - noise.readout_0to1 - noise.readout_1to0,
+        noise.readout_1to0 - noise.readout_0to1,
+    )
+    subsets = torch.arange(2**n_qubits)
+    wires = [[w for w in range(n_qubits) if k >> (n_qubits - 1 - w) & 1] for k in subsets.tolist()]
+    of_z = state[:, [paulis.z_string(n_qubits, tuple(each)) for each in wires]]
+    if scale != 1 or offset:
+        mixing = torch.tensor([[1.0, 0.0], [offset, scale]], dtype=torch.float64)
+        of_z = of_z @ functools.reduce(torch.kron, [mixing] * n_qubits).mT.to(of_z)
+    if readout.kind == "probs":
+        return of_z @ torch.from_numpy(paulis.probability_signs(n_qubits)).mT.to(of_z)
+    asked = [sum(1 << (n_qubits - 1 - w) for w in set(each)) for each in readout.strings]
+    return of_z[:, asked]

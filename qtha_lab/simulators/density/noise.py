@@ -1,0 +1,57 @@
+"""What may stand after `density:`: no noise, or chances that a gate or a reading goes wrong."""
+
+import dataclasses
+import functools
+
+from qtha_lab import calls
+from qtha_lab.errors import Refusal
+from qtha_lab.settings import check_settings, setting, settings_of, unknown
+from qtha_lab.settings_help import with_arguments
+
+
+@with_arguments
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """Chances of the engine `density`, by the names that `device:NAME` has for the same.
+
+    Example:
+        >>> noise_of("density:noise(depolarizing_2q=0.1)").depolarizing_2q
+        0.1
+    """
+
+    depolarizing_1q: float = setting(
+        0.0, "Chance that a one-qubit gate leaves its qubit fully mixed.", ge=0.0, le=1.0
+    )
+    depolarizing_2q: float = setting(
+        0.0, "Chance that a two-qubit gate leaves its qubits fully mixed.", ge=0.0, le=1.0
+    )
+    readout_0to1: float = setting(0.0, "Chance that a 0 is read as 1.", ge=0.0, le=1.0)
+    readout_1to0: float = setting(0.0, "Chance that a 1 is read as 0.", ge=0.0, le=1.0)
+
+    def __post_init__(self):
+        check_settings(self)
+
+
+@functools.lru_cache(maxsize=64)
+def noise_of(engine: str) -> Noise:
+    """Read an engine's name.
+
+    Raises:
+        Refusal: If it is neither `density:none` nor `density:noise(…)`, or an option is unknown or outside
+            its limits.
+
+    Example:
+        >>> noise_of("density:noise(depolarizing_2q=2)")
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: depolarizing_2q must be at most 1.0, not 2
+    """
+    name, options = calls.parse_call(engine.partition(":")[2] or " ", "noise")
+    known = list(settings_of(Noise))
+    if name not in ("none", "noise") or (name == "none" and options):
+        raise Refusal(
+            f"engine 'density' must read density:none or density:noise({known[0]}=…), not {engine!r}"
+        )
+    for option in options:
+        if option not in known:
+            raise unknown("option of density:noise", option, known)
+    return Noise(**options)

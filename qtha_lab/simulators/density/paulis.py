@@ -1,0 +1,108 @@
+"""What gates do to the expectations of all Pauli strings, which are a density matrix in real numbers.
+
+String k of 4^n has the letters I, X, Y, Z = 0, 1, 2, 3 as its digits, wire 0 first. A turn about a string Q mixes
+each string that anticommutes with Q with its product with Q; flips rename strings; noise shrinks them.
+Knows no angles.
+"""
+
+import functools
+import itertools
+
+import numpy as np
+
+ID, X, Y, Z = range(4)
+# P·Q of two letters: the letter, and the power of i in front
+_PRODUCT = {(a, a): (ID, 0) for a in range(4)}
+_PRODUCT |= {(ID, a): (a, 0) for a in range(4)} | {(a, ID): (a, 0) for a in range(4)}
+for _a, _b, _c in ((X, Y, Z), (Y, Z, X), (Z, X, Y)):
+    _PRODUCT |= {(_a, _b): (_c, 1), (_b, _a): (_c, 3)}
+
+
+@functools.lru_cache(maxsize=64)
+def letters(n_qubits: int) -> np.ndarray:
+    """The letters of every string, (4^n, n)."""
+    return np.array(list(itertools.product(range(4), repeat=n_qubits)), dtype=np.int64)
+
+
+def _index(strings: np.ndarray) -> np.ndarray:
+    return strings @ 4 ** np.arange(strings.shape[1])[::-1]
+
+
+@functools.lru_cache(maxsize=256)
+def turn(n_qubits: int, letter: int, wires: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """For exp(-i a/2 Q): r ← keep · r + cos a · (1 - keep) · r + sin a · sign · r[partner], keep = (sign is 0).
+
+    Args:
+        n_qubits: Of the state.
+        letter: Of Q on its wires.
+        wires: Where Q is not the identity.
+
+    Returns:
+        The partner of each string, (4^n,), and the sign, 0 where the string commutes with Q.
+
+    Example:
+        >>> partner, sign = turn(1, Z, (0,))  # RZ: X becomes cos X - sin Y
+        >>> partner.tolist(), sign.tolist()
+        ([3, 2, 1, 0], [0, -1, 1, 0])
+    """
+    strings = letters(n_qubits)
+    products, power = strings.copy(), np.zeros(len(strings), dtype=np.int64)
+    for wire in wires:
+        pairs = [_PRODUCT[int(p), letter] for p in strings[:, wire]]
+        products[:, wire] = [p for p, _ in pairs]
+        power += [i for _, i in pairs]
+    # U†PU = cos a P - i sin a PQ where P and Q anticommute, and there PQ is ±i times a string
+    sign = np.array([{0: 0, 1: 1, 2: 0, 3: -1}[int(k) % 4] for k in power])
+    return _index(products), sign
+
+
+@functools.lru_cache(maxsize=256)
+def flip(n_qubits: int, wires: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """X on one wire, or CNOT on control and target: r ← sign · r[partner].
+
+    Args:
+        n_qubits: Of the state.
+        wires: One or two.
+    """
+    strings = letters(n_qubits)
+    if len(wires) == 1:
+        column = strings[:, wires[0]]
+        return np.arange(len(strings)), np.where((column == Y) | (column == Z), -1, 1)
+    control, target = wires
+    moved, power = strings.copy(), np.zeros(len(strings), dtype=np.int64)
+    for k, row in enumerate(strings):
+        # CNOT takes X_c to X_c X_t and Z_t to Z_c Z_t; Y = i X Z
+        c, t = int(row[control]), int(row[target])
+        on_control, on_target = (c, X if c in (X, Y) else ID), (Z if t in (Y, Z) else ID, t)
+        (first, i), (second, j) = (
+            _PRODUCT[a, b] for a, b in zip(on_control, on_target, strict=True)
+        )
+        moved[k, [control, target]] = first, second
+        power[k] = i + j
+    return _index(moved), np.where(power % 4 == 0, 1, -1)
+
+
+@functools.lru_cache(maxsize=256)
+def touched(n_qubits: int, wires: tuple[int, ...]) -> np.ndarray:
+    """Whether a string has a letter on any of the wires, (4^n,); full mixing of the wires takes these to 0."""
+    return (letters(n_qubits)[:, list(wires)] != ID).any(1)
+
+
+@functools.lru_cache(maxsize=64)
+def start(n_qubits: int) -> np.ndarray:
+    """The expectations of |0…0⟩, (4^n,): 1 of every string of I and Z."""
+    strings = letters(n_qubits)
+    return ((strings == ID) | (strings == Z)).all(1).astype(float)
+
+
+@functools.lru_cache(maxsize=64)
+def z_string(n_qubits: int, wires: tuple[int, ...]) -> int:
+    """The index of Z on some wires."""
+    return sum(Z * 4 ** (n_qubits - 1 - wire) for wire in set(wires))
+
+
+@functools.lru_cache(maxsize=64)
+def probability_signs(n_qubits: int) -> np.ndarray:
+    """p = signs @ expectations of the 2^n strings of I and Z, over 2^n; (2^n, 2^n), wire 0 first."""
+    one = np.array([[1.0, 1.0], [1.0, -1.0]])
+    return functools.reduce(np.kron, [one] * n_qubits) / 2**n_qubits
