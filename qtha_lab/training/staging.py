@@ -85,15 +85,13 @@ def scheduled(
         >>> [course.lr_lambdas[0](step) for step in range(6)]
         [1.0, 0.5, 1.0, 0.75, 0.5, 0.25]
     """
-    idle = torch.optim.SGD(
-        [torch.zeros(1)], lr=1.0
-    )  # a schedule is of an optimiser; these are asked for its factors
-    courses = [
-        get_scheduler(schedule, idle, round(warmup * stage.steps), stage.steps).lr_lambdas[
-            0
-        ]  # of each a LambdaLR
-        for stage in stages
-    ]
+    # a schedule is of an optimiser; of each of these only its factors are asked for
+    idle = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    courses = []
+    for stage in stages:
+        course = get_scheduler(schedule, idle, round(warmup * stage.steps), stage.steps)
+        assert isinstance(course, LambdaLR)  # of every schedule that an experiment can name
+        courses.append(course.lr_lambdas[0])
     begins = [0, *accumulate(stage.steps for stage in stages)]
 
     def factor(step: int) -> float:

@@ -184,9 +184,8 @@ def tuner_layers(model: nn.Module) -> Mapping[str, nn.Module]:
     Raises:
         Refusal: If there are none.
     """
-    layers: dict[str, nn.Module] = {
-        name: m for name, m in model.named_modules() if isinstance(m, BaseTunerLayer)
-    }
+    layers: dict[str, nn.Module] = dict(model.named_modules())
+    layers = {name: layer for name, layer in layers.items() if isinstance(layer, BaseTunerLayer)}
     if not layers:
         raise Refusal("distil=delta needs adapted layers, and the model has none")
     return layers
