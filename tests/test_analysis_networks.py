@@ -96,6 +96,7 @@ def test_values_are_those_of_the_unfolded_matrix_in_any_gauge(seed):
     assert [first.dimension, second.dimension] == [4, 3]
 
 
+@pytest.mark.slow
 def test_bonds_agree_with_quimb():
     import quimb.tensor as qtn  # here: it compiles for a minute where that was never done, in each process that imports it
 

@@ -174,6 +174,7 @@ def broken_numba(tmp_path, monkeypatch) -> str:
     return sentence
 
 
+@pytest.mark.slow
 def test_auto_takes_torch_where_nothing_can_be_compiled(cache, truth, broken_numba):
     assert answer(CALL) == truth
 

@@ -77,6 +77,7 @@ def two(tmp_path_factory):
 # known answers
 
 
+@pytest.mark.slow
 def test_one_client_is_an_ordinary_run_bit_for_bit(tmp_path):
     one = described(clients=1, methods="qpa(r=1,chunk=256)")
     federate(one, tmp_path / "one")
@@ -90,6 +91,7 @@ def test_one_client_is_an_ordinary_run_bit_for_bit(tmp_path):
         assert losses(client(federated, 1), kind) == losses(ordinary, kind), kind
 
 
+@pytest.mark.slow
 def test_one_sgd_step_on_equal_shares_is_the_central_step(tmp_path):
     # the loss of a batch of labels is a mean over rows, so the mean of two means of 4 is the mean of 8
     task = {"task": "supersense", "methods": "lora(r=1,learning_rate=0.1)", "rounds": 1}
@@ -105,6 +107,7 @@ def test_one_sgd_step_on_equal_shares_is_the_central_step(tmp_path):
             assert not torch.equal(averaged, start[name])
 
 
+@pytest.mark.slow
 def test_the_server_has_the_mean_of_its_clients_weighted_by_their_rows(two):
     _, out = two
     run = server(out)
@@ -159,6 +162,7 @@ def test_a_pull_to_the_shared_adapter_keeps_clients_nearer_to_it(tmp_path):
 # breaks
 
 
+@pytest.mark.slow
 def test_what_was_broken_off_goes_on_with_the_same_bits(two, tmp_path):
     _, out = two
     turns = []

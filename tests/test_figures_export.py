@@ -65,6 +65,7 @@ def test_another_process_writes_the_same_pdf_and_page(tmp_path):
     assert '"showSendToCloud": false' in path.read_text()  # plotly's own button for its servers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "inches"), [("one-column", 3.5), ("two-column", 7.16), ("poster", 14)]
 )
@@ -186,6 +187,7 @@ FIGURES = {name: one.example() for name, one in FUNCTIONS.items()} | {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["one-column", "two-column", "beamer"])
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_label_is_cut_off_or_covered_and_no_legend_covers_a_plot(page, name, target):

@@ -235,6 +235,7 @@ def measured(files):
     return {(e["kind"], e["step"], e.get("grad_norm")): e["loss"] for e in events}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pissa_niter_4", "lora_ga"])
 def test_a_run_that_stopped_goes_on_bit_for_bit_and_its_adapter_is_its_model(name, tmp_path):
     method = f"lora(r=2,init_lora_weights={name},start_rows=4,learning_rate=0.01)"

@@ -143,6 +143,7 @@ def test_a_deleted_run_comes_back_as_it_was(tmp_path):
     assert bin.binned(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_run_at_work_is_not_deleted(tmp_path):
     run = runs.launch(Experiment(method="lora(r=2)", training={"steps": 5000}), tmp_path)
     try:

@@ -152,6 +152,7 @@ def test_a_table_is_written_as_csv_latex_and_markdown(tmp_path):
     assert rows[2].startswith(r"| lora\|x | 0 |")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["pdf", "svg"])
 @pytest.mark.browser
 @pytest.mark.skipif(browser.find_browser() is None, reason="no Chromium on this machine")

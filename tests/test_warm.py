@@ -107,6 +107,7 @@ def test_a_worker_has_the_variables_and_the_folder_of_who_launched_it(
     assert (tmp_path / "seen.txt").read_text() == f"blau ü {tmp_path}"
 
 
+@pytest.mark.slow
 def test_the_signal_that_ended_a_worker_is_kept_though_another_process_is_its_parent(servers):
     run = launched(steps=500)
     worker_of(run).send_signal(signal.SIGKILL)
