@@ -14,7 +14,7 @@ from .form import Form
 INVITATION = (
     "Name settings with the values to try, such as learning_rate=[0.003,0.01,0.03]: every method is then tried at as many "
     "points with seeds of their own, and its best one is confirmed on the seeds above. Without an axis nothing is tuned, "
-    "and the table says so. `qtha-lab compare` runs it: see the command or the file beside."
+    "and the table says so."
 )
 
 

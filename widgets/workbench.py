@@ -10,9 +10,8 @@ from collections.abc import Iterable
 
 import ipywidgets as ipw
 
-from qtha_lab import faults, sweep, warm
+from qtha_lab import compare, faults, sweep, warm
 from qtha_lab import runs as runs_
-from qtha_lab.compare.launching import refuse_stages
 from qtha_lab.compare.lineup import timed
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, MethodChoice, Sweep
@@ -21,6 +20,7 @@ from qtha_lab.sweep.folder import list_sweeps
 from . import look, still
 from .aria import Aria
 from .banner import Banner, Fault
+from .comparison_watch import ComparisonWatch
 from .desk import Desk
 from .engine_costs import EngineCosts
 from .fold import Fold, reveal
@@ -66,6 +66,7 @@ class Workbench(Shown):
         self.overview, self.watch = Overview(), Watch(self.background)
         self.watch.list.announce = self.aria.say
         self.sweep = SweepWatch(background=self.background, announce=self.aria.say)
+        self.staged = ComparisonWatch(background=self.background, announce=self.aria.say)
         self.desk = Desk(self.refuse, self.aria.say)
         self.code = [look.text("", "qtha-code") for _ in CODE]
         self.summary = look.text("", "qtha-text").add_class("qtha-summary")
@@ -82,6 +83,7 @@ class Workbench(Shown):
         self.watch.show(group.runs if group else ())
         self.desk.ticked = tuple(run.id for run in self.watch.runs)
         self.desk.observe(guarded(self._show_ticked, self.refuse), "ticked")
+        self.staged.observe(guarded(self._show_staged, self.refuse), "runs")
         self.changed()
 
     def _ipython_display_(self) -> None:
@@ -146,6 +148,8 @@ class Workbench(Shown):
         self.say("Checking …")
         if isinstance(described, Sweep):
             return await self._launch_sweep(described)
+        if described.in_stages:
+            return await self._launch_stages(described)
         started = await with_libraries(launch_all, described)
         runs = "1 run; it goes" if len(started) == 1 else f"{len(started)} runs; they go"
         log.info("launched %d runs", len(started))
@@ -158,6 +162,18 @@ class Workbench(Shown):
         self.say("Launched the sweep; it goes on if this page is closed.")
         self.sweep.list_again()
         self.sweep.sweep = trials.folder.path.name
+
+    async def _launch_stages(self, described: Comparison) -> None:
+        driven = await with_libraries(compare.launch, described)
+        log.info("launched comparison %s", driven.folder.path.name)
+        self.say("Launched the comparison, its trials first; it goes on if this page is closed.")
+        self.staged.list_again()
+        self.staged.comparison = driven.folder.path.name
+
+    def _show_staged(self, change) -> None:
+        """Watch the runs of a comparison in stages as they are started."""
+        if change["new"]:
+            self.desk.ticked = change["new"]
 
     def _group(self, attach: Iterable | None) -> Group | None:
         """The runs to attach, or the latest comparison."""
@@ -199,7 +215,7 @@ class Workbench(Shown):
         )
         top = look.row(left, right, css="qtha-top")
         launch = look.column(buttons, self.banner, css="qtha-launch")
-        lower = [self.sweep, self.watch.panel, self.desk]
+        lower = [self.sweep, self.staged, self.watch.panel, self.desk]
         return [look.style_sheet(), self.aria, top, launch, *lower]
 
 
@@ -220,7 +236,6 @@ def latest(group: Group | None) -> Sweep | None:
 
 def launch_all(comparison: Comparison) -> list:
     """Launch the runs of a comparison under one name, after checking all of them."""
-    refuse_stages(comparison)
     comparison.check()
     name = time.strftime("workbench %Y-%m-%d %H:%M:%S")
     experiments = [e.replace(name=name) for e in comparison.experiments(timed(comparison))]

@@ -2,15 +2,19 @@
 
 from qtha_lab.compare.comparing import run, summarise
 from qtha_lab.compare.crossing import Crossing
-from qtha_lab.compare.launching import RunSet, launch
+from qtha_lab.compare.driven import DrivenRuns, attach
+from qtha_lab.compare.launching import launch
 from qtha_lab.compare.reporting import Report, report
+from qtha_lab.compare.run_set import RunSet
 from qtha_lab.compare.table import aggregate, numbers, rows, tables
 
 __all__ = [
     "Crossing",
+    "DrivenRuns",
     "Report",
     "RunSet",
     "aggregate",
+    "attach",
     "launch",
     "numbers",
     "report",

@@ -18,14 +18,15 @@ from typing import Any
 from qtha_lab import runs
 from qtha_lab.compare.entries import entry
 from qtha_lab.compare.findings import notes
+from qtha_lab.compare.folder import ComparisonDir
 from qtha_lab.compare.lineup import records, timed
 from qtha_lab.compare.terms import terms
 from qtha_lab.compare.winners import tuned
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import Comparison, Experiment, editions
+from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.entrant import Entrant
 from qtha_lab.machines import Machines, machines_named
-from qtha_lab.rundir import away, slots, write_json, write_whole
+from qtha_lab.rundir import away, slots, write_json
 from qtha_lab.runs import Run, Status
 
 Progress = Callable[[Run, Status], None]
@@ -42,7 +43,8 @@ def run(
 ) -> dict[str, Any]:
     """Run every method with every seed on every model and task, and write `out/summary.json` after each run that ends.
 
-    Where the comparison tunes, the trials come first, on this machine. Finished runs of the same experiment are kept, live ones are followed, stopped and dead ones resumed.
+    Where the comparison tunes, the trials come first, on this machine. Finished runs of the same experiment are kept, live
+    ones are followed, stopped and dead ones resumed.
     Ctrl-C stops the runs softly before it is passed on.
 
     Args:
@@ -61,18 +63,18 @@ def run(
         >>> run(Comparison(methods="lora,qtha"), "out/tiny")["notes"][0]  # doctest: +SKIP
         'All methods of a seed started from the same evaluation loss (no difference at all).'
     """
-    out = Path(out)
-    comparison.check(out / "runs")
+    folder = ComparisonDir(out := Path(out))
+    comparison.check(folder.runs_dir)
     lock = slots.hold(out / ".lock")
     if lock is None:
         raise Refusal(f"another process runs a comparison in {out}")
     with contextlib.ExitStack() as held:
         held.callback(os.close, lock)
         machines = held.enter_context(contextlib.closing(machines_named(on))) if on else None
-        write_whole(out / "comparison.yaml", editions.record(comparison))
+        folder.write(comparison)
         progress = on_progress or _nothing
         lineup = tuned(comparison, timed(comparison, out), out, progress)
-        return _follow(_Work(comparison, lineup, out, machines), out, progress)
+        return _follow(_Work(comparison, lineup, folder, machines), out, progress)
 
 
 def summarise(
@@ -146,9 +148,8 @@ class _Side:
     ended: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, folder: Path, experiments: list[Experiment]) -> _Side:
-        """The side of these experiments; a folder that none is for is not read."""
-        there = runs.list_runs(folder) if experiments else []
+    def of(cls, folder: Path, experiments: list[Experiment], there: list[Run]) -> _Side:
+        """The side of these experiments, whose folder has these runs of theirs."""
         earlier = [(run, _what_counts(run.experiment)) for run in there]
         return cls(folder, experiments[::-1], earlier)
 
@@ -188,12 +189,15 @@ class _Work:
         self,
         comparison: Comparison,
         lineup: Sequence[Entrant],
-        out: Path,
+        folder: ComparisonDir,
         machines: Machines | None,
     ) -> None:
         self.comparison, self.lineup = comparison, lineup
-        self.table = _Side.of(out / "runs", comparison.experiments(lineup))
-        self.repeats = _Side.of(out / "rounding", comparison.nudged(lineup))
+        table = folder.named(comparison.experiments(lineup))
+        self.table = _Side.of(folder.runs_dir, table, folder.runs() if table else [])
+        moved = comparison.nudged(lineup)
+        there = runs.list_runs(folder.moved_starts) if moved else []
+        self.repeats = _Side.of(folder.moved_starts, moved, there)
         self.sides = (self.table, self.repeats)
         self.machines = machines  # which queue what they are given
         self.slots = slots.n_slots(comparison.training.threads)

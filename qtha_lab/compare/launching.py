@@ -1,109 +1,17 @@
-"""Launch from Python: one run, or all runs of a comparison as a set that can be waited for, stopped and drawn."""
+"""Launch from Python: one run, or all runs of a comparison; one in stages is given a driver."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import overload
 
 from qtha_lab import runs as runs_
-from qtha_lab.compare.comparing import summarise
+from qtha_lab.compare.driven import start
+from qtha_lab.compare.folder import ComparisonDir
 from qtha_lab.compare.lineup import timed
-from qtha_lab.compare.table import numbers
-from qtha_lab.errors import Refusal
+from qtha_lab.compare.run_set import RunSet
 from qtha_lab.experiment import Comparison, Experiment
-from qtha_lab.experiment.entrant import Entrant
-from qtha_lab.runs import RESUMABLE, Run, Status
-
-if TYPE_CHECKING:
-    import pandas
-
-    from qtha_lab.figures.machinery.figure import Figure
-
-
-class RunSet:
-    """The runs of a comparison; each is a process of its own and goes on if this object is forgotten.
-
-    Attributes:
-        comparison: What was launched.
-        runs: One for every cell, method and seed, all of a seed together.
-        lineup: What takes part, where steps were measured.
-
-    Example:
-        >>> runs = launch(Comparison(methods="lora,qtha", seeds=[0, 1]))  # doctest: +SKIP
-        >>> runs.wait().table()[["method", "eval_loss"]]  # doctest: +SKIP
-          method  eval_loss
-        0   lora      4.122
-        1   qtha      4.204
-    """
-
-    def __init__(
-        self, comparison: Comparison, runs: list[Run], lineup: Sequence[Entrant] | None = None
-    ) -> None:
-        self.comparison, self.runs, self.lineup = comparison, runs, lineup
-
-    def __iter__(self) -> Iterator[Run]:
-        return iter(self.runs)
-
-    def __len__(self) -> int:
-        return len(self.runs)
-
-    def statuses(self) -> list[Status]:
-        """Where each run is."""
-        return [run.status() for run in self.runs]
-
-    def wait(self, timeout: float | None = None) -> RunSet:
-        """Wait until every run has ended, or for `timeout` seconds."""
-        end = None if timeout is None else time.monotonic() + timeout
-        for run in self.runs:
-            run.wait(None if end is None else max(0.0, end - time.monotonic()))
-        return self
-
-    def stop(self) -> RunSet:
-        """Ask all runs to stop after their step, saved, and wait until they have."""
-        for run in self.runs:
-            run.ask_to_stop()
-        for run in self.runs:
-            run.stop()
-        return self
-
-    def resume(self) -> RunSet:
-        """Go on with every run that was stopped, failed or died."""
-        for run in self.runs:
-            if run.status().state in RESUMABLE:
-                run.resume()
-        return self
-
-    def summary(self) -> dict[str, Any]:
-        """The runs that have ended, with notes on what they show, as `qtha-lab compare` writes it."""
-        return summarise(self.comparison, self.runs, self.lineup)
-
-    def table(self) -> pandas.DataFrame:
-        """A row for every method, as numbers: means over the seeds of the runs that have finished.
-
-        What was learnt has its least and its most too (`eval_loss`, `eval_loss_min`, `eval_loss_max`);
-        the columns are named and sorted as in `qtha_lab.measures`. `qtha_lab.compare.rows` gives the
-        same as ready-made text.
-        """
-        import pandas
-
-        return pandas.DataFrame(numbers(self.summary()))
-
-    def figures(self) -> list[Figure]:
-        """Curves, seeds, Pareto plots, table, circuits, and spectra where they were recorded.
-
-        Figures of runs that go on show what they have so far.
-        """
-        from qtha_lab.compare.figure_set import figure_set
-
-        return list(figure_set(self.runs))
-
-    def __repr__(self) -> str:
-        states = [status.state for status in self.statuses()]
-        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-        noun = "run" if len(self.runs) == 1 else "runs"
-        return f"<{len(self.runs)} {noun}: {counts}>"
+from qtha_lab.runs import Run
 
 
 @overload
@@ -125,7 +33,8 @@ def launch(
         check: Refuse first what cannot work; without it the worker would fail.
 
     Returns:
-        A `Run` of an experiment, a `RunSet` of a comparison; both can be waited for, stopped and resumed.
+        A `Run` of an experiment, a `RunSet` of a comparison; both can be waited for, stopped and resumed. Where trials come
+        before the runs, or moved starts after them, the set is a `DrivenRuns`, which a driver fills.
 
     Raises:
         Refusal: If it cannot run; then nothing is started.
@@ -139,27 +48,12 @@ def launch(
     """
     if isinstance(described, Experiment):
         return runs_.launch(described, runs_dir, check=check)
-    refuse_stages(described)
+    folder = Path(runs_dir) if runs_dir else None
     if check:
-        described.check(Path(runs_dir) if runs_dir else None)
+        described.check(folder)
+    if described.in_stages:
+        return start(ComparisonDir.create(described, folder))
     lineup = timed(described)
     experiments = described.experiments(lineup)
     launched = [runs_.launch(e, runs_dir, check=False) for e in experiments]
     return RunSet(described, launched, lineup)
-
-
-def refuse_stages(described: Comparison) -> None:
-    """Refuse a comparison whose runs cannot all be started at once.
-
-    Raises:
-        Refusal: With what does run it.
-    """
-    by = "launched by `qtha-lab compare` and `compare.run`"
-    if described.rounding:
-        raise Refusal(
-            f"rounding is {described.rounding}: runs at moved starts are {by}; leave it at 0 here"
-        )
-    if described.tuning is not None:
-        raise Refusal(
-            f"tuning: trials come before the runs that confirm them, and are {by}; leave it out here"
-        )

@@ -318,6 +318,11 @@ class Comparison(MethodsAndSeeds):
         """Whether any setting of the methods is chosen among several."""
         return self.tuning is not None or bool(self.learning_rates)
 
+    @property
+    def in_stages(self) -> bool:
+        """Whether some of its runs can start only when others have ended, so that a driver has to."""
+        return self.tuning is not None or self.rounding > 0
+
     def check(self, runs_dir: Path | None = None) -> None:
         """Refuse what any of the experiments would refuse (see `Experiment.check`), and trials that could not run."""
         refusals.check_comparison(self, runs_dir)

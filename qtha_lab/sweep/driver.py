@@ -7,14 +7,11 @@ the journal holds the trials, and each run says whose trial it is.
 
 from __future__ import annotations
 
-import argparse
 import logging
-import os
 import signal
 import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import fmean
 from types import FrameType
 from typing import Any
@@ -22,7 +19,7 @@ from typing import Any
 from optuna.trial import Trial
 
 from qtha_lab import runs
-from qtha_lab.rundir import slots
+from qtha_lab.rundir import drivers, slots
 from qtha_lab.runs import Run, Status
 from qtha_lab.sweep.folder import Origin, SweepDir
 from qtha_lab.sweep.study import MethodStudy, open_journal
@@ -193,17 +190,7 @@ class Driver:
 
 def main(arguments: list[str] | None = None) -> int:
     """Drive one sweep; the exit code is 0 if every trial has ended."""
-    parser = argparse.ArgumentParser(description="Drive one sweep.")
-    parser.add_argument("sweep_dir", type=Path)
-    parser.add_argument("--lock", type=int, help="inherited descriptor that holds the sweep's lock")
-    options = parser.parse_args(arguments)
-    folder = SweepDir(options.sweep_dir)
-    lock = slots.hold(folder.lock, patience=1) if options.lock is None else options.lock
-    if lock is None:
-        parser.exit(2, f"a driver is already at {folder.path}\n")
-    os.set_inheritable(lock, False)
-    slots.sign(lock, os.getpid())
-    driver = Driver(folder)
+    driver = Driver(SweepDir(drivers.enter("Drive one sweep.", arguments)))
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         driver.asked_to_stop = True

@@ -20,6 +20,7 @@ from qtha_lab.errors import Refusal
 from qtha_lab.experiment import editions
 from qtha_lab.experiment.sweeping import Sweep
 from qtha_lab.rundir import RunDir, read_mapping, write_whole
+from qtha_lab.rundir.drivers import DrivenDir
 from qtha_lab.settings import nearest
 
 log = logging.getLogger(__name__)
@@ -37,18 +38,11 @@ class Origin(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SweepDir:
-    """One sweep's directory: `sweep.yaml`, `journal.log` (Optuna's), `driver.lock`, `driver.log`, `summary.json`;
-    a file `stop` asks the driver to stop.
-    """
-
-    path: Path
+class SweepDir(DrivenDir):
+    """One sweep's directory: `sweep.yaml`, `journal.log` (Optuna's), `summary.json`, and what its driver leaves."""
 
     description = property(lambda self: self.path / "sweep.yaml")
     journal = property(lambda self: self.path / "journal.log")
-    lock = property(lambda self: self.path / "driver.lock")
-    log = property(lambda self: self.path / "driver.log")
-    stop = property(lambda self: self.path / "stop")
     summary = property(lambda self: self.path / "summary.json")
 
     @classmethod

@@ -7,27 +7,20 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 import statistics
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment.sweeping import Sweep
-from qtha_lab.rundir import slots
+from qtha_lab.rundir import drivers, slots
 from qtha_lab.runs import Run
 from qtha_lab.sweep.folder import SweepDir, find_sweep
 from qtha_lab.sweep.record import TrialRecord
 
 if TYPE_CHECKING:
     import pandas
-
-POLL_SECONDS = 0.3
 
 
 class Trials:
@@ -62,7 +55,7 @@ class Trials:
     @property
     def state(self) -> str:
         """ "running", "stopping", "finished", "stopped" where a person stopped it, else "dead"."""
-        if slots.is_held(self.folder.lock):
+        if self.folder.at_work:
             return "stopping" if self.folder.stop.exists() else "running"
         ended = sum(record.state != "running" for record in self.records())
         if ended >= self.planned:
@@ -140,9 +133,7 @@ class Trials:
 
     def wait(self, timeout: float | None = None) -> Trials:
         """Wait until the driver has ended, or for `timeout` seconds."""
-        end = None if timeout is None else time.monotonic() + timeout
-        while slots.is_held(self.folder.lock) and (end is None or time.monotonic() < end):
-            time.sleep(POLL_SECONDS)
+        self.folder.wait(timeout)
         return self
 
     def stop(self, timeout: float = 120.0) -> Trials:
@@ -221,34 +212,10 @@ def attach(name: str | Path) -> Trials:
 
 
 def start(folder: SweepDir) -> Trials:
-    """Start a driver that is born with the sweep's lock, so that no second one can come between.
+    """Start the driver of a sweep.
 
     Raises:
         Refusal: If a driver is at the sweep.
     """
-    lock = slots.hold(folder.lock, patience=5)
-    if lock is None:
-        raise Refusal(f"sweep {folder.path.name} already has a driver")
-    try:
-        folder.stop.unlink(missing_ok=True)
-        with folder.log.open("ab") as output:
-            driver = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "qtha_lab.sweep.driver",
-                    str(folder.path),
-                    "--lock",
-                    str(lock),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=[lock],
-                start_new_session=True,
-                env={**os.environ, "QTHA_LAB_LOG": os.environ.get("QTHA_LAB_LOG", "info")},
-            )
-    finally:
-        os.close(lock)
-    threading.Thread(target=driver.wait, daemon=True).start()  # or it would stay a zombie
+    drivers.start("qtha_lab.sweep.driver", folder)
     return Trials(folder.path)

@@ -1,0 +1,94 @@
+"""A driver: a process of its own that works in a folder, is born with its lock, and goes on if its page is closed.
+
+What drives sweeps and comparisons. Nothing has to be cleaned up after a kill: the lock dies with the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from qtha_lab.errors import Refusal
+from qtha_lab.rundir import slots
+
+POLL_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class DrivenDir:
+    """A folder that a driver works in: `driver.lock`, `driver.log`, and `stop`, which asks the driver to stop."""
+
+    path: Path
+
+    lock = property(lambda self: self.path / "driver.lock")
+    log = property(lambda self: self.path / "driver.log")
+    stop = property(lambda self: self.path / "stop")
+
+    @property
+    def at_work(self) -> bool:
+        """Whether its driver lives."""
+        return slots.is_held(self.lock)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until its driver has ended, or for `timeout` seconds."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while self.at_work and (end is None or time.monotonic() < end):
+            time.sleep(POLL_SECONDS)
+
+
+def start(module: str, folder: DrivenDir) -> None:
+    """Start a driver that is born with the folder's lock, so that no second one can come between.
+
+    Args:
+        module: What to run, by its address; it takes the folder and `--lock`, see `enter`.
+        folder: Where it works.
+
+    Raises:
+        Refusal: If a driver is there.
+    """
+    lock = slots.hold(folder.lock, patience=5)
+    if lock is None:
+        raise Refusal(f"{folder.path.name} already has a driver")
+    try:
+        folder.stop.unlink(missing_ok=True)
+        with folder.log.open("ab") as output:
+            driver = subprocess.Popen(
+                [sys.executable, "-m", module, str(folder.path), "--lock", str(lock)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[lock],
+                start_new_session=True,
+                env={**os.environ, "QTHA_LAB_LOG": os.environ.get("QTHA_LAB_LOG", "info")},
+            )
+    finally:
+        os.close(lock)
+    threading.Thread(target=driver.wait, daemon=True).start()  # or it would stay a zombie
+
+
+def enter(description: str, arguments: list[str] | None = None) -> Path:
+    """In a driver: its folder, whose lock it now holds until it ends.
+
+    Args:
+        description: What it does, for its help.
+        arguments: Of the command line; None is what was typed.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument(
+        "--lock", type=int, help="inherited descriptor that holds the folder's lock"
+    )
+    options = parser.parse_args(arguments)
+    folder = DrivenDir(options.folder)
+    lock = slots.hold(folder.lock, patience=1) if options.lock is None else options.lock
+    if lock is None:
+        parser.exit(2, f"a driver is already at {folder.path}\n")
+    os.set_inheritable(lock, False)
+    slots.sign(lock, os.getpid())
+    return folder.path
