@@ -9,7 +9,6 @@ from qtha_lab import compare, launch, runs
 from qtha_lab.compare import findings
 from qtha_lab.compare.claims import against_the_first
 from qtha_lab.compare.table import aggregate, rows, tables
-from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.rundir import RunDir, read_mapping, slots
 from qtha_lab.rundir.events import EventLog
@@ -159,12 +158,6 @@ def test_a_set_of_runs_is_stopped_and_goes_on(tmp_path):
     assert started.table().empty or list(started.table()["unfinished"]) == [1]
     assert repr(started.resume().wait()) == "<1 run: 1 finished>"
     assert list(started.table()["seeds"]) == [1]
-
-
-def test_repeats_at_moved_starts_are_launched_by_the_command_alone(tmp_path):
-    with pytest.raises(Refusal, match="rounding is 5: runs at moved starts are launched by"):
-        launch(Comparison(methods="lora", rounding=5), tmp_path)
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_comparison_that_cannot_run_launches_nothing(tmp_path):

@@ -54,7 +54,8 @@ def killed(tmp_path_factory):
         for folder in (driven.folder, view.folder):
             os.kill(slots.holder(folder.lock), signal.SIGKILL)
             wait_until(lambda folder=folder: not folder.at_work)
-        yield driven, stranger.wait()
+        stranger.wait()
+        yield driven, stranger
 
 
 @pytest.mark.slow

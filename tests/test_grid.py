@@ -10,7 +10,7 @@ import pytest
 from support.command_line import call
 from support.run_folders import finish, write
 
-from qtha_lab import compare, launch, runs
+from qtha_lab import compare, runs
 from qtha_lab.cli.flags import combine
 from qtha_lab.compare import findings
 from qtha_lab.compare.claims import against_the_first, losses_at_moved_starts
@@ -237,12 +237,6 @@ def test_a_winner_is_confirmed_on_the_seeds_of_the_comparison_at_its_point():
         (0, "lora(r=2,lora_alpha=4,learning_rate=0.03)"),
         (1, "lora(r=2,lora_alpha=4,learning_rate=0.03)"),
     ]
-
-
-def test_what_comes_in_stages_is_launched_by_the_command_alone(tmp_path):
-    with pytest.raises(Refusal, match="tuning: trials come before the runs that confirm them"):
-        launch(GRID, tmp_path)
-    assert not list(tmp_path.iterdir())
 
 
 # ---- what is said of it ----

@@ -75,6 +75,13 @@ def in_runs_table(plant: Callable, tmp_path) -> str:
     return table.error.panel.value
 
 
+def in_comparison_watch(plant: Callable, tmp_path) -> str:
+    watch = widgets.ComparisonWatch()
+    plant("widgets.comparison_watch.attach")
+    watch.comparison = "20261125-101500-1a2b"
+    return watch.error.panel.value
+
+
 def in_sweep_watch(plant: Callable, tmp_path) -> str:
     watch = widgets.SweepWatch()
     plant("widgets.sweep_watch.attach")
@@ -183,6 +190,7 @@ def task(bench, plant: Callable) -> None:
 
 PANELS = {
     "CircuitExplorer": in_circuit_explorer,
+    "ComparisonWatch": in_comparison_watch,
     "EngineExplorer": in_engine_explorer,
     "Form": in_form,
     "Leave": in_leave,

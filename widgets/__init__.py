@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .circuit_explorer import CircuitExplorer
+    from .comparison_watch import ComparisonWatch
     from .engine_explorer import EngineExplorer
     from .form import Form
     from .leave import Leave
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CircuitExplorer",
+    "ComparisonWatch",
     "EngineExplorer",
     "Form",
     "Leave",
@@ -42,6 +44,7 @@ __all__ = [
 ]
 _MODULES = {
     "CircuitExplorer": "circuit_explorer",
+    "ComparisonWatch": "comparison_watch",
     "EngineExplorer": "engine_explorer",
     "Form": "form",
     "Leave": "leave",

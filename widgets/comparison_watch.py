@@ -4,6 +4,7 @@ Reads the comparison's directory, so that a new panel, kernel or tab finds it ag
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ from .guard import ErrorLine
 from .loop import Background, with_libraries
 from .past import local_time
 from .shown import Shown
+
+log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.7
 GOING = ("running", "stopping")
@@ -184,6 +187,7 @@ def _notes(driven: DrivenRuns) -> list[str]:
     """What the runs that have ended show, and where the report is."""
     try:
         notes = driven.summary()["notes"]
-    except Refusal:  # no run has ended yet
+    except Refusal as reason:
+        log.debug("nothing to say yet: %s", reason)
         return []
     return [*notes, f"Reported in {driven.folder.page}"] if driven.state == "finished" else notes

@@ -37,8 +37,7 @@ from .tuning_form import TuningForm
 
 log = logging.getLogger(__name__)
 
-# in forms of their own; and repeats at moved starts, which `compare.run` alone launches
-ELSEWHERE = ("methods", "training", "task_options", "rounding", "tuning")
+ELSEWHERE = ("methods", "training", "task_options", "tuning")  # in forms of their own
 
 
 class Setup:
@@ -115,7 +114,7 @@ class Setup:
         fields = self._fields()
         if not self.sweep.swept:
             return Comparison(**fields)
-        of_comparisons = [name for name in (*SEVERAL, "tuning") if fields[name]]
+        of_comparisons = [name for name in (*SEVERAL, "tuning", "rounding") if fields[name]]
         of_comparisons += ["matching"] if fields["matching"] != "as_given" else []
         if of_comparisons:
             raise Refusal(

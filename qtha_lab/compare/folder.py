@@ -13,12 +13,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from qtha_lab import paths
+from qtha_lab import paths, runs
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, editions
 from qtha_lab.rundir import read_mapping, write_json, write_whole
 from qtha_lab.rundir.drivers import DrivenDir
-from qtha_lab.runs import Run, list_runs
+from qtha_lab.runs import Run
 from qtha_lab.settings import nearest
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class ComparisonDir(DrivenDir):
 
     def runs(self) -> list[Run]:
         """Its runs so far, oldest first."""
-        there = list_runs(self.runs_dir)[::-1]
+        there = runs.list_runs(self.runs_dir)[::-1]
         return (
             [run for run in there if run.experiment.name == self.path.name]
             if self.is_shared
