@@ -111,7 +111,17 @@ class TensorMap(nn.Module):
 
 
 def mpo_shape(in_features: int, out_features: int, bond_dim: int) -> mpo.MpoShape:
-    """Sizes of the operator, over four sites."""
+    """Sizes of the operator, over four sites.
+
+    Args:
+        in_features: Numbers that go in.
+        out_features: Numbers that come out.
+        bond_dim: Between any two neighbours.
+
+    Example:
+        >>> mpo_shape(64, 10, 2).n_parameters  # (4, 4, 2, 2) to (5, 2, 1, 1)
+        84
+    """
     ins = mpo.factorise(in_features, SITES)
     outs = mpo.factorise(out_features, SITES, size_name="out_features")
     return mpo.MpoShape.uniform(ins, outs, bond_dim=bond_dim)
