@@ -222,7 +222,16 @@ def _kin_verdicts() -> str:
     return sections()
 
 
+def _heads() -> str:
+    """Every classification head."""
+    from qtha_lab.heads import HEADS
+
+    rows = ((f"`{h.example}`", h.summary, f"`{h.equation}`", h.source) for h in HEADS.values())
+    return _table(("head", "what it is", "logits", "source"), rows)
+
+
 TABLES = {
+    "heads": _heads,
     "kin": _kin,
     "kin_verdicts": _kin_verdicts,
     "door": _door,

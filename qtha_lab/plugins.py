@@ -5,7 +5,7 @@
 A plugin is a Python file or an importable module whose decorated members register themselves. It is named
 in an experiment (`plugins: [mine.py]`), by `--plugin`, or found by itself as an entry point of an installed
 package (`qtha_lab.methods`, `qtha_lab.ansatze`, `qtha_lab.tasks`, `qtha_lab.figures`,
-`qtha_lab.engines`, `qtha_lab.gates`, `qtha_lab.bits`). A plugin is code and runs with your rights: name only what you trust.
+`qtha_lab.engines`, `qtha_lab.gates`, `qtha_lab.bits`, `qtha_lab.heads`). A plugin is code and runs with your rights: name only what you trust.
 """
 
 import importlib
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qtha_lab.figures.machinery.figure import Figure
     from qtha_lab.figures.machinery.registry import figure_function
     from qtha_lab.figures.machinery.table import Table
+    from qtha_lab.heads import Head, head
     from qtha_lab.looks import Look
     from qtha_lab.models.bits import Rounding, bits
     from qtha_lab.plugin_loading import fingerprints, load_plugins
@@ -39,6 +40,7 @@ _ROOMS = {
     "Figure": "figures.machinery.figure",
     "Gate": "circuits",
     "GateKind": "circuits",
+    "Head": "heads",
     "Layer": "adapters.method",
     "Look": "looks",
     "Readout": "circuits",
@@ -55,6 +57,7 @@ _ROOMS = {
     "expval_z": "simulators",
     "figure_function": "figures.machinery.registry",
     "fingerprints": "plugin_loading",
+    "head": "heads",
     "gate_kind": "circuits",
     "load_plugins": "plugin_loading",
     "method": "adapters.peft",
@@ -74,6 +77,7 @@ __all__ = [
     "Figure",
     "Gate",
     "GateKind",
+    "Head",
     "Layer",
     "Look",
     "RankConfig",
@@ -91,6 +95,7 @@ __all__ = [
     "figure_function",
     "fingerprints",
     "gate_kind",
+    "head",
     "load_plugins",
     "method",
     "probs",

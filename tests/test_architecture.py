@@ -19,7 +19,7 @@ LAYERS = [
     "ansatze",
     "simulators",
     "mpo starts",
-    "adapters",
+    "adapters heads",
     "models tasks search",
     "analysis figures",
     "sharing",

@@ -46,7 +46,7 @@ def test_a_panel_with_runs_is_drawn_before_torch_is_imported(tmp_path):
 def test_what_is_remembered_is_what_the_methods_declare():
     facts = json.loads(json.dumps(method_list._facts()))
     entries = {each["name"]: method_list._from(each) for each in facts}
-    assert list(entries) == method_names()
+    assert list(entries) == [*method_names(), "none"]
     for name, entry in entries.items():
         live = get_method(name)
         assert (entry.summary, entry.default_learning_rate) == (
@@ -63,7 +63,7 @@ def test_what_is_remembered_is_what_the_methods_declare():
 
 
 def test_live_methods_engines_and_looks_are_asked_once_they_are_loaded():
-    assert list(method_list.method_entries()) == method_names()
+    assert list(method_list.method_entries()) == [*method_names(), "none"]
     assert method_list.engine_names() == engine_names()
     assert looks.look_of("qtha") == looks.LOOKS["qtha"]
     with pytest.raises(Refusal, match="unknown method 'qhta': did you mean 'qtha'"):

@@ -12,6 +12,7 @@ import ipywidgets as ipw
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Sweep, Training
 from qtha_lab.experiment.equivalents import SEVERAL
+from qtha_lab.experiment.method_list import head_calls
 from qtha_lab.models import model_names
 from qtha_lab.models.quantized import quantizations
 from qtha_lab.settings import settings_of
@@ -64,7 +65,10 @@ class Setup:
             del settings[name]
         values = start.model_dump()
         sweep = start if isinstance(start, Sweep) else None
-        known = {"model": model_names(), "task": task_names(), "quantization": quantizations()}
+        known = {
+            "model": model_names(), "task": task_names(), "quantization": quantizations(),
+            "head": ["", *head_calls()],
+        }  # fmt: skip
         self.what = Form(settings, values, known)
         swept = axes_of_training(sweep) if sweep else {}
         self.training = Form(settings_of(Training), values["training"] | swept, sweepable=True)

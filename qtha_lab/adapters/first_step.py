@@ -53,6 +53,8 @@ def reach(change: Change, tokens: int = 32, seed: int = 0) -> float:
     base = Base(weight, lambda: torch.nn.functional.linear(x, base.weight))
     specs = change.all_tensors().items()
     trained = [tensors[name].requires_grad_() for name, spec in specs if spec.trainable]
+    if not trained:
+        return 0.0
     before = change.output(tensors, x, base)
     slopes = torch.autograd.grad(before, trained, gradient, allow_unused=True)
     step = 1e-6

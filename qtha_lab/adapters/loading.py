@@ -22,10 +22,11 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from qtha_lab import __version__
-from qtha_lab.adapters.attach import adapted_skeleton, check_name
+from qtha_lab.adapters.attach import adapted_skeleton, check_name, skeleton
 from qtha_lab.adapters.lora_starts import FILE, save_whole
 from qtha_lab.adapters.peft import AdapterConfig
 from qtha_lab.errors import Refusal
+from qtha_lab.heads import Head, head_named, head_of, put_head, text_in
 from qtha_lab.one_thread import ONE_THREAD
 from qtha_lab.settings import unknown
 
@@ -46,13 +47,13 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
     """`PeftModel.from_pretrained`, refusing what it only warns of.
 
     Args:
-        model: The base model.
+        model: The base model; gets the head that the adapter was trained with, if that is not a linear one.
         folder: Where `save_pretrained` wrote the adapter.
         kwargs: As for `PeftModel.from_pretrained` (`is_trainable`, `adapter_name`, …).
 
     Raises:
         FileNotFoundError: If there is no adapter in the folder.
-        Refusal: If its method or a setting of it is unknown, a file is damaged, its tensors are pickled, not
+        Refusal: If its method, its head or a setting of it is unknown, a file is damaged, its tensors are pickled, not
             finite, missing, unexpected or of other sizes, or the name would be confused with theirs.
     """
     folder, name = Path(folder), kwargs.get("adapter_name", "default")
@@ -65,7 +66,14 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
     check_name(name, config)
     _check_patterns(folder, config, model)
     config.base_model_name_or_path = getattr(model, "name_or_path", None) or None
-    _check_fit(folder, _described_shapes(folder, model, config), _saved_shapes(folder))
+    saved = _saved_shapes(folder)
+    head = _head(folder, model)
+    bare = skeleton(model)
+    if head is not None:
+        put_head(bare, head)
+    _check_fit(folder, _described_shapes(folder, bare, config), saved)
+    if head is not None:
+        put_head(model, head)
     with ONE_THREAD, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # peft reads it
@@ -74,6 +82,19 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
             return PeftModel.from_pretrained(model, str(folder), config=config, **kwargs)
         except Exception as problem:
             raise _no_fit(folder, problem) from problem
+
+
+def _head(folder: Path, model: nn.Module) -> Head | None:
+    """The head that the adapter was trained with, where the model has a linear one yet."""
+    text, before = text_in(folder / "adapter_model.safetensors"), head_of(model)
+    if text is None:
+        return None
+    if before is None:
+        return head_named(text)
+    if before.text != text:
+        raise Refusal(f"the adapter in {folder} was trained with head {text}, and the model has {before.text}: "
+                      "load the base without a head")  # fmt: skip
+    return None
 
 
 def _read_config(folder: Path) -> PeftConfig:

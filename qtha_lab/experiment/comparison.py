@@ -92,6 +92,7 @@ class Comparison(MethodsAndSeeds):
             *,
             model: str = ...,
             quantization: str = ...,
+            head: str = ...,
             task: str = ...,
             task_options: dict[str, Any] = ...,
             plugins: list[str] = ...,

@@ -239,6 +239,11 @@ class _Description(Declared):
         description="Bits of the frozen base, adapters on top: none, int8 or int4 are stored so; "
         "round(w=3,g=64), learned(w=3), outliers(w=4), rotated(w=4,a=4,kv=4) are fake-quantised, no memory is saved.",
     )
+    head: str = Field(
+        default="",
+        description="What reads the model where a task has classes: linear, mlp(hidden=32), circuit(n=4), fidelity(n=4), "
+        "lstm(hidden=16), qlstm(n=4), all at the same loss at the start; empty is the model's own linear layer, drawn.",
+    )
     task: str = Field(
         default="qa",
         min_length=1,
@@ -325,6 +330,7 @@ class Experiment(_Description):
             *,
             model: str = ...,
             quantization: str = ...,
+            head: str = ...,
             task: str = ...,
             task_options: dict[str, Any] = ...,
             plugins: list[str] = ...,

@@ -68,6 +68,7 @@ class Federation(MethodsAndSeeds):
             *,
             model: str = ...,
             quantization: str = ...,
+            head: str = ...,
             task: str = ...,
             task_options: dict[str, Any] = ...,
             plugins: list[str] = ...,

@@ -81,6 +81,39 @@ def check_start(plan: Plan) -> None:
     )
 
 
+def check_head(plan: Plan) -> None:
+    """Refuse a head, or the method that trains nothing else, for a task that has no classes."""
+    from qtha_lab import heads
+
+    experiment, task = plan.experiment, plan.task
+    if task.kind == "classification":
+        if experiment.method.name == "none":
+            heads.check_readable(plan.model, heads.layer_name(plan.model))
+        return
+    if experiment.head:
+        raise Refusal(
+            f"a head is for a task with classes, and task {task.name} writes: leave out head={experiment.head}"
+        )
+    if experiment.method.name == "none":
+        raise Refusal(
+            f"method none trains a head alone, and task {task.name} has no classes: choose a method that adapts layers"
+        )
+
+
+def check_gradients(plan: Plan) -> None:
+    """Refuse a start of the adapter from gradients, which are zero behind a head whose logits are equal at the start."""
+    from qtha_lab.adapters import rows_to_start_from
+
+    if not plan.reader:
+        return
+    config = plan.config
+    if rows_to_start_from(config) or getattr(config, "init_lora_weights", True) == "lora_ga":
+        raise Refusal(
+            f"method {plan.experiment.method.name} starts from gradients of training rows, which are zero behind "
+            f"head={plan.reader}: leave head empty, or choose a start that reads none"
+        )
+
+
 def check_positions(plan: Plan) -> None:
     """Refuse rows longer than the positions a model was made with; some models have no such end."""
     experiment = plan.experiment

@@ -1,4 +1,4 @@
-"""The methods and engines to choose from with what each declares; loads none of them where that is remembered.
+"""The methods, engines and heads to choose from with what each declares; loads none of them where that is remembered.
 
 Once they are loaded they are asked themselves, so that a plugin's are seen at once.
 """
@@ -41,7 +41,7 @@ class MethodEntry:
 
 
 def method_entries() -> dict[str, MethodEntry]:
-    """All methods by name: ours first, then peft's."""
+    """All methods by name: ours first, then peft's, then the choice of none."""
     if not is_loaded("qtha_lab.adapters"):
         return _remembered_entries()
     _keep(paths.cache_dir())
@@ -70,6 +70,13 @@ def engine_names() -> list[str]:
     return remembered("engines", ROOMS, _live_engines)
 
 
+def head_calls() -> list[str]:
+    """A call of every classification head to choose from."""
+    if is_loaded("qtha_lab.heads"):
+        return _live_heads()
+    return remembered("heads", ("heads",), _live_heads)
+
+
 def check_options(method: str, options: Mapping[str, Any]) -> None:
     """Refuse options that contradict each other, once the method is loaded; before, each by itself.
 
@@ -92,10 +99,16 @@ def _live_engines() -> list[str]:
     return simulators.engine_names()
 
 
+def _live_heads() -> list[str]:
+    from qtha_lab.heads import HEADS
+
+    return [info.example for info in HEADS.values()]
+
+
 def _live_entries() -> dict[str, MethodEntry]:
     from qtha_lab.adapters import get_method, method_names
 
-    return {name: _entry(get_method(name)) for name in method_names()}
+    return {name: _entry(get_method(name)) for name in (*method_names(), "none")}
 
 
 def _entry(method: Any) -> MethodEntry:

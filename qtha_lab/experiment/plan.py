@@ -123,10 +123,10 @@ class Plan:
         """The base model on the meta device: its modules without weights."""
         from qtha_lab.models import empty_model
 
-        head, n_labels = self.head, self.n_labels
+        head, n_labels, reader = self.head, self.n_labels, self.reader
         return _MODELS.get(
             self._model_key,
-            lambda: empty_model(self.experiment.model, head=head, n_labels=n_labels),
+            lambda: empty_model(self.experiment.model, head=head, n_labels=n_labels, reader=reader),
         )
 
     @property
@@ -138,6 +138,11 @@ class Plan:
     def n_labels(self) -> int | None:
         """Classes of a classification task; None for one that writes."""
         return len(self.task.labels) or None
+
+    @property
+    def reader(self) -> str:
+        """The head that reads the model where a task has classes; empty for the model's own."""
+        return self.experiment.head if self.task.kind == "classification" else ""
 
     @cached_property
     def target_modules(self) -> list[str]:
@@ -227,7 +232,7 @@ class Plan:
         folder = locate(self.experiment.model)
         if folder is None:
             return None
-        return self.experiment.model, files_of(folder), self.head, self.n_labels
+        return self.experiment.model, files_of(folder), self.head, self.n_labels, self.reader
 
     def _layout(self, config: PeftConfig) -> Layout:
         from qtha_lab.adapters import layout_of

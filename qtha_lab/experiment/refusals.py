@@ -52,6 +52,7 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
     check_angles(plan)
     stages.check_stages(plan)
     limits.check_start(plan)
+    limits.check_gradients(plan)
     go_on()
     memory.check_memory(plan.bytes)
 
@@ -65,6 +66,7 @@ def check_comparison(comparison: Comparison, runs_dir: Path | None = None) -> No
 def check_names(plan: Plan) -> None:
     """Refuse an unknown model, task or method, and options out of their limits."""
     from qtha_lab.adapters import get_method
+    from qtha_lab.heads import head_named
     from qtha_lab.models import check_model
     from qtha_lab.models.quantized import check_quantization
     from qtha_lab.tasks import check_task
@@ -75,6 +77,8 @@ def check_names(plan: Plan) -> None:
         check_task(experiment.task, **experiment.task_options)
     check_model(experiment.model)
     check_quantization(experiment.quantization)
+    if experiment.head:
+        head_named(experiment.head)
     training = experiment.training
     limits.check_tracker(training.report_to)
     limits.check_threads(training.threads)
@@ -102,6 +106,7 @@ def check_rows(plan: Plan) -> None:
             f"which do not fill one batch of batch_size={training.batch_size}"
         )
     limits.check_course(plan)
+    limits.check_head(plan)
     if not task.eval:
         raise Refusal(f"task {task.name} has no evaluation rows")
     if training.head_learning_rate is not None and task.kind != "classification":

@@ -29,7 +29,7 @@ from qtha_lab.measures import MEASURES, recorded
 from qtha_lab.settings import unknown
 
 _NO_QUOTES = str.maketrans("", "", "'\"")
-OF_THE_RUN = ("model", "task", "quantization")
+OF_THE_RUN = ("model", "task", "quantization", "head")
 MOST_CHECKED = 64
 Point = Mapping[str, Any]
 
@@ -64,6 +64,7 @@ class Sweep(Search, MethodsAndSeeds):
             *,
             model: str = ...,
             quantization: str = ...,
+            head: str = ...,
             task: str = ...,
             task_options: dict[str, Any] = ...,
             plugins: list[str] = ...,

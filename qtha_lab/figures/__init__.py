@@ -23,6 +23,7 @@ from qtha_lab.figures.machinery.registry import figure_function, figure_function
 from qtha_lab.figures.mpo import mpo_diagram
 from qtha_lab.figures.parallel import parallel_coordinates
 from qtha_lab.figures.pareto import pareto
+from qtha_lab.figures.qubit_budget import qubit_budget
 from qtha_lab.figures.rank_views import rank_by_layer
 from qtha_lab.figures.rate import loss_against_rate
 from qtha_lab.figures.results import results_table
@@ -54,6 +55,7 @@ __all__ = [
     "mpo_diagram",
     "parallel_coordinates",
     "pareto",
+    "qubit_budget",
     "rank_by_layer",
     "results_table",
     "run_history",

@@ -47,6 +47,7 @@ def load_model(
     dtype: str = "float32",
     quantization: str = "none",
     head_seed: int = 0,
+    reader: str = "",
 ) -> LoadedModel:
     """Load a base model and its tokenizer from this machine.
 
@@ -58,6 +59,8 @@ def load_model(
         quantization: "none", weights stored in "int8" or "int4" (see `quantized`), or a way to round such as
             "round(w=3,g=64)" (see `bits`), whose calibration is kept in the cache folder.
         head_seed: Start of a new classification head; the global random state is left as it was.
+        reader: The classification head by name, such as "circuit(n=4)" (see `qtha_lab.heads`); empty is the model's own,
+            drawn at random.
 
     Raises:
         Refusal: If the model is not on this machine or has no such head, or a value is unknown.
@@ -70,7 +73,7 @@ def load_model(
     from transformers import AutoTokenizer
 
     folder = folder_of(name, head)
-    _check_labels(head, n_labels)
+    _check_labels(head, n_labels, reader)
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     quantized = quantization_config(quantization)
@@ -88,6 +91,7 @@ def load_model(
             trust_remote_code=False,
             use_safetensors=True,
         )
+        _put(reader, model)
     log.info("loaded %s from %s as %s", name, folder, dtype)
     if getattr(model, "generation_config", None) is not None:
         model.generation_config.pad_token_id = tokenizer.pad_token_id
@@ -137,7 +141,7 @@ def _learnt(
 
 
 def empty_model(
-    name: str, *, head: Head = "causal-lm", n_labels: int | None = None
+    name: str, *, head: Head = "causal-lm", n_labels: int | None = None, reader: str = ""
 ) -> "PreTrainedModel":
     """The model's modules without weights (on the meta device): enough to count and to name targets.
 
@@ -145,6 +149,7 @@ def empty_model(
         name: As for `load_model`.
         head: What the model ends in.
         n_labels: Classes of a classification head.
+        reader: The classification head by name, as for `load_model`.
 
     Raises:
         Refusal: If the model is not on this machine or has no such head.
@@ -152,9 +157,18 @@ def empty_model(
     import torch
 
     folder = folder_of(name, head)
-    _check_labels(head, n_labels)
+    _check_labels(head, n_labels, reader)
     with ONE_THREAD, torch.device("meta"):
-        return _auto(head).from_config(_config(folder, n_labels), trust_remote_code=False)
+        model = _auto(head).from_config(_config(folder, n_labels), trust_remote_code=False)
+    _put(reader, model)
+    return model
+
+
+def _put(reader: str, model: "PreTrainedModel") -> None:
+    from qtha_lab import heads
+
+    if reader:
+        heads.put_head(model, heads.head_named(reader))
 
 
 def default_target_modules(name: str) -> list[str]:
@@ -232,11 +246,13 @@ def _config(folder: Path, n_labels: int | None):
         raise Refusal(f"{folder} cannot be loaded: {str(error).splitlines()[0]}") from error
 
 
-def _check_labels(head: Head, n_labels: int | None) -> None:
+def _check_labels(head: Head, n_labels: int | None, reader: str) -> None:
     if head == "classification" and (n_labels is None or n_labels < 2):
         raise Refusal(f"a classification head needs n_labels of at least 2, not {n_labels}")
     if head == "causal-lm" and n_labels is not None:
         raise Refusal(f"n_labels={n_labels} is for a classification head, not for causal-lm")
+    if head == "causal-lm" and reader:
+        raise Refusal(f"reader={reader} is a classification head, not for causal-lm")
 
 
 def _set_padding(tokenizer: "PreTrainedTokenizerBase") -> None:

@@ -17,8 +17,8 @@ def identity(run: RunDir) -> dict[str, Any]:
         run: The directory of a run that can be read.
 
     Returns:
-        `run_id`, `model`, `task`, `task_options`, `method`, `label`, `seed`, `options`, `target_modules` and
-        `quantization`.
+        `run_id`, `model`, `task`, `task_options`, `method`, `label`, `seed`, `options`, `target_modules`,
+        `quantization` and `head`.
     """
     experiment = run.experiment
     return {
@@ -32,4 +32,5 @@ def identity(run: RunDir) -> dict[str, Any]:
         "options": experiment.method.options,
         "target_modules": experiment.method.target_modules,
         "quantization": experiment.quantization,
+        "head": experiment.head,
     }

@@ -25,6 +25,7 @@ def write_card(
     *,
     base_model: str,
     n_labels: int | None = None,
+    head: str = "",
     task: str = "",
     facts: Mapping[str, Any] | None = None,
     metrics: Mapping[str, float] | None = None,
@@ -39,6 +40,7 @@ def write_card(
         config: Its PEFT config.
         base_model: What it goes on: a hub id, a folder, or a name that `qtha_lab.load_model` knows.
         n_labels: Classes that a classification head tells apart.
+        head: Its name where it is none of the model's own kind, such as "circuit(n=4)".
         task: What it was trained for.
         facts: Rows of the table of how it was made.
         metrics: Rows of the table of what was measured.
@@ -59,7 +61,7 @@ def write_card(
     parts = [
         f"# {method.name if method else 'Adapter'} adapter for {plain(public_name(base_model))}",
         _what(method, public_name(task) if task else ""),
-        _loading(is_ours, kind, base_model, n_labels),
+        _loading(is_ours, kind, base_model, n_labels, head),
         _table("How it was made", {"settings": _settings(config, method), **(facts or {})}),
         _table("What was measured", metrics or {}),
         notes,
@@ -75,8 +77,11 @@ def _what(method, task: str) -> str:
     return f"{sentence} Trained for the task {code(task)}.".strip() if task else sentence
 
 
-def _loading(is_ours: bool, kind: str | None, base_model: str, n_labels: int | None) -> str:
+def _loading(
+    is_ours: bool, kind: str | None, base_model: str, n_labels: int | None, reader: str
+) -> str:
     """How it is loaded; a base that lies in a folder is written as BASE, to be filled in."""
+    is_ours = is_ours or bool(reader)  # either is a thing that PEFT does not know
     name = public_name(base_model) if is_ours else public_base(base_model)
     base = "BASE" if is_path(base_model) else json.dumps(name)
     first = [f"`BASE` is the folder of {plain(name)}.", ""] if is_path(base_model) else []
@@ -88,7 +93,7 @@ def _loading(is_ours: bool, kind: str | None, base_model: str, n_labels: int | N
             f"model = load_adapter(load_model({base}{head}).model, FOLDER)",
         ]
         first = [
-            "PEFT does not know this method by itself: `pip install qtha-lab` first.",
+            f"PEFT does not know this {'head' if reader else 'method'} by itself: `pip install qtha-lab` first.",
             "",
             *first,
         ]

@@ -143,7 +143,7 @@ def _encode_texts(
 
 @dataclass(frozen=True)
 class Collate:
-    """Pads encoded rows on the right into a batch of tensors; see `collate`."""
+    """Pads encoded rows, and features of theirs that are kept, on the right into a batch of tensors; see `collate`."""
 
     pad_token_id: int
 
@@ -159,11 +159,15 @@ class Collate:
         labels = (
             torch.tensor([row["labels"] for row in rows]) if numbers else padded("labels", IGNORED)
         )
-        return {
+        batch = {
             "input_ids": padded("input_ids", self.pad_token_id),
             "attention_mask": padded("attention_mask", 0),
             "labels": labels,
         }
+        if "features" in rows[0]:  # of a frozen model, (d,) or (tokens, d) each
+            features = [row["features"] for row in rows]
+            batch["features"] = torch.nn.utils.rnn.pad_sequence(features, batch_first=True)
+        return batch
 
 
 def collate(tokenizer: "PreTrainedTokenizerBase") -> Collate:

@@ -16,12 +16,13 @@ from peft import PeftConfig, PeftModel
 from torch import nn
 from transformers import set_seed
 
-from qtha_lab import adapters, models, tasks
+from qtha_lab import adapters, heads, models, tasks
 from qtha_lab.adapters import staged
 from qtha_lab.experiment.plan import Plan
 from qtha_lab.experiment.stages import parse
 from qtha_lab.rundir.plugins import bring_plugins
 from qtha_lab.training import evaluation
+from qtha_lab.training.batching import by_length
 from qtha_lab.training.nudging import nudge
 from qtha_lab.training.session import Session
 from qtha_lab.training.teaching import Teaching, load_teacher, seen_before
@@ -109,6 +110,8 @@ def load(session: Session) -> Loaded:
     # transformers refuses to train over torchao's 4 bits; only the adapters on top are trained
     setattr(base.model, "is_quantized", False)  # noqa: B010  nn.Module declares no such attribute
     base_parameters = base.model.num_parameters()
+    if alone := experiment.method.name == "none":
+        heads.read_features(base.model, heads.layer_name(base.model))
     teaching = _load_teacher(session, plan)
     session.poll()
     session.report("loading", f"adapter {experiment.method.label}")
@@ -122,6 +125,12 @@ def load(session: Session) -> Loaded:
         adapters.start_angles(model)
     staged.close(model, parse(session.training.stages))
     nudge(model, session.training.nudge)
+    if alone:
+        session.report("loading", "features of the frozen model")
+        rows = replace(
+            rows, evaluation=_with_features(session, model, rows.evaluation, rows.collate)
+        )
+        training_rows = _with_features(session, model, training_rows, rows.collate)
     if warning := adapters.first_step_warning(model, config, session.learning_rate):
         session.report("loading", warning)
     session.poll()
@@ -143,6 +152,7 @@ def _load_base(plan: Plan, quantization: str) -> models.LoadedModel:
         dtype=plan.experiment.training.precision,
         quantization=quantization,
         head_seed=plan.experiment.seed,
+        reader=plan.reader,
     )
 
 
@@ -182,6 +192,25 @@ def _adapt(
     if (note := adapters.start_note(config)) and note not in session.notes():
         session.log.append("note", step=0, message=note)
     return model
+
+
+def _with_features(
+    session: Session, model: nn.Module, rows: list[dict], collate: tasks.Collate
+) -> list[dict]:
+    """Rows with what the head reads of them, which a frozen model gives once and for all."""
+    if torch.accelerator.is_available():
+        model.to(torch.accelerator.current_accelerator())
+    lengths, size = [len(row["input_ids"]) for row in rows], session.training.batch_size
+    places = list(by_length(lengths, 4 * size))  # nothing is kept for a backward pass
+
+    def batches() -> Iterator[dict]:
+        for part in places:
+            session.poll()
+            yield collate([rows[place] for place in part])
+
+    order = [place for part in places for place in part]
+    features = dict(zip(order, heads.features_of(model, batches()), strict=True))
+    return [row | {"features": features[place]} for place, row in enumerate(rows)]
 
 
 def _with_head_in_float32(model: PeftModel) -> PeftModel:

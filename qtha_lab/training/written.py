@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from qtha_lab import adapters, measures, models
+from qtha_lab import adapters, heads, measures, models
 from qtha_lab.rundir import read_mapping, write_json
 from qtha_lab.rundir.files import sync, sync_tree
 from qtha_lab.sharing import write_card
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 CARD_FACTS = (
     "quantization",
+    "head",
     "steps",
     "seed",
     "learning_rate",
@@ -156,8 +157,9 @@ def write_model_card(session: Session, loaded: Loaded) -> None:
         loaded.config,
         base_model=experiment.model,
         n_labels=loaded.plan.n_labels,
+        head=head.text if (head := heads.head_of(loaded.model)) else "",
         task=experiment.task,
-        facts={name: facts[name] for name in CARD_FACTS if name in facts},
+        facts={name: facts[name] for name in CARD_FACTS if facts.get(name) not in (None, "")},
         metrics={name: facts[name] for name in metric_names if name in facts},
         notes=f"{CARD_NOTES} {note[:1].upper()}{note[1:]}{'.' if note else ''}".strip(),
     )

@@ -133,13 +133,13 @@ def method(
         OUR_METHODS.add(name, entry, change_class.__module__)
         if look is not None:
             LOOKS.add(name, look, change_class.__module__)
-        _register_with_peft(name, config_class)
+        register_with_peft(name, config_class)
         return change_class
 
     return register
 
 
-def _register_with_peft(name: str, config_class: type[AdapterConfig]) -> None:
+def register_with_peft(name: str, config_class: type[AdapterConfig]) -> None:
     """Add the type to PEFT's closed list, then the tuner made for it."""
     kind = extend_peft_types(name)
     if (

@@ -1,0 +1,146 @@
+"""What a head is given of a model: one vector a row, or the states of all tokens; computed anew, or as it was kept.
+
+The vector is that of the model's own linear head: the last token's state of a decoder, the pooled state of an encoder. A
+batch with `features` skips the model below the head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from qtha_lab.errors import Refusal
+from qtha_lab.heads.lstm import last
+
+
+class Reading:
+    """The forward pass of a model for classes, with a head that may read tokens and features that may be at hand."""
+
+    def forward(
+        self: Any,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        features: Tensor | None = None,
+        **options: Any,
+    ) -> SequenceClassifierOutput:
+        """Logits of rows, and their loss.
+
+        Args:
+            input_ids: (rows, tokens).
+            attention_mask: 1 where a token is none of padding.
+            inputs_embeds: In the place of the ids.
+            labels: (rows,).
+            features: As `features` gives them; the model below the head is not run.
+            options: Of the model below.
+        """
+        if features is None:
+            features = self.features(input_ids, attention_mask, inputs_embeds, **options)
+        if (dropout := getattr(self, "dropout", None)) is not None:
+            features = dropout(features)
+        with torch.autocast(features.device.type, enabled=False):
+            given = (attention_mask,) if features.dim() == 3 else ()
+            logits = self.classification_layer(features.float(), *given)
+        loss = None if labels is None else functional.cross_entropy(logits, labels)
+        return SequenceClassifierOutput(loss=loss, logits=logits)  # pyright: ignore[reportArgumentType]
+
+    @property
+    def classification_layer(self: Any) -> nn.Module:
+        """The head, maybe with an adapter's copy of it inside."""
+        return getattr(self, self.layer_of_classes)
+
+    def features(
+        self: Any,
+        input_ids: Tensor | None,
+        attention_mask: Tensor | None,
+        inputs_embeds: Tensor | None = None,
+        **options: Any,
+    ) -> Tensor:
+        """What the head reads: (rows, d), or (rows, tokens, d) where it reads tokens.
+
+        Args:
+            input_ids: (rows, tokens).
+            attention_mask: 1 where a token is none of padding.
+            inputs_embeds: In the place of the ids.
+            options: Of the model below.
+        """
+        options = options | {"return_dict": True}
+        outputs = self.base_model(
+            input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **options
+        )
+        if self.reads_tokens:
+            return outputs.last_hidden_state
+        pooled = getattr(outputs, "pooler_output", None)
+        return last(outputs.last_hidden_state, attention_mask) if pooled is None else pooled
+
+
+def read_features(model: nn.Module, name: str) -> None:
+    """Give a model the forward pass of `Reading`, in place; its class keeps its name.
+
+    Args:
+        model: For classes.
+        name: What it calls its classification layer.
+
+    Raises:
+        Refusal: If it is neither a decoder that is read at its last token nor an encoder with a pooled state.
+    """
+    check_readable(model, name)
+    if isinstance(model, Reading):
+        return
+    layer = getattr(model, name)
+    model.__class__ = _reading(type(model))
+    setattr(model, "layer_of_classes", name)  # noqa: B010  nn.Module declares no such attribute
+    reads = getattr(getattr(layer, "head", None), "reads_tokens", False)
+    setattr(model, "reads_tokens", reads)  # noqa: B010
+
+
+def check_readable(model: nn.Module, name: str) -> None:
+    """Refuse what `read_features` refuses, and leave the model as it is.
+
+    Args:
+        model: For classes; may be on the meta device.
+        name: What it calls its classification layer.
+
+    Raises:
+        Refusal: As `read_features`.
+    """
+    body = getattr(model, "base_model", None)
+    if body is model or (name == "classifier" and getattr(body, "pooler", None) is None):
+        raise Refusal(
+            f"a head reads the last token of a decoder or the pooled state of an encoder, and {type(model).__name__} "
+            "has neither"
+        )
+
+
+@cache
+def _reading(kind: type) -> type:
+    return type(kind.__name__, (Reading, kind), {"__module__": kind.__module__})
+
+
+@torch.no_grad()
+def features_of(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> Iterator[Tensor]:
+    """The features of rows in evaluation mode, a row at a time, in float32 on the CPU, without padding.
+
+    Args:
+        model: With a head, and maybe adapters, on it.
+        batches: `input_ids` and `attention_mask`, padded on the right.
+    """
+    reader: Any = next(module for module in model.modules() if isinstance(module, Reading))
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    try:
+        for batch in batches:
+            ids, mask = batch["input_ids"].to(device), batch["attention_mask"].to(device)
+            states, lengths = reader.features(ids, mask).float().cpu(), mask.sum(-1).tolist()
+            rows = zip(states, lengths, strict=True)
+            yield from ((row[:length] if row.dim() == 2 else row).clone() for row, length in rows)
+    finally:
+        model.train(was_training)

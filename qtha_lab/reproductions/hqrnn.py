@@ -1,0 +1,98 @@
+"""An LSTM whose gate maps are circuits, on engines that wear out: how many cycles are left?
+
+The engines are synthetic, made from a seed; they are not C-MAPSS, whose files `problems.engines.read_cmapss` loads for those who
+have them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from qtha_lab.heads import head_named
+from qtha_lab.problems.engines import CAP, N_SENSORS, Fleet, Windows, synthetic_fleet
+from qtha_lab.reproductions.machinery.log import Log
+from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+
+RATE, BATCH = 0.01, 64
+ARMS = {
+    "hqrnn": ("four gate maps of four qubits, hidden 16", "qlstm(n=4,hidden=16)"),
+    "sin": ("sines of as many numbers in the circuits' place", "qlstm(n=4,hidden=16,maps=sin)"),
+    "frozen": ("the circuits with their angles untrained", "qlstm(n=4,hidden=16,train_circuit=false)"),
+    "lstm": ("an LSTM of about as many numbers, hidden 6", "lstm(hidden=6)"),
+}  # fmt: skip
+
+
+@reproduction(
+    name="hqrnn",
+    title="HQRNN",
+    arxiv="2504.20823",
+    claim="A recurrent network whose gates are circuits predicts remaining life better than a classical one.",
+    works="head=qlstm(n,hidden) over token states",
+    source="abstract [P], circuit after a third party's description [T]; maps around it, sizes and engines [R]",
+    control="an LSTM of about as many numbers, sines in the circuits' place, circuits whose angles are not trained",
+    data="synthetic engines (100 to train and 100 to test, 14 sensors, window 30; not C-MAPSS)",
+    minutes=8,
+    arms={name: words for name, (words, _) in ARMS.items()},
+    claims=[
+        Claim("hqrnn", "lstm", "rmse", "circuits in the gates predict better than an LSTM"),
+        Claim("hqrnn", "lstm", "mae", "they do so in the mean absolute error"),
+        Claim("hqrnn", "sin", "rmse", "circuits in the gates predict better than sines"),
+        Claim("hqrnn", "frozen", "rmse", "training their angles makes them better"),
+    ],
+    steps=(300, 30),
+)
+def hqrnn(arm: str, seed: int, quick: bool, log: Log) -> None:
+    """Train one arm on windows of the training engines; its errors are of the test engines' last windows."""
+    fleet = _fleet(seed, quick)
+    torch.manual_seed(seed)
+    network = head_named(ARMS[arm][1]).module(N_SENSORS, 1)
+    fit(network, fleet, log, seed)
+
+
+@lru_cache(maxsize=1)
+def _fleet(seed: int, quick: bool) -> Fleet:
+    return synthetic_fleet(20, 30, seed) if quick else synthetic_fleet(seed=seed)
+
+
+def fit(network: nn.Module, fleet: Fleet, log: Log, seed: int) -> None:
+    """Train by Adam on the squared error in units of the cap, and tell the log errors in cycles.
+
+    Args:
+        network: From windows to one number, which is the share of the cap that is left, less a half.
+        fleet: Synthetic, or of C-MAPSS.
+        log: Says how many steps.
+        seed: Of the order of windows.
+    """
+    trained = [p for p in network.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(trained, RATE)
+    order = torch.Generator().manual_seed(seed)
+    first = errors(network, fleet.test)
+    log.evaluate(0, loss=(first["rmse"] / CAP) ** 2, rmse=first["rmse"])
+    for step in log.course():
+        rows = torch.randint(len(fleet.train.left), (BATCH,), generator=order)
+        share = network(fleet.train.inputs[rows])[:, 0] + 0.5
+        loss = functional.mse_loss(share, fleet.train.left[rows] / CAP)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        log.train(step, loss=loss.item(), learning_rate=RATE)
+    ended = errors(network, fleet.test)
+    log.evaluate(log.steps, loss=(ended["rmse"] / CAP) ** 2, rmse=ended["rmse"])
+    log.end(trainable_parameters=sum(p.numel() for p in trained), learning_rate=RATE, **ended)
+
+
+@torch.no_grad()
+def errors(network: nn.Module, windows: Windows) -> dict[str, float]:
+    """Root mean squared and mean absolute error, in cycles.
+
+    Args:
+        network: As for `fit`.
+        windows: Asked of.
+    """
+    apart = CAP * (network(windows.inputs)[:, 0] + 0.5) - windows.left
+    return {"rmse": apart.square().mean().sqrt().item(), "mae": apart.abs().mean().item()}

@@ -1,0 +1,118 @@
+"""A frozen pre-trained network before a circuit: does accuracy depend on the number of qubits?
+
+A convolutional network learns the digits 0 to 4 and is frozen; a head of n qubits learns 5 to 9 from its features. Beside it
+n principal components of the images in the place of the network, and heads without a circuit.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from qtha_lab.heads import head_named
+from qtha_lab.problems.digits import Digits, digits
+from qtha_lab.reproductions.machinery.classifying import BATCH, classify, mapped, principal
+from qtha_lab.reproductions.machinery.log import Log
+from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+
+QUBITS = (2, 4, 6, 8)
+FEATURES, N_CLASSES = 32, 5
+PCA_SCALE = 0.25  # of 1, ½ and ¼ the best at 4 and 8 qubits on two seeds
+PRE_STEPS, PRE_RATE = 150, 0.005  # of the network
+
+
+class Encoded(nn.Module):
+    """The circuit of a head, which numbers enter as they are, squeezed into ± π, and its linear map."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.head = head_named(f"circuit(n={n})").module(n, N_CLASSES)
+        self.head.inward = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, (rows, n) to (rows, 5)."""
+        return self.head(x)
+
+
+@reproduction(
+    name="pretrained_vqc",
+    title="Pre-trained networks for VQC",
+    arxiv="2411.08552",
+    claim="Behind a frozen pre-trained network the error of a variational circuit does not depend on its number of qubits.",
+    works="head=circuit(n,n_layers,ansatz), method none",
+    source="abstract [P]; π tanh, the network, the digits and all sizes are ours [R]",
+    control="principal components in the network's place; a linear head, and one with n cosines in the circuit's place",
+    data="scikit-learn's digits (network on 0 to 4; heads on 200 rows of 5 to 9)",
+    minutes=3,
+    arms={
+        **{f"vqc_{n}": f"frozen network, {n} qubits" for n in QUBITS},
+        **{f"pca_{n}": f"{n} principal components, {n} qubits" for n in QUBITS},
+        **{f"cosine_{n}": f"frozen network, {n} cosines" for n in QUBITS},
+        "linear": "frozen network, a linear head",
+    },
+    claims=[
+        Claim("vqc_4", "vqc_8", "test_accuracy", "4 qubits are as accurate as 8, within a point", margin=0.01),
+        Claim("vqc_2", "vqc_8", "test_accuracy", "2 qubits are as accurate as 8, within a point", margin=0.01),
+        Claim("pca_8", "pca_4", "test_accuracy", "without the network 8 qubits are more accurate than 4"),
+        Claim("vqc_4", "pca_4", "test_accuracy", "at 4 qubits the network is better than principal components"),
+        Claim("vqc_4", "cosine_4", "test_accuracy", "4 qubits are more accurate than 4 cosines"),
+        Claim("vqc_4", "linear", "test_accuracy", "4 qubits are more accurate than a linear head"),
+    ],
+    steps=(200, 40),
+)  # fmt: skip
+def pretrained_vqc(arm: str, seed: int, quick: bool, log: Log) -> None:
+    """Train one head on the digits 5 to 9 of a seed."""
+    data = digits(200, 200, seed, classes=range(5, 10))
+    kind, _, n = arm.partition("_")
+    if kind == "pca":
+        components = mapped(principal(data, int(n)), lambda x: x * PCA_SCALE)
+        classify(lambda: Encoded(int(n)), components, log, seed)
+        return
+    features = standardised(mapped(data, pre_trained(seed)))
+    call = {"vqc": f"circuit(n={n})", "cosine": f"mlp(hidden={n},between=cos)"}.get(kind, "linear")
+    classify(lambda: head_named(call).module(FEATURES, N_CLASSES), features, log, seed)
+
+
+def network() -> nn.Module:
+    """Two convolutions and a linear map to 32 features."""
+    return nn.Sequential(
+        nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, FEATURES), nn.ReLU(),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1)  # the arms of a seed follow one another
+def pre_trained(seed: int) -> nn.Module:
+    """The network of a seed, trained on the digits 0 to 4 and frozen.
+
+    Args:
+        seed: Of its start and of its rows.
+    """
+    torch.manual_seed(seed)
+    body = network()
+    whole = nn.Sequential(body, nn.Linear(FEATURES, N_CLASSES))
+    data, order = digits(600, 100, seed, classes=range(5)), torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam(whole.parameters(), PRE_RATE)
+    for _ in range(PRE_STEPS):
+        rows = torch.randperm(len(data.train), generator=order)[:BATCH]
+        loss = functional.cross_entropy(whole(data.train[rows]), data.train_labels[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return body.requires_grad_(False)
+
+
+def standardised(data: Digits) -> Digits:
+    """Features with mean 0 and variance 1 over the training rows; one that is constant there stays 0.
+
+    Args:
+        data: Features.
+    """
+    deviation, mean = torch.std_mean(data.train, 0)
+    scale = torch.where(
+        deviation > 1e-6, 1 / deviation.clamp(min=1e-6), torch.zeros_like(deviation)
+    )
+    return mapped(data, lambda rows: (rows - mean) * scale)
