@@ -147,10 +147,10 @@ class Branches(Bottleneck):
         self.branch.initialise(tensors)
 
     def z(self, tensors, h):
-        parts = self.parts(tensors, h)
-        if parts.linear is None:
-            return parts.mixed
-        return parts.mixed * parts.linear if self.multiplied else parts.mixed + parts.linear
+        mixed = self._mixed(tensors, self.branch.apply(tensors, h))
+        if (linear := self._linear(tensors, h)) is None:
+            return mixed
+        return mixed * linear if self.multiplied else mixed + linear
 
     def parts(self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]) -> Parts:
         """What z is joined of.
@@ -160,11 +160,14 @@ class Branches(Bottleneck):
             h: What the bottleneck is fed.
         """
         q = self.branch.apply(tensors, h)
-        mixed = torch.nn.functional.linear(q, tensors["W_q"]) if self.mixes else q
-        linear = None
-        if self.config.use_linear:
-            linear = torch.nn.functional.linear(h, tensors["W_c"])
+        mixed, linear = self._mixed(tensors, q), self._linear(tensors, h)
         return Parts(h * self.config.input_scale, q, mixed, linear)
+
+    def _mixed(self, tensors: Mapping[str, Tensor], q: Tensor) -> Tensor:
+        return torch.nn.functional.linear(q, tensors["W_q"]) if self.mixes else q
+
+    def _linear(self, tensors: Mapping[str, Tensor], h: Tensor) -> Tensor | None:
+        return torch.nn.functional.linear(h, tensors["W_c"]) if self.config.use_linear else None
 
     def circuits(self) -> list[Circuit]:
         return self.config.circuits()
