@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from qtha_lab import adapters, heads, runs
 from qtha_lab.circuits import Circuit, Gate
+from qtha_lab.cost.preview import preview
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.heads import HEADS, head_named
@@ -306,6 +307,15 @@ def test_features_that_are_kept_are_those_of_the_model():
     with torch.no_grad():
         ours = base.model(attention_mask=mask, features=features).logits
         assert torch.allclose(ours, base.model(ids, mask).logits, atol=1e-6)
+
+
+def test_a_preview_counts_the_head_and_of_a_head_alone_nothing_else():
+    seen = preview(experiment("qlstm(n=2,hidden=3)"))
+    assert seen.trainable_parameters == 0
+    assert seen.parts["head"] == seen.seconds_per_step > 0
+    adapted = preview(experiment("circuit(n=2)", "lora(r=1)"))
+    assert min(adapted.parts["base"], adapted.parts["head"]) > 0
+    assert set(preview(experiment("", "lora(r=1)")).parts) == {"base", "adapter", "circuit"}
 
 
 # refusals
