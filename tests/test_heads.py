@@ -1,6 +1,8 @@
 """Heads: the facts that each keeps to, known answers of those with a circuit, and runs that train them."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -316,6 +318,18 @@ def test_a_preview_counts_the_head_and_of_a_head_alone_nothing_else():
     adapted = preview(experiment("circuit(n=2)", "lora(r=1)"))
     assert min(adapted.parts["base"], adapted.parts["head"]) > 0
     assert set(preview(experiment("", "lora(r=1)")).parts) == {"base", "adapter", "circuit"}
+
+
+def test_a_head_on_a_model_without_weights_leaves_engines_and_random_numbers_alone():
+    code = (
+        "import torch; from qtha_lab.models import empty_model; before = torch.get_rng_state();"
+        "model = empty_model('tiny', head='classification', n_labels=3, reader='circuit(n=2)');"
+        "assert torch.equal(before, torch.get_rng_state());"
+        "assert all(p.is_meta for p in model.parameters());"
+        "from qtha_lab.simulators import check_engine; from qtha_lab.ansatze import build;"
+        "check_engine('cpu', build('product', 2, 1))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # refusals
