@@ -1,6 +1,8 @@
 """Heads: the facts that each keeps to, known answers of those with a circuit, and runs that train them."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch.nn import functional
 
 from qtha_lab import adapters, heads, runs
 from qtha_lab.circuits import Circuit, Gate
+from qtha_lab.cost.preview import preview
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.heads import HEADS, head_named
@@ -306,6 +309,27 @@ def test_features_that_are_kept_are_those_of_the_model():
     with torch.no_grad():
         ours = base.model(attention_mask=mask, features=features).logits
         assert torch.allclose(ours, base.model(ids, mask).logits, atol=1e-6)
+
+
+def test_a_preview_counts_the_head_and_of_a_head_alone_nothing_else():
+    seen = preview(experiment("qlstm(n=2,hidden=3)"))
+    assert seen.trainable_parameters == 0
+    assert seen.parts["head"] == seen.seconds_per_step > 0
+    adapted = preview(experiment("circuit(n=2)", "lora(r=1)"))
+    assert min(adapted.parts["base"], adapted.parts["head"]) > 0
+    assert set(preview(experiment("", "lora(r=1)")).parts) == {"base", "adapter", "circuit"}
+
+
+def test_a_head_on_a_model_without_weights_leaves_engines_and_random_numbers_alone():
+    code = (
+        "import torch; from qtha_lab.models import empty_model; before = torch.get_rng_state();"
+        "model = empty_model('tiny', head='classification', n_labels=3, reader='circuit(n=2)');"
+        "assert torch.equal(before, torch.get_rng_state());"
+        "assert all(p.is_meta for p in model.parameters());"
+        "from qtha_lab.simulators import check_engine; from qtha_lab.ansatze import build;"
+        "check_engine('cpu', build('product', 2, 1))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # refusals

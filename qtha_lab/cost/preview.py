@@ -10,7 +10,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -19,8 +19,10 @@ from qtha_lab.adapters.budget import size_sentence
 from qtha_lab.adapters.first_step import first_step_sentence
 from qtha_lab.cost import measured
 from qtha_lab.cost.circuit import circuit_runs
+from qtha_lab.cost.heads import head_seconds
 from qtha_lab.experiment import Experiment, memory, refusals
 from qtha_lab.experiment.plan import Plan, resolve
+from qtha_lab.heads import layer_name
 from qtha_lab.models.quantized import fake_quantised_sentence
 from qtha_lab.rundir import slots
 from qtha_lab.simulators.engines import automatic
@@ -132,12 +134,16 @@ def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: Fals
 
 
 def step_parts(plan: Plan, simulation: Simulation | None) -> dict[str, float]:
-    """Seconds of one optimiser step, by what they are spent on.
+    """Seconds of one optimiser step, by what they are spent on; a head that is trained alone needs nothing else.
 
     Circuits of unknown time count none, nor do the matrices of an adapter too large to be timed.
     """
     model, config, batch = plan.model, plan.config, batch_of(plan)
     repeats = passes(plan.experiment).of_time
+    alone = plan.experiment.method.name == "none"
+    head = {"head": _head_seconds(plan, batch) * repeats} if plan.reader or alone else {}
+    if alone:
+        return {"base": 0.0, "adapter": 0.0, "circuit": 0.0, **head}
     seconds = None if simulation is None else simulation.seconds
     circuit = (seconds or 0.0) / repeats
     if simulation and seconds is None:  # nothing is sent to a machine elsewhere to try it
@@ -150,7 +156,15 @@ def step_parts(plan: Plan, simulation: Simulation | None) -> dict[str, float]:
     circuit = min(circuit, added)
     base = measured.base_seconds(model, batch)
     parts = {"base": base, "adapter": added - circuit, "circuit": circuit}
-    return {name: seconds * repeats for name, seconds in parts.items()}
+    return {name: seconds * repeats for name, seconds in parts.items()} | head
+
+
+def _head_seconds(plan: Plan, batch: measured.Batch) -> float:
+    layer: Any = getattr(plan.model, layer_name(plan.model))
+    n_classes = len(plan.task.labels)
+    return head_seconds(
+        plan.reader or "linear", layer.in_features, n_classes, batch.rows, batch.length
+    )
 
 
 def batch_of(plan: Plan) -> measured.Batch:

@@ -70,7 +70,7 @@ def layer_name(model: nn.Module) -> str:
 def put_head(model: nn.Module, head: Head) -> None:
     """Put a head in the place of a model's classification layer; may be on the meta device.
 
-    A linear one stays the model's own layer, so that PEFT alone can load what is saved of it.
+    The global random state is read and left as it was. A linear one stays the model's own layer, so that PEFT alone can load what is saved of it.
 
     Args:
         model: For classes, without adapters.
@@ -86,8 +86,11 @@ def put_head(model: nn.Module, head: Head) -> None:
             return
     name = layer_name(model)
     before = getattr(model, name)
-    with next(before.parameters()).device:
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # made on the CPU: an engine that is tried on the meta device fails
         layer = HeadLayer(head, before.in_features, before.out_features)
+    layer.to(next(before.parameters()).device)
     layer.train(before.training)
     setattr(model, name, layer)
     read_features(model, name)

@@ -20,7 +20,13 @@ from qtha_lab.heads.lstm import last
 
 
 class Reading:
-    """The forward pass of a model for classes, with a head that may read tokens and features that may be at hand."""
+    """The forward pass of a model for classes, with a head that may read tokens and features that may be at hand.
+
+    Attributes:
+        reads_tokens: Whether the head reads the states of all tokens.
+    """
+
+    reads_tokens: bool = False
 
     def forward(
         self: Any,
@@ -46,15 +52,22 @@ class Reading:
         if (dropout := getattr(self, "dropout", None)) is not None:
             features = dropout(features)
         with torch.autocast(features.device.type, enabled=False):
-            given = (attention_mask,) if features.dim() == 3 else ()
-            logits = self.classification_layer(features.float(), *given)
+            layer, given = (
+                self.classification_layer,
+                (attention_mask,) if features.dim() == 3 else (),
+            )
+            trained = next((p for p in layer.parameters() if p.requires_grad), None)
+            some = (
+                next(layer.parameters()) if trained is None else trained
+            )  # an adapter's copy may be more precise
+            logits = layer(features.to(some.dtype), *given)
         loss = None if labels is None else functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)  # pyright: ignore[reportArgumentType]
 
     @property
     def classification_layer(self: Any) -> nn.Module:
         """The head, maybe with an adapter's copy of it inside."""
-        return getattr(self, self.layer_of_classes)
+        return self.classifier if hasattr(self, "classifier") else self.score
 
     def features(
         self: Any,
@@ -96,9 +109,8 @@ def read_features(model: nn.Module, name: str) -> None:
         return
     layer = getattr(model, name)
     model.__class__ = _reading(type(model))
-    setattr(model, "layer_of_classes", name)  # noqa: B010  nn.Module declares no such attribute
     reads = getattr(getattr(layer, "head", None), "reads_tokens", False)
-    setattr(model, "reads_tokens", reads)  # noqa: B010
+    setattr(model, "reads_tokens", reads)  # noqa: B010  nn.Module declares no such attribute
 
 
 def check_readable(model: nn.Module, name: str) -> None:

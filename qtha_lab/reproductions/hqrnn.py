@@ -43,7 +43,7 @@ ARMS = {
         Claim("hqrnn", "sin", "rmse", "circuits in the gates predict better than sines"),
         Claim("hqrnn", "frozen", "rmse", "training their angles makes them better"),
     ],
-    steps=(300, 30),
+    steps=(600, 30),
 )
 def hqrnn(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Train one arm on windows of the training engines; its errors are of the test engines' last windows."""
