@@ -35,9 +35,9 @@ def fetch(
 ) -> None:
     """Bring a model, or the recordings of a reproduction, to this machine, once."""
     if name == "speech":
-        from qtha_lab.problems import recordings
+        from qtha_lab.problems import speech
 
-        print(f"{name}: {recordings.fetch()}")
+        print(f"{name}: {speech.fetch()}")
         return
     from qtha_lab import models
 

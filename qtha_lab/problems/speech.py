@@ -12,6 +12,7 @@ import gzip
 import importlib.machinery
 import importlib.util
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from qtha_lab.errors import Refusal
 from qtha_lab.paths import cache_dir
-from qtha_lab.problems.recordings import recordings
+from qtha_lab.problems import recordings
 
 RATE = 8000
 FRAMES, HOP, WINDOW = 64, 80, 200  # frames of 25 ms every 10 ms
@@ -81,6 +82,24 @@ def speech() -> Speech:
         return Speech(features, tuple(map(str, saved["texts"])))
 
 
+def fetch(say: Callable[[str], None] = print) -> Path:
+    """Bring the recordings here, make the features and return their file; at once if it is there.
+
+    Args:
+        say: Takes one line of progress at a time.
+
+    Raises:
+        Refusal: If the vocoder is not installed, or the recordings cannot be brought.
+    """
+    file = _features_file()
+    if not file.exists():
+        _world()
+        recordings.fetch(say)
+        say("making features of three voices, about a minute")
+        speech()
+    return file
+
+
 def check_speech() -> None:
     """Refuse to go on without features, or what they are made of.
 
@@ -88,7 +107,7 @@ def check_speech() -> None:
         Refusal: With what is missing and the command that brings it.
     """
     if not _features_file().exists():
-        recordings()
+        recordings.recordings()
         _world()
 
 
@@ -109,7 +128,7 @@ def _features_file() -> Path:
 
 
 def _features() -> dict[str, np.ndarray]:
-    world, source = _world(), recordings()
+    world, source = _world(), recordings.recordings()
     rows: dict[str, list[np.ndarray]] = {voice: [] for voice in VOICES}
     spoken: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
