@@ -87,7 +87,7 @@ def check(game: Game) -> None:
               better="higher"),
         Claim("four_agents", "frozen", "reward_over_goal", "training the angles helps", better="higher"),
     ],
-    steps=(400, 30),
+    steps=(300, 24),
     settings=Game,
     check=check,
 )  # fmt: skip
