@@ -28,8 +28,17 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
 
 
 @app.command()
-def fetch(name: Annotated[str, typer.Argument(help="The model, such as smollm2-135m.")]) -> None:
-    """Bring a model to this machine, once."""
+def fetch(
+    name: Annotated[
+        str, typer.Argument(help="A model, such as smollm2-135m, or recordings: speech.")
+    ],
+) -> None:
+    """Bring a model, or the recordings of a reproduction, to this machine, once."""
+    if name == "speech":
+        from qtha_lab.problems import speech
+
+        print(f"{name}: {speech.fetch()}")
+        return
     from qtha_lab import models
 
     print(f"{name}: {models.fetch(name)}")

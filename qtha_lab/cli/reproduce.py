@@ -13,7 +13,10 @@ from qtha_lab.errors import Refusal
 @app.command()
 def reproduce(
     name: Annotated[
-        str | None, typer.Argument(help="The reproduction, as --list names it.")
+        str | None,
+        typer.Argument(
+            help="The reproduction, as --list names it; 'NAME(setting=value)' sets what it has."
+        ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All of them, one after the other.")] = False,
     listed: Annotated[
@@ -39,13 +42,30 @@ def reproduce(
         return
     if every == (name is not None):
         raise Refusal("give the name of one reproduction, or --all; --list names them")
-    names = list(REPRODUCTIONS) if every else [str(name)]
+    left_out = _left_out(list(REPRODUCTIONS)) if every else {}
+    names = [one for one in REPRODUCTIONS if one not in left_out] if every else [str(name)]
     verdicts = [_reproduced(one, out, quick, seeds) for one in names]
     if json:
-        print_json(verdicts if every else verdicts[0])
+        without = [{"name": one, "left_out": sentence} for one, sentence in left_out.items()]
+        print_json([*verdicts, *without] if every else verdicts[0])
         return
     for verdict in verdicts:
         _print(verdict)
+    for one, sentence in left_out.items():
+        print(f"{one} was left out: {sentence}")
+
+
+def _left_out(names: list[str]) -> dict[str, str]:
+    """Those that cannot run here, and why."""
+    from qtha_lab.reproductions.machinery.registry import reproduction_of
+
+    sentences = {}
+    for name in names:
+        try:
+            reproduction_of(name)
+        except Refusal as refused:
+            sentences[name] = str(refused)
+    return sentences
 
 
 def _reproduced(name: str, out: Path, quick: bool, seeds: int | None) -> dict[str, Any]:

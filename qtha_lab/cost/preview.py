@@ -171,7 +171,7 @@ def batch_of(plan: Plan) -> measured.Batch:
     """What goes through the model at once."""
     training = plan.experiment.training
     return measured.Batch(
-        training.batch_size, mean_length(plan), getattr(torch, training.precision)
+        training.rows_at_once, mean_length(plan), getattr(torch, training.precision)
     )
 
 
@@ -239,6 +239,10 @@ def warnings(plan: Plan, simulation: Simulation | None = None) -> list[str]:
     elif not measured.fits(plan.model, layout.trainable):
         sentences.append(
             "the adapter is too large to be tried here: its matrices' time is left out"
+        )
+    if plan.experiment.training.objective == "reward":
+        sentences.append(
+            "the time that the model writes the answers in which are rewarded is left out"
         )
     sentences.append(fake_quantised_sentence(plan.experiment.quantization))
     if simulation and simulation.note:

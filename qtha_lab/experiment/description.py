@@ -156,6 +156,21 @@ class Training(Declared):
                 )
         return ratios
 
+    objective: Literal["likelihood", "reward"] = Field(
+        default="likelihood",
+        description="What is raised: the likelihood of the reference answers, or the mean reward of answers that the model "
+        "samples (REINFORCE).",
+    )
+    reward: Literal["rouge1", "rouge2", "rougeL"] = Field(
+        default="rougeL",
+        description="What a sampled answer earns, held against its reference, from 0 to 1.",
+    )
+    reward_samples: int = Field(
+        default=4,
+        ge=2,
+        description="Answers sampled to every prompt; each is held against the mean reward of the others.",
+        json_schema_extra={"unit": "answers"},
+    )
     teacher: str = Field(
         default="",
         description="Run that this one learns from, by its id or folder: finished, of the same model and task; empty is "
@@ -196,6 +211,11 @@ class Training(Declared):
         """The same without the steps that epochs were worked out to be."""
         steps = Training.model_fields["steps"].default
         return self if self.epochs is None else self.replace(steps=steps)
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows that are in one forward and backward pass: those of a batch, or the answers sampled to them."""
+        return self.batch_size * (self.reward_samples if self.objective == "reward" else 1)
 
     nudge: int = Field(
         default=0,

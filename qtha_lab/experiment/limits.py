@@ -35,7 +35,8 @@ def check_processes(training: Training) -> None:
     processes = training.processes
     if processes == 1:
         return
-    alone = {"teacher": training.teacher, "stages": training.stages, "patience": training.patience}
+    alone = {"teacher": training.teacher, "stages": training.stages, "patience": training.patience,
+             "objective=reward": training.objective == "reward"}  # fmt: skip
     for name, value in alone.items():
         if value:
             raise Refusal(f"a training with {name} is of one process, not processes={processes}")
@@ -117,8 +118,13 @@ def check_gradients(plan: Plan) -> None:
 def check_positions(plan: Plan) -> None:
     """Refuse rows longer than the positions a model was made with; some models have no such end."""
     experiment = plan.experiment
-    max_length = experiment.training.max_length
+    max_length, max_new = experiment.training.max_length, experiment.training.max_new_tokens
     positions = getattr(plan.model.config, "max_position_embeddings", None)
+    if positions and experiment.training.objective == "reward" and max_length + max_new > positions:
+        raise Refusal(
+            f"max_length and max_new_tokens must be at most {positions:,} together for objective=reward, the positions of "
+            f"model {experiment.model}, not {max_length:,} + {max_new:,}"
+        )
     if positions and max_length > positions:
         raise Refusal(
             f"max_length must be at most {positions:,}, the positions of model {experiment.model}, "

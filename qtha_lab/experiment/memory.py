@@ -74,7 +74,7 @@ def bytes_needed(
     Returns:
         Bytes, by what takes them.
     """
-    tokens = training.batch_size * width
+    tokens = training.rows_at_once * width
     models = 2 if training.teacher else 1
     copies = training.processes if device().type == "cpu" else 1
     return {

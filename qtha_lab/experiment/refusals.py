@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from qtha_lab import paths
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import limits, memory, stages, teachers
+from qtha_lab.experiment import limits, memory, rewards, stages, teachers
 from qtha_lab.experiment.plan import Plan, resolve
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def check_rows(plan: Plan) -> None:
         )
     limits.check_course(plan)
     limits.check_head(plan)
+    rewards.check_reward(training, task)
     if not task.eval:
         raise Refusal(f"task {task.name} has no evaluation rows")
     if training.head_learning_rate is not None and task.kind != "classification":

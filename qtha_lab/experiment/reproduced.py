@@ -6,11 +6,13 @@ written and read here, and started by `qtha-lab reproduce` alone.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from qtha_lab import calls
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment.description import Experiment
 from qtha_lab.experiment.recorded import is_arm
@@ -42,7 +44,7 @@ class Reproduced(Experiment):
         """One arm with one seed.
 
         Args:
-            reproduction: Its name.
+            reproduction: Its name, with settings of it as `NAME(setting=value,…)`.
             arm: The arm's name.
             data: What it works on, in a word.
             steps: Optimiser steps, or whatever is counted.
@@ -50,17 +52,19 @@ class Reproduced(Experiment):
             quick: Whether it is the short form.
         """
         return cls(
-            model=reproduction, task=data, method=arm, training={"steps": steps}, seed=seed,
+            model=calls.parse_call(reproduction, "reproduction")[0], task=data, method=arm, training={"steps": steps}, seed=seed,
             reproduction=reproduction, quick=quick,
         )  # fmt: skip
 
     def check(self, runs_dir: Path | None = None) -> None:
         """Refuse to be launched as a fine-tune."""
-        raise Refusal(f"an arm of a reproduction is run by: qtha-lab reproduce {self.reproduction}")
+        raise Refusal(
+            f"an arm of a reproduction is run by: qtha-lab reproduce {shlex.quote(self.reproduction)}"
+        )
 
     def to_command(self) -> str:
         """The command that runs it, with all other arms and seeds."""
-        return f"qtha-lab reproduce {self.reproduction}{' --quick' * self.quick}"
+        return f"qtha-lab reproduce {shlex.quote(self.reproduction)}{' --quick' * self.quick}"
 
     def to_python(self) -> str:
         """The Python that runs it, with all other arms and seeds."""

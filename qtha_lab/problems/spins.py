@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from functools import cache
 
 import numpy as np
@@ -43,6 +44,16 @@ def ground_energy(n: int, field: float = 1.0) -> float:
     return -float(np.linalg.svd(matrix, compute_uv=False).sum())
 
 
+def check_installed() -> None:
+    """Refuse to go on without what finds matrix product states.
+
+    Raises:
+        Refusal: If quimb is not installed.
+    """
+    if importlib.util.find_spec("quimb") is None:
+        raise Refusal("this needs the package quimb: pip install 'qtha-lab[starts]'")
+
+
 def ground_state_mps(n: int, bond_dim: int, field: float = 1.0) -> np.ndarray:
     """2^n amplitudes of the best matrix product state of a bond dimension, by DMRG with two sites.
 
@@ -54,10 +65,9 @@ def ground_state_mps(n: int, bond_dim: int, field: float = 1.0) -> np.ndarray:
     Raises:
         Refusal: If quimb is not installed.
     """
-    try:
-        import quimb.tensor as qtn
-    except ImportError:
-        raise Refusal("this needs the package quimb: pip install 'qtha-lab[starts]'") from None
+    check_installed()
+    import quimb.tensor as qtn
+
     operator = qtn.MPO_ham_ising(n, j=-4.0, bx=2.0 * field)  # of spins, which are half of Paulis
     search = qtn.DMRG2(operator, bond_dims=bond_dim, cutoffs=1e-12)
     search.solve(tol=1e-9, max_sweeps=20, verbosity=0)

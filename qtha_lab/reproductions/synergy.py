@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from qtha_lab.ansatze import build_without_inputs
-from qtha_lab.problems.spins import ground_energy, ground_state_mps, ising_terms
+from qtha_lab.problems.spins import check_installed, ground_energy, ground_state_mps, ising_terms
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
 from qtha_lab.simulators import expval
@@ -53,6 +53,7 @@ BONDS = {"chi1": 1, "chi2": 2, "chi4": 4, "chi8": 8}
         Claim("chi2", 1.0, "slope_fall", "bond 2: they do not fall", better="lower"),
     ],
     steps=(50, 10),
+    check=check_installed,
 )  # fmt: skip
 def synergy(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Adam on the energy from one start, at each rate; the best is the arm's."""

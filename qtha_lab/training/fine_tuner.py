@@ -1,4 +1,4 @@
-"""transformers' Trainer with five things of ours: rates by group, stages, a teacher, logits of answers alone, batches that are shared.
+"""transformers' Trainer with five things of ours: rates by group, stages, other objectives, logits of answers alone, batches that are shared.
 
 Takes the same steps otherwise; what is recorded of them is `trainer.Watch`'s business.
 """
@@ -20,9 +20,9 @@ from transformers.loss.loss_utils import ForCausalLMLoss
 from qtha_lab.experiment.stages import Stage
 from qtha_lab.training.answer_head import IGNORED, Answers, chooses_classes, has_plain_loss
 from qtha_lab.training.group import Group
+from qtha_lab.training.objective import Objective
 from qtha_lab.training.rates import set_groups_apart, set_head_apart
 from qtha_lab.training.staging import scheduled
-from qtha_lab.training.teaching import Teaching
 
 
 class FineTuner(Trainer):
@@ -32,7 +32,7 @@ class FineTuner(Trainer):
         head_learning_rate: Of a new classification head; None leaves it at the adapter's.
         rate_ratios: Rates of groups of tensors over the adapter's.
         stages: Each with a schedule of its own; none is one schedule.
-        teaching: Gives the loss where there is a teacher.
+        objective: Gives the loss, where it is not that of the labels.
         group: The processes that share every batch.
         options: transformers' own.
     """
@@ -43,13 +43,13 @@ class FineTuner(Trainer):
         head_learning_rate: float | None,
         rate_ratios: Mapping[str, float] | None = None,
         stages: Sequence[Stage] = (),
-        teaching: Teaching | None = None,
+        objective: Objective | None = None,
         group: Group = Group(),  # noqa: B008  frozen
         **options,
     ) -> None:
         super().__init__(**options)
         self.head_learning_rate, self.rate_ratios = head_learning_rate, rate_ratios or {}
-        self.stages, self.teaching, self.group = stages, teaching, group
+        self.stages, self.objective, self.group = stages, objective, group
         self._answers: Answers | None = None
         if self.model_accepts_loss_kwargs and has_plain_loss(options["model"]):
             self.compute_loss_func = self._loss_of_answers
@@ -105,13 +105,13 @@ class FineTuner(Trainer):
         return self.lr_scheduler
 
     def compute_loss(self, model: nn.Module, inputs: dict, *arguments, **options):
-        """The teacher's loss where there is one, else transformers'; of logits no more than it needs are computed.
+        """The objective's loss where there is one, else transformers'; of logits no more than it needs are computed.
 
         Several processes' gradients are averaged and their losses are parts of one, so each counts as often as there
         are processes.
         """
-        if self.teaching is not None:
-            return self._taught(model, inputs, **options)
+        if self.objective is not None:
+            return self._other_loss(model, inputs, **options)
         loss = self._loss(model, inputs, *arguments, **options)
         return loss if self.group.size == 1 else loss * self.group.size
 
@@ -122,14 +122,14 @@ class FineTuner(Trainer):
         with self._answers.at_the_head(self.accelerator.unwrap_model(model)):
             return super().compute_loss(model, inputs, *arguments, **options)
 
-    def _taught(
+    def _other_loss(
         self, model: nn.Module, inputs: dict, num_items_in_batch: Tensor | None = None, **_
     ) -> Tensor:
-        """The loss that the teacher gives; a batch that is a part of a step counts by its labels, or all parts alike."""
-        assert self.teaching is not None
-        items = num_items_in_batch if self.teaching.counts_labels else None
+        """The loss that the objective gives; a batch that is a part of a step counts by its labels, or all parts alike."""
+        assert self.objective is not None
+        items = num_items_in_batch if self.objective.counts_labels else None
         self.loss_is_scaled_for_ga = items is not None
-        return self.teaching.loss(model, inputs, items)
+        return self.objective.loss(model, inputs, items)
 
     def _loss_of_answers(
         self, outputs: dict, labels: Tensor, num_items_in_batch: Tensor | None = None

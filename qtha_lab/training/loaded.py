@@ -24,8 +24,10 @@ from qtha_lab.rundir.plugins import bring_plugins
 from qtha_lab.training import evaluation
 from qtha_lab.training.batching import by_length
 from qtha_lab.training.nudging import nudge
+from qtha_lab.training.objective import Objective
+from qtha_lab.training.rewarding import Reward, sentence
 from qtha_lab.training.session import Session
-from qtha_lab.training.teaching import Teaching, load_teacher, seen_before
+from qtha_lab.training.teaching import load_teacher, seen_before
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Loaded:
         training_rows: To train on.
         config: The adapter's, as PEFT completed it.
         model: The base with the adapter on it.
-        teaching: The teacher beside it, if there is one.
+        objective: What gives the loss: a teacher beside it, or a reward; None is the labels.
     """
 
     plan: Plan
@@ -59,7 +61,7 @@ class Loaded:
     training_rows: list[dict]
     config: PeftConfig
     model: PeftModel
-    teaching: Teaching | None = None
+    objective: Objective | None = None
 
     @property
     def task(self) -> tasks.Task:
@@ -112,7 +114,7 @@ def load(session: Session) -> Loaded:
     base_parameters = base.model.num_parameters()
     if alone := experiment.method.name == "none":
         heads.read_features(base.model, heads.layer_name(base.model))
-    teaching = _load_teacher(session, plan)
+    objective = _objective(session, plan, base.tokenizer)
     session.poll()
     session.report("loading", f"adapter {experiment.method.label}")
     if session.training.gradient_checkpointing:
@@ -134,7 +136,7 @@ def load(session: Session) -> Loaded:
     if warning := adapters.first_step_warning(model, config, session.learning_rate):
         session.report("loading", warning)
     session.poll()
-    return Loaded(plan, base, base_parameters, rows, training_rows, config, model, teaching)
+    return Loaded(plan, base, base_parameters, rows, training_rows, config, model, objective)
 
 
 def recompute(model: nn.Module) -> None:
@@ -156,14 +158,23 @@ def _load_base(plan: Plan, quantization: str) -> models.LoadedModel:
     )
 
 
-def _load_teacher(session: Session, plan: Plan) -> Teaching | None:
-    """The teacher, and a note once of what it has seen."""
-    if not session.training.teacher:
+def _objective(session: Session, plan: Plan, tokenizer: Any) -> Objective | None:
+    """The teacher or the reward, and a note once of what a reader of the losses must know; None for the labels' loss."""
+    training = session.training
+    if training.objective == "reward":
+        _note_once(session, sentence(training.reward))
+        return Reward(tokenizer, training, session.experiment.seed)
+    if not training.teacher:
         return None
-    session.report("loading", f"teacher {session.training.teacher}")
-    if (note := seen_before(plan)) and note not in session.notes():
-        session.log.append("note", step=session.start.step, message=note)
+    session.report("loading", f"teacher {training.teacher}")
+    if note := seen_before(plan):
+        _note_once(session, note)
     return load_teacher(plan)
+
+
+def _note_once(session: Session, note: str) -> None:
+    if note not in session.notes():
+        session.log.append("note", step=session.start.step, message=note)
 
 
 def _read_rows(plan: Plan, tokenizer: Any) -> Rows:

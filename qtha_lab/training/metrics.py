@@ -72,12 +72,24 @@ def rouge(outputs: Sequence[str], references: Sequence[str]) -> dict[str, float]
     Source:
         Lin 2004, "ROUGE: A package for automatic evaluation of summaries".
     """
+    names = ("rouge1", "rouge2", "rougeL")
+    return {
+        name: sum(rows := rouge_by_row(outputs, references, name)) / len(rows) for name in names
+    }
+
+
+def rouge_by_row(outputs: Sequence[str], references: Sequence[str], name: str) -> list[float]:
+    """The F-measure of one ROUGE for every row.
+
+    Args:
+        outputs: Generated answers.
+        references: One for each.
+        name: rouge1, rouge2 or rougeL.
+    """
     from rouge_score.rouge_scorer import RougeScorer
 
-    names = ("rouge1", "rouge2", "rougeL")
-    scorer = RougeScorer(list(names))
-    rows = [scorer.score(r, o) for o, r in zip(outputs, references, strict=True)]
-    return {name: sum(row[name].fmeasure for row in rows) / len(rows) for name in names}
+    scorer = RougeScorer([name])
+    return [scorer.score(r, o)[name].fmeasure for o, r in zip(outputs, references, strict=True)]
 
 
 def classification_scores(predicted: Sequence[int], actual: Sequence[int]) -> dict[str, float]:

@@ -7,7 +7,6 @@ Both give the loss of a batch and its gradient in the student alone.
 from __future__ import annotations
 
 import contextlib
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -25,35 +24,21 @@ from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.plugins import bring_plugins
 from qtha_lab.tasks.task import IGNORED
 from qtha_lab.training.answer_head import Answers, has_plain_loss
+from qtha_lab.training.objective import Objective
 
 
-class Teaching(ABC):
+class Teaching(Objective):
     """A teacher, frozen and in evaluation mode.
 
     Args:
         teacher: Its model.
         weight: Share of the loss that follows the teacher.
         temperature: Logits are divided by it before they are compared.
-
-    Attributes:
-        counts_labels: Whether the loss is a mean over labels, so that parts of a step are shares of its labels.
     """
-
-    counts_labels = True
 
     def __init__(self, teacher: nn.Module, weight: float, temperature: float) -> None:
         self.teacher = teacher.eval().requires_grad_(False)
         self.weight, self.temperature = weight, temperature
-
-    @abstractmethod
-    def loss(self, student: nn.Module, batch: dict[str, Tensor], items: Tensor | None) -> Tensor:
-        """How far the student is from the teacher, and from the labels.
-
-        Args:
-            student: The model that is trained.
-            batch: `input_ids`, `attention_mask` and `labels`.
-            items: Labels of the whole step where a batch is a part of one; None where it is the step.
-        """
 
 
 class Logits(Teaching):

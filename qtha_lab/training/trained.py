@@ -18,6 +18,7 @@ from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.fine_tuner import FineTuner
 from qtha_lab.training.loaded import Loaded
 from qtha_lab.training.memory import PeakMemory
+from qtha_lab.training.rewarding import Reward
 from qtha_lab.training.session import Session
 from qtha_lab.training.spectra import RecordSpectra
 from qtha_lab.training.staging import Staging
@@ -78,7 +79,8 @@ def train(
     tracker = make_tracker(session.run, session.training.report_to, session.start.step)
     stages = parse(session.training.stages)
     staging = [Staging(loaded.model, stages, session.log)] if stages else []
-    for callback in (*callbacks, *tracker, *staging, watch, spectra):
+    sampling = [loaded.objective] if isinstance(loaded.objective, Reward) else []
+    for callback in (*callbacks, *tracker, *staging, *sampling, watch, spectra):
         trainer.add_callback(callback)
     if session.start.step == 0:
         with trainer.accelerator.autocast():
@@ -107,7 +109,7 @@ def make_trainer(session: Session, loaded: Loaded) -> FineTuner:
         head_learning_rate=session.training.head_learning_rate,
         rate_ratios=session.training.rate_ratios,
         stages=parse(session.training.stages),
-        teaching=loaded.teaching,
+        objective=loaded.objective,
         group=session.group,
         model=loaded.model,
         args=arguments,

@@ -7,6 +7,8 @@ work runs in this process, one that is a fine-tune in a worker as any other run.
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +23,8 @@ from qtha_lab.reproductions.machinery.log import Log, Stopped
 from qtha_lab.reproductions.machinery.registry import (
     LEAST_SEEDS,
     QUICK_SEEDS,
-    REPRODUCTIONS,
     Reproduction,
+    reproduction_of,
 )
 from qtha_lab.reproductions.machinery.verdicts import headline, verdicts
 from qtha_lab.rundir import RunDir, slots, write_json
@@ -55,7 +57,7 @@ def reproduce(
     """Run all arms of a reproduction; called again with the same `out` it goes on where it was.
 
     Args:
-        name: Of the reproduction.
+        name: Of the reproduction; with settings of it as `NAME(setting=value,…)`.
         out: The folder of reproductions.
         quick: Its short form.
         seeds: How many, from 0 on; None is 5, of the short form 3.
@@ -65,17 +67,18 @@ def reproduce(
         `verdict.json`: name, claims with their verdicts, the entries of the runs, seconds, and the command.
 
     Raises:
-        Refusal: If there is no such reproduction, or a run was stopped or failed.
+        Refusal: If there is no such reproduction or setting, something that it needs is missing, or a run was stopped
+            or failed.
 
     Example:
         >>> reproduce("ttn_vqc", quick=True)["headline"]  # doctest: +SKIP
         'not shown; of 4 claims 1 shown'
     """
-    of = REPRODUCTIONS.get_or_refuse(name)
+    of = reproduction_of(name)
     count = seeds if seeds is not None else QUICK_SEEDS if quick else LEAST_SEEDS
     if count < 1:
         raise Refusal(f"seeds must be at least 1, not {count}")
-    folder = Path(out) / (f"{name}-quick" if quick else name)
+    folder = Path(out) / folder_name(of, quick)
     lock = slots.hold(folder / ".lock")
     if lock is None:
         raise Refusal(f"another process reproduces {name} in {folder}")
@@ -91,6 +94,13 @@ def reproduce(
         os.close(lock)
 
 
+def folder_name(of: Reproduction, quick: bool) -> str:
+    """What the folder of a reproduction is called, below that of all: its name, settings that differ, its form."""
+    values = [f"{name}_{value}" for name, value in of.options.items()]
+    text = "-".join([of.name, *values, *["quick"] * quick])
+    return re.sub(r"[^\w.-]", "_", text)
+
+
 def _run_here(
     of: Reproduction, arms: list[Arm], folder: Path, on_progress: Progress
 ) -> dict[str, dict[int, Any]]:
@@ -99,7 +109,7 @@ def _run_here(
     entries: dict[str, dict[int, Any]] = {}
     for arm in arms:
         described = Reproduced.arm(
-            of.name,
+            of.text,
             arm.name,
             data=of.data,
             steps=of.n_steps(arm.quick),
@@ -156,7 +166,7 @@ def _computed(of: Reproduction, arm: Arm, log: Log) -> dict[str, float]:
     torch.set_num_threads(1)
     torch.manual_seed(arm.seed)
     np.random.seed(arm.seed)
-    of.run(arm.name, arm.seed, arm.quick, log)
+    of.run(arm.name, arm.seed, arm.quick, log, *of.arguments())
     return log.close()
 
 
@@ -257,7 +267,7 @@ def _verdict(
     }
     claims = [one.plain() for one in verdicts(of, finished, quick)]
     every = [e for by_seed in entries.values() for e in by_seed.values()]
-    command = f"qtha-lab reproduce {of.name}{' --quick' * quick} --seeds {seeds}"
+    command = f"qtha-lab reproduce {shlex.quote(of.text)}{' --quick' * quick} --seeds {seeds}"
     return {
         "name": of.name, "arxiv": of.arxiv, "quick": quick, "seeds": seeds, "headline": headline(claims),
         "claims": claims, "command": command, "seconds": sum(e.get("wall_seconds") or 0.0 for e in every),

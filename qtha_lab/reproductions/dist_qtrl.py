@@ -1,0 +1,160 @@
+"""Dist-QTRL: several agents learn one policy whose weights a small circuit generates.
+
+A round: the policy's weights are generated once, each of K agents plays a piece of its own episodes with them and sends
+the gradient in these weights; the mean of the gradients goes back through the generator, which takes one step. Actor
+and critic are one small network, both heads generated. Agents play one after the other, or with `on=ray` in processes
+of their own, with the same bits; the paper's have a QPU each.
+"""
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qtha_lab.adapters import GeneratedNet, generate_into
+from qtha_lab.machines.registry import needs
+from qtha_lab.problems.environments import environments, goal_of
+from qtha_lab.reproductions.machinery.agents import Order, Play, playing
+from qtha_lab.reproductions.machinery.log import Log
+from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.settings import setting
+
+SIDE_BY_SIDE = 4  # episodes an agent plays at once
+MAX_NORM = 0.5
+STATES = 128  # of the circuit of 7 qubits; a chunk of weights each
+AGENTS = {"one_agent": 1, "two_agents": 2, "more_samples": 1}
+RATES = {"mlp": 3e-3}  # of the network's own weights; of every generator the next
+GENERATED_RATE = 1e-2
+ARMS = {
+    "four_agents": "generated weights, four agents, averaged gradients",
+    "two_agents": "generated weights, two agents",
+    "one_agent": "generated weights, one agent",
+    "more_samples": "one agent that plays as much as four",
+    "mlp": "the network's own weights, four agents",
+    "classical": "as many classical numbers in the place of the circuit's probabilities, four agents",
+    "frozen": "angles stay at their random start, four agents",
+}
+
+
+@dataclass(frozen=True)
+class Game:
+    """What is played, and where."""
+
+    environment: str = setting(
+        "CartPole-v1",
+        "Environment of gymnasium or MiniGrid with a finite set of actions, such as MiniGrid-Empty-5x5-v0.",
+    )
+    on: str = setting(
+        "here", "Where agents play: one after the other here, or an actor of Ray each.", choices=("here", "ray")
+    )  # fmt: skip
+
+
+def check(game: Game) -> None:
+    """Refuse an environment that is not there or cannot be played.
+
+    Raises:
+        Refusal: In one sentence.
+    """
+    goal_of(game.environment)
+    environments(game.environment, 1).close()
+    if game.on == "ray" and importlib.util.find_spec("ray") is None:
+        raise needs("ray", "ray")
+
+
+@reproduction(
+    name="dist_qtrl",
+    title="Distributed Quantum-Train reinforcement learning",
+    arxiv="2412.08845",
+    claim="Agents in parallel with averaged gradients speed up learning of a policy whose weights a circuit generates.",
+    works="generate_into(module); objective=reward in the training of a language model",
+    source="abstract; CartPole and MiniGrid-Empty-5x5 as in QTRL, arXiv:2407.06103. A2C, network, pieces of 32 steps, rates "
+    "and the averaging of K agents into one step a round are ours [R]",
+    control="the network's own weights; classical numbers for the circuit; frozen angles; one agent with as many samples",
+    data="{environment}",
+    minutes=20,
+    arms=ARMS,
+    claims=[
+        Claim("four_agents", "one_agent", "rounds_to_goal", "four agents need fewer rounds than one", better="lower"),
+        Claim("four_agents", "two_agents", "rounds_to_goal", "four agents need fewer rounds than two", better="lower"),
+        Claim("four_agents", "more_samples", "rounds_to_goal", "it is the agents, not the samples", better="lower"),
+        Claim("four_agents", 0.0, "reward_over_goal", "four agents end above the reward that counts as solved", better="higher"),
+        Claim("four_agents", "mlp", "reward_over_goal", "generated weights end no more than 5 % of it below the network's own",
+              better="higher", margin=0.05),
+        Claim("four_agents", "classical", "reward_over_goal", "the circuit ends higher than as many classical numbers",
+              better="higher"),
+        Claim("four_agents", "frozen", "reward_over_goal", "training the angles helps", better="higher"),
+    ],
+    steps=(300, 24),
+    settings=Game,
+    check=check,
+)  # fmt: skip
+def dist_qtrl(arm: str, seed: int, quick: bool, log: Log, settings: Game) -> None:
+    """One arm with one seed; a step is a round."""
+    goal = goal_of(settings.environment)
+    width = SIDE_BY_SIDE * (4 if arm == "more_samples" else 1)
+    model = policy(settings.environment, arm)
+    net = model.module if isinstance(model, GeneratedNet) else model
+    orders = [
+        Order(settings.environment, width, 10_000 * seed + 100 * number, net)
+        for number in range(AGENTS.get(arm, 4))
+    ]
+    rate = RATES.get(arm, GENERATED_RATE)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    reached, reward = log.steps + 1, 0.0
+    with playing(orders, settings.on) as play:
+        for step in log.course():
+            loss, reward = round_of(model, play, optimizer)
+            log.train(step, loss=loss, learning_rate=rate)
+            if reached > log.steps and reward >= goal:
+                reached = step
+            if step % max(1, log.steps // 10) == 0 or step == log.steps:
+                log.evaluate(step, reward=reward)
+    if reached > log.steps:
+        log.note(f"a mean reward of {goal:g} was not reached: rounds_to_goal is one more than all")
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    log.end(
+        trainable_parameters=trained, learning_rate=rate, rounds_to_goal=reached,
+        reward_over_goal=(reward - goal) / abs(goal),
+    )  # fmt: skip
+
+
+def policy(environment: str, arm: str) -> nn.Module:
+    """Actor and critic in one network; generated, or with its own weights.
+
+    Args:
+        environment: Says how much is seen and how many actions there are.
+        arm: Says where the weights come from.
+    """
+    envs = environments(environment, 1)
+    (n_seen,), n_actions = envs.single_observation_space.shape, int(envs.single_action_space.n)
+    envs.close()
+    net = nn.Sequential(nn.Linear(n_seen, 64), nn.Tanh(), nn.Linear(64, n_actions + 1))
+    if arm == "mlp":
+        return net
+    options: dict[str, Any] = {
+        "classical": {"generator": "classical"}, "frozen": {"train_generator": False},
+    }.get(arm, {})  # fmt: skip
+    n_weights = sum(p.numel() for p in net.parameters())
+    return generate_into(net, chunk=-(-n_weights // STATES), **options)
+
+
+def round_of(model: nn.Module, play: Play, optimizer: torch.optim.Optimizer) -> tuple[float, float]:
+    """One step from the mean of the agents' gradients; the mean loss and the mean reward.
+
+    Args:
+        model: Generated or not.
+        play: All agents' pieces with some weights.
+        optimizer: Of the model's parameters.
+    """
+    weights = model.weights() if isinstance(model, GeneratedNet) else dict(model.named_parameters())
+    pieces = play(weights)
+    means = [torch.stack([p.gradient[name] for p in pieces]).mean(0) for name in weights]
+    optimizer.zero_grad()
+    tensors: list[Tensor] = list(weights.values())
+    torch.autograd.backward(tensors, means)
+    nn.utils.clip_grad_norm_(model.parameters(), MAX_NORM)
+    optimizer.step()
+    return float(np.mean([p.loss for p in pieces])), float(np.mean([p.reward for p in pieces]))
