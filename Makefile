@@ -1,6 +1,7 @@
 # make lab    set up and open the workbench      make lab PORT=8890 OPEN=0 on a server
 # make test   set up and run the tests, but those that take long
 # make slow   those: real browsers, kernels, clusters, runs that are killed (a quarter of an hour)
+# make kin    the small form of every reproduction of QTHA's relatives, into out/reproductions (some ten minutes)
 # make again  the tests that failed last, one after the other
 # make peft-matrix   PEFT's own tests over our methods (some minutes)      make peft-matrix K='delete or merge'
 # make claims   every sentence of what is to be seen in the lessons, on the real model too (half an hour)
@@ -22,7 +23,7 @@ STAMP  := $(VENV)/.installed
 BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
 ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test slow again types suite claims docs peft-matrix figures install lint format constraints peers cluster bench clean
+.PHONY: lab test slow kin again types suite claims docs peft-matrix figures install lint format constraints peers cluster bench clean
 
 install: $(STAMP)
 
@@ -50,6 +51,9 @@ suite: install
 
 slow: install
 	$(PYTEST) -m slow
+
+kin: install
+	$(BIN)/qtha-lab reproduce --all --quick
 
 again: install types
 	$(BIN)/python -m ruff check .

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from pathlib import Path
 
 import ipywidgets as ipw
 import pytest
@@ -304,3 +305,23 @@ def test_entries_settle_into_the_code_and_the_banner_names_every_wrong_field():
     assert opened
     assert not refusing
     assert "lora(r=2)" in code
+
+
+def test_the_page_of_a_plugin_that_is_gone_says_so_and_starts_all_the_same(tmp_path):
+    bench = Workbench(Comparison(plugins=[str(tmp_path / "gone.py")], methods="lora(r=2)"))
+    assert "gone.py" in bench.banner.text.value
+    assert bench.setup.comparison().plugins == []
+
+
+def test_a_method_that_a_plugin_brings_can_be_added(no_plugin_stays):
+    example = str(Path(__file__).parent.parent / "examples" / "whole_network.py")
+    bench = Workbench(Comparison(methods="lora(r=2)"))
+    assert "whole_network" not in bench.setup.methods.add.options
+
+    async def work():
+        bench.setup.what["plugins"].value = [example]
+        await bench.refresh()
+
+    asyncio.run(asyncio.wait_for(work(), PATIENCE))
+    bench.setup.methods.add.value = "whole_network"
+    assert [method.name for method in bench.setup.comparison().methods] == ["lora", "whole_network"]

@@ -42,8 +42,8 @@ class MethodCards:
     ):
         self.changed, self.model, self.on_error = changed, model, on_error
         self.cards: list[MethodCard] = []
-        self.families = families()
-        self.add = ipw.Dropdown(options=[ADD, *self.families, *method_entries()], description="add")
+        self.add = ipw.Dropdown(options=[ADD], description="add")
+        self.offer()
         self.add.observe(guarded(self._add, on_error), "value")
         self.box = look.column()
         head = look.row(look.heading("Methods"), self.add, css="qtha-methods-head")
@@ -53,6 +53,13 @@ class MethodCards:
         self._draw()
         if self.cards:
             self.cards[0].unfolded = True
+
+    def offer(self) -> None:
+        """List the methods that there are now, with what adds one with its controls."""
+        self.families = families()
+        options = (ADD, *self.families, *method_entries())
+        if self.add.options != options:
+            self.add.options = options
 
     def choices(self) -> list[MethodChoice]:
         """Every method as entered.

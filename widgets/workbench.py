@@ -15,6 +15,7 @@ from qtha_lab import runs as runs_
 from qtha_lab.compare.lineup import timed
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, MethodChoice, Sweep
+from qtha_lab.plugin_loading import load_plugins
 from qtha_lab.sweep.folder import list_sweeps
 
 from . import look, still
@@ -73,13 +74,14 @@ class Workbench(Shown):
         group = self._group(attach)
         start = comparison or (latest(group) if attach is None else None) or group
         start = start.comparison if isinstance(start, Group) else start or START
+        start, missing = with_plugins(start)
         self.setup = Setup(start, self.changed, self.refuse, self.go)
         methods = self.setup.methods
         self.engines = EngineCosts(
             *(guarded(m, self.refuse) for m in (methods.run_on, methods.twin_on))
         )
         self.children = self._laid_out()
-        self.say(f"Showing the runs of {group.title}." if group else "")
+        self.say(missing or (f"Showing the runs of {group.title}." if group else ""))
         self.watch.show(group.runs if group else ())
         self.desk.ticked = tuple(run.id for run in self.watch.runs)
         self.desk.observe(guarded(self._show_ticked, self.refuse), "ticked")
@@ -141,6 +143,7 @@ class Workbench(Shown):
         self.summary.remove_class("qtha-stale")
         self.setup.sweep.show(await with_libraries(sentences, described, costs))
         self.engines.show(await in_thread(engines_of, described, costs))
+        self.setup.methods.offer()  # what plugins have brought meanwhile
 
     async def launch(self) -> None:
         """Start every run of the comparison, or the sweep; none, if any run is refused."""
@@ -220,6 +223,16 @@ class Workbench(Shown):
 
 
 START = Comparison(methods=[MethodChoice(name="qtha"), MethodChoice(name="lora")])
+
+
+def with_plugins(start: Comparison | Sweep) -> tuple[Comparison | Sweep, str]:
+    """What the form starts with, its plugins imported; where one is gone another start, and a sentence that says so."""
+    try:
+        load_plugins(start.plugins)
+    except Refusal as reason:
+        log.warning("the form does not start with what was launched last: %s", reason)
+        return START, f"The form cannot start with what it was to: {reason}"
+    return start, ""
 
 
 def latest(group: Group | None) -> Sweep | None:
