@@ -7,9 +7,12 @@ from support.waiting import PATIENCE
 
 from qtha_lab import runs
 from qtha_lab.figures import curves
+from qtha_lab.rundir import ending
 from qtha_lab.rundir.events import history
 from widgets.live import LivePlot
+from widgets.loop import Background
 from widgets.run_list import RunList
+from widgets.watch import Watch
 
 
 def test_live_curves_grow_by_what_is_new(tmp_path):
@@ -50,7 +53,7 @@ def test_following_ends_with_the_runs_and_survives_a_torn_line(tmp_path):
 def test_rows_tell_the_state_and_enable_what_can_be_done(tmp_path):
     run = run_folder(tmp_path)
     clicks = []
-    rows = RunList(clicks.append, clicks.append)
+    rows = RunList(clicks.append, clicks.append, clicks.append)
     rows.show([run])
     row = rows.rows[run.id]
     rows.update({run.id: runs.Status("running", 30, 100, "", 75.0)})
@@ -67,7 +70,7 @@ def test_rows_tell_the_state_and_enable_what_can_be_done(tmp_path):
 
 def test_a_row_says_where_a_run_stopped_once(tmp_path):
     run = run_folder(tmp_path)
-    rows = RunList(print, print)
+    rows = RunList(print, print, print)
     rows.show([run])
     rows.update({run.id: runs.Status("stopped", 20, 100, "stopped at step 20 of 100")})
     assert rows.rows[run.id].state.value == "stopped at step 20 of 100"
@@ -75,7 +78,7 @@ def test_a_row_says_where_a_run_stopped_once(tmp_path):
 
 def test_new_states_and_quarters_of_a_run_are_read_aloud_and_no_more(tmp_path):
     run = run_folder(tmp_path)
-    rows, sentences = RunList(print, print), []
+    rows, sentences = RunList(print, print, print), []
     rows.announce = sentences.append
     rows.show([run])
     for state, step in [
@@ -90,3 +93,39 @@ def test_new_states_and_quarters_of_a_run_are_read_aloud_and_no_more(tmp_path):
         "lora, seed 0: running · step 25 of 100.",
         "lora, seed 0: finished · step 100 of 100.",
     ]
+
+
+def test_a_run_that_went_wrong_offers_its_log_in_the_place_of_stop_and_a_click_shows_it(tmp_path):
+    run = run_folder(tmp_path)
+    write(run, status("running", 0), train(1, 5.0))
+    run.files.log.write_text(f"{ending.BEGIN}\nMemoryError: no room\n")
+    watch = Watch(Background(print))
+    watch.show([run])
+    row = watch.list.rows[run.id]
+    watch.list.update({run.id: runs.Status("running", 1, 9)})
+    assert row.open_log.layout.display == "none"
+    assert watch.log.content is None
+    watch.list.update({run.id: runs.Status("dead", 1, 9, "the worker ended")})
+    assert (row.open_log.layout.display, row.stop.layout.display) == ("", "none")
+    row.open_log.click()
+    assert watch.log.title == f"Log of {run.id}"
+    assert watch.log.unfolded
+    assert "MemoryError: no room" in watch.log.content.output.value
+    assert str(run.files.log) in watch.log.content.head.value
+    watch.show([])
+    assert watch.log.layout.display == "none"
+
+
+def test_the_curves_as_they_are_now_are_a_figure_that_can_be_saved(tmp_path):
+    run = run_folder(tmp_path)
+    plot = LivePlot([run])
+    assert plot.figures == {}
+    write(run, status("running", 0), train(1, 5.0), {"kind": "eval", "step": 0, "loss": 6.0})
+    asyncio.run(plot.tick())
+    figure = plot.figures["loss_curves"]
+    write(run, train(2, 4.5))
+    asyncio.run(plot.tick())
+    assert [row[-1] for row in figure.table.rows] == [5.0, 6.0]  # as it was when it was asked for
+    path = figure.export(tmp_path / "curves.csv")
+    assert path.read_text().splitlines()[1] == "lora,0,train,1.0,5.0"
+    assert len(plot.figures["loss_curves"].table.rows) == 3

@@ -1,5 +1,6 @@
 """The panel of all runs: what a page is sent, what a person does in it, what changes by itself."""
 
+import csv
 import json
 
 import pytest
@@ -9,10 +10,12 @@ from support.watched_files import watched
 from benchmarks.many_runs import make_runs
 from qtha_lab import runs
 from qtha_lab.catalog.listing import Listing
+from qtha_lab.errors import Refusal
 from qtha_lab.rundir import bin, ending, record, slots
 from qtha_lab.rundir.marks import mark
 from widgets.log_view import LogView
 from widgets.runs_table import RunsTable
+from widgets.save_table import SaveTable
 
 
 @pytest.fixture(autouse=True)
@@ -272,3 +275,40 @@ def test_a_folder_without_runs_is_an_empty_table(tmp_path):
     assert table.error.text == ""
     assert table.count.value == "0 runs"
     table.close()
+
+
+def test_the_table_that_is_shown_is_saved_with_every_digit_or_as_it_is_read(table, tmp_path):
+    table.where, table.sort = "method = qtha and learning_rate >= 0.03", "-eval_loss"
+    table.columns = ("run", "method", "eval_loss", "tags")
+    best = ids(table)[0]
+    table.grid.act("tags", [best], "best, warm")
+    table.wait()
+    save = next(part for part in table.children if isinstance(part, SaveTable))
+    save.folder = tmp_path / "tables"
+    path = save.write()
+    assert path.name == "runs.csv"
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    shown = table.shown
+    assert [row["run"] for row in rows] == [row["run"] for row in shown]
+    assert [float(row["eval_loss"]) for row in rows] == [row["eval_loss"] for row in shown]
+    assert rows[0]["tags"] == "best, warm"
+    assert save.write().name == "runs-2.csv"  # none is written over
+
+    table.columns, table.group = ("method", "learning_rate", "eval_loss"), "seeds"
+    with save.write().open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["eval_loss_max"]) for row in rows] == [
+        row["eval_loss_max"] for row in table.shown
+    ]
+    save.form.value = "md"
+    lines = save.write().read_text().splitlines()
+    assert lines[0] == "| method | learning rate | evaluation loss (nats) |"
+    assert len(lines) == 2 + len(table.shown)
+    assert lines[2].startswith(f"| qtha | {table.shown[0]['learning_rate']:g} | ")
+    assert "–" in lines[2]  # the least and the most
+    save.form.value = "tex"
+    assert "\\toprule" in save.write().read_text()
+    table.where = "seed = 999"
+    with pytest.raises(Refusal, match="no row"):
+        save.write()

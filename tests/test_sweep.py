@@ -14,8 +14,10 @@ from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Sweep
 from qtha_lab.experiment.sweeping import place_of
 from qtha_lab.rundir import slots
+from qtha_lab.sweep.confirming import confirmation
 from qtha_lab.sweep.folder import SweepDir, origin_of
 from qtha_lab.sweep.forecast import forecast
+from qtha_lab.sweep.record import TrialRecord
 from qtha_lab.sweep.study import MethodStudy, open_journal
 
 SMALL = "qtha(r=2,waist=8,n_layers=1,bond_dim=2)"
@@ -263,3 +265,45 @@ def test_the_command_sweeps_and_a_folder_of_its_own_holds_everything(tmp_path):
 def test_a_sweep_that_is_not_there_is_named_with_the_nearest(tmp_path):
     with pytest.raises(Refusal, match="no sweep 'nothing'"):
         sweep.attach("nothing")
+
+
+def bests(described, **points):
+    return {
+        m.label: TrialRecord(m.label, 0, "complete", points[m.name], 4.0, [])
+        for m in described.methods
+    }
+
+
+def test_the_best_of_each_method_is_confirmed_at_its_point_with_seeds_no_trial_had():
+    axes = {"learning_rate": [0.001, 0.01], "qtha.bond_dim": [2, 3], "steps": [4, 8]}
+    described = small(axes=axes, seeds=[0, 4], scaling="2r")
+    lora, qtha = (
+        {"learning_rate": 0.01, "steps": 8},
+        {"learning_rate": 0.001, "steps": 8, "qtha.bond_dim": 3},
+    )
+    compared = confirmation(described, bests(described, lora=lora, qtha=qtha), 2)
+    assert compared.seeds == [5, 6]
+    assert compared.training == described.training.replace(steps=8)
+    trained = {
+        (e.method.name, e.method.meaning)
+        for method, point in zip(described.methods, (lora, qtha), strict=True)
+        for e in described.experiments_at(method, point)
+    }
+    assert {(e.method.name, e.method.meaning) for e in compared.experiments()} == trained
+
+
+@pytest.mark.parametrize(
+    ("lora", "n_seeds", "rule"),
+    [
+        ({"learning_rate": 0.01, "steps": 4}, 3, r"the best of lora\(r=2\) has steps 4, that of qtha.* 8"),
+        ({"learning_rate": 0.01, "steps": 8}, 0, "needs at least 1 seed, not 0"),
+        (None, 3, r"no trial of lora\(r=2\) has come to a finite end"),
+    ],
+)  # fmt: skip
+def test_bests_that_cannot_be_compared_are_not_confirmed(lora, n_seeds, rule):
+    described = small(axes={"learning_rate": [0.001, 0.01], "steps": [4, 8]})
+    best = bests(described, lora=lora or {}, qtha={"learning_rate": 0.01, "steps": 8})
+    if lora is None:
+        del best["lora(r=2)"]
+    with pytest.raises(Refusal, match=rule):
+        confirmation(described, best, n_seeds)

@@ -7,9 +7,10 @@ import signal
 import pytest
 from support.waiting import PATIENCE, wait_until
 
-from qtha_lab import launch, list_runs, sweep
+from qtha_lab import attach, launch, list_runs, sweep
 from qtha_lab.experiment import Sweep
 from qtha_lab.rundir import slots
+from qtha_lab.rundir.bin import delete
 from widgets.sweep_watch import SweepWatch
 from widgets.workbench import Workbench
 
@@ -92,6 +93,40 @@ def test_a_grid_that_is_tried_out_is_not_extended_and_the_panel_says_so(killed):
         return panel.error.text
 
     assert in_a_kernel(work).startswith("every point of this grid is tried")
+
+
+@pytest.mark.slow
+def test_the_best_is_confirmed_with_fresh_seeds_from_the_panel_and_the_workbench_watches_the_runs(
+    killed,
+):
+    if killed.state == "dead":
+        killed.resume()
+    killed.wait()
+    best = killed.best()["lora(r=2)"]
+
+    async def work():
+        bench = Workbench()
+        panel = bench.sweep
+        while panel.sure.disabled:
+            await asyncio.sleep(0.05)
+        panel.seeds.value = 2
+        panel.sure.click()
+        while not panel.confirming and not panel.error.text:
+            await asyncio.sleep(0.05)
+        watched, sentence = [run.id for run in bench.watch.runs], panel.said.value
+        bench.background.stop()
+        return panel.error.text, list(panel.confirming), watched, sentence
+
+    error, confirming, watched, sentence = in_a_kernel(work)
+    assert error == ""
+    assert watched == confirming
+    runs = [run.wait(PATIENCE) and run for run in map(attach, confirming)]
+    assert [run.experiment.seed for run in runs] == [1, 2]
+    assert {run.experiment.method.learning_rate for run in runs} == {best.point["learning_rate"]}
+    assert {run.experiment.name for run in runs} == {f"best of {killed.folder.path.name}"}
+    assert "seeds 1, 2" in sentence
+    for run in runs:  # other tests count the runs of the sweep
+        delete(run.files)
 
 
 @pytest.mark.slow

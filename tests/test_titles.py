@@ -45,7 +45,7 @@ def test_curves_tables_and_rows_show_the_title(tmp_path):
     entry = {"label": label, "method": "lora", "seed": 0, "eval_loss": 4.0}
     assert rows({"runs": [entry]})[0]["method"] == TITLED.title
     run = run_folder(tmp_path, label)
-    assert RunRow(run, print, print).title == "small one, tuned, seed 0"
+    assert RunRow(run, print, print, print).title == "small one, tuned, seed 0"
 
 
 def test_points_of_a_sweep_are_told_apart_by_their_titles():

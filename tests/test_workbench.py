@@ -7,7 +7,7 @@ from pathlib import Path
 import ipywidgets as ipw
 import pytest
 from support.panels import fail
-from support.run_folders import run_folder, status, train, write
+from support.run_folders import finish, run_folder, status, train, write
 from support.waiting import PATIENCE
 from torch import nn
 
@@ -15,10 +15,12 @@ from qtha_lab import __version__, runs
 from qtha_lab.cost.preview import Cancelled, preview
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
+from qtha_lab.figures.rate import End, loss_against_rate
 from qtha_lab.rundir import RunDir
 from widgets.guard import ErrorLine
 from widgets.loop import Background, in_thread
-from widgets.past import groups
+from widgets.past import each_once, groups, in_order
+from widgets.watch import Watch
 from widgets.workbench import Workbench
 
 
@@ -50,6 +52,53 @@ def test_an_earlier_comparison_comes_back_with_every_setting_it_had(tmp_path):
     (group,) = groups(runs.list_runs(tmp_path))
     assert group.comparison.replace(methods=described.methods) == described
     assert set(group.comparison.methods) == set(described.methods)
+
+
+def test_the_methods_of_an_earlier_comparison_stand_in_the_order_of_their_launch(tmp_path):
+    """The others are held against the first; ids of one second would sort them by name."""
+    made = []
+    for method in ("qtha", "lora", "dora"):
+        run = run_folder(tmp_path, method)
+        write(run, status("queued", 0))
+        made.append(run.id)
+    (group,) = groups(runs.list_runs(tmp_path))
+    assert [run.id for run in in_order(group.runs)] == made
+    with (tmp_path / made[0] / "events.jsonl").open("w") as file:
+        file.write("half a li")
+    second = [name for name in made if name[:15] == made[0][:15]]
+    assert [run.id for run in in_order(group.runs)][: len(second)] == [*second[1:], made[0]]
+
+
+def test_a_run_repeated_with_the_same_seed_is_no_second_seed(tmp_path):
+    losses = {}
+    for seed, loss in ((0, 4.0), (0, 4.0), (1, 4.4)):
+        run = run_folder(tmp_path, "lora", seed)
+        write(run, status("running", 0), {"kind": "eval", "step": 0, "loss": 5.0})
+        write(run, {"kind": "eval", "step": 100, "loss": loss})
+        finish(run, eval_loss=loss, train_loss=loss)
+        losses[run.id] = loss
+    listed = runs.list_runs(tmp_path)
+    counted = each_once(listed)
+    assert [run.experiment.seed for run in counted] == [1, 0]
+    assert max(run.id for run in listed if run.experiment.seed == 0) in [r.id for r in counted]
+
+    async def shown():
+        watch = Watch(Background(print))
+        watch.show(listed)
+        await watch.plot.tick()
+        await watch.show_results()
+        watch.background.stop()
+        return watch
+
+    watch = asyncio.run(shown())
+    assert "4.200" in watch.results.value  # the mean of seeds 0 and 1, not of three runs (4.133)
+    assert "1 run shown here with the method and seed of a newer one" in watch.notes.value
+    assert "(3 runs of 2 seeds, 4.000 to 4.400)" in watch.plot.chart.alt
+    ends = [
+        End(label="lora", seed=r.experiment.seed, learning_rate=0.01, value=losses[r.id])
+        for r in listed
+    ]
+    assert "(2 seeds)" in loss_against_rate(ends).alt
 
 
 def test_all_can_be_stopped_or_resumed_only_where_a_run_can(tmp_path):

@@ -4,14 +4,14 @@
 const FIRST_WAIT = 2_000; // until a question without an answer is asked again; doubled each time
 const LONGEST_WAIT = 60_000;
 const QUIET = 10_000; // after so long without a word of a live chart the page asks whether it lacks any
-const NARROW = 520; // pixels; below, panels side by side cannot be read
+const NARROW = 640; // pixels; below, panels side by side cannot be read
 const STYLE = `
 .qtha-chart .main-svg text, .qtha-chart .legendtext { fill: var(--jp-ui-font-color1, #444) !important; }
 .qtha-chart .modebar-btn path { fill: var(--jp-ui-font-color2, #666) !important; }
 .qtha-chart .modebar-btn.active path, .qtha-chart .modebar-btn:hover path { fill: var(--jp-ui-font-color0, #000) !important; }
 .qtha-chart img { max-width: 100%; }
 .qtha-chart > [role=figure]:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
-.qtha-chart p { margin: 4px 2px; font-size: 12px; line-height: 1.3; color: var(--jp-ui-font-color2, #555); overflow-wrap: anywhere; }`;
+.qtha-chart p { margin: 4px 2px; font-size: 12px; line-height: 1.3; color: var(--jp-ui-font-color1, #333); overflow-wrap: anywhere; }`;
 
 // ---- points -----------------------------------------------------------------------------------------
 

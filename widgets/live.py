@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from IPython.display import display
 
 from qtha_lab.figures import curves
+from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.theme import distinct_styles
 
 from .chart import Chart, Points
@@ -64,6 +65,17 @@ class LivePlot(Follower, Shown):
             _series(run, kind, self.chart.curves[self.numbers[run.id, kind]])
             for run, kind in product(self.runs, KINDS)
         ]
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """The curves so far as a figure for a page or a paper; none before the first point."""
+        with self.chart.lock:  # they grow
+            series = [
+                line | {"steps": list(line["steps"]), "values": list(line["values"])}
+                for line in self.series()
+                if len(line["steps"])
+            ]
+        return {"loss_curves": curves.loss_curves(series)} if series else {}
 
     def feed(self, news: dict[str, list[dict]]) -> None:
         """Append new events of each run id; only what is new is sent to the page."""

@@ -64,7 +64,7 @@ def table(rows: list[dict[str, str]]) -> str:
     """Rows of ready-made text as an HTML table; the first column names the row."""
     if not rows:
         return ""
-    names = [html.escape(name).replace("-", "\N{NON-BREAKING HYPHEN}") for name in rows[0]]
+    names = [breakable(name).replace("-", "\N{NON-BREAKING HYPHEN}") for name in rows[0]]
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     body = "".join(f"<tr>{_cells(*row.values())}</tr>" for row in rows)
     whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -8,7 +8,7 @@ from . import look
 from .fold import Fold
 
 HELP = (
-    "Each layer gives y + Σ w (its output with the adapter - y), y being the base's: exact for every method. "
+    "Each layer gives y + Σ w (its output with the adapter − y), y being the base's: exact for every method. "
     "1 and 0 are the adapter alone, all 0 the base."
 )
 

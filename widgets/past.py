@@ -4,11 +4,14 @@ Reads run directories and starts nothing.
 """
 
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from qtha_lab.experiment import Comparison, Experiment
+
+log = logging.getLogger(__name__)
 
 # what all experiments of a comparison have in common: every field that both declare
 SHARED = [name for name in Experiment.model_fields if name in Comparison.model_fields]
@@ -59,6 +62,32 @@ def is_comparison(runs: Iterable) -> bool:
     """Whether runs differ in method and seed only."""
     shared = [{name: getattr(run.experiment, name) for name in SHARED} for run in runs]
     return all(fields == shared[0] for fields in shared)
+
+
+def in_order(runs: Iterable) -> list:
+    """Runs in the order in which they were launched, which their ids tell to the second only.
+
+    The first method of a comparison is the one that the others are held against.
+    """
+    return sorted(runs, key=lambda run: (run.id[:15], _begun(run), run.id))
+
+
+def _begun(run) -> float:
+    """When the first line of a run's log was written; of one that has none after all others."""
+    try:
+        with run.files.events.open() as lines:
+            return float(json.loads(lines.readline())["t"])
+    except (OSError, ValueError, KeyError, TypeError) as reason:
+        log.debug("no beginning of %s: %s", run.id, reason)
+        return float("inf")
+
+
+def each_once(runs: Iterable) -> list:
+    """Of runs with the same method and seed the newest, which trained the same again: no further seed."""
+    newest: dict = {}
+    for run in sorted(runs, key=lambda run: run.id):
+        newest[run.experiment.method.meaning, run.experiment.seed] = run.id
+    return [run for run in runs if run.id in newest.values()]
 
 
 def groups(runs: Iterable) -> list[Group]:

@@ -1,4 +1,4 @@
-"""Runs as rows: name, progress with state and time left, Stop and Resume.
+"""Runs as rows: name, progress with state and time left, Stop and Resume; of one that went wrong, its log.
 
 Shows statuses and hands clicks on; reads no directory.
 """
@@ -27,9 +27,10 @@ class RunRow(ipw.Box):
         run: Anything with `id`, `path` and `experiment`.
         on_stop: Called with a list of this run when "Stop" is pressed.
         on_resume: Likewise for "Resume".
+        on_log: Called with the run when "Log" is pressed, which takes the place of "Stop" once the run has gone wrong.
     """
 
-    def __init__(self, run, on_stop: Callable, on_resume: Callable):
+    def __init__(self, run, on_stop: Callable, on_resume: Callable, on_log: Callable):
         label = run.experiment.method.label
         color = method_style(label)["color"]
         self.title = f"{shown(label)}, seed {run.experiment.seed}"
@@ -44,7 +45,12 @@ class RunRow(ipw.Box):
         self.resume = ipw.Button(description="Resume", icon="play", tooltip=f"Resume {self.title}")
         self.stop.on_click(lambda _: on_stop([run]))
         self.resume.on_click(lambda _: on_resume([run]))
-        actions = look.row(self.stop, self.resume, css="qtha-actions")
+        self.open_log = ipw.Button(
+            description="Log", icon="file-text-o", tooltip=f"Log of {self.title}"
+        )
+        self.open_log.layout.display = "none"
+        self.open_log.on_click(lambda _: on_log(run))
+        actions = look.row(self.open_log, self.stop, self.resume, css="qtha-actions")
         super().__init__([look.text(name, "qtha-name"), self.bar, self.state, actions])
         self.add_class("qtha-run")
 
@@ -53,7 +59,11 @@ class RunRow(ipw.Box):
         self.bar.max, self.bar.value = max(status.steps, 1), status.step
         self.bar.bar_style = BARS.get(status.state, "info")
         self.state.value = html.escape(words(status)[:400])
-        look.mark(self.state, BARS.get(status.state) == "danger")
+        wrong = BARS.get(status.state) == "danger"
+        look.mark(self.state, wrong)
+        self.open_log.layout.display, self.stop.layout.display = (
+            ("", "none") if wrong else ("none", "")
+        )
         self.stop.disabled = status.ended or status.state == "stopping"
         self.resume.disabled = status.state not in runs.RESUMABLE
         mark = (status.state, 4 * status.step // max(status.steps, 1))
@@ -78,17 +88,17 @@ def words(status) -> str:
 
 
 class RunList:
-    """A row per run; `on_stop` and `on_resume` are called with the runs meant, `announce` with news to be read aloud."""
+    """A row per run; `on_stop` and `on_resume` are called with the runs meant, `on_log` with a run, `announce` with news."""
 
-    def __init__(self, on_stop: Callable, on_resume: Callable):
-        self.on_stop, self.on_resume = on_stop, on_resume
+    def __init__(self, on_stop: Callable, on_resume: Callable, on_log: Callable):
+        self.on_stop, self.on_resume, self.on_log = on_stop, on_resume, on_log
         self.announce: Callable[[str], None] = lambda sentence: None
         self.panel = look.column(css="qtha-runs")
         self.rows: dict[str, RunRow] = {}
 
     def show(self, runs: Iterable) -> None:
         """List these runs instead."""
-        self.rows = {run.id: RunRow(run, self.on_stop, self.on_resume) for run in runs}
+        self.rows = {run.id: RunRow(run, self.on_stop, self.on_resume, self.on_log) for run in runs}
         self.panel.children = list(self.rows.values())
 
     def update(self, statuses: dict) -> None:

@@ -1,9 +1,10 @@
 // A table of any number of rows, of which only those in sight are elements of the page. The other half is runs_grid.py.
 const HEIGHT = 28; // of a row, in pixels
+const ROOM = 424; // for rows and their heading, in pixels
 const MARGIN = 60; // rows beyond those in sight that are fetched too
 const FAST = 500, SLOW = 2_000, LONGEST_WAIT = 8_000; // between two looks; where rows change by themselves FAST
 const STYLE = `
-.qtha-grid-view { overflow: auto; max-height: 424px; border: 1px solid var(--jp-border-color2, #ccc); border-radius: 3px; }
+.qtha-grid-view { overflow: auto; max-height: ${ROOM}px; border: 1px solid var(--jp-border-color2, #ccc); border-radius: 3px; }
 .qtha-grid { border-collapse: separate; border-spacing: 0; table-layout: fixed; min-width: 100%; font-size: 12px;
   color: var(--jp-ui-font-color1, #222); background: var(--jp-layout-color0, #fff); margin: 0; }
 .qtha-grid:focus { outline: none; }
@@ -162,7 +163,7 @@ class Grid {
 
   sight() {
     const top = Math.max(0, this.view.scrollTop);
-    const rows = Math.ceil((this.view.clientHeight || 424) / HEIGHT) + 1;
+    const rows = Math.ceil(ROOM / HEIGHT) + 1; // not of what the view is now: it is as high as the rows before
     const first = Math.min(Math.floor(top / HEIGHT), Math.max(0, this.count - rows));
     return [first, Math.min(this.count, first + rows)];
   }

@@ -15,11 +15,12 @@ import ipywidgets as ipw
 import traitlets
 
 from qtha_lab import paths
-from qtha_lab.catalog.columns import check, known, present, text, worth_showing
+from qtha_lab.catalog.columns import SPREAD, check, known, present, text, worth_showing
 from qtha_lab.catalog.listing import Listing
 from qtha_lab.catalog.rows import Row
 from qtha_lab.catalog.table import needs_disk, query
 from qtha_lab.errors import Refusal
+from qtha_lab.figures.machinery.table import Table
 from qtha_lab.rundir import RunDir, bin
 from qtha_lab.rundir.disk import bytes_used
 from qtha_lab.rundir.marks import mark
@@ -30,6 +31,7 @@ from .fold import Fold
 from .guard import ErrorLine, guarded
 from .log_view import LogView
 from .runs_grid import Column, GridRow, RunsGrid
+from .save_table import SaveTable
 from .shown import Shown
 
 log = logging.getLogger(__name__)
@@ -107,6 +109,21 @@ class RunsTable(Shown):
     def wait(self) -> None:
         """Wait until everything that was asked for is shown."""
         self.pool.submit(lambda: None).result()
+
+    def exact(self) -> Table:
+        """The rows shown, as plain values; of the mean over seeds the least and the most have columns too."""
+        self.wait()
+        shown, names = self.shown, []
+        for column in self.grid.columns:
+            ends = [column.name + end for end in SPREAD]
+            names += [column.name, *(end for end in ends if any(end in row for row in shown))]
+        return Table(names, [[_plain(row.get(name)) for name in names] for row in shown])
+
+    def written(self) -> Table:
+        """The rows shown, as people read them."""
+        self.wait()
+        names = [column.name for column in self.grid.columns]
+        return Table(names, [[text(row, name) for name in names] for row in self.shown])
 
     def refresh(self) -> None:
         """Read the folder again."""
@@ -194,7 +211,7 @@ class RunsTable(Shown):
         what = "runs in the bin" if self.binned else "runs"
         parts = [f"{len(listed):,} {what}" if len(listed) != 1 else what.replace("runs", "1 run")]
         if self.group or len(shown) != len(listed):
-            parts.append(f"{len(shown):,} rows shown")
+            parts.append(f"{len(shown):,} row{'' if len(shown) == 1 else 's'} shown")
         if self.listing.going:
             parts.append(f"{len(self.listing.going):,} at work")
         if self.ticked:
@@ -322,7 +339,7 @@ class RunsTable(Shown):
         top = look.row(self.filter, self.seeds, self.more, show_bin)
         return [
             look.style_sheet(), *([self.aria] if self.announce == self.aria.say else []), top, actions, self.error.panel, self.grid,
-            look.row(self.count, self.said), self.log_fold,
+            look.row(self.count, self.said), SaveTable("runs", self.exact, self.written), self.log_fold,
         ]  # fmt: skip
 
     def _actions(self) -> ipw.HBox:
@@ -418,6 +435,11 @@ def _cell(row: Row, name: str) -> str:
     if name == "state" and row.get("step") and row.get("steps") and cell == "running":
         return f"running {row['step']}/{row['steps']}"
     return cell
+
+
+def _plain(value: Any) -> Any:
+    """A cell for a program: a list as its words."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _column(name: str, sample: list[Row]) -> Column:

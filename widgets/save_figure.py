@@ -4,9 +4,6 @@ Ties `qtha_lab.figures.machinery.export` to controls; without it the same is `fi
 """
 
 import asyncio
-import base64
-import html
-import mimetypes
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +20,7 @@ from . import look
 from .fold import Fold
 from .guard import ErrorLine
 from .loop import Background
+from .saved_file import download_link, free_path
 
 FORMS = {
     "PDF": "pdf", "SVG": "svg", "PNG, 300 dpi": "png", "matplotlib script": "py", "web page": "html",
@@ -34,7 +32,6 @@ FONTS = {
     "DejaVu Sans": "DejaVu Sans, sans-serif",
 }  # fmt: skip
 FOLDER = "figures"
-MOST_DOWNLOAD = 20_000_000
 
 
 class SaveFigure(ipw.VBox):
@@ -144,7 +141,7 @@ class SaveFigure(ipw.VBox):
         except Exception:
             self.done.value = ""
             raise
-        self.done.value = _link(path)
+        self.done.value = download_link(path)
 
     def write(self) -> Path:
         """Write the chosen figure as chosen; a file of that name is not written over."""
@@ -152,28 +149,8 @@ class SaveFigure(ipw.VBox):
             raise Refusal("there is no figure to save yet")
         figure = self.figure
         return export(
-            figure, _free(self.folder, figure.name, cast(str, self.form.value)), look=self.look
+            figure, free_path(self.folder, figure.name, cast(str, self.form.value)), look=self.look
         )
-
-
-def _free(folder: Path, stem: str, form: str) -> Path:
-    """A name that no file has: `loss.pdf`, `loss-2.pdf` and so on."""
-    path, number = folder / f"{stem}.{form}", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem}-{number}.{form}"
-    return path
-
-
-def _link(path: Path) -> str:
-    """Where a file is, and the file itself for the browser to keep."""
-    name, size = html.escape(path.name), path.stat().st_size
-    words = f"Saved: {html.escape(str(path))} ({size / 1024:,.0f} KiB)."
-    if size > MOST_DOWNLOAD:
-        return words
-    kind = mimetypes.guess_type(path.name)[0] or "text/plain"
-    data = base64.b64encode(path.read_bytes()).decode()
-    return f'{words} <a style="text-decoration: underline" download="{name}" href="data:{kind};base64,{data}">Download {name}</a>'
 
 
 def save_fold(panel: Any) -> ipw.Widget:

@@ -1,4 +1,4 @@
-"""A sweep while it runs: its state, trials so far, the best of each method; stop, resume, more trials.
+"""A sweep while it runs: its state, trials so far, the best of each method; stop, resume, more trials, confirm the best.
 
 Reads the sweep's directory, so that a new panel, kernel or tab finds it again; its driver is a process of its own.
 """
@@ -22,7 +22,8 @@ from qtha_lab.sweep.folder import SweepDir, list_sweeps
 from . import look
 from .fold import Fold
 from .guard import ErrorLine
-from .loop import Background
+from .launching import launch_all
+from .loop import Background, with_libraries
 from .past import local_time
 from .shown import Shown
 
@@ -41,6 +42,7 @@ class SweepWatch(Shown):
     Attributes:
         sweep: The name of the sweep shown, empty for none.
         runs: The ids of its runs so far.
+        confirming: The ids of the runs launched last to confirm its best.
 
     Args:
         sweep: The name of the sweep to show; None is the latest.
@@ -53,6 +55,7 @@ class SweepWatch(Shown):
 
     sweep = traitlets.Unicode()
     runs = traitlets.Tuple()
+    confirming = traitlets.Tuple()
 
     def __init__(
         self,
@@ -110,10 +113,22 @@ class SweepWatch(Shown):
             await asyncio.to_thread(action, self.trials)
         self.background.start("sweep", self.follow)
 
+    async def confirm(self) -> None:
+        """Launch the best of each method as a comparison with fresh seeds."""
+        if self.trials is None:
+            return
+        name = f"best of {self.trials.folder.path.name}"
+        comparison = await asyncio.to_thread(self.trials.confirmation, self.seeds.value)
+        started = await with_libraries(launch_all, comparison, name)
+        self.confirming = tuple(run.id for run in started)
+        methods = ", ".join(method.label for method in comparison.methods)
+        seeds = ", ".join(map(str, comparison.seeds))
+        self.said.value = look.lines([f"Launched to confirm: {methods}, each with seeds {seeds}."])
+
     def _attach(self) -> None:
         self.layout.display = "" if self.sweep else "none"
         self.trials, self.runs = None, ()
-        self.state.value = self.best.value = self.table.value = ""
+        self.state.value = self.best.value = self.table.value = self.said.value = ""
         if self.sweep:
             self.trials = attach(self.sweep)
             self.heading.value = look.heading(f"Sweep {title(self.trials.folder)}").value
@@ -137,6 +152,8 @@ class SweepWatch(Shown):
         self.stop.disabled = state != "running"
         self.resume.disabled = state in (*GOING, "finished")
         self.extend.disabled = self.more.disabled = state in GOING
+        has_all = len(trials.best(records)) == len(described.methods)
+        self.sure.disabled = self.seeds.disabled = state in GOING or not has_all
 
     def _extend(self, trials: Trials) -> None:
         described, planned = trials.sweep, trials.planned
@@ -156,12 +173,23 @@ class SweepWatch(Shown):
         self.extend = self._button("Give it more trials", "plus", self._extend)
         self.more = ipw.BoundedIntText(10, 1, 10_000, description="more trials")
         self.more.add_class("qtha-count")
+        self.sure = ipw.Button(
+            description="Confirm the best",
+            icon="check",
+            tooltip="Run the best of each method again with seeds that no trial had, and compare them on test rows",
+        ).add_class("qtha-small")
+        confirm = self.background.start_once
+        self.sure.on_click(self.error.guard(lambda _: confirm("confirm", self.confirm)))
+        self.seeds = ipw.BoundedIntText(3, 1, 100, description="fresh seeds")
+        self.seeds.add_class("qtha-count")
+        self.said = look.text("", "qtha-text")
         self.pick.observe(self.error.guard(self._picked), "value")
         self.see = ipw.Button(description="Views of its runs", icon="line-chart")
         self.see.add_class(
             "qtha-small"
         ).layout.display = "none"  # until a page has a place for them
-        buttons = look.row(self.stop, self.resume, self.see, self.extend, self.more, self.pick)
+        buttons = look.row(self.stop, self.resume, self.see)
+        after = look.row(self.sure, self.seeds, self.extend, self.more)
         every = Fold("All trials", self.table)
         style = [look.style_sheet()] if alone else []
         return [
@@ -171,8 +199,11 @@ class SweepWatch(Shown):
             self.bar,
             self.best,
             buttons,
+            after,
+            self.said,
             self.error.panel,
             every,
+            self.pick,
         ]
 
     def _picked(self, change) -> None:

@@ -17,16 +17,20 @@ from qtha_lab.errors import Refusal
 from qtha_lab.runs import RESUMABLE, Run
 
 from . import look
+from .drawer import Drawer
 from .follower import TICK_SECONDS
 from .live import LivePlot
+from .log_view import LogView
 from .loop import Background
-from .past import Group, is_comparison
+from .past import Group, each_once, is_comparison
 from .run_list import RunList
+from .save_figure import save_fold
 
 SEVERAL = (
     "These runs differ in more than method and seed: a row is the mean over runs that differ in their seed alone. "
     "Rows are of different experiments; nothing is said on their differences."
 )
+AGAIN = "{} shown here with the method and seed of a newer one: the newest of each counts, for the same again is no further seed."
 
 
 class Watch:
@@ -37,7 +41,7 @@ class Watch:
 
     def __init__(self, background: Background):
         self.background = background
-        self.list = RunList(self.stop, self.resume)
+        self.list = RunList(self.stop, self.resume, self.show_log)
         self.stop_all = ipw.Button(description="Stop all", icon="stop")
         self.stop_all.on_click(lambda _: self.stop(self.runs))
         self.resume_all = ipw.Button(description="Resume all", icon="play")
@@ -45,7 +49,10 @@ class Watch:
         self.plot = LivePlot()
         self.results = look.text("", "qtha-table")
         self.notes = look.text("", "qtha-text")
-        self.panel = look.column(self.list.panel, self.plot.panel, self.results, self.notes)
+        self.log = Drawer("Log", LogView, background.on_error)
+        save = save_fold(self.plot)
+        parts = self.list.panel, self.log, self.plot.panel, save, self.results, self.notes
+        self.panel = look.column(*parts)
         self.show(())
 
     @property
@@ -57,11 +64,19 @@ class Watch:
         """Follow these runs instead."""
         runs = list(runs)
         self.panel.layout.display = "" if runs else "none"
+        self.log.layout.display = "none"
         self.plot.show(runs)
         self.list.show(runs)
         self._offer({})
         self.results.value = self.notes.value = ""
         self.background.start("follow", self.follow)
+
+    def show_log(self, run: Run) -> None:
+        """Show what a run has written, under the rows."""
+        self.log.title, self.log.layout.display, self.log.unfolded = f"Log of {run.id}", "", True
+        if isinstance(self.log.content, LogView):
+            self.log.content.show(run.id, run.path.parent)
+        self.log.button.focus()
 
     def stop(self, runs: Iterable[Run]) -> None:
         """Ask runs to stop: after their step, and saved."""
@@ -108,11 +123,13 @@ class Watch:
             self.results.value = look.table(await asyncio.to_thread(rows_of, self.runs))
             self.notes.value = look.lines([SEVERAL])
             return
-        group = Group(tuple(self.runs))
-        summary = await asyncio.to_thread(compare.summarise, group.comparison, self.runs)
-        any_ended = bool(summary["runs"])
+        runs = each_once(self.runs)
+        group = Group(tuple(runs))
+        summary = await asyncio.to_thread(compare.summarise, group.comparison, runs)
+        any_ended, again = bool(summary["runs"]), len(self.runs) - len(runs)
+        repeats = [AGAIN.format(f"{again} run{'s' if again > 1 else ''}")] if again else []
         self.results.value = look.table(compare.rows(summary)) if any_ended else ""
-        self.notes.value = look.lines(summary["notes"]) if any_ended else ""
+        self.notes.value = look.lines([*repeats, *summary["notes"]]) if any_ended else ""
 
     async def _in_threads(self, calls: list[Callable]) -> None:
         """Calls that may take long, in threads of their own, so that the reading goes on beside them."""

@@ -12,7 +12,6 @@ import ipywidgets as ipw
 
 from qtha_lab import compare, faults, sweep, warm
 from qtha_lab import runs as runs_
-from qtha_lab.compare.lineup import timed
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, MethodChoice, Sweep
 from qtha_lab.plugin_loading import load_plugins
@@ -27,9 +26,10 @@ from .engine_costs import EngineCosts
 from .fold import Fold, reveal
 from .forecasts import engines_of, previews, sentences, summary
 from .guard import guarded
+from .launching import launch_all
 from .loop import Background, in_thread, with_libraries
 from .overview import Overview
-from .past import Group, groups
+from .past import Group, groups, in_order
 from .save_notebook import SaveNotebook
 from .setup import Setup
 from .shown import Shown
@@ -86,6 +86,8 @@ class Workbench(Shown):
         self.desk.ticked = tuple(run.id for run in self.watch.runs)
         self.desk.observe(guarded(self._show_ticked, self.refuse), "ticked")
         self.staged.observe(guarded(self._show_staged, self.refuse), "runs")
+        confirming = guarded(lambda change: self._show_launched(change["new"]), self.refuse)
+        self.sweep.observe(confirming, "confirming")
         self.changed()
 
     def _ipython_display_(self) -> None:
@@ -153,11 +155,17 @@ class Workbench(Shown):
             return await self._launch_sweep(described)
         if described.in_stages:
             return await self._launch_stages(described)
-        started = await with_libraries(launch_all, described)
-        runs = "1 run; it goes" if len(started) == 1 else f"{len(started)} runs; they go"
-        log.info("launched %d runs", len(started))
+        name = time.strftime("workbench %Y-%m-%d %H:%M:%S")
+        started = await with_libraries(launch_all, described, name)
+        self._show_launched([run.id for run in started])
+
+    def _show_launched(self, ids: Iterable[str]) -> None:
+        """Say how many runs were launched, and watch them."""
+        ids = tuple(ids)
+        runs = "1 run; it goes" if len(ids) == 1 else f"{len(ids)} runs; they go"
+        log.info("launched %d runs", len(ids))
         self.say(f"Launched {runs} on if this page is closed.")
-        self.desk.ticked = tuple(run.id for run in started)
+        self.desk.ticked = ids
 
     async def _launch_sweep(self, described: Sweep) -> None:
         trials = await with_libraries(sweep.launch, described)
@@ -182,7 +190,8 @@ class Workbench(Shown):
         """The runs to attach, or the latest comparison."""
         if attach is None:
             recent = [run for run in runs_.list_runs()[:RECENT] if not run.record.origin]
-            return next(iter(groups(recent)), None)
+            newest = next(iter(groups(recent)), None)
+            return Group(tuple(in_order(newest.runs))) if newest else None
         attached = [runs_.attach(run) if isinstance(run, str) else run for run in attach]
         readable = tuple(run for run in attached if run.unreadable is None)
         return Group(readable) if readable else None
@@ -245,11 +254,3 @@ def latest(group: Group | None) -> Sweep | None:
     except Refusal as reason:
         log.warning("sweep %s is not shown: %s", folders[0].path.name, reason)
         return None
-
-
-def launch_all(comparison: Comparison) -> list:
-    """Launch the runs of a comparison under one name, after checking all of them."""
-    comparison.check()
-    name = time.strftime("workbench %Y-%m-%d %H:%M:%S")
-    experiments = [e.replace(name=name) for e in comparison.experiments(timed(comparison))]
-    return [runs_.launch(experiment, check=False) for experiment in experiments]

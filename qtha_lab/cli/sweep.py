@@ -25,6 +25,13 @@ def sweep(
     dry_run: DryRun = False,
     detach: Detach = False,
     json: Json = False,
+    confirm: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Print the best of each method as a comparison with so many fresh seeds, once all trials have ended.",
+        ),
+    ] = 0,
     flags: dict[str, Any] | None = None,
 ) -> None:
     """Try methods at many points, as many for each, and print the best of each.
@@ -46,6 +53,8 @@ def sweep(
         print(f"{trials.folder.path}: started; `qtha-lab sweep {trials.folder.path}` follows it")
         return
     _follow(trials)
+    if confirm and trials.state == "finished":
+        return print(trials.confirmation(confirm).to_yaml(), end="")
     _print_result(trials, json)
     if trials.state not in ("finished", "stopped"):
         raise typer.Exit(1)

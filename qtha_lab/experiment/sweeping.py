@@ -124,6 +124,22 @@ class Sweep(Search, MethodsAndSeeds):
 
     def experiments_at(self, method: MethodChoice, point: Point) -> list[Experiment]:
         """The experiments of one trial: a method at a point, with every seed."""
+        fields, choice, course = self.placed_at(method, point)
+        if method.title:  # or every point would be called the same
+            values = ", ".join(map(calls.write_value, point.values()))
+            title = f"{method.title} at {values}".translate(_NO_QUOTES)[:60]
+            choice = choice.replace(title=title)
+        placed = scaled(choice, self.scaling)
+        return [Experiment(**fields, method=placed, training=course, seed=s) for s in self.seeds]
+
+    def placed_at(
+        self, method: MethodChoice, point: Point
+    ) -> tuple[dict[str, Any], MethodChoice, Training]:
+        """What a point makes of the fields that all runs share, of a method not yet scaled, and of the training.
+
+        Raises:
+            Refusal: If the method has no setting of an axis.
+        """
         fields: dict[str, Any] = {name: getattr(self, name) for name in SHARED}
         choice: dict[str, Any] = {}
         options, training = dict(method.options), {}
@@ -133,12 +149,8 @@ class Sweep(Search, MethodsAndSeeds):
                 raise Refusal(f"{method.label} has no setting {name}")
             part = {"choice": choice, "option": options, "training": training, "run": fields}
             part[place.part][place.name] = value
-        if method.title:  # or every point would be called the same
-            values = ", ".join(map(calls.write_value, point.values()))
-            choice["title"] = f"{method.title} at {values}".translate(_NO_QUOTES)[:60]
-        placed = scaled(method.replace(**choice, options=options), self.scaling)
         course = self.training.replace(**training) if training else self.training
-        return [Experiment(**fields, method=placed, training=course, seed=s) for s in self.seeds]
+        return fields, method.replace(**choice, options=options), course
 
     def check(self, runs_dir: Path | None = None) -> None:
         """Refuse a sweep of which a trial could not run: every point of a small grid, else the ends of each axis."""

@@ -274,7 +274,10 @@ def describe(series: Iterable[Series]) -> str:
 def _course(label: str, seeds: list[Series]) -> str:
     first = np.mean([line["values"][0] for line in seeds])
     last = [line["values"][-1] for line in seeds]
-    count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
+    n_seeds = len({line["seed"] for line in seeds})
+    count = f"{n_seeds} seed{'s' if n_seeds > 1 else ''}"
+    if len(seeds) > n_seeds:
+        count = f"{len(seeds)} runs of {count}"
     if all(len(line["steps"]) == 1 for line in seeds):
         return f"{shown(label)} starts at {first:.3f} ({count})"
     verb = "falls" if np.mean(last) < first else "goes"

@@ -118,18 +118,20 @@ def loss_against_rate(
 
 def at_rates(ends: Sequence[End], label: str) -> list[AtRate]:
     """The means of a label over its seeds, by rising rate; a rate at which a seed diverged has none."""
-    by_rate: dict[float, list[float | None]] = {}
+    by_rate: dict[float, list[End]] = {}
     for end in ends:
         if end["label"] == label:
-            by_rate.setdefault(end["learning_rate"], []).append(end["value"])
+            by_rate.setdefault(end["learning_rate"], []).append(end)
     points = []
-    for rate, values in sorted(by_rate.items()):
+    for rate, here in sorted(by_rate.items()):
+        seeds = len({end["seed"] for end in here})  # the same run again is no further one
+        values = [end["value"] for end in here]
         numbers = [v for v in values if v is not None]
         whole = len(numbers) == len(values)
         mean, low, high = (
             (float(np.mean(numbers)), min(numbers), max(numbers)) if whole else (math.nan,) * 3
         )
-        points.append(AtRate(rate, mean, low, high, len(values), len(values) - len(numbers)))
+        points.append(AtRate(rate, mean, low, high, seeds, len(values) - len(numbers)))
     return points
 
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.errors import Refusal
+from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.sweeping import Sweep
 from qtha_lab.rundir import drivers, slots
 from qtha_lab.runs import Run
+from qtha_lab.sweep.confirming import confirmation
 from qtha_lab.sweep.folder import SweepDir, find_sweep
 from qtha_lab.sweep.record import TrialRecord
 
@@ -91,6 +93,17 @@ class Trials:
             if rival is None or sign * record.value < sign * (rival.value or 0.0):
                 best[record.method] = record
         return best
+
+    def confirmation(self, n_seeds: int = 3) -> Comparison:
+        """The best point of every method so far as a comparison with seeds that no trial had, to be launched.
+
+        Args:
+            n_seeds: How many seeds.
+
+        Raises:
+            Refusal: As `qtha_lab.sweep.confirming.confirmation`.
+        """
+        return confirmation(self.sweep, self.best(), n_seeds)
 
     def seconds_left(self, records: Iterable[TrialRecord]) -> float | None:
         """What the trials to come will take, from what those that ended took, with every slot busy.

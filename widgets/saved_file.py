@@ -1,0 +1,31 @@
+"""A file that a panel has written: under a name that was free, and handed to the browser.
+
+Knows not what is in it.
+"""
+
+import base64
+import html
+import mimetypes
+from pathlib import Path
+
+MOST_DOWNLOAD = 20_000_000  # bytes that a page is handed
+
+
+def free_path(folder: Path, stem: str, form: str) -> Path:
+    """A path in a folder that no file has: `loss.pdf`, `loss-2.pdf` and so on."""
+    path, number = folder / f"{stem}.{form}", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}.{form}"
+    return path
+
+
+def download_link(path: Path) -> str:
+    """Where a file is, and the file itself for the browser to keep."""
+    name, size = html.escape(path.name), path.stat().st_size
+    words = f"Saved: {html.escape(str(path))} ({size / 1024:,.0f} KiB)."
+    if size > MOST_DOWNLOAD:
+        return words
+    kind = mimetypes.guess_type(path.name)[0] or "text/plain"
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f'{words} <a style="text-decoration: underline" download="{name}" href="data:{kind};base64,{data}">Download {name}</a>'
