@@ -49,6 +49,9 @@ class Reading:
         """
         if features is None:
             features = self.features(input_ids, attention_mask, inputs_embeds, **options)
+        assert (
+            features is not None
+        )  # `self` is Any, so the line above says nothing to a type checker
         if (dropout := getattr(self, "dropout", None)) is not None:
             features = dropout(features)
         with torch.autocast(features.device.type, enabled=False):
