@@ -22,6 +22,7 @@ from qtha_lab.looks import LOOKS, Look
 from qtha_lab.settings import Setting
 
 NAME = "none"
+LOOK = Look("grey", "longdash", "circle")
 
 
 class Nothing(Change):
@@ -63,7 +64,7 @@ class HeadAlone(Method):
     ours = True
     default_learning_rate = 1e-2
     config_class = NoneConfig
-    look = Look("grey", "longdash", "circle")
+    look = LOOK
     sized_by = ()
 
     def settings(self) -> dict[str, Setting]:
@@ -83,5 +84,5 @@ class HeadAlone(Method):
 
 
 HEAD_ALONE = HeadAlone()
-LOOKS.add(NAME, HEAD_ALONE.look, __name__)
+LOOKS.add(NAME, LOOK, __name__)
 register_with_peft(NAME, NoneConfig)

@@ -71,7 +71,8 @@ class CircuitHead(Head):
 
     def module(self, in_features: int, n_classes: int) -> nn.Module:
         """The two maps with the circuit between."""
-        module = CircuitModule(*self.circuits(), in_features, n_classes)
+        (circuit,) = self.circuits()
+        module = CircuitModule(circuit, in_features, n_classes)
         if not self.train_circuit:
             freeze_(module.quantum)
         return module

@@ -91,7 +91,8 @@ def fidelity(
         >>> fidelity(zero, zero).item(), fidelity(zero, one).item()
         (1.0, 0.0)
     """
-    overlap = torch.tensordot(first, second.conj(), dims=([-1], [-1]))
+    ends = ([-1], [-1])
+    overlap = torch.tensordot(first, second.conj(), dims=ends)  # pyright: ignore[reportArgumentType]  torch's stub
     return overlap.real.square() + overlap.imag.square()
 
 

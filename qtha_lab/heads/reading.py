@@ -47,20 +47,18 @@ class Reading:
             features: As `features` gives them; the model below the head is not run.
             options: Of the model below.
         """
-        if features is None:
-            features = self.features(input_ids, attention_mask, inputs_embeds, **options)
+        states: Any = features
+        if states is None:
+            states = self.features(input_ids, attention_mask, inputs_embeds, **options)
         if (dropout := getattr(self, "dropout", None)) is not None:
-            features = dropout(features)
-        with torch.autocast(features.device.type, enabled=False):
-            layer, given = (
-                self.classification_layer,
-                (attention_mask,) if features.dim() == 3 else (),
-            )
+            states = dropout(states)
+        with torch.autocast(states.device.type, enabled=False):
+            layer, masks = self.classification_layer, [attention_mask] * (states.dim() == 3)
             trained = next((p for p in layer.parameters() if p.requires_grad), None)
             some = (
                 next(layer.parameters()) if trained is None else trained
             )  # an adapter's copy may be more precise
-            logits = layer(features.to(some.dtype), *given)
+            logits = layer(states.to(some.dtype), *masks)
         loss = None if labels is None else functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)  # pyright: ignore[reportArgumentType]
 

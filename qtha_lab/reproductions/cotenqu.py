@@ -92,7 +92,7 @@ def _claims() -> list[Claim]:
     source="abstract [P], a third party's note [T]; encoding and layers of QuClassi, arXiv:2103.11307 [B]; σ, ε, τ and sizes [R]",
     control="principal components, product class states, cosine similarity, a linear map",
     data="scikit-learn's digits 3/6 and 3/9 (40 training rows)",
-    minutes=3,
+    minutes=2,
     arms=_arms(),
     claims=_claims(),
     steps=(120, 30),

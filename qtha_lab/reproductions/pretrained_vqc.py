@@ -46,7 +46,7 @@ class Encoded(nn.Module):
     source="abstract [P]; π tanh, the network, the digits and all sizes are ours [R]",
     control="principal components in the network's place; a linear head, and one with n cosines in the circuit's place",
     data="scikit-learn's digits (network on 0 to 4; heads on 200 rows of 5 to 9)",
-    minutes=3,
+    minutes=1,
     arms={
         **{f"vqc_{n}": f"frozen network, {n} qubits" for n in QUBITS},
         **{f"pca_{n}": f"{n} principal components, {n} qubits" for n in QUBITS},
