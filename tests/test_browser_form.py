@@ -136,6 +136,42 @@ def test_training_is_set_and_a_run_launched_by_keyboard_alone(lab, tmp_path):
         assert lab.complaints == []
 
 
+# Numbers every control that is in sight and can be used; the plot's own buttons are the plot's.
+NUMBER = """() => [...document.querySelector('.qtha-workbench').querySelectorAll('input, select, textarea, button')]
+    .filter(e => e.offsetParent && !e.disabled && e.tabIndex >= 0 && !e.matches('.modebar-btn'))
+    .map((e, i) => e.dataset.stop = i).length"""
+# The number of what has the focus, its name, and what is wrong with how it is seen; null outside the panel.
+STOP = """() => {
+    const e = document.activeElement;
+    if (!e.closest('.qtha-workbench')) return null;
+    const style = getComputedStyle(e), box = e.getBoundingClientRect();
+    const over = document.elementFromPoint(box.left + Math.min(box.width / 2, 30), box.top + Math.min(box.height / 2, 12));
+    const flaws = [];
+    if (style.outlineStyle !== 'solid' || parseFloat(style.outlineWidth) < 2) flaws.push('no outline');
+    if (!over || !(e.contains(over) || over.contains(e) || e.labels?.[0]?.contains(over))) flaws.push(`under ${over?.className}`);
+    return [e.dataset.stop ?? '', (e.labels?.[0]?.textContent || e.ariaLabel || e.textContent).slice(0, 40), flaws.join()];
+}"""
+
+
+def test_tab_comes_to_every_control_and_where_the_focus_is_can_be_seen(lab, tmp_path):
+    for method in ("qtha(r=4)", "lora(r=2)"):
+        stopped_run(tmp_path / "runs", method)
+    with workbench(lab, tmp_path, size=(1400, 900)) as bench:
+        for name in ("All runs", "Views of 2 ticked runs", "Sweep", "Show as YAML"):
+            bench.get_by_role("button", name=name, exact=True).click()
+        expect(bench.locator(".qtha-grid tbody input").first).to_be_visible()
+        expect(bench.locator(".qtha-views .js-plotly-plot").first).to_be_visible()
+        bench.get_by_label("find", exact=True).focus()
+        count, stops = lab.page.evaluate(NUMBER), []
+        while (stop := lab.page.evaluate(STOP)) and len(stops) < 2 * count + 50:
+            stops.append(stop)
+            lab.page.keyboard.press("Tab")
+        assert [stop for stop in stops if stop[2]] == []
+        assert {str(number) for number in range(count)} - {stop[0] for stop in stops} == set()
+        assert count > 60
+        assert lab.complaints == []
+
+
 def test_a_fold_opens_and_shuts_and_is_typed_into_beside_a_busy_kernel(lab, tmp_path):
     with workbench(lab, tmp_path) as bench:
         go_on = lab.notebook.parent / "go_on.txt"

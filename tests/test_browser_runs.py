@@ -164,6 +164,32 @@ def test_running_runs_are_followed_and_a_dead_one_shows_its_log(jupyter, tmp_pat
         assert lab.complaints == []
 
 
+# How many rows were drawn each time the page had another table, beside how many that table has.
+DRAWN = """() => {
+    const table = document.querySelector('.qtha-grid');
+    globalThis.drawn = [];
+    new MutationObserver(() => drawn.push([
+        table.querySelectorAll('tbody tr[data-index]').length, table.getAttribute('aria-rowcount') - 1,
+    ])).observe(table, { attributeFilter: ['data-version'] });
+}"""
+
+
+def test_a_short_table_is_drawn_whole_at_once_and_what_it_shows_is_saved(jupyter, tmp_path):
+    make_runs(tmp_path / "runs", 10)
+    with open_lab(jupyter, notebook_of(tmp_path)) as lab:
+        page, panel = lab.page, opened(lab)
+        page.evaluate(DRAWN)
+        for heading, count in (("eval_loss", 1), ("learning_rate", 2)):
+            panel.get_by_role("button", name=heading).click()
+            page.wait_for_function("count => drawn.length >= count", arg=count)
+        assert [pair for pair in page.evaluate("() => drawn") if pair != [10, 10]] == []
+        panel.get_by_role("button", name="Save table").click()
+        with page.expect_download() as download:
+            panel.get_by_role("link", name="Download runs.csv").click()
+        assert len(Path(download.value.path()).read_text().splitlines()) == 11
+        assert lab.complaints == []
+
+
 WORKBENCH = """from widgets import Workbench
 Workbench()"""
 

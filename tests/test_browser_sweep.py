@@ -94,9 +94,36 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         panel.get_by_role("button", name="Views of its runs").click()
         expect(page.locator(".qtha-views select").first).to_be_in_viewport()
 
+        # brushed by an expression, pinned in the table, and the best confirmed with a fresh seed
+        views = page.locator(".qtha-views").last
+        views.locator("select").first.select_option(label="Parallel coordinates")
+        views.get_by_label("brush where", exact=True).fill("method = lora")
+        page.keyboard.press("Enter")
+        expect(views.get_by_role("button", name="Clear brush (3 runs)")).to_be_visible()
+        fresh = panel.get_by_label("fresh seeds", exact=True)
+        fresh.fill("1")
+        fresh.press("Tab")
+        panel.get_by_role("button", name="Confirm the best").click()
+        expect(panel).to_contain_text("each with seeds 1.")
+        bench = page.locator(".qtha-workbench:not(.jupyter-widgets-disconnected)").first
+        expect(bench.locator(".qtha-banner", has_text="Launched 2 runs")).to_be_visible()
+        for row in (0, 1):
+            expect(bench.locator(".qtha-state").nth(row)).to_contain_text("finished")
+        bench.get_by_role("button", name="All runs", exact=True).click()
+        first = bench.locator(".qtha-grid tbody tr[data-index='0']")
+        first.locator(".qtha-pin").click()
+        expect(first.locator(".qtha-pin")).to_have_attribute("aria-pressed", "true")
+        page.screenshot(path=tmp_path / "confirmed.png")
+
     records = trials.records()
     assert complete
     assert all(record in records for record in complete)
     assert [record.state for record in records] == ["complete"] * 6
     named = [name for record in records for name in record.runs]
-    assert len(named) == len(set(named)) == 6 == len(list_runs(folder.runs_dir))
+    confirming = [
+        r for r in list_runs(folder.runs_dir) if r.experiment.name == f"best of {folder.path.name}"
+    ]
+    best = {label: record.point["learning_rate"] for label, record in trials.best().items()}
+    assert sorted(r.experiment.method.learning_rate for r in confirming) == sorted(best.values())
+    assert [r.experiment.seed for r in confirming] == [1, 1]
+    assert len(named) == len(set(named)) == 6 == len(list_runs(folder.runs_dir)) - 2

@@ -203,7 +203,7 @@ class SweepWatch(Shown):
             self.said,
             self.error.panel,
             every,
-            self.pick,
+            look.row(self.pick),
         ]
 
     def _picked(self, change) -> None:
