@@ -97,7 +97,7 @@ def test_a_panel_finds_it_dead_and_resumes_it_and_its_runs_stand_among_the_other
     assert driven.folder.page.is_file()
     assert str(driven.folder.page) in panel.findings.value
     assert driven.summary()["expected"] == 1
-    assert list(driven.table()["method"]) == ["lora(r=2)"]
+    assert list(driven.table()["method"]) == [run.experiment.method.label]
     assert "finished" in panel._repr_mimebundle_()["text/plain"]
     with pytest.raises(Refusal, match="is finished"):
         driven.resume()
