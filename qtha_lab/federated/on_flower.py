@@ -145,7 +145,7 @@ def _client_turn(message: Any, context: Any) -> Any:
     return Message(content=content, reply_to=message)
 
 
-_SERVERS: dict[Path, Turns] = {}
+_SERVERS: dict[Path, tuple[Turns, tempfile.TemporaryDirectory]] = {}
 
 
 def _turn(
@@ -171,6 +171,7 @@ def _turns_of(server: Path) -> Turns:
         federation = Federation.from_yaml(server.parent.parent / "federation.yaml")
         clients = sorted((server / "clients").iterdir(), key=lambda path: int(path.name))
         of = Parties(RunDir(server), [RunDir(path) for path in clients])
-        silent = EventLog(Path(os.devnull))
-        _SERVERS[server] = Turns(federation, of, silent, lambda: None)
-    return _SERVERS[server]
+        aside = tempfile.TemporaryDirectory()  # the server tells its run itself
+        turns = Turns(federation, of, EventLog(Path(aside.name) / "events.jsonl"), lambda: None)
+        _SERVERS[server] = turns, aside
+    return _SERVERS[server][0]
