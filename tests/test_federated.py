@@ -16,7 +16,7 @@ from qtha_lab import federate, runs
 from qtha_lab.cli import main
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment, Federation
-from qtha_lab.federated import average
+from qtha_lab.federated import average, federate_on_flower
 from qtha_lab.figures import loss_against_bytes
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.events import EventLog
@@ -324,3 +324,49 @@ def test_yaml_python_and_command_say_the_same(capsys, monkeypatch):
 def test_an_experiment_may_have_a_share_by_itself():
     experiment = Experiment(training={"share": "2/3 dirichlet(0.3)"})
     assert "--share '2/3 dirichlet(0.3)'" in experiment.to_command()
+
+
+# through Flower
+
+
+def test_without_flower_the_command_says_how_it_is_installed(capsys, monkeypatch):
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda n, *a: None if n == "flwr" else find(n, *a)
+    )
+    with pytest.raises(
+        Refusal,
+        match=r"needs the package flwr: pip install 'qtha-lab\[federated\]', in an environment apart",
+    ):
+        federate_on_flower(described())
+    monkeypatch.setattr("sys.argv", ["qtha-lab", "federate", "--on", "flower", "--dry-run"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code
+    assert "needs the package flwr" in capsys.readouterr().err
+
+
+def test_flower_averages_no_directions(monkeypatch):
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    with pytest.raises(Refusal, match="Flower averages numbers: angles must be mean, not circular"):
+        federate_on_flower(described(angles="circular"))
+
+
+@pytest.mark.slow
+def test_flower_gives_the_numbers_of_the_plain_loop(two, tmp_path):
+    pytest.importorskip("flwr")
+    plain, folder = two
+    summary = federate_on_flower(described(split="dirichlet(1.0)"), tmp_path)
+    for number in (1, 2):
+        ours, theirs = (
+            load_file(next(place.glob(f"runs/*/rounds/{number}/adapter_model.safetensors")))
+            for place in (folder, tmp_path)
+        )
+        for name, tensor in ours.items():
+            torch.testing.assert_close(theirs[name], tensor, rtol=1e-5, atol=1e-7)
+    losses = [[run["eval_loss"] for run in s["runs"]] for s in (summary, plain)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)

@@ -1,7 +1,7 @@
 """`qtha-lab federate`: clients that keep their rows, a server that averages, loss against bytes sent."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +20,10 @@ def federate(
     out: Annotated[Path, typer.Option(help="Where runs, summary.json and the figure go.")] = Path(
         "out/federation"
     ),
+    on: Annotated[
+        Literal["here", "flower"],
+        typer.Option(help="Clients take turns here, or in processes of Flower's simulation."),
+    ] = "here",
     dry_run: DryRun = False,
     json: Json = False,
     flags: dict[str, Any] | None = None,
@@ -30,6 +34,10 @@ def federate(
     use_threads(
         described.training.threads
     )  # before torch is imported: a client's bits are a worker's
+    if on == "flower":
+        from qtha_lab.federated.on_flower import check_flower
+
+        check_flower(described)
     if dry_run:
         described.check()
         print(described.to_yaml(), end="")
@@ -37,7 +45,8 @@ def federate(
     from qtha_lab import federated
 
     with progress() as bars:
-        summary = federated.federate(described, out, _Bars(bars))
+        run = federated.federate_on_flower if on == "flower" else federated.federate
+        summary = run(described, out, _Bars(bars))
     figure = _figure(summary)
     if json:
         print_json(summary)

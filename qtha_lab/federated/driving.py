@@ -11,23 +11,22 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import get_peft_model_state_dict
 from safetensors.torch import load_file
+from torch import Tensor
 
 from qtha_lab import faults
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import Experiment, Federation, editions
+from qtha_lab.experiment import Federation, editions
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.federated.averaging import average
 from qtha_lab.federated.folder import Parties, parties, sent_by
 from qtha_lab.federated.reading import summarise
-from qtha_lab.federated.turn import Turn
+from qtha_lab.federated.turns import Turns
 from qtha_lab.rundir import RunDir, slots, write_json, write_whole
 from qtha_lab.rundir.events import EventLog, history, read_events
 from qtha_lab.rundir.files import sync_tree
@@ -36,15 +35,15 @@ from qtha_lab.starting import taken_over
 from qtha_lab.training import written
 from qtha_lab.training.early import load_weights
 from qtha_lab.training.evaluation import Interrupted, evaluating
-from qtha_lab.training.finetune import Outcome, fine_tune
-from qtha_lab.training.loaded import Loaded, load
+from qtha_lab.training.finetune import Outcome
+from qtha_lab.training.loaded import Loaded
 from qtha_lab.training.memory import PeakMemory
 from qtha_lab.training.metrics import load_scorers
-from qtha_lab.training.session import Session
 from qtha_lab.training.tested import write_test
-from qtha_lab.training.threads import Threads
 
 Progress = Callable[[Run, Status], None]
+Rounds = Callable[[Parties, int], dict[str, Tensor]]
+"""What plays a round with its number: from the adapter of the round before to the clients' average."""
 log = logging.getLogger(__name__)
 
 
@@ -52,6 +51,7 @@ def federate(
     federation: Federation,
     out: Path | str = "out/federation",
     on_progress: Progress = lambda run, status: None,
+    rounds: Rounds | None = None,
 ) -> dict[str, Any]:
     """Train every method by federated averaging; called again with the same `out` it goes on where it was.
 
@@ -59,6 +59,7 @@ def federate(
         federation: What to train.
         out: The folder that holds everything.
         on_progress: Called with the server's run and its status after every client's turn.
+        rounds: Plays each round and gives its average, as `federate_on_flower` has Flower do; None is here.
 
     Returns:
         `summary.json`: the federation, an entry for every method and seed, and its rounds with the bytes sent.
@@ -81,7 +82,7 @@ def federate(
     try:
         write_whole(out / "federation.yaml", editions.record(federation))
         for experiment in federation.experiments():
-            _train(federation, parties(federation, experiment, out), on_progress)
+            _train(federation, parties(federation, experiment, out), on_progress, rounds)
             write_json(out / "summary.json", summarise(federation, out))
         return summarise(federation, out)
     finally:
@@ -95,7 +96,9 @@ def _check_folder(federation: Federation, out: Path) -> None:
         raise Refusal(f"{out} holds another federation: name a new folder")
 
 
-def _train(federation: Federation, of: Parties, on_progress: Progress) -> None:
+def _train(
+    federation: Federation, of: Parties, on_progress: Progress, rounds: Rounds | None
+) -> None:
     """All rounds of one method and seed that are left.
 
     Raises:
@@ -113,7 +116,9 @@ def _train(federation: Federation, of: Parties, on_progress: Progress) -> None:
         held.callback(events.close)
         outcome = Outcome("failed", 0)
         try:
-            outcome = _Server(federation, of, events, lambda: on_progress(run, run.status())).work()
+            outcome = _Server(
+                federation, of, events, lambda: on_progress(run, run.status()), rounds
+            ).work()
         except (Interrupted, KeyboardInterrupt) as reason:
             outcome = Outcome("stopped", _step(of.server), "the same command goes on")
             if isinstance(reason, KeyboardInterrupt):
@@ -140,26 +145,20 @@ class _Server:
         of: The run directories.
         events: Of the server's run.
         look: Called after every turn.
+        rounds: Plays a round elsewhere; None has all clients take their turns here.
     """
 
     def __init__(
-        self, federation: Federation, of: Parties, events: EventLog, look: Callable[[], None]
-    ) -> None:
+        self, federation: Federation, of: Parties, events: EventLog, look: Callable[[], None], rounds: Rounds | None
+    ) -> None:  # fmt: skip
         self.federation, self.of, self.events, self.look = federation, of, events, look
-        self.threads = slots.n_threads(federation.training.threads)
-        threads = Threads(self.threads, lambda: self.threads, events)
-        self.session = Session.begin(of.server, events, of.server.stop.exists, threads)
-        threads.adjust(0)
+        self.turns, self.rounds = Turns(federation, of, events, look), rounds
+        self.session = self.turns.session
 
-    @cached_property
+    @property
     def loaded(self) -> Loaded:
         """The one model, with the adapter at its start."""
-        return load(self.session)
-
-    @cached_property
-    def experiment(self) -> Experiment:
-        """The server's."""
-        return self.of.server.experiment
+        return self.turns.loaded
 
     def work(self) -> Outcome:
         """Go on from the last round that was averaged.
@@ -178,63 +177,24 @@ class _Server:
             self.of.write_shared(0, {n: t.detach().clone().contiguous() for n, t in state.items()})
         for number in range(max(1, self.of.rounds_shared()), self.federation.rounds + 1):
             if number > self.of.rounds_shared():
-                for client in range(self.federation.clients):
-                    outcome = self._turn(client, number)
-                    if outcome is not None:
-                        return outcome
-                self._average(number)
+                outcome = self._play(number)
+                if outcome is not None:
+                    return outcome
             self._record(number)
         self._end(memory)
         return Outcome("finished", self.session.steps)
 
-    def _turn(self, client: int, number: int) -> Outcome | None:
-        """Let a client take its steps of a round; how the federation ends where it cannot go on."""
-        files, per_round = self.of.clients[client], self.federation.steps_per_round
-        end = number * per_round
-        if self._has_done(files, end):
+    def _play(self, number: int) -> Outcome | None:
+        """A round of all clients and its average; how the federation ends where one cannot go on."""
+        if self.rounds is not None:
+            self.of.write_shared(number, self.rounds(self.of, number))
             return None
-        self.session.report(
-            "running",
-            f"round {number} of {self.federation.rounds}, client {client + 1} of {self.federation.clients}",
-            step=end - per_round,
-        )
-        self.look()
-        events = EventLog(files.events)
-        turn = Turn(
-            self.loaded, self.of.shared(number - 1), end - per_round, end, self.federation.proximal
-        )
-        try:
-            outcome = fine_tune(
-                files, events, self.session.stop_requested, self.threads,
-                loader=self._for_client, callbacks=[turn],
-            )  # fmt: skip
-            waits = outcome.state == "stopped" and self._has_done(files, end)
-            events.append(
-                "status", state="queued" if waits else outcome.state, step=outcome.step,
-                message=f"waits for round {number + 1}" if waits else outcome.message,
-            )  # fmt: skip
-        finally:
-            events.close()
-            _take_off_wrappers(self.loaded)
-        if outcome.state == "diverged":
-            message = f"client {client + 1} diverged in round {number}: {outcome.message}"
-            return Outcome("diverged", end - per_round, message)
-        if not self._has_done(files, end):
-            raise Interrupted
+        for client in range(self.federation.clients):
+            outcome = self.turns.turn(client, number, self.of.shared(number - 1))
+            if outcome is not None:
+                return outcome
+        self._average(number)
         return None
-
-    def _has_done(self, files: RunDir, end: int) -> bool:
-        """Whether a client is at the end of a round, and all that belongs to the run's end is written."""
-        is_last = end == self.session.steps
-        ended = not is_last or Run(files.path).status().state == "finished"
-        return sent_by(files, end) is not None and ended
-
-    def _for_client(self, session: Session) -> Loaded:
-        """The one model with a client's rows."""
-        plan = resolve(session.experiment)
-        longest = session.training.max_length
-        rows = plan.task.encode(plan.task.train, self.loaded.rows.tokenizer, longest)
-        return replace(self.loaded, plan=plan, training_rows=rows)
 
     def _average(self, number: int) -> None:
         step = number * self.federation.steps_per_round
@@ -303,10 +263,3 @@ class _Server:
         written.write_summary(session, loaded, memory, "finished")
         written.write_model_card(session, loaded)
         sync_tree(self.of.server.adapter)
-
-
-def _take_off_wrappers(loaded: Loaded) -> None:
-    """Leave no layer of the last Trainer around the model, or each turn would add one."""
-    from accelerate.utils import extract_model_from_parallel
-
-    extract_model_from_parallel(loaded.model, keep_fp32_wrapper=False)
