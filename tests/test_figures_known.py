@@ -1,6 +1,7 @@
 """What figures compute of their numbers, against answers worked out by hand."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -204,3 +205,48 @@ def test_the_origin_names_what_drew():
 def test_numbers_of_numpy_become_pythons_own():
     assert Table(("a",), [(np.float64(0.5),)]).rows == ((0.5,),)
     assert type(Table(("a",), [(np.int64(3),)]).rows[0][0]) is int
+
+
+def contrast(one, other):
+    """The contrast of two colours `#rrggbb` or `rgb(…)` (WCAG 2.2, relative luminance)."""
+
+    def luminance(color):
+        parts = (
+            [int(color[k : k + 2], 16) for k in (1, 3, 5)]
+            if color.startswith("#")
+            else map(float, re.findall(r"[\d.]+", color)[:3])
+        )
+        linear = [
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+            for c in (part / 255 for part in parts)
+        ]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted(map(luminance, (one, other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "page"])
+def test_what_stands_on_a_box_of_a_diagram_can_be_read_in_every_theme(theme):
+    """4.5 to 1 at least, as WCAG asks of text; on a page, whose ink is grey, it was 3.5."""
+    assert contrast("#000000", "#ffffff") == 21
+    look = Look(theme)
+    gates = [
+        {"name": "RY", "wires": [0], "angles": [{"source": "p0"}]},
+        {"name": "X", "wires": [0]},
+    ]
+    for figure, words in (
+        (circuit_diagram(1, gates), {"RY", "p0", "X"}),
+        (mpo_diagram([2, 2], [2, 2], [3]), {"1", "2"}),
+    ):
+        drawing = figure.at(look)
+        fills = {shape.fillcolor for shape in drawing.layout.shapes if shape.fillcolor}
+        inks = {
+            trace.textfont.color or look.inks.text
+            for trace in drawing.data
+            if trace.mode == "text"
+            and words & set(trace.text)
+            and (theme != "page" or trace.textfont.color)
+        }
+        assert inks
+        assert min(contrast(ink, fill) for ink in inks for fill in fills) >= 4.5

@@ -124,9 +124,9 @@ def _draw_gate(
         sources = _sources(gate)
         canvas.box(at, size, _fill(gate, look))
         n_lines = sources.count("<br>") + 1 if sources else 0
-        canvas.text((x, at[1] - 0.57 * look.small * n_lines), label)
+        canvas.text((x, at[1] - 0.57 * look.small * n_lines), label, boxed=True)
         if sources:
-            canvas.text((x, at[1] + 0.6 * look.font), sources, look.small)
+            canvas.text((x, at[1] + 0.6 * look.font), sources, look.small, boxed=True)
 
 
 def _fill(gate: Gate, look: Look) -> str:

@@ -115,13 +115,13 @@ def _table(probs, phases, z, bits, gradients, observable: str) -> Table:
 
 def _draw(probs, phases, z, bits, gradients: dict, observable: str, look: Look) -> go.Figure:
     traces = [_states(probs, phases, len(z), look), _arrows(probs, phases, look)]
-    wires, cuts = [str(k) for k in range(len(z))], [f"{k}|{k + 1}" for k in range(len(bits))]
+    wires, cuts = ([str(k) for k in range(len(of))] for of in (z, bits))
     blue = {"color": themes.BLUE}
     stripes = {"shape": "/", "size": 0.4 * look.font, "solidity": 0.25, "fgcolor": look.inks.paper}
     grey = {"color": themes.GREY, "pattern": {**stripes, "bgcolor": themes.GREY}}
     hover = "wire %{x}: %{y:.4f}<extra></extra>"
     traces.append(_bars(wires, z, 2, blue, hover))
-    hover = "cut %{x}: %{y:.4f} bits<extra></extra>"
+    hover = "cut after wire %{x}: %{y:.4f} bits<extra></extra>"
     traces += [_bars(cuts, bits, 3, blue, hover), _limits(cuts, len(z), look)]
     for kind, marker in (("x", grey), ("p", blue)):
         slopes = {name: slope for name, slope in gradients.items() if name.startswith(kind)}
@@ -210,7 +210,7 @@ def _axes(probs, z, bits, gradients, observable: str, look: Look) -> dict[str, d
         "yaxis": {"title": {"text": "probability"}, "range": [0, 1.2 * (probs.max(initial=0) or 1)]},
         "xaxis2": {"title": {"text": "wire"}, "type": "category"},
         "yaxis2": {"title": {"text": "⟨Z⟩"}, "range": [-1.05, 1.05]},
-        "xaxis3": {"title": {"text": "cut"}, "type": "category", "tickangle": 0},
+        "xaxis3": {"title": {"text": "cut after wire"}, "type": "category", "tickangle": 0},
         "yaxis3": {"title": {"text": "entropy (bits)"}, "range": [0, 1.1 * max(1, len(z) // 2)]},
         "xaxis4": {"title": {"text": "angle"}, "type": "category", "tickangle": 0, **angle},
         "yaxis4": {"title": {"text": f"slope of ⟨{observable}⟩ (1/rad)"}, "range": [-1.05 * scale, 1.05 * scale]},

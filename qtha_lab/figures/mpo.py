@@ -128,7 +128,7 @@ def _draw(
             canvas.stroke((x, middle), (x, middle + sign * leg))
             canvas.text((x, middle + sign * (leg + 0.8 * look.font)), str(dim))
         canvas.box((x, middle), (size, size), _fill(look), radius=True)
-        canvas.text((x, middle), f"{k + 1}")
+        canvas.text((x, middle), f"{k + 1}", boxed=True)
         canvas.spot((x, middle), f"core {k + 1}<br>in {in_dims[k]}, out {out_dims[k]}")
     for k, bond in enumerate(bonds):
         _draw_bond(

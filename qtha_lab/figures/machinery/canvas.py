@@ -5,6 +5,7 @@ Text, boxes and lines with exact sizes; what they mean is decided by the figure 
 
 import plotly.graph_objects as go
 
+from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.parts import unchecked
 
@@ -18,7 +19,7 @@ class Canvas:
         self.look = look
         self.strokes: list[dict] = []
         self.boxes: list[dict] = []
-        self.texts: dict[tuple[float, str], list[tuple[Place, str]]] = {}
+        self.texts: dict[tuple[float, str, str], list[tuple[Place, str]]] = {}
         self.dots: list[Place] = []
         self.spots: list[tuple[Place, str]] = []
 
@@ -54,7 +55,12 @@ class Canvas:
         })  # fmt: skip
 
     def text(
-        self, at: Place, words: str, font: float | None = None, side: str = "middle center"
+        self,
+        at: Place,
+        words: str,
+        font: float | None = None,
+        side: str = "middle center",
+        boxed: bool = False,
     ) -> None:
         """A text at a place.
 
@@ -63,8 +69,10 @@ class Canvas:
             words: The text; `<br>` breaks a line.
             font: Its size in pixels; None is the page's.
             side: On which side of the place it stands, as plotly's textposition.
+            boxed: Whether it stands on a box, which is light on a page of either theme.
         """
-        self.texts.setdefault((font or self.look.font, side), []).append((at, words))
+        ink = themes.INKS["light"].text if boxed and self.look.theme == "page" else ""
+        self.texts.setdefault((font or self.look.font, side, ink), []).append((at, words))
 
     def dot(self, at: Place) -> None:
         """A filled dot, as of a control."""
@@ -93,9 +101,9 @@ class Canvas:
             {
                 "type": "scatter", "x": [x for (x, _), _ in placed], "y": [y for (_, y), _ in placed],
                 "text": [words for _, words in placed], "mode": "text", "textposition": side,
-                "textfont": {"size": font}, "hoverinfo": "skip", "cliponaxis": False,
+                "textfont": {"size": font} | ({"color": ink} if ink else {}), "hoverinfo": "skip", "cliponaxis": False,
             }
-            for (font, side), placed in self.texts.items()
+            for (font, side, ink), placed in self.texts.items()
         ]  # fmt: skip
 
     def _dots(self) -> dict:
