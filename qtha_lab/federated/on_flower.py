@@ -67,9 +67,9 @@ def federate_on_flower(
     check_flower(federation)
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    from flwr.clientapp import ClientApp
-    from flwr.serverapp import Grid, ServerApp
-    from flwr.simulation import run_simulation
+    from flwr.clientapp import ClientApp  # pyright: ignore[reportMissingImports]
+    from flwr.serverapp import Grid, ServerApp  # pyright: ignore[reportMissingImports]
+    from flwr.simulation import run_simulation  # pyright: ignore[reportMissingImports]
 
     ends: list[BaseException] = []
     server, client = ServerApp(), ClientApp()
@@ -97,8 +97,8 @@ def federate_on_flower(
 
 def _rounds(grid: Any, clients: int) -> driving.Rounds:
     """What plays one round for `driving`: messages to all clients, their answers, Flower's average."""
-    from flwr.app import ArrayRecord, ConfigRecord
-    from flwr.serverapp.strategy import FedAvg
+    from flwr.app import ArrayRecord, ConfigRecord  # pyright: ignore[reportMissingImports]
+    from flwr.serverapp.strategy import FedAvg  # pyright: ignore[reportMissingImports]
 
     strategy = FedAvg(fraction_evaluate=0.0, min_train_nodes=clients, min_available_nodes=clients)
 
@@ -129,7 +129,7 @@ def _rounds(grid: Any, clients: int) -> driving.Rounds:
 
 def _client_turn(message: Any, context: Any) -> Any:
     """A client's turn, in a process of Flower's: what it trained, and from how many rows."""
-    from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+    from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict  # pyright: ignore[reportMissingImports]
 
     order = message.content["config"]
     number, client = int(order["round"]), int(context.node_config["partition-id"])

@@ -39,7 +39,7 @@ def environments(name: str, count: int) -> Any:
 
     has_vector = gymnasium.registry[name].vector_entry_point is not None
     mode = "vector_entry_point" if has_vector else "sync"
-    options = {} if has_vector else {"wrappers": [_as_a_row(name)]}
+    options: dict[str, Any] = {} if has_vector else {"wrappers": [_as_a_row(name)]}
     vector = gymnasium.make_vec(name, num_envs=count, vectorization_mode=mode, **options)
     if not hasattr(vector.single_action_space, "n"):
         raise Refusal(

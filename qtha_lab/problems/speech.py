@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,7 +73,7 @@ def speech() -> Speech:
     """
     file = _features_file()
     if not file.exists():
-        features = _features()
+        features: dict[str, Any] = _features()
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".npz", delete=False) as new:
             np.savez(new, **features)
@@ -166,13 +167,14 @@ def mfcc(sound: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "13 frames"]
     frames = sound[starts[:, None] + np.arange(WINDOW)] * np.hamming(WINDOW)
     power = np.abs(np.fft.rfft(frames, 256)) ** 2
     logs = np.log(power @ _mel_bands().T + 1e-8)
-    return dct(logs, type=2, axis=1, norm="ortho")[:, 1 : COEFFICIENTS + 1].T
+    cosines = np.asarray(dct(logs, type=2, axis=1, norm="ortho"))
+    return cosines[:, 1 : COEFFICIENTS + 1].T
 
 
 def _mel_bands() -> np.ndarray:
     """Triangles on the mel scale over the band that all voices keep, (bands, frequencies)."""
     ends = 2595 * np.log10(1 + np.array(BAND) / 700)
-    edges = 700 * (10 ** (np.linspace(*ends, BANDS + 2) / 2595) - 1)
+    edges = 700 * (10 ** (np.linspace(ends[0], ends[1], BANDS + 2) / 2595) - 1)
     frequencies = np.fft.rfftfreq(256, 1 / RATE)
     low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising, falling = (frequencies - low) / (middle - low), (high - frequencies) / (high - middle)

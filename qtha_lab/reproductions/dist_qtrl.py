@@ -26,8 +26,7 @@ SIDE_BY_SIDE = 4  # episodes an agent plays at once
 MAX_NORM = 0.5
 STATES = 128  # of the circuit of 7 qubits; a chunk of weights each
 AGENTS = {"one_agent": 1, "two_agents": 2, "more_samples": 1}
-RATES = {"mlp": 3e-3}  # of the network's own weights; of every generator the next
-GENERATED_RATE = 1e-2
+RATE = 3e-3  # of every arm; at 1e-2 the generated policy fell to the shortest episodes after 60 rounds (seed 0)
 ARMS = {
     "four_agents": "generated weights, four agents, averaged gradients",
     "two_agents": "generated weights, two agents",
@@ -74,7 +73,7 @@ def check(game: Game) -> None:
     "and the averaging of K agents into one step a round are ours [R]",
     control="the network's own weights; classical numbers for the circuit; frozen angles; one agent with as many samples",
     data="{environment}",
-    minutes=20,
+    minutes=25,
     arms=ARMS,
     claims=[
         Claim("four_agents", "one_agent", "rounds_to_goal", "four agents need fewer rounds than one", better="lower"),
@@ -87,7 +86,7 @@ def check(game: Game) -> None:
               better="higher"),
         Claim("four_agents", "frozen", "reward_over_goal", "training the angles helps", better="higher"),
     ],
-    steps=(300, 24),
+    steps=(500, 24),
     settings=Game,
     check=check,
 )  # fmt: skip
@@ -101,13 +100,12 @@ def dist_qtrl(arm: str, seed: int, quick: bool, log: Log, settings: Game) -> Non
         Order(settings.environment, width, 10_000 * seed + 100 * number, net)
         for number in range(AGENTS.get(arm, 4))
     ]
-    rate = RATES.get(arm, GENERATED_RATE)
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
     reached, reward = log.steps + 1, 0.0
     with playing(orders, settings.on) as play:
         for step in log.course():
             loss, reward = round_of(model, play, optimizer)
-            log.train(step, loss=loss, learning_rate=rate)
+            log.train(step, loss=loss, learning_rate=RATE)
             if reached > log.steps and reward >= goal:
                 reached = step
             if step % max(1, log.steps // 10) == 0 or step == log.steps:
@@ -116,7 +114,7 @@ def dist_qtrl(arm: str, seed: int, quick: bool, log: Log, settings: Game) -> Non
         log.note(f"a mean reward of {goal:g} was not reached: rounds_to_goal is one more than all")
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     log.end(
-        trainable_parameters=trained, learning_rate=rate, rounds_to_goal=reached,
+        trainable_parameters=trained, learning_rate=RATE, rounds_to_goal=reached,
         reward_over_goal=(reward - goal) / abs(goal),
     )  # fmt: skip
 

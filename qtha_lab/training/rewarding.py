@@ -201,7 +201,9 @@ def sample(model: nn.Module, prompts: list[list[int]], longest: int, pad: int) -
 def _ends_of(model: nn.Module) -> set[int]:
     """The tokens that end an answer of a model."""
     end = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    return set(end) if isinstance(end, list) else {end} - {None}
+    if end is None:
+        return set()
+    return set(end) if isinstance(end, list) else {int(end)}
 
 
 def _until(row: list[int], ends: set[int]) -> list[int]:
