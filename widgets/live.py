@@ -71,7 +71,13 @@ class LivePlot(Follower, Shown):
         """The curves so far as a figure for a page or a paper; none before the first point."""
         with self.chart.lock:  # they grow
             series = [
-                line | {"steps": list(line["steps"]), "values": list(line["values"])}
+                curves.Series(
+                    label=line["label"],
+                    seed=line["seed"],
+                    kind=line["kind"],
+                    steps=list(line["steps"]),
+                    values=list(line["values"]),
+                )
                 for line in self.series()
                 if len(line["steps"])
             ]

@@ -103,7 +103,7 @@ class RunSet:
         """
         from qtha_lab.compare.figure_set import figure_set
 
-        return list(figure_set(self.runs))
+        return list(figure_set(list(self.runs)))
 
     def __repr__(self) -> str:
         states = [status.state for status in self.statuses()]
