@@ -141,7 +141,7 @@ class Setup:
     def _what(self) -> dict[str, Any]:
         """What to fine-tune, several models or tasks in the place of one."""
         values = self.what.values
-        picked = {one for several, one in SEVERAL.items() if values[several]}
+        picked = {single for several, single in SEVERAL.items() if values[several]}
         return {name: value for name, value in values.items() if name not in picked}
 
     def faults(self) -> list[Fault]:

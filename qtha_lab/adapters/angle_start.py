@@ -64,11 +64,11 @@ def start_angles(model: nn.Module, adapter: str = "default") -> None:
     from qtha_lab.adapters.peft.layer import AdapterLayer
 
     layers = [m for m in model.modules() if isinstance(m, AdapterLayer) and adapter in m.changes]
-    made: dict[str, starts.Start] = {}  # a start reads its file once for all layers
+    known_starts: dict[str, starts.Start] = {}  # a start reads its file once for all layers
     for layer in layers:
         change = layer.changes[adapter]
         if text := start_to_resolve(change.config):
-            begin = made.setdefault(text, starts.start_of(text))
+            begin = known_starts.setdefault(text, starts.start_of(text))
             _start_layer(change, layer.adapter_tensors(adapter), begin)
 
 

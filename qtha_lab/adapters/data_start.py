@@ -49,8 +49,8 @@ class _Collector:
 
         base = cast(nn.Module, self.layer.get_base_layer())
         x = inputs_of(arguments[0].detach(), base).flatten(0, -2).float()
-        kept = sum(map(len, self.inputs))
-        self.inputs.append(x[: MOST_INPUTS - kept])
+        count = sum(map(len, self.inputs))
+        self.inputs.append(x[: MOST_INPUTS - count])
 
         def add(slope: Tensor) -> None:
             change = rows_of(slope, base).flatten(0, -2).float().mT @ x

@@ -98,8 +98,8 @@ def places(
     count = marked_count(fraction, *matrix.shape)
     if chosen == "random":
         generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
-        drawn = torch.randperm(matrix.numel(), generator=generator)[:count]
-        return drawn.sort().values.to(matrix.device)
+        random_places = torch.randperm(matrix.numel(), generator=generator)[:count]
+        return random_places.sort().values.to(matrix.device)
     deviation, mean = torch.std_mean(matrix, dim=1, keepdim=True, correction=0)
     distance = (matrix - mean).abs() / deviation.clamp_min(torch.finfo(matrix.dtype).tiny)
     return distance.flatten().topk(count, sorted=False).indices.sort().values

@@ -13,9 +13,9 @@ def scale_of(config: PeftConfig) -> float | None:
         >>> scale_of(LoraConfig(r=2)), scale_of(LoraConfig(r=4, lora_alpha=8, use_rslora=True))
         (4.0, 4.0)
     """
-    own = getattr(config, "scale", None)
-    if isinstance(own, int | float):
-        return float(own)
+    scale = getattr(config, "scale", None)
+    if isinstance(scale, int | float):
+        return float(scale)
     r = getattr(config, "r", None)
     alpha = getattr(config, "lora_alpha", getattr(config, "alpha", None))
     if not isinstance(r, int) or not isinstance(alpha, int | float):

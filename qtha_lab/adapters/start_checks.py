@@ -36,42 +36,42 @@ def check_start(
     start, name = lora_start(config), getattr(config, "init_lora_weights", True)
     if name is True or (start == LORA_STARTS[True] and name != "orthogonal"):
         return
-    said, r = f"init_lora_weights={name}", getattr(config, "r", 1)
+    text, r = f"init_lora_weights={name}", getattr(config, "r", 1)
     if start.reads_rows and start_rows < 1:
         raise Refusal(
-            f"{said} reads training rows: start_rows must be at least 1, not {start_rows}"
+            f"{text} reads training rows: start_rows must be at least 1, not {start_rows}"
         )
     if name == "orthogonal" and r % 2:
-        raise Refusal(f"{said} pairs the rows of A and B: r must be even, not {r}")
+        raise Refusal(f"{text} pairs the rows of A and B: r must be even, not {r}")
     if name != "eva" and quantization != "none":
-        raise Refusal(f"{said} needs the weights as they were made: quantization must be none, not {quantization}")  # fmt: skip
+        raise Refusal(f"{text} needs the weights as they were made: quantization must be none, not {quantization}")  # fmt: skip
     if start.moves_weight and precision != "float32":
         raise Refusal(
-            f"{said} takes a part out of the base's weights, which {precision} would round away: "
+            f"{text} takes a part out of the base's weights, which {precision} would round away: "
             "precision must be float32"
         )
     uses = Counter(id(p) for module in model.modules() for p in module._parameters.values())
     for place, module in model.named_modules():
         if place and check_target_module_exists(config, place):
-            _check_layer(place, module, said, start.at_most * r)
+            _check_layer(place, module, text, start.at_most * r)
             if start.moves_weight and uses[id(module.weight)] > 1:
                 raise Refusal(
-                    f"{said} takes a part out of the weight of {place}, which another module of the model uses too: "
+                    f"{text} takes a part out of the weight of {place}, which another module of the model uses too: "
                     "leave it out of target_modules"
                 )
 
 
-def _check_layer(place: str, module: nn.Module, said: str, least: int) -> None:
-    kinds = (nn.Linear,) if said.endswith("olora") else LINEAR
+def _check_layer(place: str, module: nn.Module, text: str, least: int) -> None:
+    kinds = (nn.Linear,) if text.endswith("olora") else LINEAR
     if not isinstance(module, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
         raise Refusal(
-            f"{said} starts layers of {names}, and {place} is a {type(module).__name__}: "
+            f"{text} starts layers of {names}, and {place} is a {type(module).__name__}: "
             "choose other target_modules"
         )
     smaller = min(layer_sizes(module, place))
     if smaller < least:
-        factor = "" if "lora_ga" not in said else "2 "
+        factor = "" if "lora_ga" not in text else "2 "
         raise Refusal(
-            f"{said} needs {factor}r of at most {smaller}, the smaller size of {place}, not {least}"
+            f"{text} needs {factor}r of at most {smaller}, the smaller size of {place}, not {least}"
         )

@@ -22,10 +22,10 @@ def group_of(parameter: str) -> str | None:
         >>> group_of("base_model.model.layers.0.q_proj.qtha_params.default")
         'angles'
     """
-    found = re.search(r"\.([A-Za-z0-9_]+)\.default(?:\.weight)?$", parameter)
-    if found is None or HEAD in parameter:
+    match = re.search(r"\.([A-Za-z0-9_]+)\.default(?:\.weight)?$", parameter)
+    if match is None or HEAD in parameter:
         return None
-    name = found[1]
+    name = match[1]
     prefixes = (f"{known}_" for known in sorted((*OUR_METHODS, "lora"), key=len, reverse=True))
     name = name.removeprefix(next((p for p in prefixes if name.startswith(p)), ""))
     name = name.removeprefix("shared_")

@@ -74,11 +74,11 @@ def _group(rows: list[Row]) -> Row:
 def _shared(rows: list[Row]) -> dict[str, Any]:
     """What all have alike: the settings, and of the rest what happens to be the same."""
     first, others = rows[0], rows[1:]
-    left_out = {*MEASURES, "run", "seed", "step"}
+    exceptions = {*MEASURES, "run", "seed", "step"}
     rate = next((row["learning_rate"] for row in rows if row.get("learning_rate")), None)
     alike = {
         name: value
         for name, value in first.items()
-        if name not in left_out and all(row.get(name) == value for row in others)
+        if name not in exceptions and all(row.get(name) == value for row in others)
     }
     return alike | ({} if rate is None else {"learning_rate": rate})

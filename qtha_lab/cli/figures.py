@@ -41,7 +41,7 @@ def figures(
         raise Refusal(f"formats must be of {', '.join(FORMATS)}, not {', '.join(unknown)}")
     Look(theme, target)
     runs = reading.find_runs(places)
-    for run_id, reason in (left_out := reading.left_out(places)).items():
+    for run_id, reason in (problems := reading.left_out(places)).items():
         print(f"left out: {run_id}: unreadable: {reason}", file=sys.stderr)
     origin = Origin(runs=[run.id for run in runs], commits=reading.commits(runs))
     figure_list = list(figure_set(runs, on_left_out=lambda reason: print(reason, file=sys.stderr)))
@@ -51,7 +51,7 @@ def figures(
             {
                 "files": [str(path) for path in paths],
                 "pictures_missing": message or None,
-                "left_out": left_out,
+                "left_out": problems,
             }
         )
         return

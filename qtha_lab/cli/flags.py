@@ -124,10 +124,10 @@ def combine(
     inside = {k: v for k, v in flags.items() if k in settings_of(training)}
     outside = {k: v for k, v in flags.items() if k not in inside}
     file_fields = dict(file_fields)
-    for several, one in SEVERAL.items():  # one typed over several, and the other way round
-        if outside.keys() & {several, one}:
+    for several, single in SEVERAL.items():  # one typed over several, and the other way round
+        if outside.keys() & {several, single}:
             file_fields.pop(several, None)
-            file_fields.pop(one, None)
+            file_fields.pop(single, None)
     for part in parts:
         typed = {k: outside.pop(k) for k in list(outside) if k.startswith(f"{part}_")}
         if typed:

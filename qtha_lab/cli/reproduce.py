@@ -42,20 +42,20 @@ def reproduce(
         return
     if every == (name is not None):
         raise Refusal("give the name of one reproduction, or --all; --list names them")
-    left_out = _left_out(list(REPRODUCTIONS)) if every else {}
-    names = [one for one in REPRODUCTIONS if one not in left_out] if every else [str(name)]
-    verdicts = [_reproduced(one, out, quick, seeds) for one in names]
+    omissions = _omissions(list(REPRODUCTIONS)) if every else {}
+    names = [each for each in REPRODUCTIONS if each not in omissions] if every else [str(name)]
+    verdicts = [_reproduced(each, out, quick, seeds) for each in names]
     if json:
-        without = [{"name": one, "left_out": sentence} for one, sentence in left_out.items()]
+        without = [{"name": each, "left_out": sentence} for each, sentence in omissions.items()]
         print_json([*verdicts, *without] if every else verdicts[0])
         return
     for verdict in verdicts:
         _print(verdict)
-    for one, sentence in left_out.items():
-        print(f"{one} was left out: {sentence}")
+    for each, sentence in omissions.items():
+        print(f"{each} was left out: {sentence}")
 
 
-def _left_out(names: list[str]) -> dict[str, str]:
+def _omissions(names: list[str]) -> dict[str, str]:
     """Those that cannot run here, and why."""
     from qtha_lab.reproductions.machinery.registry import reproduction_of
 

@@ -78,8 +78,8 @@ def list_(
 
     folder = bin_of(paths.runs_dir()) if binned else paths.runs_dir()
     if not (where or sort or group or columns or csv or (binned and not run_id)):
-        found = [attach(run_id, folder)] if run_id else list_runs(folder, unreadable=True)
-        return _print_standing(found, bool(run_id), json)
+        matches = [attach(run_id, folder)] if run_id else list_runs(folder, unreadable=True)
+        return _print_standing(matches, bool(run_id), json)
     if run_id:
         raise Refusal(
             "--where, --sort, --group, --columns and --csv are of the table, not of one run"
@@ -183,10 +183,10 @@ def _picked(run_ids: list[str] | None, where: str, folder: Path | None = None) -
         raise Refusal("name runs, or say which by --where")
     if run_ids:
         return [attach(run_id, folder) for run_id in run_ids]
-    found = matching(list_runs(folder, unreadable=True), where)
-    if not found:
+    matches = matching(list_runs(folder, unreadable=True), where)
+    if not matches:
         raise Refusal(f"no run is as --where says: {where:.200}")
-    return found
+    return matches
 
 
 def _picked_names(run_ids: list[str] | None, where: str, folder: Path) -> list[str]:
@@ -195,16 +195,16 @@ def _picked_names(run_ids: list[str] | None, where: str, folder: Path) -> list[s
     )
 
 
-def _print_standing(found: list, is_single: bool, json: bool) -> None:
+def _print_standing(matches: list, is_single: bool, json: bool) -> None:
     if json:
-        return print_json([standing(run) for run in found])
+        return print_json([standing(run) for run in matches])
     if is_single:
-        print_state(found[0])
-        _print_broken_lines(found[0])
-        return print(found[0].log_tail())
+        print_state(matches[0])
+        _print_broken_lines(matches[0])
+        return print(matches[0].log_tail())
     rows = [
         (run.id, status.state, f"{status.step}/{status.steps}", status.message)
-        for run, status in ((run, run.status()) for run in found)
+        for run, status in ((run, run.status()) for run in matches)
     ]
     print_table([("run", "state", "step", "message"), *rows])
 
@@ -266,5 +266,5 @@ def _print_csv(names: list[str], listed: list[dict[str, Any]]) -> None:
         )
 
 
-def _count(shown: int, of: int) -> str:
-    return f"{shown:,} of {of:,} runs" if shown != of else f"{of:,} runs"
+def _count(number: int, of: int) -> str:
+    return f"{number:,} of {of:,} runs" if number != of else f"{of:,} runs"

@@ -35,9 +35,9 @@ def search(
 
     if ranking not in ("random", "nsga2"):
         raise Refusal(f"ranking must be one of random, nsga2, not {ranking!r}")
-    wanted, engine = space_of(space), f"density:{noise}"
-    check_engine(engine, wanted.circuit(wanted.baseline()))
-    train, validate = costs_of(on, wanted.n_qubits, engine, seed)
+    search_space, engine = space_of(space), f"density:{noise}"
+    check_engine(engine, search_space.circuit(search_space.baseline()))
+    train, validate = costs_of(on, search_space.n_qubits, engine, seed)
     plan = Plan(steps, candidates, finetune, "nsga2" if ranking == "nsga2" else "random", seed=seed)
     with progress() as bar:
         line = bar.add_task("shared angles", total=steps, message="")
@@ -45,19 +45,19 @@ def search(
         def show(step: int, loss: float) -> None:
             bar.update(line, completed=step, message=f"loss {loss:.3f}")
 
-        found = run_search(wanted, train, validate, plan, show)
+        result = run_search(search_space, train, validate, plan, show)
     if json:
         print_json(
-            [{"name": f.name, "code": f.code, "loss": f.cost, "cnots": f.n_cnots} for f in found]
+            [{"name": f.name, "code": f.code, "loss": f.cost, "cnots": f.n_cnots} for f in result]
         )
         return
-    rows = [(f.name, f"{f.cost:.4f}", str(f.n_cnots), f.code) for f in found]
+    rows = [(f.name, f"{f.cost:.4f}", str(f.n_cnots), f.code) for f in result]
     caption = (
-        f"Loss on inputs that nothing was trained on, with {noise}; of {wanted.n_points:,} circuits. One seed: "
+        f"Loss on inputs that nothing was trained on, with {noise}; of {search_space.n_points:,} circuits. One seed: "
         "whether search is worth it is asked by qtha-lab reproduce architecture_search."
     )
     print_table([("circuit", "loss", "CNOTs", "code"), *rows], caption)
-    print(wanted.circuit(found[0].point))
+    print(search_space.circuit(result[0].point))
     print(
-        f"use it as ansatz=searched(code={found[0].code}) with r={wanted.n_qubits}, n_layers={wanted.n_layers}"
+        f"use it as ansatz=searched(code={result[0].code}) with r={search_space.n_qubits}, n_layers={search_space.n_layers}"
     )

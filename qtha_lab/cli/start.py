@@ -142,12 +142,12 @@ def _tried(
     for name in ("uniform", "small", "learnt"):
         ends = []
         for k, problem in enumerate(problems):
-            drawn = torch.rand(circuit.n_params, generator=torch.Generator().manual_seed(k))
-            drawn = (2 * drawn.double() - 1) * torch.pi
+            numbers = torch.rand(circuit.n_params, generator=torch.Generator().manual_seed(k))
+            numbers = (2 * numbers.double() - 1) * torch.pi
             angles = (
                 model.angles(circuit)
                 if name == "learnt"
-                else start_of(name).angles(Place(circuit), drawn)
+                else start_of(name).angles(Place(circuit), numbers)
             )
             losses = [loss for loss, *_ in descent(problem, angles, TRIED_STEPS, 0.05)]
             ends.append((losses[0], losses[-1]))

@@ -56,9 +56,9 @@ def talk(
 def _print(speaker, stream) -> str:
     """Print an answer as it is written; the whole of it."""
     print(f"  {speaker.id}: ", end="", flush=True)
-    shown = ""
+    on_screen = ""
     for text in stream:
-        print(text.removeprefix(shown), end="", flush=True)
-        shown = text
+        print(text.removeprefix(on_screen), end="", flush=True)
+        on_screen = text
     print()
     return stream.text

@@ -107,22 +107,22 @@ def claims(
         rounding: Losses at moved starts, by `name_in` of the label without rate.
         cells: Of how many cells the comparison is.
     """
-    found: list[_Found] = []
+    candidates: list[_Found] = []
     for cell, in_cell in by_cell(entries).items():
-        found += _losses(cell, in_cell, pairs.get(cell, ()), items)
+        candidates += _losses(cell, in_cell, pairs.get(cell, ()), items)
     differences = [
         paired_difference(
             *_alike(*of.losses),
-            level=0.05 / len(found),
+            level=0.05 / len(candidates),
             floor=_floor(
                 [name_in(name, of.cell, cells) for name in of.pair], rounding, len(of.losses[0])
             ),
         )
-        for of in found
+        for of in candidates
     ]
     return [
         Claim(*of.pair, of.measure, difference, of.cell, cells)
-        for of, difference in zip(found, holm(differences), strict=True)
+        for of, difference in zip(candidates, holm(differences), strict=True)
     ]
 
 

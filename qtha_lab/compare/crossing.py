@@ -61,13 +61,13 @@ class Crossing:
 
     def _count(self, method: str) -> str:
         known = [claim for (name, _), claim in self.claims.items() if name == method]
-        shown = [claim["mean"] for claim in known if claim["shown"]]
-        lower, higher = sum(mean < 0 for mean in shown), sum(mean > 0 for mean in shown)
+        means = [claim["mean"] for claim in known if claim["shown"]]
+        lower, higher = sum(mean < 0 for mean in means), sum(mean > 0 for mean in means)
         rest = len(self.cells) - len(known)
         missing = f", without an interval on {rest}" if rest else ""
         return (
             f"{method} against {self.reference}: shown to be lower on {lower} of {len(self.cells)}, higher on {higher}, "
-            f"not shown on {len(known) - len(shown)}{missing}."
+            f"not shown on {len(known) - len(means)}{missing}."
         )
 
 

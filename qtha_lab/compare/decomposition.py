@@ -61,8 +61,8 @@ def decompose(
     """
     best, items = at_their_best(entries), items or {}
     parts = {cell: _parts(cell, in_cell, items) for cell, in_cell in by_cell(best).items()}
-    found = claims(best, parts, items, rounding or {}, len(by_cell(entries)))
-    return [Row(parts[claim.cell][claim.first, claim.second], claim) for claim in found]
+    results = claims(best, parts, items, rounding or {}, len(by_cell(entries)))
+    return [Row(parts[claim.cell][claim.first, claim.second], claim) for claim in results]
 
 
 def _parts(

@@ -84,8 +84,8 @@ def _in_a_cell(runs: list[Run], on_left_out: Callable[[str], None]) -> Iterator[
     yield from circuits(by_label, on_left_out)
     first: dict[str, Any] = {}
     for path, (label, _) in labels.items():
-        if found := by_block(events[path]):
-            first.setdefault(label, found)
+        if blocks := by_block(events[path]):
+            first.setdefault(label, blocks)
     if first:
         yield circuit_inputs(first)
     yield from update_spectra({path: reading.spectra(events[path]) for path in events}, labels)

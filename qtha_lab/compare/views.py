@@ -220,9 +220,9 @@ def best_of(runs: RunSetValues, y: str = "eval_loss") -> Figure:
     """What so many trials of each method would find."""
     lower = MEASURES[y].better == "lower"
     budgets = {
-        method: found
+        method: curve
         for method, rows in _by_method(runs).items()
-        if (found := budget([trial.value for trial in trials_of(rows, y)], lower))
+        if (curve := budget([trial.value for trial in trials_of(rows, y)], lower))
     }
     if not budgets:
         raise Refusal(f"no trial has ended with a value of {y} yet")

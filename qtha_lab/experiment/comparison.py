@@ -116,7 +116,7 @@ class Comparison(MethodsAndSeeds):
         if not isinstance(fields, dict):
             return fields
         fields = dict(fields)
-        for several, one in SEVERAL.items():
+        for several, single in SEVERAL.items():
             names = fields.get(several)
             names = calls.split_list(names) if isinstance(names, str) else names
             if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
@@ -124,14 +124,14 @@ class Comparison(MethodsAndSeeds):
             names, first = list(names), None
             if names:
                 first = Cell.read("", names[0])
-                first = first if one == "task" else Cell("", names[0])
-                stated = fields.get(one, first.task)
+                first = first if single == "task" else Cell("", names[0])
+                stated = fields.get(single, first.task)
                 if stated != first.task:
                     raise Refusal(
-                        f"{one} is {stated} and {several} are {', '.join(names)}: write one of the two"
+                        f"{single} is {stated} and {several} are {', '.join(names)}: write one of the two"
                     )
-                fields[one] = first.task
-            if len(names) == 1 and one == "task" and first and first.options:
+                fields[single] = first.task
+            if len(names) == 1 and single == "task" and first and first.options:
                 fields["task_options"] = first.task_options
             fields[several] = names if len(names) > 1 else []
         return fields
@@ -196,9 +196,9 @@ class Comparison(MethodsAndSeeds):
     def replace(self, **changes: Any) -> Self:
         """A checked copy with some fields changed; several models take the place of one, and one that of several."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
-        for several, one in SEVERAL.items():
-            if changes.keys() & {several, one}:
-                fields = {n: value for n, value in fields.items() if n not in (several, one)}
+        for several, single in SEVERAL.items():
+            if changes.keys() & {several, single}:
+                fields = {n: value for n, value in fields.items() if n not in (several, single)}
         return type(self)(**(fields | changes))
 
     def _check_axis(self, axis: str) -> None:

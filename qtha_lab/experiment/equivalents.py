@@ -76,8 +76,8 @@ def _fields_to_write(description: BaseModel) -> list[str]:
     differing = description.model_dump(exclude_defaults=True)
     always = {"model", "task", "method", "methods"} if hasattr(description, "model") else {"name"}
     always |= {"axes"} if "axes" in type(description).model_fields else set()
-    said = {one for several, one in SEVERAL.items() if several in differing}
-    return [n for n in _in_order(description) if (n in differing or n in always) and n not in said]
+    names = {single for several, single in SEVERAL.items() if several in differing}
+    return [n for n in _in_order(description) if (n in differing or n in always) and n not in names]
 
 
 def _in_order(description: BaseModel) -> list[str]:
@@ -194,8 +194,8 @@ def to_command(description: BaseModel) -> str:
 def _flags(description: BaseModel) -> dict[str, Any]:
     set_apart = description.model_dump(exclude_defaults=True)
     values = dict(description)
-    said = {one for several, one in SEVERAL.items() if several in set_apart}
-    flags = {n: values[n] for n in set_apart if n not in ("training", "tuning", *said)}
+    names = {single for several, single in SEVERAL.items() if several in set_apart}
+    flags = {n: values[n] for n in set_apart if n not in ("training", "tuning", *names)}
     if "training" in set_apart:
         training = dict(values["training"])
         flags |= {name: training[name] for name in set_apart["training"]}

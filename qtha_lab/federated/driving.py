@@ -232,12 +232,12 @@ class _Server:
 
     def _mean_steps(self, first: int, last: int) -> Iterator[dict[str, Any]]:
         """Of every step the mean loss and the seconds of all clients, which here take them one after the other."""
-        taken: dict[int, list[dict[str, Any]]] = {}
+        by_client: dict[int, list[dict[str, Any]]] = {}
         for client in self.of.clients:
             for event in history(read_events(client.events)[0]):
                 if event["kind"] == "train" and first <= event["step"] <= last:
-                    taken.setdefault(event["step"], []).append(event)
-        for step, events in sorted(taken.items()):
+                    by_client.setdefault(event["step"], []).append(event)
+        for step, events in sorted(by_client.items()):
             yield {
                 "step": step,
                 "loss": sum(event["loss"] for event in events) / len(events),

@@ -72,12 +72,12 @@ def best_of_trials(
     """
     words = labels.label_of(measure).words
     most = max((len(budget.expected) for budget in budgets.values()), default=0)
-    found = "; ".join(
+    findings = "; ".join(
         f"{label} {written(b.expected[0], measure)} expected of one, "
         f"{written(b.expected[-1], measure)} of {len(b.expected)}, {written(b.so_far[-1], measure)} found"
         for label, b in budgets.items()
     )
-    alt = f"Best {words} of 1 to {most} trials: {found or 'none yet'}."
+    alt = f"Best {words} of 1 to {most} trials: {findings or 'none yet'}."
     rows = [
         (label, k, *values)
         for label, b in budgets.items()

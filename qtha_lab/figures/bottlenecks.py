@@ -56,7 +56,9 @@ def by_block(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, dict[st
         (event for event in events if event.get("kind") == "bottleneck"), key=lambda e: e["step"]
     )
     times = {"start": records[:1], "end": records[1:][-1:]}
-    return {name: _blocks(record["layers"]) for name, found in times.items() for record in found}
+    return {
+        name: _blocks(record["layers"]) for name, of_name in times.items() for record in of_name
+    }
 
 
 def _blocks(layers: Mapping[str, Mapping[str, Any]]) -> dict[int, dict[str, float | None]]:

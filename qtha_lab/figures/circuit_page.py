@@ -60,8 +60,8 @@ def draw(n_qubits: int, columns: list[list[Gate]], max_rows: int, look: Look) ->
     for row in rows[:max_rows]:
         _draw_row(canvas, n_qubits, [columns[i] for i in row], left, y, tall, step)
         y += n_qubits * step + 0.8 * look.font
-    if left_out := sum(len(columns[i]) for row in rows[max_rows:] for i in row):
-        canvas.text((left, y), f"… {left_out} more gates", side="middle right")
+    if n_more := sum(len(columns[i]) for row in rows[max_rows:] for i in row):
+        canvas.text((left, y), f"… {n_more} more gates", side="middle right")
         y += 1.2 * look.font
     return canvas.figure(y)
 

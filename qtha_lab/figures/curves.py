@@ -146,8 +146,8 @@ def _draw(series: list[Series], look: Look) -> go.Figure:
     for label, style in themes.distinct_styles(labels).items():
         for kind in PANELS:
             seeds = [line for line in series if (line["label"], line["kind"]) == (label, kind)]
-            one = [curve(line, style=style) for line in seeds]
-            figure.add_traces(_seeds(seeds, style) if len(seeds) > 1 else one)
+            single = [curve(line, style=style) for line in seeds]
+            figure.add_traces(_seeds(seeds, style) if len(seeds) > 1 else single)
     name_once(traces_of(figure))
     for trace in traces_of(figure):
         trace.line.width *= look.line / 2

@@ -72,11 +72,11 @@ def forest(
     rows = list(differences)
     words = labels.label_of(measure).words
     of = f"{words[:1].upper()}{words[1:]} minus that of {reference or 'its reference'}"
-    found = "; ".join(
+    findings = "; ".join(
         f"{row['label']} {_number(row)} {'shown' if row['shown'] else 'not shown'}" for row in rows
     )
     count = sum(row["shown"] for row in rows)
-    alt = f"{of}, {count} of {len(rows)} differences shown: {found or 'none was measured'}."
+    alt = f"{of}, {count} of {len(rows)} differences shown: {findings or 'none was measured'}."
     together = ", so that all hold together with 95 %" if level < 0.05 else ""
     caption = (
         f"{of}, paired by seed: a symbol for the mean, a line for its interval of {100 * (1 - level):.3g} % each"

@@ -82,8 +82,8 @@ def run_history(
     recorded = [line for line in lines if len(line["x"])]
     words, along = labels.label_of(y).words, labels.label_of(x).words
     title = f"{words[:1].upper()}{words[1:]} against {along}"
-    drawn: list[Line] = [{**line, "y": smooth(line["y"], smoothing)} for line in recorded]
-    alt = f"{title}: {_findings(drawn, y)}."
+    smooth_lines: list[Line] = [{**line, "y": smooth(line["y"], smoothing)} for line in recorded]
+    alt = f"{title}: {_findings(smooth_lines, y)}."
     caption = (
         f"{title} of {len(recorded)} run{'s' if len(recorded) != 1 else ''}. "
         + (f"Lines are running means of weight {smoothing:g}, what was recorded stands faint behind them. "
@@ -93,7 +93,7 @@ def run_history(
     )  # fmt: skip
     rows = [
         (line["label"], line["seed"], a, b, c)
-        for line, smoothed in zip(recorded, drawn, strict=True)
+        for line, smoothed in zip(recorded, smooth_lines, strict=True)
         for a, b, c in zip(line["x"], line["y"], smoothed["y"], strict=True)
     ]
     table = Table(("method", "seed", x, y, "smoothed"), rows)

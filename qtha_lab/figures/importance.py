@@ -60,13 +60,13 @@ def setting_importance(
         What explains evaluation loss most: for lora learning_rate, 70 % [50–90 %] of 24 trials.
     """
     words = labels.label_of(measure).words
-    found = "; ".join(
+    findings = "; ".join(
         f"for {label} {name}, {100 * share.share:.0f} % [{100 * share.low:.0f}–{100 * share.high:.0f} %] of "
         f"{trials[label]} trials"
         for label, of in shares.items()
         for name, share in [max(of.items(), key=lambda item: item[1].share)]
     )
-    alt = f"What explains {words} most: {found}."
+    alt = f"What explains {words} most: {findings}."
     caption = (
         f"Share of the variance of {words} that each setting explains by itself, over the range that was tried "
         "(fANOVA on a random forest). Bars are 90 % intervals over draws of the trials; where they overlap, the "

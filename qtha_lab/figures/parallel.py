@@ -75,12 +75,12 @@ def parallel_coordinates(
         >>> parallel_coordinates(runs, ["r"]).alt
         '2 runs over r: evaluation loss is best, 3.000, for lora with r 2.'
     """
-    drawn = [run for run in runs if run["values"].get(measure) is not None]
+    complete = [run for run in runs if run["values"].get(measure) is not None]
     names = [*axes, measure]
     words = labels.label_of(measure).words
     over = ", ".join(labels.label_of(name).words for name in axes)
-    alt = f"{len(drawn)} runs over {over}"
-    chosen = [run for run in drawn if run["id"] in brushed] or drawn
+    alt = f"{len(complete)} runs over {over}"
+    chosen = [run for run in complete if run["id"] in brushed] or complete
     if chosen:
         lower = measure not in MEASURES or MEASURES[measure].better == "lower"
         pick = min if lower else max
@@ -88,7 +88,7 @@ def parallel_coordinates(
         settings = ", ".join(
             f"{labels.label_of(name).words} {written(best['values'].get(name))}" for name in axes
         )
-        among = f"of {len(chosen)} brushed ones, " if len(chosen) < len(drawn) else ""
+        among = f"of {len(chosen)} brushed ones, " if len(chosen) < len(complete) else ""
         alt += f": {among}{words} is best, {written(best['values'][measure], measure)}, for {best['label']} with {settings}"
     caption = (
         f"Each line is a run through its settings to its {words}, the redder and thicker the better; each axis has "
@@ -98,10 +98,10 @@ def parallel_coordinates(
     records = [
         {"run": run["id"], "method": run["label"]}
         | {name: run["values"].get(name) for name in names}
-        for run in drawn
+        for run in complete
     ]
-    scales = [scale(name, [run["values"].get(name) for run in drawn]) for name in names]
-    draw = functools.partial(_draw, drawn, scales, frozenset(brushed))
+    scales = [scale(name, [run["values"].get(name) for run in complete]) for name in names]
+    draw = functools.partial(_draw, complete, scales, frozenset(brushed))
     title = f"Settings and {words}"
     return Figure(f"parallel_{measure}", draw, caption, f"{alt}.", Table.of(records), theme, title)
 

@@ -85,11 +85,11 @@ def loss_against_rate(
     shared = shared_best(by_label, measure)
     words = labels.label_of(measure).words
     words = words[:1].upper() + words[1:]
-    found = "; ".join(
+    findings = "; ".join(
         f"{shown(label)} {written(p.mean, measure)} at {p.rate:g} ({p.seeds} seed{'s' if p.seeds > 1 else ''})"
         for label, p in best.items()
     )
-    alt = f"{words} is best at these learning rates: {found or 'none, 0 runs ended'}."
+    alt = f"{words} is best at these learning rates: {findings or 'none, 0 runs ended'}."
     if shared is not None:
         alt += f" The best for all together is {shared:g}."
     if lost := [

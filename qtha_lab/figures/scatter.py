@@ -70,11 +70,11 @@ def run_scatter(
         >>> run_scatter([a, b]).alt
         'Evaluation loss against trainable parameters of 2 runs; 1 is not beaten in both: a (10, 3.000).'
     """
-    drawn = [run for run in runs if None not in (run["values"].get(x), run["values"].get(y))]
-    best = unbeaten(drawn, x, y)
+    complete = [run for run in runs if None not in (run["values"].get(x), run["values"].get(y))]
+    best = unbeaten(complete, x, y)
     words, along = labels.label_of(y).words, labels.label_of(x).words
     title = f"{words[:1].upper()}{words[1:]} against {along}"
-    alt = f"{title} of {len(drawn)} run{'s' if len(drawn) != 1 else ''}"
+    alt = f"{title} of {len(complete)} run{'s' if len(complete) != 1 else ''}"
     if best:
         names = "; ".join(
             f"{run['label']} ({written(run['values'][x], x)}, {written(run['values'][y], y)})"
@@ -90,10 +90,10 @@ def run_scatter(
     )  # fmt: skip
     records = [
         {"run": run["id"], "method": run["label"], x: run["values"][x], y: run["values"][y]}
-        for run in drawn
+        for run in complete
     ]
     draw = functools.partial(
-        _draw, drawn, best, x=x, y=y, logs=(log_x, log_y), brushed=frozenset(brushed)
+        _draw, complete, best, x=x, y=y, logs=(log_x, log_y), brushed=frozenset(brushed)
     )
     return Figure(f"{y}_against_{x}", draw, caption, alt, Table.of(records), theme, title)
 

@@ -139,7 +139,7 @@ def head_named(text: str) -> Head:
         if option not in info.settings:
             raise unknown(f"setting of head {name}:", option, info.settings)
         dataclasses.replace(info.settings[option], name=f"head {name}: {option}").check(value)
-    made: Any = info.make(**options)
-    check_settings(made)
-    made.check()
-    return made
+    head_: Any = info.make(**options)
+    check_settings(head_)
+    head_.check()
+    return head_

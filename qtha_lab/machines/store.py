@@ -68,9 +68,9 @@ class Store:
                 log.debug("the store %s: %r", self.url, problem)
                 problems.append(problem)
 
-        asked = threading.Thread(target=write, daemon=True)
-        asked.start()
-        asked.join(CONNECT_SECONDS)
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        writer.join(CONNECT_SECONDS)
         if not problems:
             raise Refusal(f"the store {self.url} has not answered for {CONNECT_SECONDS:g} s")
         if problems[0] is not None:
@@ -232,8 +232,8 @@ class StoredRun:
 
     def _stored_steps(self) -> list[int]:
         """Steps of the checkpoints there that have their manifest, newest first."""
-        found = (name.split("/") for name in self._names())
-        names = (parts[1] for parts in found if parts[0] == "checkpoints" and parts[2:] == [checkpoints.MANIFEST])  # fmt: skip
+        pieces = (name.split("/") for name in self._names())
+        names = (parts[1] for parts in pieces if parts[0] == "checkpoints" and parts[2:] == [checkpoints.MANIFEST])  # fmt: skip
         return sorted((int(n[1]) for n in map(checkpoints.NAME.fullmatch, names) if n), reverse=True)  # fmt: skip
 
     def _write(self, name: str, data: bytes) -> None:

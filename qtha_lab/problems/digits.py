@@ -55,8 +55,8 @@ def digits(
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
-    wanted = np.flatnonzero(np.isin(labels, classes))
-    order = np.random.default_rng(seed).permutation(wanted)
+    places = np.flatnonzero(np.isin(labels, classes))
+    order = np.random.default_rng(seed).permutation(places)
     parts = order[:train], order[train : train + evaluated], order[train + evaluated :]
     place = {digit: number for number, digit in enumerate(classes)}
     tensors = []

@@ -73,8 +73,8 @@ def synthetic_fleet(train: int = 100, test: int = 100, seed: int = 0) -> Fleet:
     lives = [_engine(random, gains, powers) for _ in range(train + test)]
     cut = [random.integers(WINDOW, len(life) + 1) for life in lives[train:]]
     ends = [float(len(life) - at) for life, at in zip(lives[train:], cut, strict=True)]
-    seen = [life[:at] for life, at in zip(lives[train:], cut, strict=True)]
-    return fleet_of(lives[:train], seen, ends)
+    histories = [life[:at] for life, at in zip(lives[train:], cut, strict=True)]
+    return fleet_of(lives[:train], histories, ends)
 
 
 def _engine(random: np.random.Generator, gains: np.ndarray, powers: np.ndarray) -> np.ndarray:
@@ -90,7 +90,7 @@ def _engine(random: np.random.Generator, gains: np.ndarray, powers: np.ndarray) 
     return gains * worn + NOISE * random.standard_normal((length, N_SENSORS))
 
 
-def fleet_of(lives: list[np.ndarray], seen: list[np.ndarray], ends: list[float]) -> Fleet:
+def fleet_of(lives: list[np.ndarray], histories: list[np.ndarray], ends: list[float]) -> Fleet:
     """A fleet of sensors by cycle.
 
     Args:
@@ -101,7 +101,7 @@ def fleet_of(lives: list[np.ndarray], seen: list[np.ndarray], ends: list[float])
     Raises:
         Refusal: If an engine was seen for less than a window.
     """
-    shortest = min(len(engine) for engine in (*lives, *seen))
+    shortest = min(len(engine) for engine in (*lives, *histories))
     if shortest < WINDOW:
         raise Refusal(f"an engine must be seen for at least {WINDOW} cycles, not {shortest}")
     every = np.concatenate(lives)
@@ -111,7 +111,7 @@ def fleet_of(lives: list[np.ndarray], seen: list[np.ndarray], ends: list[float])
         moments = range(WINDOW, len(life) + 1)
         inputs += [life[at - WINDOW : at] for at in moments]
         left += [len(life) - at for at in moments]
-    last = [engine[-WINDOW:] for engine in seen]
+    last = [engine[-WINDOW:] for engine in histories]
 
     def windows(rows: list[np.ndarray], cycles: list) -> Windows:
         scaled = (np.stack(rows) - mean) / deviation
@@ -135,18 +135,18 @@ def read_cmapss(folder: Path | str, subset: str = "FD001") -> Fleet:
         Refusal: If a file is missing or is no table of 26 columns.
     """
     lives = _engines(Path(folder) / f"train_{subset}.txt")
-    seen = _engines(Path(folder) / f"test_{subset}.txt")
+    histories = _engines(Path(folder) / f"test_{subset}.txt")
     ends = _table(Path(folder) / f"RUL_{subset}.txt")[:, 0]
-    if len(ends) != len(seen):
+    if len(ends) != len(histories):
         raise Refusal(
-            f"RUL_{subset}.txt must have a line for each of {len(seen)} engines, not {len(ends)}"
+            f"RUL_{subset}.txt must have a line for each of {len(histories)} engines, not {len(ends)}"
         )
-    kept = [
+    remaining = [
         (engine, float(end))
-        for engine, end in zip(seen, ends, strict=True)
+        for engine, end in zip(histories, ends, strict=True)
         if len(engine) >= WINDOW
     ]
-    return fleet_of(lives, [engine for engine, _ in kept], [end for _, end in kept])
+    return fleet_of(lives, [engine for engine, _ in remaining], [end for _, end in remaining])
 
 
 def _engines(file: Path) -> list[np.ndarray]:

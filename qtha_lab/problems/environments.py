@@ -94,7 +94,9 @@ def _as_a_row(name: str) -> Callable[[Any], Any]:
         from minigrid.wrappers import ImgObsWrapper
 
         flat = wrappers.FlattenObservation(ImgObsWrapper(env))
-        seen = spaces.Box(0.0, 1.0, flat.observation_space.shape)
-        return wrappers.TransformObservation(flat, lambda numbers: numbers / LARGEST_INDEX, seen)
+        observations = spaces.Box(0.0, 1.0, flat.observation_space.shape)
+        return wrappers.TransformObservation(
+            flat, lambda numbers: numbers / LARGEST_INDEX, observations
+        )
 
     return grid if name.startswith(GRID) else wrappers.FlattenObservation

@@ -39,15 +39,15 @@ def labelled_points(counts: tuple[int, ...], seed: int) -> list[Points]:
         The data of arXiv:2010.10217's code; where its points lie is not known to us, (0, π) is ours [R].
     """
     random = np.random.default_rng(seed)
-    wanted = sum(counts) // 2
-    kept: tuple[list[Tensor], list[Tensor]] = ([], [])
-    while min(map(len, kept)) < wanted:
+    per_class = sum(counts) // 2
+    samples: tuple[list[Tensor], list[Tensor]] = ([], [])
+    while min(map(len, samples)) < per_class:
         x = torch.from_numpy(random.uniform(0, math.pi, 3))
-        kept[int(_last_is_zero(x))].append(x)
+        samples[int(_last_is_zero(x))].append(x)
     sets, first = [], 0
     for count in counts:
         part = slice(first, first + count // 2)
-        inputs = torch.stack([*kept[0][part], *kept[1][part]])
+        inputs = torch.stack([*samples[0][part], *samples[1][part]])
         labels = torch.tensor([0.0] * (count // 2) + [1.0] * (count // 2), dtype=torch.float64)
         sets.append(Points(inputs, labels))
         first += count // 2

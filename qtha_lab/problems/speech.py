@@ -134,14 +134,14 @@ def _features() -> dict[str, np.ndarray]:
     spoken: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for name, text in sorted(texts(source.texts).items()):
-            file, said = source.sounds / f"{name}.wav", Path(folder) / "spoken.wav"
+            file, recording = source.sounds / f"{name}.wav", Path(folder) / "spoken.wav"
             if not file.is_file():
                 continue
-            source.speak(text, said)
+            source.speak(text, recording)
             human = _trimmed(_read(file))
             if len(human) < LONG:
                 continue
-            voices = human, _trimmed(_read(said)), _trimmed(_resynthesised(human, world))
+            voices = human, _trimmed(_read(recording)), _trimmed(_resynthesised(human, world))
             if min(map(len, voices)) < LONG:
                 continue
             noise = np.random.default_rng(len(spoken)).normal(0, NOISE, LONG)

@@ -46,8 +46,8 @@ ARMS = {
 )  # fmt: skip
 def architecture_search(arm: str, seed: int, quick: bool, log: Log) -> None:
     """The search is run once a seed and gives all arms; each is tested on points that nothing was chosen on."""
-    found, losses = _searched(seed, quick, log.steps)
-    this = found[list(ARMS).index(arm)]
+    winner, losses = _searched(seed, quick, log.steps)
+    this = winner[list(ARMS).index(arm)]
     circuit, test = Space(3, 3).circuit(this.point), _points(seed, quick)[2]
     for step in log.course() if arm == "search" else ():
         log.train(step, loss=losses[step - 1])  # of the supernet, a circuit each
@@ -74,8 +74,8 @@ def _searched(seed: int, quick: bool, steps: int) -> tuple[list[Found], list[flo
     plan = Plan(
         steps=steps, candidates=8 if quick else 500, finetune_steps=5 if quick else 200, seed=seed
     )
-    found = search(Space(3, 3), train, validate, plan, lambda step, loss: losses.append(loss))
-    return found, losses
+    result = search(Space(3, 3), train, validate, plan, lambda step, loss: losses.append(loss))
+    return result, losses
 
 
 def _cost(points: Points) -> Cost:

@@ -71,14 +71,14 @@ def _arms() -> dict[str, str]:
 def _claims() -> list[Claim]:
     claims = []
     for pair, (a, b) in PAIRS.items():
-        said = f"{a} or {b}: "
+        prefix = f"{a} or {b}: "
         claims += [
             Claim(f"fidelity_2_{pair}", f"pca_5_{pair}", "test_accuracy",
-                  f"{said}2 qubits behind a trained tensor network are as accurate as 5 behind PCA, within a point", margin=0.01),
-            Claim(f"fidelity_5_{pair}", f"linear_{pair}", "test_accuracy", f"{said}5 qubits are within a point of a linear map",
+                  f"{prefix}2 qubits behind a trained tensor network are as accurate as 5 behind PCA, within a point", margin=0.01),
+            Claim(f"fidelity_5_{pair}", f"linear_{pair}", "test_accuracy", f"{prefix}5 qubits are within a point of a linear map",
                   margin=0.01),
-            Claim(f"fidelity_5_{pair}", f"cosine_{pair}", "test_accuracy", f"{said}5 qubits are more accurate than cosine similarity"),
-            Claim(f"fidelity_5_{pair}", f"product_5_{pair}", "test_accuracy", f"{said}entangled class states are more accurate than products"),
+            Claim(f"fidelity_5_{pair}", f"cosine_{pair}", "test_accuracy", f"{prefix}5 qubits are more accurate than cosine similarity"),
+            Claim(f"fidelity_5_{pair}", f"product_5_{pair}", "test_accuracy", f"{prefix}entangled class states are more accurate than products"),
         ]  # fmt: skip
     return claims
 

@@ -107,12 +107,12 @@ def distillation(arm: str, seed: int, quick: bool, log: Log) -> None:
         return
     kind, _, taught = arm.partition("_")
     if not taught:
-        tell(log, *trained(drawn(kind, seed), data, log, seed))
+        tell(log, *trained(student_of(kind, seed), data, log, seed))
         return
     teacher, _ = taught_by(seed, data, log)
     with torch.no_grad():
         theirs = teacher(data.train)
-    tries = [trained(drawn(kind, seed), data, log, seed, (theirs, *how)) for how in TRIED]
+    tries = [trained(student_of(kind, seed), data, log, seed, (theirs, *how)) for how in TRIED]
     best = max(range(len(tries)), key=lambda k: tries[k][1][-1]["accuracy"])
     log.note(f"share of the teacher {TRIED[best][0]}, temperature {TRIED[best][1]}")
     tell(log, *tries[best])
@@ -137,7 +137,7 @@ def taught_by(seed: int, data: Digits, log: Log) -> tuple[nn.Module, list[dict]]
 _TEACHERS: dict[tuple[int, int], tuple[nn.Module, list[dict]]] = {}
 
 
-def drawn(kind: str, seed: int) -> nn.Module:
+def student_of(kind: str, seed: int) -> nn.Module:
     """A student of a seed: the same numbers whether it is taught or not."""
     torch.manual_seed(seed)
     return student(kind)

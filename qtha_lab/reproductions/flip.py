@@ -124,10 +124,10 @@ def _start(arm: str, model: AngleModel | None, graph: Graph, seed: int) -> Tenso
     if model is not None:
         return model.angles(of.circuit, of.instance)
     random, count = np.random.default_rng([seed, graph.n, len(graph.edges)]), of.circuit.n_params
-    drawn = (
+    start = (
         random.uniform(-np.pi, np.pi, count) if arm == "uniform" else random.normal(0, 0.1, count)
     )
-    return torch.from_numpy(drawn)
+    return torch.from_numpy(start)
 
 
 def _curve(graph: Graph, start: Tensor, steps: int) -> list[float]:

@@ -85,10 +85,10 @@ def search(
     plan = plan or Plan()
     net = Supernet(space, plan.experts, plan.seed)
     net.train(train, plan.steps, plan.learning_rate, on_step)
-    rank = _bred if plan.ranking == "nsga2" else _drawn
+    rank = _bred if plan.ranking == "nsga2" else _draw
     point = rank(net, validate, plan)
     expert, _ = net.best(point, validate)
-    found = _trained("search", space, point, net.of(point, expert), train, validate, plan)
+    result = _trained("search", space, point, net.of(point, expert), train, validate, plan)
     generator = torch.Generator().manual_seed(plan.seed)
     controls = [
         _by_hand(space, train, validate, plan, generator),
@@ -97,7 +97,7 @@ def search(
             for name, each in (("baseline", space.baseline()), ("product", space.product()))
         ),
     ]
-    return [found, *controls]
+    return [result, *controls]
 
 
 def finetune(
@@ -155,10 +155,10 @@ def _by_hand(
         )
         for _ in range(CIRCUITS_TRIED_BY_HAND)
     ]  # fmt: skip
-    return min(tried, key=lambda found: (found.cost, found.n_cnots))
+    return min(tried, key=lambda trial: (trial.cost, trial.n_cnots))
 
 
-def _drawn(net: Supernet, validate: Cost, plan: Plan) -> Point:
+def _draw(net: Supernet, validate: Cost, plan: Plan) -> Point:
     """The best of some random circuits; of equal ones that with the fewest CNOTs."""
     points = [net.draw() for _ in range(plan.candidates)]
     return min(points, key=lambda point: (net.best(point, validate)[1], n_cnots(point)))

@@ -72,8 +72,8 @@ class Supernet:
         adam = torch.optim.Adam([self.angles], learning_rate)
         for step in range(1, steps + 1):
             point = self.draw()
-            drawn = 2 * step <= steps
-            expert = self._below(self.experts) if drawn else self.best(point, cost)[0]
+            is_early = 2 * step <= steps
+            expert = self._below(self.experts) if is_early else self.best(point, cost)[0]
             loss = cost(self.space.circuit(point), self.of(point, expert))
             adam.zero_grad()
             loss.backward()

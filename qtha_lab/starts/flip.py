@@ -22,7 +22,7 @@ class Learnt(Start):
     def _model(self) -> AngleModel:
         return AngleModel.load(as_path(self.argument))
 
-    def angles(self, place: Place, drawn):
+    def angles(self, place: Place, uniform):
         try:
             return self._model.angles(place.circuit)
         except Refusal as reason:

@@ -70,15 +70,15 @@ class PreparesMps(Start):
             )
         return numbers
 
-    def angles(self, place: Place, drawn):
+    def angles(self, place: Place, uniform):
         numbers = self._numbers(place).double()
         bond_dim = int(self._saved.config.get("mps_bond", 2))
         state = born_mps.amplitudes(numbers, place.circuit.n_qubits, bond_dim)
         n_layers = place.circuit.n_params // (15 * (place.circuit.n_qubits - 1))
         prepared = torch.from_numpy(decompose(state.numpy(), n_layers).angles)
         angles = torch.zeros(place.circuit.n_params, dtype=torch.float64)
-        if drawn is not None:
-            angles = NEAR_IDENTITY * normal(drawn.double())
+        if uniform is not None:
+            angles = NEAR_IDENTITY * normal(uniform.double())
         angles[: len(prepared)] = prepared
         return angles
 

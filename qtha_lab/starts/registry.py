@@ -76,13 +76,13 @@ class Start(ABC):
 
     @abstractmethod
     def angles(
-        self, place: Place, drawn: Float[Tensor, "n_params"] | None
+        self, place: Place, uniform: Float[Tensor, "n_params"] | None
     ) -> Float[Tensor, "n_params"]:
         """The angles, in radians.
 
         Args:
             place: Where they are to stand; some starts read its circuit, some the layer's name.
-            drawn: Angles drawn uniformly in ±π with the seed of the run; None where only the fit is asked
+            uniform: Angles drawn uniformly in ±π with the seed of the run; None where only the fit is asked
                 for, by `check`.
         """
 

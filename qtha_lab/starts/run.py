@@ -21,7 +21,7 @@ class OfRun(Start):
     def _saved(self) -> SavedAdapter:
         return SavedAdapter.of(self.argument)
 
-    def angles(self, place: Place, drawn):
+    def angles(self, place: Place, uniform):
         tensors = self._saved.at(place.layer)
         if place.tensor not in tensors:
             raise Refusal(

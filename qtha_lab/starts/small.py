@@ -18,10 +18,10 @@ SPREAD = 0.1  # radians
 class Small(Start):
     """Drawn angles sent through the inverse of the normal distribution, so that no more are drawn."""
 
-    def angles(self, place: Place, drawn):
-        if drawn is None:
+    def angles(self, place: Place, numbers):
+        if numbers is None:
             return torch.zeros(place.circuit.n_params)
-        return SPREAD * normal(drawn.double()).to(drawn.dtype)
+        return SPREAD * normal(numbers.double()).to(numbers.dtype)
 
 
 def normal(uniform: Tensor) -> Tensor:

@@ -13,5 +13,5 @@ from qtha_lab.starts.registry import Place, Start, start
 class Uniform(Start):
     """As drawn."""
 
-    def angles(self, place: Place, drawn):
-        return torch.zeros(place.circuit.n_params) if drawn is None else drawn
+    def angles(self, place: Place, numbers):
+        return torch.zeros(place.circuit.n_params) if numbers is None else numbers

@@ -117,14 +117,14 @@ class EarlyStop:
         """What a person should know of the end at a step; "" without patience."""
         if not self.training.patience:
             return ""
-        kept = f"the adapter of step {self.kept_step} is kept"
+        ending = f"the adapter of step {self.kept_step} is kept"
         if not self.is_over:
-            return f"{kept}, which has the lowest evaluation loss"
+            return f"{ending}, which has the lowest evaluation loss"
         least, count = self.training.min_improvement, self.training.patience
         by = f" by {least:g} nats" if least else ""
         return (
             f"finished early at step {step} of {self.training.steps}: {count} evaluations in a row did not improve{by}; "
-            f"{kept}"
+            f"{ending}"
         )
 
     def _keep(self, step: int) -> None:

@@ -110,8 +110,8 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
     written.write_answers(session, loaded, trained.step)
     written.write_adapter(session, loaded)
     ended = {}
-    if (kept := early.kept_step) is not None:
-        ended = {"kept_step": kept, "ended_early": trained.step < session.steps}
+    if (best_step := early.kept_step) is not None:
+        ended = {"kept_step": best_step, "ended_early": trained.step < session.steps}
     written.write_summary(session, loaded, trained.memory, "finished", ended)
     written.write_model_card(session, loaded)
     sync_tree(session.run.adapter)

@@ -194,8 +194,8 @@ def sample(model: nn.Module, prompts: list[list[int]], longest: int, pad: int) -
         max_new_tokens=longest, pad_token_id=pad, eos_token_id=sorted(ends) or None,
     )  # fmt: skip
     with evaluating(model):
-        drawn = generate(input_ids=padded, attention_mask=mask, generation_config=plain)
-    return [_until(row, ends) for row in drawn[:, width:].tolist()]
+        sequences = generate(input_ids=padded, attention_mask=mask, generation_config=plain)
+    return [_until(row, ends) for row in sequences[:, width:].tolist()]
 
 
 def _ends_of(model: nn.Module) -> set[int]:

@@ -90,8 +90,8 @@ class Compared:
     @cached_property
     def terms(self) -> list[str]:
         """By what methods were matched and tuned, where the comparison is of one cell."""
-        found = terms(self.comparison, self.summary.get("lineup") or [], self.entries)
-        return [sentence for of_cell in found.values() for sentence in of_cell]
+        rules = terms(self.comparison, self.summary.get("lineup") or [], self.entries)
+        return [sentence for of_cell in rules.values() for sentence in of_cell]
 
     @cached_property
     def entries(self) -> list[Entry]:

@@ -109,10 +109,10 @@ def _methods(compared: Compared) -> Table:
         "name", "model", "task", "method", "trainable_parameters", "steps", "tuned", "rates tried", "best rate",
         "seeds at it",
     )  # fmt: skip
-    kept = [
+    remaining = [
         n for n, name in enumerate(columns) if name in _ALWAYS or len({row[n] for row in rows}) > 1
     ]
-    return Table([columns[n] for n in kept], [[row[n] for n in kept] for row in rows])
+    return Table([columns[n] for n in remaining], [[row[n] for n in remaining] for row in rows])
 
 
 _ALWAYS = ("name", "method", "trainable_parameters", "rates tried", "best rate", "seeds at it")

@@ -148,6 +148,6 @@ def report(folder: Path | str, out: Path | str | None = None) -> Report:
         >>> report("out/tiny").title  # doctest: +SKIP
         '2 methods on tiny, qa'
     """
-    made = Report.of(folder)
-    made.write(folder if out is None else out)
-    return made
+    whole = Report.of(folder)
+    whole.write(folder if out is None else out)
+    return whole

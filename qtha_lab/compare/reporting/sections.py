@@ -206,8 +206,8 @@ def why(compared: Compared) -> Section:
     facts = {}
     for name, entries in compared.by_family(compared.best).items():
         first = [run for e in entries if (run := compared.runs.get(e.get("run_id", "")))][:1]
-        if found := [blocks for run in first if (blocks := by_block(run.history()))]:
-            facts[name] = found[0]
+        if by_run := [blocks for run in first if (blocks := by_block(run.history()))]:
+            facts[name] = by_run[0]
     if not facts:
         sentence = "No run recorded what a circuit is fed: none of these methods has one, or they ran before it was recorded."
         return Section("why", title, [sentence])
@@ -267,7 +267,7 @@ def trials(compared: Compared) -> Section:
         sentence = "Each method was tried at one learning rate: there is no search whose length could be weighed."
         return Section("trials", title, [sentence])
     budgets = {
-        name: found for name, values in by_family.items() if (found := budget(values)) is not None
+        name: curve for name, values in by_family.items() if (curve := budget(values)) is not None
     }
     if not budgets:
         return Section("trials", title, ["Every trial diverged: there is no best one."])
@@ -279,9 +279,9 @@ def trials(compared: Compared) -> Section:
 def _tuned_trials(compared: Compared, title: str) -> Section:
     """The trials by which the methods were tuned, as their journals have them."""
     budgets = {
-        record["method"]: found
+        record["method"]: curve
         for record in compared.summary.get("lineup") or ()
-        if (found := budget([math.inf if loss is None else loss for loss in record["trials"]]))
+        if (curve := budget([math.inf if loss is None else loss for loss in record["trials"]]))
     }
     sentence = "A trial is a point on the axes of the tuning; its value is the mean evaluation loss over the tuning's seeds."
     figure = best_of_trials(budgets, bands=len(budgets) <= MOST_BANDS)

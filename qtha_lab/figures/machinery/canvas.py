@@ -129,10 +129,10 @@ def _merged(shapes: list[dict]) -> list[dict]:
         alike.setdefault(f"{shape['type']} {shape['line']} {shape.get('fillcolor')}", []).append(
             shape
         )
-    return [part for group in alike.values() for part in _one(group)]
+    return [part for group in alike.values() for part in _single(group)]
 
 
-def _one(group: list[dict]) -> list[dict]:
+def _single(group: list[dict]) -> list[dict]:
     first = group[0]
     if len(group) == 1 or first["type"] == "circle":
         return group

@@ -170,11 +170,11 @@ class Script:
             trace.get("mode", "lines"),
         )
         options: dict[str, Any] = {}
-        drawn = "lines" in mode and line.get("width", 2) > 0
+        has_line = "lines" in mode and line.get("width", 2) > 0
         color = line.get("color") or marker.get("color")
         options["color"] = _color(color if isinstance(color, str) else "#767676")
-        options["linestyle"] = _dash(line.get("dash"), line.get("width", 2)) if drawn else '""'
-        if drawn:
+        options["linestyle"] = _dash(line.get("dash"), line.get("width", 2)) if has_line else '""'
+        if has_line:
             options["linewidth"] = self.points(line.get("width", 2))
         if (line.get("shape") or "") in STEPS:
             options["drawstyle"] = repr(STEPS[line["shape"]])
@@ -188,7 +188,7 @@ class Script:
             options["alpha"] = trace["opacity"]
         if label := self._label(trace):
             options["label"] = repr(label)
-        lines = [f"{axes}.plot({xs}, {ys}, {_keywords(options)})"] if drawn or not many else []
+        lines = [f"{axes}.plot({xs}, {ys}, {_keywords(options)})"] if has_line or not many else []
         return lines + (self._many(trace, axes) if many else [])
 
     def _marker(self, marker: dict[str, Any]) -> dict[str, Any]:
@@ -480,8 +480,8 @@ class Script:
     def _label(self, trace: dict[str, Any]) -> str:
         """What a trace is called in the legend; each name once."""
         name = trace.get("name") or ""
-        shown = self.layout.get("showlegend") and trace.get("showlegend") is not False
-        if not name or not shown or name in self.seen:
+        has_legend = self.layout.get("showlegend") and trace.get("showlegend") is not False
+        if not name or not has_legend or name in self.seen:
             return ""
         self.seen.add(name)
         return _words(name)

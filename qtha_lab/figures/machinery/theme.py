@@ -58,8 +58,8 @@ def distinct_styles(labels: Iterable[str]) -> dict[str, dict[str, str]]:
         style = method_style(label)
         alike = [other for other in styles.values() if other["color"] == style["color"]]
         for part, offers in (("symbol", SYMBOLS), ("dash", DASHES)):
-            taken = {other[part] for other in alike}
-            free = [offer for offer in (style[part], *offers) if offer not in taken]
+            others = {other[part] for other in alike}
+            free = [offer for offer in (style[part], *offers) if offer not in others]
             style = {**style, part: free[0] if free else style[part]}
         styles[label] = style
     return styles

@@ -84,8 +84,8 @@ class Rotated(Rounding):
         turn = self._turn()
 
         def turning(name: str, size: int) -> Tensor | None:
-            wanted = bool(learnt[name]) if learnt else self.rotations != "nowhere"
-            return turn(size) if wanted else None
+            rotates = bool(learnt[name]) if learnt else self.rotations != "nowhere"
+            return turn(size) if rotates else None
 
         for name, layer in layers.with_rounded_inputs(model, self.a).items():
             matrix = layers.matrix_of(layer)

@@ -40,14 +40,14 @@ def calibration_texts(tokenizer: Any, rows: int | None = None, skip: int = 0) ->
         rows: How many; None takes `ROWS`.
         skip: Take others, from so many on.
     """
-    texts, wanted = [], skip + (ROWS if rows is None else rows)
+    texts, count = [], skip + (ROWS if rows is None else rows)
     for row in tasks.load_task("chat").train:
         turns = [message["content"] for message in row["messages"]]
         if not any(in_evaluation_pool(turn) or in_test_pool(turn) for turn in turns):
             texts.append(
                 render(row["messages"], tokenizer) if tokenizer.chat_template else "\n".join(turns)
             )
-        if len(texts) == wanted:
+        if len(texts) == count:
             break
     return texts[skip:]
 

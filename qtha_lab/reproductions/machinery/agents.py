@@ -71,7 +71,9 @@ class Agent:
     def __init__(self, order: Order) -> None:
         self.envs, self.net = environments(order.environment, order.width), order.net
         self.random = torch.Generator().manual_seed(order.seed)
-        self.seen = torch.as_tensor(self.envs.reset(seed=order.seed)[0], dtype=torch.float32)
+        self.observations = torch.as_tensor(
+            self.envs.reset(seed=order.seed)[0], dtype=torch.float32
+        )
         self.running, self.ended = np.zeros(order.width), list[float]()
         self.over = np.zeros(order.width, bool)
 
@@ -95,15 +97,15 @@ class Agent:
         steps = []
         for _ in range(PIECE):
             with torch.no_grad():
-                logits = self._outputs(weights, self.seen)[:, :-1]
+                logits = self._outputs(weights, self.observations)[:, :-1]
             action = torch.multinomial(logits.softmax(-1), 1, generator=self.random).squeeze(1)
             counts = ~self.over  # the step after an end is a reset, and nothing was chosen
             after, reward, terminated, truncated, _ = self.envs.step(action.numpy())
             numbers = (np.asarray(value, np.float32) for value in (reward, terminated, counts))
-            steps.append((self.seen, action, *map(torch.from_numpy, numbers)))
+            steps.append((self.observations, action, *map(torch.from_numpy, numbers)))
             self.over = terminated | truncated
             self._count(np.asarray(reward) * counts, self.over)
-            self.seen = torch.as_tensor(after, dtype=torch.float32)
+            self.observations = torch.as_tensor(after, dtype=torch.float32)
         return tuple(map(torch.stack, zip(*steps, strict=True)))
 
     def _count(self, reward: np.ndarray, over: np.ndarray) -> None:
@@ -111,14 +113,14 @@ class Agent:
         self.ended += [float(total) for total in self.running[over]]
         self.running[over] = 0
 
-    def _outputs(self, weights: dict[str, Tensor], seen: Tensor) -> Tensor:
-        return functional_call(self.net, weights, (seen,), strict=False)
+    def _outputs(self, weights: dict[str, Tensor], observations: Tensor) -> Tensor:
+        return functional_call(self.net, weights, (observations,), strict=False)
 
     def _loss(
-        self, weights: dict[str, Tensor], seen: Tensor, actions: Tensor, rewards: Tensor, ends: Tensor, counts: Tensor
+        self, weights: dict[str, Tensor], observations: Tensor, actions: Tensor, rewards: Tensor, ends: Tensor, counts: Tensor
     ) -> Tensor:  # fmt: skip
         """Policy gradient with the critic as its baseline, the critic's own error, and the entropy."""
-        outputs = self._outputs(weights, torch.cat([seen, self.seen[None]]))
+        outputs = self._outputs(weights, torch.cat([observations, self.observations[None]]))
         values, chosen = outputs[..., -1], Categorical(logits=outputs[:-1, :, :-1])
         target, targets = values[-1].detach(), []
         for step in reversed(range(PIECE)):

@@ -224,8 +224,8 @@ def _is_next(arm: Arm, waiting: list[Arm], live: list[tuple[Arm, Run]]) -> bool:
 def _experiment(of: Reproduction, arm: Arm, ended: dict[Arm, Run]) -> Experiment:
     """What is trained for an arm, under the arm's name."""
     earlier = {other.name: run.path for other, run in ended.items() if other.seed == arm.seed}
-    asked = (arm.name, arm.seed, arm.quick)
-    experiment = of.run(*asked, earlier) if of.takes_earlier else of.run(*asked)
+    request = (arm.name, arm.seed, arm.quick)
+    experiment = of.run(*request, earlier) if of.takes_earlier else of.run(*request)
     titled = experiment.method.replace(title=experiment.method.title or arm.name)
     return experiment.replace(method=titled, seed=arm.seed)
 
@@ -235,14 +235,14 @@ def _launched(
     ended: dict[Arm, Run],
 ) -> Run:  # fmt: skip
     """The run of an arm: as it is, resumed, or new."""
-    wanted = runs.with_whole_paths(_experiment(of, arm, ended))
+    described = runs.with_whole_paths(_experiment(of, arm, ended))
     for run, experiment in there:
         state = run.status().state
-        if experiment == wanted and state not in ("failed", "diverged"):
+        if experiment == described and state not in ("failed", "diverged"):
             if state in ("stopped", "dead"):
                 run.resume()
             return run
-    return runs.launch(wanted, folder, origin=_origin(of, arm))
+    return runs.launch(described, folder, origin=_origin(of, arm))
 
 
 def _origin(of: Reproduction, arm: Arm) -> dict[str, Any]:
@@ -265,7 +265,7 @@ def _verdict(
         arm: {seed: e for seed, e in by_seed.items() if e["state"] == "finished"}
         for arm, by_seed in entries.items()
     }
-    claims = [one.plain() for one in verdicts(of, finished, quick)]
+    claims = [verdict.plain() for verdict in verdicts(of, finished, quick)]
     every = [e for by_seed in entries.values() for e in by_seed.values()]
     command = f"qtha-lab reproduce {shlex.quote(of.text)}{' --quick' * quick} --seeds {seeds}"
     return {

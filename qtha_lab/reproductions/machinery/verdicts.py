@@ -131,6 +131,6 @@ def headline(plain: Sequence[Mapping[str, Any]]) -> str:
         >>> headline([{"word": "not shown"}, {"word": "shown"}])
         'not shown; of 2 claims 1 shown'
     """
-    shown = sum(one["word"] == "shown" for one in plain)
-    rest = f"; of {len(plain)} claims {shown} shown" if len(plain) > 1 else ""
+    n_shown = sum(claim["word"] == "shown" for claim in plain)
+    rest = f"; of {len(plain)} claims {n_shown} shown" if len(plain) > 1 else ""
     return f"{plain[0]['word']}{rest}"

@@ -134,5 +134,5 @@ def _read(state: Tensor, n_qubits: int, readout: Readout, noise: Noise) -> Tenso
         of_z = of_z @ functools.reduce(torch.kron, [mixing] * n_qubits).mT.to(of_z)
     if readout.kind == "probs":
         return of_z @ torch.from_numpy(paulis.probability_signs(n_qubits)).mT.to(of_z)
-    asked = [sum(1 << (n_qubits - 1 - w) for w in set(each)) for each in readout.strings]
-    return of_z[:, asked]
+    masks = [sum(1 << (n_qubits - 1 - w) for w in set(each)) for each in readout.strings]
+    return of_z[:, masks]
