@@ -18,10 +18,10 @@ SPREAD = 0.1  # radians
 class Small(Start):
     """Drawn angles sent through the inverse of the normal distribution, so that no more are drawn."""
 
-    def angles(self, place: Place, numbers):
-        if numbers is None:
+    def angles(self, place: Place, uniform):
+        if uniform is None:
             return torch.zeros(place.circuit.n_params)
-        return SPREAD * normal(numbers.double()).to(numbers.dtype)
+        return SPREAD * normal(uniform.double()).to(uniform.dtype)
 
 
 def normal(uniform: Tensor) -> Tensor:

@@ -13,5 +13,5 @@ from qtha_lab.starts.registry import Place, Start, start
 class Uniform(Start):
     """As drawn."""
 
-    def angles(self, place: Place, numbers):
-        return torch.zeros(place.circuit.n_params) if numbers is None else numbers
+    def angles(self, place: Place, uniform):
+        return torch.zeros(place.circuit.n_params) if uniform is None else uniform
