@@ -5,11 +5,13 @@ import re
 
 import numpy as np
 import pytest
+from plotly.colors import sample_colorscale, unlabel_rgb
 
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.circuits.rows import gate_rows
 from qtha_lab.figures.circuit import circuit_diagram, depth
 from qtha_lab.figures.circuit_page import hover
+from qtha_lab.figures.circuit_state import circuit_state, phase_colors
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.provenance import Origin, build_date
@@ -250,3 +252,20 @@ def test_what_stands_on_a_box_of_a_diagram_can_be_read_in_every_theme(theme):
         }
         assert inks
         assert min(contrast(ink, fill) for ink in inks for fill in fills) >= 4.5
+
+
+def test_phases_have_the_colours_of_the_scale_and_no_number_is_left_for_the_page_to_look_up():
+    """plotly.js warned of each of 256 numbers as "Invalid color specifier" at each drawing."""
+    phases = np.linspace(-math.pi, math.pi, 33)
+    shares = ((phases + math.pi) / (2 * math.pi)).tolist()
+    expected = [unlabel_rgb(color) for color in sample_colorscale("phase", shares)]
+    found = np.array([unlabel_rgb(color) for color in phase_colors(phases)])
+    assert np.abs(found - np.array(expected)).max() <= 1  # rounded
+    figure = circuit_state([0.5, 0.5], [0.0, 1.0], [0.0], [], {}).plotly
+    bars = [trace for trace in figure.data if trace.type == "bar"]
+    assert all(
+        isinstance(color, str) for trace in bars for color in np.atleast_1d(trace.marker.color)
+    )
+    (scale,) = [t for t in figure.data if t.marker.colorbar.title.text]
+    assert (scale.marker.cmin, scale.marker.cmax) == (-math.pi, math.pi)
+    assert "phase" in circuit_state([0.5, 0.5], [0.0, 1.0], [0.0], [], {}).svg()

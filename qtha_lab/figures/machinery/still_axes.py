@@ -101,7 +101,7 @@ class Axis:
             values = self.layout["tickvals"]
             words = self.layout.get("ticktext") or [f"{value:g}" for value in values]
         elif self.kind == "category":
-            step = math.ceil(len(self.categories) / self.layout.get("nticks", 12))
+            step = max(1, math.ceil(len(self.categories) / self.layout.get("nticks", 12)))
             values = list(self.categories)[::step]
             words = values
         elif self.kind == "log":

@@ -219,9 +219,9 @@ def _bars(trace: dict, x: Axis, y: Axis, ink: str, group: tuple[int, int]) -> li
     half, shift = room / count / 2, (place + 0.5) * room / count - room / 2
     marker = trace.get("marker") or {}
     colors = marker.get("color") or ink
-    if isinstance(colors, list):
+    if isinstance(colors, list) and not isinstance(next(iter(colors), ""), str):
         colors = _colors(colors, marker.get("cmin"), marker.get("cmax"), marker.get("colorscale"))
-    else:
+    elif not isinstance(colors, list):
         colors = [colors] * len(numbers)
     foot = float(y.share(0.0)) if y.kind == "log" else float(y.at([max(0.0, min(y.range))])[0])
     foot = float(y.at([0])[0]) if y.kind != "log" and min(y.range) <= 0 <= max(y.range) else foot
