@@ -265,9 +265,9 @@ def test_without_apt_or_network_the_command_to_type_is_told(nothing_fetched, mon
 
 
 def test_all_reproductions_leave_out_what_cannot_run_and_say_why(nothing_fetched):
-    from qtha_lab.cli.reproduce import _left_out
+    from qtha_lab.cli.reproduce import _omissions
 
-    assert _left_out(["qt_cnn", "lora"]).keys() == {"qt_cnn"}
+    assert _omissions(["qt_cnn", "lora"]).keys() == {"qt_cnn"}
 
 
 def test_texts_are_lines_of_name_and_words_and_sounds_are_none(tmp_path):

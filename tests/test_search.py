@@ -4,16 +4,16 @@ import json
 
 import pytest
 import torch
+from support.command_line import call
 
 from qtha_lab import ansatze
 from qtha_lab.adapters import QthaConfig
 from qtha_lab.errors import Refusal
 from qtha_lab.search import Plan, Space, Supernet, search, space_of
 from qtha_lab.search.matching import costs_of
-from qtha_lab.search.running import _bred, _drawn
+from qtha_lab.search.running import _bred, _draw
 from qtha_lab.search.space import n_cnots
 from qtha_lab.simulators import expval_z
-from tests.support.command_line import call
 
 SMALL = Plan(steps=12, candidates=12, finetune_steps=5, experts=2)
 
@@ -53,7 +53,7 @@ def separable(engine):
     return cost
 
 
-@pytest.mark.parametrize("rank", [_drawn, _bred])
+@pytest.mark.parametrize("rank", [_draw, _bred])
 def test_with_noise_on_cnots_and_a_separable_target_no_cnot_is_returned(rank):
     pytest.importorskip("optuna")
     net = Supernet(Space(2, 1, turns="Y"), experts=1)
