@@ -103,7 +103,7 @@ def test_an_agents_gradient_is_that_of_its_loss_by_hand(gymnasium):
     leaves = {name: tensor.detach().requires_grad_() for name, tensor in weights.items()}
     seen, actions, rewards, ends, counts = agent._steps(leaves)
     loss = agent._loss(leaves, seen, actions, rewards, ends, counts)
-    outputs = net(torch.cat([seen, agent.seen[None]]))[:, 0]
+    outputs = net(torch.cat([seen, agent.observations[None]]))[:, 0]
     values = outputs[:, -1].detach().tolist()
     total, n = 0.0, int(counts.sum())
     assert 0 < ends.sum() < 32
