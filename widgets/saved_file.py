@@ -12,7 +12,13 @@ MOST_DOWNLOAD = 20_000_000  # bytes that a page is handed
 
 
 def free_path(folder: Path, stem: str, form: str) -> Path:
-    """A path in a folder that no file has: `loss.pdf`, `loss-2.pdf` and so on."""
+    """A path that no file has: `loss.pdf`, `loss-2.pdf` and so on.
+
+    Args:
+        folder: Where it lies.
+        stem: What it is called, without its ending.
+        form: Its ending.
+    """
     path, number = folder / f"{stem}.{form}", 1
     while path.exists():
         number += 1
