@@ -77,6 +77,7 @@ def test_a_pdf_has_the_size_of_the_target_and_vector_text(tmp_path, target, inch
     assert b"/Subtype /Image" not in data
 
 
+@pytest.mark.slow
 def test_a_pdf_holds_runs_commit_and_versions_and_no_time(tmp_path, monkeypatch):
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     figure, data = written(tmp_path, "pdf")
