@@ -41,7 +41,7 @@ TOO_WIDE = """() => {
         .filter(e => e.getBoundingClientRect().right > edge).map(e => e.outerHTML);
 }"""
 # The middle heights of a run's name and of its two buttons, read at one moment.
-MIDDLES = """row => [...row.querySelectorAll('.qtha-name, button')].map(e => {
+MIDDLES = """row => [...row.querySelectorAll('.qtha-name, button')].filter(e => e.offsetParent).map(e => {
     const box = e.getBoundingClientRect();
     return (box.top + box.bottom) / 2;
 })"""
