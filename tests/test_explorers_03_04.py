@@ -22,7 +22,7 @@ LESSON_4 = FOLDER / "04_inside_the_update.ipynb"
 
 
 def bars(explorer, number):
-    """The heights of one panel's bars as the page holds them: 0 probabilities, 2 ⟨Z⟩, 3 entropies."""
+    """The heights of one panel's bars as the page holds them: 0 probabilities, 3 ⟨Z⟩, 4 entropies."""
     return np.array(explorer.views["state"].traces[number]["y"], dtype=float)
 
 
@@ -30,12 +30,12 @@ def test_turning_one_qubit_moves_its_mean_as_the_cosine():
     explorer = CircuitExplorer("product", n_qubits=1, n_layers=1)
     angles = explorer.turned.angles
     explorer.zero.click()
-    assert bars(explorer, 2) == pytest.approx([1.0])
+    assert bars(explorer, 3) == pytest.approx([1.0])
     explorer.turn("x0", 1.2)
     assert angles[0] == "x0"
-    assert bars(explorer, 2) == pytest.approx([np.cos(1.2)], abs=1e-9)
+    assert bars(explorer, 3) == pytest.approx([np.cos(1.2)], abs=1e-9)
     assert bars(explorer, 0) == pytest.approx([np.cos(0.6) ** 2, np.sin(0.6) ** 2], abs=1e-9)
-    slopes = explorer.views["state"].traces[5]
+    slopes = explorer.views["state"].traces[6]
     assert dict(zip(slopes["x"], slopes["y"], strict=True))["x0"] == pytest.approx(
         -np.sin(1.2), abs=1e-9
     )

@@ -14,7 +14,14 @@ import qtha_lab
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
+# Flower moves the tested versions of typer, rich, packaging and protobuf: it has an environment of its own
+APART = ("federated",)
+EXTRAS = [
+    line
+    for name, extra in PROJECT["optional-dependencies"].items()
+    for line in extra
+    if name not in APART
+]
 REQUIREMENTS = [
     requirement
     for requirement in map(Requirement, [*PROJECT["dependencies"], *EXTRAS])

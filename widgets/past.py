@@ -77,7 +77,7 @@ def _begun(run) -> float:
     try:
         with run.files.events.open() as lines:
             return float(json.loads(lines.readline())["t"])
-    except (OSError, ValueError, KeyError, TypeError) as reason:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as reason:
         log.debug("no beginning of %s: %s", run.id, reason)
         return float("inf")
 

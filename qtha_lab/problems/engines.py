@@ -95,7 +95,7 @@ def fleet_of(lives: list[np.ndarray], histories: list[np.ndarray], ends: list[fl
 
     Args:
         lives: Of the training engines, until they fail, (cycles, sensors) each.
-        seen: Of the others, as far as they are known.
+        histories: Of the others, as far as they are known.
         ends: Cycles that those have left.
 
     Raises:

@@ -30,7 +30,7 @@ def classify(make: Callable[[], nn.Module], data: Digits, log: Log, seed: int) -
         tries.append(_trained(make(), data, log, seed, rate))
     network, losses, start, end = min(tries, key=lambda trial: trial[3]["loss"])
     rate = RATES[[trial[0] for trial in tries].index(network)]
-    log.note(f"learning rate {rate:g} of {', '.join(f'{trial:g}' for one in RATES)}")
+    log.note(f"learning rate {rate:g} of {', '.join(f'{tried:g}' for tried in RATES)}")
     log.evaluate(0, **start)
     for step, loss in enumerate(losses, 1):
         log.train(step, loss=loss, learning_rate=rate)
