@@ -23,6 +23,9 @@ STAMP  := $(VENV)/.installed
 BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
 ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 
+# kept, so that the many processes of the tests do not each compile every file
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: lab test slow kin again types suite claims docs peft-matrix figures install lint format constraints peers cluster bench clean
 
 install: $(STAMP)

@@ -18,6 +18,7 @@ from support.adapted_models import (
     adapted,
     change_of,
     config_of,
+    on_models,
     our_layers,
     trainable,
 )
@@ -33,9 +34,8 @@ every_example = pytest.mark.parametrize(
 )
 # Every example on one model; on the others, where layers are of other kinds and shapes, one linear example of
 # each method and one that is not.
-ON_MODELS = [(*pair, base) for base in TARGETS for pair in (EXAMPLES if base == "llama" else FORMS)]
-every_example_on_every_model = pytest.mark.parametrize(
-    ("name", "example", "base"), ON_MODELS, ids=["-".join(case) for case in ON_MODELS]
+every_example_on_every_model = on_models(
+    {base: EXAMPLES if base == "llama" else FORMS for base in TARGETS}
 )
 
 

@@ -179,6 +179,7 @@ def test_auto_takes_torch_where_nothing_can_be_compiled(cache, truth, broken_num
     assert answer(CALL) == truth
 
 
+@pytest.mark.slow
 def test_auto_takes_torch_where_numba_does_not_compile_our_kernels(cache, truth):
     assert answer(CALL, NUMBA_DISABLE_JIT="1") == truth
 

@@ -99,6 +99,7 @@ def test_the_adapter_is_bit_for_bit_that_of_a_run_of_as_many_steps(early, tmp_pa
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stops", [(5, 8)])
 def test_a_run_that_stopped_ends_as_one_that_did_not(early, stops, tmp_path):
     straight, outcome = early

@@ -77,6 +77,7 @@ def test_a_pdf_has_the_size_of_the_target_and_vector_text(tmp_path, target, inch
     assert b"/Subtype /Image" not in data
 
 
+@pytest.mark.slow
 def test_a_pdf_holds_runs_commit_and_versions_and_no_time(tmp_path, monkeypatch):
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     figure, data = written(tmp_path, "pdf")
@@ -94,6 +95,7 @@ def test_a_pdf_holds_runs_commit_and_versions_and_no_time(tmp_path, monkeypatch)
     assert figure.alt.encode() in info.replace(b"\\", b"")
 
 
+@pytest.mark.slow
 def test_dates_of_a_pdf_are_those_of_source_date_epoch(tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")  # one day after 1 January 1970
     assert b"/CreationDate (D:19700102000000+00'00')" in written(tmp_path, "pdf")[1]

@@ -320,6 +320,7 @@ def test_a_preview_counts_the_head_and_of_a_head_alone_nothing_else():
     assert set(preview(experiment("", "lora(r=1)")).parts) == {"base", "adapter", "circuit"}
 
 
+@pytest.mark.slow
 def test_a_head_on_a_model_without_weights_leaves_engines_and_random_numbers_alone():
     code = (
         "import torch; from qtha_lab.models import empty_model; before = torch.get_rng_state();"

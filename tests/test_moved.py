@@ -35,6 +35,7 @@ def test_nothing_inside_uses_an_address_from_before():
         assert not old or file.name == "moved.py", f"{file} names {old}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["widgets", "qtha_lab.widgets"])
 def test_the_panels_have_two_addresses_in_a_checkout_and_are_loaded_once(first):
     code = f"""

@@ -30,6 +30,7 @@ def test_the_lowest_energy_is_that_of_exact_diagonalisation(n):
     assert ground_energy(n) == pytest.approx(np.linalg.eigvalsh(dense_ising(n))[0], abs=1e-10)
 
 
+@pytest.mark.slow
 def test_a_larger_bond_starts_at_a_lower_energy_and_gates_keep_it():
     pytest.importorskip("quimb")
     n, matrix = 6, dense_ising(6)

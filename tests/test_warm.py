@@ -118,6 +118,7 @@ def test_the_signal_that_ended_a_worker_is_kept_though_another_process_is_its_pa
     )
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_resumed_by_another_warm_worker(servers):
     run = launched(steps=200, checkpoint_every=2)
     wait_until(lambda: run.status().step >= 3)

@@ -66,10 +66,25 @@ def parametrise(pairs, *bases):
     """Parametrise by examples and models; without models by examples alone."""
     if not bases:
         return pytest.mark.parametrize(("name", "example"), pairs, ids=["-".join(p) for p in pairs])
-    cases = [(*pair, base) for base in bases for pair in pairs]
-    return pytest.mark.parametrize(
-        ("name", "example", "base"), cases, ids=["-".join(case) for case in cases]
-    )
+    return on_models(dict.fromkeys(bases, pairs))
+
+
+def on_models(pairs: dict[str, list]):
+    """Parametrise by examples and models, each model with examples of its own.
+
+    On every model but the first, every second example is among the slow tests, others from model to model.
+    """
+    cases = [
+        pytest.param(
+            *pair,
+            base,
+            id="-".join((*pair, base)),
+            marks=[pytest.mark.slow] if n_base and (number + n_base) % 2 else [],
+        )
+        for n_base, base in enumerate(pairs)
+        for number, pair in enumerate(pairs[base])
+    ]
+    return pytest.mark.parametrize(("name", "example", "base"), cases)
 
 
 def with_two_adapters(name, example, base, **more):
