@@ -113,7 +113,7 @@ def test_the_best_is_confirmed_with_fresh_seeds_from_the_panel_and_the_workbench
         panel.sure.click()
         while not panel.confirming and not panel.error.text:
             await asyncio.sleep(0.05)
-        watched, sentence = [run.id for run in bench.watch.runs], panel.said.value
+        watched, sentence = [run.id for run in bench.watch.runs], panel.launched.value
         bench.background.stop()
         return panel.error.text, list(panel.confirming), watched, sentence
 
