@@ -59,7 +59,7 @@ class DriverWatch(Shown, Generic[View]):
         announce: Callable[[str], None] = lambda sentence: None,
     ):
         super().__init__()
-        self.add_class("qtha-sweep")
+        self.add_class("qtha-driver").add_class(f"qtha-{self.noun}")
         self.announce = announce
         self.error = ErrorLine()
         self.background = background or Background(self.error.report)
