@@ -168,7 +168,7 @@ def test_runs_that_recorded_nothing_yet_show_empty_panels():
 # Rounded heights of the last ⟨Z⟩ bars on the page, as plotly holds them.
 MEANS = """() => {
     const plot = document.querySelector('.qtha-circuit-explorer .qtha-plot .js-plotly-plot');
-    const heights = plot?.data?.[2]?.y;
+    const heights = plot?.data?.[3]?.y;
     return heights ? Array.from(heights).map(h => h.toFixed(3)).join(' ') : '';
 }"""
 
