@@ -52,6 +52,7 @@ def test_every_form_of_a_sweep_reads_back_as_the_same(tmp_path):
     described = small(
         axes={"learning_rate": "1e-3…1e-1 log 3", "ansatz": ["product"]},
         search="tpe", trials=7, pruner="median", objective="perplexity",
+        training={**TRAINING, "objective": "reward"},
     )  # fmt: skip
     assert Sweep.from_yaml(described.to_yaml()) == described
     scope: dict = {}

@@ -5,7 +5,7 @@ A flag's text goes to the model that declares it, which refuses in its own words
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
 import typer
@@ -50,16 +50,17 @@ def with_flags(*sources: tuple[type, str], **parts: tuple[type, str]) -> Callabl
     experiment) brings no flag, since its own settings do.
 
     Args:
-        sources: (declaring model, heading in --help) pairs.
+        sources: (declaring model, heading in --help) pairs; of a setting that two of them have, the training's flag
+            begins with `training_`.
         parts: The same of a setting that is a model, by its name, with which its flags begin: `tuning` has
             `--tuning-trials`.
     """
-    declared = {
-        name: (setting, panel)
-        for model, panel in sources
-        for name, setting in settings_of(model).items()
-        if not hasattr(setting.type, "model_fields") or name == "method"
-    }
+    declared: dict[str, tuple[Setting, str]] = {}
+    for model, panel in sources:
+        for name, setting in settings_of(model).items():
+            if not hasattr(setting.type, "model_fields") or name == "method":
+                flag = f"training_{name}" if name in declared else name
+                declared[flag] = dataclasses.replace(setting, name=flag), panel
     for part, (model, panel) in parts.items():
         for name, setting in settings_of(model).items():
             flag = f"{part}_{name}"
@@ -106,7 +107,11 @@ def _read(declared: Setting, value: Any) -> Any:
 
 
 def combine(
-    file_fields: dict[str, Any], flags: dict[str, Any], training: type, *parts: str
+    file_fields: dict[str, Any],
+    flags: dict[str, Any],
+    training: type,
+    *parts: str,
+    own: Collection[str] = (),
 ) -> dict[str, Any]:
     """The fields of a file with those typed laid over them, training settings in their own mapping.
 
@@ -115,14 +120,16 @@ def combine(
         flags: What was typed; it wins.
         training: The model that declares the settings of the training.
         parts: Settings that are models and whose flags begin with their names (see `with_flags`).
+        own: Settings of the description that the training has too.
 
     Example:
         >>> from qtha_lab.experiment import Training
         >>> combine({"task": "qa", "training": {"steps": 5}}, {"steps": 7, "seed": 1}, Training)
         {'task': 'qa', 'training': {'steps': 7}, 'seed': 1}
     """
-    inside = {k: v for k, v in flags.items() if k in settings_of(training)}
-    outside = {k: v for k, v in flags.items() if k not in inside}
+    named = {name: f"training_{name}" if name in own else name for name in settings_of(training)}
+    inside = {name: flags[flag] for name, flag in named.items() if flag in flags}
+    outside = {k: v for k, v in flags.items() if k not in named.values()}
     file_fields = dict(file_fields)
     for several, single in SEVERAL.items():  # one typed over several, and the other way round
         if outside.keys() & {several, single}:

@@ -44,7 +44,7 @@ def sweep(
         trials = _go_on(sweeping.attach(file), flags or {})
     else:
         file_fields = fields_of(Sweep.from_yaml(file) if file else None)
-        described = Sweep(**combine(file_fields, flags or {}, Training))
+        described = Sweep(**combine(file_fields, flags or {}, Training, own=Sweep.model_fields))
         if dry_run:
             _print_plan(described)
             return

@@ -198,7 +198,11 @@ def _flags(description: BaseModel) -> dict[str, Any]:
     flags = {n: values[n] for n in set_apart if n not in ("training", "tuning", *names)}
     if "training" in set_apart:
         training = dict(values["training"])
-        flags |= {name: training[name] for name in set_apart["training"]}
+        own = type(description).model_fields
+        flags |= {
+            f"training_{name}" if name in own else name: training[name]
+            for name in set_apart["training"]
+        }
     if "tuning" in set_apart:
         tuning = dict(values["tuning"])
         flags |= {f"tuning_{name}": tuning[name] for name in _fields_to_write(values["tuning"])}

@@ -121,13 +121,15 @@ def _keep(folder: Path) -> None:
     """Leave on the disk what is loaded, for those who come before it; nothing while a plugin is among it."""
     from qtha_lab.adapters import OUR_METHODS
     from qtha_lab.ansatze.registry import ANSATZE
+    from qtha_lab.heads import HEADS
     from qtha_lab.simulators.registry import ENGINES
 
     declared = tuple(point.value.partition(":")[0] for point in declared_elsewhere())
-    modules = OUR_METHODS.modules | ANSATZE.modules | ENGINES.modules
+    modules = OUR_METHODS.modules | ANSATZE.modules | ENGINES.modules | HEADS.modules
     if all(module.startswith(("qtha_lab.", *declared)) for module in modules):
         remembered("methods", ROOMS, _facts)
         remembered("engines", ROOMS, _live_engines)
+        remembered("heads", ("heads",), _live_heads)
         remembered_looks()
 
 
