@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qtha_lab import paths, runs
-from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, editions
 from qtha_lab.rundir import read_mapping, write_json, write_whole
-from qtha_lab.rundir.drivers import DrivenDir
+from qtha_lab.rundir.drivers import DrivenDir, find_driven, list_driven
 from qtha_lab.runs import Run
-from qtha_lab.settings import nearest
 
 log = logging.getLogger(__name__)
 
@@ -110,18 +108,9 @@ def find_comparison(name: str | Path) -> ComparisonDir:
     Raises:
         Refusal: If there is none; names the nearest.
     """
-    group = paths.runs_dir() / GROUP
-    for path in (Path(name), group / name):
-        if ComparisonDir(path).exists:
-            return ComparisonDir(path.resolve())
-    known = [folder.path.name for folder in list_comparisons()]
-    close = nearest(str(name), known)
-    hint = f"did you mean {close!r}?" if close else f"{group} holds {len(known)}"
-    raise Refusal(f"no comparison {str(name)!r:.80}: {hint}")
+    return find_driven(ComparisonDir, GROUP, "comparison", name)
 
 
 def list_comparisons() -> list[ComparisonDir]:
     """The comparisons under the usual runs folder, newest first."""
-    group = paths.runs_dir() / GROUP
-    folders = sorted(group.iterdir(), reverse=True) if group.is_dir() else []
-    return [ComparisonDir(path) for path in folders if ComparisonDir(path).exists]
+    return list_driven(ComparisonDir, GROUP)

@@ -13,9 +13,12 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from qtha_lab import paths
 from qtha_lab.errors import Refusal
 from qtha_lab.rundir import slots
+from qtha_lab.settings import nearest
 
 POLL_SECONDS = 0.3
 
@@ -31,6 +34,11 @@ class DrivenDir:
     stop = property(lambda self: self.path / "stop")
 
     @property
+    def exists(self) -> bool:
+        """Whether what is to be done is described here."""
+        raise NotImplementedError
+
+    @property
     def at_work(self) -> bool:
         """Whether its driver lives."""
         return slots.is_held(self.lock)
@@ -40,6 +48,43 @@ class DrivenDir:
         end = None if timeout is None else time.monotonic() + timeout
         while self.at_work and (end is None or time.monotonic() < end):
             time.sleep(POLL_SECONDS)
+
+
+Folder = TypeVar("Folder", bound=DrivenDir)
+
+
+def list_driven(kind: type[Folder], group: str) -> list[Folder]:
+    """The folders of a kind under the usual runs folder, newest first.
+
+    Args:
+        kind: Whose `exists` says whether a folder is one.
+        group: The folder below the runs folder that they lie in.
+    """
+    place = paths.runs_dir() / group
+    folders = map(kind, sorted(place.iterdir(), reverse=True) if place.is_dir() else [])
+    return [folder for folder in folders if folder.exists]
+
+
+def find_driven(kind: type[Folder], group: str, noun: str, name: str | Path) -> Folder:
+    """The folder of a path, or of a name under the usual runs folder.
+
+    Args:
+        kind: As for `list_driven`.
+        group: As for `list_driven`.
+        noun: What one is called in a sentence.
+        name: The path or the name.
+
+    Raises:
+        Refusal: If there is none; names the nearest.
+    """
+    place = paths.runs_dir() / group
+    for path in (Path(name), place / name):
+        if kind(path).exists:
+            return kind(path.resolve())
+    known = [folder.path.name for folder in list_driven(kind, group)]
+    close = nearest(str(name), known)
+    hint = f"did you mean {close!r}?" if close else f"{place} holds {len(known)}"
+    raise Refusal(f"no {noun} {str(name)!r:.80}: {hint}")
 
 
 def start(module: str, folder: DrivenDir) -> None:

@@ -20,8 +20,7 @@ from qtha_lab.errors import Refusal
 from qtha_lab.experiment import editions
 from qtha_lab.experiment.sweeping import Sweep
 from qtha_lab.rundir import RunDir, read_mapping, write_whole
-from qtha_lab.rundir.drivers import DrivenDir
-from qtha_lab.settings import nearest
+from qtha_lab.rundir.drivers import DrivenDir, find_driven, list_driven
 
 log = logging.getLogger(__name__)
 
@@ -114,21 +113,12 @@ def find_sweep(name: str | Path) -> SweepDir:
     Raises:
         Refusal: If there is none; names the nearest.
     """
-    group = paths.runs_dir() / GROUP
-    for path in (Path(name), group / name):
-        if SweepDir(path).exists:
-            return SweepDir(path.resolve())
-    known = [folder.path.name for folder in list_sweeps()]
-    close = nearest(str(name), known)
-    hint = f"did you mean {close!r}?" if close else f"{group} holds {len(known)}"
-    raise Refusal(f"no sweep {str(name)!r:.80}: {hint}")
+    return find_driven(SweepDir, GROUP, "sweep", name)
 
 
 def list_sweeps() -> list[SweepDir]:
     """The sweeps under the usual runs folder, newest first."""
-    group = paths.runs_dir() / GROUP
-    paths_ = sorted(group.iterdir(), reverse=True) if group.is_dir() else []
-    return [SweepDir(path) for path in paths_ if SweepDir(path).exists]
+    return list_driven(SweepDir, GROUP)
 
 
 def _run_dirs(folder: Path) -> Iterator[RunDir]:
