@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from benchmarks import auto, simulators_table
 from benchmarks.commands.start import beside_training, training_share
 from benchmarks.reporting import pipes
 
@@ -81,6 +82,42 @@ def _point(figures: Figures) -> str:
     return f"{1e3 * row['seconds']:.2f} ms, {row['bytes']:,} bytes"
 
 
+def _listed(figures: Figures) -> str:
+    stages = figures["stages"]
+    return f"{stages['list']:.2f} CPU s; {stages['rows']:.2f} more for the table's rows"
+
+
+def _over_peers(batch: int) -> Callable[[Figures], str]:
+    """How many times as long as `cpu` the fastest peer takes, over the sizes measured."""
+
+    def reached(figures: Figures) -> str:
+        ratios = simulators_table.over_peers(figures, layers=4, batch=batch)
+        return ", ".join(f"n = {n}: {ratio:.0f}" for n, ratio in ratios.items())
+
+    return reached
+
+
+def _slow_choices(figures: Figures) -> str:
+    slow = sum(case["ratio"] > auto.SLACK for case in figures["cases"])
+    return f"{slow} of {len(figures['cases'])} cases beyond"
+
+
+def _engines() -> list[Aim]:
+    aims = []
+    for threads in ("one", "two"):
+        peers, words = (
+            f"simulators-{threads}-thread{'s' * (threads == 'two')}",
+            f"{threads} thread{'s' * (threads == 'two')}",
+        )
+        what = f"values and gradients at L = 4, the fastest peer's time over that of `cpu`, {words}"
+        aims += [
+            Aim(f"{what}, batch 2,048", "≥ 100 at n = 4, ≥ 60 at n = 6 to 10", peers, _over_peers(2048)),
+            Aim(f"{what}, batch 64", "≥ 15", peers, _over_peers(64)),
+            Aim(f"`auto`, {words}, over the fastest engine", "≤ 1.2 everywhere", peers.replace("simulators", "auto"), _slow_choices),
+        ]  # fmt: skip
+    return aims
+
+
 def _steps_and_answers() -> list[Aim]:
     aims = {
         "step": ("a training step on smollm2-135m", "1.10", "1.05"),
@@ -118,6 +155,8 @@ AIMS = [
     ),
     Aim("`Run.status()` at 10³ / 10⁴ / 10⁵ steps", "the same", "status", _at_every_length),
     Aim("one live point at 10⁵ steps", "≤ 10 ms, ≤ 5 kB", "live", _point),
+    Aim("1,000 runs listed", "≤ 0.5 s", "list-1000", _listed),
+    Aim("10,000 runs listed", "≤ 1 s", "list-10000", _listed),
     Aim(
         "an evaluation, times faster than row by row with every logit",
         "≥ 1.5",
@@ -131,4 +170,5 @@ AIMS = [
         "expval",
         lambda figures: f"{figures['parts']['whole']:.0f} µs",
     ),
+    *_engines(),
 ]

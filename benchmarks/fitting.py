@@ -19,7 +19,7 @@ FEW = 64  # samples of a first try
 GROWTH = 32  # most from one try to the next, since time and memory are extrapolated
 MEMORY_SHARE = 0.4  # of what is free
 COMPILES = 1.0  # seconds of a first call from which it is taken to compile
-LONGEST_FIRST = 10.0  # seconds of a first call after which no larger batch is compiled
+LONGEST_FIRST = 40.0  # seconds of a first call after which no larger batch is compiled
 AGAIN = 2048  # batches up to which few samples are timed again though a smaller batch had as few
 
 

@@ -5,6 +5,7 @@ those of the messages that a kernel would send to a page, counted where they lea
 """
 
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -16,7 +17,7 @@ from typing import Any
 from benchmarks.machine import commit, machine
 from benchmarks.reporting import pipes
 from qtha_lab.experiment import Experiment
-from qtha_lab.rundir import RunDir
+from qtha_lab.rundir import RunDir, slots
 from qtha_lab.rundir.events import EventLog
 from qtha_lab.runs import Run
 
@@ -97,6 +98,7 @@ def _training(steps: int) -> Iterator[tuple[Run, Callable[[], None]]]:
     with tempfile.TemporaryDirectory() as folder:
         experiment = Experiment(method="lora", training={"steps": 2 * steps, "eval_every": 50})
         run = Run(RunDir.create(experiment, Path(folder)).path)
+        lock = slots.hold(run.files.lock)  # as its worker holds it
         log, done = EventLog(run.files.events), 0
 
         def step() -> None:
@@ -113,6 +115,8 @@ def _training(steps: int) -> Iterator[tuple[Run, Callable[[], None]]]:
             yield run, step
         finally:
             log.close()
+            if lock is not None:
+                os.close(lock)
 
 
 def _live(steps: int, points: int) -> dict[str, Any]:

@@ -92,6 +92,8 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str] | None]] = {
     "expval": ("expval", None),
     "live": ("live", long_runs.markdown),
     "status": ("status", long_runs.markdown),
+    "list-1000": ("list --runs 1000", None),
+    "list-10000": ("list --runs 10000", None),
     "generate-tiny": (f"generate --model tiny --rounds 9 {_BESIDE_LORA}", turns.markdown),
 }
 

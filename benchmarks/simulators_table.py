@@ -157,10 +157,23 @@ def _fastest(rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result
     return min(timed, key=lambda name: rows[name, n]["backward_us"], default="")
 
 
-def _ratio(rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result) -> str:
-    """How many times as long as `cpu` the fastest peer takes."""
+def over_peers(result: Result, layers: int, batch: int) -> dict[int, float]:
+    """How many times as long as `cpu` the fastest peer takes, by the number of qubits; only where both were timed."""
+    rows = _rows(result, layers, batch)
+    ratios = {n: _over_fastest(rows, n, result) for n in result["settings"]["qubits"]}
+    return {n: ratio for n, ratio in ratios.items() if ratio is not None}
+
+
+def _over_fastest(
+    rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result
+) -> float | None:
     peer, cpu = _fastest(rows, n, result), rows.get(("cpu", n), {}).get("backward_us")
-    return f"{rows[peer, n]['backward_us'] / cpu:,.0f} ×" if peer and cpu else "–"
+    return rows[peer, n]["backward_us"] / cpu if peer and cpu else None
+
+
+def _ratio(rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result) -> str:
+    ratio = _over_fastest(rows, n, result)
+    return "–" if ratio is None else f"{ratio:,.0f} ×"
 
 
 def _share(result: Result, layers: int, batch: int, n: int) -> str:

@@ -82,26 +82,35 @@ class Run:
         return record
 
     @property
+    def last_record(self) -> Record:
+        """What its files said when they were last looked at; `status` looks at them."""
+        return self._record or self.record
+
+    @property
     def unreadable(self) -> str | None:
         """Why its directory cannot be read as a run; None where it can."""
         return self.record.unreadable
 
     def status(self) -> Status:
         """The state now, from the last events and from whether the worker lives."""
-        before = self._record
-        status = self.record.status
-        if not self.record.has_log and away.is_away(self.path.parent):
+        before, record = (
+            self._record,
+            self.record,
+        )  # read once: what is young is read anew each time
+        status = record.status
+        if not record.has_log and away.is_away(self.path.parent):
             self._record = before
             last = Status("away", 0, 0) if before is None else before.status
             return replace(last, state="away", message=f"the folder {self.path.parent} is away")
         if status.ended:
             return status
         if not self.alive:
-            status = self.record.status  # a worker writes its end before it lets go of the lock
+            record = self.record
+            status = record.status  # a worker writes its end before it lets go of the lock
             if status.ended:
                 return status
         if not self.alive:  # asked again: it may have been resumed
-            words = ending.last_words(self.files) if self.record.has_log else LOG_LOST
+            words = ending.last_words(self.files) if record.has_log else LOG_LOST
             return replace(status, state="dead", message=words, seconds_left=None)
         if self.files.stop.exists() and status.state != "stopping":
             return replace(status, state="stopping", message="after this step", seconds_left=None)

@@ -146,7 +146,7 @@ def test_larger_batches_are_left_out_with_the_reason():
     message = fitting.too_much(Known(512, 1.0, 0, 0.0), 16384, 512)
     assert message == "16,384 samples would take 32.0 s a turn, past the budget"
     assert fitting.too_much(Known(32, 1.0, 0, 0.0), 2048, 32) == ""  # timed again on few
-    assert "first call of a shape takes 11 s" in fitting.too_much(Known(64, 0.1, 0, 11.0), 2048, 64)
+    assert "first call of a shape takes 41 s" in fitting.too_much(Known(64, 0.1, 0, 41.0), 2048, 64)
 
 
 def test_a_first_try_is_smaller_where_a_smaller_circuit_was_slow():

@@ -65,6 +65,20 @@ def test_the_script_draws_the_numbers_of_the_figure(tmp_path, monkeypatch):
     scope["plt"].close("all")
 
 
+def test_a_panel_of_the_script_is_as_wide_as_that_of_the_figure(tmp_path, monkeypatch):
+    script = export(
+        FUNCTIONS["circuit_state"].example(), tmp_path / "state.py", target="two-column"
+    )
+    monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path / "state.svg")])
+    scope = runpy.run_path(str(script), run_name="__main__")
+    state, *below = (axes.get_position() for axes in scope["axes"])
+    assert len(below) == 3
+    assert state.x0 == pytest.approx(min(panel.x0 for panel in below))
+    assert state.x1 == pytest.approx(max(panel.x1 for panel in below))
+    assert all(panel.y1 < state.y0 for panel in below)
+    scope["plt"].close("all")
+
+
 # ---- names, legends, dashes ---------------------------------------------------------------------------------
 
 

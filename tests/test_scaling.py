@@ -5,8 +5,8 @@ from peft import LoraConfig
 
 from qtha_lab.adapters import QthaConfig, get_method, method_names, scale_of
 from qtha_lab.compare.findings import scales
-from qtha_lab.experiment import Comparison, Sweep, editions
-from qtha_lab.experiment.scaling import NAMES
+from qtha_lab.experiment import Comparison, MethodChoice, Sweep, editions
+from qtha_lab.experiment.canonical import ALPHAS
 
 
 def scales_of(described):
@@ -34,6 +34,22 @@ def test_every_method_without_a_rate_is_run_at_all_of_them():
         Comparison(learning_rates=[-1.0])
 
 
+def test_an_alpha_at_its_default_beside_another_r_is_another_method():
+    compared = Comparison(methods="lora(r=4),lora(r=4,lora_alpha=16)")
+    assert scales_of(compared) == [2.0, 4.0]
+    with pytest.raises(ValueError, match=r"given twice: it is the same as lora"):
+        Comparison(methods="lora,lora(r=8,lora_alpha=16)")
+
+
+def test_a_card_asks_for_an_alpha_by_its_entry_and_leaves_it_open_when_empty():
+    from widgets.method_card import MethodCard
+
+    card = MethodCard(MethodChoice.parse("lora(r=4)"), print, print)
+    assert card.choice().label == "lora(r=4)"
+    card.form["lora_alpha"].control.value = "16"
+    assert card.choice().label == "lora(r=4,lora_alpha=16)"
+
+
 def test_an_alpha_among_the_options_stays():
     assert scales_of(Comparison(methods="lora(r=2,lora_alpha=16),qtha(r=4,alpha=2)")) == [8.0, 0.5]
 
@@ -41,7 +57,7 @@ def test_an_alpha_among_the_options_stays():
 @pytest.mark.parametrize("name", method_names())
 def test_at_the_default_r_every_default_alpha_is_2_r(name):
     settings = get_method(name).settings()
-    for alpha in settings.keys() & {*NAMES}:
+    for alpha in settings.keys() & {*ALPHAS}:
         assert settings[alpha].default in (None, 2 * settings["r"].default)
 
 

@@ -16,6 +16,7 @@ from qtha_lab import runs as runs_
 from qtha_lab.errors import Refusal
 from qtha_lab.exports import KINDS
 from qtha_lab.exports.kinds import default_place
+from qtha_lab.looks import shown
 
 from . import look
 from .aria import Aria
@@ -89,7 +90,7 @@ class Leave(Shown):
         runs = list(change["new"])
         run = self.run if self.run in runs else next(iter(runs), "")
         self.pick.layout.display = "" if len(runs) > 1 else "none"
-        self.pick.options = runs
+        self.pick.options = [(_title(id), id) for id in runs]
         self.pick.value = run or None
         self.run = run
 
@@ -132,6 +133,13 @@ class Leave(Shown):
             look.style_sheet(), self.aria, self.pick, self.kind, self.r, self.to, self.code,
             look.row(self.button, self.state), self.error.panel,
         ]  # fmt: skip
+
+
+def _title(run: str) -> str:
+    """What tells a run from others, before its id."""
+    experiment = runs_.attach(run).experiment
+    place = f"{experiment.model} · {experiment.task}"
+    return f"{shown(experiment.method.label)}, seed {experiment.seed} · {place} · {run}"
 
 
 def _last_line(words: bytes) -> str:

@@ -12,6 +12,7 @@ import ipywidgets as ipw
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import MethodChoice
+from qtha_lab.experiment.canonical import ALPHAS
 from qtha_lab.experiment.method_list import check_options, engine_names, method_entry
 from qtha_lab.looks import shown, untitled
 from qtha_lab.settings import Setting, settings_of
@@ -33,8 +34,18 @@ def choice_settings(name: str) -> dict[str, Setting]:
 
 
 def card_settings(name: str) -> dict[str, Setting]:
-    """Everything that a card of this method asks for."""
-    return choice_settings(name) | dict(method_entry(name).settings)
+    """Everything that a card of this method asks for; alpha may be left to the rule of the comparison."""
+    options = dict(method_entry(name).settings)
+    for alpha in ALPHAS:
+        if alpha in options and options[alpha].default is not None:
+            options[alpha] = left_to_the_rule(options[alpha])
+    return choice_settings(name) | options
+
+
+def left_to_the_rule(alpha: Setting) -> Setting:
+    """An alpha that may stay empty, so that one entered is one asked for, its default too."""
+    help = f"{alpha.help.rstrip('.')}; empty: 2 r, or {alpha.default} where scaling is as_given."
+    return dataclasses.replace(alpha, default=None, optional=True, help=help)
 
 
 class MethodCard(Fold):

@@ -40,7 +40,8 @@ def rows(runs: Iterable[Run], disk: bool = False) -> list[Row]:
 
 def row(run: Run, defaults: Row | None = None) -> Row:
     """The row of one run; `defaults` are the settings that descriptions leave out."""
-    record, status = run.record, run.status()
+    status = run.status()
+    record = run.last_record
     state, message = status.state, status.message
     if state == "finished" and record.flaw:
         message = record.flaw

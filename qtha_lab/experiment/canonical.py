@@ -14,6 +14,7 @@ from qtha_lab.experiment.method_list import method_entry
 from qtha_lab.settings import Setting
 
 log = logging.getLogger(__name__)
+ALPHAS = ("lora_alpha", "alpha")  # what sets the scale of a method; left open, it follows r
 
 
 def written_out(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,16 +35,22 @@ def written_out(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
 def without_defaults(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that are not at their default, written out: equal for two that mean the same.
 
+    An alpha stays beside an r that is not the default: left open it would follow r.
+
     Example:
-        >>> without_defaults("lora", {"lora_alpha": 16, "r": 4})
-        {'r': 4}
+        >>> without_defaults("lora", {"lora_alpha": 16, "r": 8}), without_defaults("lora", {"lora_alpha": 16, "r": 4})
+        ({}, {'r': 4, 'lora_alpha': 16})
     """
     declared = _declared(method) if options else {}
-    return {
-        name: value
-        for name, value in written_out(method, options).items()
+    written = written_out(method, options)
+    differing = {
+        name
+        for name, value in written.items()
         if name not in declared or value != declared[name].default
     }
+    if "r" in differing:
+        differing.update(ALPHAS)
+    return {name: value for name, value in written.items() if name in differing}
 
 
 def _declared(method: str) -> Mapping[str, Setting]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from qtha_lab.experiment.canonical import ALPHAS
 from qtha_lab.experiment.method_choice import MethodChoice
 
 Rule = Literal["2r", "as_given"]
-NAMES = ("lora_alpha", "alpha")
 
 
 def scaled(choice: MethodChoice, rule: Rule) -> MethodChoice:
@@ -33,7 +33,7 @@ def scaled(choice: MethodChoice, rule: Rule) -> MethodChoice:
     from qtha_lab.adapters import get_method
 
     settings = get_method(choice.name).settings()
-    for name in NAMES:
+    for name in ALPHAS:
         declared = settings.get(name)
         if declared is None or declared.default is None or name in choice.options:
             continue

@@ -1,6 +1,7 @@
 """Tiny models with random weights, one for each shape of layer an adapter meets; no test."""
 
-import copy
+import io
+import pickle
 from functools import cache
 from types import SimpleNamespace
 
@@ -40,9 +41,9 @@ TARGETS = {
 
 def make(name: str, dtype: torch.dtype = torch.float32):
     """The model of that name in evaluation mode; the same weights, and random numbers after it, at every call."""
-    model, random_state = _built(name, dtype)
+    mould, random_state = _built(name, dtype)
     torch.set_rng_state(random_state)
-    return copy.deepcopy(model)
+    return mould.cast()
 
 
 @cache
@@ -50,7 +51,41 @@ def _built(name: str, dtype: torch.dtype):
     torch.manual_seed(0)
     with torch.device("cpu"):
         model = _MAKERS[name]()
-    return model.to(dtype).eval(), torch.get_rng_state()
+    return Mould(model.to(dtype).eval()), torch.get_rng_state()
+
+
+class Mould:
+    """Copies of one module, several times as fast as `copy.deepcopy`: pickled but for its tensors, which are cloned."""
+
+    def __init__(self, module: nn.Module):
+        self._tensors: list[torch.Tensor] = []
+        places: dict[int, int] = {}
+
+        def place(value: object) -> int | None:
+            if not isinstance(value, torch.Tensor):
+                return None
+            if id(value) not in places:
+                places[id(value)] = len(self._tensors)
+                self._tensors.append(value)
+            return places[id(value)]
+
+        buffer = io.BytesIO()
+        pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
+        pickler.persistent_id = place
+        pickler.dump(module)
+        self._bytes = buffer.getvalue()
+
+    def cast(self) -> nn.Module:
+        """A copy that shares nothing with the module; what was one tensor in two places is one again."""
+        copies = [
+            nn.Parameter(tensor.detach().clone(), tensor.requires_grad)
+            if isinstance(tensor, nn.Parameter)
+            else tensor.clone()
+            for tensor in self._tensors
+        ]
+        unpickler = pickle.Unpickler(io.BytesIO(self._bytes))
+        unpickler.persistent_load = copies.__getitem__
+        return unpickler.load()
 
 
 def inputs(model, tokens: torch.Tensor = TOKENS) -> dict[str, torch.Tensor]:

@@ -113,10 +113,11 @@ class Script:
                 "axes = [figure.add_axes((0, 0, 1, 1))]",
             ]
         domains = [
-            [self._axis(name).get("domain") or [0, 1] for name in pair] for pair in self.pairs
+            [tuple(self._axis(name).get("domain") or (0, 1)) for name in pair]
+            for pair in self.pairs
         ]
-        columns = sorted({tuple(d[0]) for d in domains})
-        rows = sorted({tuple(d[1]) for d in domains}, reverse=True)
+        columns, rows = _cells_of([d[0] for d in domains]), _cells_of([d[1] for d in domains])
+        rows.reverse()  # of matplotlib the first row is the highest
         ratios = {
             "width_ratios": [round(b - a, 3) for a, b in columns],
             "height_ratios": [round(b - a, 3) for a, b in rows],
@@ -125,8 +126,8 @@ class Script:
             f"figure = plt.figure(figsize=({width}, {height}), layout=\"constrained\")",
             f"grid = figure.add_gridspec({len(rows)}, {len(columns)}, **{ratios!r})",
         ]  # fmt: skip
-        places = [(rows.index(tuple(d[1])), columns.index(tuple(d[0]))) for d in domains]
-        return [*lines, f"axes = [figure.add_subplot(grid[place]) for place in {places!r}]"]
+        places = ", ".join(f"grid[{_span(d[1], rows)}, {_span(d[0], columns)}]" for d in domains)
+        return [*lines, f"axes = [figure.add_subplot(place) for place in ({places},)]"]
 
     def _axis(self, name: str) -> dict[str, Any]:
         return self.layout.get(f"{name[0]}axis{name[1:]}") or {}
@@ -495,6 +496,25 @@ class Script:
         return [
             f'figure.legend(loc="outside {side} left", ncols={columns}, frameon=False, borderaxespad=0.2)'
         ]
+
+
+def _cells_of(domains: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The columns (or rows) of a grid, in order: the parts of a page that no narrower part lies in."""
+    cells: list[tuple[float, float]] = []
+    for domain in sorted(set(domains), key=lambda part: part[1] - part[0]):
+        if not any(_overlap(domain, cell) for cell in cells):
+            cells.append(domain)
+    return sorted(cells)
+
+
+def _span(domain: tuple[float, float], cells: Sequence[tuple[float, float]]) -> str:
+    """The cells that a panel covers, as an index: "0" or "0:3"."""
+    covered = [k for k, cell in enumerate(cells) if _overlap(domain, cell)]
+    return f"{covered[0]}:{covered[-1] + 1}" if len(covered) > 1 else f"{covered[0]}"
+
+
+def _overlap(a: tuple[float, float], b: tuple[float, float]) -> bool:
+    return min(a[1], b[1]) - max(a[0], b[0]) > 1e-9
 
 
 def _axes_of(trace: dict[str, Any]) -> tuple[str, str]:
