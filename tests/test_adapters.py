@@ -32,6 +32,15 @@ PEFTS = [name for name in adapters.method_names() if not adapters.get_method(nam
 every_example = pytest.mark.parametrize(
     ("name", "example"), EXAMPLES, ids=[f"{n}-{e}" for n, e in EXAMPLES]
 )
+# What PEFT does with an adapter whatever its mathematics: one linear example of each method and one that is not,
+# the others among the slow tests.
+every_form = pytest.mark.parametrize(
+    ("name", "example"),
+    [
+        pytest.param(*pair, id="-".join(pair), marks=[] if pair in FORMS else [pytest.mark.slow])
+        for pair in EXAMPLES
+    ],
+)
 # Every example on one model; on the others, where layers are of other kinds and shapes, one linear example of
 # each method and one that is not.
 every_example_on_every_model = on_models(
@@ -126,7 +135,7 @@ def test_a_saved_config_rebuilds_everything(name, example, tmp_path):
     assert json.loads((tmp_path / "adapter_config.json").read_text())["peft_type"] == name.upper()
 
 
-@every_example
+@every_form
 def test_loaded_for_use_is_frozen_and_loaded_for_training_is_not(name, example, tmp_path):
     model = adapted(name, example, "llama")
     expected = set(trainable(model))
@@ -162,7 +171,7 @@ def test_adapters_switch_add_up_disable_delete_and_unload(name, example, base):
     assert torch.equal(logits(model.unload()), logits(make(base)))
 
 
-@every_example
+@every_form
 def test_only_the_active_adapter_is_trainable(name, example):
     model = adapted(name, example, "llama")
     own = set(trainable(model))
@@ -192,7 +201,7 @@ def test_linear_adapters_merge_and_others_say_what_to_do(name, example, base):
     assert not our_layers(merged)
 
 
-@every_example
+@every_form
 def test_copies_and_pickles_compute_the_same(name, example):
     model = adapted(name, example, "llama")
     outputs = logits(model)
@@ -200,7 +209,7 @@ def test_copies_and_pickles_compute_the_same(name, example):
     assert torch.equal(logits(pickle.loads(pickle.dumps(model))), outputs)
 
 
-@every_example
+@every_form
 def test_it_goes_beside_a_lora_on_the_same_layers(name, example):
     model = make("llama")
     lora = LoraConfig(target_modules=TARGETS["llama"], init_lora_weights=False)
@@ -232,7 +241,7 @@ def test_a_half_precision_model_keeps_its_dtype_and_the_adapter_is_float32(
     assert torch.equal(logits(start), logits(make(base, dtype)))
 
 
-@every_example
+@every_form
 def test_under_autocast_the_change_is_still_computed_in_float32(name, example):
     layer = our_layers(adapted(name, example, "llama"))[0]
     x = torch.randn(2, 3, 32)
@@ -242,7 +251,7 @@ def test_under_autocast_the_change_is_still_computed_in_float32(name, example):
         assert layer(x).dtype == torch.bfloat16
 
 
-@every_example
+@every_form
 def test_an_adapter_cast_to_half_by_hand_still_runs(name, example):
     model = adapted(name, example, "llama").to(torch.bfloat16)
     assert torch.isfinite(logits(model)).all()
@@ -262,7 +271,7 @@ def test_gradient_checkpointing_gives_the_same_gradients(name, example):
         assert torch.equal(gradient, gradients[1][tensor_name]), tensor_name
 
 
-@every_example
+@every_form
 @pytest.mark.parametrize("base", ["llama", "gpt2"])
 def test_it_generates(name, example, base):
     model = adapted(name, example, base)
@@ -283,7 +292,7 @@ def test_dropout_acts_only_while_training(name, example):
 # where adapters go
 
 
-@every_example
+@every_form
 def test_layers_heads_biases_and_exclusions_are_honoured(name, example):
     config = config_of(
         name, example, "bert", modules_to_save=["classifier"], layers_to_transform=[1],
@@ -299,7 +308,7 @@ def test_layers_heads_biases_and_exclusions_are_honoured(name, example):
     assert any(n.endswith("LayerNorm.bias") for n in moving)
 
 
-@every_example
+@every_form
 def test_a_classification_head_is_trained_saved_and_loaded_with_the_adapter(
     name, example, tmp_path
 ):
@@ -317,7 +326,7 @@ def test_a_classification_head_is_trained_saved_and_loaded_with_the_adapter(
     assert torch.equal(logits(adapters.load_adapter(make("bert"), tmp_path)), logits(model))
 
 
-@every_example
+@every_form
 def test_all_linear_layers_can_be_meant(name, example):
     config = config_of(name, example, "llama")
     config.target_modules = "all-linear"
@@ -325,7 +334,7 @@ def test_all_linear_layers_can_be_meant(name, example):
     assert len(our_layers(model)) == 2 * 7
 
 
-@every_example
+@every_form
 def test_a_model_without_weights_can_be_counted_and_stays_as_it_was(name, example):
     empty = make("llama").to("meta")
     before = [n for n, _ in empty.named_modules()]
@@ -466,7 +475,7 @@ def test_an_adapter_name_that_clashes_with_the_prefix_is_refused(name, clash):
         assert list(model.peft_config) == ["default"]
 
 
-@every_example
+@every_form
 def test_a_batch_that_mixes_adapters_is_refused(name, example):
     model = adapted(name, example, "llama")
     with pytest.raises(NotImplementedError, match=r"cannot mix .* call set_adapter"):
