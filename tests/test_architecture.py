@@ -1,6 +1,7 @@
 """Imports go one way, and importing the package costs nothing."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -62,13 +63,18 @@ def module_of(path: Path) -> str:
 MODULES = {module_of(path): path for path in FILES}
 
 
-def import_statements(path: Path, types: bool = True):
-    """Every import of a file, also inside functions, as (module, name or None, line).
+@functools.cache
+def import_statements(path: Path, types: bool = True) -> tuple[tuple[str, str | None, int], ...]:
+    """Every import of a file, also inside functions, as (module, name or None, line); read once.
 
     Args:
         path: A file of Python.
         types: Also those under `if TYPE_CHECKING`, which run in no program.
     """
+    return tuple(_import_statements(path, types))
+
+
+def _import_statements(path: Path, types: bool):
     nodes = [ast.parse(path.read_text())]
     while nodes:
         node = nodes.pop()

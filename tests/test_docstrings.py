@@ -1,6 +1,7 @@
 """A public function can be called from what its docstring says."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,14 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted([*(ROOT / "qtha_lab").rglob("*.py"), *(ROOT / "widgets").rglob("*.py")])
 # Commands have their help in each flag, steps of a compiled kernel are written for whoever reads the kernel.
 LEFT_OUT = {ROOT / "qtha_lab" / "simulators" / "cpu" / name for name in ("vectors.py", "sweeps.py")}
+
+
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """A file's syntax, read once."""
+    return ast.parse(path.read_text())
+
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -33,7 +42,7 @@ def is_decorated(function: Function) -> bool:
 def test_functions_of_three_arguments_and_more_explain_them(path):
     if path in LEFT_OUT or path.parent.name == "cli":
         pytest.skip("explained elsewhere")
-    for function in public_functions(ast.parse(path.read_text()).body):
+    for function in public_functions(parsed(path).body):
         arguments = [*function.args.args, *function.args.kwonlyargs]
         names = [argument.arg for argument in arguments if argument.arg not in ("self", "cls")]
         docstring = ast.get_docstring(function) or ""
@@ -47,7 +56,7 @@ def test_functions_of_three_arguments_and_more_explain_them(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_public_function_says_what_it_does(path):
-    for function in public_functions(ast.parse(path.read_text()).body):
+    for function in public_functions(parsed(path).body):
         is_second = {"overload", "setter"} & set(
             re.findall(r"\w+", ast.dump(ast.Tuple(function.decorator_list)))
         )
@@ -56,4 +65,4 @@ def test_a_public_function_says_what_it_does(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_says_first_what_it_is(path):
-    assert ast.get_docstring(ast.parse(path.read_text())), path
+    assert ast.get_docstring(parsed(path)), path

@@ -101,6 +101,7 @@ def test_dates_of_a_pdf_are_those_of_source_date_epoch(tmp_path, monkeypatch):
     assert b"/CreationDate (D:19700102000000+00'00')" in written(tmp_path, "pdf")[1]
 
 
+@pytest.mark.slow
 def test_an_svg_is_well_formed_and_speaks(tmp_path):
     figure, data = written(tmp_path, "svg")
     root = ElementTree.fromstring(data)

@@ -92,6 +92,7 @@ def test_a_head_trained_beside_it_goes_along(tmp_path):
     assert torch.equal(plain.base_model.model.lm_head.modules_to_save["default"].weight, head)
 
 
+@pytest.mark.slow
 def test_the_exported_lora_needs_no_qtha_lab(tmp_path):
     export_lora(linear("llama"), text(), r=3, folder=tmp_path)
     code = (

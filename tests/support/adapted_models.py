@@ -72,14 +72,14 @@ def parametrise(pairs, *bases):
 def on_models(pairs: dict[str, list]):
     """Parametrise by examples and models, each model with examples of its own.
 
-    On every model but the first, every second example is among the slow tests, others from model to model.
+    On every model but the first, two of three examples are among the slow tests, others from model to model.
     """
     cases = [
         pytest.param(
             *pair,
             base,
             id="-".join((*pair, base)),
-            marks=[pytest.mark.slow] if n_base and (number + n_base) % 2 else [],
+            marks=[pytest.mark.slow] if n_base and (number + n_base) % 3 else [],
         )
         for n_base, base in enumerate(pairs)
         for number, pair in enumerate(pairs[base])

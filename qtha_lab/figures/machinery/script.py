@@ -112,10 +112,7 @@ class Script:
                 f"figure = plt.figure(figsize=({width}, {height}))",
                 "axes = [figure.add_axes((0, 0, 1, 1))]",
             ]
-        domains = [
-            [tuple(self._axis(name).get("domain") or (0, 1)) for name in pair]
-            for pair in self.pairs
-        ]
+        domains = [[self._domain(name) for name in pair] for pair in self.pairs]
         columns, rows = _cells_of([d[0] for d in domains]), _cells_of([d[1] for d in domains])
         rows.reverse()  # of matplotlib the first row is the highest
         ratios = {
@@ -128,6 +125,11 @@ class Script:
         ]  # fmt: skip
         places = ", ".join(f"grid[{_span(d[1], rows)}, {_span(d[0], columns)}]" for d in domains)
         return [*lines, f"axes = [figure.add_subplot(place) for place in ({places},)]"]
+
+    def _domain(self, name: str) -> tuple[float, float]:
+        """From where to where on the page an axis goes, as shares."""
+        start, end = self._axis(name).get("domain") or (0.0, 1.0)
+        return start, end
 
     def _axis(self, name: str) -> dict[str, Any]:
         return self.layout.get(f"{name[0]}axis{name[1:]}") or {}
