@@ -21,6 +21,16 @@ function share(before, now) {
   return same ? before : shared;
 }
 
+// Whether two drawings look the same: they differ, if at all, in what only a pointer over them shows.
+const UNSEEN = new Set(["customdata", "hovertemplate", "hovertext", "meta"]);
+function alike(one, other) {
+  if (one === other) return true;
+  if (!one || !other || typeof one !== "object" || typeof other !== "object") return false;
+  if (Array.isArray(one) !== Array.isArray(other)) return false;
+  const keys = new Set([...Object.keys(one), ...Object.keys(other)]);
+  return [...keys].every((key) => UNSEEN.has(key) || alike(one[key], other[key]));
+}
+
 // Copies of objects, since plotly writes into what it is given; lists of numbers and texts stay as they are.
 function copy(value) {
   if (!value || typeof value !== "object") return value;
@@ -36,12 +46,16 @@ class FigureView extends Redrawn {
     const style = Object.assign(document.createElement("style"), { textContent: STYLE });
     this.plot = Object.assign(document.createElement("div"), { className: "qtha-drawing" });
     this.plot.setAttribute("role", "figure");
+    this.plot.addEventListener("pointerenter", () => { if (this.unseen) this.schedule(); });
     this.caption = Object.assign(document.createElement("p"), { className: "qtha-text" });
     this.caption.setAttribute("aria-live", "polite");
     this.root.append(style, this.plot, this.caption);
     el.append(this.root);
     this.heard = (content, buffers) => { if (content.kind === "script") evaluate(buffers[0]); };
-    this.renewed = () => this.schedule();
+    this.renewed = () => {
+      this.unseen = this.shown && alike(this.shown, this.model.get("drawing"));
+      if (!this.unseen) this.schedule(); // else when a pointer comes to see it
+    };
     this.described = () => this.describe();
     model.on("msg:custom", this.heard);
     model.on("change:drawing", this.renewed);
@@ -82,6 +96,7 @@ class FigureView extends Redrawn {
 
   async redraw(room) {
     this.shown = share(this.shown, this.model.get("drawing"));
+    this.unseen = false;
     const { data, layout } = copy(this.shown);
     if (!this.plot.on) this.plot.replaceChildren();
     this.plot.style.height = `${layout.height}px`;

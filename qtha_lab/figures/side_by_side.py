@@ -21,6 +21,7 @@ from qtha_lab.looks import shown
 FLOOR = 1e-6  # of the largest of an update; what is smaller is rounding, or zero
 FAINTEST = 0.35
 MOST_COLUMNS = 4
+MARKED = 12  # records each with a mark of its own; more are lines alone, which a page draws in half the time
 History = tuple[Sequence[int], Sequence[Sequence[float]]]
 
 
@@ -101,7 +102,7 @@ def _draw(histories: dict, floors: dict[str, float], step: int | None, look: Loo
             color = themes.faint(style["color"], round(share, 3))
             hover = f"{shown(label)}<br>step %{{x}}: σ{index + 1} = %{{y:.3g}}<extra></extra>"
             traces.append({
-                "type": "scatter", "mode": "lines+markers", **place,
+                "type": "scatter", "mode": "lines+markers" if len(steps) <= MARKED else "lines", **place,
                 "x": steps, "y": np.where(line > floors[label], line, np.nan),
                 "line": {"color": color, "dash": style["dash"], "width": look.line},
                 "marker": {"color": color, "symbol": style["symbol"], "size": 0.6 * look.marker},
