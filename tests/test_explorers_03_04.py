@@ -77,8 +77,10 @@ def test_another_circuit_brings_its_own_angles_and_an_impossible_one_is_refused_
 def test_the_diagram_tells_the_values_of_now():
     explorer = CircuitExplorer(n_qubits=3, n_layers=1)
     explorer.turn("x0", 0.5)
-    texts = explorer.views["diagram"].traces[-1]["hovertext"]
-    assert texts[0].startswith("RY on wire 0<br>angle x0 = 0.5 rad, gradient ")
+    svg = explorer.views["diagram"].svg
+    assert "<title>RY on wire 0\nangle x0 = 0.5 rad, gradient " in svg
+    explorer.turn("x0", 0.25)
+    assert "<title>RY on wire 0\nangle x0 = 0.25 rad, gradient " in explorer.views["diagram"].svg
 
 
 def test_turning_an_angle_compiles_nothing_anew():

@@ -21,6 +21,7 @@ from .fold import Fold
 from .guard import ErrorLine
 from .latest import Latest
 from .loop import Background
+from .picture_view import Picture, PictureView
 from .save_figure import save_fold
 from .shown import Shown
 
@@ -45,7 +46,7 @@ class Explorer(Shown):
     STATE: ClassVar[tuple[str, ...]] = ()
     """The traits, each after those that it depends on."""
     DIAGRAMS: ClassVar[tuple[str, ...]] = ()
-    """Figures that have colours of their own."""
+    """Figures that are no plots, drawn as pictures."""
     drawn: dict[str, Any] | None = None
     """The state that was drawn last, or is about to be."""
 
@@ -67,8 +68,8 @@ class Explorer(Shown):
         request = self._request()
         self.drawn = request[0]
         self.drawing, sheets = self._sheets(request)
-        self.views = {
-            name: FigureView(sheet, "" if name in self.DIAGRAMS else "qtha-plot")
+        self.views: dict[str, Any] = {
+            name: PictureView(sheet) if isinstance(sheet, Picture) else FigureView(sheet)
             for name, sheet in sheets.items()
         }
         self.table, self.code_text = look.text("", "qtha-table"), look.text("", "qtha-code")
@@ -219,11 +220,14 @@ class Explorer(Shown):
         state = self.state
         return state, SimpleNamespace(**{name: getattr(self, name) for name in self.STATE})
 
-    def _sheets(self, request: tuple[dict, SimpleNamespace]) -> tuple[Drawing, dict[str, Sheet]]:
+    def _sheets(self, request: tuple[dict, SimpleNamespace]) -> tuple[Drawing, dict[str, Any]]:
         drawing = self.compute(request[1])
-        return drawing, {name: Sheet.of(figure) for name, figure in drawing.figures.items()}
+        return drawing, {
+            name: Picture.of(figure) if name in self.DIAGRAMS else Sheet.of(figure)
+            for name, figure in drawing.figures.items()
+        }
 
-    def _show(self, result: tuple[Drawing, dict[str, Sheet]]) -> None:
+    def _show(self, result: tuple[Drawing, dict[str, Any]]) -> None:
         self.drawing, sheets = result
         for name, sheet in sheets.items():
             self.views[name].show(sheet)

@@ -1,12 +1,7 @@
 // A figure on the page, drawn again whenever the kernel has another; only the newest is ever drawn.
-// The other half is figure_view.py; the loader of plotly.js stands before this file.
+// The other half is figure_view.py; the loader of plotly.js and figure_frame.js stand before this file.
 
 const RETRY = 3_000; // until plotly.js is asked for again
-const STYLE = `
-.qtha-figure .qtha-drawing { overflow-x: auto; overflow-y: hidden; }
-.qtha-figure img { max-width: 100%; }
-.qtha-figure p { margin: 2px; font-size: 12px; line-height: 1.35; color: var(--jp-ui-font-color1, #333); overflow-wrap: anywhere; }
-.qtha-figure .modebar-btn path { fill: var(--jp-ui-font-color2, #666) !important; }`;
 
 // A drawing with every part of the one before that is the same, so that plotly does only what has changed.
 function share(before, now) {
@@ -42,27 +37,22 @@ class FigureView extends Redrawn {
   constructor(model, el) {
     super();
     this.model = model;
-    this.root = Object.assign(document.createElement("div"), { className: "qtha-figure" });
-    const style = Object.assign(document.createElement("style"), { textContent: STYLE });
-    this.plot = Object.assign(document.createElement("div"), { className: "qtha-drawing" });
-    this.plot.setAttribute("role", "figure");
+    this.frame = new Frame(el);
+    this.root = this.frame.root;
+    this.plot = this.frame.plot;
     this.plot.addEventListener("pointerenter", () => { if (this.unseen) this.schedule(); });
-    this.caption = Object.assign(document.createElement("p"), { className: "qtha-text" });
-    this.caption.setAttribute("aria-live", "polite");
-    this.root.append(style, this.plot, this.caption);
-    el.append(this.root);
     this.heard = (content, buffers) => { if (content.kind === "script") evaluate(buffers[0]); };
     this.renewed = () => {
       this.unseen = this.shown && alike(this.shown, this.model.get("drawing"));
       if (!this.unseen) this.schedule(); // else when a pointer comes to see it
     };
-    this.described = () => this.describe();
+    this.described = () => this.frame.describe(this.model.get("alt"));
     model.on("msg:custom", this.heard);
     model.on("change:drawing", this.renewed);
     model.on("change:alt", this.described);
     this.resized = new ResizeObserver(() => this.schedule());
     this.resized.observe(this.root);
-    this.describe();
+    this.described();
     this.showStill();
     this.ask();
     shared().ready.then((plotly) => { this.plotly = plotly; this.schedule(); });
@@ -88,12 +78,6 @@ class FigureView extends Redrawn {
     this.plot.replaceChildren(Object.assign(document.createElement("img"), { src: url, alt: "" }));
   }
 
-  describe() {
-    const alt = this.model.get("alt");
-    this.plot.setAttribute("aria-label", alt);
-    if (this.caption.textContent !== alt) this.caption.textContent = alt;
-  }
-
   async redraw(room) {
     this.shown = share(this.shown, this.model.get("drawing"));
     this.unseen = false;
@@ -102,7 +86,7 @@ class FigureView extends Redrawn {
     this.plot.style.height = `${layout.height}px`;
     await this.plotly.react(this.plot, data, { ...layout, width: layout.width ?? room }, TOOLBAR);
     if (!this.brushable) this.listenToBrush();
-    this.root.dataset.drawings = Number(this.root.dataset.drawings ?? 0) + 1;
+    this.frame.count();
   }
 
   listenToBrush() {

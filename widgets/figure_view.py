@@ -36,7 +36,7 @@ class FigureView(anywidget.AnyWidget):
         css: A class of the style sheet, for diagrams of their own colours "".
     """
 
-    _esm = plotly_js.module("figure_view.js")
+    _esm = plotly_js.module("figure_frame.js", "figure_view.js")
     drawing = traitlets.Dict().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     still = traitlets.Unicode().tag(sync=True)

@@ -145,7 +145,9 @@ class Look:
                 linewidth=max(1, 0.08 * self.font), gridwidth=max(0.5, 0.05 * self.font),
             )  # fmt: skip
             axis.tickwidth = axis.linewidth
-            if self.theme == "page":  # else plotly measures every label at every movement: a fifth of the time
+            if (
+                self.theme == "page"
+            ):  # else plotly measures every label at every movement: a fifth of the time
                 axis.ticklabeloverflow = "allow"
         layout.margin = {
             "l": 3.4 * self.font,

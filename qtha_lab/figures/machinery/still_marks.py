@@ -6,6 +6,7 @@ Takes plain plotly traces; draws what this package's figures hold, not all that 
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from html import escape
 from typing import Any, cast
 
 import numpy as np
@@ -118,13 +119,24 @@ def color_of(trace: dict, ink: str) -> str:
 def _markers(trace: dict, places: Sequence[tuple[float, float]], ink: str) -> list[str]:
     marker = trace.get("marker") or {}
     if marker.get("opacity", 1) == 0:
-        return []
+        return _spots(trace, places, marker)
     angles = marker.get("angle", 0)
     angles = angles if isinstance(angles, list) else [angles] * len(places)
     return [
         mark(marker, a, b, marker.get("color") or color_of(trace, ink), turn)
         for (a, b), turn in zip(places, angles, strict=True)
         if math.isfinite(a) and math.isfinite(b)
+    ]
+
+
+def _spots(trace: dict, places: Sequence[tuple[float, float]], marker: dict) -> list[str]:
+    """Places that are not seen and say something under the mouse."""
+    words = trace.get("hovertext") or []
+    radius = marker.get("size", 6) / 2
+    return [
+        f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{radius:.1f}" fill="transparent"><title>'
+        f"{escape(each.replace('<br>', chr(10)))}</title></circle>"
+        for (a, b), each in zip(places, words, strict=False)
     ]
 
 

@@ -1,0 +1,53 @@
+"""One diagram after another in the same place on a page, as SVG: drawn in the kernel, without plotly.js."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import anywidget
+import traitlets
+
+from qtha_lab.figures.machinery import still
+from qtha_lab.figures.machinery.figure import Figure
+
+from .figure_view import PAGE
+
+TITLE = re.compile(r"<title>.*?</title>", re.DOTALL)  # of the whole; the page says it below
+
+
+class Picture(NamedTuple):
+    """A figure and its SVG, which may be made in a thread."""
+
+    figure: Figure
+    svg: str
+
+    @classmethod
+    def of(cls, figure: Figure) -> "Picture":
+        """Draw a figure for a page; its gates and boxes say what they are under the mouse."""
+        svg = still.svg(figure.drawing(PAGE), "", below=False)
+        return cls(figure, TITLE.sub("", svg, count=1))
+
+
+class PictureView(anywidget.AnyWidget):
+    """Put it on a page, then `view.show(picture)` as often as there is another; what is equal is not sent.
+
+    Args:
+        picture: The first one.
+    """
+
+    _esm = "".join(
+        (Path(__file__).parent / name).read_text(encoding="utf-8")
+        for name in ("figure_frame.js", "picture_view.js")
+    )
+    svg = traitlets.Unicode().tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, picture: Picture):
+        self.figure = picture.figure
+        super().__init__(svg=picture.svg, alt=picture.figure.alt)
+
+    def show(self, picture: Picture) -> None:
+        """Draw another one."""
+        self.figure = picture.figure
+        with self.hold_sync():
+            self.svg, self.alt = picture.svg, picture.figure.alt
