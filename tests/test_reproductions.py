@@ -63,7 +63,8 @@ def test_the_arms_are_ordinary_runs_and_the_claims_get_their_words(coins, tmp_pa
     words = [claim["word"] for claim in verdict["claims"]]
     assert words[:3] == ["shown", "the opposite shown", "shown"]
     assert words[3] in ("not shown", "the opposite shown")
-    assert verdict["headline"] == "shown; of 4 claims 2 shown"
+    opposite = words.count("the opposite shown")
+    assert verdict["headline"] == f"shown; of 4 claims 2 shown, of {opposite} the opposite"
     first = verdict["claims"][0]["sentence"]
     assert first.startswith("more heads: shown (accuracy, loaded ")
     assert "98.8 % interval [+" in first  # 4 claims at once: 1 - 0.05/4
@@ -219,7 +220,8 @@ def test_the_command_lists_and_runs_them(coins, tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit, match="0"):
         main()
     out = capsys.readouterr().out
-    assert out.startswith("coins (arXiv 0000.00001): shown; of 4 claims 2 shown\n- more heads")
+    assert out.startswith("coins (arXiv 0000.00001): shown; of 4 claims 2 shown, of ")
+    assert "the opposite\n- more heads" in out
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr("sys.argv", ["qtha-lab", "reproduce", "--list", "--out", str(tmp_path)])
     with pytest.raises(SystemExit, match="0"):

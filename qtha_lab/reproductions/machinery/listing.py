@@ -10,6 +10,7 @@ from typing import Any
 
 from qtha_lab.reproductions.machinery.driving import OUT, VERDICT
 from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS
+from qtha_lab.reproductions.machinery.verdicts import headline
 from qtha_lab.rundir import read_mapping
 
 RECORDED = Path(__file__).parent.parent / "recorded"
@@ -44,7 +45,7 @@ def short_table(out: Path | str = OUT) -> list[tuple[str, ...]]:
     rows = [("name", "arXiv", "claim", "last verdict", "minutes")]
     for name, of in REPRODUCTIONS.items():
         verdict = verdict_of(name, out)
-        word = verdict["headline"] if verdict else "not run"
+        word = headline(verdict["claims"]) if verdict else "not run"
         rows.append((name, of.arxiv, of.claim, word, f"{of.minutes:g}"))
     return rows
 
@@ -54,7 +55,7 @@ def table() -> list[tuple[str, ...]]:
     rows = [HEAD]
     for name, of in sorted(REPRODUCTIONS.items(), key=lambda item: item[1].arxiv):
         verdict = recorded(name)
-        word = verdict["headline"] if verdict else "not run"
+        word = headline(verdict["claims"]) if verdict else "not run"
         rows.append(
             (of.title, of.arxiv, of.claim, of.works, word, f"{of.minutes:g}", of.source)
         )  # fmt: skip

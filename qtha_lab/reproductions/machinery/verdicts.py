@@ -130,7 +130,12 @@ def headline(plain: Sequence[Mapping[str, Any]]) -> str:
     Example:
         >>> headline([{"word": "not shown"}, {"word": "shown"}])
         'not shown; of 2 claims 1 shown'
+        >>> headline([{"word": "shown"}, {"word": "not shown"}, {"word": "the opposite shown"}])
+        'shown; of 3 claims 1 shown, of 1 the opposite'
     """
-    n_shown = sum(claim["word"] == "shown" for claim in plain)
-    rest = f"; of {len(plain)} claims {n_shown} shown" if len(plain) > 1 else ""
-    return f"{plain[0]['word']}{rest}"
+    words = [claim["word"] for claim in plain]
+    if len(words) == 1:
+        return words[0]
+    opposite = words.count("the opposite shown")
+    rest = f", of {opposite} the opposite" if opposite else ""
+    return f"{words[0]}; of {len(words)} claims {words.count('shown')} shown{rest}"
