@@ -7,6 +7,7 @@ from benchmarks.reporting import pipes
 from qtha_lab.errors import Refusal
 
 Result = dict[str, Any]
+ENOUGH = 0.25  # of a batch, from which the time of a sample is that of the batch's
 BUSY = 0.5  # average number of running processes from which times are doubted
 
 
@@ -151,9 +152,14 @@ def _digits(value: float) -> str:
 
 
 def _fastest(rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result) -> str:
-    """The peer that takes the shortest, "" if none was timed."""
+    """The peer that takes the shortest, "" if none was timed on enough samples: of a few a call's overhead is all."""
     peers = [c["name"] for c in result["contenders"] if c["name"] != c["title"]]
-    timed = [name for name in peers if (name, n) in rows and rows[name, n]["backward_us"]]
+    of_peers = {name: rows[name, n] for name in peers if (name, n) in rows}
+    timed = [
+        name
+        for name, row in of_peers.items()
+        if row["backward_us"] and row["samples"] >= ENOUGH * row["batch"]
+    ]
     return min(timed, key=lambda name: rows[name, n]["backward_us"], default="")
 
 

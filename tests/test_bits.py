@@ -190,7 +190,13 @@ def test_prequant_marks_nearly_all_weights_that_were_kept_whole():
 
 
 @pytest.mark.parametrize(
-    "call", ["round(w=4)", "outliers(w=4)", "rotated(w=8,a=8,kv=8)", "learned(w=8,a=8,steps=2)"]
+    "call",
+    [
+        "round(w=4)",
+        "outliers(w=4)",
+        pytest.param("rotated(w=8,a=8,kv=8)", marks=pytest.mark.slow),
+        pytest.param("learned(w=8,a=8,steps=2)", marks=pytest.mark.slow),
+    ],
 )
 def test_every_method_starts_at_the_rounded_base_to_the_last_bit(call):
     base = logits(tiny(call))

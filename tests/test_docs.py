@@ -58,6 +58,7 @@ STARTED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", STARTED)
 def test_the_commands_of_a_page_pass_every_check_that_comes_before_a_run(words, beside_examples):
     answer = call(*words, "--dry-run")

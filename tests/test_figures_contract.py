@@ -27,8 +27,11 @@ def texts_of(drawn: go.Figure) -> list[str]:
 
 
 @every_figure
-@pytest.mark.parametrize("theme", INKS)
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    ("theme", "target"),
+    [(next(iter(INKS)), target) for target in TARGETS]
+    + [(theme, next(iter(TARGETS))) for theme in list(INKS)[1:]],
+)
 def test_it_draws_in_every_look_at_the_width_of_the_target(name, theme, target):
     figure = FUNCTIONS[name].example(theme=theme).at(Look(theme, target))
     assert figure.layout.template.layout.paper_bgcolor == INKS[theme].paper

@@ -11,6 +11,8 @@ from qtha_lab.exports import KINDS
 from widgets import Leave, Talk
 from widgets.save_notebook import SaveNotebook
 
+pytestmark = pytest.mark.slow  # its runs take longer than all that is asked of them
+
 ANSWERER = [*PYTHON, "-m", "qtha_lab.talking.process"]
 COMMAND = [*PYTHON, "-c", "from qtha_lab.cli import main; main()"]
 
@@ -26,7 +28,6 @@ def _runs_folder(trained, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(trained[0].path.parent))
 
 
-@pytest.mark.slow
 def test_held_out_prompts_are_offered_and_answered_side_by_side_and_mixed(trained):
     first, second = (run.id for run in trained)
 
