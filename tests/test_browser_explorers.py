@@ -7,13 +7,13 @@ from support.notebooks import FOLDER, copy_until
 
 LESSON_1 = FOLDER / "01_lora_and_rank.ipynb"
 LESSON_2 = FOLDER / "02_mpo_and_bond_dimension.ipynb"
-# The ring on the error plot, and the numbers at the bonds of the chain, as plotly holds them.
+# The ring on the error plot as plotly holds it, and the texts of the chain's picture.
 RING = """() => {
     const plots = [...document.querySelectorAll('.qtha-explorer .js-plotly-plot')];
     const ring = plots.flatMap(p => p.data ?? []).find(t => t.name === 'chosen bonds');
     return ring ? [ring.x[0], ring.y[0]] : null;
 }"""
-CHAIN = """() => [...document.querySelectorAll('.qtha-explorer .js-plotly-plot .textpoint text')]
+CHAIN = """() => [...document.querySelectorAll('.qtha-explorer .qtha-drawing > svg text')]
     .map(text => text.textContent)"""
 
 # Every line of every figure of the explorer, as plotly holds it.
