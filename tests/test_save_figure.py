@@ -76,6 +76,14 @@ def test_a_panel_of_the_script_is_as_wide_as_that_of_the_figure(tmp_path, monkey
     assert state.x0 == pytest.approx(min(panel.x0 for panel in below))
     assert state.x1 == pytest.approx(max(panel.x1 for panel in below))
     assert all(panel.y1 < state.y0 for panel in below)
+    slopes = scope["axes"][3]
+    labels = [label.get_text() for label in slopes.get_xticklabels()]
+    gradients = FUNCTIONS["circuit_state"].arguments()["gradients"]
+    assert labels == list(gradients)
+    heights = {
+        labels[round(bar.get_x() + bar.get_width() / 2)]: bar.get_height() for bar in slopes.patches
+    }
+    assert heights == pytest.approx(gradients)
     scope["plt"].close("all")
 
 
@@ -117,6 +125,15 @@ def test_a_legend_that_would_take_too_much_goes_to_the_ends_of_the_lines():
     low, high = 4.0, 5.0
     places = sorted((n.y - low) / (high - low) * plot + n.yshift for n in drawn.layout.annotations)
     assert min(b - a for a, b in itertools.pairwise(places)) >= 1.1 * look.font
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("target", ["one-column", "two-column", "beamer"])
+def test_no_legend_takes_more_than_a_fifth_of_the_height(name, target):
+    look = Look(target=target, legend="auto")
+    layout = FUNCTIONS[name].example().at(look).layout
+    if layout.showlegend and layout.legend.yanchor:
+        assert (layout.margin.b - 2.6 * look.font) / layout.height < 0.2
 
 
 def test_names_stay_in_the_legend_where_lines_end_in_the_middle():

@@ -5,7 +5,7 @@ Works on a drawn figure; where a legend stands is the look's to say.
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -59,6 +59,12 @@ def labels_in(figure: go.Figure) -> list[str]:
     return list(
         dict.fromkeys(t.name for t in traces_of(figure) if t.name and t.showlegend is not False)
     )
+
+
+def rename(figure: go.Figure, names: Mapping[str, str]) -> None:
+    """Give traces other names, by those that they have."""
+    for trace in traces_of(figure):
+        trace.name = names.get(trace.name, trace.name)
 
 
 def dashes_of(width: float, dash: str) -> str:

@@ -5,7 +5,7 @@ Lengths are in CSS pixels (96 to the inch), as plotly takes them; a font of 8 pt
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
 import plotly.graph_objects as go
@@ -60,7 +60,8 @@ class Look:
         inches: The width; 0 is the target's.
         names: What labels are called in the figure, as pairs of label and name.
         legend: Where the names of lines stand: above or below the axes, at the ends of the lines, or nowhere; "auto"
-            is below, and at the ends where they would take too much of the height.
+            is below; where that would take too much of the height at the ends of the lines, and where nothing has ends
+            below with names without what all of a method have alike.
 
     Example:
         >>> paper = Look(target="one-column")
@@ -178,7 +179,8 @@ class Look:
 
         Names go in columns as wide as the widest; one that is wider than the page is wrapped.
         """
-        names = [self.wrap(name, self.width - 6 * self.font) for name in dict.fromkeys(names)]
+        whole = list(dict.fromkeys(names))
+        names = [self.wrap(name, self.width - 6 * self.font) for name in whole]
         if self.legend == "none" or not names:
             return figure.update_layout(showlegend=False)
         page = self.width, layout_of(figure).height or self.height
@@ -190,9 +192,14 @@ class Look:
         lines = sum(1 + name.count("<br>") for name in names)
         rows = lines if columns == 1 else math.ceil(len(names) / columns)
         room = (1.45 * rows + (0.4 if below else 0.9)) * font
-        at_ends = self.legend == "ends" or (self.legend == "auto" and room > MOST_LEGEND * page[1])
+        too_tall = self.legend == "auto" and room > MOST_LEGEND * page[1]
+        at_ends = self.legend == "ends" or too_tall
         if at_ends and legends.name_ends(figure, names, self.font, page):
             return figure.update_layout(showlegend=False)
+        if too_tall and not self.names:
+            short = legends.short_names(whole)
+            legends.rename(figure, dict(zip(names, short.values(), strict=True)))
+            return replace(self, legend="below").with_legend(figure, list(short.values()))
         legend = {
             "orientation": "h", "entrywidth": widest, "entrywidthmode": "pixels", "itemwidth": 30,
             "xref": "container", "x": 0.01, "xanchor": "left", "tracegroupgap": 0,

@@ -20,7 +20,7 @@ from qtha_lab.figures.machinery.theme import inks
 
 SYMBOLS = {
     "circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "cross": "P", "x": "X",
-    "pentagon": "p", "star": "*", "line-ns": "|", "arrow": "^", "circle-open": "o",
+    "pentagon": "p", "star": "*", "line-ns": "|", "line-ew": "_", "arrow": "^", "circle-open": "o",
 }  # fmt: skip
 STEPS = {"hv": "steps-post", "vh": "steps-pre"}
 ANCHORS = {"left": "left", "right": "right", "center": "center", "auto": "center"}
@@ -145,12 +145,14 @@ class Script:
         return self._scatter(trace, before)
 
     def _scatter(self, trace: dict[str, Any], before: dict[str, Any]) -> list[str]:
-        x, y = list(trace.get("x") or ()), list(trace.get("y") or ())
+        x, y = self._along(trace), list(trace.get("y") or ())
         if not x or not y:
             return []
         axes, mode = self.names[_axes_of(trace)], trace.get("mode", "lines")
         xs, ys = _numbers(x), _numbers(y)
         lines = []
+        if (scaled := trace.get("marker") or {}).get("showscale"):
+            lines += self._scale(scaled, axes)
         if trace.get("fill") == "tonexty" and before.get("x"):
             fill = _color(trace.get("fillcolor") or "#767676")
             low, high = _numbers(before["y"]), ys
@@ -205,7 +207,7 @@ class Script:
         if edge.get("width") and isinstance(edge.get("color"), str):
             options["markeredgecolor"] = _color(edge["color"])
             options["markeredgewidth"] = self.points(edge["width"])
-        elif symbol not in ("line-ns",):
+        elif symbol not in ("line-ns", "line-ew"):
             options["markeredgewidth"] = 0
         if symbol.endswith("-open"):
             options |= {"markerfacecolor": '"none"', "markeredgewidth": self.points(1)}
@@ -218,17 +220,21 @@ class Script:
             for k, d in (("color", "#767676"), ("size", 6), ("opacity", 1))
         )
         symbols = _each(marker.get("symbol", "circle"), count)
+        angles = _each(marker.get("angle", 0), count)
+        along = self._along(trace)
         if all(isinstance(c, int | float) or c is None for c in color):
             color = _on_scale([c or 0.0 for c in color], marker)
         lines = []
-        for symbol in dict.fromkeys(symbols):
-            places = [k for k, s in enumerate(symbols) if s == symbol]
-            xs, ys = (_numbers([trace[c][k] for k in places]) for c in "xy")
+        for symbol, angle in dict.fromkeys(zip(symbols, angles, strict=True)):
+            places = [
+                k for k, s in enumerate(zip(symbols, angles, strict=True)) if s == (symbol, angle)
+            ]
+            xs, ys = (_numbers([values[k] for k in places]) for values in (along, trace["y"]))
             areas = [round(self.points(size[k]) ** 2, 2) for k in places]
             shades = ", ".join(_color(color[k]) for k in places)
             lines.append(
                 f"{axes}.scatter({xs}, {ys}, s={areas}, c=[{shades}], alpha={[opacity[k] for k in places]}, "
-                f"marker={SYMBOLS.get(symbol, 'o')!r}, linewidths=0, zorder=3)"
+                f"marker={_turned(symbol, angle)}, linewidths=0, zorder=3)"
             )
         return lines
 
@@ -279,12 +285,29 @@ class Script:
         if label := self._label(trace):
             options["label"] = repr(label)
         words = any(isinstance(value, str) for value in x)
-        at = [k if words else value for k, value in enumerate(x)]
+        at = self._along(trace)
         shifted = [value + (number - (count - 1) / 2) * width for value in at]
         lines = [f"{axes}.bar({_numbers(shifted)}, {_numbers(trace['y'])}, {_keywords(options)})"]
         if words:
-            lines.append(f"{axes}.set_xticks({at!r}, {[_words(v) for v in x]!r})")
+            names = self._categories(_axes_of(trace)[0])
+            lines.append(
+                f"{axes}.set_xticks({list(range(len(names)))!r}, {[_words(v) for v in names]!r})"
+            )
         return lines
+
+    def _along(self, trace: dict[str, Any]) -> list[Any]:
+        """Where the values of a trace lie along its axis: words at the places that all traces of the axis give them."""
+        x = list(trace.get("x") or ())
+        if not any(isinstance(value, str) for value in x) or trace.get("orientation") == "h":
+            return x
+        places = {name: place for place, name in enumerate(self._categories(_axes_of(trace)[0]))}
+        return [places[value] for value in x]
+
+    def _categories(self, name: str) -> list[str]:
+        """The words along an axis, in the order that it gives them, else in that of the traces."""
+        listed = list(self._axis(name).get("categoryarray") or ())
+        of_traces = [t for t in self.data if _axes_of(t)[0] == name]
+        return list(dict.fromkeys([*listed, *(v for t in of_traces for v in t.get("x") or ())]))
 
     def _cells(self, trace: dict[str, Any]) -> list[str]:
         axes, z = self.names[_axes_of(trace)], trace["z"]
@@ -318,13 +341,26 @@ class Script:
                     f"{axes}.set_{letter}ticks({list(range(count))}, {[_words(v) for v in values]!r})"
                 )
         if bar := trace.get("colorbar"):
-            title = bar.get("title") or {}
-            text = _words(title if isinstance(title, str) else title.get("text") or "")
-            lines.append(f"bar = figure.colorbar({name}, ax={axes}, label={text!r})")
-            if bar.get("tickvals"):
-                lines.append(
-                    f"bar.set_ticks({bar['tickvals']!r}, labels={[_words(t) for t in bar.get('ticktext') or bar['tickvals']]!r})"
-                )
+            lines += self._colorbar(bar, name, axes)
+        return lines
+
+    def _scale(self, marker: dict[str, Any], axes: str) -> list[str]:
+        """The colour bar of marks."""
+        stops = ", ".join(f"({place!r}, {_color(color)})" for place, color in marker["colorscale"])
+        return [
+            f'colors = matplotlib.colors.LinearSegmentedColormap.from_list("colors", [{stops}])',
+            f"norm = matplotlib.colors.Normalize({marker.get('cmin')!r}, {marker.get('cmax')!r})",
+            "scale = matplotlib.cm.ScalarMappable(norm, colors)",
+            *self._colorbar(marker.get("colorbar") or {}, "scale", axes),
+        ]
+
+    def _colorbar(self, bar: dict[str, Any], mappable: str, axes: str) -> list[str]:
+        title = bar.get("title") or {}
+        text = _words(title if isinstance(title, str) else title.get("text") or "")
+        lines = [f"bar = figure.colorbar({mappable}, ax={axes}, label={text!r})"]
+        if bar.get("tickvals"):
+            labels = [_words(t) for t in bar.get("ticktext") or bar["tickvals"]]
+            lines.append(f"bar.set_ticks({bar['tickvals']!r}, labels={labels!r})")
         return lines
 
     def _edges(self, values: Sequence[Any] | None, count: int) -> str:
@@ -498,6 +534,13 @@ class Script:
         return [
             f'figure.legend(loc="outside {side} left", ncols={columns}, frameon=False, borderaxespad=0.2)'
         ]
+
+
+def _turned(symbol: str, angle: float) -> str:
+    """A symbol as source; one that points somewhere turned, clockwise in degrees from upward."""
+    if symbol == "arrow":
+        return f"(3, 0, {-round(angle, 1)!r})"
+    return repr(SYMBOLS.get(symbol, "o"))
 
 
 def _cells_of(domains: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
