@@ -141,6 +141,64 @@ def name_ends(
     return True
 
 
+def name_points(
+    figure: go.Figure, names: Sequence[str], font: float, page: tuple[float, float]
+) -> bool:
+    """Write each name beside its point, clear of the others; whether every one has a point of its own.
+
+    Args:
+        figure: Drawn.
+        names: As they stand in the traces.
+        font: The size of the names, in pixels.
+        page: The width and height of the page, in pixels.
+    """
+    layout = layout_of(figure)
+    points = {
+        name: trace
+        for trace in traces_of(figure)
+        if (name := trace.name) in names and trace.type == "scatter" and len(trace.x) == 1
+    }
+    axes = {(trace.xaxis or "x", trace.yaxis or "y") for trace in points.values()}
+    widest = 0.56 * font * max(map(len, names))
+    if set(points) != set(names) or len(axes) != 1 or widest > 0.45 * page[0]:
+        return False
+    x, y = axes.pop()
+    along = layout[f"xaxis{x[1:]}"]
+    log_x, log_y = (
+        layout[f"{letter}axis{axis[1:]}"].type == "log" for letter, axis in (("x", x), ("y", y))
+    )
+    places = {
+        name: (_scaled(trace.x[0], log_x), _scaled(trace.y[0], log_y))
+        for name, trace in points.items()
+    }
+    across = along.range or (min(a for a, _ in places.values()), max(a for a, _ in places.values()))
+    middle = sum(across) / 2
+    up = [_scaled(end, log_y) for trace in points.values() for end in _ends_of_bar(trace)]
+    pixels = (page[1] - 5 * font) / ((max(up) - min(up)) or 1.0)
+    for left in (False, True):
+        low = -math.inf
+        side = [name for name, (a, _) in places.items() if (a > middle) == left]
+        for name in sorted(side, key=lambda name: places[name][1]):
+            a, b = places[name]
+            at = max(b * pixels, low + BETWEEN * font)
+            low = at
+            figure.add_annotation(
+                x=a, y=b, xref=x, yref=y, text=name, showarrow=False, xanchor="right" if left else "left",
+                xshift=(-1 if left else 1) * 0.9 * font, yshift=at - b * pixels,
+                font={"size": font, "color": points[name].marker.color},
+            )  # fmt: skip
+    return True
+
+
+def _ends_of_bar(trace: Any) -> list[float]:
+    """The lowest and the highest value that a single point and its bar reach."""
+    middle, bar = trace.y[0], trace.error_y
+    if bar is None or bar.array is None:
+        return [middle]
+    below = bar.array if bar.arrayminus is None else bar.arrayminus
+    return [middle - below[0], middle + bar.array[0]]
+
+
 def _reach_the_right(lines: Iterable[Any], log: bool) -> bool:
     """Whether all lines end near the right edge, so that a name behind an end lies on no other line."""
     x = [[_scaled(v, log) for v in line.x if v is not None] for line in lines]

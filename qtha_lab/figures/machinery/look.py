@@ -60,8 +60,8 @@ class Look:
         inches: The width; 0 is the target's.
         names: What labels are called in the figure, as pairs of label and name.
         legend: Where the names of lines stand: above or below the axes, at the ends of the lines, or nowhere; "auto"
-            is below; where that would take too much of the height at the ends of the lines, and where nothing has ends
-            below with names without what all of a method have alike.
+            is below; where that would take too much of the height at the ends of the lines, beside single points, or else
+            below without what all of a method have alike.
 
     Example:
         >>> paper = Look(target="one-column")
@@ -197,9 +197,11 @@ class Look:
         if at_ends and legends.name_ends(figure, names, self.font, page):
             return figure.update_layout(showlegend=False)
         if too_tall and not self.names:
-            short = legends.short_names(whole)
-            legends.rename(figure, dict(zip(names, short.values(), strict=True)))
-            return replace(self, legend="below").with_legend(figure, list(short.values()))
+            short = list(legends.short_names(whole).values())
+            legends.rename(figure, dict(zip(names, short, strict=True)))
+            if legends.name_points(figure, short, self.small, page):
+                return figure.update_layout(showlegend=False)
+            return replace(self, legend="below").with_legend(figure, short)
         legend = {
             "orientation": "h", "entrywidth": widest, "entrywidthmode": "pixels", "itemwidth": 30,
             "xref": "container", "x": 0.01, "xanchor": "left", "tracegroupgap": 0,
