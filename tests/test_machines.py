@@ -74,6 +74,23 @@ def test_a_run_whose_node_is_killed_goes_on_from_its_checkpoint_on_another(clust
     assert max(begun) >= 5  # or 10, if that checkpoint was whole when the node died
 
 
+@pytest.mark.slow
+def test_the_trials_of_a_comparison_that_tunes_are_trained_on_the_cluster_too(cluster, tmp_path):
+    tuned = SMALL.replace(
+        methods="lora(r=2)",
+        training=SMALL.training.replace(steps=6, eval_every=6),
+        tuning={"axes": {"learning_rate": [0.003, 0.01]}, "trials": 2, "seeds": [7]},
+    )
+    summary = compare.run(tuned, tmp_path, on=f"ray:{cluster.address}")
+    assert [entry["state"] for entry in summary["runs"]] == ["finished"]
+    (trials,) = (tmp_path / "tuning").iterdir()
+    tried, confirmed = runs.list_runs(trials / "runs"), runs.list_runs(tmp_path / "runs")
+    assert (len(tried), len(confirmed)) == (2, 1)
+    for run in [*tried, *confirmed]:
+        assert run.status().state == "finished"
+        assert run.files.sent.exists()  # held by who sent it while a machine of the cluster worked
+
+
 def is_start(event) -> bool:
     """Whether training begins here, for the first time or from a checkpoint; testing, at its end, runs too."""
     running = event["kind"] == "status" and event["state"] == "running"

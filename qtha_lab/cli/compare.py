@@ -8,7 +8,7 @@ import typer
 from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import duration, print_json, print_table, progress
-from qtha_lab.cli.run import DryRun, Json, print_plan
+from qtha_lab.cli.run import DryRun, Json, On, print_plan
 from qtha_lab.experiment import Comparison, Training, Tuning
 from qtha_lab.experiment.cells import Cell, name_in
 
@@ -22,10 +22,7 @@ def compare(
     out: Annotated[Path, typer.Option(help="Where runs, summary.json and report.html go.")] = Path(
         "out/comparison"
     ),
-    on: Annotated[
-        str | None,
-        typer.Option(help="Other machines: ray, ray:ADDRESS, 'ray(cpus=4)', 'slurm(partition=…)'."),
-    ] = None,
+    on: On = None,
     dry_run: DryRun = False,
     json: Json = False,
     flags: dict[str, Any] | None = None,

@@ -18,6 +18,10 @@ from qtha_lab.rundir.status import SUMMARISED
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Detach = Annotated[bool, typer.Option(help="Return at once; the run goes on by itself.")]
+On = Annotated[
+    str | None,
+    typer.Option(help="Other machines: ray, ray:ADDRESS, 'ray(cpus=4)', 'slurm(partition=…)'."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check, print the YAML and the cost only.")]
 RunId = Annotated[str, typer.Argument(help="The run, as `qtha-lab runs` names it.")]
 

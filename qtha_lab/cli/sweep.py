@@ -9,7 +9,7 @@ import typer
 from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import print_json, print_table, progress
-from qtha_lab.cli.run import Detach, DryRun, Json
+from qtha_lab.cli.run import Detach, DryRun, Json, On
 from qtha_lab.experiment import Sweep, Training
 
 
@@ -22,6 +22,7 @@ def sweep(
     out: Annotated[
         Path | None, typer.Option(help="Its folder; default a new one among the runs.")
     ] = None,
+    on: On = None,
     dry_run: DryRun = False,
     detach: Detach = False,
     json: Json = False,
@@ -41,14 +42,18 @@ def sweep(
     from qtha_lab import sweep as sweeping
 
     if file and file.is_dir():
-        trials = _go_on(sweeping.attach(file), flags or {})
+        trials = _go_on(sweeping.attach(file), flags or {}, on)
     else:
         file_fields = fields_of(Sweep.from_yaml(file) if file else None)
         described = Sweep(**combine(file_fields, flags or {}, Training, own=Sweep.model_fields))
         if dry_run:
             _print_plan(described)
             return
-        trials = sweeping.launch(described, out)
+        if on:
+            from qtha_lab.machines import machines_named
+
+            machines_named(on).close()  # refused here, where a person sees it
+        trials = sweeping.launch(described, out, on=on)
     if detach:
         print(f"{trials.folder.path}: started; `qtha-lab sweep {trials.folder.path}` follows it")
         return
@@ -60,10 +65,10 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _go_on(trials, changes: dict[str, Any]):
+def _go_on(trials, changes: dict[str, Any], on: str | None):
     if changes:
-        return trials.extend(**changes)
-    return trials if trials.state in ("running", "stopping", "finished") else trials.resume()
+        return trials.extend(on, **changes)
+    return trials if trials.state in ("running", "stopping", "finished") else trials.resume(on)
 
 
 def _print_plan(described: Sweep) -> None:

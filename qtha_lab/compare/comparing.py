@@ -43,7 +43,7 @@ def run(
 ) -> dict[str, Any]:
     """Run every method with every seed on every model and task, and write `out/summary.json` after each run that ends.
 
-    Where the comparison tunes, the trials come first, on this machine. Finished runs of the same experiment are kept, live
+    Where the comparison tunes, the trials come first. Finished runs of the same experiment are kept, live
     ones are followed, stopped and dead ones resumed.
     Ctrl-C stops the runs softly before it is passed on.
 
@@ -73,7 +73,9 @@ def run(
         machines = held.enter_context(contextlib.closing(machines_named(on))) if on else None
         folder.write(comparison)
         progress = on_progress or _nothing
-        lineup = tuned(comparison, timed(comparison, out), out, progress)
+        lineup = tuned(
+            comparison, timed(comparison, out), out, progress, machines.name if machines else None
+        )
         return _follow(_Work(comparison, lineup, folder, machines), out, progress)
 
 

@@ -23,10 +23,11 @@ log = logging.getLogger(__name__)
 
 def main(arguments: list[str] | None = None) -> int:
     """Drive one comparison; the exit code is 0 if all of it has been run."""
-    folder = ComparisonDir(drivers.enter("Drive one comparison.", arguments))
+    order = drivers.enter("Drive one comparison.", arguments)
+    folder = ComparisonDir(order.path)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # which stops the runs softly
     try:
-        run(folder.comparison, folder.path, _stop_if_asked(folder))
+        run(folder.comparison, folder.path, _stop_if_asked(folder), on=order.on)
         report(folder.path)
     except KeyboardInterrupt:
         log.info("stopped; another start goes on")

@@ -31,7 +31,11 @@ log = logging.getLogger(__name__)
 
 
 def tuned(
-    comparison: Comparison, lineup: Sequence[Entrant], out: Path, on_progress: Progress
+    comparison: Comparison,
+    lineup: Sequence[Entrant],
+    out: Path,
+    on_progress: Progress,
+    on: str | None = None,
 ) -> list[Entrant]:
     """The methods at the settings that their trials found best; runs the trials that are missing.
 
@@ -40,6 +44,7 @@ def tuned(
         lineup: Its methods in their cells.
         out: The folder of the comparison.
         on_progress: Called with the runs of trials and their status some times a second.
+        on: Machines that train the trials, as `qtha_lab.machines` names them; None is this one.
 
     Raises:
         Refusal: If no trial of a method came to a finite loss, or a driver cannot work.
@@ -47,7 +52,7 @@ def tuned(
     if comparison.tuning is None:
         return list(lineup)
     sweeps = {folder_of(comparison, e, out): comparison.sweep_of(e) for e in lineup}
-    _drive(sweeps, slots.n_slots(comparison.training.threads), on_progress)
+    _drive(sweeps, slots.n_slots(comparison.training.threads), on_progress, on)
     return [_at_its_best(entrant, comparison, out) for entrant in lineup]
 
 
@@ -99,14 +104,14 @@ def _is_finite(record: TrialRecord) -> bool:
     return record.value is not None and math.isfinite(record.value)
 
 
-def _drive(sweeps: dict[Path, Sweep], at_once: int, on_progress: Progress) -> None:
+def _drive(sweeps: dict[Path, Sweep], at_once: int, on_progress: Progress, on: str | None) -> None:
     """Run the sweeps, a few drivers at once, until each has ended; Ctrl-C stops them softly."""
     waiting, driven = list(sweeps.items()), []
     watch = _Watch(on_progress)
     try:
         while waiting or driven:
             while waiting and len(driven) < at_once:
-                driven.append(_started(*waiting.pop(0)))
+                driven.append(_started(*waiting.pop(0), on))
             time.sleep(POLL_SECONDS if any(_is_at_work(t) for t in driven) else 0)
             for trials in list(driven):
                 watch.look(trials)
@@ -126,16 +131,16 @@ def _is_at_work(trials: Trials) -> bool:
     return trials.state in ("running", "stopping")
 
 
-def _started(folder: Path, described: Sweep) -> Trials:
+def _started(folder: Path, described: Sweep, on: str | None) -> Trials:
     """The trials of a sweep, started, gone on with, or given more."""
     trials = Trials(folder)
     if not trials.folder.exists:
-        return sweep.launch(described, folder, check=False)
+        return sweep.launch(described, folder, check=False, on=on)
     if _is_at_work(trials):
         trials.wait()
     if trials.sweep != described:
-        return trials.extend(trials=described.trials, axes=described.axes)
-    return trials if trials.state == "finished" else trials.resume()
+        return trials.extend(on, trials=described.trials, axes=described.axes)
+    return trials if trials.state == "finished" else trials.resume(on)
 
 
 def _check_ended(trials: Trials) -> None:

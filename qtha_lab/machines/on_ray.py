@@ -12,7 +12,7 @@ from typing import Any
 
 from qtha_lab.errors import Refusal
 from qtha_lab.machines.ends import Ended, Ends
-from qtha_lab.machines.registry import Machines, machines, needs
+from qtha_lab.machines.registry import Machines, machines, name_of, needs
 from qtha_lab.machines.store import Store, opened
 from qtha_lab.rundir import RunDir
 from qtha_lab.settings import setting
@@ -89,6 +89,8 @@ class _Cluster:
         if described.memory:
             resources["memory"] = int(described.memory * 2**30)
         self.threads, self.is_ours, self.store = described.cpus, is_ours, store
+        address = ray.get_runtime_context().gcs_address  # of a cluster that was made just now too
+        self.name = name_of("ray", described, address=address)
         self.ends = Ends(store)
         self.task: Any = ray.remote(max_retries=described.retries, **resources)(self.ends.work)
         self.tasks: dict[Any, Future] = {}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from qtha_lab.errors import Refusal
 from qtha_lab.machines.ends import Ended, Ends
-from qtha_lab.machines.registry import Machines, machines, needs
+from qtha_lab.machines.registry import Machines, machines, name_of, needs
 from qtha_lab.machines.store import Store, opened
 from qtha_lab.rundir import RunDir
 from qtha_lab.settings import setting
@@ -86,6 +86,7 @@ class _Jobs:
 
     def __init__(self, described: Slurm, store: Store | None) -> None:
         self.described, self.store, self.ends = described, store, Ends(store)
+        self.name = name_of("slurm", described)
         self.jobs: list[tuple[Any, RunDir, threading.Thread]] = []
 
     def start(self, files: RunDir) -> None:

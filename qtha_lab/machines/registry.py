@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
@@ -17,9 +17,11 @@ class Machines(Protocol):
     """Machines that are connected; made from their declared settings by `machines_named`.
 
     Attributes:
+        name: What another process names to send runs to these very machines (`machines_named`).
         store: Where they find runs and put them; None where they see the folder of runs.
     """
 
+    name: str
     store: Store | None
 
     def start(self, files: RunDir) -> None:
@@ -78,6 +80,19 @@ def machines_named(text: str) -> Machines:
     described = kind(**options)
     check_settings(described)
     return described.connect()
+
+
+def name_of(name: str, described: Any, **more: Any) -> str:
+    """What names machines: their kind with the settings that are not at their default.
+
+    Args:
+        name: Of the kind.
+        described: Its settings.
+        more: Settings that were found out while connecting.
+    """
+    declared = settings_of(type(described))
+    values = {option: getattr(described, option) for option in declared} | more
+    return calls.call(name, {k: v for k, v in values.items() if v != declared[k].default})
 
 
 def needs(package: str, extra: str) -> Refusal:

@@ -14,7 +14,7 @@ from qtha_lab.machines.registry import Machines
 from qtha_lab.machines.store import StoredRun, one_line
 from qtha_lab.rundir import RunDir, slots
 from qtha_lab.rundir.events import read_tail
-from qtha_lab.rundir.status import last_status
+from qtha_lab.rundir.status import Status, last_status
 from qtha_lab.starting import record_status, taken_over
 
 log = logging.getLogger(__name__)
@@ -49,8 +49,13 @@ def _has_finished(stored: StoredRun, files: RunDir) -> bool:
         stored.pull(files)
     except Exception as problem:  # whatever the store's library raises
         raise Refusal(f"the store does not answer: {one_line(problem)}") from problem
-    status = last_status(read_tail(files.events), files.experiment.training.steps)
+    status = _logged(files)
     return status is not None and status.state == "finished"
+
+
+def _logged(files: RunDir) -> Status | None:
+    """What the log of a run says last."""
+    return last_status(read_tail(files.events), files.experiment.training.steps)
 
 
 def _put(stored: StoredRun, files: RunDir) -> None:
@@ -85,7 +90,10 @@ class Waiting:
             return
         log.info("%s: its job has ended; %s", self.files.path.name, problem or "by itself")
         try:
-            if cancelled:
+            status = _logged(self.files)
+            if status is not None and status.ended:
+                log.debug("%s has said itself: %s", self.files.path.name, status.state)
+            elif cancelled:
                 record_status(self.files, "stopped", "stopped before a machine took it")
             elif problem:
                 record_status(self.files, "failed", problem)

@@ -13,7 +13,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from qtha_lab import paths
 from qtha_lab.errors import Refusal
@@ -87,16 +87,18 @@ def find_driven(kind: type[Folder], group: str, noun: str, name: str | Path) -> 
     raise Refusal(f"no {noun} {str(name)!r:.80}: {hint}")
 
 
-def start(module: str, folder: DrivenDir) -> None:
+def start(module: str, folder: DrivenDir, on: str | None = None) -> None:
     """Start a driver that is born with the folder's lock, so that no second one can come between.
 
     Args:
         module: What to run, by its address; it takes the folder and `--lock`, see `enter`.
         folder: Where it works.
+        on: Machines that train its runs, as `qtha_lab.machines` names them; None is this one.
 
     Raises:
         Refusal: If a driver is there.
     """
+    command = [sys.executable, "-m", module, str(folder.path), *(("--on", on) if on else ())]
     lock = slots.hold(folder.lock, patience=5)
     if lock is None:
         raise Refusal(f"{folder.path.name} already has a driver")
@@ -104,7 +106,7 @@ def start(module: str, folder: DrivenDir) -> None:
         folder.stop.unlink(missing_ok=True)
         with folder.log.open("ab") as output:
             driver = subprocess.Popen(
-                [sys.executable, "-m", module, str(folder.path), "--lock", str(lock)],
+                [*command, "--lock", str(lock)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -117,8 +119,15 @@ def start(module: str, folder: DrivenDir) -> None:
     threading.Thread(target=driver.wait, daemon=True).start()  # or it would stay a zombie
 
 
-def enter(description: str, arguments: list[str] | None = None) -> Path:
-    """In a driver: its folder, whose lock it now holds until it ends.
+class Order(NamedTuple):
+    """What a driver was started for: its folder, and the machines that train its runs, None for this one."""
+
+    path: Path
+    on: str | None
+
+
+def enter(description: str, arguments: list[str] | None = None) -> Order:
+    """In a driver: its folder, whose lock it now holds until it ends, and its machines.
 
     Args:
         description: What it does, for its help.
@@ -129,6 +138,7 @@ def enter(description: str, arguments: list[str] | None = None) -> Path:
     parser.add_argument(
         "--lock", type=int, help="inherited descriptor that holds the folder's lock"
     )
+    parser.add_argument("--on", help="machines that train the runs")
     options = parser.parse_args(arguments)
     folder = DrivenDir(options.folder)
     lock = slots.hold(folder.lock, patience=1) if options.lock is None else options.lock
@@ -136,4 +146,4 @@ def enter(description: str, arguments: list[str] | None = None) -> Path:
         parser.exit(2, f"a driver is already at {folder.path}\n")
     os.set_inheritable(lock, False)
     slots.sign(lock, os.getpid())
-    return folder.path
+    return Order(folder.path, options.on)

@@ -7,6 +7,7 @@ the journal holds the trials, and each run says whose trial it is.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import sys
@@ -19,6 +20,7 @@ from typing import Any
 from optuna.trial import Trial
 
 from qtha_lab import runs
+from qtha_lab.machines import Machines, machines_named
 from qtha_lab.rundir import drivers, slots
 from qtha_lab.runs import Run, Status
 from qtha_lab.sweep.folder import Origin, SweepDir
@@ -26,6 +28,7 @@ from qtha_lab.sweep.study import MethodStudy, open_journal
 
 POLL_SECONDS = 0.3
 MOST_RESUMES = 2
+AT_ONCE_ELSEWHERE = 32  # runs that other machines are given, which queue there
 log = logging.getLogger(__name__)
 
 
@@ -47,10 +50,13 @@ class Driver:
 
     Args:
         folder: The sweep's directory.
+        machines: What trains the runs; None is this machine.
     """
 
-    def __init__(self, folder: SweepDir) -> None:
-        self.folder, self.sweep = folder, folder.sweep
+    def __init__(self, folder: SweepDir, machines: Machines | None = None) -> None:
+        self.folder, self.sweep, self.machines = folder, folder.sweep, machines
+        threads = self.sweep.training.threads
+        self.at_once = AT_ONCE_ELSEWHERE if machines else slots.n_slots(threads)
         journal = open_journal(folder.journal)
         self.studies = [MethodStudy(self.sweep, n, journal) for n in range(len(self.sweep.methods))]
         self.going: list[_Going] = []
@@ -71,6 +77,8 @@ class Driver:
             time.sleep(POLL_SECONDS)
         for run in [run for trial in self.going for run in trial.runs]:
             run.ask_to_stop()
+        if self.machines:
+            self.machines.close()
         for run in [run for trial in self.going for run in trial.runs]:
             run.stop()
         return False
@@ -88,11 +96,11 @@ class Driver:
                 self.going.append(going)
                 for run in going.runs:
                     if run.status().state in ("stopped", "dead", "failed"):
-                        run.resume()
+                        run.resume(on=self.machines)
 
     def _begin_more(self) -> None:
         """Begin trials while a slot is free, of the method that has had the fewest."""
-        while self._busy() < slots.n_slots(self.sweep.training.threads) and not self._stop():
+        while self._busy() < self.at_once and not self._stop():
             waiting = [study for study in self.studies if study.remaining()]
             if not waiting:
                 return
@@ -111,7 +119,13 @@ class Driver:
             origin = Origin(self.folder.path.name, study.number, trial.number, experiment.seed)
             run = known.get(origin)
             launched.append(
-                runs.launch(experiment, self.folder.runs_dir, check=False, origin=origin._asdict())
+                runs.launch(
+                    experiment,
+                    self.folder.runs_dir,
+                    check=False,
+                    origin=origin._asdict(),
+                    on=self.machines,
+                )
                 if run is None
                 else Run(run.path)
             )
@@ -152,7 +166,7 @@ class Driver:
             return
         going.resumes += 1
         log.warning("%s is %s: resumed", run.id, status.state)
-        run.resume()
+        run.resume(on=self.machines)
 
     def _waits_for_a_person(self, going: _Going) -> bool:
         states = [run.status().state for run in going.runs]
@@ -190,14 +204,19 @@ class Driver:
 
 def main(arguments: list[str] | None = None) -> int:
     """Drive one sweep; the exit code is 0 if every trial has ended."""
-    driver = Driver(SweepDir(drivers.enter("Drive one sweep.", arguments)))
+    order = drivers.enter("Drive one sweep.", arguments)
+    with contextlib.ExitStack() as held:
+        machines = None
+        if order.on:
+            machines = held.enter_context(contextlib.closing(machines_named(order.on)))
+        driver = Driver(SweepDir(order.path), machines)
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        driver.asked_to_stop = True
+        def on_signal(number: int, frame: FrameType | None) -> None:
+            driver.asked_to_stop = True
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
-    return 0 if driver.drive() else 1
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, on_signal)
+        return 0 if driver.drive() else 1
 
 
 if __name__ == "__main__":

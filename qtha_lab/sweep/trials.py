@@ -154,8 +154,11 @@ class Trials:
         self.folder.stop.touch()
         return self.wait(timeout)
 
-    def resume(self) -> Trials:
+    def resume(self, on: str | None = None) -> Trials:
         """Go on where the sweep was stopped or killed; nothing finished is repeated.
+
+        Args:
+            on: Machines that train the runs from now on, as for `launch`.
 
         Raises:
             Refusal: If it is running, or has finished.
@@ -163,12 +166,13 @@ class Trials:
         if (state := self.state) in ("running", "stopping", "finished"):
             more = ": extend gives it more trials" if state == "finished" else ""
             raise Refusal(f"sweep {self.folder.path.name} is {state}{more}")
-        return start(self.folder)
+        return start(self.folder, on)
 
-    def extend(self, **changes: Any) -> Trials:
+    def extend(self, on: str | None = None, **changes: Any) -> Trials:
         """Give the sweep more trials, methods or values, and go on.
 
         Args:
+            on: Machines that train the runs from now on, as for `launch`.
             changes: Fields of the sweep with their new values, such as `trials=40`; `seeds` stays as it is, since
                 trials have ended with them.
 
@@ -188,7 +192,7 @@ class Trials:
             raise Refusal("methods of a sweep can be added at the end only")
         sweep.check(self.folder.runs_dir)
         self.folder.write(sweep)
-        return start(self.folder)
+        return start(self.folder, on)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -197,13 +201,16 @@ def _wall_seconds(run: Path) -> float:
     return float((Run(run).summary() or {}).get("wall_seconds") or 0.0)
 
 
-def launch(sweep: Sweep, path: Path | str | None = None, *, check: bool = True) -> Trials:
+def launch(
+    sweep: Sweep, path: Path | str | None = None, *, check: bool = True, on: str | None = None
+) -> Trials:
     """Start a sweep and return at once; called again with the same path it goes on.
 
     Args:
         sweep: What to try.
         path: Its directory; None makes one under the usual runs folder.
         check: Refuse first what cannot work.
+        on: Machines that train the runs, as `qtha_lab.machines` names them; None is this one.
 
     Raises:
         Refusal: If a trial could not run, or the directory is another sweep's; then nothing is started.
@@ -212,7 +219,7 @@ def launch(sweep: Sweep, path: Path | str | None = None, *, check: bool = True) 
         sweep.check()
     folder = SweepDir.create(sweep, Path(path) if path else None)
     trials = Trials(folder.path)
-    return trials if trials.state in ("running", "finished") else start(folder)
+    return trials if trials.state in ("running", "finished") else start(folder, on)
 
 
 def attach(name: str | Path) -> Trials:
@@ -224,11 +231,15 @@ def attach(name: str | Path) -> Trials:
     return Trials(find_sweep(name).path)
 
 
-def start(folder: SweepDir) -> Trials:
+def start(folder: SweepDir, on: str | None = None) -> Trials:
     """Start the driver of a sweep.
+
+    Args:
+        folder: Its directory.
+        on: Machines that train its runs; None is this one.
 
     Raises:
         Refusal: If a driver is at the sweep.
     """
-    drivers.start("qtha_lab.sweep.driver", folder)
+    drivers.start("qtha_lab.sweep.driver", folder, on)
     return Trials(folder.path)
