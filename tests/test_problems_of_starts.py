@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from qtha_lab.figures import steps_to_target
 from qtha_lab.problems.cuts import Graph, random_graph
 from qtha_lab.problems.small_circuit_labels import labelled_points
 from qtha_lab.problems.spins import ground_energy, ground_state_mps, ising_terms
-from qtha_lab.reproductions.flip import circuit_of, problem
+from qtha_lab.reproductions.flip import circuit_of, problem, steps_by_size
 from qtha_lab.starts.mps_to_gates import decompose
 
 PAULIS = {"X": np.array([[0.0, 1.0], [1.0, 0.0]]), "Z": np.diag([1.0, -1.0])}
@@ -76,3 +77,11 @@ def test_labels_are_balanced_and_sets_share_no_point():
         tuple(x) for x in second.inputs.tolist()
     }
     assert torch.equal(labelled_points((20, 10), seed=1)[0].inputs, first.inputs)
+
+
+def test_steps_to_the_target_are_counted_by_size():
+    points = steps_by_size(seeds=1, arms=("uniform", "table"), quick=True)
+    starts = [(point["label"], point["n_nodes"]) for point in points]
+    assert starts == [("uniform", 6), ("uniform", 7), ("table", 6), ("table", 7)]
+    assert all(0 <= point["steps_to_target"] <= 21 for point in points)  # one more than all steps
+    assert "table" in steps_to_target(points).alt

@@ -6,6 +6,7 @@ A function stands before the file of its name: `from qtha_lab.figures import par
 """
 
 from qtha_lab.figures.best_of import best_of_trials
+from qtha_lab.figures.bits import perplexity_by_bits
 from qtha_lab.figures.bond_history import bond_history
 from qtha_lab.figures.bottlenecks import circuit_inputs
 from qtha_lab.figures.bytes_sent import loss_against_bytes
@@ -28,9 +29,12 @@ from qtha_lab.figures.rank_views import rank_by_layer
 from qtha_lab.figures.rate import loss_against_rate
 from qtha_lab.figures.results import results_table
 from qtha_lab.figures.scatter import run_scatter
+from qtha_lab.figures.search_scatter import search_scatter
 from qtha_lab.figures.seeds import seed_spread
 from qtha_lab.figures.side_by_side import updates_side_by_side
 from qtha_lab.figures.spectra import singular_values, spectrum_over_training
+from qtha_lab.figures.start_energy import start_energy
+from qtha_lab.figures.steps_to_target import steps_to_target
 from qtha_lab.figures.trainability import gradient_variance
 from qtha_lab.figures.truncation import truncation_error
 
@@ -55,15 +59,19 @@ __all__ = [
     "mpo_diagram",
     "parallel_coordinates",
     "pareto",
+    "perplexity_by_bits",
     "qubit_budget",
     "rank_by_layer",
     "results_table",
     "run_history",
     "run_scatter",
+    "search_scatter",
     "seed_spread",
     "setting_importance",
     "singular_values",
     "spectrum_over_training",
+    "start_energy",
+    "steps_to_target",
     "truncation_error",
     "updates_side_by_side",
 ]

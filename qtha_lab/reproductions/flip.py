@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,14 +69,45 @@ def flip(arm: str, seed: int, quick: bool, log: Log) -> None:
     for step in log.course():
         log.train(step, loss=1 - mean[step])
     log.evaluate(log.steps, loss=1 - mean[-1], cut_ratio=mean[-1])
-    reached = [
-        next((k for k, ratio in enumerate(c) if ratio >= TARGET), log.steps + 1) for c in curves
-    ]
+    reached = _reached(curves, log.steps)
     trained = 0 if model is None else sum(p.numel() for p in model.parameters())
     log.end(
         trainable_parameters=trained, learning_rate=RATE, first_ratio=mean[0],
         steps_to_target=float(np.median(reached)),
     )  # fmt: skip
+
+
+def steps_by_size(
+    seeds: int = 5,
+    arms: Sequence[str] = ("uniform", "small", "table", "network"),
+    quick: bool = False,
+) -> list[dict[str, Any]]:
+    """Steps to the target at each size, as points of `figures.steps_to_target`; runs all of it (minutes).
+
+    Args:
+        seeds: How many, from 0 on.
+        arms: Which starts.
+        quick: Fewer and smaller graphs, as of the small form.
+    """
+    sizes, count, steps = ((6, 7), 2, 20) if quick else ((8, 10), 8, 60)
+    points = []
+    for arm in arms:
+        for seed in range(seeds):
+            learnt = arm not in ("uniform", "small")
+            weighted = arm.startswith("weighted")
+            model = _model(seed, quick, weighted, arm.endswith("table")) if learnt else None
+            for n in sizes:
+                graphs = [random_graph(n, 5000 + 100 * seed + k, weighted) for k in range(count)]
+                curves = [_curve(g, _start(arm, model, g, seed), steps) for g in graphs]
+                points.append({
+                    "label": arm, "n_nodes": n, "seed": seed, "steps_to_target": float(np.median(_reached(curves, steps))),
+                })  # fmt: skip
+    return points
+
+
+def _reached(curves: Sequence[Sequence[float]], steps: int) -> list[int]:
+    """At which step each curve reaches the target; one more than all of them if never."""
+    return [next((k for k, ratio in enumerate(c) if ratio >= TARGET), steps + 1) for c in curves]
 
 
 @cache

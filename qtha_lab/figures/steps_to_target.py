@@ -1,0 +1,60 @@
+"""Steps to a target against the size of problems that nothing was learnt on: a line per start, a dot per seed.
+
+Takes numbers (`qtha_lab.reproductions.flip.steps_by_size` has them); runs nothing.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import TypedDict
+
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.sized import Sized, draw, ends
+from qtha_lab.figures.machinery.table import Table
+
+
+class Start(TypedDict):
+    """How many steps graphs of a size needed from one start, with one seed: the median over the graphs."""
+
+    label: str
+    n_nodes: int
+    seed: int
+    steps_to_target: float
+
+
+def _example() -> dict:
+    means = {("uniform", 8): 42, ("uniform", 10): 49, ("table", 8): 19, ("table", 10): 22, ("network", 8): 20,
+             ("network", 10): 22}  # fmt: skip
+    return {
+        "starts": [
+            {"label": label, "n_nodes": n, "seed": seed, "steps_to_target": mean + lift}
+            for (label, n), mean in means.items()
+            for seed, lift in enumerate((-3, 0, 3))
+        ]
+    }
+
+
+@figure_function(example=_example)
+def steps_to_target(starts: Sequence[Start], theme: str = "light") -> Figure:
+    """Steps to the target against the nodes of a graph.
+
+    Args:
+        starts: One for every start, size and seed.
+        theme: "light", "dark" or "page".
+
+    Example:
+        >>> start = {"label": "table", "n_nodes": 8, "seed": 0, "steps_to_target": 20.0}
+        >>> steps_to_target([start]).alt
+        'Steps to the target at the most nodes, mean over seeds: table 20 at 8.'
+    """
+    points = [Sized(s["label"], s["n_nodes"], s["seed"], s["steps_to_target"]) for s in starts]
+    alt = f"Steps to the target at the most nodes, mean over seeds: {ends(points)}."
+    caption = (
+        "Steps until a graph is cut to the target, the median over graphs that nothing was learnt on: means over seeds as "
+        "lines, a dot for every seed. A start whose line stays low was learnt on smaller graphs and carries over. Does not "
+        "show what the learning took."
+    )
+    drawn = functools.partial(draw, points, "n_nodes", "steps_to_target")
+    records = [dict(start) for start in starts]
+    title = "Steps to the target at unseen sizes"
+    return Figure("steps_to_target", drawn, caption, alt, Table.of(records), theme, title)

@@ -1,0 +1,65 @@
+"""The arms of a verdict as points of the figures that tell them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+Points = list[dict[str, Any]]
+BITS = re.compile(r"\bw=(\d+)")
+
+
+def energies_of(verdict: Mapping[str, Any]) -> Points:
+    """Points of `figures.start_energy`, of a verdict of `synergy`, whose arms with a tensor network are `chi…`.
+
+    Example:
+        >>> entry = {"seed": 0, "start_error": 0.1, "energy_error": 0.01, "slope_fall": 1.2}
+        >>> [point["bond"] for point in energies_of({"arms": {"chi4": [entry], "small": [entry]}})]
+        [4, None]
+    """
+    points = []
+    for arm, entries in verdict["arms"].items():
+        bond = int(arm.removeprefix("chi")) if arm.startswith("chi") else None
+        label = arm if bond is None else f"bond {bond}"
+        names = ("seed", "start_error", "energy_error", "slope_fall")
+        points += [{"label": label, "bond": bond} | {n: e[n] for n in names} for e in entries]
+    return points
+
+
+def rounded_of(verdict: Mapping[str, Any]) -> Points:
+    """Points of `figures.perplexity_by_bits`: each arm with the bits of its weights, and exp of its evaluation loss.
+
+    Args:
+        verdict: Of a reproduction whose runs are of rounded models; arms that differ in their bits alone are
+            called `NAME` and `NAME_w3`.
+
+    Example:
+        >>> entry = {"seed": 0, "quantization": "round(w=3)", "eval_loss": 0.0}
+        >>> rounded_of({"arms": {"grid_w3": [entry]}})
+        [{'label': 'grid', 'bits': 3, 'seed': 0, 'perplexity': 1.0}]
+    """
+    points = []
+    for arm, entries in verdict["arms"].items():
+        for entry in entries:
+            match = BITS.search(entry["quantization"])
+            points.append({
+                "label": re.sub(r"_w\d+$", "", arm), "bits": int(match[1]) if match else None,
+                "seed": entry["seed"], "perplexity": math.exp(entry["eval_loss"]),
+            })  # fmt: skip
+    return points
+
+
+def searches_of(verdict: Mapping[str, Any]) -> Points:
+    """Points of `figures.search_scatter`, of a verdict of `architecture_search`.
+
+    Example:
+        >>> searches_of({"arms": {"search": [{"seed": 0, "cnots": 4, "accuracy": 0.8}]}})
+        [{'label': 'search', 'n_cnots': 4, 'seed': 0, 'accuracy': 0.8}]
+    """
+    return [
+        {"label": arm, "n_cnots": entry["cnots"], "seed": entry["seed"], "accuracy": entry["accuracy"]}
+        for arm, entries in verdict["arms"].items()
+        for entry in entries
+    ]  # fmt: skip
