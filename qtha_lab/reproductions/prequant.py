@@ -5,7 +5,7 @@ from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-METHODS = {  # base and method; of the same size: 22,164 numbers, LoRA 20,352; each at its best rate of four
+METHODS = {  # base and method; of the same size: 22,164 numbers, LoRA 20,352; rates were tried on single seeds, not tuned
     "prequant": ("outliers(w={w})", "prequant(learning_rate=0.02)"),
     "random": ("outliers(w={w},chosen=random)", "prequant(chosen=random,learning_rate=0.02)"),
     "lora": ("round(w={w},g=null)", "lora(r=1,lora_alpha=2,learning_rate=0.01)"),
