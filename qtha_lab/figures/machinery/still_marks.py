@@ -251,7 +251,11 @@ def _cells(trace: dict, x: Axis, y: Axis, ink: str) -> list[str]:
         trace.get("zmin", min(numbers, default=0)),
         trace.get("zmax", max(numbers, default=1)),
     )
-    across, up = _edges(x.at(trace["x"])), _edges(y.at(trace["y"]))
+    places = {"x": list(range(len(rows[0]))) if rows else [], "y": list(range(len(rows)))}
+    along, above = (
+        trace.get(letter) or counted for letter, counted in places.items()
+    )  # counted as plotly does where nobody says them
+    across, up = _edges(x.at(along)), _edges(y.at(above))
     parts = []
     for row, (top, bottom) in zip(rows, up, strict=True):
         colors = iter(
