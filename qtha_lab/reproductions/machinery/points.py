@@ -9,6 +9,7 @@ from typing import Any
 
 Points = list[dict[str, Any]]
 BITS = re.compile(r"\bw=(\d+)")
+OF_ARM = re.compile(r"_w(\d+)")
 
 
 def energies_of(verdict: Mapping[str, Any]) -> Points:
@@ -28,12 +29,13 @@ def energies_of(verdict: Mapping[str, Any]) -> Points:
     return points
 
 
-def rounded_of(verdict: Mapping[str, Any]) -> Points:
+def rounded_of(verdict: Mapping[str, Any], bits: int | None = None) -> Points:
     """Points of `figures.perplexity_by_bits`: each arm with the bits of its weights, and exp of its evaluation loss.
 
     Args:
         verdict: Of a reproduction whose runs are of rounded models; arms that differ in their bits alone are
             called `NAME` and `NAME_w3`.
+        bits: Of arms that do not say theirs.
 
     Example:
         >>> entry = {"seed": 0, "quantization": "round(w=3)", "eval_loss": 0.0}
@@ -43,9 +45,9 @@ def rounded_of(verdict: Mapping[str, Any]) -> Points:
     points = []
     for arm, entries in verdict["arms"].items():
         for entry in entries:
-            match = BITS.search(entry["quantization"])
+            match = BITS.search(entry["quantization"]) or OF_ARM.search(arm)
             points.append({
-                "label": re.sub(r"_w\d+$", "", arm), "bits": int(match[1]) if match else None,
+                "label": re.sub(r"_w\d+$", "", arm), "bits": int(match[1]) if match else bits,
                 "seed": entry["seed"], "perplexity": math.exp(entry["eval_loss"]),
             })  # fmt: skip
     return points
