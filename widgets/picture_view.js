@@ -1,19 +1,30 @@
 // A diagram on the page, as the kernel drew it. The other half is picture_view.py; figure_frame.js stands before it.
 
+// What is seen of it: all but what its parts say under a pointer.
+const seen = (svg) => svg.replace(/<title>[^<]*<\/title>/g, "");
+
 export default {
   render({ model, el }) {
     const frame = new Frame(el);
+    let drawn = "";
     const draw = () => {
-      frame.plot.innerHTML = model.get("svg");
+      drawn = model.get("svg");
+      frame.plot.innerHTML = drawn;
       frame.count();
     };
+    const renew = () => {
+      if (seen(model.get("svg")) !== seen(drawn)) draw(); // else when a pointer comes
+    };
     const describe = () => frame.describe(model.get("alt"));
-    model.on("change:svg", draw);
+    frame.plot.addEventListener("pointerenter", () => {
+      if (model.get("svg") !== drawn) draw();
+    });
+    model.on("change:svg", renew);
     model.on("change:alt", describe);
     draw();
     describe();
     return () => {
-      model.off("change:svg", draw);
+      model.off("change:svg", renew);
       model.off("change:alt", describe);
     };
   },
