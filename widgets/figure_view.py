@@ -33,7 +33,6 @@ class FigureView(anywidget.AnyWidget):
 
     Args:
         sheet: The first figure.
-        css: A class of the style sheet, for diagrams of their own colours "".
     """
 
     _esm = plotly_js.module("figure_frame.js", "figure_view.js")
@@ -43,12 +42,11 @@ class FigureView(anywidget.AnyWidget):
     brush = traitlets.Dict().tag(sync=True)
     """What was picked with the mouse last: `boxes` of x and y from and to, and the `ids` of the points in them."""
 
-    def __init__(self, sheet: Sheet, css: str = "qtha-plot"):
+    def __init__(self, sheet: Sheet):
         self.figure = sheet.figure
         super().__init__(drawing=sheet.drawing, alt=sheet.figure.alt)
         self.on_msg(self._answer)
-        if css:
-            self.add_class(css)
+        self.add_class("qtha-plot")
 
     def show(self, sheet: Sheet) -> None:
         """Draw another figure."""

@@ -35,8 +35,6 @@ LABELS = {
     "n_nodes": Label("nodes of a graph", "", "n"),
     "n_cnots": Label("CNOTs of a circuit"),
     "bits": Label("bits of a weight"),
-    "start_error": Label("error of the energy before and after training"),
-    "slope_fall": Label("fall of squared slopes, n = 6 over 12"),
     "batch": Label("samples in a batch", "", "B"),
     "microseconds_per_sample": Label("time per sample", "µs"),
     "gradient_variance": Label("variance of the gradient", "", r"\mathrm{Var}[\partial_k C]"),

@@ -146,10 +146,10 @@ class Look:
                 linewidth=max(1, 0.08 * self.font), gridwidth=max(0.5, 0.05 * self.font),
             )  # fmt: skip
             axis.tickwidth = axis.linewidth
-            if (
-                self.theme == "page"
-            ):  # else plotly measures every label at every movement: a fifth of the time
-                axis.ticklabeloverflow = "allow"
+            if self.theme == "page":
+                axis.ticklabeloverflow = (
+                    "allow"  # else plotly measures every label at every movement
+                )
         layout.margin = {
             "l": 3.4 * self.font,
             "r": self.font,
