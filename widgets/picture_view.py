@@ -12,7 +12,8 @@ from qtha_lab.figures.machinery.figure import Figure
 
 from .figure_view import PAGE
 
-TITLE = re.compile(r"<title>.*?</title>", re.DOTALL)  # of the whole; the page says it below
+# What the whole is, and the title that says so: the frame is the figure of the page, and has the words.
+TITLE = re.compile(r' role="img"(.*?)<title>.*?</title>', re.DOTALL)
 
 
 class Picture(NamedTuple):
@@ -25,7 +26,7 @@ class Picture(NamedTuple):
     def of(cls, figure: Figure) -> "Picture":
         """Draw a figure for a page; its gates and boxes say what they are under the mouse."""
         svg = still.svg(figure.drawing(PAGE), "", below=False)
-        return cls(figure, TITLE.sub("", svg, count=1))
+        return cls(figure, TITLE.sub(r' aria-hidden="true"\1', svg, count=1))
 
 
 class PictureView(anywidget.AnyWidget):

@@ -106,12 +106,12 @@ def _draw(rows: list[Start], bonds: list[int], look: Look) -> go.Figure:
     falls = [fmean(s["slope_fall"] for s in rows if s["label"] == name) for name in names]
     place = {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
     figure.add_scatter(
-        x=[s["label"] for s in rows], y=[s["slope_fall"] for s in rows], mode="markers", hoverinfo="skip", **place,
+        x=[s["slope_fall"] for s in rows], y=[s["label"] for s in rows], mode="markers", hoverinfo="skip", **place,
         marker={"color": themes.GREY, "size": 4, "opacity": 0.6},
     )  # fmt: skip
     figure.add_scatter(
-        x=names, y=falls, mode="markers", marker={"color": themes.BLUE, "size": look.marker}, **place,
-        hovertemplate="%{x}: %{y:.3g}-fold<extra></extra>",
+        x=falls, y=names, mode="markers", marker={"color": themes.BLUE, "size": look.marker}, **place,
+        hovertemplate="%{y}: %{x:.3g}-fold<extra></extra>",
     )  # fmt: skip
     errors = [s[name] for s in rows for name in ("start_error", "energy_error") if s["bond"]]
     left, right = ([0, 1], [0, 1]) if look.narrow else ([0, 0.52], [0.66, 1])
@@ -122,8 +122,8 @@ def _draw(rows: list[Start], bonds: list[int], look: Look) -> go.Figure:
         height=(1.25 if look.narrow else 0.5) * look.width,
         xaxis={"title": {"text": labels.axis("bond_dim")}, "domain": left, "anchor": "y", **log},
         yaxis={"title": {"text": "relative error"}, "domain": top, "anchor": "x", **ticks.log_axis(errors)},
-        xaxis2={"domain": right, "anchor": "y2", "type": "category", "categoryarray": names},
-        yaxis2={"title": {"text": "fall of squared slopes"}, "domain": below, "anchor": "x2", "rangemode": "tozero"},
-        shapes=[{"type": "line", "xref": "x2 domain", "yref": "y2", "x0": 0, "x1": 1, "y0": 1, "y1": 1, "line": dotted}],
+        xaxis2={"title": {"text": "fall of squared slopes"}, "domain": right, "anchor": "y2", "rangemode": "tozero"},
+        yaxis2={"domain": below, "anchor": "x2", "type": "category", "categoryarray": names[::-1]},
+        shapes=[{"type": "line", "xref": "x2", "yref": "y2 domain", "x0": 1, "x1": 1, "y0": 0, "y1": 1, "line": dotted}],
     )  # fmt: skip
     return look.with_legend(figure, [BEFORE, AFTER, *others])
