@@ -83,7 +83,7 @@ def _parts(n_qubits: int, n_layers: int, batch: int, graph: bool) -> dict[str, C
 
     from qtha_lab.ansatze import build
     from qtha_lab.simulators import expval_z
-    from qtha_lab.simulators.cpu.engine import Call
+    from qtha_lab.simulators.cpu.engine import Call, shared_numbers
     from qtha_lab.simulators.cpu.plan import plan
 
     circuit = build("qtha", n_qubits, n_layers)
@@ -110,7 +110,7 @@ def _parts(n_qubits: int, n_layers: int, batch: int, graph: bool) -> dict[str, C
         return call
 
     def engine() -> None:
-        call = Call(tables, inputs, params, keep=True)
+        call = Call(tables, inputs, shared_numbers(tables, params), keep=True)
         call.forward()
         call.backward(grad)
 

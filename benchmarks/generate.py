@@ -19,6 +19,7 @@ def bench_generate(
     prompt: int = 16,
     tokens: int = 32,
     rounds: int = 9,
+    clock: str = "wall",
     on_round: Callable[[int, int], None] = lambda done, of: None,
 ) -> dict[str, Any]:
     """Measure `generate` of every method, taking turns.
@@ -30,6 +31,7 @@ def bench_generate(
         prompt: Tokens that are read.
         tokens: Tokens that are written.
         rounds: Counted turns of each method; one more goes before as a warm-up.
+        clock: As for `take_turns`.
         on_round: Called with the turns done and their number.
 
     Returns:
@@ -50,10 +52,10 @@ def bench_generate(
         )  # fmt: skip
 
     works = [lambda adapted=adapted: answer(adapted) for adapted in models]
-    seconds = take_turns(works, rounds, on_round)
+    seconds = take_turns(works, rounds, on_round, clock)
     settings = {
         "model": model, "batch_size": batch_size, "prompt": prompt, "tokens": tokens,
-        "rounds": rounds,
+        "rounds": rounds, "clock": clock,
     }  # fmt: skip
     entries = [
         {"label": choice.label, **timed(of_method, seconds[0])}

@@ -24,6 +24,7 @@ def bench_step(
     batch_size: int = 4,
     tokens: int = 64,
     rounds: int = 9,
+    clock: str = "wall",
     on_round: Callable[[int, int], None] = lambda done, of: None,
 ) -> dict[str, Any]:
     """Measure a step (forward, backward, AdamW as the Trainer has it) of every method, taking turns.
@@ -35,6 +36,7 @@ def bench_step(
         tokens: Tokens per row.
         rounds: Counted turns of each method; one more goes before as a warm-up. Memory is measured in
             turns of its own, since giving the heap back to the system slows the step after it.
+        clock: As for `take_turns`.
         on_round: Called with the turns done and their number.
 
     Returns:
@@ -50,7 +52,7 @@ def bench_step(
     config = models[0].config
     ids = torch.randint(10, config.vocab_size, (batch_size, tokens))
     steps = [_Step(adapted, ids) for adapted in models]
-    seconds = take_turns([step.take for step in steps], rounds, on_round)
+    seconds = take_turns([step.take for step in steps], rounds, on_round, clock)
     for _ in range(MEMORY_ROUNDS):
         for step in steps:
             step.weigh()
@@ -68,7 +70,7 @@ def bench_step(
             }
         )
     settings = {
-        "model": model, "batch_size": batch_size, "tokens": tokens, "rounds": rounds,
+        "model": model, "batch_size": batch_size, "tokens": tokens, "rounds": rounds, "clock": clock,
         "dtype": str(config.dtype).removeprefix("torch."),
     }  # fmt: skip
     return measured("step", "step", settings, entries)

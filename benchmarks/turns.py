@@ -31,17 +31,31 @@ def adapted_models(model: str, choices: Iterable[MethodChoice]) -> list[Any]:
     return models
 
 
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
 def take_turns(
-    works: Sequence[Callable[[], object]], rounds: int, on_round: Callable[[int, int], None]
+    works: Sequence[Callable[[], object]],
+    rounds: int,
+    on_round: Callable[[int, int], None],
+    clock: str = "wall",
 ) -> list[list[float]]:
-    """Seconds of each work in every counted round; one round goes before, and every second one backwards."""
+    """Seconds of each work in every counted round; one round goes before, and every second one backwards.
+
+    Args:
+        works: What takes turns.
+        rounds: Counted ones.
+        on_round: Called with the turns done and their number.
+        clock: "wall", or "cpu" for the processor's seconds of all threads, which a busy machine lengthens little.
+    """
+    now = CLOCKS[clock]
     seconds: list[list[float]] = [[] for _ in works]
     for done in range(rounds + 1):
         order = range(len(works))
         for number in order if done % 2 else reversed(order):
-            start = time.perf_counter()
+            start = now()
             works[number]()
-            seconds[number].append(time.perf_counter() - start)
+            seconds[number].append(now() - start)
         on_round(done, rounds)
     return [of_work[1:] for of_work in seconds]
 

@@ -19,6 +19,7 @@ def generate(
     prompt: Annotated[int, typer.Option(min=1, help="Tokens read.")] = 16,
     tokens: Annotated[int, typer.Option(min=1, help="Tokens written.")] = 32,
     rounds: Annotated[int, typer.Option(min=1, help="Counted turns of each method.")] = 9,
+    clock: Annotated[str, typer.Option(help="wall, or cpu: of all threads.")] = "wall",
     json: JsonFile = None,
 ) -> None:
     """The time of an answer, QTHA against LoRA, taking turns."""
@@ -30,7 +31,7 @@ def generate(
     with progress() as bars:
         bar = bars.add_task(f"answers of {model}", total=rounds, message="warming up")
         measured = bench_generate(
-            model, choices, batch_size=batch_size, prompt=prompt, tokens=tokens, rounds=rounds,
+            model, choices, batch_size=batch_size, prompt=prompt, tokens=tokens, rounds=rounds, clock=clock,
             on_round=lambda done, of: bars.update(bar, completed=done, message=""),
         )  # fmt: skip
     rows = [
@@ -45,6 +46,6 @@ def generate(
     print_table(
         [("method", "ms per token", "time ratio"), *rows],
         caption=f"{batch_size} × {tokens} tokens after {prompt}, medians of {rounds} rounds, "
-        f"{machine['processor']}, {machine['torch_threads']} threads",
+        f"{machine['processor']}, {machine['torch_threads']} threads, {clock} time",
     )
     write_json(measured, json)

@@ -18,6 +18,7 @@ def step(
     batch_size: Annotated[int, typer.Option(min=1, help="Rows per step.")] = 4,
     tokens: Annotated[int, typer.Option(min=2, help="Tokens per row.")] = 64,
     rounds: Annotated[int, typer.Option(min=1, help="Counted turns of each method.")] = 9,
+    clock: Annotated[str, typer.Option(help="wall, or cpu: of all threads.")] = "wall",
     json: JsonFile = None,
 ) -> None:
     """The time and memory of one training step, QTHA against LoRA, taking turns."""
@@ -29,7 +30,7 @@ def step(
     with progress() as bars:
         bar = bars.add_task(f"step on {model}", total=rounds, message="warming up")
         measured = bench_step(
-            model, choices, batch_size=batch_size, tokens=tokens, rounds=rounds,
+            model, choices, batch_size=batch_size, tokens=tokens, rounds=rounds, clock=clock,
             on_round=lambda done, of: bars.update(bar, completed=done, message=""),
         )  # fmt: skip
     rows = [
@@ -47,6 +48,6 @@ def step(
     print_table(
         [("method", "parameters", "ms per step", "time ratio", "peak MiB", "memory ratio"), *rows],
         caption=f"{batch_size} × {tokens} tokens, medians of {rounds} rounds, {machine['processor']}, "
-        f"{machine['torch_threads']} threads",
+        f"{machine['torch_threads']} threads, {clock} time",
     )
     write_json(measured, json)

@@ -4,7 +4,7 @@ A branch maps h (…, r) to q (…, size) without being linear. Everything aroun
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -14,7 +14,9 @@ from torch import Tensor
 from qtha_lab import starts
 from qtha_lab.adapters.method import TensorSpec
 from qtha_lab.circuits import Readout, z_pairs
-from qtha_lab.simulators import expval, expval_z, probs
+from qtha_lab.simulators.at_angles import at_angles
+from qtha_lab.simulators.expval import read
+from qtha_lab.simulators.reading import What
 
 READOUTS = ("z", "z+zz", "probs")
 
@@ -44,6 +46,12 @@ class Branch(ABC):
         self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]
     ) -> Float[Tensor, "*batch size"]:
         """q of h."""
+
+    def at_rest(
+        self, tensors: Mapping[str, Tensor]
+    ) -> Callable[[Float[Tensor, "tokens r"]], Float[Tensor, "tokens size"]]:
+        """`apply` without gradients for tensors that stay."""
+        return lambda h: self.apply(tensors, h)
 
 
 class CircuitBranch(Branch):
@@ -75,14 +83,25 @@ class CircuitBranch(Branch):
         starts.draw(tensors["params"], self.config.angles, [self.circuit])
 
     def apply(self, tensors, h):
+        params, engine = tensors["params"], self.config.engine
+        return self._scaled(
+            h, lambda angles: read(self.circuit, self._what, angles, params, engine)
+        )
+
+    def at_rest(self, tensors):
+        values = at_angles(self.circuit, self._what, tensors["params"], self.config.engine)
+        return lambda h: self._scaled(h, values)
+
+    @property
+    def _what(self) -> What:
+        readout = self.config.readout
+        return z_pairs(self.config.r) if readout == "z+zz" else readout
+
+    def _scaled(self, h: Tensor, values: Callable[[Tensor], Tensor]) -> Tensor:
+        """q of the angles of h."""
         config = self.config
-        angles = h if config.input_scale == 1 else h * config.input_scale
-        call = (angles, tensors["params"], config.engine)
-        if config.readout == "probs":
-            return 2**config.r * probs(self.circuit, *call) - 1
-        if config.readout == "z+zz":
-            return expval(self.circuit, z_pairs(config.r), *call)
-        return expval_z(self.circuit, *call)
+        q = values(h if config.input_scale == 1 else h * config.input_scale)
+        return 2**config.r * q - 1 if config.readout == "probs" else q
 
 
 class SiluStack(Branch):

@@ -134,6 +134,9 @@ class Base:
         return cls(lambda: weight, lambda: torch.nn.functional.linear(x, weight))
 
 
+AtRest = tuple[Callable[[Tensor], Tensor], Tensor]
+
+
 class Change(ABC):
     """The mathematics of one method at one layer: named tensors, and the change they make.
 
@@ -234,6 +237,20 @@ class Change(ABC):
             For each layer its products by name, differentiable in the sources.
         """
         return [{} for _ in changes]
+
+    def at_rest(self, tensors: Mapping[str, Tensor]) -> AtRest | None:
+        """`delta` of the few rows of a token, by tensors that stay: what depends on no token is done once.
+
+        Optional: what most of a small product takes is its call.
+
+        Args:
+            tensors: As for `delta`, with the products.
+
+        Returns:
+            A function of (tokens, in_features), to be called without gradients, and a matrix (…, out_features);
+            the change is what the one gives times the other. None where it is to be `delta`.
+        """
+        return None
 
     def delta_weight(
         self, tensors: Mapping[str, Tensor], base: Any = None

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -59,6 +59,17 @@ class Bottleneck(ABC):
     ) -> Float[Tensor, "*batch z"]:
         """What B reads."""
 
+    def at_rest(
+        self, tensors: Mapping[str, Tensor], last: Float[Tensor, "z out_features"]
+    ) -> tuple[Callable[[Tensor], Tensor], Float[Tensor, "read out_features"]]:
+        """What of h to multiply by which matrix so that z(h) · last comes out, without gradients.
+
+        Args:
+            tensors: All of one layer; they stay as they are.
+            last: What z is multiplied by.
+        """
+        return lambda h: self.z(tensors, h), last
+
     def circuits(self) -> list[Circuit]:
         """The circuits that it runs."""
         return []
@@ -93,6 +104,9 @@ class LinearBranch(Bottleneck):
 
     def z(self, tensors, h):
         return torch.nn.functional.linear(h, tensors["W_c"])
+
+    def at_rest(self, tensors, last):
+        return lambda h: h, tensors["W_c"].mT @ last
 
     def linear_path(self, tensors):
         return tensors["W_c"]
@@ -151,6 +165,17 @@ class Branches(Bottleneck):
         if (linear := self._linear(tensors, h)) is None:
             return mixed
         return mixed * linear if self.multiplied else mixed + linear
+
+    def at_rest(self, tensors, last):
+        """The maps behind q and h go into the matrix, unless the two are multiplied."""
+        q = self.branch.at_rest(tensors)
+        if self.multiplied:
+            return lambda h: self._mixed(tensors, q(h)) * self._linear(tensors, h), last
+        parts = [tensors["W_q"].mT @ last if self.mixes else last]
+        if not self.config.use_linear:
+            return q, parts[0]
+        parts.append(tensors["W_c"].mT @ last)
+        return lambda h: torch.cat((q(h), h), -1), torch.cat(parts)
 
     def parts(self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]) -> Parts:
         """What z is joined of.

@@ -45,7 +45,7 @@ def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "au
         tensor([[ 1.],
                 [-1.]])
     """
-    return _read(circuit, "z", inputs, params, engine)
+    return read(circuit, "z", inputs, params, engine)
 
 
 def expval(
@@ -80,7 +80,7 @@ def expval(
         >>> expval(bell, ["Z0", "Z0 Z1", "X0 X1", "Y0 Y1"], none, none, engine="torch").round()
         tensor([ 0.,  1.,  1., -1.])
     """
-    return _read(circuit, tuple(observables), inputs, params, engine)
+    return read(circuit, tuple(observables), inputs, params, engine)
 
 
 def probs(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto") -> Tensor:
@@ -104,7 +104,7 @@ def probs(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto"
         >>> probs(flipped, torch.empty(0), torch.empty(0), engine="torch")
         tensor([0., 0., 1., 0.])
     """
-    return _read(circuit, "probs", inputs, params, engine)
+    return read(circuit, "probs", inputs, params, engine)
 
 
 def state(circuit: Circuit, inputs: Tensor, params: Tensor) -> Tensor:
@@ -127,10 +127,11 @@ def state(circuit: Circuit, inputs: Tensor, params: Tensor) -> Tensor:
         >>> state(bell, torch.empty(0), torch.empty(0)).abs().square()
         tensor([0.5000, 0.0000, 0.0000, 0.5000])
     """
-    return _read(circuit, "state", inputs, params, "torch")
+    return read(circuit, "state", inputs, params, "torch")
 
 
-def _read(circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
+def read(circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
+    """What is asked for of a circuit, "z", "probs", "state" or Pauli strings; see `expval_z`."""
     if torch.compiler.is_compiling() or _is_traced(inputs, params):
         return _read_in_graph(reading_as_text(circuit, what), inputs, params, engine)
     request = reading(circuit, what)
@@ -208,11 +209,8 @@ def _places(order: tuple[int, ...], device: torch.device) -> Tensor:
 
 
 def _check(request: Reading, inputs: Tensor, params: Tensor) -> None:
-    for name, tensor in (("inputs", inputs), ("params", params)):
-        if not isinstance(tensor, Tensor):
-            raise Refusal(f"{name} must be a tensor, not {type(tensor).__name__}")
-        if not tensor.is_floating_point():
-            raise Refusal(f"{name} must be real floating-point numbers, not {tensor.dtype}")
+    if not (_is_real(inputs) and _is_real(params)):
+        raise Refusal(_not_real(inputs, params))
     if inputs.dim() == 0 or inputs.shape[-1] != request.n_inputs:
         raise Refusal(
             f"inputs must end in the circuit's {request.n_inputs} inputs, not {tuple(inputs.shape)}"
@@ -223,6 +221,17 @@ def _check(request: Reading, inputs: Tensor, params: Tensor) -> None:
         raise Refusal(
             f"inputs and params must be on one device, not {inputs.device} and {params.device}"
         )
+
+
+def _is_real(tensor: object) -> bool:
+    return isinstance(tensor, Tensor) and tensor.dtype.is_floating_point
+
+
+def _not_real(inputs: Tensor, params: Tensor) -> str:
+    name, tensor = ("params", params) if _is_real(inputs) else ("inputs", inputs)
+    if not isinstance(tensor, Tensor):
+        return f"{name} must be a tensor, not {type(tensor).__name__}"
+    return f"{name} must be real floating-point numbers, not {tensor.dtype}"
 
 
 def _check_amplitudes(inputs: Tensor) -> None:
@@ -237,11 +246,13 @@ def _check_amplitudes(inputs: Tensor) -> None:
         )
 
 
-def _is_traced(*tensors: Tensor) -> bool:
+_OF_NUMBERS = frozenset((Tensor, Parameter))
+
+
+def _is_traced(inputs: Tensor, params: Tensor) -> bool:
     """Whether operations are recorded or faked: a dispatch mode is on, or a tensor is none of numbers."""
-    if torch._C._len_torch_dispatch_stack():
-        return True
-    return any(type(t) is not Tensor and type(t) is not Parameter for t in tensors)
+    of_numbers = type(inputs) in _OF_NUMBERS and type(params) in _OF_NUMBERS
+    return not of_numbers or torch._C._len_torch_dispatch_stack() > 0
 
 
 def is_transformed(tensor: Tensor) -> bool:

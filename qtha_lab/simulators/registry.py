@@ -90,6 +90,24 @@ class CountsCircuits(Protocol):
         ...
 
 
+@runtime_checkable
+class KeepsAngles(Protocol):
+    """An engine that can be given the angles once, for many small batches without gradients."""
+
+    def at_angles(
+        self, circuit: Circuit, params: Tensor, readout: Readout, name: str
+    ) -> Callable[[Tensor], Tensor]:
+        """`Engine.run` at angles that stay, as a function of (batch, n_inputs).
+
+        Args:
+            circuit: What to run.
+            params: (n_params,), float32 or float64; a copy is kept.
+            readout: What to read.
+            name: As asked for.
+        """
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class EngineInfo:
     """An engine as declared (see `engine`)."""

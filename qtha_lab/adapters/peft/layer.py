@@ -20,6 +20,7 @@ from peft.utils import resolve_quantization_backend
 from torch import Tensor, nn
 
 from qtha_lab.adapters.method import Base, Change, Layer, TensorSpec
+from qtha_lab.adapters.peft.at_rest import with_change
 from qtha_lab.adapters.peft.base_layer import (
     CONVOLUTIONS,
     as_matrix,
@@ -208,6 +209,8 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         result = self.base_layer(x, *args, **kwargs)
         if self._disable_adapters or self.merged_adapters:
             return result
+        if (whole := with_change(self, x, result)) is not None:
+            return whole
         active = [name for name in self.active_adapters if name in self.changes]
         return (result + self._changes(x, result, active)).to(result.dtype) if active else result
 

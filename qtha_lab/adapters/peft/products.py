@@ -45,10 +45,10 @@ def hold_products(model: nn.Module) -> Iterator[None]:
     if torch.compiler.is_compiling():
         yield
         return
-    scope = _Scope(model, _scope.get())
+    scope = Scope(model, _scope.get())
     token = _scope.set(scope)
     # a fused optimiser leaves the version of what it changes as it is
-    hook = register_optimizer_step_post_hook(lambda *_: scope.entries.clear())
+    hook = register_optimizer_step_post_hook(lambda *_: scope.forget())
     try:
         yield
     finally:
@@ -73,7 +73,7 @@ def with_products(
         return tensors
     sources = {key: tensors[key] for key in names}
     scope = _scope.get() if not torch.compiler.is_compiling() else None
-    if torch.compiler.is_compiling() or _is_special():
+    if torch.compiler.is_compiling() or is_special():
         (products,) = type(change).products([change], [_in(dtype, sources)])
     elif scope is None:
         products = _products_of(type(change).products, [(layer, name, sources)], dtype)[0].products
@@ -86,7 +86,17 @@ def _in(dtype: torch.dtype, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key: t if t.dtype is dtype else t.to(dtype) for key, t in tensors.items()}
 
 
-def _is_special() -> bool:
+def scope_of(layer: "AdapterLayer") -> "Scope | None":
+    """The outermost scope around this pass that the layer is in; none where torch traces or transforms."""
+    scope = _scope.get()
+    if scope is None or torch.compiler.is_compiling() or is_special():
+        return None
+    while scope.outer is not None and layer in scope.outer:
+        scope = scope.outer
+    return scope if layer in scope else None
+
+
+def is_special() -> bool:
     """Whether torch traces or transforms what runs, or the parameters live on several processes."""
     return (
         torch._C._are_functorch_transforms_active()  # pyright: ignore[reportAttributeAccessIssue]  torch's stubs leave it out
@@ -121,12 +131,24 @@ class _Entry:
         )
 
 
-class _Scope:
-    def __init__(self, model: nn.Module, outer: "_Scope | None"):
+class Scope:
+    """What is kept around a forward pass or an answer.
+
+    Attributes:
+        at_rest: What layers have worked out for the tokens of an answer, by layer; None for one pass so far.
+    """
+
+    def __init__(self, model: nn.Module, outer: "Scope | None"):
         self.model, self.outer = model, outer
         self.layers: list[AdapterLayer] | None = None
         # by whether there are gradients; made together once for each
         self.entries: dict[bool, dict[tuple[AdapterLayer, str], _Entry]] = {}
+        self.at_rest: dict[AdapterLayer, Any] = {}
+
+    def forget(self) -> None:
+        """Everything: tensors were changed."""
+        self.entries.clear()
+        self.at_rest.clear()
 
     def take(
         self, layer: "AdapterLayer", name: str, sources: Mapping[str, Tensor], dtype: torch.dtype
@@ -282,4 +304,4 @@ def _flat(results: list[dict[str, Tensor]]) -> list[Tensor]:
     return [tensor for products in results for tensor in products.values()]
 
 
-_scope: contextvars.ContextVar[_Scope | None] = contextvars.ContextVar("products", default=None)
+_scope: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("products", default=None)

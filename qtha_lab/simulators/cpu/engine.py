@@ -6,11 +6,13 @@ memory does not grow with the batch. First derivatives only.
 
 import collections
 import concurrent.futures
+import ctypes
 import dataclasses
 import functools
 import os
 import sys
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -30,7 +32,9 @@ MOST_LANES = 128  # samples per block
 LEAST_BLOCKS = 4  # that a batch is cut into, for as many cores
 KEEP_BYTES = 2**24  # of final states, kept from forward to backward; the others are made again
 LEAST_FLOPS = 2e7  # that make a second thread worth waking: some 0.2 ms of one
-SPARE_BYTES = 2**26  # for such states, held between calls
+SMALL_BYTES = 2**17  # of such states, which the allocator of memory has at hand
+SPARE_BYTES = 2**26  # for others, held between calls
+Numbers = tuple[np.ndarray, np.ndarray]  # that all samples share
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
@@ -54,7 +58,7 @@ def try_out() -> None:
     """Run one qubit forward, which compiles every kernel or loads it."""
     tables = plan(Circuit(1, []), Readout.z(1))
     with torch.device("cpu"):  # whatever device models are made on meanwhile
-        Call(tables, torch.zeros(1, 0), torch.zeros(0), keep=False).forward()
+        Call(tables, torch.zeros(1, 0), shared_numbers(tables, torch.zeros(0)), False).forward()
 
 
 def broadcasts(name: str) -> bool:
@@ -109,15 +113,35 @@ def run(
         raise Refusal(f"engine 'cpu' takes CPU tensors, not {inputs.device}: use engine='torch'")
     tables = plan(circuit, readout)
     if not torch.is_grad_enabled() and torch.autograd.forward_ad._current_level < 0:
-        return Call(tables, inputs, params, keep=False).forward()
-    return _Expval.apply(inputs, params, tables)
+        return Call(tables, inputs, _kept_numbers(tables, *_copy(params)), keep=False).forward()
+    if torch._C._are_functorch_transforms_active():  # pyright: ignore[reportAttributeAccessIssue]  torch's stubs leave it out
+        return _Expval.apply(inputs, params, tables)
+    return _apply(inputs, params, tables)
+
+
+def at_angles(
+    circuit: Circuit, params: Tensor, readout: Readout, name: str = "cpu"
+) -> Callable[[Tensor], Tensor]:
+    """`run` without gradients at angles that stay, as a function of the inputs.
+
+    Args:
+        circuit: What to run.
+        params: (n_params,), in radians; a copy is kept.
+        readout: What to read: strings of Z or probabilities.
+        name: Of no account here.
+    """
+    tables = plan(circuit, readout)
+    numbers = shared_numbers(tables, params)
+    return lambda inputs: Call(tables, inputs, numbers, keep=False).forward()
 
 
 class _Expval(torch.autograd.Function):
     @staticmethod
     def forward(ctx, inputs: Tensor, params: Tensor, tables: Plan) -> Tensor:
         ctx.save_for_backward(inputs, params)
-        ctx.call = Call(tables, inputs, params, keep=any(ctx.needs_input_grad))
+        of_inputs, of_params, _ = ctx.needs_input_grad
+        numbers = shared_numbers(tables, params)
+        ctx.call = Call(tables, inputs, numbers, keep=of_inputs or of_params)
         return ctx.call.forward()
 
     @staticmethod
@@ -126,6 +150,10 @@ class _Expval(torch.autograd.Function):
         if torch.is_grad_enabled():
             return (*_Slopes.apply(inputs, params, grad, ctx.call), None)
         return (*ctx.call.backward(grad), None)
+
+
+# As `_Expval.apply` where no transform is active, without its walk over the operands in Python.
+_apply = super(torch.autograd.Function, _Expval).apply
 
 
 class _Slopes(torch.autograd.Function):
@@ -143,84 +171,109 @@ class _Slopes(torch.autograd.Function):
 
 
 class Call:
-    """One evaluation: its numbers, its blocks, and the states that some of them end in."""
+    """One evaluation: its blocks, and the states that some of them end in.
 
-    def __init__(self, tables: Plan, inputs: Tensor, params: Tensor, keep: bool):
-        self.plan, self.dtype = tables, params.dtype
+    Args:
+        tables: Of the circuit.
+        inputs: The data, (batch, n_inputs).
+        numbers: Of the angles, by `shared_numbers`, of the same dtype.
+        keep: Whether it goes backward too, so that states are kept.
+    """
+
+    def __init__(self, tables: Plan, inputs: Tensor, numbers: Numbers, keep: bool):
+        self.plan, self.dtype, self.numbers = tables, inputs.dtype, numbers
         self.inputs = inputs.detach().contiguous().numpy()
-        # a copy: where parameters are sharded their memory is given back, which no array may share
-        numbers = params.detach().clone(memory_format=torch.contiguous_format).numpy()
-        if keep:
-            self.numbers = _shared_numbers(tables, numbers)
-        else:  # one answer runs a circuit for every token
-            self.numbers = _numbers_of(tables, numbers.tobytes(), numbers.dtype)
-        self.layout = _layout(tables, len(self.inputs), inputs.element_size())
-        self.kept_states = _KeptStates(self.layout.n_kept * keep, self.dtype)
+        dtype = self.inputs.dtype
+        self.layout = layout = _layout(tables, len(self.inputs), dtype.itemsize)
+        self.states = layout.no_states
+        if keep and layout.n_kept * dtype.itemsize < SMALL_BYTES:
+            self.states = np.empty(layout.n_kept, dtype)
+        elif keep:
+            self.memory = _KeptStates(layout.n_kept, self.dtype)
+            self.states = self.memory.numbers
 
     def forward(self) -> Tensor:
         """Values, (batch, readout size)."""
-        tables, dtype = self.plan, self.inputs.dtype
-        values = np.zeros((len(self.inputs), tables.n_values), dtype)
-        self._walk(values, np.empty((0, 0), dtype), groups=0)
+        layout = self.layout
+        values = np.zeros((len(self.inputs), self.plan.n_values), self.inputs.dtype)
+        self._walk(False, values, layout.no_slopes, *layout.no_sums)
         return torch.from_numpy(values)
 
     def backward(self, grad: Tensor) -> tuple[Tensor, Tensor]:
         """The slopes of inputs and params, from those of the values."""
-        tables = self.plan
+        tables, groups = self.plan, self.layout.n_groups
         of_inputs = np.zeros(self.inputs.shape, self.inputs.dtype)
-        sums = self._walk(grad.contiguous().numpy(), of_inputs, groups=self.layout.n_groups)
-        of_params = np.zeros(tables.n_params)
-        angles.param_slopes(*sums, tables.entries, tables.scales, tables.phase_places, of_params)
-        return torch.from_numpy(of_inputs), torch.from_numpy(of_params.astype(of_inputs.dtype))
-
-    def _walk(
-        self, values: np.ndarray, input_slopes: np.ndarray, groups: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Run every block, on torch's threads; see `kernel.walk`.
-
-        Returns:
-            Sums over the samples of each of so many groups, if it goes backward: the slopes of sums,
-            (groups, sums + 1), and those of phases, (groups, layers, 2^n).
-        """
-        tables, layout = self.plan, self.layout
+        # over the samples of each group: the slopes of sums, and those of the phase of every row
         of_sums = np.zeros((groups, tables.n_sums + 1))
         of_phases = np.zeros((groups, tables.n_layers, 2**tables.n_qubits))
+        self._walk(True, grad.contiguous().numpy(), of_inputs, of_sums, of_phases.reshape(-1))
+        of_params = np.zeros(tables.n_params)
+        angles.param_slopes(
+            of_sums, of_phases, tables.entries, tables.scales, tables.phase_places, of_params
+        )
+        return torch.from_numpy(of_inputs), torch.from_numpy(of_params.astype(of_inputs.dtype))
+
+    def _walk(self, backward: bool, values: np.ndarray, *slopes: np.ndarray) -> None:
+        """Run every block, on torch's threads; see `kernel.walk`.
+
+        Args:
+            backward: Whether slopes are asked for.
+            values: As for the kernel.
+            slopes: Of inputs, sums and phases, as for the kernel; empty without `backward`.
+        """
+        layout = self.layout
         operands = (
-            layout.tables, layout.places, tables.n_qubits, layout.lanes, layout.n_groups,
-            np.zeros(1, np.int64), *self.numbers, self.inputs, groups > 0, values,
-            self.kept_states.numbers, input_slopes, of_sums, of_phases.reshape(-1),
+            layout.tables, layout.places, self.plan.n_qubits, layout.lanes, layout.n_groups,
+            np.zeros(1, np.int64), *self.numbers, self.inputs, backward, values,
+            self.states, *slopes,
         )  # fmt: skip
-
-        def work() -> None:
-            kernel.walk(*operands, _room(layout.size, self.dtype))
-
-        worth = layout.threads_backward if groups else layout.threads_forward
+        worth = layout.threads_backward if backward else layout.threads_forward
         threads = 1 if worth == 1 else min(torch.get_num_threads(), worth)
-        work() if threads == 1 else _share_out(work, threads)
-        return of_sums, of_phases
+        if threads == 1:
+            kernel.walk(*operands, _room(layout.size, self.dtype))
+        else:
+            _share_out(lambda: kernel.walk(*operands, _room(layout.size, self.dtype)), threads)
 
 
-def _shared_numbers(tables: Plan, params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines, sines and shears of every sum; cosines and sines of every layer of phases."""
-    size = 2**tables.n_qubits
-    shared = np.empty((tables.n_sums + 1, 4), params.dtype)
-    phases = np.empty((tables.n_layers, 2, size), params.dtype)
+def shared_numbers(tables: Plan, params: Tensor) -> Numbers:
+    """Cosines, sines and shears of every sum; cosines and sines of every layer of phases.
+
+    Args:
+        tables: Of the circuit.
+        params: Its angles, (n_params,).
+    """
+    return _numbers(tables, *_copy(params))
+
+
+def _copy(params: Tensor) -> tuple[bytes, torch.dtype]:
+    """Where parameters are sharded their memory is given back, which no array may share."""
+    if not params.is_contiguous() or params.is_neg():
+        params = params.resolve_neg().contiguous()
+    return ctypes.string_at(params.data_ptr(), params.nbytes), params.dtype
+
+
+def _numbers(tables: Plan, params: bytes, dtype: torch.dtype) -> Numbers:
+    size, kind = 2**tables.n_qubits, np.float32 if dtype is torch.float32 else np.float64
+    shared = np.empty((tables.n_sums + 1, 4), kind)
+    phases = np.empty((tables.n_layers, 2, size), kind)
     angles.shared_numbers(
-        params, tables.offsets, tables.entries, tables.scales, tables.phase_places,
-        np.empty(tables.n_sums + 1), shared, np.empty((tables.n_layers, size)), phases,
+        np.frombuffer(params, kind), tables.offsets, tables.entries, tables.scales,
+        tables.phase_places, np.empty(tables.n_sums + 1), shared,
+        np.empty((tables.n_layers, size)), phases,
     )  # fmt: skip
     return shared, phases.reshape(-1)
 
 
-@functools.lru_cache(maxsize=256)
-def _numbers_of(tables: Plan, params: bytes, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """The same for equal angles, made once; nobody writes into them."""
-    return _shared_numbers(tables, np.frombuffer(params, dtype))
+# One answer runs a circuit for every token: the same numbers for equal angles. Nobody writes into them.
+_kept_numbers = functools.lru_cache(maxsize=256)(_numbers)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """How a batch of one size is cut up; `n_kept` numbers of its final states can be kept."""
+    """How a batch of one size is cut up; `n_kept` numbers of its final states can be kept.
+
+    The last three stand where a call keeps no states or has no slopes.
+    """
 
     lanes: int
     n_groups: int
@@ -230,10 +283,14 @@ class _Layout:
     size: int
     threads_forward: int
     threads_backward: int
+    no_states: np.ndarray
+    no_slopes: np.ndarray
+    no_sums: tuple[np.ndarray, np.ndarray]
 
 
 @functools.lru_cache(maxsize=1024)
 def _layout(tables: Plan, batch: int, itemsize: int) -> _Layout:
+    dtype = np.dtype(f"f{itemsize}")
     lanes = lanes_of(tables.n_qubits, batch, itemsize)
     n_blocks = -(-batch // lanes)
     n_groups = min(GROUPS, n_blocks)
@@ -248,6 +305,9 @@ def _layout(tables: Plan, batch: int, itemsize: int) -> _Layout:
         tuple(places),
         size,
         *(max(1, min(n_groups, threads)) for threads in worth),
+        no_states=np.empty(0, dtype),
+        no_slopes=np.empty((0, 0), dtype),
+        no_sums=(np.zeros((0, tables.n_sums + 1)), np.zeros(0)),
     )
 
 

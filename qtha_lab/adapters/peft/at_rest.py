@@ -1,0 +1,142 @@
+"""The change of a layer for one token of each answer, while its tensors stay: most of such a call is overhead.
+
+Within a scope of `products`, without gradients, a layer that is asked a second time works out what depends on
+no token (`Change.at_rest`) and adds its change to the base's output in one product, as long as tensors and
+settings are as they were. Everything else goes the way of every pass: prompts and evaluations keep their bits.
+"""
+
+import dataclasses
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from qtha_lab.adapters.peft.base_layer import CONVOLUTIONS
+from qtha_lab.adapters.peft.products import scope_of, with_products
+
+if TYPE_CHECKING:
+    from qtha_lab.adapters.peft.layer import AdapterLayer
+
+MOST_ROWS = 16  # answers at once; of more, products are the larger part
+
+
+def with_change(layer: "AdapterLayer", x: Tensor, result: Tensor) -> Tensor | None:
+    """The base's output plus the layer's change; None where it is to be made as in every pass.
+
+    Args:
+        layer: Which asks, with its adapters on.
+        x: Its input.
+        result: The base's output.
+    """
+    if torch.is_grad_enabled() or x.dim() != 3 or x.shape[1] != 1 or x.shape[0] > MOST_ROWS:
+        return None
+    if type(x) is not Tensor or torch.is_autocast_enabled(x.device.type):
+        return None
+    scope = scope_of(layer)
+    if scope is None:
+        return None
+    if layer not in scope.at_rest:
+        scope.at_rest[layer] = None  # one pass alone would not be worth it
+        return None
+    state = scope.at_rest[layer]
+    if state is None or not state.fits(layer, x):
+        state = scope.at_rest[layer] = _State.of(layer, x)
+    return state.added(x, result)
+
+
+@dataclasses.dataclass
+class _State:
+    """What was worked out, and the tensors and settings that it was worked out of.
+
+    `read` is None where the layer's change is to be made as in every pass.
+    """
+
+    settings: tuple
+    stores: list[dict[str, Any]]
+    name: str
+    tensors: list[Tensor]
+    memory: list[Tensor]  # keeps it from being given to others, so that an address tells it
+    versions: list[int]
+    addresses: list[int]
+    read: Callable[[Tensor], Tensor] | None
+    matrix: Tensor
+
+    @classmethod
+    def of(cls, layer: "AdapterLayer", x: Tensor) -> "_State":
+        """Of a layer as it is."""
+        names = [name for name in layer.active_adapters if name in layer.changes]
+        name = names[0] if names else ""
+        stores = [
+            module._parameters if name in module._parameters else module._buffers
+            for module in (layer._modules[attribute] for attribute in layer.tensor_names)
+            if module is not None and name in module
+        ]  # fmt: skip
+        tensors = [store[name] for store in stores]
+        read, matrix = None, x
+        if len(names) == 1 and _is_plain(layer, name, x, tensors):
+            at_hand = {
+                key: t.detach().to(x.device, torch.float32)
+                for key, t in with_products(
+                    layer, name, layer.adapter_tensors(name), torch.float32
+                ).items()
+            }
+            read, matrix = layer.changes[name].at_rest(at_hand) or (None, x)
+            factor = layer.factors[name]
+            matrix = matrix if factor == 1 else matrix * factor
+        memory = [tensor.detach() for tensor in tensors]
+        return cls(
+            _settings(layer, x), stores, name, tensors, memory,
+            *([f(t) for t in tensors] for f in (_version, Tensor.data_ptr)), read, matrix,
+        )  # fmt: skip
+
+    def fits(self, layer: "AdapterLayer", x: Tensor) -> bool:
+        """Whether everything is as it was."""
+        tensors = [store.get(self.name) for store in self.stores]
+        return (
+            all(map(operator.is_, tensors, self.tensors))
+            and [tensor._version for tensor in self.tensors] == self.versions
+            and [tensor.data_ptr() for tensor in self.tensors] == self.addresses
+            and _settings(layer, x) == self.settings
+        )
+
+    def added(self, x: Tensor, result: Tensor) -> Tensor | None:
+        """The base's output plus the change, in the precision of the base."""
+        if self.read is None:
+            return None
+        rows = x.reshape(-1, x.shape[-1])
+        if rows.dtype is not torch.float32:
+            rows = rows.to(torch.float32)
+        before = result.reshape(-1, result.shape[-1])
+        if before.dtype is not torch.float32:
+            before = before.to(torch.float32)
+        after = torch.addmm(before, self.read(rows), self.matrix)
+        if after.dtype is not result.dtype:
+            after = after.to(result.dtype)
+        return after.view(result.shape)
+
+
+def _version(tensor: Tensor) -> int:
+    return -1 if tensor.is_inference() else tensor._version
+
+
+def _is_plain(layer: "AdapterLayer", name: str, x: Tensor, tensors: list[Tensor]) -> bool:
+    """Whether the change is one of rows in float32, by tensors of this layer alone."""
+    return (
+        not layer.owners.get(name)
+        and not isinstance(layer.get_base_layer(), CONVOLUTIONS)
+        and not layer.changes[name].reads_base()
+        and not (layer.training and layer.dropouts[name])
+        and x.dtype is not torch.float64
+        and not any(t.is_meta or t.is_inference() or t.dtype is torch.float64 for t in tensors)
+    )
+
+
+def _settings(layer: "AdapterLayer", x: Tensor) -> tuple:
+    """Of the layer, with the precision of its input: what decides on its change beside tensors."""
+    active = layer._active_adapter
+    return (
+        active if isinstance(active, str) else tuple(active), layer.training, x.dtype, x.device,
+        [*layer.changes.values()], [*layer.factors.values()], [*layer.dropouts.values()],
+    )  # fmt: skip
