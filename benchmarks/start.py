@@ -25,8 +25,10 @@ PHASES = (
     "answers",
     "end",
 )
+# What an event is the end of; the test at the end of a run is an evaluation, on rows of its own.
 OF_EVENT = {
-    "train": "training", "eval": "evaluation", "spectrum": "spectra", "checkpoint": "checkpoints",
+    "train": "training", "eval": "evaluation", "general": "evaluation", "test": "evaluation",
+    "spectrum": "spectra", "bottleneck": "spectra", "checkpoint": "checkpoints",
     "generation": "answers",
 }  # fmt: skip
 

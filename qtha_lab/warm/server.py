@@ -170,8 +170,8 @@ def load_libraries() -> None:
     for name in LIBRARIES:
         try:
             module = importlib.import_module(name)
-            if hasattr(module, "try_out"):
-                module.try_out()
+            if hasattr(module, "load_kernels"):
+                module.load_kernels()
         except Exception as fault:  # a worker that needs it will say what is wrong
             log.debug("%s is not loaded: %r", name, fault)
 

@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.errors import Refusal, Unsupported
 from qtha_lab.simulators.cpu import angles, kernel
 from qtha_lab.simulators.cpu.plan import Plan, plan
+from qtha_lab.simulators.cpu.single import MOST_SAMPLES, single_tables, walk_single
 from qtha_lab.simulators.cpu.vectors import BYTES
 from qtha_lab.simulators.small_twin import twin
 
@@ -59,6 +60,18 @@ def try_out() -> None:
     tables = plan(Circuit(1, []), Readout.z(1))
     with torch.device("cpu"):  # whatever device models are made on meanwhile
         Call(tables, torch.zeros(1, 0), shared_numbers(tables, torch.zeros(0)), False).forward()
+
+
+def load_kernels() -> None:
+    """Have every kernel at hand, both ways and in both precisions: for a process that others are forked from."""
+    angles_of_all = (Angle.input, Angle.param)
+    gates = [Gate("RY", wire, angle(wire)) for wire in range(4) for angle in angles_of_all]
+    circuit, readout = Circuit(4, gates), Readout.z(4)
+    with torch.enable_grad(), torch.device("cpu"):
+        for dtype in (torch.float32, torch.float64):
+            inputs, params = torch.zeros(1, 4, dtype=dtype), torch.zeros(4, dtype=dtype)
+            at_angles(circuit, params, readout)(inputs)
+            run(circuit, inputs, params.requires_grad_(), readout).sum().backward()
 
 
 def broadcasts(name: str) -> bool:
@@ -132,7 +145,18 @@ def at_angles(
     """
     tables = plan(circuit, readout)
     numbers = shared_numbers(tables, params)
-    return lambda inputs: Call(tables, inputs, numbers, keep=False).forward()
+    one_by_one = single_tables(circuit, readout) if params.dtype is torch.float32 else None
+
+    def values(inputs: Tensor) -> Tensor:
+        if one_by_one is None or len(inputs) > MOST_SAMPLES:
+            return Call(tables, inputs, numbers, keep=False).forward()
+        results = np.empty((len(inputs), tables.n_values), np.float32)
+        state = _room(3 * 2**tables.n_qubits, torch.float32)[: 3 * 2**tables.n_qubits]
+        data = inputs.detach().contiguous().numpy()
+        walk_single(one_by_one, *numbers, data, results, state)
+        return torch.from_numpy(results)
+
+    return values
 
 
 class _Expval(torch.autograd.Function):
