@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from benchmarks.machine import forget_peak_memory, peak_memory_bytes
+from benchmarks.step_parts import parts_of
 from benchmarks.turns import adapted_models, measured, take_turns, timed
 from qtha_lab.experiment import MethodChoice
 
@@ -25,6 +26,7 @@ def bench_step(
     tokens: int = 64,
     rounds: int = 9,
     clock: str = "wall",
+    parts: bool = False,
     on_round: Callable[[int, int], None] = lambda done, of: None,
 ) -> dict[str, Any]:
     """Measure a step (forward, backward, AdamW as the Trainer has it) of every method, taking turns.
@@ -37,13 +39,14 @@ def bench_step(
         rounds: Counted turns of each method; one more goes before as a warm-up. Memory is measured in
             turns of its own, since giving the heap back to the system slows the step after it.
         clock: As for `take_turns`.
+        parts: Whether steps are taken apart too, see `step_parts`.
         on_round: Called with the turns done and their number.
 
     Returns:
         `machine`, `settings`, and under `methods` one entry each: `label`, `trainable_parameters`,
         `seconds` (median), `seconds_all`, `peak_memory_bytes` (median over rounds of the resident
-        high-water mark of a step), `time_ratio` (median of the ratios within a round) and
-        `memory_ratio`.
+        high-water mark of a step), `time_ratio` (median of the ratios within a round),
+        `memory_ratio` and, if asked for, `parts`.
     """
     import torch
 
@@ -69,6 +72,10 @@ def bench_step(
                 "memory_ratio": peak / least if peak and least else None,
             }
         )
+    if parts:
+        taken_apart = parts_of(steps, batch_size * tokens, rounds, on_round)
+        for entry, of_step in zip(entries[1:], taken_apart[1:], strict=True):
+            entry["parts"] = of_step
     settings = {
         "model": model, "batch_size": batch_size, "tokens": tokens, "rounds": rounds, "clock": clock,
         "dtype": str(config.dtype).removeprefix("torch."),

@@ -19,6 +19,10 @@ def step(
     tokens: Annotated[int, typer.Option(min=2, help="Tokens per row.")] = 64,
     rounds: Annotated[int, typer.Option(min=1, help="Counted turns of each method.")] = 9,
     clock: Annotated[str, typer.Option(help="wall, or cpu: of all threads.")] = "wall",
+    parts: Annotated[
+        bool,
+        typer.Option(help="Take steps apart: circuits, tensor networks, the rest; processor time."),
+    ] = False,
     json: JsonFile = None,
 ) -> None:
     """The time and memory of one training step, QTHA against LoRA, taking turns."""
@@ -30,7 +34,7 @@ def step(
     with progress() as bars:
         bar = bars.add_task(f"step on {model}", total=rounds, message="warming up")
         measured = bench_step(
-            model, choices, batch_size=batch_size, tokens=tokens, rounds=rounds, clock=clock,
+            model, choices, batch_size=batch_size, tokens=tokens, rounds=rounds, clock=clock, parts=parts,
             on_round=lambda done, of: bars.update(bar, completed=done, message=""),
         )  # fmt: skip
     rows = [
@@ -50,4 +54,8 @@ def step(
         caption=f"{batch_size} × {tokens} tokens, medians of {rounds} rounds, {machine['processor']}, "
         f"{machine['torch_threads']} threads, {clock} time",
     )
+    if parts:
+        from benchmarks.step_parts import markdown
+
+        typer.echo(markdown(measured))
     write_json(measured, json)
