@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks import aims, auto, long_runs, simulators_table, turns
+from benchmarks import aims, auto, long_runs, simulators_table, step_parts, turns
 from benchmarks.machine import machine
 from qtha_lab.compare import aggregate
 
@@ -82,6 +82,10 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str] | None]] = {
     "auto-two-threads": ("auto --threads 2 --rounds 3", auto.markdown),
     "step": (f"step --model smollm2-135m --rounds 5 {_BESIDE_LORA}", turns.markdown),
     "step-tiny": (f"step --model tiny --rounds 15 {_BESIDE_LORA}", turns.markdown),
+    "step-parts-tiny": (
+        f"step --model tiny --rounds 9 --clock cpu --parts {_BESIDE_LORA}",
+        step_parts.markdown,
+    ),
     "generate": (
         f"generate --model smollm2-135m --rounds 3 --tokens 24 {_BESIDE_LORA}",
         turns.markdown,
