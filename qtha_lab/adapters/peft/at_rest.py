@@ -54,7 +54,7 @@ class _State:
     """
 
     settings: tuple
-    stores: list[dict[str, Any]]
+    stores: list[Any]
     name: str
     tensors: list[Tensor]
     memory: list[Tensor]  # keeps it from being given to others, so that an address tells it
@@ -68,12 +68,13 @@ class _State:
         """Of a layer as it is."""
         names = [name for name in layer.active_adapters if name in layer.changes]
         name = names[0] if names else ""
+        modules: list[Any] = [layer._modules[attribute] for attribute in layer.tensor_names]
         stores = [
             module._parameters if name in module._parameters else module._buffers
-            for module in (layer._modules[attribute] for attribute in layer.tensor_names)
-            if module is not None and name in module
-        ]  # fmt: skip
-        tensors = [store[name] for store in stores]
+            for module in modules
+            if name in module
+        ]
+        tensors: list[Any] = [store[name] for store in stores]
         read, matrix = None, x
         if len(names) == 1 and _is_plain(layer, name, x, tensors):
             at_hand = {
@@ -87,8 +88,8 @@ class _State:
             matrix = matrix if factor == 1 else matrix * factor
         memory = [tensor.detach() for tensor in tensors]
         return cls(
-            _settings(layer, x), stores, name, tensors, memory,
-            *([f(t) for t in tensors] for f in (_version, Tensor.data_ptr)), read, matrix,
+            _settings(layer, x), stores, name, tensors, memory, [_version(t) for t in tensors],
+            [t.data_ptr() for t in tensors], read, matrix,
         )  # fmt: skip
 
     def fits(self, layer: "AdapterLayer", x: Tensor) -> bool:
@@ -121,7 +122,7 @@ def _version(tensor: Tensor) -> int:
     return -1 if tensor.is_inference() else tensor._version
 
 
-def _is_plain(layer: "AdapterLayer", name: str, x: Tensor, tensors: list[Tensor]) -> bool:
+def _is_plain(layer: "AdapterLayer", name: str, x: Tensor, tensors: list[Any]) -> bool:
     """Whether the change is one of rows in float32, by tensors of this layer alone."""
     return (
         not layer.owners.get(name)

@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -177,7 +178,7 @@ class _Expval(torch.autograd.Function):
 
 
 # As `_Expval.apply` where no transform is active, without its walk over the operands in Python.
-_apply = super(torch.autograd.Function, _Expval).apply
+_apply = cast("Any", super(torch.autograd.Function, _Expval)).apply
 
 
 class _Slopes(torch.autograd.Function):
@@ -251,12 +252,13 @@ class Call:
             np.zeros(1, np.int64), *self.numbers, self.inputs, backward, values,
             self.states, *slopes,
         )  # fmt: skip
+        walk: Any = kernel.walk
         worth = layout.threads_backward if backward else layout.threads_forward
         threads = 1 if worth == 1 else min(torch.get_num_threads(), worth)
         if threads == 1:
-            kernel.walk(*operands, _room(layout.size, self.dtype))
+            walk(*operands, _room(layout.size, self.dtype))
         else:
-            _share_out(lambda: kernel.walk(*operands, _room(layout.size, self.dtype)), threads)
+            _share_out(lambda: walk(*operands, _room(layout.size, self.dtype)), threads)
 
 
 def shared_numbers(tables: Plan, params: Tensor) -> Numbers:

@@ -15,7 +15,7 @@ from numba import types
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.vectors import BYTES, FAST, Lanes, intrinsic, times_plus
-from qtha_lab.simulators.program import Phases, Turns, compile_circuit
+from qtha_lab.simulators.program import Phases, Turn, Turns, compile_circuit
 
 MOST_SAMPLES = 2  # of a batch for which this is the quicker way
 MOST_QUBITS = 12  # whose state stays in the first cache
@@ -179,7 +179,7 @@ def single_tables(circuit: Circuit, readout: Readout) -> tuple[np.ndarray, ...] 
                 steps.append((PHASES, n_layers, 0))
                 n_layers += 1
         for j, (turn, total) in enumerate(layer.angles.items(), n_sums):
-            if isinstance(layer, Turns):
+            if isinstance(layer, Turns) and isinstance(turn, Turn):
                 before = len(members)
                 members += [numbers.setdefault(term, len(numbers)) for term in total.inputs]
                 turns.append((turn.flip, turn.zmask, j, before, len(members)))
