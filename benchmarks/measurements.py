@@ -151,11 +151,15 @@ def _sentences(large: dict[str, Claim]) -> Sequence[str]:
     ahead = [n for n, c in large.items() if c.difference.is_shown and c.difference.mean < 0]
     behind = [n for n, c in large.items() if c.difference.is_shown and c.difference.mean > 0]
     words = [
-        f"Of {len(large)} methods with at most {100 * SMALL_SHARE:g} % of the parameters of `{LARGE}`, "
+        f"Of {_count(len(large))} with at most {100 * SMALL_SHARE:g} % of the parameters of `{LARGE}`, "
         f"{len(ahead) or 'none'} {'is' if len(ahead) < 2 else 'are'} shown to be ahead of it"
         f"{_named(ahead)}, {len(behind) or 'none'} behind{_named(behind)}."
     ]
     return [" ".join(words)]
+
+
+def _count(methods: int) -> str:
+    return "one method" if methods == 1 else f"{methods} methods"
 
 
 def _named(labels: Sequence[str]) -> str:
