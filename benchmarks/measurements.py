@@ -94,7 +94,8 @@ def page(name: str, compared: Compared) -> str:
         f"{ended} runs, seeds {', '.join(map(str, seeds))}, rates {rates}; the whole report is `data/results/{name}/report.html`"
     )
     large = against(compared, LARGE)
-    return "\n".join([origin, "", *_table(compared, large), "", *_sentences(large), ""])
+    parts = [*_parts(compared.parts)]
+    return "\n".join([origin, "", *_table(compared, large), "", *_sentences(large), *parts, ""])
 
 
 def against(compared: Compared, reference: str) -> dict[str, Claim]:
@@ -135,6 +136,20 @@ def _table(compared: Compared, large: dict[str, Claim]) -> Iterator[str]:
             _difference(large[name].plain() if name in large else None),
         ]
         yield f"| {' | '.join(cells)} |"
+
+
+def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What each part of QTHA adds, where the comparison has its controls."""
+    if not rows:
+        return
+    yield from (
+        "",
+        "| part of QTHA | adds, in nats of test loss | rounding alone makes |",
+        "|---|---|---|",
+    )
+    for row in rows:
+        floor = f"±{row['floor']:.4f}" if row["floor"] else "not measured"
+        yield f"| {row['part']} | {_difference(row)} | {floor} |"
 
 
 def _difference(claim: dict[str, Any] | None) -> str:
