@@ -109,6 +109,8 @@ def test_a_comparison_is_read_from_a_file_and_flags_win_over_it(tmp_path):
         (["--steps", "0"], "steps must be at least 1, not"),
         (["--steps", "many"], "steps must be a whole number, not 'many'"),
         (["--schedule", "linea"], "schedule must be one of"),
+        (["--learning-rate", "0"], "learning_rate must be above 0"),
+        (["--learning-rate", "fast"], "learning_rate must be a number, not 'fast'"),
     ],
 )
 def test_a_refusal_is_a_sentence_and_starts_nothing(words, sentence, tmp_path):
@@ -116,6 +118,14 @@ def test_a_refusal_is_a_sentence_and_starts_nothing(words, sentence, tmp_path):
     assert isinstance(answer.exception, ValueError)
     assert sentence in str(answer.exception)
     assert not list((tmp_path / "runs").glob("*")) or not (tmp_path / "runs").exists()
+
+
+def test_a_learning_rate_typed_is_that_of_the_method_and_wins():
+    answer = call(
+        "run", "--method", "lora(r=2,learning_rate=1)", "--learning-rate", "3e-3", "--dry-run"
+    )
+    assert answer.exit_code == 0, answer.output + str(answer.exception)
+    assert Experiment.from_yaml(answer.output).method.label == "lora(r=2,learning_rate=0.003)"
 
 
 def test_settings_of_a_file_are_kept_beneath_those_typed():

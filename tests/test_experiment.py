@@ -14,6 +14,7 @@ from support.descriptions import COMPARISONS, DESCRIBED
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training, refusals
+from qtha_lab.experiment.declared import FieldError
 from qtha_lab.models.catalogue import locate
 from qtha_lab.settings import settings_of
 
@@ -209,3 +210,11 @@ def test_what_a_type_checker_accepts_is_every_field_and_the_edition(description)
     (accepted,) = (node.args for node in signatures if node.name == "__init__")
     names = [argument.arg for argument in accepted.kwonlyargs]
     assert names == [*description.model_fields, "edition"]
+
+
+def test_what_a_part_as_a_whole_is_refused_for_is_said_as_it_stands():
+    with pytest.raises(FieldError, match=r"^unknown axis 'learning_rat': did you mean"):
+        Comparison(methods="lora,qtha", tuning={"axes": {"learning_rat": [0.1, 0.2]}})
+    with pytest.raises(FieldError, match=r"^tuning\.trials must be at least 1, not 0") as refused:
+        Comparison(methods="lora,qtha", tuning={"trials": 0})
+    assert refused.value.place == "tuning.trials"

@@ -1,11 +1,19 @@
-"""The files of our own measurements are comparisons that can run, each part of QTHA beside its parent."""
+"""The files of our own measurements are comparisons that can run, each part of QTHA beside its parent; what they came to
+is packed and written.
+"""
 
 from pathlib import Path
 
 import pytest
+from support.compared_folder import compared
+from support.run_folders import write
 
+from benchmarks import measurements
 from qtha_lab.adapters import get_method
 from qtha_lab.compare.decomposition import PARTS, decompose
+from qtha_lab.compare.reporting import Report
+from qtha_lab.compare.reporting.compared import Compared
+from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.paths import data_dir
 
@@ -46,3 +54,47 @@ def test_rounding_is_measured_at_one_rate_of_each_method():
     assert len(repeats) == 10
     assert {(e.seed, e.method.learning_rate) for e in repeats} == {(3, 0.01)}
     assert sorted({e.training.nudge for e in repeats}) == [1, 2, 3, 4, 5]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A measurement of which the smallest of three methods has at most 24 % of the parameters of LoRA r = 8."""
+    folder = compared(
+        tmp_path_factory.mktemp("measured"), methods=("lora(r=2)", "lora(r=8)", "ia3")
+    )
+    for run in Compared.of(folder).runs.values():
+        write(run, {"kind": "train", "step": 100, "loss": 4.0})
+    return folder
+
+
+def test_packed_runs_laid_out_again_say_the_same_and_are_the_same_bytes_when_packed_again(
+    measured, tmp_path
+):
+    measurements.pack(measured, tmp_path / "a.tar.xz")
+    measurements.unpack(tmp_path / "a.tar.xz", tmp_path / "laid_out")
+    before, after = (Report.of(folder).plain() for folder in (measured, tmp_path / "laid_out"))
+    assert after["claims"] == before["claims"] != []
+    assert after["decomposition"] == before["decomposition"]
+    laid_out = Compared.of(tmp_path / "laid_out")
+    assert {run.status().state for run in laid_out.runs.values()} == {"finished"}
+    measurements.pack(tmp_path / "laid_out", tmp_path / "b.tar.xz")
+    assert (tmp_path / "a.tar.xz").read_bytes() == (tmp_path / "b.tar.xz").read_bytes()
+    with pytest.raises(Refusal, match="is not empty"):
+        measurements.unpack(tmp_path / "a.tar.xz", tmp_path / "laid_out")
+
+
+def test_the_methods_that_are_small_enough_are_held_against_the_large_one_as_a_family_of_their_own(
+    measured,
+):
+    whole = Compared.of(measured)
+    for entry in whole.summary["runs"]:
+        entry["trainable_parameters"] = {"lora": 1000, "ia3": 240}[entry["method"]]
+    found = measurements.against(Compared.of(measured), measurements.LARGE)
+    assert found == {}  # with the sizes of the folder none is small enough
+    found = measurements.against(whole, measurements.LARGE)
+    assert list(found) == ["ia3"]
+    assert found["ia3"].difference.level == 0.05
+    assert measurements.against(whole, "lora(r=64)") == {}
+    page = measurements.page("tiny-qa", whole)
+    assert "| `ia3` | 240 (24.0 %) |" in page
+    assert "Of 1 methods" not in page

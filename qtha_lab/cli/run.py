@@ -8,13 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
+from qtha_lab import calls
 from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import duration, print_json, print_table, progress
 from qtha_lab.compare.entries import standing
-from qtha_lab.experiment import Experiment, Training
+from qtha_lab.experiment import Experiment, MethodChoice, Training
 from qtha_lab.measures import MEASURES
 from qtha_lab.rundir.status import SUMMARISED
+from qtha_lab.settings import settings_of
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Detach = Annotated[bool, typer.Option(help="Return at once; the run goes on by itself.")]
@@ -23,6 +25,18 @@ On = Annotated[
     typer.Option(help="Other machines: ray, ray:ADDRESS, 'ray(cpus=4)', 'slurm(partition=…)'."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check, print the YAML and the cost only.")]
+Rate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER",
+        help=settings_of(MethodChoice)["learning_rate"].help
+        + " The same as in 'lora(learning_rate=0.01)', and wins over it.",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="The folder of runs. Default: QTHA_LAB_RUNS, or runs in the project."),
+]
 RunId = Annotated[str, typer.Argument(help="The run, as `qtha-lab runs` names it.")]
 
 
@@ -30,6 +44,8 @@ RunId = Annotated[str, typer.Argument(help="The run, as `qtha-lab runs` names it
 @with_flags((Experiment, "The experiment"), (Training, "The training"))
 def run(
     file: Annotated[Path | None, typer.Argument(help="An experiment file (YAML).")] = None,
+    learning_rate: Rate = None,
+    out: Out = None,
     dry_run: DryRun = False,
     detach: Detach = False,
     json: Json = False,
@@ -40,10 +56,13 @@ def run(
 
     file_fields = fields_of(Experiment.from_yaml(file) if file else None)
     experiment = Experiment(**combine(file_fields, flags or {}, Training))
+    if learning_rate is not None:
+        method = experiment.method.replace(learning_rate=calls.read_value(learning_rate))
+        experiment = experiment.replace(method=method)
     if dry_run:
         print_plan(experiment, {experiment.method.label: experiment})
         return
-    _show(runs.launch(experiment), detach=detach, json=json)
+    _show(runs.launch(experiment, out), detach=detach, json=json)
 
 
 @app.command()

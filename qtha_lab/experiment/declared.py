@@ -23,8 +23,11 @@ class FieldError(Refusal):
 
     def inside(self, outer: str) -> "FieldError":
         """The same of a field of an outer model; a sentence that names its field names the outer one too."""
-        sentence = f"{outer}.{self}" if str(self).startswith(self.place) else str(self)
-        return FieldError(sentence, f"{outer}.{self.place}")
+        named = self.place and str(self).startswith(
+            self.place
+        )  # of a model as a whole there is no place
+        place = f"{outer}.{self.place}" if self.place else outer
+        return FieldError(f"{outer}.{self}" if named else str(self), place)
 
 
 def option(value: Any) -> Any:

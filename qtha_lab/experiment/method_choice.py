@@ -93,8 +93,14 @@ class MethodChoice(Declared):
 
     @classmethod
     def parse(cls, text: str) -> MethodChoice:
-        """Read `name` or `name(option=value,…)`; `learning_rate`, `target_modules` and `title` may stand among them."""
+        """Read `name` or `name(option=value,…)`; `learning_rate`, `target_modules` and `title` may stand among them.
+
+        Example:
+            >>> MethodChoice.parse("qtha_gradient(middle=none)").options  # "none" is one of its choices
+            {'middle': 'none'}
+        """
         name, options = calls.parse_call(text, "method")
+        options = _with_choices_named_none(name, options)
         placement = {key: options.pop(key) for key in PLACED if key in options}
         return cls(name=name, options=options, **placement)
 
@@ -116,3 +122,17 @@ class MethodChoice(Declared):
     def _placed(self) -> dict[str, Any]:
         placement = {name: getattr(self, name) for name in PLACED}
         return {key: value for key, value in placement.items() if value not in (None, "")}
+
+
+def _with_choices_named_none(method: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Options in which a bare `none` is the choice of that name, where a setting has one and cannot be left open."""
+    if None not in options.values():
+        return options
+    from qtha_lab.adapters import get_method
+
+    try:
+        settings = get_method(method).settings()
+    except Refusal:  # an unknown method, of which its check tells
+        return options
+    named = {n for n, s in settings.items() if "none" in s.choices and not s.optional}
+    return {n: "none" if v is None and n in named else v for n, v in options.items()}

@@ -1,0 +1,199 @@
+"""What our own measurements came to: from the folders that `qtha-lab compare` wrote, reports, packed runs and tables.
+
+    qtha-lab compare data/measurements/tiny-qa.yaml --out out/measurements/tiny-qa      hours, resumable
+    python benchmarks/measurements.py tiny-qa                                           write what it came to
+    python benchmarks/measurements.py tiny-qa --unpack                                  its runs, back to out/measurements
+
+`data/results/NAME` gets the report (`report.html`, `report.json`) and the runs without their weights and the records of single
+steps (`runs.tar.xz`), from which the report can be written again and the comparison goes on; `docs/results/NAME.md` gets the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from qtha_lab.compare import report
+from qtha_lab.compare.claims import Claim, claims
+from qtha_lab.compare.items import read_items
+from qtha_lab.compare.reporting.compared import Compared
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment.cells import Cell
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES, OUT = ROOT / "data" / "measurements", ROOT / "out" / "measurements"
+RESULTS, PAGES = ROOT / "data" / "results", ROOT / "docs" / "results"
+PACKED = "runs.tar.xz"
+KEPT = ("comparison.yaml", "lineup.json", "summary.json")
+KEPT_OF_A_RUN = (
+    "experiment.yaml", "events.jsonl", "summary.json", "environment.json", "exit.json", "test.json",
+)  # fmt: skip
+STEP = b'"kind": "train"'  # of the events: nine in ten, and no report reads them
+LARGE = "lora(r=8)"
+SMALL_SHARE = 0.24  # of its trained parameters: the paper's "76 % fewer"
+
+
+def write(name: str, folder: Path) -> None:
+    """The report, the packed runs and the table of a measurement.
+
+    Args:
+        name: Of its file in `data/measurements`.
+        folder: What `qtha-lab compare` wrote.
+
+    Raises:
+        Refusal: If the folder holds no comparison, or one of which no run has ended.
+    """
+    out = RESULTS / name
+    report(folder, out)
+    (out / "report.ipynb").unlink()  # it reads the runs, which are packed
+    pack(folder, out / PACKED)
+    PAGES.mkdir(parents=True, exist_ok=True)
+    (PAGES / f"{name}.md").write_text(page(name, Compared.of(folder)), encoding="utf-8")
+
+
+def pack(folder: Path, archive: Path) -> None:
+    """Keep what reports read of a comparison and its runs; always the same bytes of the same files."""
+    files = [folder / name for name in KEPT]
+    for runs in ("runs", "rounding"):
+        files += [file for name in KEPT_OF_A_RUN for file in (folder / runs).glob(f"*/{name}")]
+    with tarfile.open(archive, "w:xz", preset=9) as packed:
+        for file in sorted(file for file in files if file.is_file()):
+            content = file.read_bytes()
+            if file.name == "events.jsonl":
+                content = b"".join(line for line in content.splitlines(True) if STEP not in line)
+            entry = tarfile.TarInfo(str(file.relative_to(folder)))
+            entry.size, entry.mtime = len(content), int(file.stat().st_mtime)
+            packed.addfile(entry, io.BytesIO(content))
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Lay packed runs where `qtha-lab compare` goes on with them.
+
+    Raises:
+        Refusal: If there is something in the folder.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise Refusal(f"{folder} is not empty: give --folder another one, or move it away")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+
+
+def page(name: str, compared: Compared) -> str:
+    """A measurement as Markdown: where it comes from, a row for each method, and who is ahead of the larger LoRA."""
+    seeds = compared.comparison.seeds
+    rates = ", ".join(f"{rate:g}" for rate in sorted(compared.comparison.learning_rates))
+    ended = f"{len(compared.entries)} of {compared.summary['expected']}"
+    origin = (
+        f"`qtha-lab compare data/measurements/{name}.yaml --out out/measurements/{name}`  \n"
+        f"{ended} runs, seeds {', '.join(map(str, seeds))}, rates {rates}; the whole report is `data/results/{name}/report.html`"
+    )
+    large = against(compared, LARGE)
+    parts = [*_parts(compared.parts)]
+    return "\n".join([origin, "", *_table(compared, large), "", *_sentences(large), *parts, ""])
+
+
+def against(compared: Compared, reference: str) -> dict[str, Claim]:
+    """The methods of at most `SMALL_SHARE` of the reference's parameters against it, as a family of claims of its own.
+
+    Args:
+        compared: A comparison of one model and task.
+        reference: Label without rate.
+    """
+    groups = compared.by_family(compared.best)
+    if reference not in groups:
+        return {}
+    most = SMALL_SHARE * groups[reference][0]["trainable_parameters"]
+    small = [name for name, of in groups.items() if of[0]["trainable_parameters"] <= most]
+    pairs = {Cell.of(compared.best[0]): [(name, reference) for name in small]}
+    items = read_items(compared.runs.values())
+    found = claims(compared.best, pairs, items, compared.summary.get("rounding") or {})
+    return {claim.first: claim for claim in found}
+
+
+def _table(compared: Compared, large: dict[str, Claim]) -> Iterator[str]:
+    groups = compared.by_family(compared.best)
+    first = compared.families[0]
+    beside = {claim["first"]: claim for claim in compared.claims}
+    whole = groups.get(LARGE, [{}])[0].get("trainable_parameters")
+    names = compared.names
+    yield f"| method | trained parameters | best rate | test loss | − {names[first]} | − {names.get(LARGE, LARGE)}, of the small |"
+    yield "|---|---:|---:|---:|---|---|"
+    for name, entries in groups.items():
+        count = entries[0]["trainable_parameters"]
+        share = f" ({100 * count / whole:.1f} %)" if whole else ""
+        cells = [
+            f"`{names[name]}`",
+            f"{count:,}{share}",
+            f"{entries[0]['learning_rate']:g}",
+            f"{fmean(entry['test_loss'] for entry in entries):.3f}",
+            _difference(beside.get(name)),
+            _difference(large[name].plain() if name in large else None),
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What each part of QTHA adds, where the comparison has its controls."""
+    if not rows:
+        return
+    yield from (
+        "",
+        "| part of QTHA | adds, in nats of test loss | rounding alone makes |",
+        "|---|---|---|",
+    )
+    for row in rows:
+        floor = f"±{row['floor']:.4f}" if row["floor"] else "not measured"
+        yield f"| {row['part']} | {_difference(row)} | {floor} |"
+
+
+def _difference(claim: dict[str, Any] | None) -> str:
+    """A difference with its interval, bold where it is shown."""
+    if claim is None:
+        return ""
+    text = f"{claim['mean']:+.3f} [{claim['low']:+.3f}, {claim['high']:+.3f}]"
+    return f"**{text}**" if claim["shown"] else text
+
+
+def _sentences(large: dict[str, Claim]) -> Sequence[str]:
+    if not large:
+        return [f"No interval against `{LARGE}`: it needs three seeds that have both."]
+    ahead = [n for n, c in large.items() if c.difference.is_shown and c.difference.mean < 0]
+    behind = [n for n, c in large.items() if c.difference.is_shown and c.difference.mean > 0]
+    words = [
+        f"Of {_count(len(large))} with at most {100 * SMALL_SHARE:g} % of the parameters of `{LARGE}`, "
+        f"{len(ahead) or 'none'} {'is' if len(ahead) < 2 else 'are'} shown to be ahead of it"
+        f"{_named(ahead)}, {len(behind) or 'none'} behind{_named(behind)}."
+    ]
+    return [" ".join(words)]
+
+
+def _count(methods: int) -> str:
+    return "one method" if methods == 1 else f"{methods} methods"
+
+
+def _named(labels: Sequence[str]) -> str:
+    return f" ({', '.join(f'`{label}`' for label in labels)})" if labels else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    known = sorted(file.stem for file in FILES.glob("*.yaml"))
+    parser.add_argument("names", nargs="*", choices=[*known, []], help="all that were run")
+    parser.add_argument("--folder", type=Path, default=OUT, help="of the folders NAME")
+    parser.add_argument("--unpack", action="store_true", help="lay out the packed runs")
+    options = parser.parse_args()
+    for name in options.names or known:
+        if options.unpack:
+            unpack(RESULTS / name / PACKED, options.folder / name)
+        elif (options.folder / name / "summary.json").exists():
+            write(name, options.folder / name)
+
+
+if __name__ == "__main__":
+    main()
