@@ -131,7 +131,18 @@ def state(circuit: Circuit, inputs: Tensor, params: Tensor) -> Tensor:
 
 
 def read(circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
-    """What is asked for of a circuit, "z", "probs", "state" or Pauli strings; see `expval_z`."""
+    """What is asked for of a circuit.
+
+    Args:
+        circuit: What to run.
+        what: "z", "probs", "state" or Pauli strings.
+        inputs: As for `expval_z`.
+        params: As for `expval_z`.
+        engine: As for `expval_z`.
+
+    Raises:
+        Refusal: As `expval_z`.
+    """
     if torch.compiler.is_compiling() or _is_traced(inputs, params):
         return _read_in_graph(reading_as_text(circuit, what), inputs, params, engine)
     request = reading(circuit, what)

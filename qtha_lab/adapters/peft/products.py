@@ -153,7 +153,14 @@ class Scope:
     def take(
         self, layer: "AdapterLayer", name: str, sources: Mapping[str, Tensor], dtype: torch.dtype
     ) -> dict[str, Tensor]:
-        """The products of an adapter at a layer, of these sources."""
+        """The products of an adapter at a layer, of these sources.
+
+        Args:
+            layer: Which asks.
+            name: Of the adapter.
+            sources: Its tensors that are multiplied, as they are stored.
+            dtype: The precision that they are multiplied in.
+        """
         slopes = torch.is_grad_enabled()
         if not slopes and self.outer is not None and layer in self.outer:
             return self.outer.take(layer, name, sources, dtype)

@@ -12,6 +12,7 @@ HEIGHTS = {"top": "top", "bottom": "bottom", "middle": "center", "auto": "center
 
 
 def shapes(page: ScriptPage) -> list[str]:
+    """The lines that draw lines, boxes and circles."""
     lines = []
     for shape in page.layout.get("shapes") or ():
         axes, transform = _where(page, shape)
@@ -42,6 +43,7 @@ def shapes(page: ScriptPage) -> list[str]:
 
 
 def notes(page: ScriptPage) -> list[str]:
+    """The lines that write words at places."""
     lines = []
     for note in page.layout.get("annotations") or ():
         axes, transform = _where(page, note)

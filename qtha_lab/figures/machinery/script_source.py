@@ -10,6 +10,7 @@ from qtha_lab.figures.machinery import legends
 
 
 def each(value: Any, count: int) -> list[Any]:
+    """A value for each of so many, where one may stand for all."""
     return list(value) if isinstance(value, list | tuple) else [value] * count
 
 
@@ -19,12 +20,14 @@ def numbers(values: Iterable[Any]) -> str:
 
 
 def number(value: Any) -> str:
+    """A value as Python writes it."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return 'float("nan")'
     return f"{value:.7g}" if isinstance(value, float) else repr(value)
 
 
 def keywords(options: dict[str, Any]) -> str:
+    """Arguments by name, their values as source."""
     return ", ".join(f"{name}={value}" for name, value in options.items())
 
 
@@ -39,6 +42,7 @@ def color(color: Any) -> str:
 
 
 def on_scale(values: Sequence[float], marker: dict[str, Any]) -> list[str]:
+    """The colour of each value on the scale of its marks."""
     from plotly.colors import sample_colorscale
 
     low, high = marker.get("cmin", min(values)), marker.get("cmax", max(values))

@@ -15,6 +15,13 @@ STEPS = {"hv": "steps-post", "vh": "steps-pre"}
 
 
 def trace(page: ScriptPage, trace: dict[str, Any], before: dict[str, Any]) -> list[str]:
+    """The lines that draw a trace.
+
+    Args:
+        page: Whose trace it is.
+        trace: As plain data.
+        before: The one before it, to which a filled one reaches.
+    """
     kind = trace.get("type", "scatter")
     if kind == "bar":
         return _bars(page, trace)
