@@ -22,8 +22,8 @@ import time
 while not Path("go").exists():
     time.sleep(0.05)""",
 )
-# The traces of the first figure of a panel, as plotly holds them.
-HEIGHTS = """panel => JSON.stringify(panel.querySelector('.js-plotly-plot').data.map(t => [...(t.y ?? [])]))"""
+# What the bars of a panel say under a pointer: their heights.
+HEIGHTS = """panel => JSON.stringify([...panel.querySelectorAll('.qtha-figure title')].map(t => t.textContent))"""
 DRAWINGS = "panel => Number(panel.querySelector('.qtha-figure').dataset.drawings)"
 
 
