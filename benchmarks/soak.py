@@ -181,15 +181,12 @@ class User:
         page.on("requestfailed", lambda request: self._of_request(request.url, request.failure))
         page.on("crash", lambda _: self.complaints.append("the page crashed"))
         page.on("dialog", lambda dialog: dialog.accept())
-        warnings = re.compile("comm|widget|model not found", re.IGNORECASE)
-        page.on(
-            "console",
-            lambda m: (
-                self.complaints.append(f"warning: {m.text}")
-                if m.type == "warning" and warnings.search(m.text)
-                else None
-            ),
-        )
+        page.on("console", lambda message: self._of_warning(message.type, message.text))
+
+    def _of_warning(self, kind: str, text: str) -> None:
+        """Of comms and widgets; JupyterLab also says how long a busy machine takes to load its plugins."""
+        if kind == "warning" and re.search("comm|widget|model", text) and text[:7] != "Plugin ":
+            self.complaints.append(f"warning: {text}")
 
     def _of_request(self, url: str, failure: Any) -> None:
         if "ERR_ABORTED" not in str(failure):  # of a page that was left

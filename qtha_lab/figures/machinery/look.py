@@ -6,6 +6,7 @@ Lengths are in CSS pixels (96 to the inch), as plotly takes them; a font of 8 pt
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple, cast
 
 import plotly.graph_objects as go
@@ -102,15 +103,17 @@ class Look:
         """Whether two panels side by side would be too small to read."""
         return self.width / self.font < 36
 
-    zoom = property(lambda self: TARGETS[self.target].zoom)
-    width = property(
+    zoom = cached_property(lambda self: TARGETS[self.target].zoom)
+    width = cached_property(
         lambda self: self._pixels(72 * (self.inches or TARGETS[self.target].width_inches))
     )
-    height = property(lambda self: round(self.width * TARGETS[self.target].ratio))
-    font = property(lambda self: self._pixels(self.points or TARGETS[self.target].font_points))
-    line = property(lambda self: self._pixels(TARGETS[self.target].line_points))
-    marker = property(lambda self: self._pixels(TARGETS[self.target].marker_points))
-    small = property(lambda self: 0.86 * self.font)
+    height = cached_property(lambda self: round(self.width * TARGETS[self.target].ratio))
+    font = cached_property(
+        lambda self: self._pixels(self.points or TARGETS[self.target].font_points)
+    )
+    line = cached_property(lambda self: self._pixels(TARGETS[self.target].line_points))
+    marker = cached_property(lambda self: self._pixels(TARGETS[self.target].marker_points))
+    small = cached_property(lambda self: 0.86 * self.font)
 
     def _pixels(self, points: float) -> float:
         return points * PIXELS_PER_POINT / self.zoom

@@ -247,19 +247,23 @@ def _bars(trace: dict, x: Axis, y: Axis, ink: str, group: tuple[int, int]) -> li
             place = a + shift - half, min(b, foot), 2 * half, abs(b - foot)
             parts.append(_rect(*place, color))
             if stripes.get("shape"):
-                parts.append(_hatched(*place, stripes.get("fgcolor") or "#fff"))
+                parts.append(_hatched(*place))
     return parts
 
 
-def _hatched(left: float, top: float, width: float, height: float, color: str) -> str:
-    """Stripes that rise to the right, over a bar."""
+def _hatched(left: float, top: float, width: float, height: float) -> str:
+    """Light stripes that rise to the right, over a bar."""
     ways = []
     for k in range(1, math.ceil((width + height) / STRIPE)):
         along = k * STRIPE  # from the upper left corner, where the stripe would meet the upper edge
         x0, y0 = max(0.0, along - height), min(along, height)
         x1, y1 = min(along, width), max(0.0, along - width)
         ways.append(f"M{left + x0:.1f} {top + y0:.1f}L{left + x1:.1f} {top + y1:.1f}")
-    return f'<path d="{"".join(ways)}" stroke="{color}" fill="none"/>' if ways else ""
+    return (
+        f'<path d="{"".join(ways)}" stroke="#fff" stroke-opacity="0.75" fill="none"/>'
+        if ways
+        else ""
+    )
 
 
 def spots_of_bars(trace: dict, x: Axis, y: Axis) -> list[str]:
