@@ -22,8 +22,9 @@ import time
 while not Path("go").exists():
     time.sleep(0.05)""",
 )
-# What the bars of a panel say under a pointer: their heights.
-HEIGHTS = """panel => JSON.stringify([...panel.querySelectorAll('.qtha-figure title')].map(t => t.textContent))"""
+# What the bars of states, wires and cuts say under a pointer: their heights.
+HEIGHTS = """panel => JSON.stringify([...panel.querySelectorAll('.qtha-figure title')]
+    .map(title => title.textContent).filter(words => /^([|]|wire|cut)/.test(words)))"""
 DRAWINGS = "panel => Number(panel.querySelector('.qtha-figure').dataset.drawings)"
 
 
