@@ -73,10 +73,11 @@ class Journal:
     def __init__(self, folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "soak.jsonl"
-        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
-        self.entries: list[dict[str, Any]] = [
-            json.loads(line) for line in lines if line[-1:] == "}"
-        ]
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        whole = text[: text.rfind("\n") + 1]  # a process that is killed tears the last line
+        if whole != text:
+            self.path.write_text(whole, encoding="utf-8")
+        self.entries: list[dict[str, Any]] = [json.loads(line) for line in whole.splitlines()]
         self.session = 1 + max((entry["session"] for entry in self.entries), default=-1)
         self.began = time.monotonic()
 

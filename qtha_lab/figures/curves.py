@@ -84,7 +84,7 @@ def legend_room(names: Collection[str], width: float) -> int:
 
     Example:
         >>> legend_room(["lora", "qtha"], 900), legend_room([f"lora(learning_rate={k})" for k in range(9)], 500)
-        (0, 80)
+        (0, 60)
     """
     widest = max(map(len, names), default=0) * LETTER * LEGEND_FONT + LEGEND_KEY
     rows = math.ceil(len(names) / max(1, width // widest))
