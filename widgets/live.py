@@ -24,7 +24,6 @@ from .shown import Shown
 
 KINDS = tuple(curves.PANELS)
 FEW = 4  # methods whose names stand in the legend whole
-WIDE, NARROW = 800, 400  # pixels of a page, and of one on which the panels stand above each other
 NONE = Points()
 
 
@@ -61,13 +60,10 @@ class LivePlot(Follower, Shown):
             for run, kind in product(self.runs, KINDS)
         ])  # fmt: skip
         curves.name_once(cast(tuple[go.Scatter, ...], figure.data))
-        narrow = curves.stacked()
         if len(styles) > FEW:  # long names of many would leave the curves no room
             names = {label: shown(short) for label, short in short_names(styles).items()}
             figure.for_each_trace(lambda trace: trace.update(name=names[trace.legendgroup]))
-            figure.layout.height += curves.legend_room(names.values(), WIDE)
-            narrow["height"] += curves.legend_room(names.values(), NARROW)
-        self.chart.show(figure, curves.describe(()), narrow)
+        self.chart.show(figure, curves.describe(()), curves.stacked())
 
     def series(self) -> list[curves.Series]:
         """The curves so far, as the figure functions take them."""

@@ -5,8 +5,7 @@ A series is `{"label", "seed", "kind": "train" | "eval", "steps", "values"}`; no
 
 import functools
 import itertools
-import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypedDict
 
 import numpy as np
@@ -14,13 +13,12 @@ import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import LETTER, Look
+from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.looks import shown
 
-LEGEND_FONT, LEGEND_KEY, LEGEND_ROW = 12, 46, 20  # of plotly's legend on a page, in pixels
 Kind = Literal["train", "eval"]
 PANELS: dict[Kind, tuple[str, str, str]] = {
     "train": ("x", "y", "train loss (nats)"),
@@ -73,22 +71,6 @@ def empty_curves(theme: str = "light") -> go.Figure:
 def stacked() -> dict:
     """What to change in the layout of the two panels so that one stands above the other."""
     return {**_axes(stacked=True), "height": 560}
-
-
-def legend_room(names: Collection[str], width: float) -> int:
-    """How much higher a figure on a page becomes for the rows of its legend beyond the first two.
-
-    Args:
-        names: Of the curves.
-        width: Of the page, in pixels.
-
-    Example:
-        >>> legend_room(["lora", "qtha"], 900), legend_room([f"lora(learning_rate={k})" for k in range(9)], 500)
-        (0, 60)
-    """
-    widest = max(map(len, names), default=0) * LETTER * LEGEND_FONT + LEGEND_KEY
-    rows = math.ceil(len(names) / max(1, width // widest))
-    return LEGEND_ROW * max(0, rows - 2)
 
 
 def _axes(stacked: bool = False) -> dict:
