@@ -148,6 +148,7 @@ class Sitting:
         for number in range(6):
             boxes.nth(number).click()
         expect(table.get_by_text("6 ticked")).to_be_visible()
+        expect(self.views.locator(".qtha-figure > p").first).to_contain_text("6 runs")
         self.choose("Spectra over training", self.views)
         self.part("spectra", self.views)
 

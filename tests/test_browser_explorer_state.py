@@ -22,8 +22,9 @@ import time
 while not Path("go").exists():
     time.sleep(0.05)""",
 )
-# The traces of the first figure of a panel, as plotly holds them.
-HEIGHTS = """panel => JSON.stringify(panel.querySelector('.js-plotly-plot').data.map(t => [...(t.y ?? [])]))"""
+# What the bars of states, wires and cuts say under a pointer: their heights.
+HEIGHTS = """panel => JSON.stringify([...panel.querySelectorAll('.qtha-figure title')]
+    .map(title => title.textContent).filter(words => /^([|]|wire|cut)/.test(words)))"""
 DRAWINGS = "panel => Number(panel.querySelector('.qtha-figure').dataset.drawings)"
 
 

@@ -51,7 +51,8 @@ def test_tab_comes_to_every_control_in_the_order_of_the_page(lab):
     for number in range(4):
         controls = explorer(lab, number).locator(CONTROLS).locator("visible=true")
         expected = controls.evaluate_all(
-            "all => all.filter(e => !e.disabled).map(e => (e.labels?.[0]?.textContent || e.textContent).trim())"
+            "all => all.filter(e => !e.disabled).map(e =>"
+            " (e.labels?.[0]?.textContent || e.getAttribute('aria-label') || e.textContent).trim())"
         )
         controls.first.focus()
         names = []

@@ -1,6 +1,7 @@
 """The explorers of lessons 3 and 4: a control moves what it should, and the twin gives the same."""
 
 import asyncio
+import re
 
 import numpy as np
 import pytest
@@ -21,24 +22,23 @@ LESSON_3 = FOLDER / "03_circuits_and_ansatze.ipynb"
 LESSON_4 = FOLDER / "04_inside_the_update.ipynb"
 
 
-def bars(explorer, number):
-    """The heights of one panel's bars as the page holds them: 0 probabilities, 3 ⟨Z⟩, 4 entropies."""
-    return np.array(explorer.views["state"].traces[number]["y"], dtype=float)
+def bars(explorer, name):
+    """What the page says of bars under a pointer, by their names: of states, wires, or angles."""
+    titles = re.findall(rf"<title>({name}[^:<]*): (-?[\d.e-]+)", explorer.views["state"].svg)
+    return {bar: float(height) for bar, height in titles}
 
 
 def test_turning_one_qubit_moves_its_mean_as_the_cosine():
     explorer = CircuitExplorer("product", n_qubits=1, n_layers=1)
     angles = explorer.turned.angles
     explorer.zero.click()
-    assert bars(explorer, 3) == pytest.approx([1.0])
+    assert bars(explorer, "wire") == {"wire 0": 1.0}
     explorer.turn("x0", 1.2)
     assert angles[0] == "x0"
-    assert bars(explorer, 3) == pytest.approx([np.cos(1.2)], abs=1e-9)
-    assert bars(explorer, 0) == pytest.approx([np.cos(0.6) ** 2, np.sin(0.6) ** 2], abs=1e-9)
-    slopes = explorer.views["state"].traces[6]
-    assert dict(zip(slopes["x"], slopes["y"], strict=True))["x0"] == pytest.approx(
-        -np.sin(1.2), abs=1e-9
-    )
+    assert bars(explorer, "wire") == {"wire 0": pytest.approx(np.cos(1.2), abs=1e-4)}
+    states = {"|0⟩": np.cos(0.6) ** 2, "|1⟩": np.sin(0.6) ** 2}
+    assert bars(explorer, r"\|") == pytest.approx(states, abs=1e-4)
+    assert bars(explorer, "x")["x0"] == pytest.approx(-np.sin(1.2), abs=1e-4)
 
 
 def test_angles_may_come_as_an_array():
@@ -62,7 +62,7 @@ def test_another_circuit_brings_its_own_angles_and_an_impossible_one_is_refused_
     explorer.n_qubits = 2
     assert explorer.controls["angle"].options[-1] == "p7"
     assert explorer.angle == "x0"
-    assert len(bars(explorer, 0)) == 4
+    assert len(bars(explorer, r"\|")) == 4
     slider = explorer.controls["n_qubits"]
     slider.index = 0
     assert "needs at least 2 qubits, not 1" in explorer.error.text
@@ -167,12 +167,9 @@ def test_runs_that_recorded_nothing_yet_show_empty_panels():
     assert explorer.layer is None
 
 
-# Rounded heights of the last ⟨Z⟩ bars on the page, as plotly holds them.
-MEANS = """() => {
-    const plot = document.querySelector('.qtha-circuit-explorer .qtha-plot .js-plotly-plot');
-    const heights = plot?.data?.[3]?.y;
-    return heights ? Array.from(heights).map(h => h.toFixed(3)).join(' ') : '';
-}"""
+# The heights of the ⟨Z⟩ bars on the page, as they say under a pointer.
+MEANS = """() => [...document.querySelectorAll('.qtha-circuit-explorer title')]
+    .map(title => title.textContent.match(/^wire [0-9]+: (.*)$/)?.[1]).filter(Boolean).join(' ')"""
 
 
 @pytest.mark.browser
@@ -194,7 +191,7 @@ def test_in_a_browser_a_turned_angle_moves_the_figure(jupyter, tmp_path):
         lab.page.wait_for_function(f"() => ({MEANS})() !== '{before}'")
         expect(panel.locator(".qtha-text", has_text="4 qubits: ")).to_be_visible()
         panel.get_by_role("button", name="All zero").click()
-        lab.page.wait_for_function(f"() => ({MEANS})() === '1.000 1.000 1.000 1.000'")
+        lab.page.wait_for_function(f"() => ({MEANS})() === '1.0000 1.0000 1.0000 1.0000'")
         assert lab.complaints == []
 
 

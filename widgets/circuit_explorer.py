@@ -46,7 +46,7 @@ class CircuitExplorer(Explorer):
     STATE = (
         "ansatz", "n_qubits", "n_layers", "reupload", "seed", "inputs", "params", "angle", "observable",
     )  # fmt: skip
-    DIAGRAMS = ("diagram",)
+    DIAGRAMS = ("state", "diagram")
     ansatz, n_qubits, n_layers = Choice(), Choice(), Choice()
     reupload, seed = traitlets.Bool(True), traitlets.Int(0)
     inputs, params = traitlets.List(), traitlets.List()

@@ -46,7 +46,7 @@ class Explorer(Shown):
     STATE: ClassVar[tuple[str, ...]] = ()
     """The traits, each after those that it depends on."""
     DIAGRAMS: ClassVar[tuple[str, ...]] = ()
-    """Figures that are no plots, drawn as pictures."""
+    """Figures drawn as pictures by the kernel: diagrams, and plots that must follow a control at once."""
     drawn: dict[str, Any] | None = None
     """The state that was drawn last, or is about to be."""
 

@@ -13,7 +13,9 @@ from IPython.display import display
 
 from qtha_lab.figures import curves
 from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.figures.machinery.theme import distinct_styles
+from qtha_lab.looks import shown
 
 from .chart import Chart, Points
 from .follower import Follower
@@ -21,6 +23,7 @@ from .guard import ErrorLine
 from .shown import Shown
 
 KINDS = tuple(curves.PANELS)
+FEW = 4  # methods whose names stand in the legend whole
 NONE = Points()
 
 
@@ -57,6 +60,9 @@ class LivePlot(Follower, Shown):
             for run, kind in product(self.runs, KINDS)
         ])  # fmt: skip
         curves.name_once(cast(tuple[go.Scatter, ...], figure.data))
+        if len(styles) > FEW:  # long names of many would leave the curves no room
+            names = {label: shown(short) for label, short in short_names(styles).items()}
+            figure.for_each_trace(lambda trace: trace.update(name=names[trace.legendgroup]))
         self.chart.show(figure, curves.describe(()), curves.stacked())
 
     def series(self) -> list[curves.Series]:

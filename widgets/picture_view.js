@@ -1,4 +1,5 @@
-// A diagram on the page, as the kernel drew it. The other half is picture_view.py; figure_frame.js stands before it.
+// A diagram on the page, as the kernel drew it. The other half is picture_view.py; figure_frame.js and
+// picture_zoom.js stand before it.
 
 // What is seen of it: all but what its parts say under a pointer.
 const seen = (svg) => svg.replace(/<title>[^<]*<\/title>/g, "");
@@ -6,10 +7,12 @@ const seen = (svg) => svg.replace(/<title>[^<]*<\/title>/g, "");
 export default {
   render({ model, el }) {
     const frame = new Frame(el);
+    const zoom = new Zoom(frame);
     let drawn = "";
     const draw = () => {
       drawn = model.get("svg");
       frame.plot.innerHTML = drawn;
+      zoom.apply();
       frame.count();
     };
     const renew = () => {
@@ -24,6 +27,7 @@ export default {
     draw();
     describe();
     return () => {
+      zoom.close();
       model.off("change:svg", renew);
       model.off("change:alt", describe);
     };

@@ -1,4 +1,4 @@
-"""One diagram after another in the same place on a page, as SVG: drawn in the kernel, without plotly.js."""
+"""One picture after another in the same place on a page, as SVG: drawn in the kernel, without plotly.js."""
 
 import re
 from pathlib import Path
@@ -24,8 +24,8 @@ class Picture(NamedTuple):
 
     @classmethod
     def of(cls, figure: Figure) -> "Picture":
-        """Draw a figure for a page; its gates and boxes say what they are under the mouse."""
-        svg = still.svg(figure.drawing(PAGE), "", below=False)
+        """Draw a figure for a page; its gates, boxes and bars say what they are under a pointer."""
+        svg = still.svg(figure.drawing(PAGE), "", below=False, hover=True)
         return cls(figure, TITLE.sub(r' aria-hidden="true"\1', svg, count=1))
 
 
@@ -38,7 +38,7 @@ class PictureView(anywidget.AnyWidget):
 
     _esm = "".join(
         (Path(__file__).parent / name).read_text(encoding="utf-8")
-        for name in ("figure_frame.js", "picture_view.js")
+        for name in ("figure_frame.js", "picture_zoom.js", "picture_view.js")
     )
     svg = traitlets.Unicode().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)

@@ -5,12 +5,11 @@ Draws rows of plain gates as `qtha_lab.figures.circuit` takes them; says nothing
 
 from collections.abc import Mapping, Sequence
 
-import plotly.graph_objects as go
-
 from qtha_lab.circuits.gate_kinds import CONTROL, GATES
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.canvas import Canvas
 from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.parts import Unchecked
 
 Gate = Mapping  # a GateRow of `circuit`
 
@@ -41,7 +40,7 @@ def _sources(gate: Gate) -> str:
     return "<br>".join(angle["source"] for angle in gate.get("angles") or [])
 
 
-def draw(n_qubits: int, columns: list[list[Gate]], max_rows: int, look: Look) -> go.Figure:
+def draw(n_qubits: int, columns: list[list[Gate]], max_rows: int, look: Look) -> Unchecked:
     """The page of a circuit.
 
     Args:

@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from plotly.colors import get_colorscale, unlabel_rgb
 
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
-from qtha_lab.figures.machinery.parts import unchecked
+from qtha_lab.figures.machinery.parts import Unchecked, unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
@@ -115,7 +114,7 @@ def _table(probs, phases, z, bits, gradients, observable: str) -> Table:
     return Table(("quantity", "at", "value"), rows)
 
 
-def _draw(probs, phases, z, bits, gradients: dict, observable: str, look: Look) -> go.Figure:
+def _draw(probs, phases, z, bits, gradients: dict, observable: str, look: Look) -> Unchecked:
     traces = [_states(probs, phases, len(z)), _arrows(probs, phases, look), _scale(look)]
     wires, cuts = ([str(k) for k in range(len(of))] for of in (z, bits))
     blue = {"color": themes.BLUE}

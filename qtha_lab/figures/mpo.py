@@ -7,13 +7,12 @@ import functools
 import math
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
-
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.canvas import Canvas
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.parts import Unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
@@ -116,7 +115,7 @@ def _list(numbers: Sequence[int]) -> str:
 def _draw(
     in_dims: Sequence[int], out_dims: Sequence[int], bonds: Sequence[int],
     entropies: Sequence[float] | None, look: Look,
-) -> go.Figure:  # fmt: skip
+) -> Unchecked:  # fmt: skip
     canvas = Canvas(look)
     gap = min(look.width / len(in_dims), 12 * look.font)
     left = (look.width - gap * (len(in_dims) - 1)) / 2

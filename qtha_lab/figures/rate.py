@@ -201,7 +201,7 @@ def _rate_axis(rates: list[float]) -> dict:
     axis, different = ticks.log_axis(rates), sorted(set(rates))
     if len(different) > MOST_TICKS:
         return axis
-    return axis | {"tickvals": different, "ticktext": [f"{rate:g}" for rate in different]}
+    return axis | {"tickvals": different, "ticktext": [f"{rate:.3g}" for rate in different]}
 
 
 def _band(label: str, points: list[AtRate], style: dict, look: Look) -> list[go.Scatter]:

@@ -6,11 +6,10 @@ Takes rows of ready text (as `qtha_lab.compare.rows` makes them); computes no me
 import functools
 from collections.abc import Mapping, Sequence
 
-import plotly.graph_objects as go
-
 from qtha_lab.figures.machinery.canvas import Canvas
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.parts import Unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
@@ -75,7 +74,7 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def _draw(table: Table, look: Look) -> go.Figure:
+def _draw(table: Table, look: Look) -> Unchecked:
     """Methods down the page; turned on its side where that would take many blocks and this takes one."""
     grid = [list(table.columns), *table.cells()]
     columns, blocks = _laid_out(grid, look, 0.42 * look.width)

@@ -7,13 +7,12 @@ import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery import ticks
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
-from qtha_lab.figures.machinery.parts import unchecked
+from qtha_lab.figures.machinery.parts import Unchecked, unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.looks import shown
@@ -91,7 +90,7 @@ def _count(steps: np.ndarray, values: np.ndarray, floor: float) -> str:
     return f"has {count} above zero at step {steps[-1]}, the largest {last.max():.2g}"
 
 
-def _draw(histories: dict, floors: dict[str, float], step: int | None, look: Look) -> go.Figure:
+def _draw(histories: dict, floors: dict[str, float], step: int | None, look: Look) -> Unchecked:
     traces, layout = [], _panels(histories, look)
     for number, (label, (steps, values)) in enumerate(histories.items(), start=1):
         style = themes.method_style(label)

@@ -14,6 +14,7 @@ from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.parts import Unchecked, unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
@@ -72,25 +73,30 @@ def above(values: np.ndarray, threshold: float = THRESHOLD) -> int:
     return int((values > threshold * values.max(initial=0)).sum())
 
 
-def _draw_decay(spectra: dict[str, np.ndarray], look: Look) -> go.Figure:
+def _draw_decay(spectra: dict[str, np.ndarray], look: Look) -> go.Figure | Unchecked:
     largest = max((v.max(initial=0) for v in spectra.values()), default=0) or 1.0
     above_floor = {label: v[v > FLOOR * largest] for label, v in spectra.items()}
     styles = themes.distinct_styles(spectra)
-    figure = go.Figure()
+    traces = []
     for label, values in above_floor.items():
         hover = f"{label}<br>σ%{{x}} = %{{y:.3g}}<extra></extra>"
         index = np.arange(1, len(values) + 1)
-        figure.add_trace(look.line_of(label, styles[label], x=index, y=values, hovertemplate=hover))
+        more = {"x": index, "y": values, "hovertemplate": hover}
+        traces.append(look.plain_line(label, styles[label]) | more)
     line = {"dash": "dot", "width": 0.7 * look.line, "color": look.inks.text}
-    figure.add_hline(THRESHOLD * largest, line=line)
-    figure.update_xaxes(title_text=labels.axis("index"), rangemode="tozero")
+    height = {"y0": THRESHOLD * largest, "y1": THRESHOLD * largest, "yref": "y"}
+    across = {"type": "line", "x0": 0, "x1": 1, "xref": "x domain", **height, "line": line}
     heights = [
         THRESHOLD * largest,
         largest,
         *(v for values in above_floor.values() for v in values),
     ]
-    figure.update_yaxes(title_text=labels.axis("singular_value"), **ticks.log_axis(heights))
-    return look.with_legend(figure, list(spectra))
+    layout = {
+        "xaxis": {"title": {"text": labels.axis("index")}, "rangemode": "tozero"},
+        "yaxis": {"title": {"text": labels.axis("singular_value")}, **ticks.log_axis(heights)},
+        "shapes": [across],
+    }
+    return look.with_legend(unchecked(traces, layout), list(spectra))
 
 
 def _history_example() -> dict:

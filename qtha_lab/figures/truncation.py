@@ -12,7 +12,7 @@ from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
-from qtha_lab.figures.machinery.parts import unchecked
+from qtha_lab.figures.machinery.parts import Unchecked, unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
@@ -82,12 +82,13 @@ def _ends(points: Sequence[Point]) -> str:
 
 def _draw(
     curves: Mapping[str, Sequence[Point]], dense: int, chosen: Point | None, look: Look
-) -> go.Figure:
+) -> go.Figure | Unchecked:
     traces = []
     for number, (label, points) in enumerate(curves.items()):
         hover = f"{label}<br>%{{x:,}} parameters: %{{y:.3g}}<extra></extra>"
         x, y = ([point[i] for point in points] for i in (0, 1))
-        traces.append(look.line_of(label, _style(number), x=x, y=y, hovertemplate=hover))
+        more = {"x": x, "y": y, "hovertemplate": hover}
+        traces.append(look.plain_line(label, _style(number)) | more)
     if chosen:
         ring = {"symbol": "circle-open", "size": 2.2 * look.marker, "color": look.inks.text}
         ring["line"] = {"width": 1.5 * look.line}

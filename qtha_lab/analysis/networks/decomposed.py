@@ -93,8 +93,16 @@ class Decomposed:
             >>> round(whole.cut([1]).relative_error**2, 6), round(whole.cut([2]).relative_error, 6)
             (0.5, 0.0)
         """
+        if len(widths) == len(self.widths) == 1 and widths[0] >= 1:
+            return self._of_two_sites(widths[0])
         _, shape, loss = _narrowed(self.cores, self.shape, tuple(widths))
         return self._point(shape, loss)
+
+    def _of_two_sites(self, width: int) -> Factorised:
+        """What `cut` gives where there is one bond: its singular values say it, and nothing is decomposed again."""
+        (bond,) = self.bonds
+        shape = dataclasses.replace(self.shape, bonds=(1, min(width, bond.dimension), 1))
+        return self._point(shape, float((bond.values[width:] ** 2).sum()))
 
     def curve(self, widths: Sequence[int]) -> list[Factorised]:
         """A point for each width of all bonds alike, the narrowest first.

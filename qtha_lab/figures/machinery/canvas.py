@@ -3,11 +3,9 @@
 Text, boxes and lines with exact sizes; what they mean is decided by the figure functions.
 """
 
-import plotly.graph_objects as go
-
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.look import Look
-from qtha_lab.figures.machinery.parts import unchecked
+from qtha_lab.figures.machinery.parts import Unchecked, unchecked
 
 Place = tuple[float, float]
 
@@ -82,7 +80,7 @@ class Canvas:
         """A place that tells something when the mouse is over it."""
         self.spots.append((at, words))
 
-    def figure(self, height: float) -> go.Figure:
+    def figure(self, height: float) -> Unchecked:
         """The page, as high as asked."""
         hidden = {"visible": False, "fixedrange": True}
         return unchecked(

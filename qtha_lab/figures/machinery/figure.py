@@ -16,10 +16,17 @@ from qtha_lab.figures.machinery import still
 from qtha_lab.figures.machinery.export import TOOLBAR, export
 from qtha_lab.figures.machinery.legends import shorten_dashes
 from qtha_lab.figures.machinery.look import Look
-from qtha_lab.figures.machinery.parts import layout_of, plain, plain_template, traces_of
+from qtha_lab.figures.machinery.parts import (
+    Unchecked,
+    layout_of,
+    plain,
+    plain_template,
+    traces_of,
+    uid,
+)
 from qtha_lab.figures.machinery.table import Table
 
-Draw = Callable[[Look], go.Figure]
+Draw = Callable[[Look], go.Figure | Unchecked]
 PLOTLY = "application/vnd.plotly.v1+json"
 
 
@@ -73,15 +80,23 @@ class Figure:
 
     def drawing(self, look: Look) -> dict[str, Any]:
         """What `at` gives as plain data, in less time: plotly does not check the template again."""
-        figure = self._sized(look)
-        layout_of(figure).template = None
-        drawing = plain(figure)
-        return {**drawing, "layout": {**drawing["layout"], "template": _template(look)}}
+        drawn = self.draw(look)
+        if isinstance(drawn, Unchecked) and look.on_screen:
+            drawing = drawn.plain()
+            height = round(drawn.layout.get("height") or look.height)
+            more = {"meta": {"caption": self.caption, "alt": self.alt}, "height": height}
+        else:
+            figure, more = self._sized(look), {}
+            layout_of(figure).template = None
+            drawing = plain(figure)
+        return {**drawing, "layout": {**drawing["layout"], **more, "template": _template(look)}}
 
     def _sized(self, look: Look) -> go.Figure:
-        figure = self.draw(look).update_layout(meta={"caption": self.caption, "alt": self.alt})
+        drawn = self.draw(look)
+        figure = drawn.figure() if isinstance(drawn, Unchecked) else drawn
+        figure.update_layout(meta={"caption": self.caption, "alt": self.alt})
         for number, trace in enumerate(traces_of(figure)):
-            trace.uid = f"trace{number}"  # else a random one, and no two SVGs alike
+            trace.uid = uid(number)
         layout = layout_of(figure)
         if not look.on_screen:
             shorten_dashes(figure)

@@ -6,6 +6,7 @@ Lengths are in CSS pixels (96 to the inch), as plotly takes them; a font of 8 pt
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple, cast
 
 import plotly.graph_objects as go
@@ -13,7 +14,7 @@ import plotly.graph_objects as go
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.machinery import legends
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.parts import layout_of
+from qtha_lab.figures.machinery.parts import Unchecked, layout_of
 from qtha_lab.looks import shown
 
 PIXELS_PER_INCH = 96
@@ -102,15 +103,17 @@ class Look:
         """Whether two panels side by side would be too small to read."""
         return self.width / self.font < 36
 
-    zoom = property(lambda self: TARGETS[self.target].zoom)
-    width = property(
+    zoom = cached_property(lambda self: TARGETS[self.target].zoom)
+    width = cached_property(
         lambda self: self._pixels(72 * (self.inches or TARGETS[self.target].width_inches))
     )
-    height = property(lambda self: round(self.width * TARGETS[self.target].ratio))
-    font = property(lambda self: self._pixels(self.points or TARGETS[self.target].font_points))
-    line = property(lambda self: self._pixels(TARGETS[self.target].line_points))
-    marker = property(lambda self: self._pixels(TARGETS[self.target].marker_points))
-    small = property(lambda self: 0.86 * self.font)
+    height = cached_property(lambda self: round(self.width * TARGETS[self.target].ratio))
+    font = cached_property(
+        lambda self: self._pixels(self.points or TARGETS[self.target].font_points)
+    )
+    line = cached_property(lambda self: self._pixels(TARGETS[self.target].line_points))
+    marker = cached_property(lambda self: self._pixels(TARGETS[self.target].marker_points))
+    small = cached_property(lambda self: 0.86 * self.font)
 
     def _pixels(self, points: float) -> float:
         return points * PIXELS_PER_POINT / self.zoom
@@ -160,12 +163,17 @@ class Look:
 
     def line_of(self, label: str, style: dict[str, str] | None = None, **changes) -> go.Scatter:
         """A line with markers in the style of a method, as thick and large as this page wants it."""
+        return go.Scatter(self.plain_line(label, style)).update(changes)
+
+    def plain_line(self, label: str, style: dict[str, str] | None = None) -> dict[str, Any]:
+        """What `line_of` gives, as plain data (see `parts.unchecked`)."""
         style = style or themes.method_style(label)
         line = {"color": style["color"], "dash": style["dash"], "width": self.line}
         marker = {"symbol": style["symbol"], "size": self.marker, "color": style["color"]}
         name = self.wrap(label, self.width - 6 * self.font)
-        trace = go.Scatter(name=name, mode="lines+markers", line=line, marker=marker)
-        return trace.update(changes)
+        return {
+            "type": "scatter", "name": name, "mode": "lines+markers", "line": line, "marker": marker,
+        }  # fmt: skip
 
     def colorbar(self, title: str, ticks: dict) -> dict:
         """A colour bar with these ticks (see `qtha_lab.figures.machinery.ticks`)."""
@@ -174,25 +182,23 @@ class Look:
         return {"title": {"text": title, "font": font}, "thickness": self.font, "tickfont": small,
                 "outlinewidth": 0, **ticks}  # fmt: skip
 
-    def with_legend(self, figure: go.Figure, names: Sequence[str]) -> go.Figure:
+    def with_legend(
+        self, figure: go.Figure | Unchecked, names: Sequence[str]
+    ) -> go.Figure | Unchecked:
         """The figure with a legend of these names where the look has it, as much higher as it needs.
 
         Names go in columns as wide as the widest; one that is wider than the page is wrapped.
         """
         whole = list(dict.fromkeys(names))
         names = [self.wrap(name, self.width - 6 * self.font) for name in whole]
+        if isinstance(figure, Unchecked):
+            if self.legend == "above" and names:
+                return figure.with_layout(self._legend(names, figure.layout.get("height")))
+            figure = figure.figure()
         if self.legend == "none" or not names:
             return figure.update_layout(showlegend=False)
         page = self.width, layout_of(figure).height or self.height
-        below = self.legend in ("auto", "below", "ends")
-        font = self.small if below else self.font
-        widest = max(self.text_width(name, font) for name in names) + 0.4 * font
-        room = self.width - (1 if below else 5.5) * self.font
-        columns = max(1, int(room // (widest + 3.8 * self.font)))
-        lines = sum(1 + name.count("<br>") for name in names)
-        rows = lines if columns == 1 else math.ceil(len(names) / columns)
-        room = (1.45 * rows + (0.4 if below else 0.9)) * font
-        too_tall = self.legend == "auto" and room > MOST_LEGEND * page[1]
+        too_tall = self.legend == "auto" and self._room(names)[2] > MOST_LEGEND * page[1]
         at_ends = self.legend == "ends" or too_tall
         if at_ends and legends.name_ends(figure, names, self.font, page):
             return figure.update_layout(showlegend=False)
@@ -202,17 +208,33 @@ class Look:
             if legends.name_points(figure, short, self.small, page):
                 return figure.update_layout(showlegend=False)
             return replace(self, legend="below").with_legend(figure, short)
+        return figure.update_layout(**self._legend(names, layout_of(figure).height))
+
+    def _room(self, names: Sequence[str]) -> tuple[float, float, float]:
+        """The font of a legend below or above, the width of its widest name, and its height."""
+        below = self.legend != "above"
+        font = self.small if below else self.font
+        widest = max(self.text_width(name, font) for name in names) + 0.4 * font
+        room = self.width - (1 if below else 5.5) * self.font
+        columns = max(1, int(room // (widest + 3.8 * self.font)))
+        lines = sum(1 + name.count("<br>") for name in names)
+        rows = lines if columns == 1 else math.ceil(len(names) / columns)
+        return font, widest, (1.45 * rows + (0.4 if below else 0.9)) * font
+
+    def _legend(self, names: Sequence[str], height: float | None) -> dict[str, Any]:
+        """What a layout says of a legend below or above, and how high the figure becomes with it."""
+        font, widest, room = self._room(names)
         legend = {
             "orientation": "h", "entrywidth": widest, "entrywidthmode": "pixels", "itemwidth": 30,
             "xref": "container", "x": 0.01, "xanchor": "left", "tracegroupgap": 0,
             "yref": "container", "bgcolor": "rgba(0,0,0,0)",
         }  # fmt: skip
-        height = (layout_of(figure).height or self.height) + max(0, room - 2.5 * self.font)
+        height = (height or self.height) + max(0, room - 2.5 * self.font)
         height = min(height, self.width * TARGETS[self.target].tallest)
-        if below:
+        if self.legend != "above":
             legend |= {"y": 0.005, "yanchor": "bottom", "font": {"size": font}}
-            margin = {"margin_t": self.font, "margin_b": room + 2.6 * self.font}
+            margin = {"t": self.font, "b": room + 2.6 * self.font}
         else:
             legend |= {"y": 0.995, "yanchor": "top"}
-            margin = {"margin_t": room}
-        return figure.update_layout(legend=legend, height=height, showlegend=True, **margin)
+            margin = {"t": room}
+        return {"legend": legend, "height": height, "showlegend": True, "margin": margin}

@@ -23,13 +23,14 @@ PLACE = re.compile(r"(-?[\d.]+),(-?[\d.]+)")  # in the path of a shape
 SIZE = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"')
 
 
-def svg(drawing: dict[str, Any], alt: str, below: bool = True) -> str:
+def svg(drawing: dict[str, Any], alt: str, below: bool = True, hover: bool = False) -> str:
     """The picture, with its finding below it.
 
     Args:
         drawing: A figure as `parts.plain` gives it.
         alt: The finding in words.
         below: Whether it is written there; where a page says it beside the picture, it is the picture's title alone.
+        hover: Whether bars say their values under a pointer.
 
     Example:
         >>> line = {"type": "scatter", "x": [0, 1], "y": [1, 2], "mode": "lines", "name": "lora"}
@@ -49,7 +50,7 @@ def svg(drawing: dict[str, Any], alt: str, below: bool = True) -> str:
         margin["r"] += 70
     height = layout.get("height") or 360
     box = margin["l"], width - margin["r"], height - margin["b"], margin["t"]
-    parts = [*_plots(data, layout, box), *legend]
+    parts = [*_plots(data, layout, box, hover), *legend]
     parts += [part for bar in bars for part in _bar(*bar, box)]
     words = wrap(alt, int((width - 16) / (LETTER * FONT))) if below else []
     foot = height + LINE * (len(words) + 0.6 * below)
@@ -80,7 +81,9 @@ def _page(width: float, height: float, alt: str, parts: list[str], escaped: bool
     )
 
 
-def _plots(data: list[dict], layout: dict, box: tuple[float, float, float, float]) -> list[str]:
+def _plots(
+    data: list[dict], layout: dict, box: tuple[float, float, float, float], hover: bool
+) -> list[str]:
     pairs = dict.fromkeys((t.get("xaxis") or "x", t.get("yaxis") or "y") for t in data)
     axes: dict[str, Axis] = {}
     for name in dict.fromkeys(name for pair in pairs or {("x", "y"): None} for name in pair):
@@ -109,6 +112,10 @@ def _plots(data: list[dict], layout: dict, box: tuple[float, float, float, float
             parts.append(marks.band(before, trace, x, y))
         parts += marks.trace(trace, x, y, INK, _group(trace, data, layout))
     parts += [part for below, part in shapes if not below]
+    for trace in data if hover else ():
+        if trace.get("type") == "bar":
+            axis = axes[trace.get("xaxis") or "x"], axes[trace.get("yaxis") or "y"]
+            parts += marks.spots_of_bars(trace, *axis)
     return parts + [_note(n, axes, pages) for n in layout.get("annotations") or ()]
 
 

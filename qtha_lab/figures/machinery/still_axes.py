@@ -109,7 +109,9 @@ class Axis:
             words = [ticks.power_of_ten(value) for value in values]
         else:
             room = abs(self.pixels[1] - self.pixels[0])
-            values = ticks.linear(low, high, max(2, min(6, int(room / 46))))
+            most = max(2, min(6, int(room / 46)))
+            by_step = (ticks.linear(low, high, count) for count in range(most, 2 * most + 1))
+            values = next((v for v in by_step if len(v) > 2), [low, high])
             words = [f"{value:g}" for value in values]
         numbers = self.number(values)
         inside = [low - 1e-9 <= number <= high + 1e-9 for number in numbers]

@@ -5,6 +5,7 @@ Takes plain plotly traces; draws what this package's figures hold, not all that 
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any, cast
@@ -18,6 +19,8 @@ DASHES = {
     "dash": "9 5", "dot": "2 4", "dashdot": "9 4 2 4", "longdash": "14 6", "longdashdot": "14 5 2 5",
 }  # fmt: skip
 BAR = 0.85  # of the room that a bar has
+VALUE = re.compile(r"%\{(\w+)(?:\[(\d+)\])?(?::([^}]*))?\}")  # in what plotly says under a pointer
+STRIPE = 4.0  # pixels from one stripe of a hatched bar to the next
 CORNERS = {
     "square": "M-1 -1H1V1H-1Z", "diamond": "M0 -1.3L1.3 0L0 1.3L-1.3 0Z", "triangle-up": "M0 -1.2L1.1 .9H-1.1Z",
     "cross": "M-1.2 -.4H-.4V-1.2H.4V-.4H1.2V.4H.4V1.2H-.4V.4H-1.2Z",
@@ -238,10 +241,67 @@ def _bars(trace: dict, x: Axis, y: Axis, ink: str, group: tuple[int, int]) -> li
     foot = float(y.share(0.0)) if y.kind == "log" else float(y.at([max(0.0, min(y.range))])[0])
     foot = float(y.at([0])[0]) if y.kind != "log" and min(y.range) <= 0 <= max(y.range) else foot
     parts = []
+    stripes = marker.get("pattern") or {}
     for a, b, color in zip(x.at(values[0]), y.at(values[1]), colors, strict=True):
         if math.isfinite(a) and math.isfinite(b):
-            parts.append(_rect(a + shift - half, min(b, foot), 2 * half, abs(b - foot), color))
+            place = a + shift - half, min(b, foot), 2 * half, abs(b - foot)
+            parts.append(_rect(*place, color))
+            if stripes.get("shape"):
+                parts.append(_hatched(*place))
     return parts
+
+
+def _hatched(left: float, top: float, width: float, height: float) -> str:
+    """Light stripes that rise to the right, over a bar."""
+    ways = []
+    for k in range(1, math.ceil((width + height) / STRIPE)):
+        along = k * STRIPE  # from the upper left corner, where the stripe would meet the upper edge
+        x0, y0 = max(0.0, along - height), min(along, height)
+        x1, y1 = min(along, width), max(0.0, along - width)
+        ways.append(f"M{left + x0:.1f} {top + y0:.1f}L{left + x1:.1f} {top + y1:.1f}")
+    return (
+        f'<path d="{"".join(ways)}" stroke="#fff" stroke-opacity="0.75" fill="none"/>'
+        if ways
+        else ""
+    )
+
+
+def spots_of_bars(trace: dict, x: Axis, y: Axis) -> list[str]:
+    """Over each bar, as high as the plot, what is not seen and says its values under a pointer.
+
+    Args:
+        trace: Of bars, with a hovertemplate.
+        x: Its x axis.
+        y: Its y axis.
+    """
+    numbers, words = x.number(trace.get("x") or []), trace.get("hovertemplate")
+    if not words or not len(numbers):
+        return []
+    step = float(np.diff(x.share([0, step_of(numbers) / abs(x.range[1] - x.range[0])]))[0])
+    top, bottom = min(y.pixels), max(y.pixels)
+    data = trace.get("customdata") or [None] * len(numbers)
+    outline = f"{top:.1f}h{step:.1f}V{bottom:.1f}h{-step:.1f}z"
+    spots = [
+        f'<path d="M{middle - step / 2:.1f} {outline}"><title>{escape(_filled_in(words, a, b, more))}</title></path>'
+        for middle, a, b, more in zip(x.at(trace["x"]), trace["x"], trace["y"], data, strict=True)
+    ]
+    return ['<g fill="transparent">', *spots, "</g>"]
+
+
+def _filled_in(words: str, x: Any, y: Any, customdata: Any) -> str:
+    """A hovertemplate of plotly with the values of one point.
+
+    Example:
+        >>> _filled_in("%{customdata[0]}: %{y:.2f}<extra></extra>", 0, 0.5, ["|0⟩"])
+        '|0⟩: 0.50'
+    """
+    values = {"x": x, "y": y, "customdata": customdata}
+
+    def value(match: re.Match) -> str:
+        entry = values[match[1]] if match[2] is None else values[match[1]][int(match[2])]
+        return format(entry, match[3] or "")
+
+    return VALUE.sub(value, words.replace("<extra></extra>", "")).replace("<br>", "\n")
 
 
 def _cells(trace: dict, x: Axis, y: Axis, ink: str) -> list[str]:
