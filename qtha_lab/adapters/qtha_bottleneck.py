@@ -169,8 +169,9 @@ class Branches(Bottleneck):
     def at_rest(self, tensors, last):
         """The maps behind q and h go into the matrix, unless the two are multiplied."""
         q = self.branch.at_rest(tensors)
-        if self.multiplied:
-            return lambda h: self._mixed(tensors, q(h)) * self._linear(tensors, h), last
+        if self.multiplied and self.config.use_linear:
+            to_z = torch.nn.functional.linear
+            return lambda h: self._mixed(tensors, q(h)) * to_z(h, tensors["W_c"]), last
         parts = [tensors["W_q"].mT @ last if self.mixes else last]
         if not self.config.use_linear:
             return q, parts[0]

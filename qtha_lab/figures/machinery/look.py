@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast, overload
 
 import plotly.graph_objects as go
 
@@ -181,6 +181,12 @@ class Look:
         small = {"size": self.small}
         return {"title": {"text": title, "font": font}, "thickness": self.font, "tickfont": small,
                 "outlinewidth": 0, **ticks}  # fmt: skip
+
+    @overload
+    def with_legend(self, figure: go.Figure, names: Sequence[str]) -> go.Figure: ...
+
+    @overload
+    def with_legend(self, figure: Unchecked, names: Sequence[str]) -> go.Figure | Unchecked: ...
 
     def with_legend(
         self, figure: go.Figure | Unchecked, names: Sequence[str]
