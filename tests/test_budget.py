@@ -67,7 +67,7 @@ def test_the_default_waist_on_a_small_model_is_warned_of():
     config = QthaConfig(target_modules=TARGETS["llama"])
     warning = size_warning(make("llama").to("meta"), config)
     # LoRA r=8: 2 layers of 8·(32+32) + 8·(32+16) = 1,792
-    assert "times the 1,792 of LORA r=8" in warning
+    assert "times the 1,792 of lora(r=8)" in warning
     assert "QthaConfig.for_budget" in warning
 
 

@@ -12,6 +12,7 @@ from support.command_line import call
 
 from qtha_lab import contract
 from qtha_lab.contract.checking import members_of
+from qtha_lab.reproductions.machinery.listing import recorded
 
 ROOT = Path(__file__).parent.parent
 HOW_TO = sorted((ROOT / "docs" / "howto").glob("*.md"))
@@ -95,12 +96,33 @@ def test_the_readme_is_short_and_its_ansatz_keeps_to_the_contract():
     assert [verdict for verdict in verdicts if not verdict.holds] == []
 
 
-def test_the_numbers_of_the_readme_are_those_of_a_recorded_table():
-    def rows(page):
-        return re.findall(r"\| ([\d,]+) \| ([\d.]+ \[[\d.–]+\]) \|", (ROOT / page).read_text())
+INTERVAL = re.compile(r"([+−-]?\d\.\d+) (?:nat )?\[([+−-]?\d\.\d+), ([+−-]?\d\.\d+)\]")
 
-    assert len(rows("README.md")) == 5
-    assert {*rows("README.md")} <= {*rows("docs/results/controls.md")}
+
+def intervals(text: str) -> set[tuple[float, ...]]:
+    """Every difference with its interval, to three decimals."""
+    found = INTERVAL.findall(text.replace("−", "-"))
+    return {tuple(round(float(number), 3) for number in three) for three in found}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_every_interval_that_a_front_page_states_was_measured(page):
+    tables = [file.read_text() for file in (ROOT / "docs" / "results").glob("*.md")]
+    verdicts = [claim["difference"] for claim in recorded("qtha")["claims"]]
+    measured = intervals("\n".join(tables)) | {
+        tuple(round(claim[name], 3) for name in ("mean", "low", "high")) for claim in verdicts
+    }
+    stated = intervals((ROOT / page).read_text())
+    assert len(stated) >= 5
+    assert stated - measured == set()
+
+
+def test_the_sizes_and_losses_of_the_readme_are_those_of_the_measurement():
+    cells = re.findall(r"\| ([\d,]+) \| (\d\.\d{3}) \|", (ROOT / "README.md").read_text())
+    table = (ROOT / "docs" / "results" / "confirm-qa.md").read_text()
+    rows = re.findall(r"\| ([\d,]+) \([\d.]+ %\) \| [\d.]+ \| (\d\.\d{3}) \|", table)
+    assert len(cells) >= 5
+    assert {*cells} <= {*rows}
 
 
 @pytest.mark.slow

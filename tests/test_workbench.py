@@ -266,7 +266,7 @@ def test_the_preview_counts_warns_and_draws_before_anything_is_launched():
 
     table, warnings, circuits, command, simulated = in_a_kernel(work)
     assert "30,720" in table  # LoRA r=8 on q, v of 6 layers: 6 · 8 · ((192 + 192) + (192 + 64))
-    assert "QTHA trains" in warnings
+    assert "qtha trains" in warnings
     assert "RY(x0)" in circuits
     assert "circuits / step" in simulated
     assert "Engine cpu, chosen: the fastest on CPU tensors (qtha)." in simulated

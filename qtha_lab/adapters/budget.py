@@ -145,11 +145,11 @@ def size_sentence(
 
     Example:
         >>> size_sentence(LoraConfig(r=16), 2000, LoraConfig(r=8), 1000)
-        'LORA trains 2,000 parameters here, 2.0 times the 1,000 of LORA r=8'
+        'lora trains 2,000 parameters here, 2.0 times the 1,000 of lora(r=8)'
     """
     if trainable <= reference_trainable:
         return None
-    name = kind_of(peft_config).upper()
+    name = kind_of(peft_config)
     hint = (
         f"; {type(peft_config).__name__}.for_budget(...) finds a smaller one"
         if hasattr(peft_config, "for_budget")
@@ -158,5 +158,5 @@ def size_sentence(
     return (
         f"{name} trains {trainable:,} parameters here, "
         f"{trainable / reference_trainable:.1f} times the {reference_trainable:,} of "
-        f"{kind_of(reference).upper()} r={getattr(reference, 'r', '?')}{hint}"
+        f"{kind_of(reference)}(r={getattr(reference, 'r', '?')}){hint}"
     )

@@ -5,6 +5,7 @@ Lists of methods by one word are `families`; what trains them is `description`.
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Annotated, Any
 
@@ -14,6 +15,8 @@ from qtha_lab import calls
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import canonical
 from qtha_lab.experiment.declared import Declared, option
+
+log = logging.getLogger(__name__)
 
 Option = Annotated[Any, PlainValidator(option)]
 PLACED = (
@@ -132,7 +135,8 @@ def _with_choices_named_none(method: str, options: dict[str, Any]) -> dict[str, 
 
     try:
         settings = get_method(method).settings()
-    except Refusal:  # an unknown method, of which its check tells
+    except Refusal as reason:
+        log.debug("its check tells: %s", reason)
         return options
     named = {n for n, s in settings.items() if "none" in s.choices and not s.optional}
     return {n: "none" if v is None and n in named else v for n, v in options.items()}
