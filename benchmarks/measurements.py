@@ -88,10 +88,11 @@ def page(name: str, compared: Compared) -> str:
     """A measurement as Markdown: where it comes from, a row for each method, and who is ahead of the larger LoRA."""
     seeds = compared.comparison.seeds
     rates = ", ".join(f"{rate:g}" for rate in sorted(compared.comparison.learning_rates))
+    tried = f"rates {rates}" if rates else "each method at the rate that it states"
     ended = f"{len(compared.entries)} of {compared.summary['expected']}"
     origin = (
         f"`qtha-lab compare data/measurements/{name}.yaml --out out/measurements/{name}`  \n"
-        f"{ended} runs, seeds {', '.join(map(str, seeds))}, rates {rates}; the whole report is `data/results/{name}/report.html`"
+        f"{ended} runs, seeds {min(seeds)} to {max(seeds)}, {tried}; the whole report is `data/results/{name}/report.html`"
     )
     large = against(compared, LARGE)
     parts = [*_parts(compared.parts)]
@@ -122,7 +123,7 @@ def _table(compared: Compared, large: dict[str, Claim]) -> Iterator[str]:
     beside = {claim["first"]: claim for claim in compared.claims}
     whole = groups.get(LARGE, [{}])[0].get("trainable_parameters")
     names = compared.names
-    yield f"| method | trained parameters | best rate | test loss | − {names[first]} | − {names.get(LARGE, LARGE)}, of the small |"
+    yield f"| method | trained parameters | rate | test loss | − {names[first]} | − {names.get(LARGE, LARGE)}, of the small |"
     yield "|---|---:|---:|---:|---|---|"
     for name, entries in groups.items():
         count = entries[0]["trainable_parameters"]
