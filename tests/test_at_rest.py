@@ -121,3 +121,10 @@ def test_the_way_of_one_sample_is_taken_where_it_can_be():
     torch.testing.assert_close(
         pairs, expval(circuit, z_pairs(5), inputs, params), atol=5e-6, rtol=0
     )
+
+
+def test_tensors_made_in_inference_mode_go_the_way_of_every_pass():
+    with torch.inference_mode():
+        model = copy.deepcopy(adapted("qtha", "ABC", "llama").eval())
+    first, *others = passes(model, token(our_layers(model)[0]))
+    assert all(torch.equal(other, first) for other in others)

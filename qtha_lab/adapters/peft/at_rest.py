@@ -97,7 +97,7 @@ class _State:
         tensors = [store.get(self.name) for store in self.stores]
         return (
             all(map(operator.is_, tensors, self.tensors))
-            and [tensor._version for tensor in self.tensors] == self.versions
+            and [_version(tensor) for tensor in self.tensors] == self.versions
             and [tensor.data_ptr() for tensor in self.tensors] == self.addresses
             and _settings(layer, x) == self.settings
         )

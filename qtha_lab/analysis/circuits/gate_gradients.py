@@ -65,7 +65,7 @@ def gate_gradients(
     values = torch.tensor([float(a.value(x, p)) for a in angles], dtype=torch.float64)
     values.requires_grad_()
     data = x if circuit.start == "amplitudes" else x.new_zeros(0)
-    value = expval(apart(circuit), [observable], data, values, "cpu")
+    value = expval(apart(circuit), [observable], data, values)
     slopes = torch.autograd.grad(value.sum(), values)[0] if angles else values
     numbers = iter(slopes.tolist())
     return GateGradients(
