@@ -176,8 +176,31 @@ def test_a_group_is_ticked_as_its_runs_and_too_many_are_refused(table):
     page = Page(table).look()
     assert {len(row[0]) for row in page.rows.values()} == {5}
     table.grid.ticked = [f"run {number}" for number in range(201)]
-    assert table.error.text == "at most 200 runs can be ticked, not 201"
+    too_many = "at most 200 runs can be ticked, not 201: filter some of them out"
+    assert table.error.text == too_many
     assert table.ticked == ()
+
+
+def test_all_that_a_filter_shows_is_ticked_beside_what_was_and_too_many_are_refused(tmp_path):
+    make_runs(tmp_path, 210)
+    table = RunsTable(tmp_path)
+    try:
+        first = ids(table)[0]
+        table.ticked = (first,)
+        table.where = "method = qtha and seed = 0"
+        wanted = ids(table)
+        table.every.click()
+        table.wait()
+        assert 1 < len(wanted) < 200
+        assert table.ticked == tuple(dict.fromkeys([first, *wanted]))
+        assert table.grid.ticked == list(table.ticked)
+        before, table.where = table.ticked, ""
+        table.every.click()
+        table.wait()
+        too_many = "at most 200 runs can be ticked, not 210: filter some of them out"
+        assert (table.error.text, table.ticked) == (too_many, before)
+    finally:
+        table.close()
 
 
 def test_what_others_do_in_the_folder_shows_at_the_next_looks(table, folder):

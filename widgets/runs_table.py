@@ -302,7 +302,17 @@ class RunsTable(Shown):
         ids = tuple(change["new"])
         if len(ids) > MOST_TICKED:
             self.grid.ticked = list(map(str, self.ticked))
-            raise Refusal(f"at most {MOST_TICKED} runs can be ticked, not {len(ids):,}")
+        self._tick(ids)
+
+    def _tick_all(self) -> None:
+        shown = (name for row in self.shown for name in _ids(row))
+        self._tick(tuple(dict.fromkeys([*self.ticked, *shown])))
+
+    def _tick(self, ids: tuple[str, ...]) -> None:
+        if len(ids) > MOST_TICKED:
+            raise Refusal(
+                f"at most {MOST_TICKED} runs can be ticked, not {len(ids):,}: filter some of them out"
+            )
         self.ticked = ids
 
     # ---- controls
@@ -353,11 +363,16 @@ class RunsTable(Shown):
         )
         delete = self._button("Delete", "trash", self._delete)
         restore = self._button("Restore", "undo", self._restore)
+        self.every = every = ipw.Button(
+            description="Tick all", icon="check-square-o", layout={"width": "auto"},
+            tooltip="tick all rows that the filter shows",
+        )  # fmt: skip
+        every.on_click(self.error.guard(lambda _: self._ask(self._tick_all)))
         clear = self._button("Untick all", "square-o", lambda ids: self.set_trait("ticked", ()))
         self.of_ticked = [add, remove, delete, restore, clear]
         empty = ipw.Button(description="Empty bin …", icon="times")
         empty.on_click(self.error.guard(self._ask_to_empty(empty)))
-        outside, inside = [self.tag, add, remove, delete, clear], [restore, clear, empty]
+        outside, inside = [self.tag, add, remove, delete, every, clear], [restore, every, clear, empty]
         row = look.row(*(inside if self.binned else outside), css="qtha-row")
 
         def swap(change: Any) -> None:
