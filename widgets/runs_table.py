@@ -372,7 +372,10 @@ class RunsTable(Shown):
         self.of_ticked = [add, remove, delete, restore, clear]
         empty = ipw.Button(description="Empty bin …", icon="times")
         empty.on_click(self.error.guard(self._ask_to_empty(empty)))
-        outside, inside = [self.tag, add, remove, delete, every, clear], [restore, every, clear, empty]
+        outside, inside = (
+            [self.tag, add, remove, delete, every, clear],
+            [restore, every, clear, empty],
+        )
         row = look.row(*(inside if self.binned else outside), css="qtha-row")
 
         def swap(change: Any) -> None:

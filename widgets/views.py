@@ -284,9 +284,10 @@ def nothing(reason: str) -> Figure:
             "y": 0.5,
         }
         page = {"xref": "paper", "yref": "paper"}
-        return go.Figure(
-            layout={"xaxis": hidden, "yaxis": hidden, "height": 120, "annotations": [words | page]}
-        )
+        axes = {"xaxis": hidden, "yaxis": hidden, "annotations": [words | page]}
+        # room that nothing else takes, however narrow the page
+        margin = {"l": 0, "r": 0, "t": 0, "b": 0, "autoexpand": False}
+        return go.Figure(layout={**axes, "height": 120, "margin": margin})
 
     return Figure("nothing", draw, sentence, sentence, Table((), ()))
 
