@@ -5,6 +5,9 @@ GitHub, nbviewer, nbconvert, slides and an e-mail take the richest of a bundle t
 
 import ipywidgets as ipw
 
+from . import cells
+from .closing import close_parts
+
 
 class Shown(ipw.VBox):
     """An ordinary box, to be shown by itself or in any other; a panel adds `still()`."""
@@ -13,5 +16,12 @@ class Shown(ipw.VBox):
         """What stands for the panel where no widget does, by MIME type: at least `text/plain`."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Stop the panel's work and close it with everything in it; runs that it started go on."""
+        if self.comm is not None:
+            close_parts(self)
+        super().close()
+
     def _repr_mimebundle_(self, **kwargs) -> dict[str, str]:
+        cells.show(self)
         return {**(super()._repr_mimebundle_(**kwargs) or {}), **self.still()}

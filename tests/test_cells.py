@@ -1,0 +1,107 @@
+"""Cells that are run again in a real kernel: what they showed before is closed with everything in it, and only that."""
+
+import json
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+OPEN = """
+import json
+from ipywidgets.widgets.widget import _instances
+print(json.dumps([len(_instances), sorted(type(w).__name__ for w in _instances.values() if isinstance(w, Shown))]))
+"""
+SETUP = """
+from widgets import CircuitExplorer, RunsTable, Views
+from widgets.shown import Shown
+"""
+
+
+class Notebook:
+    """Runs cells as JupyterLab does, which says which cell it is, and which were deleted."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def run(self, cell: str, source: str, deleted: tuple[str, ...] = ()) -> str:
+        """What the cell printed.
+
+        Args:
+            cell: Its id.
+            source: Its code.
+            deleted: Cells that went since the last was run.
+        """
+        content = {
+            "code": source, "silent": False, "store_history": True, "user_expressions": {},
+            "allow_stdin": False, "stop_on_error": True,
+        }  # fmt: skip
+        metadata = {"cellId": cell, "deletedCells": list(deleted)}
+        message = self.client.session.msg("execute_request", content, metadata=metadata)
+        self.client.shell_channel.send(message)
+        printed = ""
+        while True:
+            answer = self.client.get_iopub_msg(timeout=120)
+            if answer["parent_header"].get("msg_id") != message["header"]["msg_id"]:
+                continue
+            kind, content = answer["msg_type"], answer["content"]
+            assert kind != "error", content
+            printed += content["text"] if kind == "stream" else ""
+            if kind == "status" and content["execution_state"] == "idle":
+                return printed
+
+    def open(self) -> tuple[int, list[str]]:
+        """How many widgets are open, and which panels."""
+        count, panels = json.loads(self.run("", OPEN).splitlines()[-1])
+        return count, panels
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    manager, client = start_new_kernel()
+    yield client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture
+def notebook(kernel):
+    notebook = Notebook(kernel)
+    notebook.run("setup", SETUP)
+    yield notebook
+    notebook.run(
+        "", "for panel in [w for w in _instances.values() if isinstance(w, Shown)]: panel.close()"
+    )
+
+
+def test_a_cell_run_again_leaves_nothing_of_what_it_showed_before(notebook):
+    notebook.run("a", "CircuitExplorer(n_qubits=2)")
+    before = notebook.open()
+    assert before[0] > 50
+    for _ in range(3):
+        notebook.run("a", "CircuitExplorer(n_qubits=2)")
+    count, panels = notebook.open()
+    assert panels == before[1]
+    assert count <= before[0] + 5
+    notebook.run("a", "nothing = 0")
+    assert notebook.open()[1] == []
+    notebook.run("a", "CircuitExplorer(n_qubits=2)")
+    notebook.run("b", "x = 1", deleted=("a",))
+    count, panels = notebook.open()
+    assert panels == []
+    assert count <= 20
+
+
+def test_what_a_name_or_another_cell_still_holds_stays_open(notebook):
+    notebook.run("a", "kept = CircuitExplorer(n_qubits=2)\nkept")
+    notebook.run("b", "several = [Views()]\nseveral[0]")
+    notebook.run("d", "both = Views()\nboth")
+    notebook.run("e", "both")
+    notebook.run("d", "both = 0\nCircuitExplorer(n_qubits=2)")  # still seen in cell e
+    for cell in "ab":
+        notebook.run(cell, "RunsTable()")
+    left = ["CircuitExplorer"] * 2 + ["RunsTable"] * 2 + ["Views"] * 2
+    assert notebook.open()[1] == left
+    notebook.run("e", "RunsTable()")
+    assert notebook.open()[1].count("Views") == 1
+    notebook.run("a", "kept")  # shown anew in its cell, the same panel as ever
+    assert notebook.open()[1].count("RunsTable") == 2
+    assert notebook.run("f", "print(kept.comm is not None)").strip() == "True"
