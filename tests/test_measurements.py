@@ -35,7 +35,7 @@ def test_a_measurement_has_the_seeds_that_an_interval_needs_and_methods_that_exi
 @pytest.mark.parametrize(
     "file", [f for f in FILES if f.stem.startswith("tiny")], ids=lambda file: file.stem
 )
-def test_a_measurement_on_tiny_has_every_row_of_the_decomposition(file: Path):
+def test_a_measurement_on_tiny_has_every_row_of_the_decomposition_from_the_bias_on(file: Path):
     entries = [
         {
             "run_id": str(n), "label": e.method.label, "method": e.method.name, "options": e.method.options,
@@ -44,7 +44,8 @@ def test_a_measurement_on_tiny_has_every_row_of_the_decomposition(file: Path):
         }
         for n, e in enumerate(Comparison.from_yaml(file).experiments())
     ]  # fmt: skip
-    assert {row.part for row in decompose(entries)} == PARTS.keys()
+    without = set() if file.stem == "tiny-qa" else {"MPO", "bottleneck"}
+    assert {row.part for row in decompose(entries)} == PARTS.keys() - without
 
 
 def test_rounding_is_measured_at_one_rate_of_each_method():
