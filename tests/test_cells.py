@@ -11,7 +11,8 @@ from ipywidgets.widgets.widget import _instances
 print(json.dumps([len(_instances), sorted(type(w).__name__ for w in _instances.values() if isinstance(w, Shown))]))
 """
 SETUP = """
-from widgets import CircuitExplorer, RunsTable, Views
+import ipywidgets as ipw
+from widgets import CircuitExplorer, RunsTable, Views, Workbench, cells, closing
 from widgets.shown import Shown
 """
 
@@ -66,6 +67,7 @@ def kernel():
 def notebook(kernel):
     notebook = Notebook(kernel)
     notebook.run("setup", SETUP)
+    notebook.run("", "cells.KEPT_SECONDS = 0")
     yield notebook
     notebook.run(
         "", "for panel in [w for w in _instances.values() if isinstance(w, Shown)]: panel.close()"
@@ -105,3 +107,22 @@ def test_what_a_name_or_another_cell_still_holds_stays_open(notebook):
     notebook.run("a", "kept")  # shown anew in its cell, the same panel as ever
     assert notebook.open()[1].count("RunsTable") == 2
     assert notebook.run("f", "print(kept.comm is not None)").strip() == "True"
+
+
+def test_a_panel_in_a_box_stays_and_one_that_was_replaced_just_now(notebook):
+    notebook.run("a", "inner = CircuitExplorer(n_qubits=2)\nbox = ipw.VBox([inner])\ninner")
+    notebook.run("a", "inner = 0\nRunsTable()")
+    assert notebook.open()[1] == ["CircuitExplorer", "RunsTable"]
+    notebook.run("b", "box.close()\ncells.KEPT_SECONDS = 300")
+    notebook.run("a", "Views()")
+    assert "RunsTable" in notebook.open()[1]  # the file may still show it
+
+
+def test_no_widget_stays_open_that_has_a_closed_one_in_it(notebook):
+    """A page that is loaded anew would wait for it for ever, with every panel of the notebook."""
+    for _ in range(2):
+        notebook.run("a", "Workbench()")
+        notebook.run("b", "CircuitExplorer(n_qubits=2)")
+    bereft = "print([w for w in closing.open_widgets() if any(p.comm is None for p in closing.parts_of(w))])"
+    assert notebook.run("", bereft).strip() == "[]"
+    assert notebook.open()[1].count("Workbench") == 1

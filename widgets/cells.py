@@ -1,13 +1,18 @@
 """What each cell of a notebook shows: run again, or deleted, it leaves no panel behind that nobody can reach.
 
-JupyterLab says which cell is run. A panel that a name of the notebook still holds, or another cell shows, stays open.
+JupyterLab says which cell is run. A panel that a name of the notebook still holds, another cell shows or a box has in it
+stays open. The others are closed after a while: the file that a reloaded page reads may still show them.
 """
 
+import asyncio
 import logging
 import weakref
 from typing import Any, NamedTuple, Protocol
 
+from .closing import holders_of
+
 log = logging.getLogger(__name__)
+KEPT_SECONDS = 300.0  # JupyterLab saves every two minutes
 
 
 class Panel(Protocol):
@@ -41,10 +46,17 @@ def show(panel: Panel) -> None:
 
 
 def _tidy(_result: Any) -> None:
-    """Close what the cell that was run just now showed before, and what deleted cells did."""
+    """See to it that what the cell that was run just now showed before is closed, and what deleted cells did."""
     run, deleted = _running()
     left = [one for one in _shown if one.cell in deleted or (one.cell == run.cell and one != run)]
-    for panel in {panel for one in left for panel in _shown.pop(one)}:
+    panels = [_shown.pop(one) for one in left]
+    if panels:
+        loop = asyncio.get_running_loop()
+        loop.call_later(KEPT_SECONDS, lambda: _close({one for of in panels for one in of}))
+
+
+def _close(panels: set[Any]) -> None:
+    for panel in panels:
         if not _is_reached(panel):
             log.debug("%s is closed: its cell was run again, or is gone", type(panel).__name__)
             panel.close()
@@ -61,9 +73,9 @@ def _running() -> tuple[Run, list[str]]:
     return run, metadata.get("deletedCells", [])
 
 
-def _is_reached(panel: Panel) -> bool:
-    """Whether a cell shows it, or a name that somebody wrote has it, alone or in a list, tuple or dictionary."""
-    if any(panel in panels for panels in _shown.values()):
+def _is_reached(panel: Any) -> bool:
+    """Whether a cell or a box shows it, or a name that somebody wrote has it, alone or in a list, tuple or dictionary."""
+    if any(panel in panels for panels in _shown.values()) or holders_of(panel):
         return True
     names, hidden = _shell().user_ns, _shell().user_ns_hidden
     for name, value in list(names.items()):

@@ -1,22 +1,69 @@
 """A panel closed with all that is in it, which ipywidgets leaves open for as long as the kernel runs.
 
-What is left open is sent to every page that is loaded again, and its work goes on.
+What is left open is sent to every page that is loaded anew, and its work goes on. What others have in them too stays:
+a page waits for ever, with all its panels, for a widget that is in another and closed.
 """
 
-from collections.abc import Iterator
+import contextvars
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as ipw
+from ipywidgets.widgets.widget import (
+    _instances,  # pyright: ignore[reportPrivateUsage]  the list of them has no other name
+)
+
+_closing: contextvars.ContextVar[bool] = contextvars.ContextVar("closing", default=False)
 
 
-def close_parts(panel: ipw.Widget) -> None:
-    """Stop the work of everything in a panel, and close it; the panel itself is left to its own `close`."""
-    parts = list(parts_of(panel))
-    for part in (panel, *parts):
-        if (background := getattr(part, "background", None)) is not None:
-            background.stop()
-    for part in parts:
-        part.close()
+@contextmanager
+def all_of(panel: ipw.Widget) -> Iterator[None]:
+    """Stop the work of everything in a panel and close it; the block closes the panel itself.
+
+    Args:
+        panel: One that is in the panel that is being closed has been seen to already.
+    """
+    if _closing.get():
+        yield
+        return
+    token = _closing.set(True)
+    try:
+        own = [panel, *_own_parts(panel)]
+        for part in own:
+            if (background := getattr(part, "background", None)) is not None:
+                background.stop()
+        for part in own[1:]:
+            part.close()
+        yield
+    finally:
+        _closing.reset(token)
+
+
+def _own_parts(panel: ipw.Widget) -> list[ipw.Widget]:
+    """The parts that no other open widget has in it, nor any part of such a one."""
+    parts = {id(part): part for part in parts_of(panel)}
+    others = [one for one in open_widgets() if one is not panel and id(one) not in parts]
+    shared = [part for one in others for part in _held(one) if id(part) in parts]
+    kept = {id(one) for part in shared for one in (part, *parts_of(part))}
+    return [part for key, part in parts.items() if key not in kept]
+
+
+def holders_of(widget: ipw.Widget) -> list[ipw.Widget]:
+    """The open widgets that have this one in them.
+
+    Example:
+        >>> label = ipw.Label("a")
+        >>> box = ipw.HBox([label])
+        >>> holders_of(label) == [box], holders_of(box)
+        (True, [])
+    """
+    return [one for one in open_widgets() if any(part is widget for part in _held(one))]
+
+
+def open_widgets() -> list[ipw.Widget]:
+    """Every widget that a page which is loaded anew is told of."""
+    return list(_instances.values())
 
 
 def parts_of(widget: ipw.Widget) -> Iterator[ipw.Widget]:
@@ -29,8 +76,7 @@ def parts_of(widget: ipw.Widget) -> Iterator[ipw.Widget]:
     seen = {id(widget)}
     waiting = [widget]
     while waiting:
-        holder = waiting.pop()
-        for part in _held(holder):
+        for part in _held(waiting.pop()):
             if id(part) not in seen:
                 seen.add(id(part))
                 waiting.append(part)
@@ -38,13 +84,12 @@ def parts_of(widget: ipw.Widget) -> Iterator[ipw.Widget]:
 
 
 def _held(holder: ipw.Widget) -> Iterator[ipw.Widget]:
-    for name in sorted(holder.keys):
-        yield from _widgets_in(getattr(holder, name))
+    return _widgets_in(getattr(holder, name) for name in sorted(holder.keys))
 
 
-def _widgets_in(value: Any) -> Iterator[ipw.Widget]:
-    if isinstance(value, ipw.Widget):
-        yield value
-    elif isinstance(value, list | tuple):
-        for entry in value:
-            yield from _widgets_in(entry)
+def _widgets_in(values: Iterable[Any]) -> Iterator[ipw.Widget]:
+    for value in values:
+        if isinstance(value, ipw.Widget):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _widgets_in(value)

@@ -5,8 +5,7 @@ GitHub, nbviewer, nbconvert, slides and an e-mail take the richest of a bundle t
 
 import ipywidgets as ipw
 
-from . import cells
-from .closing import close_parts
+from . import cells, closing
 
 
 class Shown(ipw.VBox):
@@ -19,8 +18,8 @@ class Shown(ipw.VBox):
     def close(self) -> None:
         """Stop the panel's work and close it with everything in it; runs that it started go on."""
         if self.comm is not None:
-            close_parts(self)
-        super().close()
+            with closing.all_of(self):
+                super().close()
 
     def _repr_mimebundle_(self, **kwargs) -> dict[str, str]:
         cells.show(self)
