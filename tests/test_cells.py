@@ -1,10 +1,12 @@
 """Cells that are run again in a real kernel: what they showed before is closed with everything in it, and only that."""
 
 import json
+from pathlib import Path
 
 import pytest
 from jupyter_client.manager import start_new_kernel
 
+RUNS = Path(__file__).parents[1] / "data" / "runs"
 OPEN = """
 import json
 from ipywidgets.widgets.widget import _instances
@@ -126,3 +128,14 @@ def test_no_widget_stays_open_that_has_a_closed_one_in_it(notebook):
     bereft = "print([w for w in closing.open_widgets() if any(p.comm is None for p in closing.parts_of(w))])"
     assert notebook.run("", bereft).strip() == "[]"
     assert notebook.open()[1].count("Workbench") == 1
+
+
+def test_rows_of_other_runs_take_the_place_of_those_before(notebook):
+    notebook.run(
+        "a",
+        "from qtha_lab.widgets import Views\nfrom widgets.run_list import RunList\nfrom qtha_lab import list_runs",
+    )
+    show = f"rows = RunList(print, print, print)\nfor _ in range(3):\n    rows.show(list_runs({str(RUNS)!r}))\n    print(len(closing.open_widgets()))"
+    counts = notebook.run("b", show).split()
+    assert len(counts) == 3
+    assert len(set(counts)) == 1

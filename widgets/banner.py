@@ -9,6 +9,7 @@ from typing import NamedTuple
 import ipywidgets as ipw
 
 from . import look
+from .closing import put
 
 
 class Fault(NamedTuple):
@@ -58,7 +59,7 @@ class Banner(ipw.VBox):
     def _show(self, sentences: list[str], faults: Iterable[Fault] = ()) -> None:
         self.text.value = look.lines(sentences)
         self.text.layout.display = "" if sentences else "none"
-        self.links.children = [self._link(f.sentence, f.control) for f in faults if f.control]
+        put(self.links, [self._link(f.sentence, f.control) for f in faults if f.control])
         self.announce(" ".join([*sentences, *(fault.sentence for fault in faults)]))
 
     def _link(self, sentence: str, control: ipw.DOMWidget) -> ipw.Button:

@@ -29,24 +29,54 @@ def all_of(panel: ipw.Widget) -> Iterator[None]:
         return
     token = _closing.set(True)
     try:
-        own = [panel, *_own_parts(panel)]
+        own = _own({id(part): part for part in parts_of(panel) if part is not panel}, panel)
+        _stop([panel, *own])
         for part in own:
-            if (background := getattr(part, "background", None)) is not None:
-                background.stop()
-        for part in own[1:]:
             part.close()
         yield
     finally:
         _closing.reset(token)
 
 
-def _own_parts(panel: ipw.Widget) -> list[ipw.Widget]:
-    """The parts that no other open widget has in it, nor any part of such a one."""
-    parts = {id(part): part for part in parts_of(panel)}
-    others = [one for one in open_widgets() if one is not panel and id(one) not in parts]
+def put(box: ipw.Box, children: Iterable[ipw.Widget]) -> None:
+    """Give a box other children; those that it had, and nobody has any more, are closed with everything in them.
+
+    Args:
+        box: Whose children change.
+        children: The new ones, of which some may have been there.
+
+    Example:
+        >>> box = ipw.HBox([goes := ipw.Label("goes"), stays := ipw.Label("stays")])
+        >>> put(box, [stays])
+        >>> goes in open_widgets(), stays in open_widgets()
+        (False, True)
+    """
+    before, box.children = box.children, tuple(children)
+    gone = [child for child in before if not any(child is one for one in box.children)]
+    if not gone:
+        return
+    own = _own({id(part): part for child in gone for part in (child, *parts_of(child))})
+    _stop(own)
+    token = _closing.set(True)
+    try:
+        for part in own:
+            part.close()
+    finally:
+        _closing.reset(token)
+
+
+def _own(parts: dict[int, ipw.Widget], but: ipw.Widget | None = None) -> list[ipw.Widget]:
+    """Those that no open widget beside them has in it, nor any part of such a one."""
+    others = [one for one in open_widgets() if one is not but and id(one) not in parts]
     shared = [part for one in others for part in _held(one) if id(part) in parts]
     kept = {id(one) for part in shared for one in (part, *parts_of(part))}
     return [part for key, part in parts.items() if key not in kept]
+
+
+def _stop(widgets: Iterable[ipw.Widget]) -> None:
+    for widget in widgets:
+        if (background := getattr(widget, "background", None)) is not None:
+            background.stop()
 
 
 def holders_of(widget: ipw.Widget) -> list[ipw.Widget]:

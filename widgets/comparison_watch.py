@@ -13,6 +13,7 @@ from qtha_lab.errors import Refusal
 from qtha_lab.looks import shown
 
 from . import look
+from .closing import put
 from .driver_watch import BAR_STYLES, DriverWatch
 from .past import local_time
 
@@ -67,10 +68,11 @@ class ComparisonWatch(DriverWatch[DrivenRuns]):
 
     def draw(self, view: DrivenRuns, state: str, rest: _Read) -> None:
         if [bar.description for bar in self.bars.children] != [stage.name for stage in rest.stages]:
-            self.bars.children = tuple(
+            bars = (
                 ipw.IntProgress(description=stage.name, layout={"width": "auto", "height": "18px"})
                 for stage in rest.stages
             )
+            put(self.bars, bars)
         for bar, stage in zip(self.bars.children, rest.stages, strict=True):
             bar.max, bar.value = max(stage.planned, 1), stage.ended
             bar.bar_style = BAR_STYLES.get(state, "info")

@@ -10,6 +10,7 @@ import ipywidgets as ipw
 from qtha_lab.looks import shown
 
 from . import look
+from .closing import put
 
 LIGHTNING = "lightning"
 
@@ -32,7 +33,7 @@ class EngineCosts:
         """Draw the engines of each method that runs a circuit, by its label."""
         costs = {label: engines for label, engines in costs.items() if engines}
         self.panel.layout.display = "" if costs else "none"
-        self.box.children = [self._method(label, engines) for label, engines in costs.items()]
+        put(self.box, [self._method(label, engines) for label, engines in costs.items()])
 
     def _method(self, label: str, engines: list) -> ipw.Widget:
         table = look.text(look.table([_row(label, cost) for cost in engines]), "qtha-table")

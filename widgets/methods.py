@@ -15,6 +15,7 @@ from qtha_lab.experiment.method_list import method_entries
 
 from . import look
 from .banner import Fault
+from .closing import put
 from .guard import OnError, guarded
 from .method_card import MethodCard
 
@@ -158,7 +159,7 @@ class MethodCards:
                 f"Duplicate {card.title}",
                 f"Remove {card.title}",
             )
-        self.box.children = self.cards
+        put(self.box, self.cards)
 
 
 def families() -> dict[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import ipywidgets as ipw
 
 from . import look
+from .closing import put
 from .fold import Fold
 
 HELP = (
@@ -53,5 +54,5 @@ class Mixer(Fold):
         for slider in self.sliders.values():
             slider.add_class("qtha-weight")
             slider.observe(lambda _: self.changed(), "value")
-        self.rows.children = list(self.sliders.values())
+        put(self.rows, self.sliders.values())
         self.layout.display = "" if titles else "none"

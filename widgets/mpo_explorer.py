@@ -20,6 +20,7 @@ from qtha_lab.figures.truncation import truncation_error
 
 from . import look
 from .choice import Choice
+from .closing import put
 from .explorer import Drawing, Explorer
 from .slider import Slider
 
@@ -111,7 +112,7 @@ class MpoExplorer(Explorer):
         """A slider for each bond."""
         widest = self.decomposed(self.weight, self.order).widths
         if len(self.sliders.children) != len(widest):
-            self.sliders.children = [self._slider(place) for place in range(len(widest))]
+            put(self.sliders, [self._slider(place) for place in range(len(widest))])
         for slider, bond, most in zip(self.sliders.children, self.bonds, widest, strict=True):
             options = tuple(sorted({*(w for w in WIDTHS if w < most), most, bond}))
             if slider.options != options:

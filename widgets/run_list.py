@@ -14,6 +14,7 @@ from qtha_lab.figures.machinery.theme import method_style
 from qtha_lab.looks import shown
 
 from . import look
+from .closing import put
 
 BARS = dict.fromkeys(("failed", "diverged", "dead", "unreadable"), "danger") | {
     "finished": "success"
@@ -99,7 +100,7 @@ class RunList:
     def show(self, runs: Iterable) -> None:
         """List these runs instead."""
         self.rows = {run.id: RunRow(run, self.on_stop, self.on_resume, self.on_log) for run in runs}
-        self.panel.children = list(self.rows.values())
+        put(self.panel, self.rows.values())
 
     def update(self, statuses: dict) -> None:
         """Draw the status of each run id."""

@@ -17,6 +17,7 @@ from qtha_lab.figures.machinery.legends import labels_in, short_names
 from qtha_lab.figures.machinery.look import LEGENDS, TARGETS, Look
 
 from . import look
+from .closing import put
 from .fold import Fold
 from .guard import ErrorLine
 from .loop import Background
@@ -102,13 +103,14 @@ class SaveFigure(ipw.VBox):
         labels = labels_in(self.figure.at(Look(inches=40)))  # so wide that no name is broken
         before = {field.description: field.value for field in self.fields.children}
         names = short_names(labels)
-        self.fields.children = [
+        fields = [
             ipw.Text(
                 value=names[label] if short else before.get(label, label), description=label,
                 style={"description_width": "min(45%, 260px)"}, layout={"width": "min(100%, 640px)"},
             )
             for label in labels
         ]  # fmt: skip
+        put(self.fields, fields)
 
     @property
     def figure(self) -> Figure:

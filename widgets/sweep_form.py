@@ -14,6 +14,7 @@ from qtha_lab.measures import recorded
 from qtha_lab.settings import Setting, settings_of
 
 from . import look
+from .closing import put
 from .fold import Fold
 from .form import Form
 
@@ -84,7 +85,7 @@ class SweepForm(Fold):
 
     def offer(self, partly: Mapping[str, Any]) -> None:
         """A button for each setting that some methods sweep and others could."""
-        self.offers.children = [self._offer(name, values) for name, values in partly.items()]
+        put(self.offers, [self._offer(name, values) for name, values in partly.items()])
 
     def _offer(self, name: str, values: Any) -> ipw.Button:
         label = f"Sweep {name} in every method alike"

@@ -22,6 +22,7 @@ from qtha_lab.talking.held_out import HeldOut, held_out
 from . import look
 from .answer_column import AnswerColumn
 from .aria import Aria
+from .closing import put
 from .fold import Fold
 from .form import Form
 from .guard import ErrorLine
@@ -161,7 +162,7 @@ class Talk(Shown):
         self.background.cancel("answer")
         self.columns, self.loaded = {}, ()
         self.mixer.show({})
-        self.answers.children = []
+        put(self.answers, [])
         empty = "" if self.runs else "Tick one run or several, and ask them something."
         self.state.value = look.lines([empty])
         self.questions, self.pick.options = [], [(OWN, "")]
