@@ -305,3 +305,13 @@ def test_recorded_runs_show_their_spectra_and_bonds():
     folder = data_dir() / "runs"
     assert draw("spectra", [folder]).alt.count("seed") >= 6
     assert "qtha seed 2" in draw("bonds", [folder]).caption + draw("bonds", [folder]).alt
+
+
+def test_spectra_are_of_the_layer_that_grew_most_in_any_run(tmp_path):
+    layers = [("model.layers.0.q_proj", "model.layers.1.q_proj"), (9.0, 1.0), (0.1, 0.2)]
+    for seed, tops in enumerate(layers[1:]):
+        run = run_folder(tmp_path, seed=seed, steps=2)
+        spectrum = {name: [top, top / 2] for name, top in zip(layers[0], tops, strict=True)}
+        write(run, status("running", 0), {"kind": "spectrum", "step": 2, "layers": spectrum})
+        finish(run, eval_loss=4.0)
+    assert "model.layers.0.q_proj" in draw("spectra", [tmp_path]).alt

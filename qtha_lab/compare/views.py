@@ -249,9 +249,12 @@ def what_counts(runs: RunSetValues, y: str = "eval_loss") -> Figure:
 
 @view("Spectra over training")
 def spectra(runs: RunSetValues) -> Figure:
-    """The singular values of each run's update over its training, of the layer with the largest."""
+    """The singular values of each run's update over its training, of the layer with the largest of all runs."""
     by_run = {row.id: reading.spectra(runs.events(row)) for row in runs.rows}
-    largest = {name: of.values[-1][0] for layers in by_run.values() for name, of in layers.items()}
+    largest: dict[str, float] = {}
+    for layers in by_run.values():
+        for name, of in layers.items():
+            largest[name] = max(of.values[-1][0], largest.get(name, 0.0))
     if not largest:
         raise Refusal("no run has recorded spectra: spectrum_every above 0 has them recorded")
     layer = max(largest, key=lambda name: largest[name])
