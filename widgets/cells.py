@@ -51,7 +51,11 @@ def _tidy(_result: Any) -> None:
     left = [one for one in _shown if one.cell in deleted or (one.cell == run.cell and one != run)]
     panels = [_shown.pop(one) for one in left]
     if panels:
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            log.debug("no event loop runs: what cells showed before stays open")
+            return
         loop.call_later(KEPT_SECONDS, lambda: _close({one for of in panels for one in of}))
 
 
@@ -64,8 +68,8 @@ def _close(panels: set[Any]) -> None:
 
 def _running() -> tuple[Run, list[str]]:
     """Which cell is run, and the cells deleted since the one before was."""
-    kernel = getattr(_shell(), "kernel", None)
-    parent = kernel.get_parent() if kernel is not None else None
+    get_parent = getattr(getattr(_shell(), "kernel", None), "get_parent", None)
+    parent = get_parent() if get_parent else None
     if not parent or parent.get("header", {}).get("msg_type") != "execute_request":
         return Run("", ""), []
     metadata = parent.get("metadata", {})
