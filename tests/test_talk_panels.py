@@ -60,7 +60,10 @@ def test_held_out_prompts_are_offered_and_answered_side_by_side_and_mixed(traine
         await asyncio.gather(*talk.background.tasks.values())
         await talk.answer()
         assert [*talk.columns] == ["base", second, "mix"]
-        await talk.client.close()
+        assert talk.client.alive
+        talk.close()
+        await asyncio.gather(*talk.background.tasks.values(), return_exceptions=True)
+        assert not talk.client.alive
         assert talk.error.text == ""
 
     asyncio.run(sit())

@@ -29,7 +29,7 @@ def all_of(panel: ipw.Widget) -> Iterator[None]:
         return
     token = _closing.set(True)
     try:
-        own = _own({id(part): part for part in parts_of(panel) if part is not panel}, panel)
+        own = _own({id(part): part for part in parts_of(panel)}, panel)
         _stop([panel, *own])
         for part in own:
             part.close()

@@ -300,9 +300,11 @@ class RunsTable(Shown):
 
     def _take_ticked(self, change: Any) -> None:
         ids = tuple(change["new"])
-        if len(ids) > MOST_TICKED:
+        try:
+            self._tick(ids)
+        except Refusal:
             self.grid.ticked = list(map(str, self.ticked))
-        self._tick(ids)
+            raise
 
     def _tick_all(self) -> None:
         shown = (name for row in self.shown for name in _ids(row))

@@ -103,8 +103,8 @@ class Talk(Shown):
 
     def close(self) -> None:
         """Take the panel away, and end the process that answers."""
+        super().close()  # which stops what the background does
         self.background.start("close", self.client.close)
-        super().close()
 
     @property
     def reference(self) -> str:
