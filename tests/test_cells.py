@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from jupyter_client.manager import start_new_kernel
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import KernelManager
+from support.preloaded import KERNEL
 
 RUNS = Path(__file__).parents[1] / "data" / "runs"
 OPEN = """
@@ -57,9 +59,19 @@ class Notebook:
         return count, panels
 
 
+class PreloadedKernel(KernelManager):
+    """A kernel that does not import the large libraries anew."""
+
+    kernel_spec = KernelSpec(argv=KERNEL, language="python")
+
+
 @pytest.fixture(scope="module")
 def kernel():
-    manager, client = start_new_kernel()
+    manager = PreloadedKernel()
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=120)
     yield client
     client.stop_channels()
     manager.shutdown_kernel(now=True)
