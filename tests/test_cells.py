@@ -62,7 +62,9 @@ class Notebook:
 class PreloadedKernel(KernelManager):
     """A kernel that does not import the large libraries anew."""
 
-    kernel_spec = KernelSpec(argv=KERNEL, language="python")
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        return KernelSpec(argv=KERNEL, language="python")
 
 
 @pytest.fixture(scope="module")
