@@ -94,7 +94,7 @@ peers: .venv-peers/.installed .venv-torchquantum/.installed
 
 .venv-peers/.installed:
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet torch deepquantum==4.5.0 tensorcircuit-ng==1.10.0 jax==0.10.2 \
+	$(@D)/bin/python -m pip install --quiet torch deepquantum==4.5.0 tensorcircuit-ng==1.10.0 jax==0.10.2 optax==0.2.8 \
 		pennylane==0.45.1 pennylane-lightning-kokkos==0.45.0
 	@touch $@
 

@@ -28,7 +28,7 @@ OUT, PAGES = ROOT / "out" / "results", ROOT / "docs" / "results"
 FIGURES = "figures.json"  # of a bench
 
 
-_SIMULATORS = "simulators --layers 4 --batches 64,2048 --seconds-per-case 0.6 --minutes 30"
+_SIMULATORS = "simulators --layers 4 --batches 64,2048 --seconds-per-case 0.6 --minutes 15"
 _SIZES = "--qubits 4,6,8,10"
 _BESIDE_LORA = (
     "--methods lora(r=8),qtha(r=8),qtha(r=8,waist=64,bond_dim=4,n_layers=2),"
@@ -42,6 +42,10 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str] | None]] = {
     "auto-two-threads": ("auto --threads 2 --rounds 3", auto.markdown),
     "step": (f"step --model smollm2-135m --rounds 5 {_BESIDE_LORA}", turns.markdown),
     "step-tiny": (f"step --model tiny --rounds 15 {_BESIDE_LORA}", turns.markdown),
+    "step-parts": (
+        f"step --model smollm2-135m --rounds 5 --clock cpu --parts {_BESIDE_LORA}",
+        step_parts.markdown,
+    ),
     "step-parts-tiny": (
         f"step --model tiny --rounds 9 --clock cpu --parts {_BESIDE_LORA}",
         step_parts.markdown,
