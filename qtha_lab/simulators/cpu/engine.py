@@ -1,6 +1,6 @@
 """Engine `cpu`: blocks of samples innermost, in cache, with a hand-written adjoint.
 
-Hands blocks to threads, which run `kernel`. Nothing is stored per gate; beyond inputs and outputs
+Hands blocks to torch's threads, which run `kernel`. Nothing is stored per gate; beyond inputs and outputs
 memory does not grow with the batch. First derivatives only.
 """
 
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.errors import Refusal, Unsupported
-from qtha_lab.simulators.cpu import angles, kernel
+from qtha_lab.simulators.cpu import angles, kernel, team
 from qtha_lab.simulators.cpu.plan import Plan, plan
 from qtha_lab.simulators.cpu.single import MOST_SAMPLES, single_tables, walk_single
 from qtha_lab.simulators.cpu.vectors import BYTES
@@ -33,7 +33,8 @@ CACHE_BYTES = 2**19  # of one core, for ψ and λ of a block
 MOST_LANES = 128  # samples per block
 LEAST_BLOCKS = 4  # that a batch is cut into, for as many cores
 KEEP_BYTES = 2**24  # of final states, kept from forward to backward; the others are made again
-LEAST_FLOPS = 2e7  # that make a second thread worth waking: some 0.2 ms of one
+TEAM_FLOPS = 4e6  # that make one more of torch's threads worth its hand-over: some 40 µs of one
+POOL_FLOPS = 2e7  # the same where threads of our own have to be woken
 SMALL_BYTES = 2**17  # of such states, which the allocator of memory has at hand
 SPARE_BYTES = 2**26  # for others, held between calls
 Numbers = tuple[np.ndarray, np.ndarray]  # that all samples share
@@ -57,7 +58,7 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
 
 
 def try_out() -> None:
-    """Run one qubit forward, which compiles every kernel or loads it."""
+    """Run one qubit forward, which compiles every kernel of one thread or loads it."""
     tables = plan(Circuit(1, []), Readout.z(1))
     with torch.device("cpu"):  # whatever device models are made on meanwhile
         Call(tables, torch.zeros(1, 0), shared_numbers(tables, torch.zeros(0)), False).forward()
@@ -152,7 +153,7 @@ def at_angles(
         if one_by_one is None or len(inputs) > MOST_SAMPLES:
             return Call(tables, inputs, numbers, keep=False).forward()
         results = np.empty((len(inputs), tables.n_values), np.float32)
-        state = _room(3 * 2**tables.n_qubits, torch.float32)[: 3 * 2**tables.n_qubits]
+        (state,) = _rooms(1, 3 * 2**tables.n_qubits, torch.float32)
         data = inputs.detach().contiguous().numpy()
         walk_single(one_by_one, *numbers, data, results, state)
         return torch.from_numpy(results)
@@ -247,18 +248,19 @@ class Call:
             slopes: Of inputs, sums and phases, as for the kernel; empty without `backward`.
         """
         layout = self.layout
+        threads, address = layout.hands(backward)
         operands = (
             layout.tables, layout.places, self.plan.n_qubits, layout.lanes, layout.n_groups,
-            np.zeros(1, np.int64), *self.numbers, self.inputs, backward, values,
-            self.states, *slopes,
+            np.zeros(2, np.int64), *self.numbers, self.inputs, backward, values,
+            self.states, *slopes, _rooms(threads, layout.size, self.dtype),
         )  # fmt: skip
         walk: Any = kernel.walk
-        worth = layout.threads_backward if backward else layout.threads_forward
-        threads = 1 if worth == 1 else min(torch.get_num_threads(), worth)
         if threads == 1:
-            walk(*operands, _room(layout.size, self.dtype))
+            walk(*operands)
+        elif address:
+            kernel.walk_in_team(address, threads, operands)
         else:
-            _share_out(lambda: walk(*operands, _room(layout.size, self.dtype)), threads)
+            _share_out(lambda: walk(*operands), threads)
 
 
 def shared_numbers(tables: Plan, params: Tensor) -> Numbers:
@@ -307,11 +309,20 @@ class _Layout:
     tables: tuple
     places: tuple[int, ...]
     size: int
-    threads_forward: int
-    threads_backward: int
+    flops_forward: float
+    flops_backward: float
     no_states: np.ndarray
     no_slopes: np.ndarray
     no_sums: tuple[np.ndarray, np.ndarray]
+
+    def hands(self, backward: bool) -> tuple[int, int]:
+        """How many threads a pass is worth, and the address of their team; 0 where there is none or one thread."""
+        flops = self.flops_backward if backward else self.flops_forward
+        if flops < 2 * TEAM_FLOPS:
+            return 1, 0
+        address = team.address()
+        worth = int(flops / (TEAM_FLOPS if address else POOL_FLOPS))
+        return max(1, min(torch.get_num_threads(), worth, self.n_groups)), address
 
 
 @functools.lru_cache(maxsize=1024)
@@ -322,7 +333,6 @@ def _layout(tables: Plan, batch: int, itemsize: int) -> _Layout:
     n_groups = min(GROUPS, n_blocks)
     of_block = 2 * 2**tables.n_qubits * lanes
     *places, size = tables.places(lanes, itemsize)
-    worth = [int(batch * tables.work(back, itemsize)[0] / LEAST_FLOPS) for back in (False, True)]
     return _Layout(
         lanes,
         n_groups,
@@ -330,7 +340,7 @@ def _layout(tables: Plan, batch: int, itemsize: int) -> _Layout:
         tables.tables(lanes, itemsize),
         tuple(places),
         size,
-        *(max(1, min(n_groups, threads)) for threads in worth),
+        *(batch * tables.work(backward, itemsize)[0] for backward in (False, True)),
         no_states=np.empty(0, dtype),
         no_slopes=np.empty((0, 0), dtype),
         no_sums=(np.zeros((0, tables.n_sums + 1)), np.zeros(0)),
@@ -377,13 +387,13 @@ class _OfThread(threading.local):
 _of_this_thread = _OfThread()
 
 
-def _room(count: int, dtype: torch.dtype) -> np.ndarray:
-    """Numbers to work in, kept by every thread: fresh memory costs more than the work done in it."""
-    rooms = _of_this_thread.rooms
+def _rooms(threads: int, size: int, dtype: torch.dtype) -> np.ndarray:
+    """Numbers for threads to work in, (threads, size), kept by the one that calls: fresh memory costs more than the work."""
+    rooms, count = _of_this_thread.rooms, threads * size
     room = rooms.get(dtype)
     if room is None or len(room) < count:
         room = rooms[dtype] = torch.empty(count, dtype=dtype).numpy()
-    return room
+    return room[:count].reshape(threads, size)
 
 
 def _share_out(work, n_threads: int) -> None:
@@ -397,7 +407,7 @@ def _share_out(work, n_threads: int) -> None:
 
 @functools.lru_cache(maxsize=1)
 def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
-    """Helper threads; a forked process, which inherits none, makes its own."""
+    """Helper threads where torch has no team; a forked process, which inherits none, makes its own."""
     return concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="qtha-cpu")
 
 

@@ -1,6 +1,6 @@
 """The compiled walk of engine `cpu`: blocks of samples through a circuit, and back.
 
-All work is done in one array, `room`, of rows of lanes, one lane per sample, so that every operation
+All work of a thread is done in one array, `room`, of rows of lanes, one lane per sample, so that every operation
 is a sweep over neighbouring numbers. It holds the real and the imaginary plane of ψ, 2^n rows each
 and one unused, then those of λ, then the shears of every turn, then slopes of up to four turns, then
 cosine, sine and slope of every term.
@@ -22,6 +22,7 @@ from qtha_lab.simulators.cpu.sweeps import (
     total,
     weigh,
 )
+from qtha_lab.simulators.cpu.team import run_in_team
 
 # kinds of passes: two turns; phases, then two turns; two turns, phases, two turns; and a phase that
 # differs between samples
@@ -125,10 +126,10 @@ def _pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, phase_s
 
 @compiled(fastmath=True)
 def walk(
-    tables, places, n_qubits, lanes, n_groups, counter, shared, phases, inputs, backward, values,
-    states, input_slopes, sum_slopes, phase_slopes, room,
+    tables, places, n_qubits, lanes, n_groups, counters, shared, phases, inputs, backward, values,
+    states, input_slopes, sum_slopes, phase_slopes, rooms,
 ):  # fmt: skip
-    """Take groups of blocks, whichever are next by `counter`, through the circuit.
+    """Take groups of blocks, whichever are next by `counters`, through the circuit.
 
     Arrays of numbers have one dtype, float32 or float64, where nothing else is said; n is `n_qubits`,
     and a sum is the angle of a turn or a phase (see `plan.Plan`).
@@ -139,7 +140,7 @@ def walk(
         n_qubits: Qubits of the plan, at least 2.
         lanes: Samples per block.
         n_groups: Groups that the blocks are shared out to.
-        counter: The next group, int64, (1,); threads that share it share the work.
+        counters: The next group and the next room, int64, (2,); threads that share them share the work.
         shared: Cosine, sine and shears of half of every sum, (sums + 1, 4).
         phases: Cosines and sines of every layer's rows, (layers · 2 · 2^n,).
         inputs: The data, (batch, n_inputs), in radians, or amplitudes.
@@ -153,8 +154,13 @@ def walk(
             (groups, sums + 1).
         phase_slopes: Backward, the same of the rows of every layer of phases, float64,
             (groups · layers · 2^n,).
-        room: Where the work is done, of at least the numbers that end `Plan.places`; one per thread.
+        rooms: Where the work is done, (threads, the numbers that end `Plan.places`, or more). One that finds
+            none left does nothing.
     """
+    number = take_next(counters, 1)
+    if number >= len(rooms):
+        return
+    room = rooms[number]
     (
         ops, rows, turns, angles, term_starts, members, terms, term_scales, readout, signs,
         is_strings, start_rows, start_scales,
@@ -171,7 +177,7 @@ def walk(
             shear = shared[turns[number, 0], 2 + i]
             fill(room, shared_at + (2 * number + i) * vector, shear, vector)
     while True:
-        group = take_next(counter)
+        group = take_next(counters, 0)
         if group >= n_groups:
             return
         sums_at = group * (len(phases) // 2)
@@ -255,3 +261,15 @@ def walk(
                     room, 2 * plane, lanes, input_slopes, start, count, start_rows, start_scales,
                     2.0,
                 )  # fmt: skip
+
+
+@compiled
+def walk_in_team(team, threads, operands):
+    """`walk` on so many threads of a team, which share its counters.
+
+    Args:
+        team: Where it is found, as from `team.address`.
+        threads: How many, this one included.
+        operands: Of `walk`.
+    """
+    run_in_team(walk, team, threads, operands)

@@ -246,13 +246,14 @@ def shears(typingctx, room, cos_at, sin_at, lanes):
 
 
 @intrinsic
-def take_next(typingctx, counter):
-    """The number in counter[0], which then counts one more, whatever other threads do."""
-    signature = types.int64(counter)
+def take_next(typingctx, counters, which):
+    """The number in counters[which], which then counts one more, whatever other threads do."""
+    signature = types.int64(counters, types.int64)
 
     def codegen(context, builder, signature, args):
         data = arrayobj.make_array(signature.args[0])(context, builder, args[0]).data
-        return builder.atomic_rmw("add", data, ir.Constant(ir.IntType(64), 1), "monotonic")
+        place = builder.gep(data, [args[1]])
+        return builder.atomic_rmw("add", place, ir.Constant(ir.IntType(64), 1), "monotonic")
 
     return signature, codegen
 
