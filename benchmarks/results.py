@@ -28,7 +28,7 @@ OUT, PAGES = ROOT / "out" / "results", ROOT / "docs" / "results"
 FIGURES = "figures.json"  # of a bench
 
 
-_SIMULATORS = "simulators --layers 4 --batches 64,2048 --seconds-per-case 0.6 --minutes 15"
+_SIMULATORS = "simulators --layers 4 --batches 64,2048 --seconds-per-case 0.6 --minutes 12"
 _SIZES = "--qubits 4,6,8,10"
 _BESIDE_LORA = (
     "--methods lora(r=8),qtha(r=8),qtha(r=8,waist=64,bond_dim=4,n_layers=2),"
@@ -40,10 +40,10 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str] | None]] = {
     "simulators-two-threads": (f"{_SIMULATORS} {_SIZES} --threads 2", simulators_table.markdown),
     "auto-one-thread": ("auto --threads 1 --rounds 3", auto.markdown),
     "auto-two-threads": ("auto --threads 2 --rounds 3", auto.markdown),
-    "step": (f"step --model smollm2-135m --rounds 5 {_BESIDE_LORA}", turns.markdown),
+    "step": (f"step --model smollm2-135m --rounds 11 {_BESIDE_LORA}", turns.markdown),
     "step-tiny": (f"step --model tiny --rounds 15 {_BESIDE_LORA}", turns.markdown),
     "step-parts": (
-        f"step --model smollm2-135m --rounds 5 --clock cpu --parts {_BESIDE_LORA}",
+        f"step --model smollm2-135m --rounds 15 --clock cpu --parts {_BESIDE_LORA}",
         step_parts.markdown,
     ),
     "step-parts-tiny": (
@@ -51,7 +51,7 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str] | None]] = {
         step_parts.markdown,
     ),
     "generate": (
-        f"generate --model smollm2-135m --rounds 3 --tokens 24 {_BESIDE_LORA}",
+        f"generate --model smollm2-135m --rounds 11 --tokens 24 {_BESIDE_LORA}",
         turns.markdown,
     ),
     "start": ("start --rounds 3", None),
@@ -63,7 +63,7 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str] | None]] = {
     "panels": ("panels --rounds 9", panels.markdown),
     "list-1000": ("list --runs 1000", None),
     "list-10000": ("list --runs 10000", None),
-    "generate-tiny": (f"generate --model tiny --rounds 9 {_BESIDE_LORA}", turns.markdown),
+    "generate-tiny": (f"generate --model tiny --rounds 21 {_BESIDE_LORA}", turns.markdown),
 }
 
 
