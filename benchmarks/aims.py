@@ -92,7 +92,7 @@ def _over_peers(batch: int) -> Callable[[Figures], str]:
 
     def reached(figures: Figures) -> str:
         ratios = simulators_table.over_peers(figures, layers=4, batch=batch)
-        return ", ".join(f"n = {n}: {ratio:.0f}" for n, ratio in ratios.items())
+        return ", ".join(f"n = {n}: {ratio}" for n, ratio in ratios.items())
 
     return reached
 

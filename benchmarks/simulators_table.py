@@ -51,7 +51,7 @@ def markdown(result: Result, layers: int = 4, batch: int = 2048) -> str:
     ]
     ratios = [_ratio(rows, n, result) for n in qubits]
     shares = [_share(result, layers, batch, n) for n in qubits]
-    fastest = [_fastest(rows, n, result) or "–" for n in qubits]
+    fastest = [_fastest(rows, n, result) or _fastest(rows, n, result, 0.0) or "–" for n in qubits]
     body += [("fastest peer", *fastest), ("fastest peer ÷ `cpu`", *ratios)]
     body += [("`cpu`, share of the roofline", *shares)]
     heading = ("", *(f"n = {n}" for n in qubits))
@@ -62,7 +62,10 @@ def markdown(result: Result, layers: int = 4, batch: int = 2048) -> str:
         for n_layers in sorted(result["settings"]["layers"])
         for size in result["settings"]["batches"]
     ]  # fmt: skip
-    title = "The fastest peer's time over that of `cpu`, in every case where a peer was timed:"
+    title = (
+        "The fastest peer's time over that of `cpu`, in every case where a peer was timed; at most (≤) where none was "
+        "timed on a quarter of the samples, since of more each would take it less:"
+    )
     return "\n\n".join([*parts, title, pipes([heading, *others])]) + "\n"
 
 
@@ -151,35 +154,42 @@ def _digits(value: float) -> str:
     )
 
 
-def _fastest(rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result) -> str:
+def _fastest(
+    rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result, enough: float = ENOUGH
+) -> str:
     """The peer that takes the shortest, "" if none was timed on enough samples: of a few a call's overhead is all."""
     peers = [c["name"] for c in result["contenders"] if c["name"] != c["title"]]
     of_peers = {name: rows[name, n] for name in peers if (name, n) in rows}
     timed = [
         name
         for name, row in of_peers.items()
-        if row["backward_us"] and row["samples"] >= ENOUGH * row["batch"]
+        if row["backward_us"] and row["samples"] >= enough * row["batch"]
     ]
     return min(timed, key=lambda name: rows[name, n]["backward_us"], default="")
 
 
-def over_peers(result: Result, layers: int, batch: int) -> dict[int, float]:
-    """How many times as long as `cpu` the fastest peer takes, by the number of qubits; only where both were timed."""
+def over_peers(result: Result, layers: int, batch: int) -> dict[int, str]:
+    """How many times as long as `cpu` the fastest peer takes, by the number of qubits; only where both were timed.
+
+    "≤" stands where no peer was timed on enough samples: of more, each would take it less.
+    """
     rows = _rows(result, layers, batch)
     ratios = {n: _over_fastest(rows, n, result) for n in result["settings"]["qubits"]}
-    return {n: ratio for n, ratio in ratios.items() if ratio is not None}
+    return {n: ratio for n, ratio in ratios.items() if ratio}
 
 
-def _over_fastest(
-    rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result
-) -> float | None:
-    peer, cpu = _fastest(rows, n, result), rows.get(("cpu", n), {}).get("backward_us")
-    return rows[peer, n]["backward_us"] / cpu if peer and cpu else None
+def _over_fastest(rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result) -> str:
+    cpu = rows.get(("cpu", n), {}).get("backward_us")
+    for mark, enough in (("", ENOUGH), ("≤ ", 0.0)):
+        peer = _fastest(rows, n, result, enough)
+        if peer and cpu:
+            return f"{mark}{rows[peer, n]['backward_us'] / cpu:,.0f}"
+    return ""
 
 
 def _ratio(rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result) -> str:
     ratio = _over_fastest(rows, n, result)
-    return "–" if ratio is None else f"{ratio:,.0f} ×"
+    return f"{ratio} ×" if ratio else "–"
 
 
 def _share(result: Result, layers: int, batch: int, n: int) -> str:
