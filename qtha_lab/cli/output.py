@@ -30,12 +30,14 @@ def progress() -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
+    console = Console(file=sys.stderr, markup=False, emoji=False)
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=28),
         TextColumn("{task.completed:>4.0f}/{task.total:<4.0f}", markup=False),
         TextColumn("{task.fields[message]}", markup=False),
-        console=Console(file=sys.stderr, markup=False, emoji=False),
+        console=console,
+        auto_refresh=console.is_terminal,  # elsewhere nothing is drawn but the end
     )
 
 

@@ -31,6 +31,9 @@ from qtha_lab.runs import Run, Status
 
 Progress = Callable[[Run, Status], None]
 POLL_SECONDS = 0.3
+SUMMARY_SHARE = (
+    0.05  # of the time goes into summaries while runs are on: one of hundreds takes many seconds
+)
 log = logging.getLogger(__name__)
 
 
@@ -270,13 +273,17 @@ def _nothing(run: Run, status: Status) -> None:
 
 
 def _follow(work: _Work, out: Path, on_progress: Progress) -> dict[str, Any]:
+    behind, due = False, 0.0
     try:
         while True:
             _wait_for(out)
-            if work.go_on(on_progress) and not work.is_done:
-                _write_summary(work, out)
+            behind = work.go_on(on_progress) or behind
             if work.is_done:
                 return _write_summary(work, out)
+            if behind and (start := time.monotonic()) >= due:
+                _write_summary(work, out)
+                behind, end = False, time.monotonic()
+                due = end + (end - start) / SUMMARY_SHARE
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         for run in work.started:
