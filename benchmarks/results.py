@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks import aims, auto, long_runs, panels, simulators_table, step_parts, turns
+from benchmarks import aims, auto, long_runs, opening, panels, simulators_table, step_parts, turns
 from benchmarks.machine import machine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +61,7 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str] | None]] = {
     "live": ("live", long_runs.markdown),
     "status": ("status", long_runs.markdown),
     "panels": ("panels --rounds 9", panels.markdown),
+    "opening": ("opening", opening.markdown),
     "list-1000": ("list --runs 1000", None),
     "list-10000": ("list --runs 10000", None),
     "generate-tiny": (f"generate --model tiny --rounds 21 {_BESIDE_LORA}", turns.markdown),
