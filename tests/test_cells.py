@@ -16,7 +16,7 @@ print(json.dumps([len(_instances), sorted(type(w).__name__ for w in _instances.v
 """
 SETUP = """
 import ipywidgets as ipw
-from widgets import CircuitExplorer, RunsTable, Views, Workbench, cells, closing
+from widgets import CircuitExplorer, RunsTable, Views, Workbench, cells, closing, pages
 from widgets.shown import Shown
 """
 
@@ -83,7 +83,7 @@ def kernel():
 def notebook(kernel):
     notebook = Notebook(kernel)
     notebook.run("setup", SETUP)
-    notebook.run("", "cells.KEPT_SECONDS = 0")
+    notebook.run("", "cells.KEPT_SECONDS = closing.GRACE_SECONDS = pages.SETTLED_SECONDS = 0")
     yield notebook
     notebook.run(
         "", "for panel in [w for w in _instances.values() if isinstance(w, Shown)]: panel.close()"
@@ -149,7 +149,44 @@ def test_rows_of_other_runs_take_the_place_of_those_before(notebook):
         "a",
         "from qtha_lab.widgets import Views\nfrom widgets.run_list import RunList\nfrom qtha_lab import list_runs",
     )
-    show = f"rows = RunList(print, print, print)\nfor _ in range(3):\n    rows.show(list_runs({str(RUNS)!r}))\n    print(len(closing.open_widgets()))"
-    counts = notebook.run("b", show).split()
-    assert len(counts) == 3
+    notebook.run("b", "rows = RunList(print, print, print)")
+    counts = []
+    for _ in range(3):
+        notebook.run("b", f"rows.show(list_runs({str(RUNS)!r}))")
+        counts.append(int(notebook.run("", "print(len(closing.open_widgets()))")))
+    assert counts[0] > 10
     assert len(set(counts)) == 1
+
+
+REPLACED = """
+box, old = ipw.HBox(), ipw.HBox([ipw.Label("old")])
+box.children = [old]
+closing.put(box, [ipw.Label("new")])
+"""
+IS_OPEN = "print([old.comm is not None, old.children[0].comm is not None])"
+
+
+def test_what_is_replaced_while_a_page_comes_is_closed_once_the_page_has_its_panels(notebook):
+    notebook.run("a", "Views()")  # from then on pages are known
+    notebook.run("", "pages.SETTLED_SECONDS = 1.5")
+    notebook.client.kernel_info()  # as every page does first
+    notebook.run("b", REPLACED)
+    assert notebook.run("", IS_OPEN).strip() == "[True, True]"
+    notebook.run("", "import asyncio\nawait asyncio.sleep(2)")
+    assert notebook.run("", IS_OPEN).strip() == "[False, False]"
+
+
+def test_a_cell_run_again_keeps_what_it_showed_while_a_page_comes(notebook):
+    notebook.run("a", "Views()")
+    notebook.run("", "pages.SETTLED_SECONDS = 1.5")
+    notebook.client.kernel_info()
+    notebook.run("a", "RunsTable()")
+    assert notebook.open()[1] == ["RunsTable", "Views"]
+    notebook.run("", "import asyncio\nawait asyncio.sleep(2)")
+    assert notebook.open()[1] == ["RunsTable"]
+
+
+def test_what_is_put_back_in_time_stays_open(notebook):
+    notebook.run("a", "Views()")
+    notebook.run("b", f"{REPLACED}\nclosing.put(box, [old])")
+    assert notebook.run("", IS_OPEN).strip() == "[True, True]"

@@ -9,6 +9,7 @@ import logging
 import weakref
 from typing import Any, NamedTuple, Protocol
 
+from . import pages
 from .closing import holders_of
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ def show(panel: Panel) -> None:
     if run.cell:
         if not _shown:
             _shell().events.register("post_run_cell", _tidy)
+            pages.watch()
         _shown.setdefault(run, weakref.WeakSet()).add(panel)
 
 
@@ -56,10 +58,14 @@ def _tidy(_result: Any) -> None:
         except RuntimeError:
             log.debug("no event loop runs: what cells showed before stays open")
             return
-        loop.call_later(KEPT_SECONDS, lambda: _close({one for of in panels for one in of}))
+        loop.call_later(KEPT_SECONDS, _close, loop, {one for of in panels for one in of})
 
 
-def _close(panels: set[Any]) -> None:
+def _close(loop: asyncio.AbstractEventLoop, panels: set[Any]) -> None:
+    """Close those that nobody can reach, as soon as no page is on its way."""
+    if wait := pages.settling():
+        loop.call_later(wait, _close, loop, panels)
+        return
     for panel in panels:
         if not _is_reached(panel):
             log.debug("%s is closed: its cell was run again, or is gone", type(panel).__name__)

@@ -1,10 +1,13 @@
 """A panel closed with all that is in it, which ipywidgets leaves open for as long as the kernel runs.
 
 What is left open is sent to every page that is loaded anew, and its work goes on. What others have in them too stays:
-a page waits for ever, with all its panels, for a widget that is in another and closed.
+a page waits for ever, with all its panels, for a widget that is in another and closed. What a panel replaces is closed
+a little later, and not while a page is on its way.
 """
 
+import asyncio
 import contextvars
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +17,10 @@ from ipywidgets.widgets.widget import (
     _instances,  # pyright: ignore[reportPrivateUsage]  the list of them has no other name
 )
 
+from . import pages
+
+log = logging.getLogger(__name__)
+GRACE_SECONDS = 5.0  # in which a page that came while the kernel was busy has been heard
 _closing: contextvars.ContextVar[bool] = contextvars.ContextVar("closing", default=False)
 
 
@@ -41,6 +48,8 @@ def all_of(panel: ipw.Widget) -> Iterator[None]:
 def put(box: ipw.Box, children: Iterable[ipw.Widget]) -> None:
     """Give a box other children; those that it had, and nobody has any more, are closed with everything in them.
 
+    Their work stops at once. In a kernel they are closed after `GRACE_SECONDS`, unless somebody has them again by then.
+
     Args:
         box: Whose children change.
         children: The new ones, of which some may have been there.
@@ -55,14 +64,37 @@ def put(box: ipw.Box, children: Iterable[ipw.Widget]) -> None:
     gone = [child for child in before if not any(child is one for one in box.children)]
     if not gone:
         return
-    own = _own({id(part): part for child in gone for part in (child, *parts_of(child))})
-    _stop(own)
+    _stop(_own(_with_parts(gone)))
+    try:
+        loop = asyncio.get_running_loop() if pages.watch() else None
+    except RuntimeError:
+        log.debug("no event loop runs: what was replaced is closed at once")
+        loop = None
+    if loop:
+        loop.call_later(GRACE_SECONDS, _close_settled, loop, gone)
+    else:
+        _close(gone)
+
+
+def _close_settled(loop: asyncio.AbstractEventLoop, gone: list[ipw.Widget]) -> None:
+    """Close them, as soon as no page is on its way."""
+    if wait := pages.settling():
+        loop.call_later(wait, _close_settled, loop, gone)
+    else:
+        _close(gone)
+
+
+def _close(gone: Iterable[ipw.Widget]) -> None:
     token = _closing.set(True)
     try:
-        for part in own:
+        for part in _own(_with_parts(gone)):
             part.close()
     finally:
         _closing.reset(token)
+
+
+def _with_parts(widgets: Iterable[ipw.Widget]) -> dict[int, ipw.Widget]:
+    return {id(part): part for widget in widgets for part in (widget, *parts_of(widget))}
 
 
 def _own(parts: dict[int, ipw.Widget], but: ipw.Widget | None = None) -> list[ipw.Widget]:
