@@ -1,5 +1,7 @@
 """How often a comparison writes its summary while runs are on: as often as that is cheap, and always at the end."""
 
+from typing import Any
+
 import pytest
 
 from qtha_lab.compare import comparing
@@ -44,7 +46,8 @@ def test_a_dear_summary_is_written_seldom_and_at_the_end(monkeypatch, tmp_path, 
 
     monkeypatch.setattr(comparing, "time", clock)
     monkeypatch.setattr(comparing, "_write_summary", write)
-    assert comparing._follow(Ending(400), tmp_path, comparing._nothing) == {"left": 0}
+    work: Any = Ending(400)
+    assert comparing._follow(work, tmp_path, comparing._nothing) == {"left": 0}
     assert written[0] == 399  # the first at once, so that a page has something to show
     assert written[-1] == 0
     assert len(written) <= most + 1
