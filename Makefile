@@ -35,6 +35,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@$(BIN)/python -c 'from qtha_lab.widgets import Workbench; Workbench()' || true # keeps what methods declare, for panels to come
 	@touch $@
 
 lab: install
