@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.machine import commit, machine
 
-CALLS = 100  # of each part in a turn
+CALLS = 400  # of each part in a turn; the first are slow, after another part has had the caches
 ROWS = {
     "whole": "expval_z with gradients",
     "engine": "engine cpu's own work",
