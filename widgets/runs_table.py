@@ -383,6 +383,7 @@ class RunsTable(Shown):
         def swap(change: Any) -> None:
             row.children = inside if change["new"] else outside
             empty.description = "Empty bin …"
+            self.said.value = ""  # of what was done on the other side
 
         self.observe(swap, "binned")
         return row
