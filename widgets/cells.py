@@ -4,7 +4,6 @@ JupyterLab says which cell is run. A panel that a name of the notebook still hol
 stays open. The others are closed after a while: the file that a reloaded page reads may still show them.
 """
 
-import asyncio
 import logging
 import weakref
 from typing import Any, NamedTuple, Protocol
@@ -53,19 +52,10 @@ def _tidy(_result: Any) -> None:
     left = [one for one in _shown if one.cell in deleted or (one.cell == run.cell and one != run)]
     panels = [_shown.pop(one) for one in left]
     if panels:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            log.debug("no event loop runs: what cells showed before stays open")
-            return
-        loop.call_later(KEPT_SECONDS, _close, loop, {one for of in panels for one in of})
+        pages.later(KEPT_SECONDS, lambda: _close({one for of in panels for one in of}))
 
 
-def _close(loop: asyncio.AbstractEventLoop, panels: set[Any]) -> None:
-    """Close those that nobody can reach, as soon as no page is on its way."""
-    if wait := pages.settling():
-        loop.call_later(wait, _close, loop, panels)
-        return
+def _close(panels: set[Any]) -> None:
     for panel in panels:
         if not _is_reached(panel):
             log.debug("%s is closed: its cell was run again, or is gone", type(panel).__name__)

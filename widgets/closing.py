@@ -5,9 +5,7 @@ a page waits for ever, with all its panels, for a widget that is in another and 
 a little later, and not while a page is on its way.
 """
 
-import asyncio
 import contextvars
-import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +17,6 @@ from ipywidgets.widgets.widget import (
 
 from . import pages
 
-log = logging.getLogger(__name__)
 GRACE_SECONDS = 5.0  # in which a page that came while the kernel was busy has been heard
 _closing: contextvars.ContextVar[bool] = contextvars.ContextVar("closing", default=False)
 
@@ -65,22 +62,7 @@ def put(box: ipw.Box, children: Iterable[ipw.Widget]) -> None:
     if not gone:
         return
     _stop(_own(_with_parts(gone)))
-    try:
-        loop = asyncio.get_running_loop() if pages.watch() else None
-    except RuntimeError:
-        log.debug("no event loop runs: what was replaced is closed at once")
-        loop = None
-    if loop:
-        loop.call_later(GRACE_SECONDS, _close_settled, loop, gone)
-    else:
-        _close(gone)
-
-
-def _close_settled(loop: asyncio.AbstractEventLoop, gone: list[ipw.Widget]) -> None:
-    """Close them, as soon as no page is on its way."""
-    if wait := pages.settling():
-        loop.call_later(wait, _close_settled, loop, gone)
-    else:
+    if not pages.later(GRACE_SECONDS, lambda: _close(gone)):
         _close(gone)
 
 
