@@ -4,9 +4,7 @@ The clock is the page's: from the key that runs the cell until its Launch button
 The first time of all in a home folder is apart: methods are asked then what they declare, for which libraries are imported.
 """
 
-import os
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +12,10 @@ from typing import Any
 
 import psutil
 
+from benchmarks.lab import open_notebook
 from benchmarks.machine import commit, machine
 from benchmarks.reporting import pipes
 
-ROOT = Path(__file__).resolve().parent.parent
 AIM = 2.0  # seconds
 CELL = "from qtha_lab.widgets import Workbench\n\nWorkbench()"
 # Seconds from the next key until the form is whole.
@@ -46,28 +44,22 @@ def bench_opening(
         `machine`, `commit`, `load`, `first`, seconds of the first time of all, and `seconds`, one for each round.
     """
     load, seconds = psutil.getloadavg()[0], []
-    sys.path.append(str(ROOT / "tests"))
-    import nbformat
-    from support.jupyter_browser import open_lab, serve
-
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        root, home = Path(name, "root"), Path(name, "home")
-        root.mkdir()
-        home.mkdir()
-        notebook = root / "workbench.ipynb"
-        cells = [nbformat.v4.new_code_cell(CELL)]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
-        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-        cache = {"PYTHONPATH": path, "QTHA_LAB_CACHE": str(home / "cache")}
-        with serve(root, home) as server, open_lab(server, notebook, **cache) as lab:
-            for number in range(rounds + 1):
-                on_round(number)
-                if number:
-                    lab.menu("Edit", "Clear Outputs of All Cells")
-                    lab.restart_kernel()
-                    lab.page.wait_for_timeout(2000)  # what the kernel does after it is idle
-                seconds.append(_opened(lab))
-                lab.page.wait_for_timeout(3000)  # the panel's own work behind the form
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        open_notebook(
+            [CELL],
+            Path(folder, "root", "workbench.ipynb"),
+            QTHA_LAB_CACHE=str(Path(folder, "cache")),
+        ) as (lab, _),
+    ):
+        for number in range(rounds + 1):
+            on_round(number)
+            if number:
+                lab.menu("Edit", "Clear Outputs of All Cells")
+                lab.restart_kernel()
+                lab.page.wait_for_timeout(2000)  # what the kernel does after it is idle
+            seconds.append(_opened(lab))
+            lab.page.wait_for_timeout(3000)  # the panel's own work behind the form
     return {
         "benchmark": "opening",
         "machine": machine(),

@@ -1,12 +1,10 @@
 """From a control to the changed figure, in the page: a real JupyterLab in headless Chromium.
 
 The clock is the page's: from a slider's event until no figure of its explorer has been drawn again for a
-while; the last drawing counts. The browser is that of the tests, which a checkout has beside this folder.
+while; the last drawing counts.
 """
 
-import os
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,10 +12,10 @@ from typing import Any
 
 import psutil
 
+from benchmarks.lab import open_notebook
 from benchmarks.machine import commit, machine
 from benchmarks.reporting import pipes
 
-ROOT = Path(__file__).resolve().parent.parent
 AIM = 100  # milliseconds for up to eight qubits
 SOURCES = """import torch
 from widgets import CircuitExplorer, MpoExplorer, UpdateExplorer
@@ -66,34 +64,21 @@ def bench_panels(
         `machine`, `commit` and `controls`, each with its `name` and `milliseconds` of every move.
     """
     load, measured = psutil.getloadavg()[0], []
-    sys.path.append(str(ROOT / "tests"))
-    import nbformat
-    from support.jupyter_browser import open_lab, serve
-
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        root, home = Path(name, "root"), Path(name, "home")
-        root.mkdir()
-        home.mkdir()
-        cells = [SOURCES, *(source for source, _ in controls.values())]
-        notebook = root / "panels.ipynb"
-        nbformat.write(
-            nbformat.v4.new_notebook(cells=[*map(nbformat.v4.new_code_cell, cells)]), notebook
-        )
-        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-        with (
-            serve(root, home) as server,
-            open_lab(server, notebook, size=(1400, 6000), PYTHONPATH=path) as lab,
-        ):
-            lab.menu("Run", "Run All Cells")
-            panels = lab.page.locator(".qtha-explorer")
-            for number, (label, (_, control)) in enumerate(controls.items()):
-                on_control(label)
-                panel = panels.nth(number)
-                panel.scroll_into_view_if_needed()
-                panel.locator(".qtha-figure[data-drawings]").last.wait_for()
-                lab.page.wait_for_timeout(1000)
-                times = _moves(lab.page, panel, control, rounds)
-                measured.append({"name": label, "milliseconds": times})
+    cells = [SOURCES, *(source for source, _ in controls.values())]
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        open_notebook(cells, Path(folder, "panels.ipynb"), size=(1400, 6000)) as (lab, _),
+    ):
+        lab.menu("Run", "Run All Cells")
+        panels = lab.page.locator(".qtha-explorer")
+        for number, (label, (_, control)) in enumerate(controls.items()):
+            on_control(label)
+            panel = panels.nth(number)
+            panel.scroll_into_view_if_needed()
+            panel.locator(".qtha-figure[data-drawings]").last.wait_for()
+            lab.page.wait_for_timeout(1000)
+            times = _moves(lab.page, panel, control, rounds)
+            measured.append({"name": label, "milliseconds": times})
     return {
         "benchmark": "panels",
         "machine": {**machine(), "load_before": load},

@@ -9,8 +9,6 @@ import json
 import os
 import random
 import re
-import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,10 +17,10 @@ from typing import Any
 
 import psutil
 
+from benchmarks.lab import open_notebook
 from benchmarks.machine import commit, machine
 from benchmarks.reporting import pipes
 
-ROOT = Path(__file__).resolve().parent.parent
 CELLS = (
     """import torch
 from qtha_lab import Comparison
@@ -127,21 +125,8 @@ def soak(
 def _session(
     journal: Journal, folder: Path, minutes: float, chance: random.Random, on_minute
 ) -> None:
-    if str(ROOT / "tests") not in sys.path:
-        sys.path.append(str(ROOT / "tests"))
-    import nbformat
-    from support.jupyter_browser import open_lab, serve
-
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
-    notebook = folder / "soak.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     os.environ["QTHA_LAB_RUNS"] = str(folder / "runs")
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
-        serve(folder, Path(home)) as server,
-        open_lab(server, notebook, size=(1400, 1000), PYTHONPATH=path) as lab,
-    ):
+    with open_notebook(CELLS, folder / "soak.ipynb") as (lab, home):
         user = User(lab, journal, chance)
         user.open()
         journal.began = time.monotonic()
@@ -155,7 +140,7 @@ def _session(
                     journal.seconds / 60, sum(e["kind"] == "complaint" for e in journal.entries)
                 )
         user.sample()
-        for line in (Path(home) / "jupyter.log").read_text(errors="replace").splitlines():
+        for line in (home / "jupyter.log").read_text(errors="replace").splitlines():
             if re.search(r"\bERROR\b|Traceback|No such comm", line):
                 journal.write("complaint", of="server", text=line[:300])
 
