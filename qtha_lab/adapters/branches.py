@@ -4,7 +4,7 @@ A branch maps h (…, r) to q (…, size) without being linear. Everything aroun
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,9 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab import starts
-from qtha_lab.adapters.method import TensorSpec
+from qtha_lab.adapters.method import AtRest, TensorSpec
 from qtha_lab.circuits import Readout, z_pairs
-from qtha_lab.simulators.at_angles import at_angles
+from qtha_lab.simulators.between import between
 from qtha_lab.simulators.expval import read
 from qtha_lab.simulators.reading import What
 
@@ -48,10 +48,26 @@ class Branch(ABC):
         """q of h."""
 
     def at_rest(
-        self, tensors: Mapping[str, Tensor]
-    ) -> Callable[[Float[Tensor, "tokens r"]], Float[Tensor, "tokens size"]]:
-        """`apply` without gradients for tensors that stay."""
-        return lambda h: self.apply(tensors, h)
+        self,
+        first: Float[Tensor, "in_features r"],
+        tensors: Mapping[str, Tensor],
+        last: Float[Tensor, "rows out_features"],
+    ) -> AtRest:
+        """What adds (q, h) · last of h = x · first to something, without gradients.
+
+        Args:
+            first: What x is multiplied by.
+            tensors: All of one layer; they stay as they are.
+            last: `size` rows, for q alone, or r more.
+        """
+        with_h = len(last) > self.size
+
+        def added(x: Tensor, before: Tensor) -> Tensor:
+            h = x @ first
+            q = self.apply(tensors, h)
+            return before + (torch.cat((q, h), -1) if with_h else q) @ last
+
+        return added
 
 
 class CircuitBranch(Branch):
@@ -83,25 +99,29 @@ class CircuitBranch(Branch):
         starts.draw(tensors["params"], self.config.angles, [self.circuit])
 
     def apply(self, tensors, h):
-        params, engine = tensors["params"], self.config.engine
-        return self._scaled(
-            h, lambda angles: read(self.circuit, self._what, angles, params, engine)
-        )
+        config = self.config
+        angles = h if config.input_scale == 1 else h * config.input_scale
+        q = read(self.circuit, self._what, angles, tensors["params"], config.engine)
+        return 2**config.r * q - 1 if config.readout == "probs" else q
 
-    def at_rest(self, tensors):
-        values = at_angles(self.circuit, self._what, tensors["params"], self.config.engine)
-        return lambda h: self._scaled(h, values)
+    def at_rest(self, first, tensors, last):
+        config = self.config
+        if config.readout == "probs":
+            return super().at_rest(first, tensors, last)
+        return between(
+            first,
+            self.circuit,
+            self._what,
+            tensors["params"],
+            last,
+            config.input_scale,
+            config.engine,
+        )
 
     @property
     def _what(self) -> What:
         readout = self.config.readout
         return z_pairs(self.config.r) if readout == "z+zz" else readout
-
-    def _scaled(self, h: Tensor, values: Callable[[Tensor], Tensor]) -> Tensor:
-        """q of the angles of h."""
-        config = self.config
-        q = values(h if config.input_scale == 1 else h * config.input_scale)
-        return 2**config.r * q - 1 if config.readout == "probs" else q
 
 
 class SiluStack(Branch):

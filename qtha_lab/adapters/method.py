@@ -134,7 +134,7 @@ class Base:
         return cls(lambda: weight, lambda: torch.nn.functional.linear(x, weight))
 
 
-AtRest = tuple[Callable[[Tensor], Tensor], Tensor]
+AtRest = Callable[[Tensor, Tensor], Tensor]
 
 
 class Change(ABC):
@@ -238,17 +238,18 @@ class Change(ABC):
         """
         return [{} for _ in changes]
 
-    def at_rest(self, tensors: Mapping[str, Tensor]) -> AtRest | None:
-        """`delta` of the few rows of a token, by tensors that stay: what depends on no token is done once.
+    def at_rest(self, tensors: Mapping[str, Tensor], factor: float) -> AtRest | None:
+        """What adds `delta` of the few tokens of an answer, by tensors that stay: what depends on no token is done once.
 
         Optional: what most of a small product takes is its call.
 
         Args:
-            tensors: As for `delta`, with the products.
+            tensors: As for `delta`, with the products; copies of them may be kept.
+            factor: Of the change.
 
         Returns:
-            A function of (tokens, in_features), to be called without gradients, and a matrix (…, out_features);
-            the change is what the one gives times the other. None where it is to be `delta`.
+            A function of x (tokens, 1, in_features) and what the change is added to (tokens, 1, out_features), to
+            be called without gradients; it changes neither. None where it is to be `delta`.
         """
         return None
 

@@ -158,13 +158,11 @@ class Qtha(Change):
         h = torch.nn.functional.linear(x, first)
         return self.bottleneck.z(tensors, h) @ last
 
-    def at_rest(self, tensors):
+    def at_rest(self, tensors, factor):
         if self.bottleneck is None:
             return None
         first, last = self.ends(tensors)
-        read, matrix = self.bottleneck.at_rest(tensors, last)
-        first = first.mT
-        return lambda rows: read(rows @ first), matrix.contiguous()
+        return self.bottleneck.at_rest(first.mT, tensors, factor * last)
 
     def bottleneck_input(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]

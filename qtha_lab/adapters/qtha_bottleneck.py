@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.adapters.branches import branch_of
-from qtha_lab.adapters.method import TensorSpec, n_trained
+from qtha_lab.adapters.method import AtRest, TensorSpec, n_trained
 from qtha_lab.adapters.qtha_start import start_maps
 from qtha_lab.circuits import Circuit
 
@@ -60,15 +60,19 @@ class Bottleneck(ABC):
         """What B reads."""
 
     def at_rest(
-        self, tensors: Mapping[str, Tensor], last: Float[Tensor, "z out_features"]
-    ) -> tuple[Callable[[Tensor], Tensor], Float[Tensor, "read out_features"]]:
-        """What of h to multiply by which matrix so that z(h) · last comes out, without gradients.
+        self,
+        first: Float[Tensor, "in_features r"],
+        tensors: Mapping[str, Tensor],
+        last: Float[Tensor, "z out_features"],
+    ) -> AtRest:
+        """What adds z(x · first) · last to something, without gradients.
 
         Args:
+            first: What x is multiplied by.
             tensors: All of one layer; they stay as they are.
             last: What z is multiplied by.
         """
-        return lambda h: self.z(tensors, h), last
+        return lambda x, before: before + self.z(tensors, x @ first) @ last
 
     def circuits(self) -> list[Circuit]:
         """The circuits that it runs."""
@@ -105,8 +109,9 @@ class LinearBranch(Bottleneck):
     def z(self, tensors, h):
         return torch.nn.functional.linear(h, tensors["W_c"])
 
-    def at_rest(self, tensors, last):
-        return lambda h: h, tensors["W_c"].mT @ last
+    def at_rest(self, first, tensors, last):
+        last = tensors["W_c"].mT @ last
+        return lambda x, before: before + x @ first @ last
 
     def linear_path(self, tensors):
         return tensors["W_c"]
@@ -166,17 +171,14 @@ class Branches(Bottleneck):
             return mixed
         return mixed * linear if self.multiplied else mixed + linear
 
-    def at_rest(self, tensors, last):
+    def at_rest(self, first, tensors, last):
         """The maps behind q and h go into the matrix, unless the two are multiplied."""
-        q = self.branch.at_rest(tensors)
         if self.multiplied and self.config.use_linear:
-            to_z = torch.nn.functional.linear
-            return lambda h: self._mixed(tensors, q(h)) * to_z(h, tensors["W_c"]), last
+            return super().at_rest(first, tensors, last)
         parts = [tensors["W_q"].mT @ last if self.mixes else last]
-        if not self.config.use_linear:
-            return q, parts[0]
-        parts.append(tensors["W_c"].mT @ last)
-        return lambda h: torch.cat((q(h), h), -1), torch.cat(parts)
+        if self.config.use_linear:
+            parts.append(tensors["W_c"].mT @ last)
+        return self.branch.at_rest(first, tensors, torch.cat(parts))
 
     def parts(self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]) -> Parts:
         """What z is joined of.

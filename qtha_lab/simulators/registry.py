@@ -91,18 +91,28 @@ class CountsCircuits(Protocol):
 
 
 @runtime_checkable
-class KeepsAngles(Protocol):
-    """An engine that can be given the angles once, for many small batches without gradients."""
+class TakesTokens(Protocol):
+    """An engine that can run a circuit between two matrices that stay, for the one or two tokens of an answer."""
 
-    def at_angles(
-        self, circuit: Circuit, params: Tensor, readout: Readout, name: str
-    ) -> Callable[[Tensor], Tensor]:
-        """`Engine.run` at angles that stay, as a function of (batch, n_inputs).
+    def between(
+        self,
+        first: Tensor,
+        circuit: Circuit,
+        params: Tensor,
+        readout: Readout,
+        last: Tensor,
+        scale: float,
+        name: str,
+    ) -> Callable[[Tensor, Tensor], Tensor] | None:
+        """As `between.between` without checks; None for a circuit that it cannot run so.
 
         Args:
+            first: (in_features, n_inputs).
             circuit: What to run.
             params: (n_params,), float32 or float64; a copy is kept.
             readout: What to read.
+            last: (values, out_features), or more rows for the inputs themselves.
+            scale: Of the angles that the circuit takes.
             name: As asked for.
         """
         ...

@@ -7,12 +7,12 @@ settings are as they were. Everything else goes the way of every pass: prompts a
 
 import dataclasses
 import operator
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from qtha_lab.adapters.method import AtRest
 from qtha_lab.adapters.peft.base_layer import CONVOLUTIONS
 from qtha_lab.adapters.peft.products import scope_of, with_products
 
@@ -32,7 +32,9 @@ def with_change(layer: "AdapterLayer", x: Tensor, result: Tensor) -> Tensor | No
     """
     if torch.is_grad_enabled() or x.dim() != 3 or x.shape[1] != 1 or x.shape[0] > MOST_ROWS:
         return None
-    if type(x) is not Tensor or torch.is_autocast_enabled(x.device.type):
+    if type(x) is not Tensor or type(result) is not Tensor:
+        return None
+    if torch.is_autocast_enabled(x.device.type):
         return None
     scope = scope_of(layer)
     if scope is None:
@@ -50,76 +52,72 @@ def with_change(layer: "AdapterLayer", x: Tensor, result: Tensor) -> Tensor | No
 class _State:
     """What was worked out, and the tensors and settings that it was worked out of.
 
-    `read` is None where the layer's change is to be made as in every pass.
+    `add` is None where the layer's change is to be made as in every pass.
     """
 
-    settings: tuple
-    stores: list[Any]
     name: str
+    settings: tuple
+    add: AtRest | None
+    stores: list[dict[str, Tensor]]
     tensors: list[Tensor]
     memory: list[Tensor]  # keeps it from being given to others, so that an address tells it
     versions: list[int]
     addresses: list[int]
-    read: Callable[[Tensor], Tensor] | None
-    matrix: Tensor
 
     @classmethod
     def of(cls, layer: "AdapterLayer", x: Tensor) -> "_State":
         """Of a layer as it is."""
         names = [name for name in layer.active_adapters if name in layer.changes]
         name = names[0] if names else ""
-        modules: list[Any] = [layer._modules[attribute] for attribute in layer.tensor_names]
-        stores = [
-            module._parameters if name in module._parameters else module._buffers
-            for module in modules
-            if name in module
-        ]
-        tensors: list[Any] = [store[name] for store in stores]
-        read, matrix = None, x
-        if len(names) == 1 and _is_plain(layer, name, x, tensors):
-            at_hand = {
-                key: t.detach().to(x.device, torch.float32)
-                for key, t in with_products(
-                    layer, name, layer.adapter_tensors(name), torch.float32
-                ).items()
-            }
-            read, matrix = layer.changes[name].at_rest(at_hand) or (None, x)
-            factor = layer.factors[name]
-            matrix = matrix if factor == 1 else matrix * factor
+        settings = _settings(layer, x, name)
+        stores = _stores(layer, name)
+        tensors = [store[name] for store in stores]
+        if len(names) != 1 or not _is_plain(layer, name, x, tensors):
+            return cls(name, settings, None, [], [], [], [], [])
+        at_hand = {
+            key: tensor.detach().to(x.device, torch.float32)
+            for key, tensor in with_products(
+                layer, name, layer.adapter_tensors(name), torch.float32
+            ).items()
+        }
+        add = layer.changes[name].at_rest(at_hand, layer.factors[name])
         memory = [tensor.detach() for tensor in tensors]
-        return cls(
-            _settings(layer, x), stores, name, tensors, memory, [_version(t) for t in tensors],
-            [t.data_ptr() for t in tensors], read, matrix,
-        )  # fmt: skip
+        versions, addresses = [*map(_VERSION, tensors)], [*map(_ADDRESS, tensors)]
+        return cls(name, settings, add, stores, tensors, memory, versions, addresses)
 
     def fits(self, layer: "AdapterLayer", x: Tensor) -> bool:
         """Whether everything is as it was."""
-        tensors = [store.get(self.name) for store in self.stores]
-        return (
-            all(map(operator.is_, tensors, self.tensors))
-            and [_version(tensor) for tensor in self.tensors] == self.versions
-            and [tensor.data_ptr() for tensor in self.tensors] == self.addresses
-            and _settings(layer, x) == self.settings
-        )
+        name = self.name
+        if _settings(layer, x, name) != self.settings:
+            return False
+        for store, tensor in zip(self.stores, self.tensors, strict=True):
+            if store.get(name) is not tensor:
+                return False
+        return [*map(_VERSION, self.tensors)] == self.versions and [
+            *map(_ADDRESS, self.tensors)
+        ] == self.addresses
 
     def added(self, x: Tensor, result: Tensor) -> Tensor | None:
         """The base's output plus the change, in the precision of the base."""
-        if self.read is None:
+        if self.add is None:
             return None
-        rows = x.reshape(-1, x.shape[-1])
-        if rows.dtype is not torch.float32:
-            rows = rows.to(torch.float32)
-        before = result.reshape(-1, result.shape[-1])
-        if before.dtype is not torch.float32:
-            before = before.to(torch.float32)
-        after = torch.addmm(before, self.read(rows), self.matrix)
-        if after.dtype is not result.dtype:
-            after = after.to(result.dtype)
-        return after.view(result.shape)
+        if x.dtype is torch.float32 and result.dtype is torch.float32:
+            return self.add(x, result)
+        after = self.add(x.to(torch.float32), result.to(torch.float32))
+        return after.to(result.dtype)
 
 
-def _version(tensor: Tensor) -> int:
-    return -1 if tensor.is_inference() else tensor._version
+_VERSION, _ADDRESS = operator.attrgetter("_version"), Tensor.data_ptr
+
+
+def _stores(layer: "AdapterLayer", name: str) -> list[dict[str, Any]]:
+    """The dictionaries in which the layer's tensors of an adapter are."""
+    modules: list[Any] = [layer._modules[attribute] for attribute in layer.tensor_names]
+    return [
+        module._parameters if name in module._parameters else module._buffers
+        for module in modules
+        if name in module
+    ]
 
 
 def _is_plain(layer: "AdapterLayer", name: str, x: Tensor, tensors: list[Any]) -> bool:
@@ -134,10 +132,10 @@ def _is_plain(layer: "AdapterLayer", name: str, x: Tensor, tensors: list[Any]) -
     )
 
 
-def _settings(layer: "AdapterLayer", x: Tensor) -> tuple:
+def _settings(layer: "AdapterLayer", x: Tensor, name: str) -> tuple:
     """Of the layer, with the precision of its input: what decides on its change beside tensors."""
     active = layer._active_adapter
     return (
         active if isinstance(active, str) else tuple(active), layer.training, x.dtype, x.device,
-        [*layer.changes.values()], [*layer.factors.values()], [*layer.dropouts.values()],
+        layer.changes.get(name), layer.factors.get(name), layer.dropouts.get(name),
     )  # fmt: skip

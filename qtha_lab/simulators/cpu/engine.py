@@ -12,7 +12,6 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -23,7 +22,7 @@ from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.errors import Refusal, Unsupported
 from qtha_lab.simulators.cpu import angles, kernel, team
 from qtha_lab.simulators.cpu.plan import Plan, plan
-from qtha_lab.simulators.cpu.single import MOST_SAMPLES, single_tables, walk_single
+from qtha_lab.simulators.cpu.single import FEWEST_QUBITS, Single, single_tables
 from qtha_lab.simulators.cpu.vectors import BYTES
 from qtha_lab.simulators.small_twin import twin
 
@@ -72,8 +71,10 @@ def load_kernels() -> None:
     with torch.enable_grad(), torch.device("cpu"):
         for dtype in (torch.float32, torch.float64):
             inputs, params = torch.zeros(1, 4, dtype=dtype), torch.zeros(4, dtype=dtype)
-            at_angles(circuit, params, readout)(inputs)
             run(circuit, inputs, params.requires_grad_(), readout).sum().backward()
+    square = torch.zeros(4, 4)
+    if single := between(square, circuit, square[0], readout, square, 1.0):
+        single(square[:1], square[:1])
 
 
 def broadcasts(name: str) -> bool:
@@ -134,31 +135,26 @@ def run(
     return _apply(inputs, params, tables)
 
 
-def at_angles(
-    circuit: Circuit, params: Tensor, readout: Readout, name: str = "cpu"
-) -> Callable[[Tensor], Tensor]:
-    """`run` without gradients at angles that stay, as a function of the inputs.
+def between(
+    first: Tensor, circuit: Circuit, params: Tensor, readout: Readout, last: Tensor, scale: float,
+    name: str = "cpu",
+) -> Single | None:  # fmt: skip
+    """A circuit between two matrices, in one call for few tokens: see `Single`; None where that cannot be.
 
     Args:
+        first: (in_features, n_inputs).
         circuit: What to run.
-        params: (n_params,), in radians; a copy is kept.
-        readout: What to read: strings of Z or probabilities.
+        params: (n_params,), in radians; copies are kept.
+        readout: What to read.
+        last: (values, out_features), or more rows for the inputs themselves.
+        scale: Of the angles that the circuit takes.
         name: Of no account here.
     """
-    tables = plan(circuit, readout)
-    numbers = shared_numbers(tables, params)
-    one_by_one = single_tables(circuit, readout) if params.dtype is torch.float32 else None
-
-    def values(inputs: Tensor) -> Tensor:
-        if one_by_one is None or len(inputs) > MOST_SAMPLES:
-            return Call(tables, inputs, numbers, keep=False).forward()
-        results = np.empty((len(inputs), tables.n_values), np.float32)
-        (state,) = _rooms(1, 3 * 2**tables.n_qubits, torch.float32)
-        data = inputs.detach().contiguous().numpy()
-        walk_single(one_by_one, *numbers, data, results, state)
-        return torch.from_numpy(results)
-
-    return values
+    circuit = dataclasses.replace(circuit, n_qubits=max(FEWEST_QUBITS, circuit.n_qubits))
+    tables = single_tables(circuit, readout) if params.dtype is torch.float32 else None
+    if tables is None:
+        return None
+    return Single(tables, *shared_numbers(plan(circuit, readout), params), first, last, scale)
 
 
 class _Expval(torch.autograd.Function):

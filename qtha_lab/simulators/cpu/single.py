@@ -1,24 +1,28 @@
-"""One sample through a circuit, amplitudes along the vectors: for the one or two tokens of an answer.
+"""One token through a circuit between two matrices: the whole change of a layer in one call.
 
 `kernel` walks a vector of samples at once, and a single one costs it as much as sixteen. Here a state of 2^n
-amplitudes lies along the vectors, and a turn takes every vector with another one whose lanes change places. A few
-kilobytes are touched, which stay in the first cache. Forward only.
+amplitudes lies along the vectors, and a turn takes every vector with another one whose lanes change places. Between
+the layers of a model a call finds the caches full of weights, so that its tables are few and small. Forward only.
 """
 
+import dataclasses
 import functools
 import math
+from typing import Any, cast
 
 import numpy as np
+import torch
 from llvmlite import ir
 from numba import types
+from numba.np.numpy_support import carray
+from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.vectors import BYTES, FAST, Lanes, intrinsic, times_plus
 from qtha_lab.simulators.program import Phases, Turn, Turns, compile_circuit
 
-MOST_SAMPLES = 2  # of a batch for which this is the quicker way
-MOST_QUBITS = 12  # whose state stays in the first cache
+FEWEST_QUBITS, MOST_QUBITS = 4, 12  # of a vector, and of a state that stays in the first cache
 WIDTH = BYTES // 4  # lanes of float32
 TURNS, PHASES = range(2)
 
@@ -76,66 +80,97 @@ def _lanes_apart(builder, vector, rows: list, low) -> list:
     return results
 
 
-@compiled(fastmath=True)
-def _is_odd(bits):
-    odd = False
-    while bits:
-        odd = not odd
-        bits &= bits - 1
-    return odd
+@intrinsic
+def _floats(typingctx, address):
+    """The float32 numbers at an address: the arrays of three tensors take longer to make than to fill."""
+    pointer = types.CPointer(types.float32)
+
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[0], context.get_value_type(pointer))
+
+    return pointer(address), codegen
 
 
 @compiled(fastmath=True)
-def walk_single(tables, shared, phases, inputs, values, state):
-    """Run every sample, one after another.
+def _sign(bits):
+    """-1 for an odd number of bits, of the sixteen lowest, else 1."""
+    bits ^= bits >> 8
+    bits ^= bits >> 4
+    bits ^= bits >> 2
+    bits ^= bits >> 1
+    return np.float32(1 - 2 * (bits & 1))
+
+
+@compiled(fastmath=True)
+def walk_single(tables, numbers, sizes, rows, shape, inputs_at, before_at, after_at):
+    """after = before + (⟨Z⟩(h), h) · last with h = inputs · firstᵀ, for every row of the inputs.
 
     Args:
-        tables: By `single_tables`.
-        shared: Cosine and sine of half of every sum, (sums + 1, 4), as for `kernel.walk`.
-        phases: Cosines and sines of every layer's rows, (layers · 2 · 2^n,).
-        inputs: The data, (batch, n_inputs), in radians.
-        values: Filled with what is read, (batch, readouts).
-        state: Room for both planes and one more, 3 · 2^n numbers.
+        tables: Steps, turns, members of sums, data of terms and read-outs, one after another, int32.
+        numbers: What `single` packs, one after another, float32.
+        sizes: Qubits' amplitudes, steps, turns, members, terms and read-outs; inputs of the circuit; rows of `last`.
+        rows: How many there are.
+        shape: in_features and out_features.
+        inputs_at: Address of the inputs, float32 as all that follow.
+        before_at: Address of `before`.
+        after_at: Address of `after`, which is filled.
     """
-    steps, turns, members, terms, scales, readout, signs_read, signs = tables
-    size = len(state) // 3
-    cosines, sines = np.empty(len(terms)), np.empty(len(terms))
-    for sample in range(len(inputs)):
-        for t in range(len(terms)):
-            half = 0.5 * scales[t] * inputs[sample, terms[t]]
+    size, n_steps, n_turns, n_members, n_terms, n_values, n_inputs, n_last = sizes
+    n_in, n_out = shape
+    inputs = carray(_floats(inputs_at), (rows, n_in))
+    before = carray(_floats(before_at), (rows, n_out))
+    after = carray(_floats(after_at), (rows, n_out))
+    at = 3 * n_steps
+    steps = tables[:at].reshape((n_steps, 3))
+    turns, at = tables[at : at + 4 * n_turns].reshape((n_turns, 4)), at + 4 * n_turns
+    members, at = tables[at : at + n_members], at + n_members
+    terms, readout = tables[at : at + n_terms], tables[at + n_terms :]
+    signs, at = numbers[: WIDTH * WIDTH], WIDTH * WIDTH
+    shared, at = numbers[at : at + 2 * n_turns], at + 2 * n_turns
+    scales, at = numbers[at : at + n_terms], at + n_terms
+    first, at = numbers[at : at + n_inputs * n_in], at + n_inputs * n_in
+    last, phases = numbers[at : at + n_last * n_out], numbers[at + n_last * n_out :]
+    state, z = np.empty(3 * size, np.float32), np.empty(n_values + n_inputs, np.float32)
+    cosines, sines = np.empty(n_terms, np.float32), np.empty(n_terms, np.float32)
+    for row in range(rows):
+        for i in range(n_inputs):
+            total = np.float32(0.0)
+            for k in range(n_in):
+                total += inputs[row, k] * first[i * n_in + k]
+            z[n_values + i] = total
+        for t in range(n_terms):
+            half = 0.5 * np.float64(scales[t]) * np.float64(z[n_values + terms[t]])
             cosines[t], sines[t] = math.cos(half), math.sin(half)
         for k in range(2 * size):
             state[k] = 0.0
         state[0] = 1.0
-        for number in range(len(steps)):
-            kind, first, end = steps[number, 0], steps[number, 1], steps[number, 2]
+        for number in range(n_steps):
+            kind, begin, end = steps[number, 0], steps[number, 1], steps[number, 2]
             if kind == PHASES:
-                at = 2 * first * size
+                at = 2 * begin * size
                 for k in range(size):
                     cos, sin = phases[at + k], phases[at + size + k]
                     real, imag = state[k], state[size + k]
                     state[k] = real * cos + imag * sin
                     state[size + k] = imag * cos - real * sin
                 continue
-            for turn in range(first, end):
-                flip, zmask, j = turns[turn, 0], turns[turn, 1], turns[turn, 2]
-                cos, sin = np.float64(shared[j, 0]), np.float64(shared[j, 1])
-                for position in range(turns[turn, 3], turns[turn, 4]):
+            for turn in range(begin, end):
+                flip, zmask = turns[turn, 0], turns[turn, 1]
+                cos, sin = shared[2 * turn], shared[2 * turn + 1]
+                for position in range(turns[turn, 2], turns[turn, 3]):
                     t = members[position]
                     cos, sin = (
                         cos * cosines[t] - sin * sines[t],
                         sin * cosines[t] + cos * sines[t],
                     )
-                low, at = flip & (WIDTH - 1), WIDTH * (zmask & (WIDTH - 1))
+                low, lane = flip & (WIDTH - 1), WIDTH * (zmask & (WIDTH - 1))
                 high, mask = flip - low, zmask & ~(WIDTH - 1)
                 for a in range(0, size, WIDTH):
                     b = a ^ high
                     if b >= a:
-                        sin_a = -sin if _is_odd(a & mask) else sin
-                        sin_b = -sin if _is_odd(b & mask) else sin
                         _turn_pair(
-                            state, a, b, size, low, np.float32(cos), np.float32(sin_a),
-                            np.float32(sin_b), signs, at,
+                            state, a, b, size, low, cos, sin * _sign(a & mask),
+                            sin * _sign(b & mask), signs, lane,
                         )  # fmt: skip
         for k in range(size):
             state[2 * size + k] = state[k] * state[k] + state[size + k] * state[size + k]
@@ -146,27 +181,93 @@ def walk_single(tables, shared, phases, inputs, values, state):
                     p, q = state[k], state[k + step]
                     state[k], state[k + step] = p + q, p - q
             step *= 2
-        for i in range(len(readout)):
-            values[sample, i] = signs_read[i] * state[2 * size + readout[i]]
+        for i in range(n_values):
+            z[i] = state[2 * size + readout[i]]
+        for k in range(n_out):
+            after[row, k] = before[row, k]
+        for i in range(n_last):
+            for k in range(n_out):
+                after[row, k] += z[i] * last[i * n_out + k]
+
+
+class Single:
+    """A circuit between two matrices, all of which stay, as a function of a token's input and of what it is added to.
+
+    Args:
+        tables: By `single_tables`.
+        shared: Cosine and sine of half of every sum, (sums + 1, 4), as for `kernel.walk`.
+        phases: Cosines and sines of every layer's rows, (layers · 2 · 2^n,).
+        first: (in_features, n_inputs).
+        last: (rows, out_features): what multiplies the values, and then the inputs if there are more rows.
+        scale: Of the angles that the circuit takes.
+    """
+
+    def __init__(
+        self, tables: "SingleTables", shared: np.ndarray, phases: np.ndarray, first: Tensor,
+        last: Tensor, scale: float,
+    ):  # fmt: skip
+        rows = last.clone()
+        rows[: len(tables.signs)] *= torch.from_numpy(tables.signs).unsqueeze(1)
+        numbers = (
+            tables.lanes, shared[tables.sums, :2], tables.scales * scale, first.mT.numpy(),
+            rows.numpy(), phases,
+        )  # fmt: skip
+        self.numbers = np.concatenate([part.reshape(-1) for part in numbers], dtype=np.float32)
+        self.tables = tables.integers
+        self.sizes = (*tables.sizes, first.shape[1], len(last))
+        self.shape = (len(first), last.shape[1])
+
+    def __call__(self, inputs: Tensor, before: Tensor) -> Tensor:
+        """`before` and the change, (…, out_features), of inputs (…, in_features); float32, on the CPU."""
+        inputs, before = inputs.resolve_neg().contiguous(), before.resolve_neg().contiguous()
+        after = torch.empty_like(before)
+        rows, walk = inputs.numel() // self.shape[0], cast("Any", walk_single)
+        walk(
+            self.tables, self.numbers, self.sizes, rows, self.shape, inputs.data_ptr(),
+            before.data_ptr(), after.data_ptr(),
+        )  # fmt: skip
+        return after
+
+
+@dataclasses.dataclass(frozen=True)
+class SingleTables:
+    """What `walk_single` does for a circuit.
+
+    Attributes:
+        integers: Steps, turns, members of sums, data of terms and read-outs.
+        sizes: How many amplitudes there are, and of each of these.
+        sums: Of every turn, by the numbers that `plan.Plan` gives them.
+        scales: Of the terms.
+        signs: Of the read-outs.
+        lanes: The sign of every lane for every mask of them.
+    """
+
+    integers: np.ndarray
+    sizes: tuple[int, ...]
+    sums: np.ndarray
+    scales: np.ndarray
+    signs: np.ndarray
+    lanes: np.ndarray
 
 
 @functools.lru_cache(maxsize=64)
-def single_tables(circuit: Circuit, readout: Readout) -> tuple[np.ndarray, ...] | None:
+def single_tables(circuit: Circuit, readout: Readout) -> SingleTables | None:
     """What `walk_single` does for a circuit; None where it cannot.
 
-    Sums and layers of phases have the numbers that `plan.Plan` gives them. It takes 4 to `MOST_QUBITS` qubits
-    from |0…0⟩, strings of Z, and phases that all samples share.
+    It takes 4 to `MOST_QUBITS` qubits from |0…0⟩, strings of Z, and phases that all samples share.
 
     Args:
         circuit: What to run.
         readout: What to read.
     """
-    fits = WIDTH <= 2**circuit.n_qubits <= 2**MOST_QUBITS
-    if not fits or circuit.start != "zero" or readout.kind != "strings":
+    if not FEWEST_QUBITS <= circuit.n_qubits <= MOST_QUBITS or circuit.start != "zero":
+        return None
+    if readout.kind != "strings":
         return None
     program = compile_circuit(circuit, readout)
     steps: list[tuple[int, int, int]] = []
-    turns: list[tuple[int, ...]] = []
+    turns: list[tuple[int, int, int, int]] = []
+    sums: list[int] = []
     members: list[int] = []
     numbers: dict[tuple[int, float], int] = {}
     n_sums = n_layers = 0
@@ -182,20 +283,24 @@ def single_tables(circuit: Circuit, readout: Readout) -> tuple[np.ndarray, ...] 
             if isinstance(layer, Turns) and isinstance(turn, Turn):
                 before = len(members)
                 members += [numbers.setdefault(term, len(numbers)) for term in total.inputs]
-                turns.append((turn.flip, turn.zmask, j, before, len(members)))
+                turns.append((turn.flip, turn.zmask, before, len(members)))
+                sums.append(j)
         if len(turns) > first:
             steps.append((TURNS, first, len(turns)))
         n_sums += len(layer.angles)
-    lanes = [
-        [1.0 if (lane & z).bit_count() % 2 else -1.0 for lane in range(WIDTH)] for z in range(WIDTH)
-    ]
-    return (
-        np.array(steps, np.int64).reshape(-1, 3),
-        np.array(turns, np.int64).reshape(-1, 5),
-        np.array(members, np.int64),
-        np.array([index for index, _ in numbers], np.int64),
-        np.array([scale for _, scale in numbers], np.float64),
-        np.array([mask for mask, _ in program.readout], np.int64),
+    terms = [index for index, _ in numbers]
+    masks = [mask for mask, _ in program.readout]
+    parts = (steps, turns, members, terms, masks)
+    return SingleTables(
+        np.concatenate([np.array(part, np.int32).reshape(-1) for part in parts]),
+        (2**circuit.n_qubits, *map(len, parts)),
+        np.array(sums, np.int64),
+        np.array([scale for _, scale in numbers]),
         np.array([sign for _, sign in program.readout], np.float32),
-        np.array(lanes, np.float32).reshape(-1),
-    )  # fmt: skip
+        np.array(
+            [
+                [1.0 if (lane & z).bit_count() % 2 else -1.0 for lane in range(WIDTH)]
+                for z in range(WIDTH)
+            ]
+        ),
+    )
