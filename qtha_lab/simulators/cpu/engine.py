@@ -9,6 +9,7 @@ import concurrent.futures
 import ctypes
 import dataclasses
 import functools
+import math
 import os
 import sys
 import threading
@@ -30,7 +31,7 @@ MAX_QUBITS = 20
 GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
 CACHE_BYTES = 2**19  # of one core, for ψ and λ of a block
 MOST_LANES = 128  # samples per block
-LEAST_BLOCKS = 4  # that a batch is cut into, for as many cores
+BLOCKS = 4  # that a batch is cut into at least, for as many cores, where each is worth a thread
 KEEP_BYTES = 2**24  # of final states, kept from forward to backward; the others are made again
 TEAM_FLOPS = 4e6  # that make one more of torch's threads worth its hand-over: some 40 µs of one
 POOL_FLOPS = 2e7  # the same where threads of our own have to be woken
@@ -98,7 +99,7 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
     small, times = twin(circuit)
     tables = plan(small)
     n_qubits = max(2, circuit.n_qubits)
-    lanes = lanes_of(n_qubits, batch, 4)
+    lanes = lanes_of(n_qubits, batch, 4, times * batch * tables.work(True, 4)[0])
     threads = min(torch.get_num_threads(), -(-batch // lanes))
     kept_bytes = min(KEEP_BYTES, 4 * 2 * 2**n_qubits * (batch + lanes))
     of_batch = 4 * batch * (circuit.n_inputs + tables.n_values)
@@ -324,7 +325,8 @@ class _Layout:
 @functools.lru_cache(maxsize=1024)
 def _layout(tables: Plan, batch: int, itemsize: int) -> _Layout:
     dtype = np.dtype(f"f{itemsize}")
-    lanes = lanes_of(tables.n_qubits, batch, itemsize)
+    flops = [batch * tables.work(backward, itemsize)[0] for backward in (False, True)]
+    lanes = lanes_of(tables.n_qubits, batch, itemsize, max(flops))
     n_blocks = -(-batch // lanes)
     n_groups = min(GROUPS, n_blocks)
     of_block = 2 * 2**tables.n_qubits * lanes
@@ -336,7 +338,7 @@ def _layout(tables: Plan, batch: int, itemsize: int) -> _Layout:
         tables.tables(lanes, itemsize),
         tuple(places),
         size,
-        *(batch * tables.work(backward, itemsize)[0] for backward in (False, True)),
+        *flops,
         no_states=np.empty(0, dtype),
         no_slopes=np.empty((0, 0), dtype),
         no_sums=(np.zeros((0, tables.n_sums + 1)), np.zeros(0)),
@@ -407,13 +409,14 @@ def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
     return concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="qtha-cpu")
 
 
-def lanes_of(n_qubits: int, batch: int, itemsize: int) -> int:
+def lanes_of(n_qubits: int, batch: int, itemsize: int, flops: float = math.inf) -> int:
     """Samples per block: whole vectors, ψ and λ in the cache of one core, and blocks for all cores.
 
     Args:
         n_qubits: Qubits of the circuit.
         batch: Samples in all.
         itemsize: Bytes per number: 4 for float32, 8 for float64.
+        flops: Operations of a pass over all samples: of little work one thread does all, best at once.
 
     Returns:
         A multiple of the numbers in a vector; it may be more than the batch.
@@ -421,8 +424,11 @@ def lanes_of(n_qubits: int, batch: int, itemsize: int) -> int:
     Example:
         >>> lanes_of(4, 10_000, 4), lanes_of(4, 10_000, 8)
         (128, 128)
+        >>> lanes_of(4, 64, 4), lanes_of(4, 64, 4, flops=1e6)
+        (16, 64)
     """
     vector = BYTES // itemsize
     fitting = CACHE_BYTES // (4 * 2**n_qubits * BYTES)
-    shared_out = -(-batch // (LEAST_BLOCKS * vector))
+    blocks = max(1, min(BLOCKS, flops // TEAM_FLOPS))
+    shared_out = math.ceil(batch / (blocks * vector))
     return vector * max(1, min(fitting, MOST_LANES // vector, shared_out))
