@@ -90,7 +90,7 @@ def _make_angles(angles, term_starts, members, shared, lanes, at, terms_at, room
 
 
 @compiled(fastmath=True)
-def _pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, phase_sums, sums_at):
+def run_pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, phase_sums, sums_at):
     """Pass number `at` over all rows; backward undone on ψ and λ."""
     kind, first, last, layer = ops[at, 0], ops[at, 1], ops[at, 1] + 4 * ops[at, 2], ops[at, 3]
     cosines, to = 2 * layer * size, sums_at + layer * size
@@ -237,7 +237,7 @@ def walk(
                         else:
                             _PHASE(room, lanes, plane, k * lanes, sign, angle, slopes)
                 else:
-                    _pass(
+                    run_pass(
                         room, lanes, plane, rows, ops, number, phases, size, slopes, back,
                         phase_slopes, sums_at,
                     )  # fmt: skip

@@ -6,6 +6,7 @@ the hand-over between threads; so a fraction of the roofline is a fraction of al
 """
 
 import concurrent.futures
+import math
 import time
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import torch
 from numba import types
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.simulators.cpu import vectors
+from qtha_lab.simulators.cpu import kernel, vectors
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.engine import lanes_of
 from qtha_lab.simulators.cpu.plan import plan
@@ -96,6 +97,65 @@ def sweep_peak(
     return Peak(2 * MULTIPLY_ADDS * busy, 2 * dtype.itemsize * plain)
 
 
+def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> float:
+    """Measure the engine's own passes over the rows of a block, and nothing else, in float32.
+
+    What no change around them can take away: no angle of a sample is made, nothing is read, kept or handed
+    over, and there is no Python.
+
+    Args:
+        circuit: What is run, read by Z of every qubit.
+        batch: Samples, which are cut into blocks as the engine does.
+        threads: That work at once, each on its own block; as many as torch uses if None.
+
+    Returns:
+        Seconds per sample for the way there and back, if so many threads share the samples evenly; by each
+        thread's CPU time, best of several.
+
+    Example:
+        >>> from qtha_lab.ansatze import build
+        >>> passes_alone(build("qtha", 4, 1), batch=64, threads=1) > 0
+        True
+    """
+    threads = threads or torch.get_num_threads()
+    tables = plan(circuit)
+    lanes = lanes_of(tables.n_qubits, batch, 4, batch * tables.work(True, 4)[0])
+    ops, rows, *_ = tables.tables(lanes, 4)
+    _, plane, *_, slopes, _, _, end = tables.places(lanes, 4)
+    size = 2**tables.n_qubits
+    phases = np.full(2 * tables.n_layers * size, math.sqrt(0.5), np.float32)
+    sums = np.zeros(tables.n_layers * size)
+    repeats = max(1, NUMBERS // (4 * size * lanes * len(ops)))
+
+    def best(_: int) -> float:
+        room = torch.zeros(end).numpy()  # at the place of a vector, as the engine's
+        room[: 4 * plane] = 1.0
+        operands = (ops, rows, plane, slopes, size, lanes, phases, room, sums.copy())
+        _there_and_back(*operands, 1)  # compiles, warms caches
+        return min(
+            _thread_seconds(_there_and_back, *operands, repeats) for _ in range(MEASUREMENTS)
+        )
+
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        slowest = max(pool.map(best, range(threads)))
+    return slowest / (repeats * lanes * threads)
+
+
+@compiled(fastmath=True)
+def _there_and_back(ops, rows, plane, slopes, size, lanes, phases, room, sums, repeats):
+    for _ in range(repeats):
+        for step in range(2 * len(ops)):
+            back = step >= len(ops)
+            at = 2 * len(ops) - 1 - step if back else step
+            kernel.run_pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, sums, 0)
+
+
+def _thread_seconds(function, *operands) -> float:
+    start = time.thread_time()
+    function(*operands)
+    return time.thread_time() - start
+
+
 def _rate(sweep, states: list[np.ndarray]) -> float:
     """Numbers swept a second by all threads together, of which each measures itself."""
     half = states[0].dtype.type(0.5)
@@ -103,12 +163,8 @@ def _rate(sweep, states: list[np.ndarray]) -> float:
     def best(state: np.ndarray) -> float:
         sweep(state, 1, half)  # compiles, warms caches
         repeats = max(1, NUMBERS // len(state))
-        return len(state) * repeats / min(seconds(state, repeats) for _ in range(MEASUREMENTS))
-
-    def seconds(state: np.ndarray, repeats: int) -> float:
-        start = time.thread_time()
-        sweep(state, repeats, half)
-        return time.thread_time() - start
+        least = min(_thread_seconds(sweep, state, repeats, half) for _ in range(MEASUREMENTS))
+        return len(state) * repeats / least
 
     with concurrent.futures.ThreadPoolExecutor(len(states)) as pool:
         return sum(pool.map(best, states))
