@@ -1,6 +1,7 @@
 """Cells that are run again in a real kernel: what they showed before is closed with everything in it, and only that."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,10 @@ def kernel():
 def notebook(kernel):
     notebook = Notebook(kernel)
     notebook.run("setup", SETUP)
-    notebook.run("", "cells.KEPT_SECONDS = closing.GRACE_SECONDS = pages.SETTLED_SECONDS = 0")
+    notebook.run(
+        "",
+        "cells.KEPT_SECONDS = closing.GRACE_SECONDS = pages.SETTLED_SECONDS = pages.QUIET_SECONDS = 0",
+    )
     yield notebook
     notebook.run(
         "", "for panel in [w for w in _instances.values() if isinstance(w, Shown)]: panel.close()"
@@ -173,6 +177,25 @@ def test_what_is_replaced_while_a_page_comes_is_closed_once_the_page_has_its_pan
     notebook.run("b", REPLACED)
     assert notebook.run("", IS_OPEN).strip() == "[True, True]"
     notebook.run("", "import asyncio\nawait asyncio.sleep(2)")
+    assert notebook.run("", IS_OPEN).strip() == "[False, False]"
+
+
+def test_a_page_that_comes_while_the_kernel_is_busy_is_heard(notebook):
+    notebook.run("a", "Views()")
+    notebook.run("", "pages.SETTLED_SECONDS, closing.GRACE_SECONDS = 2, 0.5")
+    notebook.run("b", REPLACED)
+    request = notebook.client.session.msg("kernel_info_request")
+    threading.Timer(0.2, notebook.client.control_channel.send, [request]).start()  # as the server
+    notebook.run("", "import asyncio, time\ntime.sleep(1)")
+    assert notebook.run("", IS_OPEN).strip() == "[True, True]"
+    notebook.run("", "await asyncio.sleep(2.5)")
+    assert notebook.run("", IS_OPEN).strip() == "[False, False]"
+
+
+def test_what_cannot_be_closed_keeps_nothing_else_open(notebook):
+    notebook.run("a", "Views()")
+    notebook.run("b", f"print(pages.later(0, lambda: 1 / 0))\n{REPLACED}")
+    notebook.run("", "import asyncio\nawait asyncio.sleep(1)")
     assert notebook.run("", IS_OPEN).strip() == "[False, False]"
 
 

@@ -1,10 +1,13 @@
 """When a page last came to this kernel: until it has asked for all widgets, it complains of each that is closed.
 
-JupyterLab says "Comm not found" on its console of a widget that is closed before it has heard of it, as while it is loaded anew.
+JupyterLab says "Comm not found" on its console of a widget that is closed before it has heard of it, as while it is
+loaded anew; of one that is closed while it asks for all of them it waits for ever, and shows no panel.
 """
 
 import asyncio
 import functools
+import heapq
+import itertools
 import logging
 import math
 import time
@@ -13,8 +16,18 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 SETTLED_SECONDS = 60.0  # until a page that came has its panels, on a busy machine too
+QUIET_SECONDS = 0.2  # before something is closed, in which the kernel hears what was sent to it
+LATE_SECONDS = (
+    0.2  # that the end of such a while comes too late where the kernel was busy and heard nothing
+)
+# What a page asks first, and what it asks while it makes its widgets
+SHELL = ("kernel_info_request", "comm_info_request", "comm_open")
+CONTROL = ("kernel_info_request",)  # by the server, of a thread that hears it while a cell runs too
 
 _came = -math.inf
+_waiting: list[tuple[float, int, Callable[[], None]]] = []  # the next to be closed first
+_number = itertools.count()
+_worker: asyncio.Task[None] | None = None
 
 
 def later(seconds: float, close: Callable[[], None]) -> bool:
@@ -24,6 +37,7 @@ def later(seconds: float, close: Callable[[], None]) -> bool:
         seconds: To wait at least.
         close: What is done then.
     """
+    global _worker
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -31,16 +45,30 @@ def later(seconds: float, close: Callable[[], None]) -> bool:
         return False
     if not watch():
         return False
-
-    def when_settled() -> None:
-        wait = _came + SETTLED_SECONDS - time.monotonic()
-        if wait > 0:
-            loop.call_later(wait, when_settled)
-        else:
-            close()
-
-    loop.call_later(seconds, when_settled)
+    heapq.heappush(_waiting, (time.monotonic() + seconds, next(_number), close))
+    if _worker is None or _worker.done() or _worker.get_loop() is not loop:
+        _worker = loop.create_task(_close_all())
     return True
+
+
+async def _close_all() -> None:
+    """One after another: a page that comes meanwhile is heard before the next."""
+    while _waiting:
+        await _settled()
+        *_, close = heapq.heappop(_waiting)
+        try:
+            close()
+        except Exception:
+            log.exception("something that a panel replaced could not be closed")
+
+
+async def _settled() -> None:
+    """Wait until something is due, no page is on its way, and the kernel is not busy."""
+    late = math.inf
+    while late > LATE_SECONDS or time.monotonic() < max(_waiting[0][0], _came + SETTLED_SECONDS):
+        end = time.monotonic() + QUIET_SECONDS
+        await asyncio.sleep(QUIET_SECONDS)
+        late = time.monotonic() - end
 
 
 @functools.cache
@@ -48,15 +76,19 @@ def watch() -> bool:
     """Note every page that comes from now on; False where no kernel runs, to which none comes."""
     import IPython
 
-    handlers = getattr(getattr(IPython.get_ipython(), "kernel", None), "shell_handlers", {})
-    answer = handlers.get("kernel_info_request")  # what every page asks first
-    if answer is None:
-        return False
+    kernel = getattr(IPython.get_ipython(), "kernel", None)
+    for handlers, requests in (("shell_handlers", SHELL), ("control_handlers", CONTROL)):
+        known = getattr(kernel, handlers, {})
+        for request in requests:
+            if request in known:
+                known[request] = _noting(known[request])
+    return kernel is not None
 
+
+def _noting(answer: Callable[..., Any]) -> Callable[..., Any]:
     def noted(*args: Any) -> Any:
         global _came
         _came = time.monotonic()
         return answer(*args)
 
-    handlers["kernel_info_request"] = noted
-    return True
+    return noted
