@@ -29,7 +29,9 @@ from qtha_lab.simulators.small_twin import twin
 
 MAX_QUBITS = 20
 GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
-CACHE_BYTES = 2**19  # of one core, for ψ and λ of a block
+CACHE_BYTES = (
+    2**22
+)  # for ψ and λ of a block: longer rows in the last cache beat short ones in a nearer
 MOST_LANES = 128  # samples per block
 BLOCKS = 4  # that a batch is cut into at least, for as many cores, where each is worth a thread
 KEEP_BYTES = 2**24  # of final states, kept from forward to backward; the others are made again
@@ -410,7 +412,7 @@ def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
 
 
 def lanes_of(n_qubits: int, batch: int, itemsize: int, flops: float = math.inf) -> int:
-    """Samples per block: whole vectors, ψ and λ in the cache of one core, and blocks for all cores.
+    """Samples per block: whole vectors, ψ and λ in cache, and blocks for all cores.
 
     Args:
         n_qubits: Qubits of the circuit.
