@@ -20,8 +20,8 @@ QUIET_SECONDS = 0.2  # before something is closed, in which the kernel hears wha
 LATE_SECONDS = (
     0.2  # that the end of such a while comes too late where the kernel was busy and heard nothing
 )
-# What a page asks first, and what it asks while it makes its widgets
-SHELL = ("kernel_info_request", "comm_info_request", "comm_open")
+# What a page asks first, and what it asks while it makes its widgets, of each where the kernel was busy at first
+SHELL = ("kernel_info_request", "comm_info_request", "comm_open", "comm_msg")
 CONTROL = ("kernel_info_request",)  # by the server, of a thread that hears it while a cell runs too
 
 _came = -math.inf
@@ -88,7 +88,14 @@ def watch() -> bool:
 def _noting(answer: Callable[..., Any]) -> Callable[..., Any]:
     def noted(*args: Any) -> Any:
         global _came
-        _came = time.monotonic()
+        if _is_of_a_page_that_comes(args[-1]):
+            _came = time.monotonic()
         return answer(*args)
 
     return noted
+
+
+def _is_of_a_page_that_comes(message: Any) -> bool:
+    if message["header"]["msg_type"] != "comm_msg":
+        return True
+    return message["content"].get("data", {}).get("method") in ("request_state", "request_states")
