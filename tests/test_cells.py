@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 from support.preloaded import KERNEL
@@ -184,9 +185,26 @@ def test_a_page_that_comes_while_the_kernel_is_busy_is_heard(notebook):
     notebook.run("a", "Views()")
     notebook.run("", "pages.SETTLED_SECONDS, closing.GRACE_SECONDS = 2, 0.5")
     notebook.run("b", REPLACED)
-    request = notebook.client.session.msg("kernel_info_request")
-    threading.Timer(0.2, notebook.client.control_channel.send, [request]).start()  # as the server
+    page = BlockingKernelClient()
+    page.load_connection_info(notebook.client.get_connection_info())
+    threading.Timer(0.2, page.iopub_channel.start).start()
     notebook.run("", "import asyncio, time\ntime.sleep(1)")
+    page.stop_channels()
+    assert notebook.run("", IS_OPEN).strip() == "[True, True]"
+    notebook.run("", "await asyncio.sleep(2.5)")
+    assert notebook.run("", IS_OPEN).strip() == "[False, False]"
+
+
+def test_a_page_that_asks_for_one_widget_after_another_is_waited_for(notebook):
+    notebook.run("a", "Views()")
+    notebook.run("", "pages.SETTLED_SECONDS = 2")
+    notebook.client.kernel_info()
+    notebook.run("b", REPLACED)
+    comm = notebook.run("", "print(box.comm.comm_id)").strip()
+    for _ in range(3):
+        content = {"comm_id": comm, "data": {"method": "request_state"}}
+        notebook.client.shell_channel.send(notebook.client.session.msg("comm_msg", content))
+        notebook.run("", "import asyncio\nawait asyncio.sleep(1)")
     assert notebook.run("", IS_OPEN).strip() == "[True, True]"
     notebook.run("", "await asyncio.sleep(2.5)")
     assert notebook.run("", IS_OPEN).strip() == "[False, False]"

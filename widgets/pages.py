@@ -14,6 +14,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import zmq
+from zmq.eventloop.zmqstream import ZMQStream
+
 log = logging.getLogger(__name__)
 SETTLED_SECONDS = 60.0  # until a page that came has its panels, on a busy machine too
 QUIET_SECONDS = 0.2  # before something is closed, in which the kernel hears what was sent to it
@@ -21,8 +24,7 @@ LATE_SECONDS = (
     0.2  # that the end of such a while comes too late where the kernel was busy and heard nothing
 )
 # What a page asks first, and what it asks while it makes its widgets, of each where the kernel was busy at first
-SHELL = ("kernel_info_request", "comm_info_request", "comm_open", "comm_msg")
-CONTROL = ("kernel_info_request",)  # by the server, of a thread that hears it while a cell runs too
+REQUESTS = ("kernel_info_request", "comm_info_request", "comm_open", "comm_msg")
 
 _came = -math.inf
 _waiting: list[tuple[float, int, Callable[[], None]]] = []  # the next to be closed first
@@ -77,22 +79,34 @@ def watch() -> bool:
     import IPython
 
     kernel = getattr(IPython.get_ipython(), "kernel", None)
-    for handlers, requests in (("shell_handlers", SHELL), ("control_handlers", CONTROL)):
-        known = getattr(kernel, handlers, {})
-        for request in requests:
-            if request in known:
-                known[request] = _noting(known[request])
-    return kernel is not None
+    if kernel is None:
+        return False
+    for request in REQUESTS:
+        if answer := kernel.shell_handlers.get(request):
+            kernel.shell_handlers[request] = _noting(answer)
+    if thread := getattr(kernel, "iopub_thread", None):
+        thread.schedule(functools.partial(_listen, thread))
+    return True
 
 
 def _noting(answer: Callable[..., Any]) -> Callable[..., Any]:
     def noted(*args: Any) -> Any:
-        global _came
         if _is_of_a_page_that_comes(args[-1]):
-            _came = time.monotonic()
+            _note()
         return answer(*args)
 
     return noted
+
+
+def _note(*_: Any) -> None:
+    global _came
+    _came = time.monotonic()
+
+
+def _listen(thread: Any) -> None:
+    """Note each connection to the socket that pages read: a page has one before it asks anything of a busy kernel."""
+    connections = thread.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+    ZMQStream(connections, thread.io_loop).on_recv(_note)
 
 
 def _is_of_a_page_that_comes(message: Any) -> bool:
