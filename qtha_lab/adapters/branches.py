@@ -3,6 +3,7 @@
 A branch maps h (…, r) to q (…, size) without being linear. Everything around it is `qtha`.
 """
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 from qtha_lab import starts
 from qtha_lab.adapters.method import AtRest, TensorSpec
 from qtha_lab.circuits import Readout, z_pairs
-from qtha_lab.simulators.between import between
+from qtha_lab.simulators.between import added_by, between
 from qtha_lab.simulators.expval import read
 from qtha_lab.simulators.reading import What
 
@@ -60,14 +61,7 @@ class Branch(ABC):
             tensors: All of one layer; they stay as they are.
             last: `size` rows, for q alone, or r more.
         """
-        with_h = len(last) > self.size
-
-        def added(x: Tensor, before: Tensor) -> Tensor:
-            h = x @ first
-            q = self.apply(tensors, h)
-            return before + (torch.cat((q, h), -1) if with_h else q) @ last
-
-        return added
+        return added_by(first, functools.partial(self.apply, tensors), self.size, last)
 
 
 class CircuitBranch(Branch):

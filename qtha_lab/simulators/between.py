@@ -20,6 +20,27 @@ FEW_TOKENS = 2  # for which one call is the quicker way
 Added = Callable[[Tensor, Tensor], Tensor]
 
 
+def added_by(
+    first: Tensor, values: Callable[[Tensor], Tensor], n_values: int, last: Tensor
+) -> Added:
+    """before + (values(h), h) · last with h = x · first, for any values; without h where `last` has no rows for it.
+
+    Args:
+        first: (in_features, n_inputs).
+        values: A function of h, (…, n_inputs), that gives (…, n_values).
+        n_values: How many it gives.
+        last: (n_values, out_features), or as many more rows as `first` has columns.
+    """
+    with_h = len(last) > n_values
+
+    def added(x: Tensor, before: Tensor) -> Tensor:
+        h = x @ first
+        q = values(h)
+        return before + (torch.cat((q, h), -1) if with_h else q) @ last
+
+    return added
+
+
 def between(
     first: Float[Tensor, "in_features n_inputs"],
     circuit: Circuit,
@@ -59,13 +80,12 @@ def between(
     params, first, last = params.detach(), first.detach(), last.detach()
     request = reading(circuit, what)
     read(circuit, what, params.new_zeros(1, request.n_inputs), params, engine)  # refuses
-    with_h = len(last) > sum(readout.size(run.n_qubits) for run, readout in request.runs)
 
-    def added(x: Tensor, before: Tensor) -> Tensor:
-        h = x @ first
-        q = read(circuit, what, h if scale == 1 else h * scale, params, engine)
-        return before + (torch.cat((q, h), -1) if with_h else q) @ last
+    def values(h: Tensor) -> Tensor:
+        return read(circuit, what, h if scale == 1 else h * scale, params, engine)
 
+    n_values = sum(readout.size(run.n_qubits) for run, readout in request.runs)
+    added = added_by(first, values, n_values, last)
     (run, readout), *others = request.runs
     name, running = route(engine, run, readout, params.device.type, False, FEW_TOKENS)
     if others or request.from_amplitudes or not isinstance(running, TakesTokens):
