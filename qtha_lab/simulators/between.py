@@ -15,7 +15,7 @@ from qtha_lab.simulators.reading import What, reading
 from qtha_lab.simulators.registry import TakesTokens
 from qtha_lab.simulators.route import route
 
-FEW_TOKENS = 2  # for which one call is the quicker way
+FEW_TOKENS = 4  # for which one call is the quicker way
 
 Added = Callable[[Tensor, Tensor], Tensor]
 

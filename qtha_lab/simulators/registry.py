@@ -92,7 +92,7 @@ class CountsCircuits(Protocol):
 
 @runtime_checkable
 class TakesTokens(Protocol):
-    """An engine that can run a circuit between two matrices that stay, for the one or two tokens of an answer."""
+    """An engine that can run a circuit between two matrices that stay, for the few tokens of an answer."""
 
     def between(
         self,
