@@ -105,15 +105,13 @@ def _slow_choices(figures: Figures) -> str:
 def _engines() -> list[Aim]:
     aims = []
     for threads in ("one", "two"):
-        peers, words = (
-            f"simulators-{threads}-thread{'s' * (threads == 'two')}",
-            f"{threads} thread{'s' * (threads == 'two')}",
-        )
+        words = f"{threads} thread{'s' * (threads == 'two')}"
+        suffix = words.replace(" ", "-")
         what = f"values and gradients at L = 4, the fastest peer's time over that of `cpu`, {words}"
         aims += [
-            Aim(f"{what}, batch 2,048", "≥ 100 at n = 4, ≥ 60 at n = 6 to 10", peers, _over_peers(2048)),
-            Aim(f"{what}, batch 64", "≥ 15", peers, _over_peers(64)),
-            Aim(f"`auto`, {words}, over the fastest engine", "≤ 1.2 everywhere", peers.replace("simulators", "auto"), _slow_choices),
+            Aim(f"{what}, batch 2,048", "≥ 100 at n = 4, ≥ 60 at n = 6 to 10", f"fastest-{suffix}", _over_peers(2048)),
+            Aim(f"{what}, batch 64", "≥ 15", f"fastest-{suffix}", _over_peers(64)),
+            Aim(f"`auto`, {words}, over the fastest engine", "≤ 1.2 everywhere", f"auto-{suffix}", _slow_choices),
         ]  # fmt: skip
     return aims
 

@@ -1,4 +1,4 @@
-"""Where the time of one small `expval_z` with gradients goes: engine, autograd, checks; on one thread."""
+"""Where the time of one `expval_z` with gradients goes: the engine, its passes alone, autograd, checks."""
 
 import statistics
 import time
@@ -7,10 +7,14 @@ from typing import Any
 
 from benchmarks.machine import commit, machine
 
-CALLS = 400  # of each part in a turn; the first are slow, after another part has had the caches
+CALLS = 400  # of each part in a turn, at most; the first are slow, after another part has had the caches
+TURN_SECONDS = 0.2  # of a part with fewer calls
+COUNTERS = 5  # among the operands of `kernel.walk`
 ROWS = {
     "whole": "expval_z with gradients",
     "engine": "engine cpu's own work",
+    "kernel": "of it the compiled walk there and back",
+    "passes": "of that its passes over the rows alone",
     "autograd": "autograd: a Function that computes nothing",
     "rest": "the rest: checks, the way in and out",
     "no_slopes": "expval_z without gradients",
@@ -31,7 +35,13 @@ def markdown(figures: dict[str, Any]) -> str:
 
 
 def bench_expval(
-    *, n_qubits: int = 4, n_layers: int = 1, batch: int = 64, rounds: int = 15, graph: bool = True
+    *,
+    n_qubits: int = 4,
+    n_layers: int = 1,
+    batch: int = 64,
+    threads: int = 1,
+    rounds: int = 15,
+    graph: bool = True,
 ) -> dict[str, Any]:
     """Measure the parts in turns, on the QTHA circuit with gradients of inputs and parameters.
 
@@ -39,25 +49,28 @@ def bench_expval(
         n_qubits: Qubits of the circuit.
         n_layers: Its layers.
         batch: Samples.
+        threads: Of torch and the engine.
         rounds: Turns; the figures are medians over them.
         graph: Whether the same is measured inside a graph of torch.compile.
 
     Returns:
         `machine`, `commit`, `settings`, and under `parts` microseconds: `whole`; `engine`, engine cpu's own work
-        without autograd; `autograd`, a Function of as many tensors that computes nothing; `rest`, what is
-        left, the checks and the way in and out; `no_slopes`, values alone; `graph`.
+        without autograd; `kernel`, its compiled walk there and back; `passes`, the passes of that alone, by the
+        threads' CPU time; `autograd`, a Function of as many tensors that computes nothing; `rest`, what is
+        left, the checks and the way in and out; `no_slopes`, values alone; `graph`. All turns in seconds under
+        `parts_all`.
     """
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
         parts, in_graph = _parts(n_qubits, n_layers, batch)
         seconds = _in_turns(parts, rounds)
         if graph:  # apart: what it leaves in the caches slows the others
-            seconds |= _in_turns({"graph": in_graph()}, rounds)
+            seconds |= _in_turns({"graph": _calls(in_graph())}, rounds)
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
     medians = {name: statistics.median(turns) * 1e6 for name, turns in seconds.items()}
     rest = [
         1e6 * (whole - engine - autograd)
@@ -68,7 +81,7 @@ def bench_expval(
     return {
         "benchmark": "expval",
         "commit": commit() or "",
-        "machine": machine() | {"torch_threads": 1},
+        "machine": machine() | {"torch_threads": threads},
         "settings": {
             "n_qubits": n_qubits,
             "n_layers": n_layers,
@@ -80,10 +93,12 @@ def bench_expval(
     }
 
 
-Part = Callable[[], Any]
+Measure = Callable[[], float]  # seconds of one call
 
 
-def _parts(n_qubits: int, n_layers: int, batch: int) -> tuple[dict[str, Part], Callable[[], Part]]:
+def _parts(
+    n_qubits: int, n_layers: int, batch: int
+) -> tuple[dict[str, Measure], Callable[[], Callable[[], Any]]]:
     """What takes turns, and what compiles the same for a graph."""
     import torch
 
@@ -91,6 +106,7 @@ def _parts(n_qubits: int, n_layers: int, batch: int) -> tuple[dict[str, Part], C
     from qtha_lab.simulators import expval_z
     from qtha_lab.simulators.cpu.engine import Call, shared_numbers
     from qtha_lab.simulators.cpu.plan import plan
+    from qtha_lab.simulators.cpu.roofline import passes_alone
 
     circuit = build("qtha", n_qubits, n_layers)
     inputs = torch.randn(batch, n_qubits, requires_grad=True)
@@ -127,23 +143,60 @@ def _parts(n_qubits: int, n_layers: int, batch: int) -> tuple[dict[str, Part], C
     def whole(x, p):
         return expval_z(circuit, x, p)
 
+    passes = passes_alone(circuit, batch)
     parts = {
-        "whole": with_slopes(whole),
-        "engine": engine,
-        "autograd": with_slopes(Nothing.apply),
-        "no_slopes": no_slopes,
+        "whole": _calls(with_slopes(whole)),
+        "engine": _calls(engine),
+        "kernel": _calls(_compiled_of(engine)),
+        "passes": lambda: batch * passes(),
+        "autograd": _calls(with_slopes(Nothing.apply)),
+        "no_slopes": _calls(no_slopes),
     }
     return parts, lambda: with_slopes(torch.compile(whole, fullgraph=True, backend="aot_eager"))
 
 
-def _in_turns(parts: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+def _compiled_of(call: Callable[[], Any]) -> Callable[[], None]:
+    """The compiled work of a call alone, with what the engine made for it."""
+    from qtha_lab.simulators.cpu import engine
+
+    walk, jobs = engine.walk, []
+
+    def note(*job: Any) -> None:
+        jobs.append(job)
+        walk(*job)
+
+    engine.walk = note
+    try:
+        call()
+    finally:
+        engine.walk = walk
+
+    def again() -> None:
+        for threads, address, operands in jobs:
+            operands[COUNTERS][:] = 0
+            walk(threads, address, operands)
+
+    return again
+
+
+def _calls(call: Callable[[], Any]) -> Measure:
+    """Measures so many calls as a turn has room for."""
+    start = time.perf_counter()
+    for _ in range(2):  # the first compiles
+        start = time.perf_counter()
+        call()
+    count = max(1, min(CALLS, int(TURN_SECONDS / (time.perf_counter() - start))))
+
+    def measure() -> float:
+        start = time.perf_counter()
+        for _ in range(count):
+            call()
+        return (time.perf_counter() - start) / count
+
+    return measure
+
+
+def _in_turns(parts: dict[str, Measure], rounds: int) -> dict[str, list[float]]:
     """Seconds of a call of each part, turn by turn; one turn more goes before."""
-    seconds: dict[str, list[float]] = {name: [] for name in parts}
-    for turn in range(rounds + 1):
-        for name, call in parts.items():
-            start = time.perf_counter()
-            for _ in range(CALLS):
-                call()
-            if turn:
-                seconds[name].append((time.perf_counter() - start) / CALLS)
-    return seconds
+    turns = [{name: measure() for name, measure in parts.items()} for _ in range(rounds + 1)]
+    return {name: [turn[name] for turn in turns[1:]] for name in parts}

@@ -1,4 +1,4 @@
-"""What every benchmark's command does with its figures: write them as JSON beside the printed table."""
+"""What every benchmark's command does: read sizes, and write the figures as JSON beside the printed table."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
+from qtha_lab.errors import Refusal
+
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write all figures here.")]
+
+
+def whole_numbers(text: str, name: str) -> tuple[int, ...]:
+    """Whole numbers from `4,6,8`.
+
+    Raises:
+        Refusal: If they are not.
+    """
+    try:
+        return tuple(int(word) for word in text.split(",")) if text else ()
+    except ValueError:
+        raise Refusal(f"{name} must be whole numbers such as 4,6,8, not {text!r}") from None
 
 
 def write_json(figures: dict, file: Path | None) -> None:

@@ -20,7 +20,17 @@ from typing import Any
 
 import psutil
 
-from benchmarks import aims, auto, long_runs, opening, panels, simulators_table, step_parts, turns
+from benchmarks import (
+    aims,
+    auto,
+    floor,
+    long_runs,
+    opening,
+    panels,
+    simulators_table,
+    step_parts,
+    turns,
+)
 from benchmarks.machine import machine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,6 +55,8 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str] | None]] = {
     "simulators-two-threads": (f"{_SIMULATORS} {_SIZES} --threads 2", simulators_table.markdown),
     "fastest-one-thread": (f"{_FASTEST} --threads 1", simulators_table.markdown),
     "fastest-two-threads": (f"{_FASTEST} --threads 2", simulators_table.markdown),
+    "floor-one-thread": ("floor --threads 1", floor.markdown),
+    "floor-two-threads": ("floor --threads 2", floor.markdown),
     "auto-one-thread": ("auto --threads 1 --rounds 3", auto.markdown),
     "auto-two-threads": ("auto --threads 2 --rounds 3", auto.markdown),
     "step": (f"step --model smollm2-135m --rounds 11 {_BESIDE_LORA}", turns.markdown),

@@ -14,24 +14,21 @@ def roofline(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Returns:
         A dictionary per row, of values with gradients: `flops`, `bytes` (achieved, per second),
-        `peak_flops`, `peak_bytes` (sweeps), `share`, the time at the peaks over the time taken, and `passes_us`,
-        what the engine's passes alone take of a sample if the threads share them evenly.
+        `peak_flops`, `peak_bytes` (sweeps), and `share`, the time at the peaks over the time taken.
     """
-    from qtha_lab.simulators.cpu.roofline import passes_alone, sweep_peak, work
+    from qtha_lab.simulators.cpu.roofline import sweep_peak, work
 
     timed_rows = [row for row in rows if row["contender"] == "cpu" and row["backward_us"]]
     peaks = {n: sweep_peak(n) for n in sorted({row["n_qubits"] for row in timed_rows})}
     lines = []
     for row in timed_rows:
         peak, seconds = peaks[row["n_qubits"]], row["backward_us"] / 1e6
-        circuit = build("qtha", row["n_qubits"], row["n_layers"])
-        passes = work(circuit)
+        passes = work(build("qtha", row["n_qubits"], row["n_layers"]))
         least = sum(part.seconds(peak) for part in passes)
         lines.append({
             "n_qubits": row["n_qubits"], "n_layers": row["n_layers"], "batch": row["batch"],
             "flops": sum(part.flops for part in passes) / seconds,
             "bytes": sum(part.bytes for part in passes) / seconds,
             "peak_flops": peak.flops, "peak_bytes": peak.bytes, "share": least / seconds,
-            "passes_us": 1e6 * passes_alone(circuit, row["batch"]),
         })  # fmt: skip
     return lines

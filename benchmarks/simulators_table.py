@@ -1,6 +1,6 @@
 """Tables of a simulator benchmark, for the terminal and for the README; measures nothing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.reporting import pipes
@@ -50,11 +50,10 @@ def markdown(result: Result, layers: int = 4, batch: int = 2048) -> str:
         for contender in result["contenders"]
     ]
     ratios = [_ratio(rows, n, result) for n in qubits]
-    shares = [_of_roofline(result, layers, batch, n, "share", "{:.0%}".format) for n in qubits]
+    shares = [_share(result, layers, batch, n) for n in qubits]
     fastest = [_fastest(rows, n, result) or _fastest(rows, n, result, 0.0) or "–" for n in qubits]
     body += [("fastest peer", *fastest), ("fastest peer ÷ `cpu`", *ratios)]
-    alone = [_of_roofline(result, layers, batch, n, "passes_us", _digits) for n in qubits]
-    body += [("`cpu`, share of the roofline", *shares), ("`cpu`, its passes alone", *alone)]
+    body += [("`cpu`, share of the roofline", *shares)]
     heading = ("", *(f"n = {n}" for n in qubits))
     parts = [_introduction(result, layers, batch), pipes([heading, *body])]
     parts += _notes(result, rows.values())
@@ -193,13 +192,11 @@ def _ratio(rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result) 
     return f"{ratio} ×" if ratio else "–"
 
 
-def _of_roofline(
-    result: Result, layers: int, batch: int, n: int, name: str, text: Callable[[float], str]
-) -> str:
+def _share(result: Result, layers: int, batch: int, n: int) -> str:
     case = (layers, batch, n)
     for line in result["roofline"]:
-        if (line["n_layers"], line["batch"], line["n_qubits"]) == case and name in line:
-            return text(line[name])
+        if (line["n_layers"], line["batch"], line["n_qubits"]) == case:
+            return f"{line['share']:.0%}"
     return "–"
 
 

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1, "diverged": 1}
 REFUSED = 2
+NICENESS = 5  # so that the page and its kernel, which people wait for, come before a training
 
 
 class StopRequest:
@@ -86,6 +87,7 @@ def assist(run: RunDir) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     faulthandler.enable()
+    os.nice(NICENESS)
     use_threads()
     with settled():
         from qtha_lab.training.shared import assist as take_steps
@@ -102,6 +104,7 @@ def work(run: RunDir, lock: int) -> int:
     start = time.monotonic()
     slots.sign(lock, os.getpid())
     faulthandler.enable()
+    os.nice(NICENESS)
     stop = StopRequest(run)
     events = EventLog(run.events)
     state = _work(run, events, stop)

@@ -18,6 +18,7 @@ from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import slots
 from qtha_lab.warm import place
+from qtha_lab.worker import NICENESS
 
 TRAINING = {
     "steps": 3, "batch_size": 2, "max_length": 24, "train_rows": 12, "eval_rows": 4, "test_rows": 8, "generate_rows": 1,
@@ -151,6 +152,16 @@ def test_a_server_that_died_is_replaced_and_its_run_goes_on(servers):
     assert worker_of(next_run).parent() not in (server, None)
     finished(next_run)
     finished(orphan)
+
+
+@pytest.mark.parametrize("start", ["warm", "cold"])
+def test_a_training_comes_after_the_page_that_watches_it(servers, monkeypatch, start):
+    if start == "cold":
+        monkeypatch.setenv("QTHA_LAB_WARM_SECONDS", "0")
+    run = launched(steps=40)
+    worker = worker_of(run)
+    wait_until(lambda: worker.nice() == min(19, psutil.Process().nice() + NICENESS))
+    run.stop(soft_seconds=0, term_seconds=0)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.reporting import JsonFile, write_json
+from benchmarks.reporting import JsonFile, whole_numbers, write_json
 from qtha_lab.cli.output import print_table
 
 
@@ -15,7 +15,7 @@ def live(
     """One live point: milliseconds in the kernel and bytes to the page."""
     from benchmarks.long_runs import bench_live, table
 
-    measured = bench_live([int(text) for text in steps.split(",")])
+    measured = bench_live(whole_numbers(steps, "steps"))
     machine = measured["machine"]["processor"]
     print_table(table(measured), caption=f"medians, {machine}, load {measured['load']}")
     write_json(measured, json)

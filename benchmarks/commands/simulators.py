@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.reporting import JsonFile, write_json
+from benchmarks.reporting import JsonFile, whole_numbers, write_json
 from qtha_lab.calls import split_list
 from qtha_lab.cli.output import print_table, progress
 from qtha_lab.errors import Refusal
@@ -43,8 +43,8 @@ def simulators(
         print(table_.markdown(json_.loads(table.read_text())), end="")
         return
     sizes = {
-        "qubits": _whole(qubits, "qubits"), "layers": _whole(layers, "layers"),
-        "batches": _whole(batches, "batches"), "rounds": rounds, "seconds": seconds_per_case,
+        "qubits": whole_numbers(qubits, "qubits"), "layers": whole_numbers(layers, "layers"),
+        "batches": whole_numbers(batches, "batches"), "rounds": rounds, "seconds": seconds_per_case,
         "minutes": minutes,
     }  # fmt: skip
     measured = _measure_simulators(sizes, quick, engines, peers, peer_python or [], threads)
@@ -81,14 +81,6 @@ def _measure_simulators(
                 bar, completed=done, total=of, message=message
             ),
         )
-
-
-def _whole(text: str, name: str) -> tuple[int, ...]:
-    """Whole numbers from `4,6,8`."""
-    try:
-        return tuple(int(word) for word in text.split(",")) if text else ()
-    except ValueError:
-        raise Refusal(f"{name} must be whole numbers such as 4,6,8, not {text!r}") from None
 
 
 def _python_of(text: str) -> tuple[str, Path]:

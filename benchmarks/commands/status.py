@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.reporting import JsonFile, write_json
+from benchmarks.reporting import JsonFile, whole_numbers, write_json
 from qtha_lab.cli.output import print_table
 
 
@@ -15,7 +15,7 @@ def status(
     """The status of a run that trains, by its length."""
     from benchmarks.long_runs import bench_status, table
 
-    measured = bench_status([int(text) for text in steps.split(",")])
+    measured = bench_status(whole_numbers(steps, "steps"))
     machine = measured["machine"]["processor"]
     print_table(table(measured), caption=f"medians, {machine}, load {measured['load']}")
     write_json(measured, json)

@@ -253,13 +253,24 @@ class Call:
             np.zeros(2, np.int64), *self.numbers, self.inputs, backward, values,
             self.states, *slopes, _rooms(threads, layout.size, self.dtype),
         )  # fmt: skip
-        walk: Any = kernel.walk
-        if threads == 1:
-            walk(*operands)
-        elif address:
-            kernel.walk_in_team(address, threads, operands)
-        else:
-            _share_out(lambda: walk(*operands), threads)
+        walk(threads, address, operands)
+
+
+def walk(threads: int, address: int, operands: tuple[Any, ...]) -> None:
+    """All compiled work of one way: of one thread, of a team at an address, or of a pool where that is 0.
+
+    Args:
+        threads: How many.
+        address: Of their team, as from `team.address`.
+        operands: Of `kernel.walk`.
+    """
+    one: Any = kernel.walk
+    if threads == 1:
+        one(*operands)
+    elif address:
+        kernel.walk_in_team(address, threads, operands)
+    else:
+        _share_out(lambda: one(*operands), threads)
 
 
 def shared_numbers(tables: Plan, params: Tensor) -> Numbers:
