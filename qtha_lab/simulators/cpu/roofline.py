@@ -25,6 +25,7 @@ ROWS = 8  # vectors in flight, enough to hide how long one operation takes
 MULTIPLY_ADDS = 32  # on every number, so that arithmetic and not memory is the limit
 NUMBERS = 2**24  # swept in one measurement
 MEASUREMENTS = 15
+FEWEST_REPEATS = 8  # of all passes over a block
 
 
 class Work(NamedTuple):
@@ -110,7 +111,7 @@ def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
         threads: That work at once, each on its own block; as many as torch uses if None.
 
     Returns:
-        Takes all passes there and back, over and over for some 20 ms, and gives the seconds per sample if so many
+        Takes all passes there and back, over and over and gives the seconds per sample if so many
         threads share the samples evenly, by the CPU time of the slowest.
 
     Example:
@@ -126,24 +127,25 @@ def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
     _, plane, *_, slopes, _, _, end = tables.places(lanes, 4)
     size = 2**tables.n_qubits
     phases = np.full(2 * tables.n_layers * size, math.sqrt(0.5), np.float32)
-    repeats = max(1, NUMBERS // (4 * size * lanes * len(ops)))
+    repeats = max(FEWEST_REPEATS, NUMBERS // (4 * size * lanes * len(ops)))
     rooms = [
         torch.zeros(end).numpy() for _ in range(threads)
     ]  # at the place of a vector, as the engine's
     for room in rooms:
         room[: 4 * plane] = 1.0
 
-    def seconds_of(room: np.ndarray, repeats: int = repeats) -> float:
+    def seconds_of(room: np.ndarray) -> float:
         sums = np.zeros(tables.n_layers * size)
-        operands = (ops, rows, plane, slopes, size, lanes, phases, room, sums, repeats)
-        return _thread_seconds(_there_and_back, *operands)
+        operands = (ops, rows, plane, slopes, size, lanes, phases, room, sums)
+        _there_and_back(*operands, 1)  # compiles, warms caches
+        return _thread_seconds(_there_and_back, *operands, repeats)
 
     def measure() -> float:
         with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-            slowest = max(pool.map(seconds_of, rooms))
-        return slowest / (repeats * lanes * threads)
+            helping = [pool.submit(seconds_of, room) for room in rooms[1:]]
+            seconds = [seconds_of(rooms[0]), *(helper.result() for helper in helping)]
+        return 1 / sum(repeats * lanes / each for each in seconds)
 
-    seconds_of(rooms[0], 1)  # compiles
     return measure
 
 
