@@ -87,7 +87,8 @@ def notebook(kernel):
     notebook.run("setup", SETUP)
     notebook.run(
         "",
-        "cells.KEPT_SECONDS = closing.GRACE_SECONDS = pages.SETTLED_SECONDS = pages.QUIET_SECONDS = 0",
+        "cells.KEPT_SECONDS = closing.GRACE_SECONDS = pages.SETTLED_SECONDS = pages.QUIET_SECONDS = 0\n"
+        "pages.GONE_SECONDS = 0",
     )
     yield notebook
     notebook.run(
@@ -208,6 +209,54 @@ def test_a_page_that_asks_for_one_widget_after_another_is_waited_for(notebook):
     assert notebook.run("", IS_OPEN).strip() == "[True, True]"
     notebook.run("", "await asyncio.sleep(2.5)")
     assert notebook.run("", IS_OPEN).strip() == "[False, False]"
+
+
+def test_what_is_replaced_is_closed_right_after_a_page_said_something(notebook):
+    """As a page that is loaded anew does not, before it is known to come."""
+    notebook.run("a", "Views()")
+    notebook.run("", "pages.GONE_SECONDS, pages.HEARD_SECONDS, closing.GRACE_SECONDS = 30, 0.5, 1")
+    notebook.run("b", REPLACED)
+    notebook.run("", "import asyncio\nawait asyncio.sleep(2)")
+    assert notebook.run("", IS_OPEN).strip() == "[True, True]"
+    notebook.run("", "await asyncio.sleep(0.3)")
+    assert notebook.run("", IS_OPEN).strip() == "[False, False]"
+
+
+HELD = """
+import time
+from widgets.at_once import at_once
+with at_once():
+    ipw.HBox([ipw.Label("a")])
+    print("said", flush=True)
+    time.sleep({seconds})
+    ipw.Label("b")
+    print("said too", flush=True)
+"""
+
+
+def told(notebook, source):
+    """What the cell sends to pages, in order: how many widgets are opened, and what is printed."""
+    message = notebook.client.session.msg("execute_request", {"code": source, "silent": False})
+    notebook.client.shell_channel.send(message)
+    kinds = []
+    while True:
+        answer = notebook.client.get_iopub_msg(timeout=120)
+        content = answer["content"]
+        if answer["msg_type"] == "comm_open":
+            kinds.append("open")
+        elif answer["msg_type"] == "stream":
+            kinds.append(content["text"].strip())
+        elif content.get("execution_state") == "idle" and (
+            answer["parent_header"].get("msg_id") == message["header"]["msg_id"]
+        ):
+            return kinds
+
+
+def test_what_is_told_at_once_is_told_at_the_end(notebook):
+    opened = ["open"] * 8  # two labels and a box, with layouts and styles
+    assert told(notebook, HELD.format(seconds=0)) == ["said", "said too", *opened]
+    early = told(notebook, HELD.format(seconds=0.5))
+    assert early == ["said", *opened[:6], "said too", *opened[6:]]
 
 
 def test_what_cannot_be_closed_keeps_nothing_else_open(notebook):

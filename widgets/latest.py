@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from .at_once import at_once
 from .loop import Background
 
 
@@ -62,7 +63,9 @@ class Latest:
             while self.waiting:
                 self.waiting = False
                 try:
-                    self.show(await asyncio.to_thread(self.compute, self.request()))
+                    result = await asyncio.to_thread(self.compute, self.request())
+                    with at_once():
+                        self.show(result)
                 except Exception as error:
                     if not self.waiting:  # else a newer request stands in its place
                         self.background.on_error(error)

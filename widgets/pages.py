@@ -1,7 +1,9 @@
 """When a page last came to this kernel: until it has asked for all widgets, it complains of each that is closed.
 
 JupyterLab says "Comm not found" on its console of a widget that is closed before it has heard of it, as while it is
-loaded anew; of one that is closed while it asks for all of them it waits for ever, and shows no panel.
+loaded anew; of one that is closed while it asks for all of them it waits for ever, and shows no panel. Nothing says
+that a page begins to load: so something is closed right after a page said something, which one that loads does not, or
+where none has for long.
 """
 
 import asyncio
@@ -12,21 +14,28 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import zmq
 from zmq.eventloop.zmqstream import ZMQStream
 
+from .at_once import at_once
+
 log = logging.getLogger(__name__)
+HEARD_SECONDS = (
+    1.0  # after a page said something, in which none is loaded anew: to load takes longer
+)
+GONE_SECONDS = 30.0  # after which nobody is at a page, or has long been loading it anew
 SETTLED_SECONDS = 60.0  # until a page that came has its panels, on a busy machine too
 QUIET_SECONDS = 0.2  # before something is closed, in which the kernel hears what was sent to it
 LATE_SECONDS = (
     0.2  # that the end of such a while comes too late where the kernel was busy and heard nothing
 )
 # What a page asks first, and what it asks while it makes its widgets, of each where the kernel was busy at first
-REQUESTS = ("kernel_info_request", "comm_info_request", "comm_open", "comm_msg")
+REQUESTS = ("kernel_info_request", "comm_info_request", "comm_open", "comm_msg", "execute_request")
 
-_came = -math.inf
+_came = _heard = -math.inf
 _waiting: list[tuple[float, int, Callable[[], None]]] = []  # the next to be closed first
 _number = itertools.count()
 _worker: asyncio.Task[None] | None = None
@@ -59,7 +68,8 @@ async def _close_all() -> None:
         await _settled()
         *_, close = heapq.heappop(_waiting)
         try:
-            close()
+            with at_once():
+                close()
         except Exception:
             log.exception("something that a panel replaced could not be closed")
 
@@ -67,10 +77,16 @@ async def _close_all() -> None:
 async def _settled() -> None:
     """Wait until something is due, no page is on its way, and the kernel is not busy."""
     late = math.inf
-    while late > LATE_SECONDS or time.monotonic() < max(_waiting[0][0], _came + SETTLED_SECONDS):
+    while late > LATE_SECONDS or not _is_time():
         end = time.monotonic() + QUIET_SECONDS
         await asyncio.sleep(QUIET_SECONDS)
         late = time.monotonic() - end
+
+
+def _is_time() -> bool:
+    now = time.monotonic()
+    is_there = not HEARD_SECONDS < now - _heard < GONE_SECONDS
+    return is_there and now >= max(_waiting[0][0], _came + SETTLED_SECONDS)
 
 
 @functools.cache
@@ -90,10 +106,16 @@ def watch() -> bool:
 
 
 def _noting(answer: Callable[..., Any]) -> Callable[..., Any]:
-    def noted(*args: Any) -> Any:
-        if _is_of_a_page_that_comes(args[-1]):
+    """Notes who asks; a widget's event is answered at once."""
+
+    def noted(*operands: Any) -> Any:
+        message = operands[-1]
+        if _is_of_a_page_that_comes(message):
             _note()
-        return answer(*args)
+        else:
+            _hear()
+        with at_once() if message["header"]["msg_type"] == "comm_msg" else nullcontext():
+            return answer(*operands)
 
     return noted
 
@@ -103,6 +125,11 @@ def _note(*_: Any) -> None:
     _came = time.monotonic()
 
 
+def _hear() -> None:
+    global _heard
+    _heard = time.monotonic()
+
+
 def _listen(thread: Any) -> None:
     """Note each connection to the socket that pages read: a page has one before it asks anything of a busy kernel."""
     connections = thread.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
@@ -110,6 +137,10 @@ def _listen(thread: Any) -> None:
 
 
 def _is_of_a_page_that_comes(message: Any) -> bool:
-    if message["header"]["msg_type"] != "comm_msg":
-        return True
-    return message["content"].get("data", {}).get("method") in ("request_state", "request_states")
+    kind = message["header"]["msg_type"]
+    if kind == "comm_msg":
+        return message["content"].get("data", {}).get("method") in (
+            "request_state",
+            "request_states",
+        )
+    return kind != "execute_request"
