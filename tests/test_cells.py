@@ -18,6 +18,7 @@ print(json.dumps([len(_instances), sorted(type(w).__name__ for w in _instances.v
 """
 SETUP = """
 import ipywidgets as ipw
+from ipywidgets.widgets.widget import _instances
 from widgets import CircuitExplorer, RunsTable, Views, Workbench, cells, closing, pages
 from widgets.shown import Shown
 """
