@@ -38,7 +38,7 @@ class _Block:
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """Hold back what the block tells pages of widgets until its end, or for `HELD_SECONDS`; nothing else waits.
+    """Hold back what the block's thread sends to pages until its end, or for `HELD_SECONDS`; what is printed does not wait.
 
     Example:
         >>> with at_once():  # where no kernel runs, nobody is told anything

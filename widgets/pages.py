@@ -23,9 +23,7 @@ from zmq.eventloop.zmqstream import ZMQStream
 from .at_once import at_once
 
 log = logging.getLogger(__name__)
-HEARD_SECONDS = (
-    1.0  # after a page said something, in which none is loaded anew: to load takes longer
-)
+HEARD_SECONDS = 1.0  # after a page said something: to be loaded anew takes it longer
 GONE_SECONDS = 30.0  # after which nobody is at a page, or has long been loading it anew
 SETTLED_SECONDS = 60.0  # until a page that came has its panels, on a busy machine too
 QUIET_SECONDS = 0.2  # before something is closed, in which the kernel hears what was sent to it
