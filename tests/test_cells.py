@@ -1,6 +1,7 @@
 """Cells that are run again in a real kernel: what they showed before is closed with everything in it, and only that."""
 
 import json
+import re
 import threading
 from pathlib import Path
 
@@ -224,40 +225,90 @@ def test_what_is_replaced_is_closed_right_after_a_page_said_something(notebook):
 
 
 HELD = """
-import time
 from widgets.at_once import at_once
 with at_once():
     ipw.HBox([ipw.Label("a")])
     print("said", flush=True)
-    time.sleep({seconds})
     ipw.Label("b")
     print("said too", flush=True)
 """
+STEPPED = """
+import asyncio
+from widgets.loop import Background
+async def work():
+    ipw.Label("a")
+    print("said", flush=True)
+    ipw.Label("b")
+    await asyncio.sleep(0.1)
+    ipw.Label("c")
+    print("said too", flush=True)
+background = Background(print)
+background.start("work", work)
+await asyncio.gather(*background.tasks.values())
+"""
+
+
+def heard(notebook, source):
+    """The messages that the cell sends to pages, in order."""
+    message = notebook.client.session.msg("execute_request", {"code": source, "silent": False})
+    notebook.client.shell_channel.send(message)
+    while True:
+        answer = notebook.client.get_iopub_msg(timeout=120)
+        assert answer["msg_type"] != "error", answer["content"]
+        yield answer
+        if answer["content"].get("execution_state") == "idle" and (
+            answer["parent_header"].get("msg_id") == message["header"]["msg_id"]
+        ):
+            return
 
 
 def told(notebook, source):
-    """What the cell sends to pages, in order: how many widgets are opened, and what is printed."""
-    message = notebook.client.session.msg("execute_request", {"code": source, "silent": False})
-    notebook.client.shell_channel.send(message)
+    """What the cell sends to pages, in order: each widget that is opened, and what is printed."""
     kinds = []
-    while True:
-        answer = notebook.client.get_iopub_msg(timeout=120)
-        content = answer["content"]
+    for answer in heard(notebook, source):
         if answer["msg_type"] == "comm_open":
             kinds.append("open")
         elif answer["msg_type"] == "stream":
-            kinds.append(content["text"].strip())
-        elif content.get("execution_state") == "idle" and (
-            answer["parent_header"].get("msg_id") == message["header"]["msg_id"]
-        ):
-            return kinds
+            kinds.append(answer["content"]["text"].strip())
+    return kinds
 
 
 def test_what_is_told_at_once_is_told_at_the_end(notebook):
-    opened = ["open"] * 8  # two labels and a box, with layouts and styles
-    assert told(notebook, HELD.format(seconds=0)) == ["said", "said too", *opened]
-    early = told(notebook, HELD.format(seconds=0.5))
-    assert early == ["said", *opened[:6], "said too", *opened[6:]]
+    """Two labels and a box, with layouts and styles."""
+    assert told(notebook, HELD) == ["said", "said too", *["open"] * 8]
+
+
+def test_each_step_of_work_in_the_background_is_told_at_its_end(notebook):
+    assert told(notebook, STEPPED) == ["said", *["open"] * 6, "said too", *["open"] * 3]
+
+
+DEEDS = """
+os.environ["QTHA_LAB_RUNS"] = {runs!r}
+bench = Workbench()
+bench.setup.methods.add.value = bench.setup.methods.add.options[-1]
+bench.setup.methods.cards[0].copy.click()
+bench.desk.ticked = bench.desk.ticked[:2]
+bench.desk.table.unfolded = True
+bench.desk.views.unfolded = True
+bench.desk.talk.unfolded = True
+bench.desk.leave.unfolded = True
+CircuitExplorer(n_qubits=2)
+"""
+
+
+def test_what_is_made_together_refers_to_nothing_that_was_told_before(notebook):
+    """A page that comes meanwhile did not hear it, and shows a hole in place of what refers to it."""
+    notebook.run("", "import asyncio, os")
+    made = 0
+    for deed in DEEDS.format(runs=str(RUNS)).strip().splitlines():
+        opened, parts = set(), set()
+        for answer in heard(notebook, f"{deed}\nawait asyncio.sleep(0.5)"):
+            if answer["msg_type"] == "comm_open":
+                opened.add(answer["content"]["comm_id"])
+                parts |= set(re.findall(r"IPY_MODEL_(\w+)", json.dumps(answer["content"]["data"])))
+        assert parts <= opened, deed
+        made += len(opened)
+    assert made > 1000
 
 
 def test_what_cannot_be_closed_keeps_nothing_else_open(notebook):

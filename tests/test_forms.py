@@ -282,11 +282,3 @@ def test_no_entry_of_any_field_is_more_than_a_sentence():
                 field.control.value = before
     assert [error for error in faults if not isinstance(error, Refusal)] == []
     assert setup.description() == Comparison(methods=[MethodChoice(name="qtha")])
-
-
-def test_a_fold_brings_the_rule_that_shuts_it_and_all_share_one():
-    first, second = Fold("Training"), Fold("Sweep")
-    assert "display: none" in first.children[-1].value
-    assert first.children[-1] is second.children[-1]
-    first.children[-1].close()  # as `Widget.close_all()` does
-    assert Fold("Sweep").children[-1].comm is not None

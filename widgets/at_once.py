@@ -1,17 +1,15 @@
 """What is told to pages in one go, so that one that comes meanwhile hears all of it or nothing.
 
 A widget is told after those that are in it. A page that comes in between hears of it alone, says "widget model not
-found", and shows a hole in its place for as long as it is open.
+found", and shows a hole in its place for as long as it is open. So what is made together is told together, and refers
+to nothing that was told before: a page hears all of it, or learns of it when it asks for everything.
 """
 
 import functools
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
-
-HELD_SECONDS = 0.3  # at most: what is said of long work is seen while it goes on
 
 _block: "_Block | None" = None
 
@@ -21,24 +19,17 @@ class _Block:
 
     def __init__(self, send: Callable[..., None]):
         self.send, self.thread = send, threading.get_ident()
-        self.began, self.held = time.monotonic(), []
-
-    def take(self, message: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
-        """Hold a message back, unless those before have waited long."""
-        self.held.append(message)
-        if time.monotonic() > self.began + HELD_SECONDS:
-            self.let_go()
+        self.held: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
     def let_go(self) -> None:
         """Send everything, one right after the other."""
-        held, self.held, self.began = self.held, [], time.monotonic()
-        for operands, options in held:
+        for operands, options in self.held:
             self.send(*operands, **options)
 
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """Hold back what the block's thread sends to pages until its end, or for `HELD_SECONDS`; what is printed does not wait.
+    """Hold back what the block's thread sends to pages until its end; what is printed does not wait.
 
     Example:
         >>> with at_once():  # where no kernel runs, nobody is told anything
@@ -57,6 +48,41 @@ def at_once() -> Iterator[None]:
         block.let_go()
 
 
+class Steps:
+    """A coroutine of which each step, from one wait to the next, is told at once: `await Steps(work())`.
+
+    Example:
+        >>> import asyncio
+        >>> async def work():
+        ...     await asyncio.sleep(0)
+        ...     return 2
+        >>> async def main():
+        ...     return await Steps(work())
+        >>> asyncio.run(main())
+        2
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, Any]):
+        self.work = work
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        step: Callable[[Any], Any] = self.work.send
+        answer: Any = None
+        while True:
+            try:
+                with at_once():
+                    waited_for = step(answer)
+            except StopIteration as end:
+                return end.value
+            try:
+                step, answer = self.work.send, (yield waited_for)
+            except GeneratorExit:
+                self.work.close()
+                raise
+            except BaseException as error:
+                step, answer = self.work.throw, error
+
+
 @functools.cache
 def _sender() -> Callable[..., None] | None:
     """What sends to every page, which from now on waits for a block; None where no kernel runs."""
@@ -70,7 +96,7 @@ def _sender() -> Callable[..., None] | None:
     def send_or_hold(*operands: Any, **options: Any) -> None:
         block = _block
         if block is not None and block.thread == threading.get_ident():
-            block.take((operands, options))
+            block.held.append((operands, options))
         else:
             send(*operands, **options)
 

@@ -1,25 +1,12 @@
 """A fold: a button that shows and hides what is below it.
 
 ipywidgets' Accordion cannot be reached by keyboard; this is a native button. The page itself opens and shuts it, by a
-rule that every fold brings, so that it does so at once beside a busy kernel, and never from under what is being typed.
+rule of the panel's style sheet, so that it does so at once beside a busy kernel, and never from under what is being typed.
 """
 
 import ipywidgets as ipw
 
 from . import look
-
-RULE = (
-    "<style>.qtha-fold:not(:has(> .qtha-fold-head > .widget-toggle-button.mod-active)) > .qtha-folded"
-    " {display: none;}</style>"
-)
-_rules: list[ipw.HTML] = []
-
-
-def rule() -> ipw.HTML:
-    """The rule by which pages open and shut folds: one piece, which takes no room, for all folds of a kernel."""
-    if not _rules or _rules[-1].comm is None:  # none yet, or closed with all widgets
-        _rules[:] = [ipw.HTML(RULE, layout={"display": "none"})]
-    return _rules[-1]
 
 
 class Fold(ipw.VBox):
@@ -41,7 +28,7 @@ class Fold(ipw.VBox):
         self.body = look.column(*parts, css="qtha-folded")
         tools = [ipw.HBox(beside)] if beside else []
         head = ipw.HBox([self.button, *tools]).add_class("qtha-fold-head")
-        super().__init__([head, self.body, rule()])
+        super().__init__([head, self.body])
         self.add_class("qtha-fold")
         if more:
             self.add_class("qtha-more")

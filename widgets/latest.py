@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from .at_once import at_once
 from .loop import Background
 
 
@@ -64,8 +63,7 @@ class Latest:
                 self.waiting = False
                 try:
                     result = await asyncio.to_thread(self.compute, self.request())
-                    with at_once():
-                        self.show(result)
+                    self.show(result)
                 except Exception as error:
                     if not self.waiting:  # else a newer request stands in its place
                         self.background.on_error(error)

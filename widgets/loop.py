@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from .at_once import Steps
 from .guard import OnError
 from .libraries import libraries
 
@@ -37,7 +38,7 @@ class Background:
         return self.loop is not None and self.loop.is_running()
 
     def start(self, name: str, work: Callable[[], Coroutine]) -> None:
-        """Start `work()` as the task of that name; an earlier one of the same name is cancelled."""
+        """Start `work()` as the task of that name, told step by step; an earlier one of the same name is cancelled."""
         if self.loop is None or self.loop.is_closed():
             return
         if threading.get_ident() == self.thread:
@@ -72,7 +73,7 @@ class Background:
 
     async def _guarded(self, work: Callable[[], Coroutine]) -> None:
         try:
-            await work()
+            await Steps(work())
         except Exception as error:
             self.on_error(error)
 
