@@ -246,6 +246,21 @@ background = Background(print)
 background.start("work", work)
 await asyncio.gather(*background.tasks.values())
 """
+TWO_THREADS = """
+import threading, time
+from widgets.at_once import at_once
+def other():
+    with at_once():
+        ipw.Label("b")
+        print("other", flush=True)
+thread = threading.Thread(target=other)
+with at_once():
+    thread.start()
+    time.sleep(0.2)
+    print("one", flush=True)
+    ipw.Label("a")
+thread.join()
+"""
 
 
 def heard(notebook, source):
@@ -280,6 +295,10 @@ def test_what_is_told_at_once_is_told_at_the_end(notebook):
 
 def test_each_step_of_work_in_the_background_is_told_at_its_end(notebook):
     assert told(notebook, STEPPED) == ["said", *["open"] * 6, "said too", *["open"] * 3]
+
+
+def test_one_thread_after_another_tells_what_it_made(notebook):
+    assert told(notebook, TWO_THREADS) == ["one", *["open"] * 3, "other", *["open"] * 3]
 
 
 DEEDS = """

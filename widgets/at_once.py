@@ -2,7 +2,9 @@
 
 A widget is told after those that are in it. A page that comes in between hears of it alone, says "widget model not
 found", and shows a hole in its place for as long as it is open. So what is made together is told together, and refers
-to nothing that was told before: a page hears all of it, or learns of it when it asks for everything.
+to nothing that was told before: a page hears all of it, or learns of it when it asks for everything. JupyterLab has
+what pages say answered by threads of their own, beside the cells and the work in the background: one at a time, so
+that nobody is told of what another has not told yet.
 """
 
 import functools
@@ -11,41 +13,37 @@ from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_block: "_Block | None" = None
+Message = tuple[tuple[Any, ...], dict[str, Any]]  # what the operands of a sending were
 
 
-class _Block:
-    """What was to be sent since it began, by the thread that began it."""
+class _OfThread(threading.local):
+    held: list[Message] | None = None  # to be sent at the end of its block; None outside of one
 
-    def __init__(self, send: Callable[..., None]):
-        self.send, self.thread = send, threading.get_ident()
-        self.held: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
-    def let_go(self) -> None:
-        """Send everything, one right after the other."""
-        for operands, options in self.held:
-            self.send(*operands, **options)
+_of_this_thread = _OfThread()
+_turn = threading.Lock()
 
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """Hold back what the block's thread sends to pages until its end; what is printed does not wait.
+    """Hold back what the block sends to pages until its end, and other blocks until then; what is printed does not wait.
 
     Example:
         >>> with at_once():  # where no kernel runs, nobody is told anything
         ...     pass
     """
-    global _block
     send = _sender()
-    if send is None or _block is not None:
+    if send is None or _of_this_thread.held is not None:
         yield
         return
-    _block = _Block(send)
-    try:
-        yield
-    finally:
-        block, _block = _block, None
-        block.let_go()
+    with _turn:
+        held = _of_this_thread.held = []
+        try:
+            yield
+        finally:
+            _of_this_thread.held = None
+            for operands, options in held:
+                send(*operands, **options)
 
 
 class Steps:
@@ -94,11 +92,10 @@ def _sender() -> Callable[..., None] | None:
     send = thread.send_multipart
 
     def send_or_hold(*operands: Any, **options: Any) -> None:
-        block = _block
-        if block is not None and block.thread == threading.get_ident():
-            block.held.append((operands, options))
-        else:
+        if (held := _of_this_thread.held) is None:
             send(*operands, **options)
+        else:
+            held.append((operands, options))
 
     thread.send_multipart = send_or_hold
     return send

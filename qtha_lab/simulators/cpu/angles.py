@@ -17,14 +17,18 @@ QUARTER_REST = 6.077100506506192e-11
 
 @compiled
 def _walsh(values, row):
-    """Walsh-Hadamard transform of one row, in place: Σ_m values[m]·(-1)^{|k & m|}."""
-    step, size = 1, values.shape[1]
-    while step < size:
-        for start in range(0, size, 2 * step):
+    """Walsh-Hadamard transform of one row, in place: Σ_m values[m]·(-1)^{|k & m|}; two wires at a time, and what is left."""
+    line, step = values[row], 1
+    while 2 * step < len(line):
+        for start in range(0, len(line), 4 * step):
             for k in range(start, start + step):
-                a, b = values[row, k], values[row, k + step]
-                values[row, k], values[row, k + step] = a + b, a - b
-        step *= 2
+                a, b, c, d = line[k], line[k + step], line[k + 2 * step], line[k + 3 * step]
+                line[k], line[k + step] = (a + b) + (c + d), (a - b) + (c - d)
+                line[k + 2 * step], line[k + 3 * step] = (a + b) - (c + d), (a - b) - (c - d)
+        step *= 4
+    for k in range(len(line) - step):  # one wire, where their number is odd
+        a, b = line[k], line[k + step]
+        line[k], line[k + step] = a + b, a - b
 
 
 @compiled

@@ -34,8 +34,9 @@ CACHE_BYTES = (
 )  # for ψ and λ of a block: longer rows in the last cache beat short ones in a nearer
 MOST_LANES = 128  # samples per block
 BLOCKS = 4  # that a batch is cut into at least, for as many cores, where each is worth a thread
+FEWEST_VECTORS = 2  # of a row, but of a batch that two threads could not share then: of one its place costs too much
 KEEP_BYTES = 2**24  # of final states, kept from forward to backward; the others are made again
-TEAM_FLOPS = 4e6  # that make one more of torch's threads worth its hand-over: some 40 µs of one
+TEAM_FLOPS = 1e6  # that make one more of torch's threads worth its hand-over: some 14 µs of one
 POOL_FLOPS = 2e7  # the same where threads of our own have to be woken
 SMALL_BYTES = 2**17  # of such states, which the allocator of memory has at hand
 SPARE_BYTES = 2**26  # for others, held between calls
@@ -437,11 +438,12 @@ def lanes_of(n_qubits: int, batch: int, itemsize: int, flops: float = math.inf) 
     Example:
         >>> lanes_of(4, 10_000, 4), lanes_of(4, 10_000, 8)
         (128, 128)
-        >>> lanes_of(4, 64, 4), lanes_of(4, 64, 4, flops=1e6)
-        (16, 64)
+        >>> lanes_of(8, 64, 4), lanes_of(8, 32, 4), lanes_of(4, 64, 4, flops=1e6)
+        (32, 16, 64)
     """
     vector = BYTES // itemsize
     fitting = CACHE_BYTES // (4 * 2**n_qubits * BYTES)
     blocks = max(1, min(BLOCKS, flops // TEAM_FLOPS))
-    shared_out = math.ceil(batch / (blocks * vector))
+    halves = math.ceil(batch / (2 * vector))
+    shared_out = max(math.ceil(batch / (blocks * vector)), min(FEWEST_VECTORS, halves))
     return vector * max(1, min(fitting, MOST_LANES // vector, shared_out))
