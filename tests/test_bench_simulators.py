@@ -273,12 +273,15 @@ def made_result():
 
 
 def test_the_readme_table_has_times_ratio_roofline_and_what_was_left_out():
-    # cpu: 0.016 s / 2048 = 7.8 µs; the peer 0.12 s / 1024 = 117 µs, 15 times as long.
+    # cpu: 0.016 s / 2048 = 7.8 µs; the peer 0.12 s / 1024 = 117 µs, 15 times as long. Their fastest turns take
+    # 6.84 and 97.7 µs, 14.3 times as long.
     text = simulators_table.markdown(made_result())
     assert "| `cpu` | 7.8 (1.0) |" in text
     assert "| TorchQuantum | 117† (1.0) |" in text
     assert "| DeepQuantum | – |" in text
     assert "| fastest peer ÷ `cpu` | 15 × |" in text
+    assert "| L = 4, batch 2,048, fastest turns | 14 × |" in text
+    assert simulators_table.over_peers(made_result(), 4, 2048, fastest_turns=True) == {8: "14"}
     assert "| `cpu`, share of the roofline | 43% |" in text
     assert "deepquantum: disagrees: values by 0.1" in text
     assert "at most 1.40 times" in text
