@@ -297,6 +297,49 @@ def test_each_step_of_work_in_the_background_is_told_at_its_end(notebook):
     assert told(notebook, STEPPED) == ["said", *["open"] * 6, "said too", *["open"] * 3]
 
 
+FROM_A_PAGE = """
+import asyncio, threading
+from widgets.latest import Latest
+from widgets.loop import Background
+button, answers = ipw.Button(), []
+def click(_):
+    answers.append(threading.current_thread() is threading.main_thread())
+    background = Background(print)
+    latest = Latest(lambda: 1, lambda n: n, lambda n: answers.append((n, threading.current_thread() is threading.main_thread())), background)
+    latest.ask()
+    background.start_once("count", count)
+    background.start_once("count", count)
+    pages.later(0, lambda: answers.append("closed"))
+async def count():
+    await asyncio.sleep(0.1)
+    answers.append("once")
+button.on_click(click)
+button.comm._reply_subshell_for = lambda data, subshell: subshell  # as ipykernel 7.3 has it
+print(button.comm.comm_id)
+"""
+
+
+def test_what_a_page_sets_going_goes_on_in_the_kernels_loop(notebook):
+    """A page's clicks may be answered by a thread with a loop of its own, which ends when it is loaded anew."""
+    comm = notebook.run("", FROM_A_PAGE).strip()
+    session, control = notebook.client.session, notebook.client.control_channel
+
+    def asked(kind, content):
+        control.send(session.msg(kind, content))
+        return notebook.client.get_control_msg(timeout=60)["content"]
+
+    subshell = asked("create_subshell_request", {})["subshell_id"]
+    clicked = {"comm_id": comm, "data": {"method": "custom", "content": {"event": "click"}}}
+    message = session.msg("comm_msg", clicked)
+    message["header"]["subshell_id"] = subshell
+    notebook.client.shell_channel.send(message)
+    notebook.run("", "while not answers: await asyncio.sleep(0.01)")
+    assert asked("delete_subshell_request", {"subshell_id": subshell})["status"] == "ok"
+    notebook.run("", "await asyncio.sleep(1)")
+    answers = notebook.run("", "print(sorted(answers, key=str))").strip()
+    assert answers == "[(1, True), False, 'closed', 'once']"
+
+
 def test_one_thread_after_another_tells_what_it_made(notebook):
     assert told(notebook, TWO_THREADS) == ["one", *["open"] * 3, "other", *["open"] * 3]
 

@@ -2,9 +2,9 @@
 
 A widget is told after those that are in it. A page that comes in between hears of it alone, says "widget model not
 found", and shows a hole in its place for as long as it is open. So what is made together is told together, and refers
-to nothing that was told before: a page hears all of it, or learns of it when it asks for everything. JupyterLab has
-what pages say answered by threads of their own, beside the cells and the work in the background: one at a time, so
-that nobody is told of what another has not told yet.
+to nothing that was told before: a page hears all of it, or learns of it when it asks for everything. What pages say may
+be answered by threads of their own ("subshells"), beside the cells and the work in the background: one at a time, so that
+nobody is told of what another has not told yet.
 """
 
 import functools

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from .loop import Background
+from .loop import Background, on_loop
 
 
 class Latest:
@@ -43,13 +43,17 @@ class Latest:
 
     def ask(self) -> None:
         """Have the newest request answered; one that waits already does for this one too."""
-        if not self.background.runs:
+        loop = self.background.loop
+        if loop is None or not loop.is_running():
             self._now()
-        elif not self.waiting:
-            self.waiting = True
-            if not self.busy:
-                self.busy = True
-                self.background.start("latest", self._answer)
+        else:
+            on_loop(loop, self._ask)
+
+    def _ask(self) -> None:
+        self.waiting = True
+        if not self.busy:
+            self.busy = True
+            self.background.start("latest", self._answer)
 
     def _now(self) -> None:
         try:

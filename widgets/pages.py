@@ -21,6 +21,7 @@ import zmq
 from zmq.eventloop.zmqstream import ZMQStream
 
 from .at_once import at_once
+from .loop import kernel_loop, on_loop
 
 log = logging.getLogger(__name__)
 HEARD_SECONDS = 1.0  # after a page said something: to be loaded anew takes it longer
@@ -46,18 +47,19 @@ def later(seconds: float, close: Callable[[], None]) -> bool:
         seconds: To wait at least.
         close: What is done then.
     """
-    global _worker
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        log.debug("no event loop runs: nothing is closed later")
+    loop = kernel_loop()
+    if loop is None or not watch():
         return False
-    if not watch():
-        return False
-    heapq.heappush(_waiting, (time.monotonic() + seconds, next(_number), close))
-    if _worker is None or _worker.done() or _worker.get_loop() is not loop:
-        _worker = loop.create_task(_close_all())
+    on_loop(loop, _wait_for, (time.monotonic() + seconds, next(_number), close))
     return True
+
+
+def _wait_for(entry: tuple[float, int, Callable[[], None]]) -> None:
+    """On the kernel's loop, where all waiting is done."""
+    global _worker
+    heapq.heappush(_waiting, entry)
+    if _worker is None or _worker.done():
+        _worker = asyncio.get_running_loop().create_task(_close_all())
 
 
 async def _close_all() -> None:
