@@ -34,7 +34,7 @@ AGAIN = "{} shown here with the method and seed of a newer one: the newest of ea
 
 
 class Watch:
-    """Show `watch.panel`; `watch.show(runs)` follows other runs.
+    """Show `watch.panel` in a page with a `look.style_sheet()`; `watch.show(runs)` follows other runs.
 
     `stop_all` and `resume_all` are buttons for all of them, for wherever they are in sight.
     """
