@@ -82,14 +82,18 @@ def test_only_states_are_left_to_engine_torch():
 def test_work_is_counted_by_hand():
     from qtha_lab.simulators.cpu.roofline import sweep_peak, work
 
-    # two turns of |00⟩, of four pairs of numbers each, 3 multiply-adds per pair; |ψ|² is 3 operations per row;
-    # the transform of four rows has two times two additions and subtractions
+    # two turns of |00⟩, real, of two pairs of numbers each, 3 multiply-adds per pair; |ψ|² is 3 operations
+    # per row; the transform of four rows has two times two additions and subtractions
     circuit = Circuit(2, [Gate("RY", wire, Angle.param(wire)) for wire in (0, 1)])
     forward, backward = work(circuit)
-    assert forward.flops == 2 * 2 * 4 * 3 + 4 * 3 + 2 * 4
+    assert forward.flops == 2 * 2 * 2 * 3 + 4 * 3 + 2 * 4
     # undone on ψ and λ, and two multiply-adds per pair for the slope
-    assert backward.flops == 2 * 2 * 4 * (3 + 3 + 2) + 4 * 3 + 2 * 4
-    assert work(circuit, Readout.probs())[0].flops == 2 * 2 * 4 * 3 + 4 * 3
+    assert backward.flops == 2 * 2 * 2 * (3 + 3 + 2) + 4 * 3 + 2 * 4
+    # a turn after a phase is one of both planes
+    gates = [Gate("RZ", 0, Angle.param(2)), Gate("RY", 0, Angle.param(3))]
+    later, _ = work(Circuit(2, [*circuit.gates, *gates]))
+    assert later.flops == forward.flops + 4 * 8 + 2 * 4 * 3
+    assert work(circuit, Readout.probs())[0].flops == 2 * 2 * 2 * 3 + 4 * 3
     peak = sweep_peak(2, threads=1)
     assert min(peak) > 1e8  # any machine that runs this does more
     assert backward.seconds(peak) == max(backward.flops / peak.flops, backward.bytes / peak.bytes)

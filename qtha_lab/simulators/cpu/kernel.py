@@ -6,6 +6,8 @@ and one unused, then those of λ, then the shears of every turn, then slopes of 
 cosine, sine and slope of every term.
 """
 
+from numba.np.unsafe.ndarray import to_fixed_tuple
+
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.passes import make_pass, make_phase
 from qtha_lab.simulators.cpu.sweeps import (
@@ -24,11 +26,12 @@ from qtha_lab.simulators.cpu.sweeps import (
 )
 from qtha_lab.simulators.cpu.team import run_in_team
 
-# kinds of passes: two turns; phases, then two turns; two turns, phases, two turns; and a phase that
-# differs between samples
-TURNS, PHASES_TURNS, TURNS_PHASES_TURNS, PHASE_SAMPLED = range(4)
+# kinds of passes: two turns; phases, then two turns; two turns, phases, two turns; a phase that differs
+# between samples; and two turns of a state that is still real
+TURNS, PHASES_TURNS, TURNS_PHASES_TURNS, PHASE_SAMPLED, REAL_TURNS = range(5)
 
 _TURNS, _BACK_TURNS = make_pass("t", False), make_pass("t", True)
+_REAL_TURNS, _BACK_REAL_TURNS = make_pass("t", False, planes=1), make_pass("t", True, planes=1)
 _PT, _BACK_PT = make_pass("pt", False), make_pass("pt", True)
 _TPT, _BACK_TPT = make_pass("tpt", False), make_pass("tpt", True)
 _PHASE, _BACK_PHASE = make_phase(False), make_phase(True)
@@ -94,14 +97,14 @@ def run_pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, phas
     """Pass number `at` over all rows; backward undone on ψ and λ."""
     kind, first, last, layer = ops[at, 0], ops[at, 1], ops[at, 1] + 4 * ops[at, 2], ops[at, 3]
     cosines, to = 2 * layer * size, sums_at + layer * size
+    turns = to_fixed_tuple(ops[at, 8:], 12)  # read once: the rows that are written might be they
     for place in range(first, last, 4):
         operands = (
             lanes,
             plane,
             rows,
             place,
-            ops,
-            at,
+            turns,
             phases,
             cosines,
             size,
@@ -114,12 +117,16 @@ def run_pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, phas
                 _BACK_TPT(room, *operands)
             elif kind == PHASES_TURNS:
                 _BACK_PT(room, *operands)
+            elif kind == REAL_TURNS:
+                _BACK_REAL_TURNS(room, *operands)
             else:
                 _BACK_TURNS(room, *operands)
         elif kind == TURNS_PHASES_TURNS:
             _TPT(room, *operands)
         elif kind == PHASES_TURNS:
             _PT(room, *operands)
+        elif kind == REAL_TURNS:
+            _REAL_TURNS(room, *operands)
         else:
             _TURNS(room, *operands)
 

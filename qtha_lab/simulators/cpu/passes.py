@@ -16,8 +16,6 @@ from qtha_lab.simulators.cpu.vectors import (
     times_plus,
 )
 
-OP_WIDTH = 20  # numbers in a row of `ops`
-
 
 def _turned(builder, rows, bit, outer, inner):
     """Apply one turn, as three shears, to 2^k row vectors; `bit` of a row is its side of the turn."""
@@ -53,15 +51,16 @@ def _phase_slope(builder, slope, row, dual):
     return builder.fadd(slope, overlap, flags=FAST)
 
 
-def make_pass(steps: str, backward: bool):
+def make_pass(steps: str, backward: bool, planes: int = 2):
     """A sweep of several operations over four rows of ψ, which stay in registers in between.
 
     `steps` are in the order of time: "t" two turns, "p" one phase a row. Backward they are undone on
-    ψ and on λ, two planes further on, and their slopes are added up.
+    ψ and on λ, two planes further on, and their slopes are added up. Of a state that is real, which turns
+    leave so, one of the `planes` is enough: the slopes know nothing of λ's imaginary one.
 
-    `f(room, lanes, plane, rows, at, ops, op, phases, layer, size, slopes, phase_sums, sums_at)`: the rows
-    are `rows[at : at + 4]`; `ops[op, 8:]` has for each of up to four turns the position of its shears
-    -tan(a/4) in `room`, how much further sin(a/2) is, and -1 if they differ between samples, else 0.
+    `f(room, lanes, plane, rows, at, turns, phases, layer, size, slopes, phase_sums, sums_at)`: the rows
+    are `rows[at : at + 4]`; `turns` has for each of four turns the position of its shears -tan(a/4)
+    in `room`, how much further sin(a/2) is, and -1 if they differ between samples, else 0.
     Cosines of phases are in `phases` from `layer` on, sines `size` further. The slopes of turns are
     added to the rows of `room` from `slopes` on, those of phases to `phase_sums[sums_at + row]`.
     """
@@ -74,8 +73,7 @@ def make_pass(steps: str, backward: bool):
         plane,
         rows,
         at,
-        ops,
-        op,
+        turns,
         phases,
         layer,
         size,
@@ -84,11 +82,11 @@ def make_pass(steps: str, backward: bool):
         sums_at,
     ):
         signature = types.void(
-            room, lanes, plane, rows, at, ops, op, phases, layer, size, slopes, phase_sums, sums_at
+            room, lanes, plane, rows, at, turns, phases, layer, size, slopes, phase_sums, sums_at
         )
 
         def codegen(context, builder, signature, args):
-            pass_ = _Pass(context, builder, signature.args, args, backward)
+            pass_ = _Pass(context, builder, signature.args, args, backward, planes)
             with over_lanes(builder, args[1], pass_.room.vector.count) as (w, _):
                 pass_.load(w)
                 order = list(enumerate(steps))
@@ -103,7 +101,7 @@ def make_pass(steps: str, backward: bool):
                     n_turns += not backward
                 pass_.store()
             if backward and "p" in steps:
-                pass_.add_phase_slopes(args[11], args[12], signature.args[11])
+                pass_.add_phase_slopes(args[10], args[11], signature.args[10])
             return context.get_dummy_value()
 
         return signature, codegen
@@ -114,17 +112,15 @@ def make_pass(steps: str, backward: bool):
 class _Pass:
     """What `make_pass` writes: one vector of four rows, of ψ and if `backward` of λ."""
 
-    def __init__(self, context, builder, kinds, args, backward):
+    def __init__(self, context, builder, kinds, args, backward, n_planes):
         self.context, self.builder = context, builder
-        self.backward = backward
-        _, self.lanes, self.plane, _, at, _, op, _, layer, size, self.slopes, _, _ = args
+        self.backward, self.n_planes = backward, n_planes
+        _, self.lanes, self.plane, _, at, turns, _, layer, size, self.slopes, _, _ = args
         self.room = Lanes(context, builder, kinds[0], args[0])
         rows = Lanes(context, builder, kinds[3], args[3])
-        ops = Lanes(context, builder, kinds[5], args[5])
-        phases = Lanes(context, builder, kinds[7], args[7])
+        phases = Lanes(context, builder, kinds[6], args[6])
         self.rows = [rows.number(builder.add(at, at.type(i))) for i in range(4)]
-        first = builder.add(builder.mul(op, op.type(OP_WIDTH)), op.type(8))
-        self.turns = [ops.number(builder.add(first, op.type(i))) for i in range(12)]
+        self.turns = cgutils.unpack_tuple(builder, turns, 12)
         cosines = [builder.add(layer, row) for row in self.rows]
         self.phases = [
             (phases.number(place), phases.number(builder.add(place, size))) for place in cosines
@@ -136,7 +132,7 @@ class _Pass:
         builder = self.builder
         self.places = []
         for state in range(1 + self.backward):
-            for plane in (2 * state, 2 * state + 1):
+            for plane in range(2 * state, 2 * state + self.n_planes):
                 base = builder.add(builder.mul(self.plane, self.plane.type(plane)), w)
                 rows = [builder.add(builder.mul(row, self.lanes), base) for row in self.rows]
                 self.places.append(rows)
@@ -157,7 +153,9 @@ class _Pass:
             shift = builder.mul(self.lanes, self.lanes.type(number))
             place = builder.add(builder.add(self.slopes, shift), w)
             slope = self.room.load(place)
-            for rows, duals in zip(self.values[:2], self.values[2:], strict=True):
+            for rows, duals in zip(
+                self.values[: self.n_planes], self.values[self.n_planes :], strict=True
+            ):
                 slope = _turn_slope(builder, slope, rows, duals, bit)
             self.room.store(slope, place)
         self.values = [_turned(builder, rows, bit, outer, inner) for rows in self.values]

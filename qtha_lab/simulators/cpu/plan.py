@@ -9,9 +9,10 @@ import numpy as np
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators.cpu import kernel
-from qtha_lab.simulators.cpu.passes import OP_WIDTH
 from qtha_lab.simulators.cpu.vectors import BYTES
 from qtha_lab.simulators.program import Phases, Program, Sum, Turn, Turns, compile_circuit
+
+PASS_WIDTH = 20  # numbers that say what a pass does
 
 
 class Plan:
@@ -113,7 +114,7 @@ class Plan:
                 else:
                     where += [sampled + 2 * angle * lanes, lanes, -1]
             ops.append((kind, first, second, layer, *(turn or -1 for turn in turns), *where))
-        return _integers(ops, OP_WIDTH), *self._fixed
+        return _integers(ops, PASS_WIDTH), *self._fixed
 
     def _add_layers(self, program: Program) -> None:
         """Turns in twos. Phases go with two turns after them, and with the same two before them."""
@@ -188,13 +189,13 @@ class Plan:
         self._append(kind, groups, phases or 0, turns)
 
     def _add_first_turns(self, turns: list[Turn], numbers: dict, start: str) -> None:
-        """From |0…0⟩ few rows are reached at first."""
+        """From |0…0⟩ few rows are reached at first; these and amplitudes are real."""
         reached, at = np.zeros(1, np.int64), 0
         while at < len(turns):
             chosen = turns[at : at + 2 - (len(turns) - at) % 2]  # one alone, if any, at the start
             rows = reached if start == "zero" else np.arange(2**self.n_qubits)
             groups = _groups(_filled(chosen, self.n_qubits), rows)
-            self._append(kernel.TURNS, groups, 0, self._add_turns(chosen, numbers))
+            self._append(kernel.REAL_TURNS, groups, 0, self._add_turns(chosen, numbers))
             reached = groups[:, : 2 ** len(chosen)].ravel()
             at += len(chosen)
 
@@ -217,8 +218,8 @@ class Plan:
     def work(self, backward: bool, itemsize: int) -> tuple[float, float]:
         """Operations, and bytes loaded and stored, of one sample; see `roofline`.
 
-        A turn is 3 multiply-adds for every pair of numbers of a state, a phase 2 for every number;
-        backward both are undone on two states, and their slopes cost 2 and 1 more.
+        A turn is 3 multiply-adds for every pair of numbers of a state, which is real at first, a phase
+        2 for every number; backward both are undone on two states, and their slopes cost 2 and 1 more.
         """
         size = 2**self.n_qubits
         flops, moved = 3.0 * size, 3.0 * size  # |ψ|², or λ = g ψ
@@ -227,10 +228,11 @@ class Plan:
         for kind, _, groups, _, *turns in self._passes:
             rows = size if kind == kernel.PHASE_SAMPLED else 4 * groups
             n_turns = 0 if kind == kernel.PHASE_SAMPLED else sum(map(bool, turns))
-            flops += 2 * (8 if backward else 3) * n_turns * rows
+            planes = 1 if kind == kernel.REAL_TURNS else 2
+            flops += planes * (8 if backward else 3) * n_turns * rows
             if kind in (kernel.PHASES_TURNS, kernel.TURNS_PHASES_TURNS, kernel.PHASE_SAMPLED):
                 flops += (2 * 8 + 4 if backward else 8) * rows
-            moved += (8 if backward else 4) * rows
+            moved += planes * (4 if backward else 2) * rows
         return flops, moved * itemsize
 
 
