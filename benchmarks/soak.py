@@ -369,6 +369,8 @@ class User:
         return ""
 
     def second_tab(self) -> str:
+        self.lab.menu("File", "Save Notebook")  # a tab shows what the file has
+        self.page.wait_for_timeout(2000)
         tab = self.lab.second_tab()
         self.listen(tab)
         try:
