@@ -1,5 +1,6 @@
 """Engine `cpu`: every readout and start against engine `torch`, bounded memory, its roofline."""
 
+import dataclasses
 import math
 import subprocess
 import sys
@@ -97,6 +98,29 @@ def test_work_is_counted_by_hand():
     peak = sweep_peak(2, threads=1)
     assert min(peak) > 1e8  # any machine that runs this does more
     assert backward.seconds(peak) == max(backward.flops / peak.flops, backward.bytes / peak.bytes)
+
+
+@pytest.mark.parametrize("n_qubits", [2, 3, 4, 5])
+def test_z_is_read_behind_the_last_turns_and_else_after_them(n_qubits):
+    from qtha_lab.simulators.cpu.plan import plan
+
+    circuit = ansatze.build("qtha", n_qubits, 2)
+    alone = Readout.z(n_qubits)
+    assert len(plan(circuit, alone).reads_behind) == n_qubits
+    assert not plan(circuit, Readout.probs()).reads_behind
+    entangled = dataclasses.replace(circuit, gates=(*circuit.gates, Gate("CNOT", (0, 1))))
+    assert not plan(entangled, alone).reads_behind  # Z of wire 1 is Z Z of the two turns
+    for case in (circuit, entangled):
+        inputs = torch.randn(33, n_qubits, dtype=torch.float64, requires_grad=True)
+        params = torch.randn(circuit.n_params, dtype=torch.float64, requires_grad=True)
+        weights = torch.randn(33, n_qubits, dtype=torch.float64)
+        found = []
+        for engine in ("cpu", "torch"):
+            values = expval_z(case, inputs, params, engine=engine)
+            slopes = torch.autograd.grad(values, (inputs, params), weights)
+            found.append((values.detach(), *slopes))
+        for ours, theirs in zip(*found, strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-14), (torch.float32, 3e-7)])

@@ -2,11 +2,13 @@
 
 All work of a thread is done in one array, `room`, of rows of lanes, one lane per sample, so that every operation
 is a sweep over neighbouring numbers. It holds the real and the imaginary plane of ψ, 2^n rows each
-and one unused, then those of λ, then the shears of every turn, then slopes of up to four turns, then
-cosine, sine and slope of every term.
+and one unused, then those of λ, then the shears of every turn, then slopes of up to four turns and what
+is read behind two of them, then ⟨Z⟩ behind each of the last turns, then cosine, sine and slope of every term.
 """
 
-from numba.np.unsafe.ndarray import to_fixed_tuple
+from typing import Any
+
+from numba.np.unsafe import ndarray
 
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.passes import make_pass, make_phase
@@ -22,18 +24,27 @@ from qtha_lab.simulators.cpu.sweeps import (
     squares,
     take_next,
     total,
+    turned_slope,
+    turned_weights,
+    turned_z,
     weigh,
 )
 from qtha_lab.simulators.cpu.team import run_in_team
 
 # kinds of passes: two turns; phases, then two turns; two turns, phases, two turns; a phase that differs
-# between samples; and two turns of a state that is still real
+# between samples; two turns of a state that is still real; and the first three with Z read behind the last two
+# turns, which are not done
 TURNS, PHASES_TURNS, TURNS_PHASES_TURNS, PHASE_SAMPLED, REAL_TURNS = range(5)
+READ, PHASES_READ, TURNS_PHASES_READ = range(5, 8)
 
+as_tuple: Any = ndarray.to_fixed_tuple  # which the compiler calls without the context of its types
 _TURNS, _BACK_TURNS = make_pass("t", False), make_pass("t", True)
 _REAL_TURNS, _BACK_REAL_TURNS = make_pass("t", False, planes=1), make_pass("t", True, planes=1)
 _PT, _BACK_PT = make_pass("pt", False), make_pass("pt", True)
 _TPT, _BACK_TPT = make_pass("tpt", False), make_pass("tpt", True)
+_READ, _BACK_READ = make_pass("r", False), make_pass("r", True)
+_PR, _BACK_PR = make_pass("pr", False), make_pass("pr", True)
+_TPR, _BACK_TPR = make_pass("tpr", False), make_pass("tpr", True)
 _PHASE, _BACK_PHASE = make_phase(False), make_phase(True)
 _BUTTERFLY, _BUTTERFLY_2 = make_butterfly(1), make_butterfly(2)
 
@@ -97,7 +108,7 @@ def run_pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, phas
     """Pass number `at` over all rows; backward undone on ψ and λ."""
     kind, first, last, layer = ops[at, 0], ops[at, 1], ops[at, 1] + 4 * ops[at, 2], ops[at, 3]
     cosines, to = 2 * layer * size, sums_at + layer * size
-    turns = to_fixed_tuple(ops[at, 8:], 12)  # read once: the rows that are written might be they
+    turns = as_tuple(ops[at, 8:], 12)  # read once: the rows that are written might be they
     for place in range(first, last, 4):
         operands = (
             lanes,
@@ -119,6 +130,12 @@ def run_pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, phas
                 _BACK_PT(room, *operands)
             elif kind == REAL_TURNS:
                 _BACK_REAL_TURNS(room, *operands)
+            elif kind == TURNS_PHASES_READ:
+                _BACK_TPR(room, *operands)
+            elif kind == PHASES_READ:
+                _BACK_PR(room, *operands)
+            elif kind == READ:
+                _BACK_READ(room, *operands)
             else:
                 _BACK_TURNS(room, *operands)
         elif kind == TURNS_PHASES_TURNS:
@@ -127,8 +144,39 @@ def run_pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, phas
             _PT(room, *operands)
         elif kind == REAL_TURNS:
             _REAL_TURNS(room, *operands)
+        elif kind == TURNS_PHASES_READ:
+            _TPR(room, *operands)
+        elif kind == PHASES_READ:
+            _PR(room, *operands)
+        elif kind == READ:
+            _READ(room, *operands)
         else:
             _TURNS(room, *operands)
+
+
+@compiled(fastmath=True)
+def _weigh_turns(room, lanes, ops, at, turns, slopes, reads_at):
+    """Before pass `at` backward: what λ gains by the turns that it reads behind."""
+    for i in range(2 if ops[at, 0] == TURNS_PHASES_READ else 0, 4):
+        if ops[at, 4 + i] > 0:
+            value = reads_at + turns[ops[at, 4 + i], 2] * lanes
+            where = ops[at, 8 + 3 * i], ops[at, 9 + 3 * i], ops[at, 10 + 3 * i]
+            z, x = slopes + (8 + i) * lanes, slopes + (12 + i) * lanes
+            turned_weights(room, z, x, value, where[0], where[1], where[2], lanes)
+
+
+@compiled(fastmath=True)
+def _read_turns(room, lanes, ops, at, turns, slopes, reads_at, back):
+    """After pass `at`: ⟨Z⟩ behind the turns that it reads behind, or the slopes of their angles."""
+    for i in range(2 if ops[at, 0] == TURNS_PHASES_READ else 0, 4):
+        if ops[at, 4 + i] > 0:
+            z, half_x = slopes + i * lanes, slopes + (4 + i) * lanes
+            if back:
+                turned_slope(room, z, half_x, z + 8 * lanes, z + 12 * lanes, lanes)
+            else:
+                to = reads_at + turns[ops[at, 4 + i], 2] * lanes
+                where = ops[at, 8 + 3 * i], ops[at, 9 + 3 * i], ops[at, 10 + 3 * i]
+                turned_z(room, to, z, half_x, where[0], where[1], where[2], lanes)
 
 
 @compiled(fastmath=True)
@@ -172,13 +220,15 @@ def walk(
         ops, rows, turns, angles, term_starts, members, terms, term_scales, readout, signs,
         is_strings, start_rows, start_scales,
     ) = tables  # fmt: skip
-    psi, plane, shared_at, sampled_at, slopes, terms_at, vector = places
+    psi, plane, shared_at, sampled_at, slopes, reads_at, terms_at, vector = places
     size = 1 << n_qubits
     batch = len(inputs)
     n_blocks = (batch + lanes - 1) // lanes
     one, zero = room.dtype.type(1.0), room.dtype.type(0.0)
     n_ops = len(ops)
     steps = 2 * n_ops if backward else n_ops
+    is_turned = n_ops > 0 and ops[n_ops - 1, 0] >= READ
+    read_at = reads_at if is_turned else 2 * plane
     for number in range(len(turns)):
         for i in range(2):
             shear = shared[turns[number, 0], 2 + i]
@@ -212,18 +262,19 @@ def walk(
             while True:
                 if step == n_ops:  # the end of the circuit: read it, or λ = g ψ
                     if backward:
-                        fill(room, 2 * plane, zero, size * lanes)
-                        _take_in(room, 2 * plane, lanes, values, start, count, readout, signs, 1.0)
-                    for k in range(size if not backward else 0):
+                        fill(room, 2 * plane, zero, (2 * plane if is_turned else size * lanes))
+                        fill(room, reads_at, zero, terms_at - reads_at)
+                        _take_in(room, read_at, lanes, values, start, count, readout, signs, 1.0)
+                    for k in range(size if not backward and not is_turned else 0):
                         at = k * lanes
                         squares(room, at, plane + at, 2 * plane + at, lanes)
-                    if is_strings:
+                    if is_strings and not is_turned:
                         _transform(room, 2 * plane, size, lanes)
-                    for k in range(size if backward else 0):
+                    for k in range(size if backward and not is_turned else 0):
                         at = k * lanes
                         weigh(room, at, plane + at, 2 * plane, lanes)
                     if not backward:
-                        _hand_out(room, 2 * plane, lanes, values, start, count, readout, signs, 1.0)
+                        _hand_out(room, read_at, lanes, values, start, count, readout, signs, 1.0)
                     if keeps and not backward:
                         copy(states, states_at, room, 0, size * lanes)
                         copy(states, states_at + size * lanes, room, plane, size * lanes)
@@ -232,8 +283,11 @@ def walk(
                 back = step >= n_ops
                 number = 2 * n_ops - 1 - step if back else step
                 step += 1
-                if back:
-                    fill(room, slopes, zero, 4 * lanes)
+                reads = ops[number, 0] >= READ
+                if back or reads:
+                    fill(room, slopes, zero, (16 if reads else 4) * lanes)
+                if back and reads:
+                    _weigh_turns(room, lanes, ops, number, turns, slopes, reads_at)
                 is_phase = ops[number, 0] == PHASE_SAMPLED
                 if is_phase:
                     mask, angle = ops[number, 1], ops[number, 2]
@@ -248,6 +302,8 @@ def walk(
                         room, lanes, plane, rows, ops, number, phases, size, slopes, back,
                         phase_slopes, sums_at,
                     )  # fmt: skip
+                if reads:
+                    _read_turns(room, lanes, ops, number, turns, slopes, reads_at, back)
                 if not back:
                     continue
                 for i in range(4):

@@ -54,15 +54,25 @@ def _phase_slope(builder, slope, row, dual):
 def make_pass(steps: str, backward: bool, planes: int = 2):
     """A sweep of several operations over four rows of ψ, which stay in registers in between.
 
-    `steps` are in the order of time: "t" two turns, "p" one phase a row. Backward they are undone on
-    ψ and on λ, two planes further on, and their slopes are added up. Of a state that is real, which turns
-    leave so, one of the `planes` is enough: the slopes know nothing of λ's imaginary one.
+    Backward the operations are undone on ψ and on λ, two planes further on, and their slopes are added up.
+
+    Args:
+        steps: In the order of time: "t" two turns, "p" one phase a row, "r" what is read behind two turns,
+            which are not done.
+        backward: Whether they are undone.
+        planes: 1 for a state that is real, which turns leave so: slopes know nothing of λ's imaginary one.
+
+    Returns:
+        A sweep, as follows.
 
     `f(room, lanes, plane, rows, at, turns, phases, layer, size, slopes, phase_sums, sums_at)`: the rows
     are `rows[at : at + 4]`; `turns` has for each of four turns the position of its shears -tan(a/4)
     in `room`, how much further sin(a/2) is, and -1 if they differ between samples, else 0.
     Cosines of phases are in `phases` from `layer` on, sines `size` further. The slopes of turns are
     added to the rows of `room` from `slopes` on, those of phases to `phase_sums[sums_at + row]`.
+
+    Of turn `i` of "r" row `slopes + i` gains ⟨Z⟩ before it and row `slopes + 4 + i` half of ⟨X⟩; backward λ gains
+    z Z ψ - x X ψ with z in row `slopes + 8 + i` and x in row `slopes + 12 + i`.
     """
 
     @intrinsic
@@ -90,16 +100,19 @@ def make_pass(steps: str, backward: bool, planes: int = 2):
             with over_lanes(builder, args[1], pass_.room.vector.count) as (w, _):
                 pass_.load(w)
                 order = list(enumerate(steps))
-                n_turns = 0 if not backward else steps.count("t")
+                n_turns = 0 if not backward else len(steps.replace("p", ""))
                 for _, step in reversed(order) if backward else order:
                     if step == "p":
                         pass_.phase()
                         continue
                     n_turns -= backward
-                    pass_.turn(w, 2 * n_turns)
-                    pass_.turn(w, 2 * n_turns + 1)
+                    if step == "r":
+                        pass_.read(w, 2 * n_turns)
+                    else:
+                        pass_.turn(w, 2 * n_turns)
+                        pass_.turn(w, 2 * n_turns + 1)
                     n_turns += not backward
-                pass_.store()
+                pass_.store(planes if steps == "r" else 0)  # reading leaves ψ as it was
             if backward and "p" in steps:
                 pass_.add_phase_slopes(args[10], args[11], signature.args[10])
             return context.get_dummy_value()
@@ -138,8 +151,8 @@ class _Pass:
                 self.places.append(rows)
         self.values = [[self.room.load(place) for place in rows] for rows in self.places]
 
-    def store(self):
-        for places, values in zip(self.places, self.values, strict=True):
+    def store(self, planes):
+        for places, values in list(zip(self.places, self.values, strict=True))[planes:]:
             for place, value in zip(places, values, strict=True):
                 self.room.store(value, place)
 
@@ -150,8 +163,7 @@ class _Pass:
         outer, inner = self.room.load(at), self.room.load(builder.add(at, gap))
         if self.backward:
             outer, inner = builder.fneg(outer), builder.fneg(inner)
-            shift = builder.mul(self.lanes, self.lanes.type(number))
-            place = builder.add(builder.add(self.slopes, shift), w)
+            place = self._lane_place(w, number)
             slope = self.room.load(place)
             for rows, duals in zip(
                 self.values[: self.n_planes], self.values[self.n_planes :], strict=True
@@ -159,6 +171,41 @@ class _Pass:
                 slope = _turn_slope(builder, slope, rows, duals, bit)
             self.room.store(slope, place)
         self.values = [_turned(builder, rows, bit, outer, inner) for rows in self.values]
+
+    def _lane_place(self, w, row):
+        shift = self.builder.mul(self.lanes, self.lanes.type(row))
+        return self.builder.add(self.builder.add(self.slopes, shift), w)
+
+    def read(self, w, number):
+        builder = self.builder
+        real, imag = self.values[:2]
+        weights = [times_plus(builder, a, a, b, b) for a, b in zip(real, imag, strict=True)]
+        for bit in range(2):
+            pairs = [(low, low | 1 << bit) for low in range(4) if not low >> bit & 1]
+            (l0, h0), (l1, h1) = pairs
+            straight = [
+                builder.fsub(weights[low], weights[high], flags=FAST) for low, high in pairs
+            ]
+            crossed = [
+                times_plus(builder, plane[l0], plane[h0], plane[l1], plane[h1])
+                for plane in (real, imag)
+            ]
+            for row, more in ((number + bit, straight), (4 + number + bit, crossed)):
+                place = self._lane_place(w, row)
+                more = builder.fadd(*more, flags=FAST)
+                self.room.store(builder.fadd(self.room.load(place), more, flags=FAST), place)
+        if self.backward:
+            rows = [8 + number, 9 + number, 12 + number, 13 + number]
+            z0, z1, x0, x1 = (self.room.load(self._lane_place(w, row)) for row in rows)
+            both = builder.fadd(z0, z1, flags=FAST)
+            other = builder.fsub(z1, z0, flags=FAST)
+            signed = [both, other, builder.fneg(other), builder.fneg(both)]
+            x0, x1 = builder.fneg(x0), builder.fneg(x1)
+            for plane, duals in zip(self.values[:2], self.values[2:], strict=True):
+                for k in range(4):
+                    dual = plus_times(builder, duals[k], signed[k], plane[k])
+                    dual = plus_times(builder, dual, x0, plane[k ^ 1])
+                    duals[k] = plus_times(builder, dual, x1, plane[k ^ 2])
 
     def phase(self):
         builder = self.builder

@@ -24,11 +24,12 @@ class Plan:
     * passes: kind, where its rows are, groups of four rows, layer of phases, four turns or -1, and
       where the shears of these are in `room`; or kind, mask and where its cosines are;
     * the rows of every pass;
-    * turns: sum, and number of the angle that differs between samples, the last if none;
+    * turns: sum, number of the angle that differs between samples, the last if none, and place of ⟨Z⟩
+      that is read behind it, or -1;
     * such angles: sum whose shared part it has, whether of a turn; where their terms are, and which;
     * input and row of every term, and scale;
     * number and row of everything read, and sign; the rows are those of probabilities or, for strings
-      of Z, of their transform;
+      of Z, of their transform, or of what is read behind the last turns;
     * input and row of every amplitude of the start, if not |0…0⟩, and scale.
     """
 
@@ -43,7 +44,10 @@ class Plan:
         self._rows: list[np.ndarray] = []
         self._angles: list[tuple[int, int, tuple]] = []  # (sum, whether of a turn, terms)
         # the first is no turn at all: it fills up a pass, and its sum is the sum of nothing
-        self._turns: list[tuple[int, int]] = [(sum(len(x.angles) for x in program.layers), -1)]
+        self._turns: list[tuple[int, int, int]] = [
+            (sum(len(x.angles) for x in program.layers), -1, -1)
+        ]
+        self.reads_behind = _reads_behind(program, readout)
         self._add_layers(program)
         self.n_layers = 1 + max((layer for layer, *_ in self._phases), default=-1)
         self.n_sums = len(self._sums)
@@ -67,7 +71,7 @@ class Plan:
         self.n_terms = len(numbers)
         return (
             np.concatenate([np.zeros(0, np.int64), *(rows.ravel() for rows in self._rows)]),
-            _integers([(j, a if a >= 0 else len(terms)) for j, a in self._turns], 2),
+            _integers([(j, a if a >= 0 else len(terms), read) for j, a, read in self._turns], 3),
             _integers([angle[:2] for angle in self._angles], 2),
             np.cumsum([0, *map(len, terms), 0], dtype=np.int64),
             np.array([number for angle_terms in terms for number in angle_terms], np.int64),
@@ -78,8 +82,9 @@ class Plan:
     def _tables_of_ends(self, program: Program, readout: Readout) -> tuple:
         """What is read, from which rows; which rows the start fills."""
         read = _readout(program, readout)
+        places = {mask: place for place, mask in enumerate(self.reads_behind)}
         return (
-            _integers([(i, row) for i, (row, _) in enumerate(read)], 2),
+            _integers([(i, places.get(row, row)) for i, (row, _) in enumerate(read)], 2),
             np.array([sign for _, sign in read], np.float64),
             self.reads_strings,
             _integers([(k, k) for k in range(self.n_amplitudes)], 2),
@@ -90,15 +95,17 @@ class Plan:
         """Where things are in `room` (see `kernel`), the numbers in a vector, and the end.
 
         ψ, its second plane, the shears of turns that the batch shares and of others, slopes of a pass,
-        and terms.
+        ⟨Z⟩ behind the last turns, and terms.
         """
         vector = BYTES // itemsize
         plane = (2**self.n_qubits + 1) * lanes  # a row more: rows of all planes differ in cache
         shared = 4 * plane
         sampled = shared + 2 * len(self._turns) * vector
         slopes = sampled + 2 * len(self._angles) * lanes
-        terms = slopes + 4 * lanes
-        return 0, plane, shared, sampled, slopes, terms, vector, terms + 3 * self.n_terms * lanes
+        reads = slopes + 16 * lanes
+        terms = reads + len(self.reads_behind) * lanes
+        end = terms + 3 * self.n_terms * lanes
+        return 0, plane, shared, sampled, slopes, reads, terms, vector, end
 
     def _tables(self, lanes: int, itemsize: int) -> tuple:
         _, _, shared, sampled, *_, vector, _ = self.places(lanes, itemsize)
@@ -123,6 +130,7 @@ class Plan:
         before: list[Turn] = []  # turns that are still to be done, together with it
         before_numbers: dict[Turn, int] = {}
         for position, (layer, numbers) in enumerate(layers):
+            self._at_last = position == len(layers) - 1
             if isinstance(layer, Phases):
                 phases = self._add_phases(numbers)
                 continue
@@ -166,7 +174,7 @@ class Plan:
             if self._sums[j].inputs:
                 nothing = self._turns[0][0]
                 self._angles.append((nothing, 0, self._sums[j].inputs))
-                self._turns.append((nothing, len(self._angles) - 1))  # as if of a turn
+                self._turns.append((nothing, len(self._angles) - 1, -1))  # as if of a turn
                 op = (kernel.PHASE_SAMPLED, mask, len(self._angles) - 1)
                 self._passes.append((*op, 0, len(self._turns) - 1, 0, 0, 0))
         shared = [(mask, j) for mask, j in numbers.items() if self._is_shared(j)]
@@ -183,6 +191,8 @@ class Plan:
         kind = kernel.TURNS
         if phases is not None:
             kind = kernel.TURNS_PHASES_TURNS if before else kernel.PHASES_TURNS
+        if self._at_last and self.reads_behind:
+            kind += kernel.READ
         pair = _filled(before or after, self.n_qubits)
         groups = _groups(pair, np.arange(2**self.n_qubits))
         turns = self._add_turns(before, first) + self._add_turns(after, second)
@@ -205,7 +215,10 @@ class Plan:
             if self._sums[j].inputs:
                 angle = len(self._angles)
                 self._angles.append((j, 1, self._sums[j].inputs))
-            self._turns.append((j, angle))
+            read = (
+                self.reads_behind.index(turn.zmask) if self._at_last and self.reads_behind else -1
+            )
+            self._turns.append((j, angle, read))
         added = range(len(self._turns) - len(turns), len(self._turns))
         return [*added, *[0] * (len(turns) % 2)]
 
@@ -219,20 +232,30 @@ class Plan:
         """Operations, and bytes loaded and stored, of one sample; see `roofline`.
 
         A turn is 3 multiply-adds for every pair of numbers of a state, which is real at first, a phase
-        2 for every number; backward both are undone on two states, and their slopes cost 2 and 1 more.
+        2 for every number; backward both are undone on two states, and their slopes cost 2 and 1 more. To read
+        behind a turn takes 3 for every row, as |ψ|² does, and backward 4 more of each.
         """
         size = 2**self.n_qubits
-        flops, moved = 3.0 * size, 3.0 * size  # |ψ|², or λ = g ψ
-        if self.reads_strings:
+        flops, moved = (
+            (0.0, 0.0) if self.reads_behind else (3.0 * size, 3.0 * size)
+        )  # |ψ|², or λ = g ψ
+        if self.reads_strings and not self.reads_behind:
             flops, moved = flops + self.n_qubits * size, moved + self.n_qubits * size
         for kind, _, groups, _, *turns in self._passes:
-            rows = size if kind == kernel.PHASE_SAMPLED else 4 * groups
-            n_turns = 0 if kind == kernel.PHASE_SAMPLED else sum(map(bool, turns))
+            if kind == kernel.PHASE_SAMPLED:
+                rows, n_turns, n_read = size, 0, 0
+            else:
+                rows, n_turns, n_read = 4 * groups, sum(map(bool, turns)), 0
+            if kind >= kernel.READ:
+                n_read = sum(map(bool, turns[2 * (kind == kernel.TURNS_PHASES_READ) :]))
+                flops += (7 + 7 * n_read if backward else 3 + 3 * n_read) * rows
             planes = 1 if kind == kernel.REAL_TURNS else 2
-            flops += planes * (8 if backward else 3) * n_turns * rows
-            if kind in (kernel.PHASES_TURNS, kernel.TURNS_PHASES_TURNS, kernel.PHASE_SAMPLED):
+            flops += planes * (8 if backward else 3) * (n_turns - n_read) * rows
+            if kind not in (kernel.TURNS, kernel.REAL_TURNS, kernel.READ):
                 flops += (2 * 8 + 4 if backward else 8) * rows
-            moved += planes * (4 if backward else 2) * rows
+            moved += planes * (4 if backward else 2) * rows - (
+                2 * rows if kind == kernel.READ else 0
+            )
         return flops, moved * itemsize
 
 
@@ -241,6 +264,18 @@ def _readout(program: Program, readout: Readout) -> list[tuple[int, int]]:
     if readout.kind == "strings":
         return list(program.readout)
     return [(row, 1) for row in np.argsort(program.basis_states()).tolist()]
+
+
+def _reads_behind(program: Program, readout: Readout) -> list[int]:
+    """Masks of the last turns, if all that is read is Z of one of them: U†ZU is cos a Z - sin a X.
+
+    They need not be done then, and backward not undone; otherwise nothing.
+    """
+    if readout.kind != "strings" or len(program.layers) < 2:
+        return []
+    last = program.layers[-1]
+    masks = [turn.zmask for turn in last.angles] if isinstance(last, Turns) else []
+    return masks if all(mask in masks for mask, _ in program.readout) else []
 
 
 def _integers(rows, width: int) -> np.ndarray:
