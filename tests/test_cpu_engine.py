@@ -94,6 +94,11 @@ def test_work_is_counted_by_hand():
     gates = [Gate("RZ", 0, Angle.param(2)), Gate("RY", 0, Angle.param(3))]
     later, _ = work(Circuit(2, [*circuit.gates, *gates]))
     assert later.flops == forward.flops + 4 * 8 + 2 * 4 * 3
+    # behind the last turns: 3 per row for |ψ|², then 3 per row and turn; backward 4 more of each for what λ gains
+    gates = [Gate(name, wire, Angle.param(2 + wire)) for name in ("RZ", "RY") for wire in (0, 1)]
+    there, back = work(Circuit(2, [*circuit.gates, *gates]))
+    assert there.flops == 2 * 2 * 2 * 3 + 4 * 8 + 4 * (3 + 2 * 3)
+    assert back.flops == 2 * 2 * 2 * 8 + 4 * (8 + 8 + 4) + 4 * (3 + 2 * 3 + 4 + 2 * 4)
     assert work(circuit, Readout.probs())[0].flops == 2 * 2 * 2 * 3 + 4 * 3
     peak = sweep_peak(2, threads=1)
     assert min(peak) > 1e8  # any machine that runs this does more
