@@ -30,7 +30,7 @@ from qtha_lab.simulators import expval_z
 from qtha_lab.simulators.engines import engine_of
 
 WORKER = Path(peers_.__file__).with_name("worker.py")
-TURN_SECONDS = 0.02  # of a turn at least, so that waking a processor does not count; as in `worker`
+TURN_SECONDS = 0.2  # of a turn at least: a processor that rested is slow for the first hundred milliseconds; as in `worker`
 PATIENCE = 240.0  # seconds for one answer of a peer; imports and compilation take some
 
 Kind = Literal["forward", "backward"]

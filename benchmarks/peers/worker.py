@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-TURN_SECONDS = 0.02  # of a turn at least; as in `contenders`
+TURN_SECONDS = 0.2  # of a turn at least; as in `contenders`
 ARRAYS = ("inputs", "params", "grads", "sparse_grads")
 
 
