@@ -67,9 +67,9 @@ def markdown(result: Result, layers: int = 4, batch: int = 2048) -> str:
         )
     ]
     title = (
-        "The fastest peer's time over that of `cpu`, in every case where a peer was timed; at most (≤) where none was "
-        "timed on a quarter of the samples, since of more each would take it less. Neighbours on a shared machine only "
-        "take time away: the rows of fastest turns are of the one turn of each that they took least of."
+        "The fastest peer's time over that of `cpu`, in every case where a peer was timed; about (≈) where none was "
+        "timed on a quarter of the samples: of more, each may take less, or more past its cache. Neighbours on a shared "
+        "machine only take time away: the rows of fastest turns are of the one turn of each that they took least of."
     )
     return "\n\n".join([*parts, title, pipes([heading, *others])]) + "\n"
 
@@ -190,7 +190,7 @@ def over_peers(
 ) -> dict[int, str]:
     """How many times as long as `cpu` the fastest peer takes, by the number of qubits; only where both were timed.
 
-    "≤" stands where no peer was timed on enough samples: of more, each would take it less.
+    "≈" stands where no peer was timed on enough samples: of more, each may take less, or more past its cache.
 
     Args:
         result: As for `markdown`.
@@ -206,7 +206,7 @@ def over_peers(
 
 def _over_fastest(rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result) -> str:
     cpu = rows.get(("cpu", n), {}).get("backward_us")
-    for mark, enough in (("", ENOUGH), ("≤ ", 0.0)):
+    for mark, enough in (("", ENOUGH), ("≈ ", 0.0)):
         peer = _fastest(rows, n, result, enough)
         if peer and cpu:
             return f"{mark}{rows[peer, n]['backward_us'] / cpu:,.0f}"

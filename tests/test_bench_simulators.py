@@ -287,14 +287,14 @@ def test_the_readme_table_has_times_ratio_roofline_and_what_was_left_out():
     assert "at most 1.40 times" in text
 
 
-def test_a_peer_timed_on_few_samples_alone_bounds_the_ratio():
+def test_a_peer_timed_on_few_samples_alone_gives_about_the_ratio():
     # 0.015 s / 128 = 117 µs
     result = made_result()
     result["rows"][1] = made_row("torchquantum", [0.013, 0.015, 0.017], samples=128)
     text = simulators_table.markdown(result)
     assert "| fastest peer | torchquantum |" in text
-    assert "| fastest peer ÷ `cpu` | ≤ 15 × |" in text
-    assert simulators_table.over_peers(result, layers=4, batch=2048) == {8: "≤ 15"}
+    assert "| fastest peer ÷ `cpu` | ≈ 15 × |" in text
+    assert simulators_table.over_peers(result, layers=4, batch=2048) == {8: "≈ 15"}
 
 
 def test_a_busy_machine_is_said_to_be():
