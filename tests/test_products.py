@@ -49,12 +49,12 @@ def gradients(model, forward=None):
 
 def test_a_step_contracts_all_layers_of_equal_sizes_in_one_call(contractions):
     gradients(model_of().train())
-    assert len(contractions) == 3  # M_A of q and v together, M_B of q, M_B of v; two layers each
+    assert len(contractions) == 4  # M_A and M_B of q, M_A and M_B of v; two layers each
 
 
 def test_an_answer_contracts_once_for_all_its_tokens(contractions):
     answer(model_of())
-    assert len(contractions) == 3
+    assert len(contractions) == 4
 
 
 def test_an_evaluation_contracts_once_for_all_batches_and_answers(contractions):
@@ -63,14 +63,14 @@ def test_an_evaluation_contracts_once_for_all_batches_and_answers(contractions):
         for _ in range(3):
             model(input_ids=TOKENS)
         answer(model)
-    assert len(contractions) == 3
+    assert len(contractions) == 4
 
 
 def test_outside_of_a_scope_every_pass_contracts_anew(contractions):
     model = model_of()
     for _ in range(2):
         logits(model)
-    assert len(contractions) == 6
+    assert len(contractions) == 8
 
 
 # the same numbers

@@ -35,7 +35,7 @@ import functools
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -220,23 +220,34 @@ class Change(ABC):
         """Names of the tensors that `products` are made of at this layer; none where it makes none."""
         return ()
 
-    @classmethod
+    def product_kind(self) -> Hashable:
+        """Equal at layers whose products, of sources of equal shapes, are made in the same way."""
+        return None
+
     def products(
-        cls, changes: Sequence[Any], tensors: Sequence[Mapping[str, Tensor]]
-    ) -> list[dict[str, Tensor]]:
-        """What layers make of their tensors alone, the same for every token; for all of them at once.
+        self, tensors: Mapping[str, Float[Tensor, "layers *shape"]]
+    ) -> dict[str, Float[Tensor, "layers *product"]]:
+        """What layers of this kind make of their tensors alone, the same for every token; for all of them at once.
 
         Optional, with `product_sources`: made once for a step, or for all tokens of an answer. `delta` is
-        then given the products in the place of their sources; given those, it makes them itself.
+        then given the products in the place of their sources; given those, it makes them itself, by `own_products`.
 
         Args:
-            changes: Of the layers of an adapter that have such sources.
-            tensors: The sources of each, by name.
+            tensors: The sources by name, stacked: many small operations cost more than a large one.
 
         Returns:
-            For each layer its products by name, differentiable in the sources.
+            Products by name, stacked likewise, differentiable in the sources.
         """
-        return [{} for _ in changes]
+        return {}
+
+    def own_products(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The products of this layer alone.
+
+        Args:
+            tensors: Its sources by name, others among them.
+        """
+        stacked = {name: tensors[name].unsqueeze(0) for name in self.product_sources()}
+        return {name: product.squeeze(0) for name, product in self.products(stacked).items()}
 
     def at_rest(self, tensors: Mapping[str, Tensor], factor: float) -> AtRest | None:
         """What adds `delta` of the few tokens of an answer, by tensors that stay: what depends on no token is done once.

@@ -31,7 +31,7 @@ from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec
 from qtha_lab.adapters.peft import method
 from qtha_lab.adapters.qtha_bottleneck import Bottleneck, Branches, LinearBranch, LowRank
 from qtha_lab.adapters.qtha_config import QthaConfig
-from qtha_lab.adapters.qtha_operators import Direct, Operators, OuterMaps, contracted, cores_of
+from qtha_lab.adapters.qtha_operators import Direct, Operators, OuterMaps, cores_of
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Refusal
 from qtha_lab.looks import Look
@@ -178,7 +178,7 @@ class Qtha(Change):
             return tensors["first"], tensors["last"]
         if not self.product_sources():
             return tensors["A"], self.config.scale * tensors["B"].mT
-        (products,) = self.products([self], [tensors])
+        products = self.own_products(tensors)
         return products["first"], products["last"]
 
     def product_sources(self) -> tuple[str, ...]:
@@ -186,18 +186,14 @@ class Qtha(Change):
             return ()
         return ("A", "B", *self.maps.core_names)
 
-    @classmethod
-    def products(cls, changes, tensors):
+    def product_kind(self):
+        return self.maps.kind, self.config.scale
+
+    def products(self, tensors):
         """A · M_A as "first" and s · (M_B · B)ᵀ as "last"."""
-        sides = [
-            side
-            for change, sources in zip(changes, tensors, strict=True)
-            for side in change.maps.contractions(sources, change.config.scale)
-        ]
-        results = iter(contracted(sides))
-        return [
-            {"first": first, "last": last} for first, last in zip(results, results, strict=True)
-        ]
+        scale, last = self.config.scale, tensors["B"].mT
+        first, last = self.maps.around(tensors["A"], last if scale == 1 else scale * last, tensors)
+        return {"first": first, "last": last}
 
     def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...] | None:
         """s · M_B · B, W_c and A · M_A: the W_c path, which is the whole change without a circuit."""

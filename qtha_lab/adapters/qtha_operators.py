@@ -1,12 +1,10 @@
 """QTHA's outer maps: from a layer's input to the bottleneck's and back, by tensor networks or directly."""
 
-import dataclasses
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -22,12 +20,14 @@ class OuterMaps(ABC):
         inner: Inputs of A and outputs of B.
         widening: What the map before A multiplies a root mean square by, at a balanced start.
         rescales: Whether the map after B can make up for the norm of what B reads.
+        kind: Equal for maps of equal sizes.
     """
 
     inner: tuple[int, int]
     widening: float = 1.0
     rescales: bool = False
     n_parameters: int = 0
+    kind: Hashable = None
 
     def tensors(self) -> dict[str, TensorSpec]:
         """Names and shapes of its own."""
@@ -48,14 +48,20 @@ class OuterMaps(ABC):
     ) -> None:
         """Start A and the map before it, in place, so that together they are these rows or near them."""
 
-    def contractions(self, tensors: Mapping[str, Tensor], scale: float) -> list["Contraction"]:
-        """Of A · M_A and s · (M_B · B)ᵀ; none without tensor networks.
+    def around(
+        self,
+        first: Float[Tensor, "*layers r waist"],
+        last: Float[Tensor, "*layers z waist"],
+        tensors: Mapping[str, Tensor],
+    ) -> tuple[Float[Tensor, "*layers r in_features"], Float[Tensor, "*layers z out_features"]]:
+        """What multiplies an input and what multiplies z, of what multiplies the waists; without maps the same.
 
         Args:
-            tensors: All of one layer, by name.
-            scale: s, alpha / r.
+            first: A.
+            last: The transpose of B, or a multiple of it.
+            tensors: All of one layer by name, or of many, stacked.
         """
-        return []
+        return first, last
 
     def alone(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"], scale: float
@@ -103,7 +109,7 @@ class Operators(OuterMaps):
             layer.in_features, layer.out_features, config.waist, config.bond_dim, config.n_sites,
             config.in_dims, config.out_dims,
         )  # fmt: skip
-        self.inner = (config.waist, config.waist)
+        self.inner, self.kind = (config.waist, config.waist), (self.down, self.up)
         self.widening = layer.in_features / config.waist
         self.n_parameters = self.down.n_parameters + self.up.n_parameters
         self.init, self.init_scale = config.init, config.init_scale
@@ -125,11 +131,12 @@ class Operators(OuterMaps):
     def start_reading(self, tensors, rows):
         start_reading(tensors["A"], cores_of(tensors, "in"), self.down, rows)
 
-    def contractions(self, tensors, scale):
-        return [
-            Contraction(cores_of(tensors, "in"), self.down, tensors["A"], True, 1.0),
-            Contraction(cores_of(tensors, "out"), self.up, tensors["B"].mT, False, scale),
-        ]
+    def around(self, first, last, tensors):
+        """A · M_A and (M_B · B)ᵀ."""
+        return (
+            mpo.apply_transposed(cores_of(tensors, "in"), self.down, first),
+            mpo.apply(cores_of(tensors, "out"), self.up, last),
+        )
 
     def alone(self, tensors, x, scale):
         waist = mpo.apply(cores_of(tensors, "in"), self.down, x)
@@ -140,48 +147,6 @@ class Operators(OuterMaps):
             "M_A": (cores_of(tensors, "in"), self.down),
             "M_B": (cores_of(tensors, "out"), self.up),
         }
-
-
-@dataclasses.dataclass(frozen=True)
-class Contraction:
-    """An operator that rows go through once, times a factor.
-
-    Args:
-        cores: Of the operator.
-        shape: Its sizes.
-        rows: What goes through.
-        transposed: Whether from its outputs to its inputs.
-        factor: On the result.
-    """
-
-    cores: list[Tensor]
-    shape: mpo.MpoShape
-    rows: Float[Tensor, "rows source"]
-    transposed: bool
-    factor: float
-
-    @property
-    def kind(self) -> tuple:
-        """Equal for those that are done in one."""
-        rows = self.rows
-        return self.shape, self.transposed, self.factor, rows.shape, rows.dtype, rows.device
-
-
-def contracted(contractions: Sequence[Contraction]) -> list[Float[Tensor, "rows target"]]:
-    """The results in order; operators of the same sizes are stacked, since a small product is all overhead."""
-    kinds: dict[tuple, list[int]] = {}
-    for number, contraction in enumerate(contractions):
-        kinds.setdefault(contraction.kind, []).append(number)
-    results: list[Tensor] = [contraction.rows for contraction in contractions]
-    for (shape, transposed, factor, *_), numbers in kinds.items():
-        members = [contractions[number] for number in numbers]
-        cores = [torch.stack(sites) for sites in zip(*(m.cores for m in members), strict=True)]
-        rows = torch.stack([member.rows for member in members])
-        through = mpo.apply_transposed if transposed else mpo.apply
-        outputs = through(cores, shape, rows if factor == 1 else rows * factor)
-        for number, output in zip(numbers, outputs.unbind(), strict=True):
-            results[number] = output
-    return results
 
 
 def cores_of(tensors: Mapping[str, Tensor], side: str) -> list[Tensor]:

@@ -11,7 +11,7 @@ A write through `.data` into the memory of a tensor cannot be seen; none is kept
 import contextlib
 import contextvars
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -20,9 +20,12 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 if TYPE_CHECKING:
+    from qtha_lab.adapters.method import Change
     from qtha_lab.adapters.peft.layer import AdapterLayer
 
-Make = Callable[[Sequence[Mapping[str, Tensor]]], list[dict[str, Tensor]]]
+    _Member = tuple[
+        AdapterLayer, str, Mapping[str, Tensor]
+    ]  # a layer, an adapter and its sources there
 
 
 @contextlib.contextmanager
@@ -74,9 +77,9 @@ def with_products(
     sources = {key: tensors[key] for key in names}
     scope = _scope.get() if not torch.compiler.is_compiling() else None
     if torch.compiler.is_compiling() or is_special():
-        (products,) = type(change).products([change], [_in(dtype, sources)])
+        products = change.own_products(_in(dtype, sources))
     elif scope is None:
-        products = _products_of(type(change).products, [(layer, name, sources)], dtype)[0].products
+        products = _products_of([(layer, name, sources)], dtype)[0].products
     else:
         products = scope.take(layer, name, sources, dtype)
     return {key: t for key, t in tensors.items() if key not in sources} | products
@@ -169,9 +172,7 @@ class Scope:
         entries = self.entries[slopes]
         entry = entries.pop((layer, name), None)
         if entry is None or not entry.fits(sources, dtype):
-            (entry,) = _products_of(
-                type(layer.changes[name]).products, [(layer, name, sources)], dtype
-            )
+            (entry,) = _products_of([(layer, name, sources)], dtype)
         if not slopes:  # else the next pass is to have a graph of its own
             entries[layer, name] = entry
         return entry.products
@@ -185,130 +186,151 @@ class Scope:
 
     def _together(self, dtype: torch.dtype) -> dict[tuple["AdapterLayer", str], _Entry]:
         """The products of every active adapter, if all sources are at hand."""
-        kinds: dict[Any, list[tuple[AdapterLayer, str, dict[str, Tensor]]]] = {}
+        kinds: dict[Hashable, list[_Member]] = {}
         for layer in self.layers or ():
             for name in layer.active_adapters:
                 change = layer.changes.get(name)
-                names = () if change is None else change.product_sources()
-                if not names or layer.merged_adapters:
+                if change is None or not change.product_sources() or layer.merged_adapters:
                     continue
                 tensors = layer.adapter_tensors(name)
-                sources = {key: tensors[key] for key in names}
+                sources = {key: tensors[key] for key in change.product_sources()}
                 if any(tensor.is_meta for tensor in sources.values()):
                     return {}  # some are elsewhere until their layer runs
-                kinds.setdefault(type(change), []).append((layer, name, sources))
+                kinds.setdefault(_kind(change, sources), []).append((layer, name, sources))
         return {
             (layer, name): entry
-            for kind, members in kinds.items()
-            for (layer, name, _), entry in zip(
-                members, _products_of(kind.products, members, dtype), strict=True
-            )
+            for members in kinds.values()
+            for (layer, name, _), entry in zip(members, _products_of(members, dtype), strict=True)
         }
 
 
-def _products_of(
-    products: Callable, members: Sequence[tuple["AdapterLayer", str, Mapping[str, Tensor]]],
-    dtype: torch.dtype,
-) -> list[_Entry]:  # fmt: skip
+def _kind(change: "Change", sources: Mapping[str, Tensor]) -> Hashable:
+    """Equal for those that are done in one."""
+    sizes = tuple((t.shape, t.dtype, t.device) for t in sources.values())
+    return type(change), change.product_kind(), tuple(sources), sizes
+
+
+def _products_of(members: "Sequence[_Member]", dtype: torch.dtype) -> list[_Entry]:
     """Entries of adapters at layers, all of one kind, and a graph of one node where there are slopes."""
-    changes = [layer.changes[name] for layer, name, _ in members]
+    layer, name, sources = members[0]
+    change, names = layer.changes[name], tuple(sources)
     at_hand = [_in(dtype, sources) for *_, sources in members]
+    flat = [of[key] for key in names for of in at_hand]
     slopes = torch.is_grad_enabled()
-
-    def make(of_layers: Sequence[Mapping[str, Tensor]]) -> list[dict[str, Tensor]]:
-        return products(changes, of_layers)
-
-    if slopes and any(t.requires_grad for of in at_hand for t in of.values()):
-        names: list[list[str]] = []
-        flat = _Products.apply(make, at_hand, names, *(t for of in at_hand for t in of.values()))
-        parts = iter(flat)
-        result = [{key: next(parts) for key in keys} for keys in names]
+    if slopes and any(tensor.requires_grad for tensor in flat):
+        found: list[str] = []
+        results = _in_rows(_Products.apply(change, names, found, *flat), len(members))
     else:
-        result = make(at_hand)
+        products = change.products(dict(zip(names, _stacked(flat, len(members)), strict=True)))
+        found, results = list(products), [product.unbind() for product in products.values()]
     return [
         _Entry(
-            products, dtype, list(sources.values()),
+            dict(zip(found, products, strict=True)), dtype, list(sources.values()),
             # what is used within one pass is not moved meanwhile
             [t if slopes else t.detach() for t in sources.values()],
             [None if t.is_inference() else t._version for t in sources.values()],
         )
-        for products, (*_, sources) in zip(result, members, strict=True)
+        for products, (*_, sources) in zip(zip(*results, strict=True), members, strict=True)
     ]  # fmt: skip
 
 
 class _Products(torch.autograd.Function):
-    """All products as one node. A layer that was not used gets no gradient, not a zero one.
+    """All products of a kind as one node, of stacks: a node for every tensor would cost more than their contraction.
 
-    Saved tensors are kept from the hooks around: a checkpointed block that makes its own products when
-    it is run again then has as many as when it took them from a scope.
+    A layer that was not used gets no gradient, not a zero one. Saved tensors are kept from the hooks around: a
+    checkpointed block that makes its own products when it is run again then has as many as when it took them from
+    a scope.
     """
 
     @staticmethod
-    def forward(ctx, make: Make, of_layers: list, names: list, *inputs: Tensor):
-        leaves = [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in inputs]
+    def forward(ctx, change: "Change", names: tuple[str, ...], found: list[str], *inputs: Tensor):
+        ctx.change, ctx.names, ctx.inputs = change, names, inputs
+        ctx.versions = [tensor._version for tensor in inputs]
+        rows = _in_rows(inputs, len(inputs) // len(names))
+        ctx.stacks = [
+            torch.stack(list(row)).requires_grad_(any(tensor.requires_grad for tensor in row))
+            for row in rows
+        ]
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(_same, _same):
-            results = make(_regrouped(of_layers, leaves))
-        names += [list(products) for products in results]
-        ctx.layout = [len(products) for products in results], [len(of) for of in of_layers]
-        ctx.remake = lambda: make(_regrouped(of_layers, inputs))
-        ctx.inputs, ctx.leaves, ctx.outputs = inputs, leaves, _flat(results)
-        ctx.versions = [leaf._version for leaf in leaves]
+            products = change.products(dict(zip(names, ctx.stacks, strict=True)))
+        found += list(products)
+        ctx.outputs = list(products.values())
         ctx.set_materialize_grads(False)
-        return tuple(output.detach() for output in ctx.outputs)
+        return tuple(part for output in ctx.outputs for part in output.detach().unbind())
 
     @staticmethod
     def backward(ctx, *slopes: Tensor | None):
-        if ctx.versions != [leaf._version for leaf in ctx.leaves]:
+        if ctx.versions != [tensor._version for tensor in ctx.inputs]:
             raise RuntimeError(
                 "an adapter's tensor was modified by an inplace operation between the forward and the "
                 "backward pass: change it before the one or after the other"
             )
         again = torch.is_grad_enabled()  # to be differentiated in turn
-        sources, outputs = (ctx.inputs, _flat(ctx.remake())) if again else (ctx.leaves, ctx.outputs)
-        counts, widths = ctx.layout
-        parts = iter(slopes)
-        used = [sum(next(parts) is not None for _ in range(count)) > 0 for count in counts]
-        return None, None, None, *_slopes(sources, outputs, slopes, used, widths, again)
+        sources, outputs = ctx.stacks, ctx.outputs
+        count = len(ctx.inputs) // len(ctx.names)
+        if again:
+            sources = _stacked(ctx.inputs, count)
+            made = ctx.change.products(dict(zip(ctx.names, sources, strict=True)))
+            outputs = list(made.values())
+        of_outputs = _in_rows(slopes, count)
+        used = [
+            any(slope is not None for slope in of_layer)
+            for of_layer in zip(*of_outputs, strict=True)
+        ]
+        needed = [
+            need and use
+            for need, use in zip(ctx.needs_input_grad[3:], used * len(ctx.names), strict=True)
+        ]
+        results: list[Tensor | None] = []
+        for row, value in zip(
+            _in_rows(needed, count), _slopes(sources, outputs, of_outputs, again), strict=True
+        ):
+            parts = [None] * count if value is None else value.unbind()
+            results += [part if need else None for need, part in zip(row, parts, strict=True)]
+        return None, None, None, *results
 
 
 def _same(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _slopes(sources, outputs, slopes, used: list[bool], widths: list[int], again: bool):
-    """The slopes of all sources; None for those of layers that were not used."""
-    with_gradient = [
-        number
-        for number, (source, of_used) in enumerate(
-            zip(sources, _repeated(used, widths), strict=True)
-        )
-        if of_used and source.requires_grad
-    ]
+def _slopes(
+    sources: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    slopes: "Sequence[Sequence[Tensor | None]]",
+    again: bool,
+) -> Sequence[Tensor | None]:
+    """The slopes of all stacks, from those of the layers' outputs; None where nothing was read of them."""
     read = [  # a product of tensors that are not trained has none to hand on
-        (o, s) for o, s in zip(outputs, slopes, strict=True) if s is not None and o.requires_grad
+        (output, _filled(of_layers, output))
+        for output, of_layers in zip(outputs, slopes, strict=True)
+        if output.requires_grad and any(s is not None for s in of_layers)
     ]
-    results: list[Tensor | None] = [None] * len(sources)
-    if with_gradient and read:
-        values = torch.autograd.grad(
-            [output for output, _ in read], [sources[k] for k in with_gradient], [s for _, s in read],
+    trained = [source for source in sources if source.requires_grad]
+    if not trained or not read:
+        return [None] * len(sources)
+    values = iter(
+        torch.autograd.grad(
+            [output for output, _ in read], trained, [slope for _, slope in read],
             retain_graph=True, create_graph=again, allow_unused=True,
-        )  # fmt: skip
-        for number, value in zip(with_gradient, values, strict=True):
-            results[number] = value
-    return results
+        )
+    )  # fmt: skip
+    return [next(values) if source.requires_grad else None for source in sources]
 
 
-def _repeated(values: list[bool], counts: list[int]) -> list[bool]:
-    return [value for value, count in zip(values, counts, strict=True) for _ in range(count)]
+def _filled(slopes: "Sequence[Tensor | None]", output: Tensor) -> Tensor:
+    """Of all layers, zero where one was not used."""
+    zero = torch.zeros_like(output[0])
+    return torch.stack([zero if slope is None else slope for slope in slopes])
 
 
-def _regrouped(of_layers: list, flat: Sequence[Tensor]) -> list[dict[str, Tensor]]:
-    parts = iter(flat)
-    return [{key: next(parts) for key in tensors} for tensors in of_layers]
+def _in_rows(flat: Sequence[Any], count: int) -> list[Sequence[Any]]:
+    """In rows of so many."""
+    return [flat[start : start + count] for start in range(0, len(flat), count)]
 
 
-def _flat(results: list[dict[str, Tensor]]) -> list[Tensor]:
-    return [tensor for products in results for tensor in products.values()]
+def _stacked(flat: Sequence[Tensor], count: int) -> list[Tensor]:
+    return [torch.stack(list(row)) for row in _in_rows(flat, count)]
 
 
 _scope: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("products", default=None)
