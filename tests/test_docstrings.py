@@ -11,7 +11,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FILES = sorted([*(ROOT / "qtha_lab").rglob("*.py"), *(ROOT / "widgets").rglob("*.py")])
 # Commands have their help in each flag, steps of a compiled kernel are written for whoever reads the kernel.
-LEFT_OUT = {ROOT / "qtha_lab" / "simulators" / "cpu" / name for name in ("vectors.py", "sweeps.py")}
+LEFT_OUT = {
+    ROOT / "qtha_lab" / "simulators" / "cpu" / name
+    for name in ("vectors.py", "sweeps.py", "behind.py")
+}
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from typing import Any
 
 from numba.np.unsafe import ndarray
 
+from qtha_lab.simulators.cpu.behind import read_turns, weigh_turns
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.passes import make_pass, make_phase
 from qtha_lab.simulators.cpu.sweeps import (
@@ -24,9 +25,6 @@ from qtha_lab.simulators.cpu.sweeps import (
     squares,
     take_next,
     total,
-    turned_slope,
-    turned_weights,
-    turned_z,
     weigh,
 )
 from qtha_lab.simulators.cpu.team import run_in_team
@@ -155,31 +153,6 @@ def run_pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, phas
 
 
 @compiled(fastmath=True)
-def _weigh_turns(room, lanes, ops, at, turns, slopes, reads_at):
-    """Before pass `at` backward: what λ gains by the turns that it reads behind."""
-    for i in range(2 if ops[at, 0] == TURNS_PHASES_READ else 0, 4):
-        if ops[at, 4 + i] > 0:
-            value = reads_at + turns[ops[at, 4 + i], 2] * lanes
-            where = ops[at, 8 + 3 * i], ops[at, 9 + 3 * i], ops[at, 10 + 3 * i]
-            z, x = slopes + (8 + i) * lanes, slopes + (12 + i) * lanes
-            turned_weights(room, z, x, value, where[0], where[1], where[2], lanes)
-
-
-@compiled(fastmath=True)
-def _read_turns(room, lanes, ops, at, turns, slopes, reads_at, back):
-    """After pass `at`: ⟨Z⟩ behind the turns that it reads behind, or the slopes of their angles."""
-    for i in range(2 if ops[at, 0] == TURNS_PHASES_READ else 0, 4):
-        if ops[at, 4 + i] > 0:
-            z, half_x = slopes + i * lanes, slopes + (4 + i) * lanes
-            if back:
-                turned_slope(room, z, half_x, z + 8 * lanes, z + 12 * lanes, lanes)
-            else:
-                to = reads_at + turns[ops[at, 4 + i], 2] * lanes
-                where = ops[at, 8 + 3 * i], ops[at, 9 + 3 * i], ops[at, 10 + 3 * i]
-                turned_z(room, to, z, half_x, where[0], where[1], where[2], lanes)
-
-
-@compiled(fastmath=True)
 def walk(
     tables, places, n_qubits, lanes, n_groups, counters, shared, phases, inputs, backward, values,
     states, input_slopes, sum_slopes, phase_slopes, rooms,
@@ -284,10 +257,11 @@ def walk(
                 number = 2 * n_ops - 1 - step if back else step
                 step += 1
                 reads = ops[number, 0] >= READ
+                first_read = 2 if ops[number, 0] == TURNS_PHASES_READ else 0
                 if back or reads:
                     fill(room, slopes, zero, (16 if reads else 4) * lanes)
                 if back and reads:
-                    _weigh_turns(room, lanes, ops, number, turns, slopes, reads_at)
+                    weigh_turns(room, lanes, ops, number, first_read, turns, slopes, reads_at)
                 is_phase = ops[number, 0] == PHASE_SAMPLED
                 if is_phase:
                     mask, angle = ops[number, 1], ops[number, 2]
@@ -303,7 +277,7 @@ def walk(
                         phase_slopes, sums_at,
                     )  # fmt: skip
                 if reads:
-                    _read_turns(room, lanes, ops, number, turns, slopes, reads_at, back)
+                    read_turns(room, lanes, ops, number, first_read, turns, slopes, reads_at, back)
                 if not back:
                     continue
                 for i in range(4):

@@ -1,0 +1,110 @@
+"""Z behind the last turns of a circuit, which are not done: U†ZU = cos a Z - sin a X of a turn U by a.
+
+So that what is read of a turn's wire behind it is made of ⟨Z⟩ and ⟨X⟩ before it, and λ, which starts from what a loss
+gains by ⟨Z⟩ behind it, starts before it too.
+"""
+
+from numba import types
+
+from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.vectors import (
+    FAST,
+    Lanes,
+    intrinsic,
+    over_lanes,
+    plus_times,
+    times_plus,
+)
+
+
+@compiled(fastmath=True)
+def weigh_turns(room, lanes, ops, at, first, turns, slopes, reads_at):
+    """Before pass `at` backward: what λ gains by the turns that it reads behind, of its four the `first` and later."""
+    for i in range(first, 4):
+        if ops[at, 4 + i] > 0:
+            value = reads_at + turns[ops[at, 4 + i], 2] * lanes
+            where = ops[at, 8 + 3 * i], ops[at, 9 + 3 * i], ops[at, 10 + 3 * i]
+            z, x = slopes + (8 + i) * lanes, slopes + (12 + i) * lanes
+            turned_weights(room, z, x, value, where[0], where[1], where[2], lanes)
+
+
+@compiled(fastmath=True)
+def read_turns(room, lanes, ops, at, first, turns, slopes, reads_at, back):
+    """After pass `at`: ⟨Z⟩ behind the turns that it reads behind, `first` and later, or the slopes of their angles."""
+    for i in range(first, 4):
+        if ops[at, 4 + i] > 0:
+            z, half_x = slopes + i * lanes, slopes + (4 + i) * lanes
+            if back:
+                turned_slope(room, z, half_x, z + 8 * lanes, z + 12 * lanes, lanes)
+            else:
+                to = reads_at + turns[ops[at, 4 + i], 2] * lanes
+                where = ops[at, 8 + 3 * i], ops[at, 9 + 3 * i], ops[at, 10 + 3 * i]
+                turned_z(room, to, z, half_x, where[0], where[1], where[2], lanes)
+
+
+@intrinsic
+def turned_z(typingctx, room, to, z, half_x, shears_at, gap, sampled, lanes):
+    """room[to + w] = cos a · z - sin a · x: ⟨Z⟩ behind a turn by a, from ⟨Z⟩ and half of ⟨X⟩ before it and its shears."""
+    signature = types.void(room, to, z, half_x, shears_at, gap, sampled, lanes)
+
+    def codegen(context, builder, signature, args):
+        rows = Lanes(context, builder, signature.args[0], args[0])
+        _, to, z, half_x, *shears, lanes = args
+        with over_lanes(builder, lanes, rows.vector.count) as (w, _):
+            cos, twice_sin = _whole_turn(builder, rows, w, shears)
+            z, half_x = (rows.load(builder.add(place, w)) for place in (z, half_x))
+            value = times_plus(builder, cos, z, twice_sin, half_x, minus=True)
+            rows.store(value, builder.add(to, w))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def turned_weights(typingctx, room, z_to, x_to, value, shears_at, gap, sampled, lanes):
+    """What λ gains of Z and loses of X before a turn by a, of whose ⟨Z⟩ a loss has the slope room[value + w]."""
+    signature = types.void(room, z_to, x_to, value, shears_at, gap, sampled, lanes)
+
+    def codegen(context, builder, signature, args):
+        rows = Lanes(context, builder, signature.args[0], args[0])
+        _, z_to, x_to, value, *shears, lanes = args
+        with over_lanes(builder, lanes, rows.vector.count) as (w, _):
+            cos, twice_sin = _whole_turn(builder, rows, w, shears)
+            slope = rows.load(builder.add(value, w))
+            half = builder.fmul(slope, rows.constant(0.5), flags=FAST)
+            rows.store(builder.fmul(slope, cos, flags=FAST), builder.add(z_to, w))
+            rows.store(builder.fmul(half, twice_sin, flags=FAST), builder.add(x_to, w))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _whole_turn(builder, rows, w, shears):
+    """cos a and 2 sin a from -tan(a/4) and sin(a/2), whatever the sign that `shears` gave both halves."""
+    at, gap, sampled = shears
+    at = builder.add(at, builder.and_(w, sampled))
+    outer, sin = rows.load(at), rows.load(builder.add(at, gap))
+    cos = plus_times(builder, rows.constant(1.0), outer, sin)
+    four_sin = builder.fmul(rows.constant(4.0), sin, flags=FAST)
+    return (
+        times_plus(builder, cos, cos, sin, sin, minus=True),
+        builder.fmul(four_sin, cos, flags=FAST),
+    )
+
+
+@intrinsic
+def turned_slope(typingctx, room, z, half_x, z_weight, x_weight, lanes):
+    """Replace ⟨Z⟩ before a turn by the slope of a loss by its angle: -(x_weight · z + z_weight · x)."""
+    signature = types.void(room, z, half_x, z_weight, x_weight, lanes)
+
+    def codegen(context, builder, signature, args):
+        rows = Lanes(context, builder, signature.args[0], args[0])
+        with over_lanes(builder, args[5], rows.vector.count) as (w, _):
+            places = [builder.add(place, w) for place in args[1:5]]
+            z, half_x, z_weight, x_weight = (rows.load(place) for place in places)
+            x = builder.fadd(half_x, half_x, flags=FAST)
+            slope = times_plus(builder, x_weight, z, z_weight, x)
+            rows.store(builder.fneg(slope), places[0])
+        return context.get_dummy_value()
+
+    return signature, codegen
