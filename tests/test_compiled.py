@@ -130,6 +130,36 @@ def truth() -> list[float]:
     return pytest.approx([*values.flatten().tolist(), *params.grad.tolist()], abs=1e-5)
 
 
+MANY = """
+import torch
+from qtha_lab import ansatze
+from qtha_lab.simulators import expval_z
+{before}
+torch.manual_seed(0)
+circuit = ansatze.build("qtha", 4, 3)
+inputs, params, grad = torch.randn(100, 4), torch.randn(circuit.n_params), torch.randn(100, 4)
+expval_z(circuit, inputs.requires_grad_(), params.requires_grad_(), "cpu").backward(grad)
+print(*inputs.grad.flatten().tolist(), *params.grad.tolist())
+"""
+PASSES_BEFORE = """
+from qtha_lab.simulators.cpu.roofline import passes_alone
+passes_alone(ansatze.build("qtha", 4, 1), batch=64, threads=1)()
+"""
+
+
+@pytest.mark.slow
+def test_what_compiles_and_what_loads_give_the_same_bits(cache):
+    compiling_, *loading = (
+        subprocess.run(
+            [sys.executable, "-c", MANY.replace("{before}", before)],
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for before in ("", "", PASSES_BEFORE)
+    )  # fmt: skip
+    assert compiling_
+    assert loading == [compiling_, compiling_]
+
+
 @pytest.mark.slow
 def test_a_circuit_runs_with_every_file_of_its_cache_damaged(cache, truth):
     assert answer(CALL, engine="cpu") == truth

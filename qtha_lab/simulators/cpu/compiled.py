@@ -3,10 +3,15 @@
 A cached kernel is one file under `cache_dir()/kernels`, its SHA-256 in front. A file that is cut,
 garbage or of other sources is thrown away and compiled anew; a folder that cannot be written to costs
 that compilation in every process and stops nothing.
+
+A kernel has copies of the kernels that it calls, which yield to those that are there already. Compiled after them it
+runs them; loaded alone it would run its copies, which round otherwise. So their names are kept with it, and they are
+loaded before it: the same seed has the same bits in the process that compiled and in all that load.
 """
 
 import functools
 import hashlib
+import importlib
 import logging
 import os
 import pickle
@@ -35,6 +40,10 @@ def compiled(function=None, **options: Any):
     return kernel
 
 
+Part = tuple[str, str, Any]  # module, name and signature of a kernel
+_by_library: dict[str, Part] = {}  # every kernel of this process, by what numba calls its code
+
+
 class KernelCache(NullCache):
     """What numba asks for a kernel before it compiles, and gives what it has compiled.
 
@@ -42,14 +51,20 @@ class KernelCache(NullCache):
     """
 
     def __init__(self, function):
-        self.name = f"{function.__module__}.{function.__qualname__}"
+        self.module, self.function = function.__module__, function.__qualname__
+        self.name = f"{self.module}.{self.function}"
 
     def load_overload(self, sig, target_context) -> CompileResult | None:
         """The kernel for a signature, or None if there is no whole one."""
         target_context.refresh()
         try:
             payload = _read_whole(self._path(sig, target_context.codegen()))
-            return CompileResult._rebuild(target_context, *pickle.loads(payload))
+            parts, data = pickle.loads(payload)
+            for module, name, part_sig in parts:
+                getattr(importlib.import_module(module), name).compile(part_sig)
+            result = CompileResult._rebuild(target_context, *data)
+            _by_library[result.library.name] = self.module, self.function, sig
+            return result
         except (
             Exception
         ) as wrong:  # whatever is wrong with a file: it is compiled anew, and replaced
@@ -58,8 +73,11 @@ class KernelCache(NullCache):
 
     def save_overload(self, sig, data: CompileResult) -> None:
         """Keep a kernel for the next process, if that is possible."""
+        _by_library[data.library.name] = self.module, self.function, sig
+        called = (library.name for library in data.library._linking_libraries)
+        parts = [_by_library[name] for name in called if name in _by_library]
         try:
-            _write_whole(self._path(sig, data.codegen), dumps(data._reduce()))
+            _write_whole(self._path(sig, data.codegen), dumps((parts, data._reduce())))
         except Exception as reason:  # the kernel is there; only its copy is not
             log.debug("%s is not kept on disk: %r", self.name, reason)
 
