@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from qtha_lab import adapters, models
-from qtha_lab.experiment import Experiment
+from qtha_lab.adapters.tensor_groups import HEAD, group_of
+from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.training.fine_tuner import FineTuner
-from qtha_lab.training.rates import HEAD, group_of
 from qtha_lab.training.trainer import training_arguments
 
 
@@ -90,6 +90,15 @@ def test_a_group_that_is_not_there_is_refused(tmp_path):
         tensor_rates("lora(r=2)", {"angles": 10}, tmp_path)
     with pytest.raises(ValueError, match="must be a number above 0, not B=-1"):
         Experiment(training={"rate_ratios": {"B": -1}})
+
+
+def test_a_group_that_a_method_does_not_train_is_refused_before_any_run():
+    training = {"rate_ratios": {"B": 8, "angles": 3}}
+    Experiment(method="qtha(r=2,waist=8,bond_dim=2)", training=training).check()
+    with pytest.raises(
+        ValueError, match=r"unknown group of tensors of lora in rate_ratios 'angles'.* Known: A, B"
+    ):
+        Comparison(methods=["qtha(r=2,waist=8,bond_dim=2)", "lora(r=2)"], training=training).check()
 
 
 def test_the_optimiser_is_that_of_the_trainer_or_another(tmp_path):

@@ -20,6 +20,7 @@ from qtha_lab.adapters.attach import (
     targets_of,
     trainable_on,
 )
+from qtha_lab.adapters.tensor_groups import adapter_groups
 from qtha_lab.circuits import Circuit
 
 
@@ -31,11 +32,13 @@ class Layout:
         sizes: (in_features, out_features) of every adapted layer, in the model's order.
         trainable: Parameters of all adapters; a classification head beside them is left out.
         circuits: How many layers run each circuit; empty for peft's methods.
+        groups: Of trained tensors, to which rates of their own can be given.
     """
 
     sizes: tuple[tuple[int, int], ...]
     trainable: int
     circuits: Mapping[Circuit, int]
+    groups: tuple[str, ...]
 
 
 def layout_of(model: nn.Module, peft_config: PeftConfig) -> Layout:
@@ -54,4 +57,9 @@ def layout_of(model: nn.Module, peft_config: PeftConfig) -> Layout:
     check_targets(model, targets_of(peft_config))
     adapted = adapted_skeleton(model, peft_config)
     circuits = MappingProxyType(dict(circuits_on(adapted)))
-    return Layout(tuple(sizes_of(adapted)), trainable_on(adapted), circuits)
+    return Layout(
+        tuple(sizes_of(adapted)),
+        trainable_on(adapted),
+        circuits,
+        tuple(sorted(adapter_groups(adapted))),
+    )

@@ -36,6 +36,16 @@ def group_of(parameter: str) -> str | None:
     return "angles" if name == "params" else name
 
 
+def adapter_groups(model: nn.Module) -> dict[str, set[int]]:
+    """The `id` of every trained parameter of an adapter by its group, as rates of their own are given."""
+    groups: dict[str, set[int]] = {}
+    for name, parameter in model.named_parameters():
+        group = group_of(name) if parameter.requires_grad else None
+        if group is not None:
+            groups.setdefault(group, set()).add(id(parameter))
+    return groups
+
+
 def trained_groups(model: nn.Module) -> dict[str, set[int]]:
     """The `id` of every trained parameter by its group; a new classification head is the group `head`."""
     groups: dict[str, set[int]] = {}

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from qtha_lab.errors import Refusal
+from qtha_lab.settings import unknown
 
 if TYPE_CHECKING:
     from qtha_lab.experiment.description import Training
@@ -66,6 +67,17 @@ def check_course(plan: Plan) -> None:
         raise Refusal(
             f"min_improvement={training.min_improvement:g} is read with patience: set patience to at least 1, or leave it out"
         )
+
+
+def check_rates(plan: Plan) -> None:
+    """Refuse a rate of its own for a group of tensors that the method does not train."""
+    for group in plan.experiment.training.rate_ratios:
+        if group not in plan.layout.groups:
+            raise unknown(
+                f"group of tensors of {plan.experiment.method.name} in rate_ratios",
+                group,
+                plan.layout.groups,
+            )
 
 
 def check_start(plan: Plan) -> None:

@@ -51,6 +51,7 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
     _ = plan.layout  # refuses layers that the method cannot adapt
     check_angles(plan)
     stages.check_stages(plan)
+    limits.check_rates(plan)
     limits.check_start(plan)
     limits.check_gradients(plan)
     go_on()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from qtha_lab.adapters.tensor_groups import HEAD, group_of
+from qtha_lab.adapters.tensor_groups import HEAD, adapter_groups
 from qtha_lab.settings import unknown
 
 
@@ -48,11 +48,7 @@ def set_groups_apart(
     Source:
         LoRA+, Hayou et al. 2024, arXiv:2402.12354: a larger rate for B than for A.
     """
-    members: dict[str, set[int]] = {}
-    for name, parameter in model.named_parameters():
-        group = group_of(name) if parameter.requires_grad else None
-        if group is not None:
-            members.setdefault(group, set()).add(id(parameter))
+    members = adapter_groups(model)
     for group, ratio in ratios.items():
         if group not in members:
             raise unknown("group of tensors", group, sorted(members))
