@@ -128,6 +128,55 @@ def test_z_is_read_behind_the_last_turns_and_else_after_them(n_qubits):
             torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-12)
 
 
+@pytest.mark.parametrize("reupload", [True, False])
+def test_turns_are_scaled_where_phases_follow(reupload):
+    from qtha_lab.simulators.cpu.passes import KINDS
+    from qtha_lab.simulators.cpu.plan import plan
+
+    circuit = ansatze.build("qtha", 4, 3, reupload)
+    kinds = [KINDS[op[0]] for op in plan(circuit).passes(16, 4)]
+    # seven layers of turns: the first of a real state, the last not done; in two of the others data come in again
+    assert kinds.count("sqs") == 2 * reupload
+    assert not {"t", "pt", "tpt"} & set(kinds)
+    # 16 rows: two turns are 2 · 2 operations for every number of a row, phases 2 · 4 for every row, by lane 2 more
+    without = ansatze.build("qtha", 4, 2, reupload)
+    more = [plan(c).work(False, 4)[0] for c in (circuit, without)]
+    assert more[0] - more[1] == 2 * 16 * (4 * 2 * 2 + 8) + 16 * 2 * reupload
+    assert all("s" not in KINDS[op[0]] for op in plan(circuit, Readout.probs()).passes(16, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("half_turns", ["none", "inputs", "params"])
+def test_turns_whose_cosines_are_all_but_zero_are_shears(half_turns, dtype):
+    from qtha_lab.simulators.cpu.engine import shared_numbers
+    from qtha_lab.simulators.cpu.plan import plan
+
+    circuit = ansatze.build("qtha", 4, 3)
+    generator = torch.Generator().manual_seed(1)
+
+    def drawn(name, *shape):
+        wide = torch.randn(*shape, dtype=torch.float64, generator=generator)
+        turns = torch.randint(-4, 5, shape, generator=generator) * torch.pi
+        return (turns if name == half_turns else wide).to(dtype)
+
+    inputs, params, weights = (
+        drawn("inputs", 70, 4),
+        drawn("params", circuit.n_params),
+        drawn("", 70, 4),
+    )
+    assert bool(shared_numbers(plan(circuit), params).wholes[-1]) == (half_turns != "params")
+    found = []
+    for engine, of in (("cpu", dtype), ("torch", torch.float64)):
+        data, angles = (tensor.to(of).requires_grad_() for tensor in (inputs, params))
+        values = expval_z(circuit, data, angles, engine=engine)
+        found.append(
+            (values.detach(), *torch.autograd.grad(values, (data, angles), weights.to(of)))
+        )
+    bound = 1e-12 if dtype is torch.float64 else 2e-5
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours.double(), theirs, atol=bound, rtol=bound)
+
+
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-14), (torch.float32, 3e-7)])
 def test_cosines_are_right_however_large_the_angle(dtype, bound):
     circuit = Circuit(1, [Gate("RY", 0, Angle.input(0))])

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.scaled import MOST_LEFT_OUT
 
 FACTORIALS = tuple(float(math.factorial(k)) for k in range(18))
 QUARTER = 1.5707963267341256  # the first 33 bits of π/2, so that its multiples are exact
@@ -51,7 +52,9 @@ def _cosines(angles, cosines, sines):
 
 
 @compiled
-def shared_numbers(params, offsets, entries, scales, places, angles, shared, halves, phases):
+def shared_numbers(
+    params, offsets, entries, scales, places, scaled, angles, shared, halves, phases, wholes
+):
     """Cosines and sines of what all samples share.
 
     Args:
@@ -60,25 +63,44 @@ def shared_numbers(params, offsets, entries, scales, places, angles, shared, hal
         entries: Sum and parameter of every scaled parameter in a sum, (entries, 2).
         scales: Of these, (entries,).
         places: Layer, row and sum of every phase, (phases, 3).
+        scaled: Sum and layer of phases of every scaled turn in layers that all samples share, in the order in which
+            they are done.
         angles: Room for every sum, (sums + 1,).
-        shared: Filled with cosine and sine of half of every sum, and its shears, (sums + 1, 4).
+        shared: Filled with cosine and sine of half of every sum, its shears, -tan(a/2), and what the slope of
+            a turn is to be multiplied by if it is scaled, (sums + 1, 6).
         halves: Room, (layers, 2^n).
         phases: Filled with cosine and sine of every row, (layers, 2, 2^n).
+        wholes: Filled with the cosines of the scaled turns before every layer of phases, multiplied, and at the end with
+            whether none is too small, else 0, (layers + 1,).
     """
     for j in range(len(angles)):
         angles[j] = offsets[j]
     for i in range(len(entries)):
         angles[entries[i, 0]] += scales[i] * params[entries[i, 1]]
-    for j in range(len(angles)):
-        cos, sin = math.cos(0.5 * angles[j]), math.sin(0.5 * angles[j])
-        inner = -sin if cos < 0 else sin
-        shared[j, 0], shared[j, 1] = cos, sin
-        shared[j, 2], shared[j, 3] = -inner / (1.0 + abs(cos)), inner
     for layer in range(len(halves)):
         for k in range(halves.shape[1]):
             halves[layer, k] = 0.0
     for i in range(len(places)):
         halves[places[i, 0], places[i, 1]] = 0.5 * angles[places[i, 2]]
+    for j in range(len(angles)):
+        cos, sin = math.cos(0.5 * angles[j]), math.sin(0.5 * angles[j])
+        inner = -sin if cos < 0 else sin
+        shared[j, 0], shared[j, 1] = cos, sin
+        shared[j, 2], shared[j, 3] = -inner / (1.0 + abs(cos)), inner
+        shared[j, 4], shared[j, 5] = -sin / cos, 1.0
+        angles[j] = cos
+    for layer in range(len(wholes)):
+        wholes[layer] = 1.0
+    whole, of_layer = 1.0, -1
+    for i in range(len(scaled)):
+        j, layer = scaled[i, 0], scaled[i, 1]
+        whole = angles[j] if layer != of_layer else whole * angles[j]
+        of_layer = layer
+        # its slope is taken where the turns up to it are not undone, of two states without their cosines
+        left_out = 1.0 / (whole * whole)
+        wholes[layer], shared[j, 5] = whole, left_out
+        if not left_out < MOST_LEFT_OUT:
+            wholes[-1] = 0.0
     for layer in range(len(halves)):
         _walsh(halves, layer)
         _cosines(halves[layer], phases[layer, 0], phases[layer, 1])

@@ -13,7 +13,7 @@ import math
 import os
 import sys
 import threading
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -40,7 +40,14 @@ TEAM_FLOPS = 1e6  # that make one more of torch's threads worth its hand-over: s
 POOL_FLOPS = 2e7  # the same where threads of our own have to be woken
 SMALL_BYTES = 2**17  # of such states, which the allocator of memory has at hand
 SPARE_BYTES = 2**26  # for others, held between calls
-Numbers = tuple[np.ndarray, np.ndarray]  # that all samples share
+
+
+class Numbers(NamedTuple):
+    """What all samples share, as from `angles.shared_numbers`."""
+
+    shared: np.ndarray
+    phases: np.ndarray
+    wholes: np.ndarray
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
@@ -158,7 +165,8 @@ def between(
     tables = single_tables(circuit, readout) if params.dtype is torch.float32 else None
     if tables is None:
         return None
-    return Single(tables, *shared_numbers(plan(circuit, readout), params), first, last, scale)
+    numbers = shared_numbers(plan(circuit, readout), params)
+    return Single(tables, numbers.shared, numbers.phases, first, last, scale)
 
 
 class _Expval(torch.autograd.Function):
@@ -275,7 +283,7 @@ def walk(threads: int, address: int, operands: tuple[Any, ...]) -> None:
 
 
 def shared_numbers(tables: Plan, params: Tensor) -> Numbers:
-    """Cosines, sines and shears of every sum; cosines and sines of every layer of phases.
+    """Cosines, sines and shears of every sum; cosines and sines of every layer of phases; what these take of scaled turns.
 
     Args:
         tables: Of the circuit.
@@ -293,14 +301,15 @@ def _copy(params: Tensor) -> tuple[bytes, torch.dtype]:
 
 def _numbers(tables: Plan, params: bytes, dtype: torch.dtype) -> Numbers:
     size, kind = 2**tables.n_qubits, np.float32 if dtype is torch.float32 else np.float64
-    shared = np.empty((tables.n_sums + 1, 4), kind)
+    shared = np.empty((tables.n_sums + 1, 6), kind)
     phases = np.empty((tables.n_layers, 2, size), kind)
+    wholes = np.empty(tables.n_layers + 1, kind)
     angles.shared_numbers(
         np.frombuffer(params, kind), tables.offsets, tables.entries, tables.scales,
-        tables.phase_places, np.empty(tables.n_sums + 1), shared,
-        np.empty((tables.n_layers, size)), phases,
+        tables.phase_places, tables.scaled, np.empty(tables.n_sums + 1), shared,
+        np.empty((tables.n_layers, size)), phases, wholes,
     )  # fmt: skip
-    return shared, phases.reshape(-1)
+    return Numbers(shared, phases.reshape(-1), wholes)
 
 
 # One answer runs a circuit for every token: the same numbers for equal angles. Nobody writes into them.

@@ -2,8 +2,9 @@
 
 All work of a thread is done in one array, `room`, of rows of lanes, one lane per sample, so that every operation
 is a sweep over neighbouring numbers. It holds the real and the imaginary plane of ψ, 2^n rows each
-and one unused, then those of λ, then the shears of every turn, then slopes of up to four turns and what
-is read behind two of them, then ⟨Z⟩ behind each of the last turns, then cosine, sine and slope of every term.
+and one unused, then those of λ, then the shears of every turn and -tan(a/2), and where these differ between samples the
+cosines of its layer so far, then slopes of up to four turns and what is read behind two of them, then ⟨Z⟩ behind each of
+the last turns, then cosine, sine and slope of every term.
 """
 
 from typing import Any
@@ -12,15 +13,26 @@ from numba.np.unsafe import ndarray
 
 from qtha_lab.simulators.cpu.behind import read_turns, weigh_turns
 from qtha_lab.simulators.cpu.compiled import compiled
-from qtha_lab.simulators.cpu.passes import make_pass, make_phase
+from qtha_lab.simulators.cpu.passes import (
+    LAST_READ_ALONE,
+    PLAIN,
+    READ,
+    SAMPLED,
+    make_passes,
+    make_phase,
+)
+from qtha_lab.simulators.cpu.scaled import MOST_LEFT_OUT
 from qtha_lab.simulators.cpu.sweeps import (
     add_angle,
     add_scaled,
     copy,
     fill,
     half_turns,
+    inverse_squares,
     is_odd,
     make_butterfly,
+    over_square,
+    scale_turn,
     shears,
     squares,
     take_next,
@@ -29,22 +41,24 @@ from qtha_lab.simulators.cpu.sweeps import (
 )
 from qtha_lab.simulators.cpu.team import run_in_team
 
-# kinds of passes: two turns; phases, then two turns; two turns, phases, two turns; a phase that differs
-# between samples; two turns of a state that is still real; and the first three with Z read behind the last two
-# turns, which are not done
-TURNS, PHASES_TURNS, TURNS_PHASES_TURNS, PHASE_SAMPLED, REAL_TURNS = range(5)
-READ, PHASES_READ, TURNS_PHASES_READ = range(5, 8)
-
+SHEARS, SCALED = 1, 2  # what angles that differ between samples are made for, as in `plan`
 as_tuple: Any = ndarray.to_fixed_tuple  # which the compiler calls without the context of its types
-_TURNS, _BACK_TURNS = make_pass("t", False), make_pass("t", True)
-_REAL_TURNS, _BACK_REAL_TURNS = make_pass("t", False, planes=1), make_pass("t", True, planes=1)
-_PT, _BACK_PT = make_pass("pt", False), make_pass("pt", True)
-_TPT, _BACK_TPT = make_pass("tpt", False), make_pass("tpt", True)
-_READ, _BACK_READ = make_pass("r", False), make_pass("r", True)
-_PR, _BACK_PR = make_pass("pr", False), make_pass("pr", True)
-_TPR, _BACK_TPR = make_pass("tpr", False), make_pass("tpr", True)
+_PASSES, _BACK_PASSES = make_passes(False), make_passes(True)
 _PHASE, _BACK_PHASE = make_phase(False), make_phase(True)
 _BUTTERFLY, _BUTTERFLY_2 = make_butterfly(1), make_butterfly(2)
+
+
+@compiled
+def _line(integers, number):
+    """One of `Plan`'s tables, which begin and end where the first numbers say."""
+    return integers[integers[number] : integers[number + 1]]
+
+
+@compiled
+def _table(integers, number, width):
+    """The same in rows of so many."""
+    line = _line(integers, number)
+    return line.reshape((len(line) // width, width))
 
 
 @compiled(fastmath=True)
@@ -89,73 +103,75 @@ def _transform(room, at, size, lanes):
 
 @compiled(fastmath=True)
 def _make_angles(angles, term_starts, members, shared, lanes, at, terms_at, room):
-    """Fill the shears (of a phase: cosine and sine) of every angle that differs between samples."""
+    """Fill the shears (of a phase and of what is to be scaled: cosine and sine) of every angle that differs between samples."""
     for j in range(len(angles)):
-        cos_at = at + 2 * j * lanes
+        cos_at = at + 4 * j * lanes
         fill(room, cos_at, shared[angles[j, 0], 0], lanes)
         fill(room, cos_at + lanes, shared[angles[j, 0], 1], lanes)
         for position in range(term_starts[j], term_starts[j + 1]):
             of = terms_at + 3 * members[position] * lanes
             add_angle(room, cos_at, cos_at + lanes, of, of + lanes, lanes)
-        if angles[j, 1]:
+        if angles[j, 1] == SHEARS:
+            shears(room, cos_at, cos_at + lanes, lanes)
+
+
+@compiled
+def _are_scaled(scaled, lanes, at, room):
+    """Fill -tan(a/2) of what is to be scaled and the cosines of its layer so far; whether no sample has too small ones."""
+    for i in range(len(scaled)):
+        angle, before, is_last = scaled[i]
+        cos_at = at + 4 * angle * lanes
+        scale_turn(room, cos_at, at + (4 * before + 3) * lanes, before >= 0, lanes)
+        if is_last and not inverse_squares(room, cos_at + 3 * lanes, lanes) < MOST_LEFT_OUT:
+            return False
+    return True
+
+
+@compiled(fastmath=True)
+def _make_shears(angles, lanes, at, room):
+    """Those of what was to be scaled, in the place of cosine and sine."""
+    for j in range(len(angles)):
+        if angles[j, 1] == SCALED:
+            cos_at = at + 4 * j * lanes
             shears(room, cos_at, cos_at + lanes, lanes)
 
 
 @compiled(fastmath=True)
-def run_pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, phase_sums, sums_at):
-    """Pass number `at` over all rows; backward undone on ψ and λ."""
+def run_pass(
+    room,
+    lanes,
+    plane,
+    rows,
+    ops,
+    at,
+    is_scaled,
+    phases,
+    wholes,
+    size,
+    slopes,
+    back,
+    phase_sums,
+    sums_at,
+):
+    """Pass number `at` over all rows, its turns scaled or as shears; backward undone on ψ and λ."""
     kind, first, last, layer = ops[at, 0], ops[at, 1], ops[at, 1] + 4 * ops[at, 2], ops[at, 3]
-    cosines, to = 2 * layer * size, sums_at + layer * size
+    kind = kind if is_scaled else PLAIN[kind]
+    whole = wholes[layer] if is_scaled else room.dtype.type(1.0)
     turns = as_tuple(ops[at, 8:], 12)  # read once: the rows that are written might be they
-    for place in range(first, last, 4):
-        operands = (
-            lanes,
-            plane,
-            rows,
-            place,
-            turns,
-            phases,
-            cosines,
-            size,
-            slopes,
-            phase_sums,
-            to,
-        )
-        if back:
-            if kind == TURNS_PHASES_TURNS:
-                _BACK_TPT(room, *operands)
-            elif kind == PHASES_TURNS:
-                _BACK_PT(room, *operands)
-            elif kind == REAL_TURNS:
-                _BACK_REAL_TURNS(room, *operands)
-            elif kind == TURNS_PHASES_READ:
-                _BACK_TPR(room, *operands)
-            elif kind == PHASES_READ:
-                _BACK_PR(room, *operands)
-            elif kind == READ:
-                _BACK_READ(room, *operands)
-            else:
-                _BACK_TURNS(room, *operands)
-        elif kind == TURNS_PHASES_TURNS:
-            _TPT(room, *operands)
-        elif kind == PHASES_TURNS:
-            _PT(room, *operands)
-        elif kind == REAL_TURNS:
-            _REAL_TURNS(room, *operands)
-        elif kind == TURNS_PHASES_READ:
-            _TPR(room, *operands)
-        elif kind == PHASES_READ:
-            _PR(room, *operands)
-        elif kind == READ:
-            _READ(room, *operands)
-        else:
-            _TURNS(room, *operands)
+    where = (
+        lanes, plane, rows, first, last, turns, phases, 2 * layer * size, size, whole,
+        ops[at, 20], slopes, phase_sums, sums_at + layer * size,
+    )  # fmt: skip
+    if back:
+        _BACK_PASSES(kind, room, *where)
+    else:
+        _PASSES(kind, room, *where)
 
 
 @compiled(fastmath=True)
 def walk(
-    tables, places, n_qubits, lanes, n_groups, counters, shared, phases, inputs, backward, values,
-    states, input_slopes, sum_slopes, phase_slopes, rooms,
+    tables, places, n_qubits, lanes, n_groups, counters, shared, phases, wholes, inputs, backward,
+    values, states, input_slopes, sum_slopes, phase_slopes, rooms,
 ):  # fmt: skip
     """Take groups of blocks, whichever are next by `counters`, through the circuit.
 
@@ -169,8 +185,11 @@ def walk(
         lanes: Samples per block.
         n_groups: Groups that the blocks are shared out to.
         counters: The next group and the next room, int64, (2,); threads that share them share the work.
-        shared: Cosine, sine and shears of half of every sum, (sums + 1, 4).
+        shared: Cosine, sine and shears of half of every sum, and of a scaled turn -tan(a/2) and the factor of its slope,
+            (sums + 1, 6).
         phases: Cosines and sines of every layer's rows, (layers · 2 · 2^n,).
+        wholes: What the cosines of the scaled turns before every layer come to, and whether none is too small,
+            (layers + 1,).
         inputs: The data, (batch, n_inputs), in radians, or amplitudes.
         backward: Whether slopes are asked for instead of values.
         values: (batch, readouts). Forward, what is read is added to it; backward, it holds the slopes
@@ -189,10 +208,16 @@ def walk(
     if number >= len(rooms):
         return
     room = rooms[number]
-    (
-        ops, rows, turns, angles, term_starts, members, terms, term_scales, readout, signs,
-        is_strings, start_rows, start_scales,
-    ) = tables  # fmt: skip
+    integers, numbers = tables
+    ops, rows = _table(integers, 0, 21), _line(integers, 1)
+    turns, angles, scaled = (
+        _table(integers, 2, 3), _table(integers, 3, 2), _table(integers, 4, 3),
+    )  # fmt: skip
+    term_starts, members, terms = _line(integers, 5), _line(integers, 6), _table(integers, 7, 2)
+    readout, start_rows = _table(integers, 8, 2), _table(integers, 9, 2)
+    is_strings = _line(integers, 10)[0] != 0
+    term_scales, signs = numbers[: len(terms)], numbers[len(terms) : len(terms) + len(readout)]
+    start_scales = numbers[len(terms) + len(readout) :]
     psi, plane, shared_at, sampled_at, slopes, reads_at, terms_at, vector = places
     size = 1 << n_qubits
     batch = len(inputs)
@@ -203,9 +228,9 @@ def walk(
     is_turned = n_ops > 0 and ops[n_ops - 1, 0] >= READ
     read_at = reads_at if is_turned else 2 * plane
     for number in range(len(turns)):
-        for i in range(2):
+        for i in range(3):
             shear = shared[turns[number, 0], 2 + i]
-            fill(room, shared_at + (2 * number + i) * vector, shear, vector)
+            fill(room, shared_at + (3 * number + i) * vector, shear, vector)
     while True:
         group = take_next(counters, 0)
         if group >= n_groups:
@@ -220,6 +245,9 @@ def walk(
                 cos_at = terms_at + 3 * t * lanes
                 half_turns(room, cos_at, cos_at + lanes, lanes)
             _make_angles(angles, term_starts, members, shared, lanes, sampled_at, terms_at, room)
+            is_scaled = wholes[-1] > 0 and _are_scaled(scaled, lanes, sampled_at, room)
+            if not is_scaled:
+                _make_shears(angles, lanes, sampled_at, room)
             states_at = 2 * size * start
             keeps = states_at + 2 * size * lanes <= len(states)
             step = n_ops if backward and keeps else 0
@@ -257,12 +285,12 @@ def walk(
                 number = 2 * n_ops - 1 - step if back else step
                 step += 1
                 reads = ops[number, 0] >= READ
-                first_read = 2 if ops[number, 0] == TURNS_PHASES_READ else 0
+                first_read = 2 if ops[number, 0] > LAST_READ_ALONE else 0
                 if back or reads:
                     fill(room, slopes, zero, (16 if reads else 4) * lanes)
                 if back and reads:
                     weigh_turns(room, lanes, ops, number, first_read, turns, slopes, reads_at)
-                is_phase = ops[number, 0] == PHASE_SAMPLED
+                is_phase = ops[number, 0] == SAMPLED
                 if is_phase:
                     mask, angle = ops[number, 1], ops[number, 2]
                     for k in range(size):
@@ -273,8 +301,8 @@ def walk(
                             _PHASE(room, lanes, plane, k * lanes, sign, angle, slopes)
                 else:
                     run_pass(
-                        room, lanes, plane, rows, ops, number, phases, size, slopes, back,
-                        phase_slopes, sums_at,
+                        room, lanes, plane, rows, ops, number, is_scaled, phases, wholes, size,
+                        slopes, back, phase_slopes, sums_at,
                     )  # fmt: skip
                 if reads:
                     read_turns(room, lanes, ops, number, first_read, turns, slopes, reads_at, back)
@@ -284,8 +312,11 @@ def walk(
                     turn, of = ops[number, 4 + i], slopes + i * lanes
                     if turn < 0:
                         continue
-                    sum_slopes[group, turns[turn, 0]] += total(room, of, lanes)
-                    j = turns[turn, 1]
+                    j, total_at = turns[turn, 1], turns[turn, 0]
+                    factor = shared[total_at, 5] if is_scaled else one
+                    if is_scaled and j < len(angles) and angles[j, 1] == SCALED:
+                        over_square(room, of, sampled_at + (4 * j + 3) * lanes, lanes)
+                    sum_slopes[group, total_at] += factor * total(room, of, lanes)
                     for position in range(term_starts[j], term_starts[j + 1]):
                         to = terms_at + (3 * members[position] + 2) * lanes
                         add_scaled(room, to, of, one, lanes)

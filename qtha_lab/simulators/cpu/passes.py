@@ -1,8 +1,10 @@
 """The sweeps of engine `cpu` that take ψ and λ through gates: turns about Y and phases.
 
-Several operations are done on rows while they are in registers: storing them costs more.
+Several operations are done on rows while they are in registers: storing them costs more. Turns are done as three
+shears each, or scaled (see `scaled`).
 """
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -11,6 +13,7 @@ from qtha_lab.simulators.cpu.vectors import (
     FAST,
     Lanes,
     intrinsic,
+    minus_times,
     over_lanes,
     plus_times,
     times_plus,
@@ -18,12 +21,19 @@ from qtha_lab.simulators.cpu.vectors import (
 
 
 def _turned(builder, rows, bit, outer, inner):
-    """Apply one turn, as three shears, to 2^k row vectors; `bit` of a row is its side of the turn."""
+    """Apply one turn, as three shears or scaled, to 2^k row vectors; `bit` of a row is its side of the turn.
+
+    Without an inner shear it is scaled, and `outer` is -tan(a/2).
+    """
     rows = list(rows)
     for low in range(len(rows)):
         if not low >> bit & 1:
             high = low | 1 << bit
             a, b = rows[low], rows[high]
+            if inner is None:
+                rows[low] = plus_times(builder, a, outer, b)
+                rows[high] = minus_times(builder, b, outer, a)
+                continue
             a = plus_times(builder, a, outer, b)
             b = plus_times(builder, b, inner, a)
             rows[low], rows[high] = plus_times(builder, a, outer, b), b
@@ -51,25 +61,42 @@ def _phase_slope(builder, slope, row, dual):
     return builder.fadd(slope, overlap, flags=FAST)
 
 
-def make_pass(steps: str, backward: bool, planes: int = 2):
-    """A sweep of several operations over four rows of ψ, which stay in registers in between.
+# What passes do, in the order of time: two turns as shears ("t") or scaled ("s"), one phase a row, with the cosines of
+# scaled turns before it that all samples share ("p") or that they differ in ("q"), or what is read behind two turns,
+# which are not done ("r"). Before them a phase that differs between samples, and two turns of a state that is still
+# real, which turns leave so.
+KINDS = (
+    "sampled", "real", "t", "pt", "tpt", "s", "ps", "qs", "sps", "sqs", "r", "pr", "qr", "tpr", "spr", "sqr",
+)  # fmt: skip
+SAMPLED, REAL, READ = (
+    KINDS.index("sampled"),
+    KINDS.index("real"),
+    KINDS.index("r"),
+)  # READ and later read
+LAST_READ_ALONE = KINDS.index("qr")  # later ones do two turns first
+# the same with shears
+PLAIN = np.array(
+    [SAMPLED, REAL, *(KINDS.index(kind.replace("s", "t").replace("q", "p")) for kind in KINDS[2:])]
+)
 
-    Backward the operations are undone on ψ and on λ, two planes further on, and their slopes are added up.
+
+def make_passes(backward: bool):
+    """A sweep that does what a pass of any of `KINDS` after the first does, four rows after four rows.
+
+    Rows of ψ stay in registers between the operations. Backward these are undone on ψ and on λ, two planes further on,
+    and their slopes are added up; of a state that is real they know nothing of λ's imaginary plane.
 
     Args:
-        steps: In the order of time: "t" two turns, "p" one phase a row, "r" what is read behind two turns,
-            which are not done.
         backward: Whether they are undone.
-        planes: 1 for a state that is real, which turns leave so: slopes know nothing of λ's imaginary one.
 
     Returns:
         A sweep, as follows.
 
-    `f(room, lanes, plane, rows, at, turns, phases, layer, size, slopes, phase_sums, sums_at)`: the rows
-    are `rows[at : at + 4]`; `turns` has for each of four turns the position of its shears -tan(a/4)
-    in `room`, how much further sin(a/2) is, and -1 if they differ between samples, else 0.
-    Cosines of phases are in `phases` from `layer` on, sines `size` further. The slopes of turns are
-    added to the rows of `room` from `slopes` on, those of phases to `phase_sums[sums_at + row]`.
+    `f(kind, room, lanes, plane, rows, first, last, turns, phases, layer, size, whole, wholes_at, slopes, phase_sums,
+    sums_at)`: the rows are `rows[first : last]`; `turns` has for each of four turns the position of its shears -tan(a/4)
+    in `room`, how much further sin(a/2) is and after it -tan(a/2), and -1 if they differ between samples, else 0.
+    Cosines of phases are in `phases` from `layer` on, sines `size` further; all are multiplied by `whole`, and in "q" by what is at `wholes_at` in `room`. The slopes of turns are added to the rows of `room` from
+    `slopes` on, those of phases to `phase_sums[sums_at + row]`.
 
     Of turn `i` of "r" row `slopes + i` gains ⟨Z⟩ before it and row `slopes + 4 + i` half of ⟨X⟩; backward λ gains
     z Z ψ - x X ψ with z in row `slopes + 8 + i` and x in row `slopes + 12 + i`.
@@ -77,44 +104,30 @@ def make_pass(steps: str, backward: bool, planes: int = 2):
 
     @intrinsic
     def sweep(
-        typingctx,
-        room,
-        lanes,
-        plane,
-        rows,
-        at,
-        turns,
-        phases,
-        layer,
-        size,
-        slopes,
-        phase_sums,
-        sums_at,
-    ):
+        typingctx, kind, room, lanes, plane, rows, first, last, turns, phases, layer, size, whole,
+        wholes_at, slopes, phase_sums, sums_at,
+    ):  # fmt: skip
         signature = types.void(
-            room, lanes, plane, rows, at, turns, phases, layer, size, slopes, phase_sums, sums_at
-        )
+            kind, room, lanes, plane, rows, first, last, turns, phases, layer, size, whole,
+            wholes_at, slopes, phase_sums, sums_at,
+        )  # fmt: skip
 
         def codegen(context, builder, signature, args):
-            pass_ = _Pass(context, builder, signature.args, args, backward, planes)
-            with over_lanes(builder, args[1], pass_.room.vector.count) as (w, _):
-                pass_.load(w)
-                order = list(enumerate(steps))
-                n_turns = 0 if not backward else len(steps.replace("p", ""))
-                for _, step in reversed(order) if backward else order:
-                    if step == "p":
-                        pass_.phase()
-                        continue
-                    n_turns -= backward
-                    if step == "r":
-                        pass_.read(w, 2 * n_turns)
-                    else:
-                        pass_.turn(w, 2 * n_turns)
-                        pass_.turn(w, 2 * n_turns + 1)
-                    n_turns += not backward
-                pass_.store(planes if steps == "r" else 0)  # reading leaves ψ as it was
-            if backward and "p" in steps:
-                pass_.add_phase_slopes(args[10], args[11], signature.args[10])
+            kind, first, last = args[0], args[5], args[6]
+            end = builder.append_basic_block("pass.end")
+            switch = builder.switch(kind, end)
+            for number, name in enumerate(KINDS[1:], 1):
+                block = builder.append_basic_block(f"pass.{name}")
+                switch.add_case(kind.type(number), block)
+                builder.position_at_end(block)
+                steps, planes = ("t", 1) if name == "real" else (name, 2)
+                places = cgutils.for_range_slice(
+                    builder, first, last, first.type(4), first.type, inc=True
+                )
+                with places as (at, _):
+                    _write(context, builder, signature.args, args, at, steps, backward, planes)
+                builder.branch(end)
+            builder.position_at_end(end)
             return context.get_dummy_value()
 
         return signature, codegen
@@ -122,22 +135,44 @@ def make_pass(steps: str, backward: bool, planes: int = 2):
     return sweep
 
 
-class _Pass:
-    """What `make_pass` writes: one vector of four rows, of ψ and if `backward` of λ."""
+def _write(context, builder, kinds, args, at, steps, backward, planes):
+    """The operations on the four rows from place `at` on."""
+    pass_ = _Pass(context, builder, kinds, args, at, backward, planes)
+    with over_lanes(builder, args[2], pass_.room.vector.count) as (w, _):
+        pass_.load(w)
+        number = 0 if not backward else 2 * (len(steps) - ("p" in steps) - ("q" in steps))
+        for step in reversed(steps) if backward else steps:
+            if step in "pq":
+                pass_.phase(w, by_lane=step == "q")
+                continue
+            number -= 2 * backward
+            if step == "r":
+                pass_.read(w, number)
+            else:
+                for bit in (1, 0) if backward else (0, 1):
+                    pass_.turn(w, number + bit, scaled=step == "s")
+            number += 2 * (not backward)
+        pass_.store(planes if steps == "r" else 0)  # reading leaves ψ as it was
+    if backward and ("p" in steps or "q" in steps):
+        pass_.add_phase_slopes(args[14], args[15], kinds[14])
 
-    def __init__(self, context, builder, kinds, args, backward, n_planes):
+
+class _Pass:
+    """What `make_passes` writes: one vector of four rows, of ψ and if `backward` of λ."""
+
+    def __init__(self, context, builder, kinds, args, at, backward, n_planes):
         self.context, self.builder = context, builder
         self.backward, self.n_planes = backward, n_planes
-        _, self.lanes, self.plane, _, at, turns, _, layer, size, self.slopes, _, _ = args
-        self.room = Lanes(context, builder, kinds[0], args[0])
-        rows = Lanes(context, builder, kinds[3], args[3])
-        phases = Lanes(context, builder, kinds[6], args[6])
+        _, _, self.lanes, self.plane, _, _, _, turns, _, layer, size, whole, *rest = args
+        self.wholes_at, self.slopes, _, _ = rest
+        self.room = Lanes(context, builder, kinds[1], args[1])
+        rows = Lanes(context, builder, kinds[4], args[4])
+        phases = Lanes(context, builder, kinds[8], args[8])
         self.rows = [rows.number(builder.add(at, at.type(i))) for i in range(4)]
         self.turns = cgutils.unpack_tuple(builder, turns, 12)
         cosines = [builder.add(layer, row) for row in self.rows]
-        self.phases = [
-            (phases.number(place), phases.number(builder.add(place, size))) for place in cosines
-        ]
+        places = [(place, builder.add(place, size)) for place in cosines]
+        self.phases = [[builder.fmul(whole, phases.number(p)) for p in of_row] for of_row in places]
         zero = ir.Constant(self.room.vector, None)
         self.row_slopes = [cgutils.alloca_once_value(builder, zero) for _ in range(4)]
 
@@ -156,13 +191,16 @@ class _Pass:
             for place, value in zip(places, values, strict=True):
                 self.room.store(value, place)
 
-    def turn(self, w, number):
+    def turn(self, w, number, scaled):
         builder, bit = self.builder, number % 2
         at, gap, sampled = self.turns[3 * number : 3 * number + 3]
         at = builder.add(at, builder.and_(w, sampled))
-        outer, inner = self.room.load(at), self.room.load(builder.add(at, gap))
+        if scaled:
+            at = builder.add(at, builder.add(gap, gap))
+        outer = self.room.load(at)
+        inner = None if scaled else self.room.load(builder.add(at, gap))
         if self.backward:
-            outer, inner = builder.fneg(outer), builder.fneg(inner)
+            outer, inner = builder.fneg(outer), inner and builder.fneg(inner)
             place = self._lane_place(w, number)
             slope = self.room.load(place)
             for rows, duals in zip(
@@ -207,10 +245,13 @@ class _Pass:
                     dual = plus_times(builder, dual, x0, plane[k ^ 1])
                     duals[k] = plus_times(builder, dual, x1, plane[k ^ 2])
 
-    def phase(self):
+    def phase(self, w, by_lane):
         builder = self.builder
-        for i, (cos, sin) in enumerate(self.phases):
-            cos, sin = self.room.spread(cos), self.room.spread(sin)
+        whole = self.room.load(builder.add(self.wholes_at, w)) if by_lane else None
+        for i, of_row in enumerate(self.phases):
+            cos, sin = (self.room.spread(number) for number in of_row)
+            if whole is not None:
+                cos, sin = (builder.fmul(part, whole, flags=FAST) for part in (cos, sin))
             if self.backward:
                 sin = builder.fneg(sin)
                 row, dual = ([plane[i] for plane in self.values[k : k + 2]] for k in (0, 2))

@@ -4,33 +4,62 @@ Knows nothing of threads, tensors in motion or derivatives.
 """
 
 import functools
+from typing import NamedTuple
 
 import numpy as np
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.simulators.cpu import kernel
+from qtha_lab.simulators.cpu.passes import KINDS, REAL, SAMPLED
+from qtha_lab.simulators.cpu.scaled import scaled_layers
 from qtha_lab.simulators.cpu.vectors import BYTES
 from qtha_lab.simulators.program import Phases, Program, Sum, Turn, Turns, compile_circuit
 
-PASS_WIDTH = 20  # numbers that say what a pass does
+PASS_WIDTH = 21  # numbers that say what a pass does
+PHASE, SHEARS, SCALED = range(3)  # what angles that differ between samples are made for
+
+
+class _Course(NamedTuple):
+    """How the turns of a layer are done.
+
+    Attributes:
+        numbers: Of every turn's sum.
+        step: As for `passes`: as shears ("t"), scaled ("s"), or not at all, since Z is read behind them ("r").
+        phases: The layer of phases that takes their cosines, if they are scaled.
+        sampled: Whether angles of the layer differ between samples; if they are scaled, all count as such.
+        angles: The numbers of those, in the order in which their turns are done.
+    """
+
+    numbers: dict[Turn, int]
+    step: str
+    phases: int
+    sampled: bool
+    angles: list[int]
 
 
 class Plan:
     """The tables of one circuit.
 
     A sum is the angle of a turn or phase; a term is one scaled input, the same for all sums that
-    read it. `tables(lanes, itemsize)` is what `kernel.walk` takes:
+    read it. `tables(lanes, itemsize)` is what `kernel.walk` takes, two arrays, since each takes time to hand over: of
+    integers, where each of the following begins and the last ends, then these; and of scales and signs.
 
     * passes: kind, where its rows are, groups of four rows, layer of phases, four turns or -1, and
       where the shears of these are in `room`; or kind, mask and where its cosines are;
     * the rows of every pass;
     * turns: sum, number of the angle that differs between samples, the last if none, and place of ⟨Z⟩
       that is read behind it, or -1;
-    * such angles: sum whose shared part it has, whether of a turn; where their terms are, and which;
+    * such angles: sum whose shared part it has, and what it is made for; where their terms are, and which;
+    * of those that are scaled, in the order in which their turns are done: number of the angle, that of the one before it
+      in its layer or -1, and whether it is the last there;
     * input and row of every term, and scale;
     * number and row of everything read, and sign; the rows are those of probabilities or, for strings
       of Z, of their transform, or of what is read behind the last turns;
-    * input and row of every amplitude of the start, if not |0…0⟩, and scale.
+    * input and row of every amplitude of the start, if not |0…0⟩, and scale;
+    * whether strings of Z are read.
+
+    Attributes:
+        scaled: Sum and layer of phases of every turn that is done scaled in a layer that all samples share, in the order in
+            which they are done.
     """
 
     def __init__(self, circuit: Circuit, readout: Readout):
@@ -48,6 +77,9 @@ class Plan:
             (sum(len(x.angles) for x in program.layers), -1, -1)
         ]
         self.reads_behind = _reads_behind(program, readout)
+        self._scaled_layers = scaled_layers(program, bool(self.reads_behind))
+        self._scaled: list[tuple[int, int]] = []
+        self._sampled_scaled: list[tuple[int, int, int]] = []
         self._add_layers(program)
         self.n_layers = 1 + max((layer for layer, *_ in self._phases), default=-1)
         self.n_sums = len(self._sums)
@@ -56,8 +88,11 @@ class Plan:
         self.entries = _integers([e[:2] for e in entries], 2)
         self.scales = np.array([e[2] for e in entries], np.float64)
         self.phase_places = _integers(self._phases, 3)
+        self.rows = np.concatenate([np.zeros(0, np.int64), *(rows.ravel() for rows in self._rows)])
+        self.scaled = _integers(self._scaled, 2)
         self.reads_strings = readout.kind == "strings"
-        self._fixed = (*self._tables_of_angles(), *self._tables_of_ends(program, readout))
+        self._integers = (*self._tables_of_angles(), *self._tables_of_ends(program, readout))
+        self._numbers = np.concatenate([self._term_scales, self._signs, np.ones(self.n_amplitudes)])
         self.tables = functools.cache(self._tables)
         self.places = functools.cache(self._places)
 
@@ -69,26 +104,26 @@ class Plan:
             for *_, angle_terms in self._angles
         ]
         self.n_terms = len(numbers)
+        self._term_scales = np.array([scale for _, scale in numbers], np.float64)
         return (
-            np.concatenate([np.zeros(0, np.int64), *(rows.ravel() for rows in self._rows)]),
+            self.rows,
             _integers([(j, a if a >= 0 else len(terms), read) for j, a, read in self._turns], 3),
             _integers([angle[:2] for angle in self._angles], 2),
+            _integers(self._sampled_scaled, 3),
             np.cumsum([0, *map(len, terms), 0], dtype=np.int64),
             np.array([number for angle_terms in terms for number in angle_terms], np.int64),
             _integers([(i, 3 * row) for row, (i, _) in enumerate(numbers)], 2),
-            np.array([scale for _, scale in numbers], np.float64),
         )
 
     def _tables_of_ends(self, program: Program, readout: Readout) -> tuple:
         """What is read, from which rows; which rows the start fills."""
         read = _readout(program, readout)
         places = {mask: place for place, mask in enumerate(self.reads_behind)}
+        self._signs = np.array([sign for _, sign in read], np.float64)
         return (
             _integers([(i, places.get(row, row)) for i, (row, _) in enumerate(read)], 2),
-            np.array([sign for _, sign in read], np.float64),
-            self.reads_strings,
             _integers([(k, k) for k in range(self.n_amplitudes)], 2),
-            np.ones(self.n_amplitudes),
+            np.array([self.reads_strings], np.int64),
         )
 
     def _places(self, lanes: int, itemsize: int) -> tuple[int, ...]:
@@ -100,54 +135,76 @@ class Plan:
         vector = BYTES // itemsize
         plane = (2**self.n_qubits + 1) * lanes  # a row more: rows of all planes differ in cache
         shared = 4 * plane
-        sampled = shared + 2 * len(self._turns) * vector
-        slopes = sampled + 2 * len(self._angles) * lanes
+        sampled = shared + 3 * len(self._turns) * vector
+        slopes = sampled + 4 * len(self._angles) * lanes
         reads = slopes + 16 * lanes
         terms = reads + len(self.reads_behind) * lanes
         end = terms + 3 * self.n_terms * lanes
         return 0, plane, shared, sampled, slopes, reads, terms, vector, end
 
-    def _tables(self, lanes: int, itemsize: int) -> tuple:
+    def _tables(self, lanes: int, itemsize: int) -> tuple[np.ndarray, np.ndarray]:
+        parts = [part.ravel() for part in (self.passes(lanes, itemsize), *self._integers)]
+        ends = np.cumsum([len(parts) + 1, *map(len, parts)])
+        return np.concatenate([ends, *parts]), self._numbers
+
+    def passes(self, lanes: int, itemsize: int) -> np.ndarray:
+        """What is done on the rows of a block, (passes, `PASS_WIDTH`).
+
+        Args:
+            lanes: Samples per block.
+            itemsize: Bytes per number.
+        """
         _, _, shared, sampled, *_, vector, _ = self.places(lanes, itemsize)
         ops = []
-        for kind, first, second, layer, *turns in self._passes:
-            if kind == kernel.PHASE_SAMPLED:
-                second = sampled + 2 * second * lanes
+        for kind, first, second, layer, *turns, of_angle in self._passes:
+            if kind == SAMPLED:
+                second = sampled + 4 * second * lanes
             where: list[int] = []
             for turn in turns:
                 angle = self._turns[turn][1]
                 if angle < 0:
-                    where += [shared + 2 * turn * vector, vector, 0]
+                    where += [shared + 3 * turn * vector, vector, 0]
                 else:
-                    where += [sampled + 2 * angle * lanes, lanes, -1]
-            ops.append((kind, first, second, layer, *(turn or -1 for turn in turns), *where))
-        return _integers(ops, PASS_WIDTH), *self._fixed
+                    where += [sampled + 4 * angle * lanes, lanes, -1]
+            wholes_at = sampled + (4 * of_angle + 3) * lanes
+            ops.append(
+                (kind, first, second, layer, *(turn or -1 for turn in turns), *where, wholes_at)
+            )
+        return _integers(ops, PASS_WIDTH)
 
     def _add_layers(self, program: Program) -> None:
         """Turns in twos. Phases go with two turns after them, and with the same two before them."""
         layers = [(layer, self._numbered(layer)) for layer in program.layers]
         phases: int | None = None  # a layer of shared phases that is still to be done
         before: list[Turn] = []  # turns that are still to be done, together with it
-        before_numbers: dict[Turn, int] = {}
+        of_before = _Course({}, "t", -1, False, [])
         for position, (layer, numbers) in enumerate(layers):
-            self._at_last = position == len(layers) - 1
             if isinstance(layer, Phases):
                 phases = self._add_phases(numbers)
                 continue
+            course = self._course(position, len(layers), numbers)
             left = list(layer.angles)
             if position == 0:
-                self._add_first_turns(left, numbers, program.start)
+                self._add_first_turns(left, course, program.start)
                 continue
             if phases is not None:
                 after = before or left[:2]
-                self._add_pass(before, phases, after, before_numbers, numbers)
+                self._add_pass(before, of_before, phases, after, course)
                 left = [turn for turn in left if turn not in after]
             next_turns = self._next_turns(layers, position)
             before = [turn for turn in left if turn in next_turns][-2:]
-            phases, before_numbers = None, numbers
+            phases, of_before = None, course
             left = [turn for turn in left if turn not in before]
             for at in range(0, len(left), 2):
-                self._add_pass(left[at : at + 2], None, [], numbers, {})
+                self._add_pass([], course, None, left[at : at + 2], course)
+
+    def _course(self, position: int, n_layers: int, numbers: dict[Turn, int]) -> _Course:
+        step, sampled = "t", any(self._sums[j].inputs for j in numbers.values())
+        if position in self._scaled_layers:
+            step = "s"
+        elif self.reads_behind and position == n_layers - 1:
+            step = "r"
+        return _Course(numbers, step, position // 2, sampled, [])  # phases are every second layer
 
     def _next_turns(self, layers: list, position: int) -> list[Turn]:
         """Turns of the next layer if only shared phases are in between."""
@@ -173,10 +230,10 @@ class Plan:
         for mask, j in numbers.items():
             if self._sums[j].inputs:
                 nothing = self._turns[0][0]
-                self._angles.append((nothing, 0, self._sums[j].inputs))
+                self._angles.append((nothing, PHASE, self._sums[j].inputs))
                 self._turns.append((nothing, len(self._angles) - 1, -1))  # as if of a turn
-                op = (kernel.PHASE_SAMPLED, mask, len(self._angles) - 1)
-                self._passes.append((*op, 0, len(self._turns) - 1, 0, 0, 0))
+                op = (SAMPLED, mask, len(self._angles) - 1)
+                self._passes.append((*op, 0, len(self._turns) - 1, 0, 0, 0, 0))
         shared = [(mask, j) for mask, j in numbers.items() if self._is_shared(j)]
         if not shared:
             return None
@@ -185,54 +242,64 @@ class Plan:
         return layer
 
     def _add_pass(
-        self, before: list[Turn], phases: int | None, after: list[Turn], first: dict, second: dict
+        self,
+        before: list[Turn],
+        of_before: _Course,
+        phases: int | None,
+        after: list[Turn],
+        course: _Course,
     ) -> None:
-        """Turns, a layer of phases, turns; the sums of the turns are in `first` and `second`."""
-        kind = kernel.TURNS
-        if phases is not None:
-            kind = kernel.TURNS_PHASES_TURNS if before else kernel.PHASES_TURNS
-        if self._at_last and self.reads_behind:
-            kind += kernel.READ
-        pair = _filled(before or after, self.n_qubits)
-        groups = _groups(pair, np.arange(2**self.n_qubits))
-        turns = self._add_turns(before, first) + self._add_turns(after, second)
-        self._append(kind, groups, phases or 0, turns)
+        """Turns, a layer of phases, turns; or turns alone."""
+        by_lane = of_before.step == "s" and of_before.sampled
+        phase = "" if phases is None else "q" if by_lane else "p"
+        kind = KINDS.index(of_before.step * bool(before) + phase + course.step)
+        groups = _groups(_filled(after, self.n_qubits), np.arange(2**self.n_qubits))
+        turns = self._add_turns(before, of_before) + self._add_turns(after, course)
+        self._append(kind, groups, phases or 0, turns, of_before.angles[-1] if by_lane else 0)
 
-    def _add_first_turns(self, turns: list[Turn], numbers: dict, start: str) -> None:
+    def _add_first_turns(self, turns: list[Turn], course: _Course, start: str) -> None:
         """From |0…0⟩ few rows are reached at first; these and amplitudes are real."""
         reached, at = np.zeros(1, np.int64), 0
         while at < len(turns):
             chosen = turns[at : at + 2 - (len(turns) - at) % 2]  # one alone, if any, at the start
             rows = reached if start == "zero" else np.arange(2**self.n_qubits)
             groups = _groups(_filled(chosen, self.n_qubits), rows)
-            self._append(kernel.REAL_TURNS, groups, 0, self._add_turns(chosen, numbers))
+            self._append(REAL, groups, 0, self._add_turns(chosen, course))
             reached = groups[:, : 2 ** len(chosen)].ravel()
             at += len(chosen)
 
-    def _add_turns(self, turns: list[Turn], numbers: dict[Turn, int]) -> list[int]:
+    def _add_turns(self, turns: list[Turn], course: _Course) -> list[int]:
+        is_scaled = course.step == "s"
         for turn in turns:
-            j, angle = numbers[turn], -1
-            if self._sums[j].inputs:
+            j, angle = course.numbers[turn], -1
+            if self._sums[j].inputs or (is_scaled and course.sampled):
                 angle = len(self._angles)
-                self._angles.append((j, 1, self._sums[j].inputs))
-            read = (
-                self.reads_behind.index(turn.zmask) if self._at_last and self.reads_behind else -1
-            )
+                before = course.angles[-1] if course.angles else -1
+                course.angles.append(angle)
+                self._angles.append((j, SCALED if is_scaled else SHEARS, self._sums[j].inputs))
+                if is_scaled:
+                    is_last = len(course.angles) == len(course.numbers)
+                    self._sampled_scaled.append((angle, before, is_last))
+            elif is_scaled:
+                self._scaled.append((j, course.phases))
+            read = self.reads_behind.index(turn.zmask) if course.step == "r" else -1
             self._turns.append((j, angle, read))
         added = range(len(self._turns) - len(turns), len(self._turns))
         return [*added, *[0] * (len(turns) % 2)]
 
-    def _append(self, kind: int, groups: np.ndarray, layer: int, turns: list[int]) -> None:
+    def _append(
+        self, kind: int, groups: np.ndarray, layer: int, turns: list[int], of_angle: int = 0
+    ) -> None:
         turns = turns + [0] * (4 - len(turns))
         place = sum(rows.size for rows in self._rows)
-        self._passes.append((kind, place, len(groups), layer, *turns))
+        self._passes.append((kind, place, len(groups), layer, *turns, of_angle))
         self._rows.append(groups)
 
     def work(self, backward: bool, itemsize: int) -> tuple[float, float]:
         """Operations, and bytes loaded and stored, of one sample; see `roofline`.
 
-        A turn is 3 multiply-adds for every pair of numbers of a state, which is real at first, a phase
-        2 for every number; backward both are undone on two states, and their slopes cost 2 and 1 more. To read
+        A turn is 3 multiply-adds for every pair of numbers of a state, 2 if it is scaled, and the state is real at first; a
+        phase is 2 for every number, and 2 multiplications for every row where samples differ in what they scale. Backward both are undone on two states, and their slopes cost 2 and 1 more. To read
         behind a turn takes 3 for every row, as |ψ|² does, and backward 4 more of each.
         """
         size = 2**self.n_qubits
@@ -241,21 +308,25 @@ class Plan:
         )  # |ψ|², or λ = g ψ
         if self.reads_strings and not self.reads_behind:
             flops, moved = flops + self.n_qubits * size, moved + self.n_qubits * size
-        for kind, _, groups, _, *turns in self._passes:
-            if kind == kernel.PHASE_SAMPLED:
-                rows, n_turns, n_read = size, 0, 0
+        for kind, _, groups, _, *turns, _ in self._passes:
+            if kind == SAMPLED:
+                rows, steps, planes = size, "p", 2
             else:
-                rows, n_turns, n_read = 4 * groups, sum(map(bool, turns)), 0
-            if kind >= kernel.READ:
-                n_read = sum(map(bool, turns[2 * (kind == kernel.TURNS_PHASES_READ) :]))
-                flops += (7 + 7 * n_read if backward else 3 + 3 * n_read) * rows
-            planes = 1 if kind == kernel.REAL_TURNS else 2
-            flops += planes * (8 if backward else 3) * (n_turns - n_read) * rows
-            if kind not in (kernel.TURNS, kernel.REAL_TURNS, kernel.READ):
-                flops += (2 * 8 + 4 if backward else 8) * rows
-            moved += planes * (4 if backward else 2) * rows - (
-                2 * rows if kind == kernel.READ else 0
-            )
+                rows, steps, planes = 4 * groups, KINDS[kind], 2
+            if kind == REAL:
+                steps, planes = "t", 1
+            pairs = iter((turns[:2], turns[2:]))
+            for step in steps:
+                if step in "pq":
+                    flops += (2 * 8 + 4 if backward else 8) * rows + 2 * rows * (step == "q")
+                    continue
+                n_turns = sum(map(bool, next(pairs)))
+                if step == "r":
+                    flops += (7 + 7 * n_turns if backward else 3 + 3 * n_turns) * rows
+                else:
+                    adds = 3 if step == "t" else 2
+                    flops += planes * (2 * adds + 2 if backward else adds) * n_turns * rows
+            moved += planes * (4 if backward else 2) * rows - 2 * rows * (steps == "r")
         return flops, moved * itemsize
 
 

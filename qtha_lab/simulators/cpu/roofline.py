@@ -123,10 +123,11 @@ def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
     threads = threads or torch.get_num_threads()
     tables = plan(circuit)
     lanes = lanes_of(tables.n_qubits, batch, 4, batch * tables.work(True, 4)[0])
-    ops, rows, *_ = tables.tables(lanes, 4)
+    ops, rows = tables.passes(lanes, 4), tables.rows
     _, plane, *_, slopes, _, _, _, end = tables.places(lanes, 4)
     size = 2**tables.n_qubits
     phases = np.full(2 * tables.n_layers * size, math.sqrt(0.5), np.float32)
+    wholes = np.ones(tables.n_layers + 1, np.float32)
     repeats = max(FEWEST_REPEATS, NUMBERS // (4 * size * lanes * len(ops)))
     rooms = [
         torch.zeros(end).numpy() for _ in range(threads)
@@ -136,7 +137,7 @@ def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
 
     def seconds_of(room: np.ndarray) -> float:
         sums = np.zeros(tables.n_layers * size)
-        operands = (ops, rows, plane, slopes, size, lanes, phases, room, sums)
+        operands = (ops, rows, plane, slopes, size, lanes, phases, wholes, room, sums)
         _there_and_back(*operands, 1)  # compiles, warms caches
         return _thread_seconds(_there_and_back, *operands, repeats)
 
@@ -150,12 +151,14 @@ def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
 
 
 @compiled(fastmath=True)
-def _there_and_back(ops, rows, plane, slopes, size, lanes, phases, room, sums, repeats):
+def _there_and_back(ops, rows, plane, slopes, size, lanes, phases, wholes, room, sums, repeats):
     for _ in range(repeats):
         for step in range(2 * len(ops)):
             back = step >= len(ops)
             at = 2 * len(ops) - 1 - step if back else step
-            kernel.run_pass(room, lanes, plane, rows, ops, at, phases, size, slopes, back, sums, 0)
+            kernel.run_pass(
+                room, lanes, plane, rows, ops, at, True, phases, wholes, size, slopes, back, sums, 0
+            )
 
 
 def _thread_seconds(function, *operands) -> float:

@@ -252,6 +252,63 @@ def shears(typingctx, room, cos_at, sin_at, lanes):
 
 
 @intrinsic
+def scale_turn(typingctx, room, cos_at, before, has_before, lanes):
+    """Beside cosine and sine of a/2 put -tan(a/2), and the cosine times what is at `before`, if there is something."""
+    signature = types.void(room, cos_at, before, has_before, lanes)
+
+    def codegen(context, builder, signature, args):
+        table = Lanes(context, builder, signature.args[0], args[0])
+        _, cos_at, before, has_before, lanes = args
+        places = [cos_at]
+        for _ in range(3):
+            places.append(builder.add(places[-1], lanes))
+        before = builder.select(has_before, before, cos_at)  # of which nothing is taken
+        with over_lanes(builder, lanes, table.vector.count) as (w, _):
+            cos, sin = (table.load(builder.add(place, w)) for place in places[:2])
+            whole = builder.fmul(cos, table.load(builder.add(before, w)))
+            whole = builder.select(has_before, whole, cos)
+            table.store(builder.fneg(builder.fdiv(sin, cos)), builder.add(places[2], w))
+            table.store(whole, builder.add(places[3], w))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def inverse_squares(typingctx, room, at, lanes):
+    """Σ_w 1 / room[at + w]²."""
+    signature = room.dtype(room, at, lanes)
+
+    def codegen(context, builder, signature, args):
+        source = Lanes(context, builder, signature.args[0], args[0])
+        sum_ = cgutils.alloca_once_value(builder, ir.Constant(source.vector, None))
+        with over_lanes(builder, args[2], source.vector.count) as (w, _):
+            value = source.load(builder.add(args[1], w))
+            more = builder.fdiv(source.constant(1.0), builder.fmul(value, value))
+            builder.store(builder.fadd(builder.load(sum_), more), sum_)
+        return source.total(builder.load(sum_))
+
+    return signature, codegen
+
+
+@intrinsic
+def over_square(typingctx, room, at, by, lanes):
+    """room[at + w] /= room[by + w]²."""
+    signature = types.void(room, at, by, lanes)
+
+    def codegen(context, builder, signature, args):
+        rows = Lanes(context, builder, signature.args[0], args[0])
+        with over_lanes(builder, args[3], rows.vector.count) as (w, _):
+            place = builder.add(args[1], w)
+            value = rows.load(builder.add(args[2], w))
+            square = builder.fmul(value, value)
+            rows.store(builder.fdiv(rows.load(place), square), place)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
 def take_next(typingctx, counters, which):
     """The number in counters[which], which then counts one more, whatever other threads do."""
     signature = types.int64(counters, types.int64)

@@ -90,6 +90,11 @@ def plus_times(builder, a, b, c):
     return builder.fadd(a, builder.fmul(b, c, flags=FAST), flags=FAST)
 
 
+def minus_times(builder, a, b, c):
+    """a - b·c."""
+    return builder.fsub(a, builder.fmul(b, c, flags=FAST), flags=FAST)
+
+
 def times_plus(builder, a, b, c, d, minus=False):
     """a·b + c·d, or a·b - c·d."""
     left = builder.fmul(a, b, flags=FAST)
