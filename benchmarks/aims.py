@@ -1,14 +1,16 @@
 """What people wait for, with the aim of each and what was reached: one table from the figures of the benches."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from benchmarks import auto, simulators_table
 from benchmarks.commands.start import beside_training, training_share
 from benchmarks.reporting import pipes
+from benchmarks.turns import ratio
 
 Figures = dict[str, Any]
+HEADING = ("what", "aim", "reached", "measured", "bench")
 
 
 class Aim(NamedTuple):
@@ -20,34 +22,42 @@ class Aim(NamedTuple):
     reached: Callable[[Figures], str]
 
 
-def table(figures: dict[str, Figures]) -> str:
+def table(figures: dict[str, Figures], measured: dict[str, str], before: Iterable[str] = ()) -> str:
     """The rows as Markdown, of figures of the benches by name; what none has measured is said to be so.
 
+    Args:
+        figures: Of each bench, by name.
+        measured: When, at which commit and under which load, by the name of the bench.
+        before: The lines of an earlier table, which stand where there are no figures.
+
     Example:
-        >>> table({}).splitlines()[2].split(" | ")[2]
+        >>> table({}, {}).splitlines()[2].split(" | ")[2]
         'not measured'
     """
-    rows = [
-        (
-            aim.what,
-            aim.aim,
-            aim.reached(figures[aim.bench]) if aim.bench in figures else "not measured",
-            f"`{aim.bench}`",
-        )
-        for aim in AIMS
-    ]
-    return pipes([("what", "aim", "reached", "bench"), *rows])
+    earlier = dict(cells for line in before if (cells := _cells(line)))
+    return pipes([HEADING, *(_row(aim, figures, measured, earlier) for aim in AIMS)])
 
 
-def caption(figures: dict[str, Figures]) -> str:
-    """The machine and its load at the end of each bench."""
-    machines = {
-        f"{each['machine']['processor']}, {each['machine']['cores']} cores"
-        for each in figures.values()
-    }
-    loads = [each["load"] for each in figures.values() if "load" in each]
-    span = f"; load at the ends {min(loads)} to {max(loads)}" if loads else ""
-    return f"Medians; ratios are medians within a round. {'; '.join(sorted(machines))}{span}"
+def _cells(line: str) -> tuple[str, tuple[str, ...]] | None:
+    """What a line of a table is about, and all of it."""
+    cells = tuple(line.strip().strip("|").split(" | "))
+    return (
+        (cells[0].strip(), cells) if line.startswith("|") and len(cells) == len(HEADING) else None
+    )
+
+
+def _row(
+    aim: Aim,
+    figures: dict[str, Figures],
+    measured: dict[str, str],
+    earlier: dict[str, tuple[str, ...]],
+) -> tuple[str, ...]:
+    reached, when = "not measured", ""
+    if aim.bench in figures:
+        reached, when = aim.reached(figures[aim.bench]), measured[aim.bench]
+    elif aim.what in earlier:
+        reached, when = (cell.strip() for cell in earlier[aim.what][2:4])
+    return aim.what, aim.aim, reached, when, f"`{aim.bench}`"
 
 
 def _start(start: str, figure: Callable[[dict], float], text: str) -> Callable[[Figures], str]:
@@ -70,7 +80,7 @@ def _first_point(run: dict) -> float:
 
 def _ratio(number: int) -> Callable[[Figures], str]:
     """Of the method of that place to the first, LoRA."""
-    return lambda figures: f"{figures['methods'][number]['time_ratio']:.2f}"
+    return lambda figures: ratio(figures["methods"][number])
 
 
 def _at_every_length(figures: Figures) -> str:

@@ -59,14 +59,14 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str] | None]] = {
     "floor-two-threads": ("floor --threads 2", floor.markdown),
     "auto-one-thread": ("auto --threads 1 --rounds 3", auto.markdown),
     "auto-two-threads": ("auto --threads 2 --rounds 3", auto.markdown),
-    "step": (f"step --model smollm2-135m --rounds 11 {_BESIDE_LORA}", turns.markdown),
-    "step-tiny": (f"step --model tiny --rounds 15 {_BESIDE_LORA}", turns.markdown),
+    "step": (f"step --model smollm2-135m --rounds 41 {_BESIDE_LORA}", turns.markdown),
+    "step-tiny": (f"step --model tiny --rounds 101 {_BESIDE_LORA}", turns.markdown),
     "step-parts": (
         f"step --model smollm2-135m --rounds 15 --clock cpu --parts {_BESIDE_LORA}",
         step_parts.markdown,
     ),
     "step-parts-tiny": (
-        f"step --model tiny --rounds 9 --clock cpu --parts {_BESIDE_LORA}",
+        f"step --model tiny --rounds 41 --clock cpu --parts {_BESIDE_LORA}",
         step_parts.markdown,
     ),
     "generate": (
@@ -129,12 +129,21 @@ def write_aims() -> None:
         if (OUT / name / FIGURES).exists()
     }
     if figures:
-        facts = [json.loads((OUT / name / "measured.json").read_text()) for name in figures]
-        dates = ", ".join(sorted({f"{fact['date']} at commit {fact['commit']}" for fact in facts}))
-        origin = f"`python benchmarks/results.py {' '.join(names)}`  \n{dates}"
+        page = PAGES / "aims.md"
+        before = page.read_text(encoding="utf-8").splitlines() if page.exists() else []
+        facts = {name: json.loads((OUT / name / "measured.json").read_text()) for name in figures}
+        measured = {
+            name: f"{of['date'][5:]}, {of['commit']}, load {figures[name].get('load', of['load_at_start'])}"
+            for name, of in facts.items()
+        }
         PAGES.mkdir(parents=True, exist_ok=True)
-        lines = [origin, "", aims.caption(figures), "", aims.table(figures)]
-        (PAGES / "aims.md").write_text("\n".join(lines) + "\n")
+        lines = [
+            f"`python benchmarks/results.py {' '.join(names)}`", "",
+            "Medians; ratios are medians within a round, with the interval of 95 % of such a median. AMD EPYC, 2 cores; measured: "
+            "month and day, commit, load at the end", "",
+            aims.table(figures, measured, before),
+        ]  # fmt: skip
+        page.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _write(name: str, facts: dict[str, str], lines: list[str]) -> None:

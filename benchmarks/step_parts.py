@@ -116,6 +116,7 @@ def _networks(model) -> Callable[[], None]:
     from qtha_lab.adapters.peft.products import with_products
 
     layers = _layers(model)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
     def work() -> None:
         outputs = []
@@ -128,7 +129,8 @@ def _networks(model) -> Callable[[], None]:
                         outputs += [products[key] for key in products.keys() - tensors.keys()]
         if outputs:
             torch.autograd.backward(outputs, [torch.ones_like(output) for output in outputs])
-            model.zero_grad()
+            for parameter in trained:  # `zero_grad` would look for them in the whole model
+                parameter.grad = None
 
     return work
 

@@ -25,6 +25,7 @@ def generate(
     """The time of an answer, QTHA against LoRA, taking turns."""
     use_threads()  # as a worker, before torch is imported
     from benchmarks.generate import bench_generate
+    from benchmarks.turns import ratio
     from qtha_lab.experiment import MethodChoice
 
     choices = [MethodChoice.parse(text) for text in split_list(methods)]
@@ -38,7 +39,7 @@ def generate(
         (
             entry["label"],
             f"{entry['seconds'] * 1000 / tokens:,.1f}",
-            f"{entry['time_ratio']:.2f}",
+            ratio(entry),
         )
         for entry in measured["methods"]
     ]

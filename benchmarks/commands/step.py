@@ -28,6 +28,7 @@ def step(
     """The time and memory of one training step, QTHA against LoRA, taking turns."""
     use_threads()  # as a worker, before torch is imported
     from benchmarks.step import bench_step
+    from benchmarks.turns import ratio
     from qtha_lab.experiment import MethodChoice
 
     choices = [MethodChoice.parse(text) for text in split_list(methods)]
@@ -42,7 +43,7 @@ def step(
             entry["label"],
             f"{entry['trainable_parameters']:,}",
             f"{entry['seconds'] * 1000:,.0f}",
-            f"{entry['time_ratio']:.2f}",
+            ratio(entry),
             f"{(entry['peak_memory_bytes'] or 0) / 2**20:,.0f}",
             f"{entry['memory_ratio'] or 0:.2f}",
         )

@@ -246,11 +246,10 @@ class _Products(torch.autograd.Function):
     def forward(ctx, change: "Change", names: tuple[str, ...], found: list[str], *inputs: Tensor):
         ctx.change, ctx.names, ctx.inputs = change, names, inputs
         ctx.versions = [tensor._version for tensor in inputs]
-        rows = _in_rows(inputs, len(inputs) // len(names))
-        ctx.stacks = [
-            torch.stack(list(row)).requires_grad_(any(tensor.requires_grad for tensor in row))
-            for row in rows
-        ]
+        count = len(inputs) // len(names)
+        ctx.stacks = _stacked(inputs, count)
+        for stack, row in zip(ctx.stacks, _in_rows(inputs, count), strict=True):
+            stack.requires_grad_(any(tensor.requires_grad for tensor in row))
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(_same, _same):
             products = change.products(dict(zip(names, ctx.stacks, strict=True)))
         found += list(products)

@@ -4,15 +4,12 @@ Hands blocks to torch's threads, which run `kernel`. Nothing is stored per gate;
 memory does not grow with the batch. First derivatives only.
 """
 
-import collections
 import concurrent.futures
 import ctypes
 import dataclasses
 import functools
 import math
 import os
-import sys
-import threading
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -21,7 +18,7 @@ from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.errors import Refusal, Unsupported
-from qtha_lab.simulators.cpu import angles, kernel, team
+from qtha_lab.simulators.cpu import angles, kernel, memory, team
 from qtha_lab.simulators.cpu.plan import Plan, plan
 from qtha_lab.simulators.cpu.single import FEWEST_QUBITS, Single, single_tables
 from qtha_lab.simulators.cpu.vectors import BYTES
@@ -38,8 +35,6 @@ FEWEST_VECTORS = 2  # of a row, but of a batch that two threads could not share 
 KEEP_BYTES = 2**24  # of final states, kept from forward to backward; the others are made again
 TEAM_FLOPS = 1e6  # that make one more of torch's threads worth its hand-over: some 14 µs of one
 POOL_FLOPS = 2e7  # the same where threads of our own have to be woken
-SMALL_BYTES = 2**17  # of such states, which the allocator of memory has at hand
-SPARE_BYTES = 2**26  # for others, held between calls
 
 
 class Numbers(NamedTuple):
@@ -220,11 +215,8 @@ class Call:
         dtype = self.inputs.dtype
         self.layout = layout = _layout(tables, len(self.inputs), dtype.itemsize)
         self.states = layout.no_states
-        if keep and layout.n_kept * dtype.itemsize < SMALL_BYTES:
-            self.states = np.empty(layout.n_kept, dtype)
-        elif keep:
-            self.memory = _KeptStates(layout.n_kept, self.dtype)
-            self.states = self.memory.numbers
+        if keep:
+            self.states, self.held = memory.states(layout.n_kept, self.dtype)
 
     def forward(self) -> Tensor:
         """Values, (batch, readout size)."""
@@ -260,7 +252,7 @@ class Call:
         operands = (
             layout.tables, layout.places, self.plan.n_qubits, layout.lanes, layout.n_groups,
             np.zeros(2, np.int64), *self.numbers, self.inputs, backward, values,
-            self.states, *slopes, _rooms(threads, layout.size, self.dtype),
+            self.states, *slopes, memory.rooms(threads, layout.size, self.dtype),
         )  # fmt: skip
         walk(threads, address, operands)
 
@@ -366,55 +358,6 @@ def _layout(tables: Plan, batch: int, itemsize: int) -> _Layout:
         no_slopes=np.empty((0, 0), dtype),
         no_sums=(np.zeros((0, tables.n_sums + 1)), np.zeros(0)),
     )
-
-
-class _KeptStates:
-    """Memory for so many numbers, used before if there is any: the first touch is as dear as the use."""
-
-    def __init__(self, count: int, dtype: torch.dtype):
-        self.memory = _take(count, dtype)
-        self.numbers = self.memory.numpy()[:count]
-
-    def __del__(self, is_finalizing=sys.is_finalizing):
-        if not is_finalizing():  # else nothing is left to give it back to
-            _give_back(self.memory)
-
-
-_spare: collections.deque[Tensor] = collections.deque()
-
-
-def _take(count: int, dtype: torch.dtype) -> Tensor:
-    for _ in range(len(_spare)):
-        try:
-            memory = _spare.popleft()
-        except IndexError:  # another thread was quicker
-            break
-        if memory.dtype == dtype and len(memory) >= count:
-            return memory
-        _give_back(memory)
-    return torch.empty(count, dtype=dtype)
-
-
-def _give_back(memory: Tensor) -> None:
-    if 0 < memory.nbytes <= SPARE_BYTES - sum(spare.nbytes for spare in list(_spare)):
-        _spare.append(memory)
-
-
-class _OfThread(threading.local):
-    def __init__(self):
-        self.rooms: dict[torch.dtype, np.ndarray] = {}
-
-
-_of_this_thread = _OfThread()
-
-
-def _rooms(threads: int, size: int, dtype: torch.dtype) -> np.ndarray:
-    """Numbers for threads to work in, (threads, size), kept by the one that calls: fresh memory costs more than the work."""
-    rooms, count = _of_this_thread.rooms, threads * size
-    room = rooms.get(dtype)
-    if room is None or len(room) < count:
-        room = rooms[dtype] = torch.empty(count, dtype=dtype).numpy()
-    return room[:count].reshape(threads, size)
 
 
 def _share_out(work, n_threads: int) -> None:

@@ -21,7 +21,7 @@ from qtha_lab.simulators.cpu.passes import (
     make_passes,
     make_phase,
 )
-from qtha_lab.simulators.cpu.scaled import MOST_LEFT_OUT
+from qtha_lab.simulators.cpu.scaled import MOST_LEFT_OUT, SCALED, SHEARS
 from qtha_lab.simulators.cpu.sweeps import (
     add_angle,
     add_scaled,
@@ -41,7 +41,6 @@ from qtha_lab.simulators.cpu.sweeps import (
 )
 from qtha_lab.simulators.cpu.team import run_in_team
 
-SHEARS, SCALED = 1, 2  # what angles that differ between samples are made for, as in `plan`
 as_tuple: Any = ndarray.to_fixed_tuple  # which the compiler calls without the context of its types
 _PASSES, _BACK_PASSES = make_passes(False), make_passes(True)
 _PHASE, _BACK_PHASE = make_phase(False), make_phase(True)

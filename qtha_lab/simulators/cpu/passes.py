@@ -4,6 +4,8 @@ Several operations are done on rows while they are in registers: storing them co
 shears each, or scaled (see `scaled`).
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -95,8 +97,9 @@ def make_passes(backward: bool):
     `f(kind, room, lanes, plane, rows, first, last, turns, phases, layer, size, whole, wholes_at, slopes, phase_sums,
     sums_at)`: the rows are `rows[first : last]`; `turns` has for each of four turns the position of its shears -tan(a/4)
     in `room`, how much further sin(a/2) is and after it -tan(a/2), and -1 if they differ between samples, else 0.
-    Cosines of phases are in `phases` from `layer` on, sines `size` further; all are multiplied by `whole`, and in "q" by what is at `wholes_at` in `room`. The slopes of turns are added to the rows of `room` from
-    `slopes` on, those of phases to `phase_sums[sums_at + row]`.
+    Cosines of phases are in `phases` from `layer` on, sines `size` further; all are multiplied by `whole`, and in "q" by
+    what is at `wholes_at` in `room`. The slopes of turns are added to the rows of `room` from `slopes` on, those of
+    phases to `phase_sums[sums_at + row]`.
 
     Of turn `i` of "r" row `slopes + i` gains ⟨Z⟩ before it and row `slopes + 4 + i` half of ⟨X⟩; backward λ gains
     z Z ψ - x X ψ with z in row `slopes + 8 + i` and x in row `slopes + 12 + i`.
@@ -113,19 +116,20 @@ def make_passes(backward: bool):
         )  # fmt: skip
 
         def codegen(context, builder, signature, args):
-            kind, first, last = args[0], args[5], args[6]
+            values, kinds = _Operands(*args), _Operands(*signature.args)
+            first, last = values.first, values.last
             end = builder.append_basic_block("pass.end")
-            switch = builder.switch(kind, end)
+            switch = builder.switch(values.kind, end)
             for number, name in enumerate(KINDS[1:], 1):
                 block = builder.append_basic_block(f"pass.{name}")
-                switch.add_case(kind.type(number), block)
+                switch.add_case(values.kind.type(number), block)
                 builder.position_at_end(block)
                 steps, planes = ("t", 1) if name == "real" else (name, 2)
                 places = cgutils.for_range_slice(
                     builder, first, last, first.type(4), first.type, inc=True
                 )
                 with places as (at, _):
-                    _write(context, builder, signature.args, args, at, steps, backward, planes)
+                    _write(context, builder, kinds, values, at, steps, backward, planes)
                 builder.branch(end)
             builder.position_at_end(end)
             return context.get_dummy_value()
@@ -135,10 +139,40 @@ def make_passes(backward: bool):
     return sweep
 
 
-def _write(context, builder, kinds, args, at, steps, backward, planes):
+class _Operands(NamedTuple):
+    """Of a sweep of `make_passes`: their types or their values."""
+
+    kind: Any
+    room: Any
+    lanes: Any
+    plane: Any
+    rows: Any
+    first: Any
+    last: Any
+    turns: Any
+    phases: Any
+    layer: Any
+    size: Any
+    whole: Any
+    wholes_at: Any
+    slopes: Any
+    phase_sums: Any
+    sums_at: Any
+
+
+def _write(
+    context,
+    builder,
+    kinds: _Operands,
+    values: _Operands,
+    at,
+    steps: str,
+    backward: bool,
+    planes: int,
+):
     """The operations on the four rows from place `at` on."""
-    pass_ = _Pass(context, builder, kinds, args, at, backward, planes)
-    with over_lanes(builder, args[2], pass_.room.vector.count) as (w, _):
+    pass_ = _Pass(context, builder, kinds, values, at, backward, planes)
+    with over_lanes(builder, values.lanes, pass_.room.vector.count) as (w, _):
         pass_.load(w)
         number = 0 if not backward else 2 * (len(steps) - ("p" in steps) - ("q" in steps))
         for step in reversed(steps) if backward else steps:
@@ -154,25 +188,25 @@ def _write(context, builder, kinds, args, at, steps, backward, planes):
             number += 2 * (not backward)
         pass_.store(planes if steps == "r" else 0)  # reading leaves ψ as it was
     if backward and ("p" in steps or "q" in steps):
-        pass_.add_phase_slopes(args[14], args[15], kinds[14])
+        pass_.add_phase_slopes(kinds.phase_sums)
 
 
 class _Pass:
     """What `make_passes` writes: one vector of four rows, of ψ and if `backward` of λ."""
 
-    def __init__(self, context, builder, kinds, args, at, backward, n_planes):
-        self.context, self.builder = context, builder
+    def __init__(self, context, builder, kinds, values, at, backward, n_planes):
+        self.context, self.builder, self.given = context, builder, values
         self.backward, self.n_planes = backward, n_planes
-        _, _, self.lanes, self.plane, _, _, _, turns, _, layer, size, whole, *rest = args
-        self.wholes_at, self.slopes, _, _ = rest
-        self.room = Lanes(context, builder, kinds[1], args[1])
-        rows = Lanes(context, builder, kinds[4], args[4])
-        phases = Lanes(context, builder, kinds[8], args[8])
+        self.room = Lanes(context, builder, kinds.room, values.room)
+        rows = Lanes(context, builder, kinds.rows, values.rows)
+        phases = Lanes(context, builder, kinds.phases, values.phases)
         self.rows = [rows.number(builder.add(at, at.type(i))) for i in range(4)]
-        self.turns = cgutils.unpack_tuple(builder, turns, 12)
-        cosines = [builder.add(layer, row) for row in self.rows]
-        places = [(place, builder.add(place, size)) for place in cosines]
-        self.phases = [[builder.fmul(whole, phases.number(p)) for p in of_row] for of_row in places]
+        self.turns = cgutils.unpack_tuple(builder, values.turns, 12)
+        cosines = [builder.add(values.layer, row) for row in self.rows]
+        places = [(place, builder.add(place, values.size)) for place in cosines]
+        self.phases = [
+            [builder.fmul(values.whole, phases.number(p)) for p in of_row] for of_row in places
+        ]
         zero = ir.Constant(self.room.vector, None)
         self.row_slopes = [cgutils.alloca_once_value(builder, zero) for _ in range(4)]
 
@@ -181,8 +215,8 @@ class _Pass:
         self.places = []
         for state in range(1 + self.backward):
             for plane in range(2 * state, 2 * state + self.n_planes):
-                base = builder.add(builder.mul(self.plane, self.plane.type(plane)), w)
-                rows = [builder.add(builder.mul(row, self.lanes), base) for row in self.rows]
+                base = builder.add(builder.mul(self.given.plane, self.given.plane.type(plane)), w)
+                rows = [builder.add(builder.mul(row, self.given.lanes), base) for row in self.rows]
                 self.places.append(rows)
         self.values = [[self.room.load(place) for place in rows] for rows in self.places]
 
@@ -211,8 +245,9 @@ class _Pass:
         self.values = [_turned(builder, rows, bit, outer, inner) for rows in self.values]
 
     def _lane_place(self, w, row):
-        shift = self.builder.mul(self.lanes, self.lanes.type(row))
-        return self.builder.add(self.builder.add(self.slopes, shift), w)
+        lanes = self.given.lanes
+        shift = self.builder.mul(lanes, lanes.type(row))
+        return self.builder.add(self.builder.add(self.given.slopes, shift), w)
 
     def read(self, w, number):
         builder = self.builder
@@ -247,7 +282,7 @@ class _Pass:
 
     def phase(self, w, by_lane):
         builder = self.builder
-        whole = self.room.load(builder.add(self.wholes_at, w)) if by_lane else None
+        whole = self.room.load(builder.add(self.given.wholes_at, w)) if by_lane else None
         for i, of_row in enumerate(self.phases):
             cos, sin = (self.room.spread(number) for number in of_row)
             if whole is not None:
@@ -261,11 +296,11 @@ class _Pass:
                 real, imag = self.values[k : k + 2]
                 real[i], imag[i] = _phased(builder, real[i], imag[i], cos, sin)
 
-    def add_phase_slopes(self, phase_sums, sums_at, kind):
-        goal = Lanes(self.context, self.builder, kind, phase_sums)
+    def add_phase_slopes(self, kind):
+        goal = Lanes(self.context, self.builder, kind, self.given.phase_sums)
         for row, place in zip(self.rows, self.row_slopes, strict=True):
             total = self.room.total(self.builder.load(place))
-            goal.add_number(total, self.builder.add(sums_at, row))
+            goal.add_number(total, self.builder.add(self.given.sums_at, row))
 
 
 def make_phase(backward: bool):

@@ -10,12 +10,11 @@ import numpy as np
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators.cpu.passes import KINDS, REAL, SAMPLED
-from qtha_lab.simulators.cpu.scaled import scaled_layers
+from qtha_lab.simulators.cpu.scaled import PHASE, SCALED, SHEARS, scaled_layers
 from qtha_lab.simulators.cpu.vectors import BYTES
 from qtha_lab.simulators.program import Phases, Program, Sum, Turn, Turns, compile_circuit
 
 PASS_WIDTH = 21  # numbers that say what a pass does
-PHASE, SHEARS, SCALED = range(3)  # what angles that differ between samples are made for
 
 
 class _Course(NamedTuple):

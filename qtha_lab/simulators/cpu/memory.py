@@ -1,0 +1,80 @@
+"""Memory of engine `cpu` that is used again: where it is fresh, the first touch is as dear as the use."""
+
+import collections
+import sys
+import threading
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SMALL_BYTES = 2**17  # of states, which the allocator of memory has at hand
+SPARE_BYTES = 2**26  # for others, held between calls
+
+
+def states(count: int, dtype: torch.dtype) -> tuple[np.ndarray, object]:
+    """Numbers from a forward to a backward pass, of any value, and what is to be held as long as they are used.
+
+    Args:
+        count: How many.
+        dtype: float32 or float64.
+    """
+    kind = np.float32 if dtype is torch.float32 else np.float64
+    if count * dtype.itemsize < SMALL_BYTES:
+        return np.empty(count, kind), None
+    held = _Held(count, dtype)
+    return held.memory.numpy()[:count], held
+
+
+class _Held:
+    """Memory that is given back when it is forgotten."""
+
+    def __init__(self, count: int, dtype: torch.dtype):
+        self.memory = _take(count, dtype)
+
+    def __del__(self, is_finalizing=sys.is_finalizing):
+        if not is_finalizing():  # else nothing is left to give it back to
+            _give_back(self.memory)
+
+
+_spare: collections.deque[Tensor] = collections.deque()
+
+
+def _take(count: int, dtype: torch.dtype) -> Tensor:
+    for _ in range(len(_spare)):
+        try:
+            memory = _spare.popleft()
+        except IndexError:  # another thread was quicker
+            break
+        if memory.dtype == dtype and len(memory) >= count:
+            return memory
+        _give_back(memory)
+    return torch.empty(count, dtype=dtype)
+
+
+def _give_back(memory: Tensor) -> None:
+    if 0 < memory.nbytes <= SPARE_BYTES - sum(spare.nbytes for spare in list(_spare)):
+        _spare.append(memory)
+
+
+class _OfThread(threading.local):
+    def __init__(self):
+        self.rooms: dict[torch.dtype, np.ndarray] = {}
+
+
+_of_this_thread = _OfThread()
+
+
+def rooms(threads: int, size: int, dtype: torch.dtype) -> np.ndarray:
+    """Numbers for threads to work in, (threads, size), kept by the one that calls.
+
+    Args:
+        threads: How many.
+        size: Numbers of each.
+        dtype: Of the numbers.
+    """
+    kept, count = _of_this_thread.rooms, threads * size
+    room = kept.get(dtype)
+    if room is None or len(room) < count:
+        room = kept[dtype] = torch.empty(count, dtype=dtype).numpy()
+    return room[:count].reshape(threads, size)
