@@ -62,11 +62,11 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str] | None]] = {
     "step": (f"step --model smollm2-135m --rounds 41 {_BESIDE_LORA}", turns.markdown),
     "step-tiny": (f"step --model tiny --rounds 101 {_BESIDE_LORA}", turns.markdown),
     "step-parts": (
-        f"step --model smollm2-135m --rounds 15 --clock cpu --parts {_BESIDE_LORA}",
+        f"step --model smollm2-135m --rounds 11 --clock cpu --threads 1 --parts {_BESIDE_LORA}",
         step_parts.markdown,
     ),
     "step-parts-tiny": (
-        f"step --model tiny --rounds 41 --clock cpu --parts {_BESIDE_LORA}",
+        f"step --model tiny --rounds 41 --clock cpu --threads 1 --parts {_BESIDE_LORA}",
         step_parts.markdown,
     ),
     "generate": (

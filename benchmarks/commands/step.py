@@ -19,6 +19,9 @@ def step(
     tokens: Annotated[int, typer.Option(min=2, help="Tokens per row.")] = 64,
     rounds: Annotated[int, typer.Option(min=1, help="Counted turns of each method.")] = 9,
     clock: Annotated[str, typer.Option(help="wall, or cpu: of all threads.")] = "wall",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of torch and the kernel; all cores where left out.")
+    ] = None,
     parts: Annotated[
         bool,
         typer.Option(help="Take steps apart: circuits, tensor networks, the rest; processor time."),
@@ -26,7 +29,7 @@ def step(
     json: JsonFile = None,
 ) -> None:
     """The time and memory of one training step, QTHA against LoRA, taking turns."""
-    use_threads()  # as a worker, before torch is imported
+    use_threads(threads)  # as a worker, before torch is imported
     from benchmarks.step import bench_step
     from benchmarks.turns import ratio
     from qtha_lab.experiment import MethodChoice
