@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.reporting import pipes
-from benchmarks.turns import take_turns
+from benchmarks.turns import ratio, take_turns
 
 WORDS = {
     "circuits": "its circuits alone",
@@ -66,6 +66,7 @@ def markdown(figures: dict[str, Any]) -> str:
     rows = [
         (
             f"`{entry['label']}`",
+            ratio(entry),
             *(f"{1e3 * entry['parts'][name]:,.1f}" for name in ("whole", *WORDS)),
             *(f"{entry['parts'][name]:.2f}" for name in ("floor", "roofline_floor")),
         )
@@ -73,7 +74,7 @@ def markdown(figures: dict[str, Any]) -> str:
         if "parts" in entry
     ]
     floors = ("(LoRA + circuits) / LoRA", "at the roofline")
-    return pipes([("method", "step", *WORDS.values(), *floors), *rows]) + "\n"
+    return pipes([("method", "step, × the first", "step", *WORDS.values(), *floors), *rows]) + "\n"
 
 
 def _layers(model) -> list[Any]:
