@@ -164,12 +164,12 @@ def test_tab_comes_to_every_control_and_where_the_focus_is_can_be_seen(lab, tmp_
         bench.get_by_label("find", exact=True).focus()
         count, stops = lab.page.evaluate(NUMBER), []
         while (stop := lab.page.evaluate(STOP)) and len(stops) < 2 * count + 50:
-            for _ in range(
-                100
-            ):  # a figure drawn just now moves what is below it, late on a busy machine
+            for _ in range(100):
                 if not stop[2]:
                     break
+                # a figure drawn just now moves what is below it, out of sight even, late on a busy machine
                 lab.page.wait_for_timeout(100)
+                lab.page.evaluate("document.activeElement.scrollIntoView({block: 'nearest'})")
                 stop = lab.page.evaluate(STOP)
             stops.append(stop)
             lab.page.keyboard.press("Tab")
