@@ -136,10 +136,11 @@ def write_aims() -> None:
             name: f"{of['date'][5:]}, {of['commit']}, load {figures[name].get('load', of['load_at_start'])}"
             for name, of in facts.items()
         }
+        processors = sorted({of["processor"] for of in facts.values()})
         PAGES.mkdir(parents=True, exist_ok=True)
         lines = [
             f"`python benchmarks/results.py {' '.join(names)}`", "",
-            "Medians; ratios are medians within a round, with the interval of 95 % of such a median. AMD EPYC, 2 cores; measured: "
+            f"Medians; ratios are medians within a round, with the interval of 95 % of such a median. {', '.join(processors)}; measured: "
             "month and day, commit, load at the end", "",
             aims.table(figures, measured, before),
         ]  # fmt: skip

@@ -15,6 +15,7 @@ from qtha_lab.simulators.cpu.behind import read_turns, weigh_turns
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.passes import (
     LAST_READ_ALONE,
+    PASS_WIDTH,
     PLAIN,
     READ,
     SAMPLED,
@@ -159,7 +160,7 @@ def run_pass(
     turns = as_tuple(ops[at, 8:], 12)  # read once: the rows that are written might be they
     where = (
         lanes, plane, rows, first, last, turns, phases, 2 * layer * size, size, whole,
-        ops[at, 20], slopes, phase_sums, sums_at + layer * size,
+        ops[at, PASS_WIDTH - 1], slopes, phase_sums, sums_at + layer * size,
     )  # fmt: skip
     if back:
         _BACK_PASSES(kind, room, *where)
@@ -208,7 +209,7 @@ def walk(
         return
     room = rooms[number]
     integers, numbers = tables
-    ops, rows = _table(integers, 0, 21), _line(integers, 1)
+    ops, rows = _table(integers, 0, PASS_WIDTH), _line(integers, 1)
     turns, angles, scaled = (
         _table(integers, 2, 3), _table(integers, 3, 2), _table(integers, 4, 3),
     )  # fmt: skip

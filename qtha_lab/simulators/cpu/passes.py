@@ -75,6 +75,7 @@ SAMPLED, REAL, READ = (
     KINDS.index("real"),
     KINDS.index("r"),
 )  # READ and later read
+PASS_WIDTH = 21  # numbers that say what a pass does, the last where the cosines of its lanes are
 LAST_READ_ALONE = KINDS.index("qr")  # later ones do two turns first
 # the same with shears
 PLAIN = np.array(

@@ -9,12 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.simulators.cpu.passes import KINDS, REAL, SAMPLED
+from qtha_lab.simulators.cpu.passes import KINDS, PASS_WIDTH, REAL, SAMPLED
 from qtha_lab.simulators.cpu.scaled import PHASE, SCALED, SHEARS, scaled_layers
 from qtha_lab.simulators.cpu.vectors import BYTES
 from qtha_lab.simulators.program import Phases, Program, Sum, Turn, Turns, compile_circuit
-
-PASS_WIDTH = 21  # numbers that say what a pass does
 
 
 class _Course(NamedTuple):
