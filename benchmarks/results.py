@@ -59,8 +59,11 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str] | None]] = {
     "floor-two-threads": ("floor --threads 2", floor.markdown),
     "auto-one-thread": ("auto --threads 1 --rounds 3", auto.markdown),
     "auto-two-threads": ("auto --threads 2 --rounds 3", auto.markdown),
-    "step": (f"step --model smollm2-135m --rounds 41 {_BESIDE_LORA}", turns.markdown),
-    "step-tiny": (f"step --model tiny --rounds 101 {_BESIDE_LORA}", turns.markdown),
+    "step": (
+        f"step --model smollm2-135m --rounds 41 --parts {_BESIDE_LORA}",
+        step_parts.with_steps,
+    ),
+    "step-tiny": (f"step --model tiny --rounds 101 --parts {_BESIDE_LORA}", step_parts.with_steps),
     "step-parts": (
         f"step --model smollm2-135m --rounds 11 --clock cpu --threads 1 --parts {_BESIDE_LORA}",
         step_parts.markdown,

@@ -73,8 +73,8 @@ def bench_step(
             }
         )
     if parts:
-        taken_apart = parts_of(steps, batch_size * tokens, rounds, on_round)
-        for entry, of_step in zip(entries[1:], taken_apart[1:], strict=True):
+        taken_apart = parts_of(steps, seconds, rounds, on_round, clock)
+        for entry, of_step in zip(entries[1:], taken_apart, strict=True):
             entry["parts"] = of_step
     settings = {
         "model": model, "batch_size": batch_size, "tokens": tokens, "rounds": rounds, "clock": clock,

@@ -1,7 +1,8 @@
-"""Where a training step of a method goes beyond LoRA's: circuits, tensor networks, and the rest.
+"""Where a training step of a method goes beyond LoRA's: its layers, their circuits and tensor networks, and the rest.
 
-The parts are taken out of the model and run alone, in turns with whole steps, by the processor's clock. So the rest is
-what the parts alone do not explain: small products, copies, autograd, Python, and waiting for memory that others used.
+The layers that carry adapters run alone, forward and backward: what they add to LoRA's is some hundredths of a step and is
+heard in them, where two whole steps of one method differ by more. Circuits and networks are taken out of them in turn. So
+the rest is what the parts alone do not explain: caches and memory that others used, and noise.
 """
 
 import statistics
@@ -9,72 +10,116 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.reporting import pipes
-from benchmarks.turns import ratio, take_turns
+from benchmarks import turns
+from benchmarks.turns import ratio, take_turns, timed
 
 WORDS = {
-    "circuits": "its circuits alone",
+    "layers": "its layers alone, beyond LoRA's",
+    "circuits": "of these, its circuits",
     "roofline": "its circuits at their roofline",
-    "networks": "its tensor networks alone",
-    "rest": "the rest beyond LoRA's step",
+    "networks": "of these, its tensor networks",
+    "rest": "the rest of the step beyond LoRA's",
+}
+FLOORS = {
+    "with_layers": "(LoRA's step + layers) / LoRA's step",
+    "with_circuits": "with circuits and networks only",
+    "at_roofline": "with circuits at their roofline only",
 }
 
 
 def parts_of(
-    steps: list[Any], samples: int, rounds: int, on_round: Callable[[int, int], None]
-) -> list[dict[str, float]]:
-    """Processor seconds of a step's parts for each method; medians within rounds.
+    steps: list[Any],
+    seconds: list[list[float]],
+    rounds: int,
+    on_round: Callable[[int, int], None],
+    clock: str,
+) -> list[dict[str, Any]]:
+    """Seconds of a step's parts for each method but the first; medians, and of differences within rounds.
 
     Args:
         steps: `step._Step` of every method, the first the reference.
-        samples: Tokens of a step, each of which runs every circuit once.
+        seconds: Of their whole steps.
         rounds: Counted turns.
         on_round: Called with the turns done and their number.
+        clock: As for `take_turns`.
 
     Returns:
-        By method `whole`, `circuits`, `roofline`, `networks` and `rest`, in seconds; `floor`, the reference's step and
-        this method's circuits over the reference's step, and `roofline_floor`, the same at their roofline.
+        By method `layers` (beyond the reference's), `circuits`, `roofline`, `networks` and `rest`, in seconds; the
+        reference's step and these over the reference's step: `with_layers`, an entry of `timed`, `with_circuits` and
+        `at_roofline`.
     """
     works: list[Callable[[], object]] = []
     for step in steps:
-        works += [step.take, _circuits(step.model, samples), _networks(step.model)]
-    seconds = take_turns(works, rounds, on_round, "cpu")
-    reference = seconds[0]
+        works += [_tuned(step), _circuits(step.model, step.ids.numel()), _networks(step.model)]
+    taken = take_turns(works, rounds, on_round, clock)
+    whole = statistics.median(seconds[0])
     results = []
-    for number, step in enumerate(steps):
-        whole, circuits, networks = seconds[3 * number : 3 * number + 3]
-        roofline = _at_roofline(step.model, samples)
-
-        def median(values) -> float:
-            return statistics.median(values)
-
+    for number, step in enumerate(steps[1:], 1):
+        layers, circuits, networks = taken[3 * number : 3 * number + 3]
+        beyond = [a - b for a, b in zip(layers, taken[0], strict=True)]
+        roofline = _at_roofline(step.model, step.ids.numel(), clock)
+        part = {
+            name: statistics.median(values)
+            for name, values in (("layers", beyond), ("circuits", circuits), ("networks", networks))
+        }
         results.append(
             {
-                "whole": median(whole),
-                "circuits": median(circuits),
+                **part,
                 "roofline": roofline,
-                "networks": median(networks),
-                "rest": median(w - r - c - n for w, r, c, n in zip(whole, reference, circuits, networks, strict=True)),
-                "floor": median((r + c) / r for r, c in zip(reference, circuits, strict=True)),
-                "roofline_floor": median((r + roofline) / r for r in reference),
+                "rest": statistics.median(seconds[number]) - whole - part["layers"],
+                "with_layers": timed([whole + more for more in beyond], [whole] * len(beyond)),
+                "with_circuits": 1 + (part["circuits"] + part["networks"]) / whole,
+                "at_roofline": 1 + roofline / whole,
             }
-        )  # fmt: skip
+        )
     return results
 
 
 def markdown(figures: dict[str, Any]) -> str:
-    """The parts of every method but the first, in milliseconds of a processor, for a page."""
+    """The parts of every method but the first, in milliseconds, for a page."""
     rows = [
         (
             f"`{entry['label']}`",
             ratio(entry),
-            *(f"{1e3 * entry['parts'][name]:,.1f}" for name in ("whole", *WORDS)),
-            *(f"{entry['parts'][name]:.2f}" for name in ("floor", "roofline_floor")),
+            ratio(parts["with_layers"]),
+            *(f"{parts[name]:.2f}" for name in FLOORS if name != "with_layers"),
+            *(f"{1e3 * parts[name]:,.1f}" for name in WORDS),
         )
         for entry in figures["methods"]
-        if "parts" in entry
+        if (parts := entry.get("parts"))
     ]
-    floors = ("(LoRA + circuits) / LoRA", "at the roofline")
-    return pipes([("method", "step, × the first", "step", *WORDS.values(), *floors), *rows]) + "\n"
+    heading = ("method", "step, × the first", *FLOORS.values(), *WORDS.values())
+    step = 1e3 * figures["methods"][0]["seconds"]
+    return f"The first takes {step:,.0f} ms; parts in ms of a step.\n\n{pipes([heading, *rows])}\n"
+
+
+def with_steps(figures: dict[str, Any]) -> str:
+    """Whole steps, and then their parts."""
+    return f"{turns.markdown(figures)}\n{markdown(figures)}"
+
+
+def _tuned(step) -> Callable[[], None]:
+    """Every layer that carries an adapter, with its base, there and back; of ours or of PEFT's."""
+    import torch
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    from qtha_lab.adapters import hold_products
+
+    layers: list[Any] = [m for m in step.model.modules() if isinstance(m, BaseTunerLayer)]
+    inputs = [torch.randn(*step.ids.shape, layer.in_features).requires_grad_() for layer in layers]
+    slopes = [torch.randn(*step.ids.shape, layer.out_features) for layer in layers]
+
+    def work() -> None:
+        with hold_products(step.model):
+            outputs = [layer(x) for layer, x in zip(layers, inputs, strict=True)]
+        torch.autograd.backward(outputs, slopes)
+        for tensor in (
+            *inputs,
+            *step.trained,
+        ):  # `zero_grad` would look for them in the whole model
+            tensor.grad = None
+
+    return work
 
 
 def _layers(model) -> list[Any]:
@@ -136,11 +181,14 @@ def _networks(model) -> Callable[[], None]:
     return work
 
 
-def _at_roofline(model, samples: int) -> float:
+def _at_roofline(model, samples: int, clock: str) -> float:
+    import torch
+
     from qtha_lab.simulators.cpu.roofline import sweep_peak, work
 
     circuits = _circuits_of(model)
-    peaks = {n: sweep_peak(n, threads=1) for n in {circuit.n_qubits for circuit in circuits}}
+    threads = torch.get_num_threads() if clock == "wall" else 1
+    peaks = {n: sweep_peak(n, threads=threads) for n in {circuit.n_qubits for circuit in circuits}}
     return samples * sum(
         part.seconds(peaks[circuit.n_qubits]) for circuit in circuits for part in work(circuit)
     )

@@ -21,14 +21,14 @@ def measured():
     methods = [MethodChoice.parse("lora(r=2)"), MethodChoice.parse("qtha(r=3,waist=16)")]
     seen = []
     result = bench_step(
-        "tiny", methods, batch_size=2, tokens=8, rounds=2, on_round=lambda *at: seen.append(at)
-    )
+        "tiny", methods, batch_size=2, tokens=8, rounds=2, parts=True, on_round=lambda *at: seen.append(at)
+    )  # fmt: skip
     return result | {"seen": seen}
 
 
 def test_every_method_takes_the_same_number_of_turns(measured):
     assert [len(entry["seconds_all"]) for entry in measured["methods"]] == [2, 2]
-    assert measured["seen"] == [(0, 2), (1, 2), (2, 2)]
+    assert measured["seen"] == 2 * [(0, 2), (1, 2), (2, 2)]  # of whole steps, then of their parts
 
 
 def test_ratios_are_those_to_the_first_method(measured):
@@ -36,6 +36,16 @@ def test_ratios_are_those_to_the_first_method(measured):
     assert (lora["time_ratio"], lora["memory_ratio"]) == (1, 1)
     pairs = [a / b for a, b in zip(qtha["seconds_all"], lora["seconds_all"], strict=True)]
     assert min(pairs) <= qtha["time_ratio"] <= max(pairs)
+
+
+def test_the_parts_of_a_step_are_all_of_it(measured):
+    lora, qtha = measured["methods"]
+    parts = qtha["parts"]
+    assert lora["seconds"] + parts["layers"] + parts["rest"] == pytest.approx(qtha["seconds"])
+    assert parts["with_layers"]["time_ratio"] == pytest.approx(
+        1 + parts["layers"] / lora["seconds"]
+    )
+    assert 0 < parts["roofline"] < parts["circuits"] < parts["layers"]
 
 
 def test_parameters_are_those_of_the_adapter_alone(measured):

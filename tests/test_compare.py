@@ -133,15 +133,18 @@ def test_a_comparison_launched_from_python_returns_at_once_and_is_a_set_of_runs(
 def test_repeats_at_moved_starts_are_a_floor_and_in_no_table(tmp_path, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path / "slots"))
     training = TRAINING | {"steps": 2, "generate_rows": 0, "test_rows": 8}
-    comparison = Comparison(methods="lora(r=2)", training=training, rounding=5)
+    comparison = Comparison(methods="lora(r=2)", seeds=[0, 1, 2], training=training, rounding=5)
+    monkeypatch.setattr(slots, "n_slots", lambda threads: 1)
     summary = compare.run(comparison, tmp_path / "out")
-    (entry,) = summary["runs"]
+    entry = next(entry for entry in summary["runs"] if entry["seed"] == 0)
     (losses,) = summary["rounding"].values()
     assert len(losses) == 5
     # moved by roundings alone, two steps on
     assert 0 < max(abs(loss - entry["test_loss"]) for loss in losses) < 1e-4
-    assert len(runs.list_runs(tmp_path / "out" / "rounding")) == 5
-    assert len(rows(summary)) == 1
+    table, repeats = (runs.list_runs(tmp_path / "out" / side) for side in ("runs", "rounding"))
+    assert (len(table), len(repeats), len(rows(summary))) == (3, 5, 1)
+    last, first = max(run.id for run in table), min(run.id for run in repeats)
+    assert last.split("-")[:2] <= first.split("-")[:2]  # the table's before any repeat
     with pytest.raises(ValueError, match="rounding must be 0 or at least 5 repeats"):
         Comparison(rounding=3)
 

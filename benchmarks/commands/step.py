@@ -24,7 +24,7 @@ def step(
     ] = None,
     parts: Annotated[
         bool,
-        typer.Option(help="Take steps apart: circuits, tensor networks, the rest; processor time."),
+        typer.Option(help="Take steps apart: layers, circuits, tensor networks, the rest."),
     ] = False,
     json: JsonFile = None,
 ) -> None:

@@ -226,11 +226,12 @@ class _Work:
     def go_on(self, on_progress: Progress) -> bool:
         """Start what a slot is free for, and look at what goes on; whether a run has ended since."""
         before = self.n_ended
+        for side in self.sides:  # all first: a slot that a repeat leaves is the table's
+            side.look(on_progress)
         for side in self.sides:
             while side.waiting and self._is_free():
                 side.start_next(self.machines)
                 side.look(on_progress)
-            side.look(on_progress)
         return self.n_ended > before
 
     def _is_free(self) -> bool:
