@@ -9,8 +9,8 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.reporting import pipes
 from benchmarks import turns
+from benchmarks.reporting import pipes
 from benchmarks.turns import ratio, take_turns, timed
 
 WORDS = {
