@@ -6,6 +6,7 @@
 
 `data/results/NAME` gets the report (`report.html`, `report.json`) and the runs without their weights and the records of single
 steps (`runs.tar.xz`), from which the report can be written again and the comparison goes on; `docs/results/NAME.md` gets the table.
+What is said of the runs is worked out anew each time; the packed runs stay the same file as long as they are the same runs.
 """
 
 from __future__ import annotations
@@ -20,16 +21,26 @@ from typing import Any
 
 from qtha_lab.compare import report
 from qtha_lab.compare.claims import Claim, claims
+from qtha_lab.compare.entries import entry
+from qtha_lab.compare.folder import ComparisonDir
 from qtha_lab.compare.items import read_items
+from qtha_lab.compare.lineup import records
+from qtha_lab.compare.paired import least_p
 from qtha_lab.compare.reporting.compared import Compared
+from qtha_lab.compare.reporting.sections import rounding_at
+from qtha_lab.compare.summaries import summary_of
 from qtha_lab.errors import Refusal
+from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.cells import Cell
+from qtha_lab.rundir import write_json
+from qtha_lab.runs import list_runs
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES, OUT = ROOT / "data" / "measurements", ROOT / "out" / "measurements"
 RESULTS, PAGES = ROOT / "data" / "results", ROOT / "docs" / "results"
 PACKED = "runs.tar.xz"
-KEPT = ("comparison.yaml", "lineup.json", "summary.json")
+SAID = ("comparison.yaml", "summary.json")  # of the runs, and no part of them
+KEPT = (*SAID, "lineup.json")
 KEPT_OF_A_RUN = (
     "experiment.yaml", "events.jsonl", "summary.json", "environment.json", "exit.json", "test.json",
 )  # fmt: skip
@@ -49,26 +60,68 @@ def write(name: str, folder: Path) -> None:
         Refusal: If the folder holds no comparison, or one of which no run has ended.
     """
     out = RESULTS / name
+    say_anew(folder, Comparison.from_yaml(FILES / f"{name}.yaml").rates_from)
     report(folder, out)
     (out / "report.ipynb").unlink()  # it reads the runs, which are packed
-    pack(folder, out / PACKED)
+    if not holds(out / PACKED, folder):
+        pack(folder, out / PACKED)
     PAGES.mkdir(parents=True, exist_ok=True)
     (PAGES / f"{name}.md").write_text(page(name, Compared.of(folder)), encoding="utf-8")
 
 
+def say_anew(folder: Path, rates_from: str = "") -> None:
+    """Write `summary.json` anew from the runs that it lists; starts nothing.
+
+    Args:
+        folder: What `qtha-lab compare` wrote.
+        rates_from: Where the rates that its methods state were chosen.
+    """
+    place, before = ComparisonDir(folder), Compared.of(folder)
+    comparison = before.comparison.replace(rates_from=rates_from)
+    if comparison != before.comparison:
+        place.write(comparison)
+    repeats = [
+        entry(run, status)
+        for run in list_runs(place.moved_starts)[::-1]
+        if (status := run.status()).ended
+    ]
+    lineup = before.summary.get("lineup") or records(comparison, comparison.lineup())
+    summary = summary_of(
+        comparison, lineup, before.summary["runs"], before.runs.values(), repeats, before.summary["expected"],
+    )  # fmt: skip
+    if summary != before.summary:
+        write_json(place.summary, summary)
+
+
 def pack(folder: Path, archive: Path) -> None:
     """Keep what reports read of a comparison and its runs; always the same bytes of the same files."""
+    with tarfile.open(archive, "w:xz", preset=9) as packed:
+        for name, content in _contents(folder):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mtime = len(content), int((folder / name).stat().st_mtime)
+            packed.addfile(entry, io.BytesIO(content))
+
+
+def holds(archive: Path, folder: Path) -> bool:
+    """Whether an archive has the runs of a folder already, whatever is said of them."""
+    if not archive.exists():
+        return False
+    with tarfile.open(archive) as packed:
+        files = {m.name: packed.extractfile(m) for m in packed if m.name not in SAID}
+        before = {name: file.read() for name, file in files.items() if file}
+    return before == {name: of for name, of in _contents(folder) if name not in SAID}
+
+
+def _contents(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """What is packed, by its place in the folder, in order."""
     files = [folder / name for name in KEPT]
     for runs in ("runs", "rounding"):
         files += [file for name in KEPT_OF_A_RUN for file in (folder / runs).glob(f"*/{name}")]
-    with tarfile.open(archive, "w:xz", preset=9) as packed:
-        for file in sorted(file for file in files if file.is_file()):
-            content = file.read_bytes()
-            if file.name == "events.jsonl":
-                content = b"".join(line for line in content.splitlines(True) if STEP not in line)
-            entry = tarfile.TarInfo(str(file.relative_to(folder)))
-            entry.size, entry.mtime = len(content), int(file.stat().st_mtime)
-            packed.addfile(entry, io.BytesIO(content))
+    for file in sorted(file for file in files if file.is_file()):
+        content = file.read_bytes()
+        if file.name == "events.jsonl":
+            content = b"".join(line for line in content.splitlines(True) if STEP not in line)
+        yield str(file.relative_to(folder)), content
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -96,7 +149,9 @@ def page(name: str, compared: Compared) -> str:
     )
     large = against(compared, LARGE)
     parts = [*_parts(compared.parts)]
-    return "\n".join([origin, "", *_table(compared, large), "", *_sentences(large), *parts, ""])
+    rounding = [sentence] if (sentence := rounding_at(compared)) else []
+    said = [*_sentences(large), *_least_p(compared, large), *rounding]
+    return "\n".join([origin, "", *_table(compared, large), "", " ".join(said), *parts, ""])
 
 
 def against(compared: Compared, reference: str) -> dict[str, Claim]:
@@ -123,18 +178,21 @@ def _table(compared: Compared, large: dict[str, Claim]) -> Iterator[str]:
     beside = {claim["first"]: claim for claim in compared.claims}
     whole = groups.get(LARGE, [{}])[0].get("trainable_parameters")
     names = compared.names
-    yield f"| method | trained parameters | rate | test loss | − {names[first]} | − {names.get(LARGE, LARGE)}, of the small |"
-    yield "|---|---:|---:|---:|---|---|"
+    yield (
+        f"| method | trained parameters | rate | test loss | − {names[first]} | p | − {names.get(LARGE, LARGE)}, of the small "
+        "| p |"
+    )
+    yield "|---|---:|---:|---:|---|---:|---|---:|"
     for name, entries in groups.items():
         count = entries[0]["trainable_parameters"]
         share = f" ({100 * count / whole:.1f} %)" if whole else ""
+        claims = beside.get(name), large[name].plain() if name in large else None
         cells = [
             f"`{names[name]}`",
             f"{count:,}{share}",
             f"{entries[0]['learning_rate']:g}",
             f"{fmean(entry['test_loss'] for entry in entries):.3f}",
-            _difference(beside.get(name)),
-            _difference(large[name].plain() if name in large else None),
+            *(text for claim in claims for text in (_difference(claim), _p(claim))),
         ]
         yield f"| {' | '.join(cells)} |"
 
@@ -145,12 +203,12 @@ def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         return
     yield from (
         "",
-        "| part of QTHA | adds, in nats of test loss | rounding alone makes |",
-        "|---|---|---|",
+        "| part of QTHA | adds, in nats of test loss | p | rounding alone makes |",
+        "|---|---|---:|---|",
     )
     for row in rows:
-        floor = f"±{row['floor']:.4f}" if row["floor"] else "not measured"
-        yield f"| {row['part']} | {_difference(row)} | {floor} |"
+        floor = "not measured" if row["floor"] is None else f"±{row['floor']:.4f}"
+        yield f"| {row['part']} | {_difference(row)} | {_p(row)} | {floor} |"
 
 
 def _difference(claim: dict[str, Any] | None) -> str:
@@ -159,6 +217,30 @@ def _difference(claim: dict[str, Any] | None) -> str:
         return ""
     text = f"{claim['mean']:+.3f} [{claim['low']:+.3f}, {claim['high']:+.3f}]"
     return f"**{text}**" if claim["shown"] else text
+
+
+def _p(claim: dict[str, Any] | None) -> str:
+    """The p of a claim, after Holm among those of its column."""
+    return "" if claim is None else f"{claim['p']:.2g}"
+
+
+def _least_p(compared: Compared, large: dict[str, Claim]) -> list[str]:
+    """What p of each table can be at least, however large a difference is."""
+    families = {
+        "against the first": compared.claims,
+        "of the small": [claim.plain() for claim in large.values()],
+        "of the parts": compared.parts,
+    }
+    least = [
+        f"{least_p(min(claim['seeds'] for claim in claims), len(claims)):.2g} {name}"
+        for name, claims in families.items()
+        if claims
+    ]
+    return (
+        [f"p is Holm's, of each column apart, and can be no less than {', '.join(least)}."]
+        if least
+        else []
+    )
 
 
 def _sentences(large: dict[str, Claim]) -> Sequence[str]:

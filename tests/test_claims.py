@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from qtha_lab.compare import findings, tuning
-from qtha_lab.compare.claims import against_the_first
+from qtha_lab.compare import findings, moved_starts, tuning
+from qtha_lab.compare.claims import against_the_first, without_a_loss
 from qtha_lab.compare.decomposition import PARTS, decompose
 from qtha_lab.compare.items import TestItems, losses_of, read_items
 from qtha_lab.experiment import Comparison, MethodChoice
@@ -95,6 +95,39 @@ def test_what_rounding_makes_is_held_against_a_claim():
     (claim,) = against_the_first(runs, rounding=noisy)
     assert not claim.difference.is_shown
     assert "rounding alone makes" in claim.verdict
+
+
+def test_repeats_are_those_at_the_rate_that_a_method_is_compared_at():
+    runs = [entry("lora", s, 2.0 + r, r) for s in range(3) for r in (0.01, 0.03)]
+    runs += [entry("qtha", s, 2.0 - r, r) for s in range(3) for r in (0.01, 0.03)]
+    first = [entry(name, 0, 2.0, 0.01) for name in ("lora", "qtha") for _ in range(5)]
+    best = [entry("qtha", 0, 1.9, 0.03) for _ in range(5)]
+
+    def rates(repeats):
+        groups = moved_starts.repeats_of(repeats, runs)
+        return {name: of[0]["learning_rate"] for name, of in groups.items()}
+
+    assert rates(first + best) == {"lora": 0.01, "qtha": 0.03}
+    assert moved_starts.sentence(rates(first + best), runs) is None
+    # as older comparisons have them: still a floor, and it is said of which rate
+    assert rates(first) == {"lora": 0.01, "qtha": 0.01}
+    assert moved_starts.sentence(rates(first), runs) == (
+        "What rounding makes was measured at another rate than a method is compared at: qtha at 0.01, not 0.03."
+    )
+    assert rates(best[:4]) == {}
+
+
+def test_methods_without_a_loss_in_common_are_named_and_no_seeds_are_blamed():
+    runs = [entry("lora", s, 2.0) for s in range(3)] + [entry("qtha", s, 2.1) for s in range(3)]
+    assert without_a_loss(runs) == []
+    del runs[0]["test_loss"]
+    runs[4]["eval_loss"] = None
+    assert against_the_first(runs) == []
+    (lack,) = without_a_loss(runs)
+    assert lack.sentence == (
+        "qtha − lora: not compared. Some runs have no test loss, and some of qtha no evaluation loss either."
+    )
+    assert without_a_loss(runs[:5]) == []  # two seeds: those are what is lacking
 
 
 def variants():

@@ -13,10 +13,11 @@ from support.run_folders import finish, write
 from qtha_lab import compare, runs
 from qtha_lab.cli.flags import combine
 from qtha_lab.compare import findings
-from qtha_lab.compare.claims import against_the_first, losses_at_moved_starts
+from qtha_lab.compare.claims import against_the_first
 from qtha_lab.compare.comparing import summarise
 from qtha_lab.compare.crossing import Crossing
 from qtha_lab.compare.lineup import records, timed
+from qtha_lab.compare.moved_starts import repeats_of
 from qtha_lab.compare.table import numbers, rows
 from qtha_lab.compare.terms import terms
 from qtha_lab.compare.tuning import at_their_best
@@ -111,7 +112,7 @@ def test_all_cells_of_a_seed_stand_together_and_all_methods_of_a_cell():
         (0, "tiny, chat(turns=2)", "lora"), (0, "tiny, chat(turns=2)", "qtha"),
     ]  # fmt: skip
     assert [seed for seed, *_ in order] == [0] * 8 + [1] * 8
-    assert len(plain.replace(rounding=5).nudged()) == 5 * 4 * 2
+    assert len(plain.replace(rounding=5).nudged(plain.experiments())) == 5 * 4 * 2
     assert len(plain.typical()) == 8
 
 
@@ -279,8 +280,9 @@ def test_a_rate_is_chosen_in_each_cell():
 
 def test_a_floor_is_of_a_method_in_a_cell():
     repeats = [entry(task, "lora", 0, k / 100) for task in ("qa", "chat") for k in range(5)]
-    assert losses_at_moved_starts(repeats).keys() == {"lora on tiny, qa", "lora on tiny, chat"}
-    assert losses_at_moved_starts(repeats[:5]).keys() == {"lora"}
+    assert repeats_of(repeats, []).keys() == {"lora on tiny, qa", "lora on tiny, chat"}
+    assert repeats_of(repeats[:5], []).keys() == {"lora"}
+    assert repeats_of(repeats[:5], two_cells()).keys() == {"lora on tiny, qa"}
 
 
 def summary(compared=None, entries=None):

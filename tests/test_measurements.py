@@ -11,11 +11,13 @@ from support.run_folders import write
 from benchmarks import measurements
 from qtha_lab.adapters import get_method
 from qtha_lab.compare.decomposition import PARTS, decompose
+from qtha_lab.compare.moved_starts import at_best_rates
 from qtha_lab.compare.reporting import Report
 from qtha_lab.compare.reporting.compared import Compared
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.paths import data_dir
+from qtha_lab.rundir import write_json
 
 FILES = sorted((data_dir() / "measurements").glob("*.yaml"))
 
@@ -48,14 +50,27 @@ def test_a_measurement_on_tiny_has_every_row_of_the_decomposition_from_the_bias_
     assert {row.part for row in decompose(entries)} == PARTS.keys() - without
 
 
-def test_rounding_is_measured_at_one_rate_of_each_method():
+def test_rounding_is_measured_at_the_best_rate_of_each_method():
     comparison = Comparison(
         methods="lora,qtha", learning_rates=[0.01, 0.03], seeds=[3, 4], rounding=5
     )
-    repeats = comparison.nudged()
+    experiments = comparison.experiments()
+    ended = {
+        place: {
+            "run_id": str(place), "label": e.method.label, "method": e.method.name, "options": e.method.options,
+            "seed": e.seed, "state": "finished", "learning_rate": e.method.learning_rate,
+            "eval_loss": abs(e.method.learning_rate - {"lora": 0.01, "qtha": 0.03}[e.method.name]),
+        }
+        for place, e in enumerate(experiments)
+    }  # fmt: skip
+    repeats = comparison.nudged(at_best_rates(experiments, ended))
     assert len(repeats) == 10
-    assert {(e.seed, e.method.learning_rate) for e in repeats} == {(3, 0.01)}
+    assert {(e.method.name, e.seed, e.method.learning_rate) for e in repeats} == {
+        ("lora", 3, 0.01),
+        ("qtha", 3, 0.03),
+    }
     assert sorted({e.training.nudge for e in repeats}) == [1, 2, 3, 4, 5]
+    assert len(comparison.nudged(experiments)) == 10  # as many as are planned
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +115,24 @@ def test_the_methods_that_are_small_enough_are_held_against_the_large_one_as_a_f
     page = measurements.page("tiny-qa", whole)
     assert "| `ia3` | 240 (24.0 %) |" in page
     assert "Of 1 methods" not in page
+    # three seeds: 2 / 2³, of two claims twice that
+    assert (
+        "p is Holm's, of each column apart, and can be no less than 0.5 against the first, 0.25 of the small."
+        in page
+    )
+    assert f"| {found['ia3'].difference.p:.2g} |\n" in page
+
+
+def test_sentences_are_made_anew_of_packed_runs_and_the_archive_stays_the_same(measured, tmp_path):
+    measurements.pack(measured, archive := tmp_path / "a.tar.xz")
+    measurements.unpack(archive, folder := tmp_path / "laid_out")
+    before = Compared.of(folder).summary
+    stale = {**before, "claims": [], "notes": ["of old"], "decomposition": []}
+    write_json(folder / "summary.json", stale)
+    measurements.say_anew(folder, "another comparison")
+    after = Compared.of(folder)
+    assert after.summary["claims"] == before["claims"] != []
+    assert after.comparison.rates_from == "another comparison"
+    assert measurements.holds(archive, folder)
+    (folder / "runs" / next(iter(after.runs.values())).id / "test.json").unlink()
+    assert not measurements.holds(archive, folder)

@@ -65,6 +65,13 @@ def test_few_seeds_cannot_give_a_small_p_and_it_is_said_how_small():
     assert "so few seeds give none below 0.25), " in sentence("qtha", "lora", difference)
     (adjusted, _) = holm([difference, difference])
     assert adjusted.p == least_p(3, claims=2) == 0.5
+    assert "so few seeds give none below 0.5 among 2 claims), " in sentence("a", "b", adjusted)
+
+
+@pytest.mark.parametrize("seeds", [5, 13, 14, 20])
+def test_the_least_p_is_that_of_a_difference_without_any_spread(seeds):
+    # beyond 13 seeds not all flips are made
+    assert paired_difference(np.ones(seeds), np.zeros(seeds)).p == pytest.approx(least_p(seeds))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
@@ -83,21 +90,97 @@ def test_holm_is_that_of_a_worked_example():
     assert [d.p for d in holm(differences)] == pytest.approx([0.06, 0.04, 0.06, 0.06])
 
 
+def interval(seeds, error, mean=0.0, row_error=0.0, level=0.05):
+    """A difference with an interval of that standard error."""
+    half = stats.t.ppf(1 - level / 2, seeds - 1) * error
+    numbers = mean, mean - half, mean + half, 1.0
+    return PairedDifference(*numbers, seeds, items=1, spread=0.1, level=level, row_error=row_error)
+
+
 def test_what_is_detectable_is_found_four_times_in_five():
     random = np.random.default_rng(3)
     seeds, spread = 6, 0.1
-    true = PairedDifference(0, 0, 0, 1, seeds, 1, spread).detectable
+    of_seeds = interval(seeds, spread / math.sqrt(seeds))
+    true = of_seeds.detectable
     found = [
         stats.ttest_1samp(random.normal(true, spread, seeds), 0).pvalue < 0.05 for _ in range(2000)
     ]
     assert np.mean(found) == pytest.approx(0.8, abs=0.06)
-    assert PairedDifference(0, 0, 0, 1, seeds, 1, spread).seeds_for(true) == seeds
+    assert of_seeds.seeds_for(true) == seeds
+
+
+@pytest.mark.parametrize("seeds", [5, 10])
+def test_what_is_detectable_is_shown_four_times_in_five_where_rows_are_a_sample_too(seeds):
+    random, items, of_seeds, of_items, rest = np.random.default_rng(seeds), 40, 0.02, 0.1, 0.05
+    # what the bootstrap of a table makes of its parts: twice the rest's own, since both of its margins have it too
+    rows, others = of_items**2 / items, of_seeds**2 + 3 * rest**2 / items
+    widened = rows / (1 - 1 / seeds) + others / seeds
+    drawn = interval(seeds, math.sqrt(widened), row_error=math.sqrt(rows))
+
+    def shown(difference):
+        pair = sample(random, seeds, items, difference, of_seeds, of_items)
+        return paired_difference(*pair, resamples=199).is_shown
+
+    # the bootstrap's error is a little above the true one, so four times in five is what it is at least: 0.84, give or
+    # take three times 0.018 of 400 draws
+    assert 0.78 < np.mean([shown(drawn.detectable) for _ in range(400)]) < 0.9
+    assert drawn.seeds_for(drawn.detectable) == seeds
+
+
+tables = st.tuples(st.integers(3, 12), st.integers(1, 30)).flatmap(
+    lambda shape: st.tuples(
+        st.just(shape), st.integers(0, 2**32 - 1), *[st.floats(0, 0.3) for _ in range(3)]
+    )
+)
+
+
+@given(tables, st.floats(-0.3, 0.3), st.integers(1, 14))
+def test_what_is_not_shown_is_too_small_for_these_seeds_and_needs_more(table, mean, claims):
+    (seeds, items), seed, *sizes = table
+    random = np.random.default_rng(seed)
+    of_seeds, of_items, rest = (
+        size * random.standard_normal(shape)
+        for size, shape in zip(sizes, [(seeds, 1), (1, items), (seeds, items)], strict=True)
+    )
+    gaps = mean + of_seeds + of_items + rest
+    found = paired_difference(gaps, np.zeros_like(gaps), level=0.05 / claims, resamples=99)
+    if found.is_shown or not found.mean:
+        return
+    assert found.detectable > abs(found.mean)
+    needed = found.seeds_for(found.mean)
+    assert needed is None or needed > seeds
+    if found.needs_rows(found.mean):
+        assert needed is None
+        assert ": no number of seeds is enough)" in sentence("qtha", "lora", found)
+
+
+def test_rows_that_vary_bound_what_any_number_of_seeds_would_show():
+    rows = np.linspace(-1, 1, 9)
+    gaps = 0.1 + np.tile(rows, (4, 1)) + 0.01 * np.array([[1], [-1], [2], [-2]])
+    found = paired_difference(gaps, np.zeros_like(gaps))
+    # no seed differs by row, so what is left with endless seeds is the spread of the rows alone
+    assert found.row_error == pytest.approx(rows.std() / 3)
+    assert found.needs_rows(found.mean)
+    assert found.seeds_for(found.mean) is None
+    assert "+0.100 itself needs more test rows" in sentence("qtha", "lora", found)
+    alike = paired_difference(gaps - rows, np.zeros_like(gaps))
+    assert alike.row_error == pytest.approx(0)
+    assert alike.is_shown
+    assert not alike.needs_rows(alike.mean)
+
+
+def test_two_methods_that_end_alike_need_no_seeds():
+    alike = paired_difference(np.ones(4), np.ones(4))
+    assert not alike.is_shown
+    assert alike.seeds_for(0.0) is None
+    assert sentence("qtha", "lora", alike).endswith("would have been found four times in five).")
 
 
 def test_more_seeds_are_needed_for_smaller_differences():
-    found = PairedDifference(0, 0, 0, 1, 5, 1, spread=0.05)
+    found = interval(5, error=0.02)
     assert found.seeds_for(0.1) < found.seeds_for(0.05) < found.seeds_for(0.02)
     assert found.seeds_for(1e-6) is None
+    assert "itself needs more than 10,000 seeds" in sentence("a", "b", interval(5, 0.02, 1e-6))
 
 
 def test_rounding_alone_is_no_difference():
@@ -108,6 +191,14 @@ def test_rounding_alone_is_no_difference():
     found = paired_difference(ahead, np.full(5, 4.08), floor=floor)
     assert not found.is_shown
     assert "rounding alone makes" in sentence("qtha", "lora", found)
+
+
+def test_a_floor_that_was_not_measured_is_said_and_one_of_nothing_is_one():
+    ahead, behind = np.full(5, 4.10) + np.arange(5) / 1000, np.full(5, 4.0)
+    unknown = sentence("qtha", "lora", paired_difference(ahead, behind))
+    assert unknown.endswith(": shown (rounding not measured).")
+    none = sentence("qtha", "lora", paired_difference(ahead, behind, floor=0.0))
+    assert none.endswith(": shown (rounding alone makes ±0.000).")
 
 
 @pytest.mark.parametrize(

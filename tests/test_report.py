@@ -128,6 +128,24 @@ def test_what_is_missing_is_said_where_it_would_stand(tmp_path):
     assert Page(report.html()).sections == SECTIONS
 
 
+def test_rates_that_come_from_elsewhere_are_said_to(tmp_path):
+    folder = compared(tmp_path, ["lora(r=2)", "lora(r=8)"], rates=[], rates_from="tiny-qa")
+    report = compare.Report.of(folder)
+    text = json.dumps(report.plain())
+    assert "Not tuned: " not in text
+    assert "another learning rate may turn" not in text
+    assert "chosen in tiny-qa. Where" in " ".join(report["rates"].sentences)
+    said = " ".join(report["measured"].sentences)
+    assert "Not tuned here: the learning rates were chosen in tiny-qa." in said
+    (learnt, _) = report["verdicts"].tables.values()
+    assert {row[learnt.columns.index("tuning")] for row in learnt.rows} == {"in tiny-qa"}
+    assert Comparison.from_yaml(folder / "comparison.yaml").rates_from == "tiny-qa"
+    with pytest.raises(
+        Refusal, match="rates_from says that rates were chosen in tiny-qa, and tuning"
+    ):
+        Comparison(rates_from="tiny-qa", tuning={"axes": {"learning_rate": [0.01, 0.03]}})
+
+
 def test_a_comparison_whose_runs_failed_is_reported_all_the_same(tmp_path):
     comparison = Comparison(methods="lora(r=2),lora(r=8)")
     runs = [run_folder(tmp_path / "runs", method=e.method.label) for e in comparison.experiments()]

@@ -1,8 +1,8 @@
 """What a comparison claims: the difference of each method to the first, and whether it is shown.
 
 Every method stands at its best learning rate. The loss is that of the test rows, pair by pair, where all runs have
-them; of older runs it is the evaluation loss. Of m claims, over all models and tasks, each interval is one of 1 - 0.05/m (Bonferroni) and each p is
-Holm's, so that all hold together with 95 %.
+them; of older runs it is the evaluation loss. Of the m claims of one table, over all models and tasks, each interval is
+one of 1 - 0.05/m (Bonferroni) and each p is Holm's, so that those of this table hold together with 95 %.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import numpy as np
 
 from qtha_lab.compare.items import TestItems, losses_of
 from qtha_lab.compare.paired import (
-    LEAST_REPEATS,
     LEAST_SEEDS,
     PairedDifference,
     holm,
@@ -63,6 +62,7 @@ class Claim:
             "effect_size": self.difference.effect_size,
             "detectable": self.difference.detectable,
             "seeds_needed": self.difference.seeds_for(self.difference.mean),
+            "needs_rows": self.difference.needs_rows(self.difference.mean),
         }
         names = {"first": self.first, "second": self.second, "measure": self.measure}
         names |= self.cell.fields
@@ -85,6 +85,47 @@ def against_the_first(
     cells = by_cell(entries)
     pairs = {cell: _pairs([*dict.fromkeys(map(family, of))]) for cell, of in cells.items()}
     return claims(at_their_best(entries), pairs, items or {}, rounding or {}, len(cells))
+
+
+class Lack(NamedTuple):
+    """Two methods that seeds enough have finished, and which have no loss in common.
+
+    Attributes:
+        first: The method that would stand first.
+        second: The one that would be taken away.
+        names: Those of them of which not all runs have an evaluation loss.
+        place: In words, where there are several cells.
+    """
+
+    first: str
+    second: str
+    names: list[str]
+    place: str
+
+    @property
+    def sentence(self) -> str:
+        """That they are not compared, and why."""
+        return (
+            f"{self.first} − {self.second}{self.place}: not compared. Some runs have no test loss, and some of "
+            f"{' and '.join(self.names)} no evaluation loss either."
+        )
+
+
+def without_a_loss(entries: Sequence[dict[str, Any]]) -> list[Lack]:
+    """The methods that cannot be held against the first of their cell, though three seeds have both.
+
+    Args:
+        entries: Of all runs.
+    """
+    cells, found = len(by_cell(entries)), []
+    for cell, in_cell in by_cell(at_their_best(entries)).items():
+        measure = measure_of(in_cell)
+        for pair in _pairs([*dict.fromkeys(map(family, in_cell))]):
+            sides = zip(pair, _shared(in_cell, pair), strict=True)
+            names = [name for name, of in sides if losses_of(of, {}, measure) is None]
+            if names and len(_shared(in_cell, pair)[0]) >= LEAST_SEEDS:
+                found.append(Lack(*pair, names, name_in("", cell, cells)))
+    return found
 
 
 def _pairs(names: list[str]) -> list[tuple[str, str]]:
@@ -144,38 +185,27 @@ def _losses(
     """The losses of the pairs that have enough seeds in common, in one cell."""
     measure = measure_of(entries)
     for pair in pairs:
-        by_seed = [
-            {entry["seed"]: entry for entry in entries if family(entry) == name} for name in pair
-        ]
-        shared = sorted(by_seed[0].keys() & by_seed[1].keys())
-        both = [losses_of([side[seed] for seed in shared], items, measure) for side in by_seed]
-        if len(shared) >= LEAST_SEEDS and both[0] is not None and both[1] is not None:
-            yield _Found(cell, pair, measure, (both[0], both[1]))
+        sides = _shared(entries, pair)
+        first, second = (losses_of(side, items, measure) for side in sides)
+        if len(sides[0]) >= LEAST_SEEDS and first is not None and second is not None:
+            yield _Found(cell, pair, measure, (first, second))
+
+
+def _shared(
+    entries: Sequence[dict[str, Any]], pair: Sequence[str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The runs of two methods with the seeds that both have, in the order of the seeds."""
+    first, second = (
+        {entry["seed"]: entry for entry in entries if family(entry) == name} for name in pair
+    )
+    seeds = sorted(first.keys() & second.keys())
+    return [first[seed] for seed in seeds], [second[seed] for seed in seeds]
 
 
 def measure_of(entries: Sequence[Mapping[str, Any]]) -> str:
     """What methods are compared by: the test loss where all runs have one, else the evaluation loss."""
     tested = bool(entries) and all(entry.get("test_loss") is not None for entry in entries)
     return "test_loss" if tested else "eval_loss"
-
-
-def losses_at_moved_starts(repeats: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
-    """The test losses of repeats that finished, by label without rate; of one rate alone, that with most repeats.
-
-    Args:
-        repeats: Entries of runs of one seed whose starts were moved by a rounding; where they are of several cells,
-            the cell is in the name (see `cells.name_in`).
-    """
-    cells = by_cell(repeats)
-    by_rate: dict[str, dict[float, list[float]]] = {}
-    for entry in repeats:
-        if entry["state"] == "finished" and "test_loss" in entry:
-            name = name_in(family(entry), Cell.of(entry), len(cells))
-            by_rate.setdefault(name, {}).setdefault(entry["learning_rate"], []).append(
-                entry["test_loss"]
-            )
-    most = {name: max(rates.values(), key=len) for name, rates in by_rate.items()}
-    return {name: losses for name, losses in most.items() if len(losses) >= LEAST_REPEATS}
 
 
 def _alike(first: Any, second: Any) -> tuple[Any, Any]:
@@ -185,12 +215,12 @@ def _alike(first: Any, second: Any) -> tuple[Any, Any]:
     return first.mean(1, keepdims=True), second.mean(1, keepdims=True)
 
 
-def _floor(pair: Sequence[str], rounding: Mapping[str, Sequence[float]], seeds: int) -> float:
-    """What rounding alone makes of the difference; 0 where it was not measured for both."""
-    repeats = [rounding.get(name) for name in pair]
-    if None in repeats:
-        return 0.0
-    halves = [
-        rounding_floor(np.array(values), seeds) ** 2 for values in repeats if values is not None
-    ]
+def _floor(
+    pair: Sequence[str], rounding: Mapping[str, Sequence[float]], seeds: int
+) -> float | None:
+    """What rounding alone makes of the difference; None where it was not measured for both."""
+    repeats = [rounding[name] for name in pair if name in rounding]
+    if len(repeats) < len(pair):
+        return None
+    halves = [rounding_floor(np.array(values), seeds) ** 2 for values in repeats]
     return float((sum(halves) / 2) ** 0.5)

@@ -17,10 +17,9 @@ from typing import Any
 
 from qtha_lab import runs
 from qtha_lab.compare.entries import entry
-from qtha_lab.compare.findings import notes
 from qtha_lab.compare.folder import ComparisonDir
 from qtha_lab.compare.lineup import records, timed
-from qtha_lab.compare.terms import terms
+from qtha_lab.compare.summaries import summary_of
 from qtha_lab.compare.winners import tuned
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
@@ -93,45 +92,13 @@ def summarise(
         lineup: What takes part; None is the comparison's own, where nothing was measured or tuned.
 
     Returns:
-        `comparison`, as plain data; `lineup`, what each method became (see `lineup.records`); `runs`, an entry for each
-        that has ended (see `entries.entry`); `expected`, how many there will be;
-        `notes`, sentences on what these numbers do and do not show; `claims` and `decomposition`, the differences
-        behind them as numbers (see `claims.Claim`); `rounding`, the losses at moved starts by method.
+        See `summaries.summary_of`.
     """
     ended = [(run, status) for run in queue if (status := run.status()).ended]
     entries = [entry(run, status) for run, status in ended]
     takes_part = comparison.lineup() if lineup is None else lineup
-    return _summary(comparison, takes_part, entries, [run for run, _ in ended], [], len(queue))
-
-
-def _summary(
-    comparison: Comparison,
-    lineup: Sequence[Entrant],
-    entries: list[dict[str, Any]],
-    ended: Sequence[Run],
-    repeats: list[dict[str, Any]],
-    expected: int,
-) -> dict[str, Any]:
-    """The summary of entries, whose runs may have the losses of test rows, and of repeats at moved starts."""
-    # here, since a list of runs needs no library of numbers
-    from qtha_lab.compare.claims import against_the_first, losses_at_moved_starts
-    from qtha_lab.compare.decomposition import decompose
-    from qtha_lab.compare.items import read_items
-
-    items, rounding = read_items(ended), losses_at_moved_starts(repeats)
-    claims = against_the_first(entries, items, rounding)
-    takes_part = records(comparison, lineup)
-    rules = terms(comparison, takes_part, entries)
-    return {
-        "comparison": comparison.model_dump(),
-        "lineup": takes_part,
-        "runs": entries,
-        "expected": expected,
-        "notes": notes(entries, expected, [claim.verdict for claim in claims], rules),
-        "claims": [claim.plain() for claim in claims],
-        "decomposition": [row.plain() for row in decompose(entries, items, rounding)],
-        "rounding": rounding,
-    }
+    methods = records(comparison, takes_part)
+    return summary_of(comparison, methods, entries, [run for run, _ in ended], [], len(queue))
 
 
 @dataclass
@@ -187,7 +154,7 @@ class _Work:
 
     Attributes:
         table: A run for every cell, method, rate and seed.
-        repeats: Runs at starts moved by a rounding.
+        repeats: Runs at starts moved by a rounding; none before the table's have ended, which choose their rates.
     """
 
     def __init__(
@@ -197,16 +164,20 @@ class _Work:
         folder: ComparisonDir,
         machines: Machines | None,
     ) -> None:
-        self.comparison, self.lineup = comparison, lineup
-        table = folder.named(comparison.experiments(lineup))
+        self.comparison, self.lineup = comparison, records(comparison, lineup)
+        self.experiments, self.folder = comparison.experiments(lineup), folder
+        table = folder.named(self.experiments)
         self.table = _Side.of(folder.runs_dir, table, folder.runs() if table else [])
-        moved = comparison.nudged(lineup)
-        there = runs.list_runs(folder.moved_starts) if moved else []
-        self.repeats = _Side.of(folder.moved_starts, moved, there)
-        self.sides = (self.table, self.repeats)
+        self.repeats = _Side.of(folder.moved_starts, [], [])
+        self.owes_repeats = comparison.rounding > 0
         self.machines = machines  # which queue what they are given
         self.slots = slots.n_slots(comparison.training.threads)
         self.expected = len(self.table.waiting)
+
+    @property
+    def sides(self) -> tuple[_Side, _Side]:
+        """Both kinds of runs, those that go first before the others."""
+        return self.table, self.repeats
 
     @property
     def started(self) -> list[Run]:
@@ -221,18 +192,29 @@ class _Work:
     @property
     def is_done(self) -> bool:
         """Whether every run has ended."""
-        return not any(side.waiting or side.live for side in self.sides)
+        return not self.owes_repeats and not any(side.waiting or side.live for side in self.sides)
 
     def go_on(self, on_progress: Progress) -> bool:
         """Start what a slot is free for, and look at what goes on; whether a run has ended since."""
         before = self.n_ended
         for side in self.sides:  # all first: a slot that a repeat leaves is the table's
             side.look(on_progress)
+        if self.owes_repeats and not (self.table.waiting or self.table.live):
+            self._plan_repeats()
         for side in self.sides:
             while side.waiting and self._is_free():
                 side.start_next(self.machines)
                 side.look(on_progress)
         return self.n_ended > before
+
+    def _plan_repeats(self) -> None:
+        """Every method again, at the rate that its runs ended best with."""
+        from qtha_lab.compare.moved_starts import at_best_rates
+
+        moved = self.comparison.nudged(at_best_rates(self.experiments, self.table.ended))
+        folder = self.folder.moved_starts
+        self.repeats = _Side.of(folder, moved, runs.list_runs(folder) if moved else [])
+        self.owes_repeats = False
 
     def _is_free(self) -> bool:
         return bool(self.machines) or sum(side.live for side in self.sides) < self.slots
@@ -310,7 +292,7 @@ def _wait_for(out: Path) -> None:
 def _write_summary(work: _Work, out: Path) -> dict[str, Any]:
     table = work.table
     ended = [table.started[place] for place in sorted(table.ended)]
-    summary = _summary(
+    summary = summary_of(
         work.comparison, work.lineup, table.entries, ended, work.repeats.entries, work.expected
     )
     write_json(out / "summary.json", summary)

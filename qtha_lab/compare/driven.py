@@ -95,7 +95,8 @@ class DrivenRuns(RunSet):
         lineup = comparison.lineup()
         sweeps = [comparison.sweep_of(entrant) for entrant in lineup if comparison.tuning]
         trials = sum(sweep.trials_of(method) for sweep in sweeps for method in sweep.methods)
-        return trials, len(comparison.experiments(lineup)), len(comparison.nudged(lineup))
+        experiments = comparison.experiments(lineup)
+        return trials, len(experiments), len(comparison.nudged(experiments))
 
     def sentence(self) -> str:
         """How it stands: its state, what has ended of each stage, and why where it broke off."""

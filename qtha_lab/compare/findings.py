@@ -59,10 +59,15 @@ def of_cell(entries: list[dict[str, Any]], terms: Sequence[str] = ()) -> list[st
     return [sentence for sentence in sentences if sentence]
 
 
-def tuning_of(entries: list[dict[str, Any]]) -> list[str]:
-    """How learning rates were chosen, or that none was."""
+def tuning_of(entries: list[dict[str, Any]], rates_from: str = "") -> list[str]:
+    """How learning rates were chosen, or that none was.
+
+    Args:
+        entries: Of the runs of one cell.
+        rates_from: Where those that methods state were chosen; "" where the file does not say.
+    """
     finished = [entry for entry in entries if entry["state"] == "finished"]
-    sentence = tuning.sentence(entries) or learning_rates(finished)
+    sentence = tuning.sentence(entries) or learning_rates(finished, rates_from)
     return [sentence] if sentence else []
 
 
@@ -172,13 +177,15 @@ def threads(entries: list[dict[str, Any]]) -> str | None:
     )
 
 
-def learning_rates(entries: list[dict[str, Any]]) -> str | None:
-    """That nothing was tuned, and at which learning rate each method ran."""
+def learning_rates(entries: list[dict[str, Any]], rates_from: str = "") -> str | None:
+    """That nothing was tuned, or where it was, and at which learning rate each method ran."""
     rates = {entry["label"]: entry["learning_rate"] for entry in entries}
     if not rates:
         return None
     beside = {label: rate for label, rate in rates.items() if "learning_rate=" not in label}
     text = ", ".join(f"{label} {rate:g}" for label, rate in beside.items()) or "as in the names"
+    if rates_from:
+        return f"Not tuned here: learning rates were chosen in {rates_from}. Peak learning rates: {text}."
     turned = "" if len(rates) < 2 else "; another learning rate may turn the order round"
     return f"Not tuned: no setting was chosen among several{turned}. Peak learning rates: {text}."
 

@@ -21,6 +21,8 @@ LEAST_SEEDS = 3
 LEAST_REPEATS = 5
 POWER = 0.8
 LARGE_P = 0.05  # a p that can be no smaller says nothing of a difference
+FLIPS = 9999  # of signs at most; fewer where there are no more ways, of 13 seeds or less
+MOST_SEEDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class PairedDifference:
         items: How many were judged in every run; 1 where only a mean is known.
         spread: Standard deviation over the seeds of the difference.
         level: Chance of error of the interval, 0.05 for one of 95 %.
-        floor: Half-width of what rounding alone would make of the difference; 0 where it was not measured.
+        floor: Half-width of what rounding alone would make of the difference; None where it was not measured.
+        row_error: What would be left of the standard error with endless seeds, since the rows are a sample too.
+        claims: How many the p is corrected for.
     """
 
     mean: float
@@ -47,12 +51,19 @@ class PairedDifference:
     items: int
     spread: float
     level: float = 0.05
-    floor: float = 0.0
+    floor: float | None = None
+    row_error: float = 0.0
+    claims: int = 1
 
     @property
     def is_shown(self) -> bool:
-        """Whether the interval leaves out zero and the difference is above what rounding makes."""
-        return not self.low <= 0 <= self.high and abs(self.mean) > self.floor
+        """Whether the interval leaves out zero and the difference is above what rounding makes, where that is known."""
+        return not self.low <= 0 <= self.high and abs(self.mean) > (self.floor or 0.0)
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean over seeds and rows, that of the interval."""
+        return (self.high - self.low) / 2 / float(stats.t.ppf(1 - self.level / 2, self.seeds - 1))
 
     @property
     def effect_size(self) -> float:
@@ -61,14 +72,27 @@ class PairedDifference:
 
     @property
     def detectable(self) -> float:
-        """The smallest difference that this many seeds would show four times in five."""
-        return float(_detectable(self.spread, self.seeds, self.level))
+        """The smallest difference that this many seeds on as many rows would show four times in five."""
+        return float(self._detectable_by(self.seeds))
 
     def seeds_for(self, difference: float) -> int | None:
-        """How many seeds would show a difference four times in five; None if more than 10,000."""
-        counts = np.arange(2, 10_001)
-        enough = counts[_detectable(self.spread, counts, self.level) <= abs(difference)]
+        """How many seeds would show a difference four times in five on as many rows; None if no number up to 10,000."""
+        counts = np.arange(LEAST_SEEDS, MOST_SEEDS + 1)
+        enough = (
+            counts[self._detectable_by(counts) <= abs(difference)] if difference else counts[:0]
+        )
         return int(enough[0]) if len(enough) else None
+
+    def needs_rows(self, difference: float) -> bool:
+        """Whether no number of seeds would show a difference four times in five: it takes more rows."""
+        return self.row_error > 0 and bool(self._detectable_by(math.inf) > abs(difference))
+
+    def _detectable_by(self, seeds: Any) -> Any:
+        """The same error and level as the interval's, of which the part that is no row's falls with the seeds."""
+        of_rows = self.row_error**2
+        of_seeds = max(self.error**2 - of_rows / (1 - 1 / self.seeds), 0.0) * self.seeds
+        error = np.sqrt(of_seeds / seeds + of_rows / (1 - 1 / seeds))
+        return (stats.t.ppf(1 - self.level / 2, seeds - 1) + stats.t.ppf(POWER, seeds - 1)) * error
 
 
 def paired_difference(
@@ -77,7 +101,7 @@ def paired_difference(
     *,
     level: float = 0.05,
     resamples: int = 4999,
-    floor: float = 0.0,
+    floor: float | None = None,
 ) -> PairedDifference:
     """What two methods differ by, with an interval over seeds and, where they are known, items.
 
@@ -90,7 +114,7 @@ def paired_difference(
         second: Of the other, the same seeds and items in the same order.
         level: Chance of error of the interval.
         resamples: Draws of the bootstrap.
-        floor: Half-width of what rounding alone makes of such a difference.
+        floor: Half-width of what rounding alone makes of such a difference; None where it was not measured.
 
     Raises:
         Refusal: If the shapes differ, a number is not finite, or there are fewer than three seeds.
@@ -127,6 +151,7 @@ def paired_difference(
         spread=float(means.std(ddof=1)),
         level=level,
         floor=floor,
+        row_error=_row_error(gaps),
     )
 
 
@@ -137,7 +162,8 @@ def least_p(seeds: int, claims: int = 1) -> float:
         >>> least_p(3), least_p(5, claims=2)
         (0.25, 0.125)
     """
-    return min(1.0, 2.0 ** (1 - seeds) * claims)
+    ways = min(2.0**seeds, FLIPS + 1)  # where not all flips are made, the least of a sample of them
+    return min(1.0, 2 / ways * claims)
 
 
 def holm(differences: Sequence[PairedDifference]) -> list[PairedDifference]:
@@ -151,7 +177,9 @@ def holm(differences: Sequence[PairedDifference]) -> list[PairedDifference]:
     for rank, k in enumerate(order):
         largest = max(largest, min(1.0, (len(differences) - rank) * differences[k].p))
         adjusted[k] = largest
-    return [replace(d, p=p) for d, p in zip(differences, adjusted, strict=True)]
+    return [
+        replace(d, p=p, claims=len(differences)) for d, p in zip(differences, adjusted, strict=True)
+    ]
 
 
 def rounding_floor(
@@ -191,31 +219,45 @@ def sentence(
     Example:
         >>> difference = PairedDifference(0.03, -0.01, 0.07, 0.25, seeds=5, items=1, spread=0.02)
         >>> print(sentence("qtha", "lora", difference))
-        qtha − lora: +0.030 nat, 95 % interval [-0.010, +0.070] over 5 seeds, p = 0.25, d = +1.5: not shown (a difference of 0.033 would have been found four times in five; +0.030 itself needs 6 seeds).
+        qtha − lora: +0.030 nat, 95 % interval [-0.010, +0.070] over 5 seeds, p = 0.25, d = +1.5: not shown (a difference of 0.054 would have been found four times in five; +0.030 itself needs 12 seeds).
     """
     share = f"{100 * (1 - difference.level):.3g} %"
     of = f"{difference.seeds} seeds"
     if difference.items > 1:
         of += f" and {difference.items} rows"
-    least = least_p(difference.seeds)
+    least = least_p(difference.seeds, difference.claims)
     too_few = difference.is_shown and least > LARGE_P
-    few = f" (so few seeds give none below {least:.2g})" if too_few else ""
+    among = f" among {difference.claims} claims" if difference.claims > 1 else ""
+    few = f" (so few seeds give none below {least:.2g}{among})" if too_few else ""
     head = (
         f"{first} − {second}{measure and f', {measure}'}: {difference.mean:+.3f} {unit}, {share} interval "
         f"[{difference.low:+.3f}, {difference.high:+.3f}] over {of}, p = {difference.p:.2g}{few}, "
         f"d = {difference.effect_size:+.1f}"
     )
+    floor = difference.floor
     if difference.is_shown:
-        floor = f" (rounding alone makes ±{difference.floor:.3f})" if difference.floor else ""
-        return f"{head}: shown{floor}."
+        rounding = (
+            "rounding not measured" if floor is None else f"rounding alone makes ±{floor:.3f}"
+        )
+        return f"{head}: shown ({rounding})."
     if not difference.low <= 0 <= difference.high:
-        return f"{head}: not shown, rounding alone makes ±{difference.floor:.3f}."
-    needed = difference.seeds_for(difference.mean)
-    seeds = "more than 10,000" if needed is None else f"{needed:,}"
+        return f"{head}: not shown, rounding alone makes ±{floor:.3f}."
     return (
         f"{head}: not shown (a difference of {difference.detectable:.3f} would have been found "
-        f"four times in five; {difference.mean:+.3f} itself needs {seeds} seeds)."
+        f"four times in five{_what_it_needs(difference)})."
     )
+
+
+def _what_it_needs(difference: PairedDifference) -> str:
+    """What a difference that is not shown would take, in words; nothing of none at all."""
+    if not difference.mean:
+        return ""
+    head, needed = f"; {difference.mean:+.3f} itself needs", difference.seeds_for(difference.mean)
+    if needed is not None:
+        return f"{head} {needed:,} seeds"
+    if difference.needs_rows(difference.mean):
+        return f"{head} more test rows: no number of seeds is enough"
+    return f"{head} more than {MOST_SEEDS:,} seeds"
 
 
 def _bootstrap(
@@ -229,15 +271,26 @@ def _bootstrap(
     return ((of_seeds @ gaps) * of_items).sum(1)
 
 
+def _row_error(gaps: Float[np.ndarray, "seeds items"]) -> float:
+    """What the rows add to the standard error, however many seeds: the variance of items beyond what seeds make of it.
+
+    Source:
+        Owen 2007, arXiv:0712.1111, section 3 (a table of two samples, of rows and of columns).
+    """
+    seeds, items = gaps.shape
+    if items == 1:
+        return 0.0
+    by_item = gaps.mean(0)
+    rest = gaps - by_item - gaps.mean(1, keepdims=True) + gaps.mean()
+    noise = (rest**2).sum() / ((seeds - 1) * (items - 1))
+    variance = by_item.var(ddof=1) - noise / seeds
+    return math.sqrt(max(variance, 0.0) * (items - 1)) / items
+
+
 def _sign_flips(means: Float[np.ndarray, " seeds"]) -> float:
     """Two-sided p of the mean being as far from zero if the two methods could be exchanged in every seed."""
     tested = stats.permutation_test(
         (means,), lambda sample, axis: np.mean(sample, axis=axis), permutation_type="samples",
-        vectorized=True, n_resamples=9999, rng=np.random.default_rng(0),
+        vectorized=True, n_resamples=FLIPS, rng=np.random.default_rng(0),
     )  # fmt: skip
     return float(tested.pvalue)
-
-
-def _detectable(spread: float, seeds: Any, level: float) -> Any:
-    quantiles = stats.t.ppf(1 - level / 2, seeds - 1) + stats.t.ppf(POWER, seeds - 1)
-    return quantiles * spread / np.sqrt(seeds)

@@ -178,7 +178,9 @@ def _tuning(comparison: dict[str, Any], tried: Collection[float]) -> str:
     """By what the settings of a row were chosen."""
     if comparison.get("tuning"):
         return "tuned"
-    return f"{len(tried)} rates" if len(tried) > 1 else NOT_TUNED
+    if len(tried) > 1:
+        return f"{len(tried)} rates"
+    return f"in {comparison['rates_from']}" if comparison.get("rates_from") else NOT_TUNED
 
 
 def _columns() -> list[Measure]:

@@ -99,7 +99,7 @@ def tuning(
     """
     tuned = comparison.tuning
     if tuned is None:
-        return findings.tuning_of(entries)
+        return findings.tuning_of(entries, comparison.rates_from)
     seeds = ", ".join(map(str, tuned.seeds))
     won = "; ".join(f"{r['declared']} at {calls.write_options(r['point'])}" for r in lineup)
     text = (

@@ -74,6 +74,11 @@ class Comparison(MethodsAndSeeds):
         description="Rates at which every method that states none is run, such as 0.003, 0.01; its best is chosen on "
         "evaluation rows. Empty takes each method's own.",
     )
+    rates_from: str = Field(
+        default="",
+        description="Where the rates that methods state were chosen, in words, such as the name of another comparison; "
+        "the report says it.",
+    )
     tuning: Tuning | None = Field(
         default=None,
         description="Trials of every method over axes of its settings, whose winners are confirmed on the seeds.",
@@ -104,6 +109,7 @@ class Comparison(MethodsAndSeeds):
             tasks: Sequence[str] = ...,
             matching: Matching = ...,
             learning_rates: Sequence[float] = ...,
+            rates_from: str = ...,
             tuning: Tuning | dict[str, Any] | None = ...,
             rounding: int = ...,
             edition: int = ...,
@@ -177,6 +183,11 @@ class Comparison(MethodsAndSeeds):
             return self
         if self.learning_rates:
             raise Refusal("learning_rates and tuning both choose a rate: write one of the two")
+        if self.rates_from:
+            raise Refusal(
+                f"rates_from says that rates were chosen in {self.rates_from}, and tuning chooses them here: write one "
+                "of the two"
+            )
         if both := sorted({*tuning.seeds} & {*self.seeds}):
             raise Refusal(
                 f"tuning has seed {both[0]}, which the comparison has too: winners are confirmed on fresh seeds"
@@ -302,10 +313,14 @@ class Comparison(MethodsAndSeeds):
             **shared, **searched, methods=list(methods), training=training, scaling=self.scaling
         )
 
-    def nudged(self, lineup: Iterable[Entrant] | None = None) -> list[Experiment]:
-        """Every method again at its first rate and seed, as often as `rounding` says, its start moved each time."""
+    def nudged(self, experiments: Iterable[Experiment]) -> list[Experiment]:
+        """Every method again in each cell, as often as `rounding` says, its start moved each time.
+
+        Args:
+            experiments: Of the comparison, of which the first of each method is repeated.
+        """
         first: dict[tuple, Experiment] = {}
-        for experiment in self.experiments(lineup) if self.rounding else ():
+        for experiment in experiments if self.rounding else ():
             method = experiment.method.replace(learning_rate=None).meaning
             first.setdefault((experiment.cell, method), experiment)
         return [

@@ -77,7 +77,7 @@ def forest(
     )
     count = sum(row["shown"] for row in rows)
     alt = f"{of}, {count} of {len(rows)} differences shown: {findings or 'none was measured'}."
-    together = ", so that all hold together with 95 %" if level < 0.05 else ""
+    together = ", so that those of this figure hold together with 95 %" if level < 0.05 else ""
     caption = (
         f"{of}, paired by seed: a symbol for the mean, a line for its interval of {100 * (1 - level):.3g} % each"
         f"{together}. A hollow symbol is a difference that is not shown, which does not say that there is none."

@@ -21,9 +21,11 @@ ENVIRONMENT = {
 }  # fmt: skip
 
 
-def compared(folder, methods=tuple(METHODS), seeds=(0, 1, 2), rates=(0.003, 0.01, 0.03)):
+def compared(folder, methods=tuple(METHODS), seeds=(0, 1, 2), rates=(0.003, 0.01, 0.03), **fields):
     """A folder as `compare` leaves it, with numbers that were made up: losses are least at a rate of 0.01."""
-    comparison = Comparison(methods=list(methods), seeds=list(seeds), learning_rates=list(rates))
+    comparison = Comparison(
+        methods=list(methods), seeds=list(seeds), learning_rates=list(rates), **fields
+    )
     runs = []
     for number, experiment in enumerate(comparison.experiments()):
         choice, place = experiment.method, comparison.scaled_methods()

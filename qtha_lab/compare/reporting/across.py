@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from qtha_lab.compare.claims import without_a_loss
 from qtha_lab.compare.paired import LEAST_SEEDS
 from qtha_lab.compare.reporting.compared import Compared
 from qtha_lab.compare.reporting.section import Section
@@ -14,7 +15,7 @@ from qtha_lab.compare.reporting.sections import (
     named,
     results_tables,
     smallest_p,
-    why_no_claim,
+    stated,
 )
 from qtha_lab.experiment.cells import Cell, name_in
 from qtha_lab.figures.forest import forest
@@ -25,10 +26,12 @@ def verdicts(compared: Compared) -> Section:
     """What a comparison over several cells claims, and what it lacks; each cell has its numbers."""
     sentences = compared.crossing.counts() if compared.crossing else []
     sentences += [claim["verdict"] for claim in compared.claims]
-    if not compared.claims:
+    lacking = [lack.sentence for lack in without_a_loss(compared.entries)]
+    if not compared.claims and not lacking:
         sentences.append(
             f"No difference is claimed: an interval needs {LEAST_SEEDS} seeds of two methods in a cell."
         )
+    sentences += lacking
     return Section("verdicts", "Verdicts", [*sentences, *smallest_p(compared), *missing(compared)])
 
 
@@ -39,8 +42,8 @@ def across(compared: Compared) -> Section:
         return Section("across", title, ["There is one method, and nothing to hold it against."])
     heading, *rows = crossing.rows()
     caption = (
-        f"Each method minus {crossing.reference}, paired by seed, with an interval: less is better, and all intervals of "
-        "all cells hold together with 95 %"
+        f"Each method minus {crossing.reference}, paired by seed, with an interval: less is better, and the intervals of "
+        "this table, over all cells, hold together with 95 %"
     )
     sentences = [
         "A method is the one that the file names, with the size and the settings that it came to in each cell."
@@ -69,7 +72,7 @@ def cell(compared: Compared, number: int) -> Section:
         number: Its place among the cells, which its parts are named by.
     """
     title, name = str(compared.cells[0]), f"cell-{number}"
-    sentences = [claim["verdict"] for claim in compared.claims] or [why_no_claim(compared)]
+    sentences = stated(compared)
     parts = [
         replace(part, name=f"{name}-{part.name}") for part in (make(compared) for make in OF_A_CELL)
     ]

@@ -11,7 +11,7 @@ from qtha_lab.compare import terms, tuning
 from qtha_lab.compare.items import read_items
 from qtha_lab.compare.reporting.compared import Compared
 from qtha_lab.compare.reporting.section import Listing, Section
-from qtha_lab.compare.reporting.sections import missing
+from qtha_lab.compare.reporting.sections import missing, rounding_at, stated
 from qtha_lab.experiment.cells import Cell
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.rundir import read_mapping
@@ -86,16 +86,16 @@ def _tuning(compared: Compared) -> Iterator[str]:
         )
     elif comparison.is_tuned:
         yield "Tuned: the learning rate of each method was chosen on evaluation rows, which no verdict is read from."
+    elif comparison.rates_from:
+        yield f"Not tuned here: the learning rates were chosen in {comparison.rates_from}."
     else:
         yield "Not tuned: no setting was chosen among several."
 
 
 def _other_notes(compared: Compared) -> list[str]:
     """The notes of the summary that stand in no other section."""
-    elsewhere = {claim["verdict"] for claim in compared.claims} | {
-        tuning.sentence(compared.entries)
-    }
-    elsewhere |= {*missing(compared)}
+    elsewhere = {tuning.sentence(compared.entries)}
+    elsewhere |= {*missing(compared), *stated(compared), rounding_at(compared)}
     return [note for note in compared.summary["notes"] if note not in elsewhere]
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from qtha_lab.compare import findings, table, tuning
+from qtha_lab.compare import findings, moved_starts, table, tuning
+from qtha_lab.compare.claims import without_a_loss
 from qtha_lab.compare.paired import LARGE_P, LEAST_SEEDS, least_p
 from qtha_lab.compare.reporting.compared import Compared, Entry
 from qtha_lab.compare.reporting.section import Section
@@ -33,10 +34,15 @@ COSTS = ("trainable_parameters", "peak_memory_mib", "seconds_per_step", "adapter
 
 def verdicts(compared: Compared) -> Section:
     """What the comparison claims, what it lacks, and each method at its best rate as numbers."""
-    sentences = [claim["verdict"] for claim in compared.claims] or [why_no_claim(compared)]
-    sentences += smallest_p(compared)
+    sentences = stated(compared) + smallest_p(compared)
     sentences += missing(compared)
     return Section("verdicts", "Verdicts", sentences, tables=results_tables(compared))
+
+
+def stated(compared: Compared) -> list[str]:
+    """The verdicts, and which methods lack a loss to be compared by; where there is neither, why there is none."""
+    lacking = [lack.sentence for lack in without_a_loss(compared.entries)]
+    return [*(claim["verdict"] for claim in compared.claims), *lacking] or [why_no_claim(compared)]
 
 
 def missing(compared: Compared) -> list[str]:
@@ -111,6 +117,11 @@ def rates(compared: Compared) -> Section:
             "order may turn round. `learning_rates` or `tuning` in the comparison's file tries several. Where the seeds "
             "ended:"
         )
+        if source := compared.comparison.rates_from:
+            sentence = (
+                f"Not tuned here: each method ran at one learning rate ({chosen}), chosen in {source}. Where the seeds "
+                "ended:"
+            )
         if compared.comparison.tuning:
             sentence = (
                 f"Each method ran at the rate of its best trial ({chosen}). Where the seeds ended:"
@@ -137,8 +148,11 @@ def differences(compared: Compared) -> Section:
         sentence = "No interval is drawn, since no difference is claimed (see the verdicts)."
         return Section("differences", title, [sentence])
     first = claims[0]
-    sentences = [] if compared.summary.get("rounding") else [_NO_FLOOR]
-    if without := [name for name in compared.families[1:] if name not in _firsts(claims)]:
+    sentences = [rounding_at(compared)] if compared.summary.get("rounding") else [_NO_FLOOR]
+    compared_or_lacking = {claim["first"] for claim in claims} | {
+        lack.first for lack in without_a_loss(compared.entries)
+    }
+    if without := [name for name in compared.families[1:] if name not in compared_or_lacking]:
         sentences.append(f"Without {LEAST_SEEDS} seeds in common: {', '.join(without)}.")
     figure = forest(
         differences_of(claims, "first"), first["measure"], first["second"], first["level"]
@@ -152,8 +166,9 @@ _NO_FLOOR = (
 )
 
 
-def _firsts(claims: Iterable[Mapping[str, Any]]) -> set[str]:
-    return {claim["first"] for claim in claims}
+def rounding_at(compared: Compared) -> str:
+    """That rounding was measured at other rates than methods are compared at, where it was; "" where it was not."""
+    return moved_starts.sentence(compared.summary.get("rounding_at") or {}, compared.entries) or ""
 
 
 def differences_of(claims: Iterable[Mapping[str, Any]], label: str) -> list[Difference]:
