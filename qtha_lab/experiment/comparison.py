@@ -86,7 +86,7 @@ class Comparison(MethodsAndSeeds):
     rounding: int = Field(
         default=0,
         ge=0,
-        description="Repeats of the first seed at starts moved by a rounding, beside every method's runs; at least 5, "
+        description="Repeats of the first seed at starts moved by a rounding, at the best rate of every method; at least 5, "
         "or 0 to measure no floor.",
     )
 
