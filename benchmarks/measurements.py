@@ -150,8 +150,8 @@ def page(name: str, compared: Compared) -> str:
     large = against(compared, LARGE)
     parts = [*_parts(compared.parts)]
     rounding = [sentence] if (sentence := rounding_at(compared)) else []
-    said = [*_sentences(large), *_least_p(compared, large), *rounding]
-    return "\n".join([origin, "", *_table(compared, large), "", " ".join(said), *parts, ""])
+    said = [*_sentences(compared, large), *_least_p(compared, large), *rounding]
+    return "\n".join([origin, "", *_table(compared, large), "", "\n\n".join(said), *parts, ""])
 
 
 def against(compared: Compared, reference: str) -> dict[str, Claim]:
@@ -164,12 +164,17 @@ def against(compared: Compared, reference: str) -> dict[str, Claim]:
     groups = compared.by_family(compared.best)
     if reference not in groups:
         return {}
-    most = SMALL_SHARE * groups[reference][0]["trainable_parameters"]
-    small = [name for name, of in groups.items() if of[0]["trainable_parameters"] <= most]
+    small = _small(groups, reference)
     pairs = {Cell.of(compared.best[0]): [(name, reference) for name in small]}
     items = read_items(compared.runs.values())
     found = claims(compared.best, pairs, items, compared.summary.get("rounding") or {})
     return {claim.first: claim for claim in found}
+
+
+def _small(groups: dict[str, list[dict[str, Any]]], reference: str = LARGE) -> list[str]:
+    """The methods of at most `SMALL_SHARE` of the reference's parameters."""
+    most = SMALL_SHARE * groups[reference][0]["trainable_parameters"]
+    return [name for name, of in groups.items() if of[0]["trainable_parameters"] <= most]
 
 
 def _table(compared: Compared, large: dict[str, Claim]) -> Iterator[str]:
@@ -243,9 +248,15 @@ def _least_p(compared: Compared, large: dict[str, Claim]) -> list[str]:
     )
 
 
-def _sentences(large: dict[str, Claim]) -> Sequence[str]:
+def _sentences(compared: Compared, large: dict[str, Claim]) -> Sequence[str]:
     if not large:
-        return [f"No interval against `{LARGE}`: it needs three seeds that have both."]
+        groups = compared.by_family(compared.best)
+        why = "it needs three seeds that have both"
+        if LARGE not in groups:
+            why = "it is none of the methods"
+        elif not _small(groups):
+            why = f"no other method has at most {100 * SMALL_SHARE:g} % of its parameters"
+        return [f"No interval against `{LARGE}`: {why}."]
     ahead = [n for n, c in large.items() if c.difference.is_shown and c.difference.mean < 0]
     behind = [n for n, c in large.items() if c.difference.is_shown and c.difference.mean > 0]
     words = [

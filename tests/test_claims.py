@@ -112,7 +112,7 @@ def test_repeats_are_those_at_the_rate_that_a_method_is_compared_at():
     # as older comparisons have them: still a floor, and it is said of which rate
     assert rates(first) == {"lora": 0.01, "qtha": 0.01}
     assert moved_starts.sentence(rates(first), runs) == (
-        "What rounding makes was measured at another rate than a method is compared at: qtha at 0.01, not 0.03."
+        "What rounding makes was measured at another rate than methods are compared at: at 0.01, not 0.03, of qtha."
     )
     assert rates(best[:4]) == {}
 

@@ -108,6 +108,8 @@ def test_the_methods_that_are_small_enough_are_held_against_the_large_one_as_a_f
         entry["trainable_parameters"] = {"lora": 1000, "ia3": 240}[entry["method"]]
     found = measurements.against(Compared.of(measured), measurements.LARGE)
     assert found == {}  # with the sizes of the folder none is small enough
+    page = measurements.page("tiny-qa", Compared.of(measured))
+    assert "`lora(r=8)`: no other method has at most 24 % of its parameters." in page
     found = measurements.against(whole, measurements.LARGE)
     assert list(found) == ["ia3"]
     assert found["ia3"].difference.level == 0.05

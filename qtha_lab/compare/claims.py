@@ -117,14 +117,16 @@ def without_a_loss(entries: Sequence[dict[str, Any]]) -> list[Lack]:
     Args:
         entries: Of all runs.
     """
-    cells, found = len(by_cell(entries)), []
-    for cell, in_cell in by_cell(at_their_best(entries)).items():
-        measure = measure_of(in_cell)
+    cells, best, found = by_cell(entries), by_cell(at_their_best(entries)), []
+    for cell, in_cell in cells.items():
+        at_best = best.get(cell, [])
+        measure = measure_of(at_best)
         for pair in _pairs([*dict.fromkeys(map(family, in_cell))]):
-            sides = zip(pair, _shared(in_cell, pair), strict=True)
-            names = [name for name, of in sides if losses_of(of, {}, measure) is None]
-            if names and len(_shared(in_cell, pair)[0]) >= LEAST_SEEDS:
-                found.append(Lack(*pair, names, name_in("", cell, cells)))
+            sides = _shared(at_best, pair)
+            lacking = [losses_of(side, {}, measure) is None for side in sides]
+            if len(sides[0]) >= LEAST_SEEDS and any(lacking):
+                names = [name for name, lacks in zip(pair, lacking, strict=True) if lacks]
+                found.append(Lack(*pair, names, name_in("", cell, len(cells))))
     return found
 
 

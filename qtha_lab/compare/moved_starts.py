@@ -68,14 +68,14 @@ def sentence(rates: Mapping[str, float], entries: Sequence[Entry]) -> str | None
     """
     cells = len(by_cell(entries))
     best = {name_in(name, cell, cells): rate for (cell, name), rate in _rates(entries).items()}
-    others = [
-        f"{name} at {rate:g}, not {best[name]:g}"
-        for name, rate in rates.items()
-        if best.get(name, rate) != rate
-    ]
+    others: dict[str, list[str]] = {}
+    for name, rate in rates.items():
+        if best.get(name, rate) != rate:
+            others.setdefault(f"at {rate:g}, not {best[name]:g}", []).append(name)
     if not others:
         return None
-    return f"What rounding makes was measured at another rate than a method is compared at: {', '.join(others)}."
+    each = "; ".join(f"{where}, of {', '.join(names)}" for where, names in others.items())
+    return f"What rounding makes was measured at another rate than methods are compared at: {each}."
 
 
 def _rates(entries: Sequence[Entry]) -> dict[tuple[Cell, str], float]:
