@@ -31,7 +31,7 @@ from qtha_lab.simulators.engines import engine_of
 
 WORKER = Path(peers_.__file__).with_name("worker.py")
 TURN_SECONDS = 0.2  # of a turn at least: a processor that rested is slow for the first hundred milliseconds; as in `worker`
-PATIENCE = 240.0  # seconds for one answer of a peer; imports and compilation take some
+PATIENCE = 240.0  # seconds for one answer of a peer, at least; imports and compilation take some
 
 Kind = Literal["forward", "backward"]
 Found = tuple[np.ndarray, np.ndarray, np.ndarray]  # values, gradients of inputs and of params
@@ -143,10 +143,10 @@ class PeerContender:
         ContenderError: If it does not start, refuses, ends or takes too long, in every method.
     """
 
-    def __init__(self, name: str, python: Path, threads: int):
+    def __init__(self, name: str, python: Path, threads: int, patience: float = PATIENCE):
         self.name, self.title = name, PEERS[name].title
         self.environment = PEERS[name].environment or "here"
-        self.python, self.threads = python, threads
+        self.python, self.threads, self.patience = python, threads, patience
         self._process: subprocess.Popen | None = None
         self._start()
 
@@ -196,7 +196,7 @@ class PeerContender:
 
     def _ask(self, order: str, **details: Any) -> dict[str, Any]:
         process = self._process
-        watch = threading.Timer(PATIENCE, process.kill)
+        watch = threading.Timer(self.patience, process.kill)
         watch.start()
         try:
             with contextlib.suppress(BrokenPipeError):
@@ -217,7 +217,7 @@ class PeerContender:
     def _last_words(self) -> str:
         self._stderr.seek(0)
         lines = self._stderr.read().strip().splitlines()
-        return lines[-1][:200] if lines else f"killed, or silent for {PATIENCE:.0f} s"
+        return lines[-1][:200] if lines else f"killed, or silent for {self.patience:g} s"
 
 
 Contender = EngineContender | PeerContender
@@ -237,9 +237,9 @@ def peer_python(name: str, pythons: Mapping[str, Path]) -> Path | None:
 
 
 def open_peers(
-    names: list[str], threads: int, pythons: Mapping[str, Path]
+    names: list[str], threads: int, pythons: Mapping[str, Path], patience: float = PATIENCE
 ) -> tuple[list[PeerContender], dict[str, str]]:
-    """Start peers; also why some are missing, by name.
+    """Start peers, that may take `patience` seconds for an answer; also why some are missing, by name.
 
     Raises:
         ValueError: If a peer is unknown.
@@ -253,7 +253,7 @@ def open_peers(
         try:
             if python is None:
                 raise ContenderError("no environment: `make peers` builds it")
-            opened.append(PeerContender(name, python, threads))
+            opened.append(PeerContender(name, python, threads, patience))
         except (ContenderError, OSError) as wrong:
             missing[name] = str(wrong)
     return opened, missing

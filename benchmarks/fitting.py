@@ -6,7 +6,9 @@ is not stopped in time fills the memory.
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 
@@ -19,7 +21,6 @@ FEW = 64  # samples of a first try
 GROWTH = 32  # most from one try to the next, since time and memory are extrapolated
 MEMORY_SHARE = 0.4  # of what is free
 COMPILES = 1.0  # seconds of a first call from which it is taken to compile
-LONGEST_FIRST = 40.0  # seconds of a first call after which no larger batch is compiled
 AGAIN = 2048  # batches up to which few samples are timed again though a smaller batch had as few
 
 
@@ -83,17 +84,16 @@ class Fitting:
     def _try(self, contender: Contender, row: Row, problem: Problem) -> Known:
         """Check and time once; what is known now."""
         contender.prepare(problem.case(row.samples))
-        forget_peak_memory(contender.process)
-        before, start = memory_bytes(contender.process), time.perf_counter()
-        answers = contender.check()
+        start = time.perf_counter()
+        answers, row.peak_bytes = _peak(contender, contender.check)
         row.first_seconds = time.perf_counter() - start
-        peak = peak_memory_bytes(contender.process)
-        row.peak_bytes = peak - before if peak and before else None
         row.differences = problem.differences(answers, row.samples)
         row.left_out = _disagreement(row.differences)
         contender.time("forward")
-        seconds = contender.time("backward")
+        seconds, again = _peak(contender, lambda: contender.time("backward"))
         first = row.first_seconds if row.first_seconds > 5 * seconds else 0.0
+        if first > COMPILES:  # what a compiler needs does not grow with the samples
+            row.peak_bytes = again
         known = Known(row.samples, seconds, row.peak_bytes or 0, first)
         self.known[self._place(contender, row)] = known
         return known
@@ -115,7 +115,7 @@ class Fitting:
 
     def too_much(self, known: Known, batch: int, samples: int) -> str:
         """Why a contender is not tried on a larger batch of a circuit it has run; empty if it is."""
-        if known.first_seconds > LONGEST_FIRST:
+        if known.first_seconds > self.grid.longest_first:
             return f"its first call of a shape takes {known.first_seconds:.0f} s"
         if batch > AGAIN and samples <= known.samples:
             seconds_per_sample = known.seconds / known.samples
@@ -126,6 +126,14 @@ class Fitting:
     @staticmethod
     def _place(contender: Contender, row: Row) -> tuple[str, int, int]:
         return contender.name, row.n_qubits, row.n_layers
+
+
+def _peak(contender: Contender, call: Callable[[], Any]) -> tuple[Any, int | None]:
+    """What a call gives, and the bytes that the contender's process held at most beyond those of before, if known."""
+    forget_peak_memory(contender.process)
+    before, answer = memory_bytes(contender.process), call()
+    peak = peak_memory_bytes(contender.process)
+    return answer, peak - before if peak and before else None
 
 
 def _work(n_qubits: int, n_layers: int) -> float:

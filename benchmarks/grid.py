@@ -4,6 +4,7 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.contenders import PATIENCE
 from benchmarks.problem import CHECKED
 from qtha_lab.errors import Refusal
 
@@ -15,7 +16,8 @@ QUICK = {"qubits": (4, 8), "layers": (4,), "batches": (64, 2048), "rounds": 3, "
 class Grid:
     """What is to be measured, in this order of layers, then qubits, then batches.
 
-    `seconds` is the budget of one contender in one case; after `minutes` no case is begun.
+    `seconds` is the budget of one contender in one case; after `minutes` no case is begun. Whoever compiles for every
+    shape, and took more than `longest_first` seconds for a first call, is not asked for a larger batch.
 
     Raises:
         ValueError: If a size is too small to be checked or timed.
@@ -27,6 +29,7 @@ class Grid:
     rounds: int = 5
     seconds: float = 1.5
     minutes: float = 12.0
+    longest_first: float = 40.0
 
     def __post_init__(self):
         least = {"qubits": 2, "layers": 1, "batches": CHECKED}
@@ -35,9 +38,14 @@ class Grid:
             if not sizes or min(sizes) < bound:
                 sizes_text = ", ".join(map(str, sizes)) or "none"
                 raise Refusal(f"{name} must be {bound} or more, not {sizes_text}")
-        for name in ("rounds", "seconds", "minutes"):
+        for name in ("rounds", "seconds", "minutes", "longest_first"):
             if getattr(self, name) <= 0:
                 raise Refusal(f"{name} must be positive, not {getattr(self, name)}")
+
+    @property
+    def patience(self) -> float:
+        """Seconds for one answer of a peer: a larger shape may compile longer than the one that was tried."""
+        return max(PATIENCE, 2 * self.longest_first)
 
     @property
     def longest_turn(self) -> float:

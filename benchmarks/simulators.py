@@ -55,7 +55,8 @@ def bench_simulators(
     """
     start, load = time.perf_counter(), psutil.getloadavg()[0]
     ours = [EngineContender(engine) for engine in engines]
-    opened, missing = open_peers(list(peers), torch.get_num_threads(), pythons or {})
+    threads = torch.get_num_threads()
+    opened, missing = open_peers(list(peers), threads, pythons or {}, grid.patience)
     contenders: list[Contender] = [*ours, *opened]
     try:
         with tempfile.TemporaryDirectory() as folder:

@@ -52,7 +52,7 @@ def markdown(result: Result, layers: int = 4, batch: int = 2048) -> str:
     ratios = [_ratio(rows, n, result) for n in qubits]
     shares = [_share(result, layers, batch, n) for n in qubits]
     fastest = [_fastest(rows, n, result) or _fastest(rows, n, result, 0.0) or "–" for n in qubits]
-    body += [("fastest peer", *fastest), ("fastest peer ÷ `cpu`", *ratios)]
+    body += [("fastest peer timed", *fastest), ("fastest peer ÷ `cpu`", *ratios)]
     body += [("`cpu`, share of the roofline", *shares)]
     heading = ("", *(f"n = {n}" for n in qubits))
     parts = [_introduction(result, layers, batch), pipes([heading, *body])]
@@ -68,8 +68,9 @@ def markdown(result: Result, layers: int = 4, batch: int = 2048) -> str:
     ]
     title = (
         "The fastest peer's time over that of `cpu`, in every case where a peer was timed; about (≈) where none was "
-        "timed on a quarter of the samples: of more, each may take less, or more past its cache. Neighbours on a shared "
-        "machine only take time away: the rows of fastest turns are of the one turn of each that they took least of."
+        "timed on a quarter of the samples: of more, each may take less, or more past its cache; at most (≤, and ≲ for both) "
+        "where a peer was left out that took less than the fastest of these on other samples of the circuit, or was timed on "
+        "none. Neighbours on a shared machine only take time away: the rows of fastest turns are of the one turn of each that they took least of."
     )
     return "\n\n".join([*parts, title, pipes([heading, *others])]) + "\n"
 
@@ -85,18 +86,19 @@ def _introduction(result: Result, layers: int, batch: int) -> str:
 
 def left_out(result: Result) -> list[str]:
     """Who was not timed in which cases, and why, in sentences."""
-    cases: dict[tuple[str, str], list[str]] = {}
-    for row in result["rows"]:
-        if row["left_out"]:
-            case = f"n={row['n_qubits']} L={row['n_layers']} batch {row['batch']:,}"
-            cases.setdefault((row["contender"], row["left_out"]), []).append(case)
-    omissions = [
-        f"{name} left out at {'; '.join(where)}: {why}" for (name, why), where in cases.items()
-    ]
     missing = [f"{name} was not measured: {why}" for name, why in result["missing"].items()]
     load = result["machine"].get("load_before", 0.0)
     busy = [f"the machine was not idle: load {load:.1f} before the start"] if load > BUSY else []
-    return busy + omissions + missing
+    return busy + [f"left out: {omission}" for omission in _omissions(result)] + missing
+
+
+def _omissions(result: Result) -> list[str]:
+    cases: dict[tuple[str, str], list[str]] = {}
+    for row in result["rows"]:
+        if row["left_out"]:
+            case = f"n = {row['n_qubits']}, L = {row['n_layers']}, batch {row['batch']:,}"
+            cases.setdefault((row["contender"], row["left_out"]), []).append(case)
+    return [f"{name} at {'; '.join(where)}: {why}" for (name, why), where in cases.items()]
 
 
 def _notes(result: Result, rows: Iterable[dict[str, Any]]) -> list[str]:
@@ -110,8 +112,7 @@ def _notes(result: Result, rows: Iterable[dict[str, Any]]) -> list[str]:
     spread = [max(row["backward"]) / min(row["backward"]) for row in rows if row["backward"]]
     if spread:
         notes.append(f"The slowest turn took at most {max(spread):.2f} times the fastest.")
-    reasons = {f"{row['contender']}: {row['left_out']}" for row in rows if row["left_out"]}
-    notes += [f"Left out: {reason}." for reason in sorted(reasons)]
+    notes += [f"Left out: {omission}." for omission in _omissions(result)]
     notes += [f"Not installed: {name}: {why}." for name, why in result["missing"].items()]
     return [" ".join(notes)] if notes else []
 
@@ -175,14 +176,39 @@ def _fastest(
     rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result, enough: float = ENOUGH
 ) -> str:
     """The peer that takes the shortest, "" if none was timed on enough samples: of a few a call's overhead is all."""
-    peers = [c["name"] for c in result["contenders"] if c["name"] != c["title"]]
-    of_peers = {name: rows[name, n] for name in peers if (name, n) in rows}
-    timed = [
-        name
-        for name, row in of_peers.items()
-        if row["backward_us"] and row["samples"] >= enough * row["batch"]
-    ]
+    timed = [name for name in _peers(result) if _timed(rows.get((name, n)), enough)]
     return min(timed, key=lambda name: rows[name, n]["backward_us"], default="")
+
+
+def _peers(result: Result) -> list[str]:
+    return [c["name"] for c in result["contenders"] if c["name"] != c["title"]]
+
+
+def _timed(row: dict[str, Any] | None, enough: float = 0.0) -> bool:
+    return bool(row and row["backward_us"] and row["samples"] >= enough * row["batch"])
+
+
+def _may_be_faster(
+    name: str,
+    than: str,
+    rows: dict[tuple[str, int], dict[str, Any]],
+    n: int,
+    result: Result,
+) -> bool:
+    """Whether a peer might take less here than the fastest that counts, though it was not timed on enough samples.
+
+    It might, where it took less on the most samples of the circuit on which both were timed, or was timed on none.
+    """
+    row, fastest = rows.get((name, n)), rows[than, n]
+    if row is None or _timed(row, ENOUGH) or row["left_out"].startswith("disagrees"):
+        return False
+    if _timed(row):
+        return row["backward_us"] < fastest["backward_us"]
+    for batch in sorted(result["settings"]["batches"], reverse=True):
+        smaller = _rows(result, fastest["n_layers"], batch)
+        if _timed(smaller.get((name, n))) and _timed(smaller.get((than, n))):
+            return smaller[name, n]["backward_us"] < smaller[than, n]["backward_us"]
+    return True
 
 
 def over_peers(
@@ -190,7 +216,8 @@ def over_peers(
 ) -> dict[int, str]:
     """How many times as long as `cpu` the fastest peer takes, by the number of qubits; only where both were timed.
 
-    "≈" stands where no peer was timed on enough samples: of more, each may take less, or more past its cache.
+    "≈" stands where no peer was timed on enough samples: of more, each may take less, or more past its cache; "≤" (both:
+    "≲") where one was left out that may be faster.
 
     Args:
         result: As for `markdown`.
@@ -206,9 +233,12 @@ def over_peers(
 
 def _over_fastest(rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result) -> str:
     cpu = rows.get(("cpu", n), {}).get("backward_us")
-    for mark, enough in (("", ENOUGH), ("≈ ", 0.0)):
+    for (mark, at_most), enough in ((("", "≤ "), ENOUGH), (("≈ ", "≲ "), 0.0)):
         peer = _fastest(rows, n, result, enough)
         if peer and cpu:
+            others = [name for name in _peers(result) if name != peer]
+            if any(_may_be_faster(name, peer, rows, n, result) for name in others):
+                mark = at_most
             return f"{mark}{rows[peer, n]['backward_us'] / cpu:,.0f}"
     return ""
 

@@ -32,6 +32,13 @@ def simulators(
         float | None, typer.Option(help="Budget of one contender in one case.")
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="After so many no case is begun.")] = None,
+    longest_first: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Of a first call: who compiles longer is left out of larger batches.",
+        ),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of every contender; default torch's.")
     ] = None,
@@ -45,7 +52,7 @@ def simulators(
     sizes = {
         "qubits": whole_numbers(qubits, "qubits"), "layers": whole_numbers(layers, "layers"),
         "batches": whole_numbers(batches, "batches"), "rounds": rounds, "seconds": seconds_per_case,
-        "minutes": minutes,
+        "minutes": minutes, "longest_first": longest_first,
     }  # fmt: skip
     measured = _measure_simulators(sizes, quick, engines, peers, peer_python or [], threads)
     for caption, rows in table_.tables(measured):
