@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from benchmarks import auto, simulators_table
-from benchmarks.commands.start import beside_training, training_share
+from benchmarks.expval import microseconds
+from benchmarks.methods import again
 from benchmarks.reporting import pipes
+from benchmarks.start import beside_training, training_share
 from benchmarks.turns import ratio
 
 Figures = dict[str, Any]
@@ -97,6 +99,26 @@ def _listed(figures: Figures) -> str:
     return f"{stages['list']:.2f} CPU s; {stages['rows']:.2f} more for the table's rows"
 
 
+def _without_index(figures: Figures) -> str:
+    return f"{figures['stages']['list without the index']:.2f} CPU s"
+
+
+def _compared(figures: Figures) -> str:
+    listed, first = (
+        " / ".join(f"{row[name]:.2f}" for row in figures["rows"]) for name in ("listed", "first")
+    )
+    return f"{listed} CPU s; {first} without an index"
+
+
+def _first_and_again(figures: Figures) -> str:
+    return f"{figures['first']['wall']:.1f} / {again(figures, 'wall'):.1f} s"
+
+
+def _threads(figures: Figures) -> str:
+    most = max(run["threads"] for run in figures["runs"])
+    return f"{most} of {figures['machine']['cores']}"
+
+
 def _over_peers(batch: int) -> Callable[[Figures], str]:
     """How many times as long as `cpu` the fastest peer takes, over the sizes measured, and in each one's fastest turn."""
 
@@ -162,6 +184,18 @@ AIMS = [
         _start("warm", beside_training, ".1f"),
     ),
     Aim(
+        "a cold run but for training and evaluation",
+        "–",
+        "start",
+        _start("cold", beside_training, ".1f"),
+    ),
+    Aim(
+        "threads of a run that is alone, of the cores",
+        "all where they change no bit: float32 on Intel's processors; elsewhere its share",
+        "start",
+        _threads,
+    ),
+    Aim(
         "training's share of a toy run of 100 steps, warm",
         "more than half",
         "start-100",
@@ -171,6 +205,15 @@ AIMS = [
     Aim("one live point at 10⁵ steps", "≤ 10 ms, ≤ 5 kB", "live", _point),
     Aim("1,000 runs listed", "≤ 0.5 s", "list-1000", _listed),
     Aim("10,000 runs listed", "≤ 1 s", "list-10000", _listed),
+    Aim("1,000 runs listed without their index", "–", "list-1000", _without_index),
+    Aim("10,000 runs listed without their index", "–", "list-10000", _without_index),
+    Aim("`compare` of 90 / 300 runs that have ended, listed", "–", "compare", _compared),
+    Aim(
+        "`qtha-lab methods` with an empty cache / after that",
+        "≤ 1.5 s",
+        "methods",
+        _first_and_again,
+    ),
     Aim(
         "an evaluation, times faster than row by row with every logit",
         "≥ 1.5",
@@ -182,7 +225,7 @@ AIMS = [
         "`expval_z`, n = 4, batch 64, with gradients",
         "≤ 100 µs",
         "expval",
-        lambda figures: f"{figures['parts']['whole']:.0f} µs",
+        lambda figures: f"{microseconds(figures, 'whole')} µs",
     ),
     *_engines(),
 ]

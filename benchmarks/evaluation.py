@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks.machine import machine
+from benchmarks.machine import conditions
+from benchmarks.reporting import pipes
 
 TOLERANCE = 1e-5  # of losses, relative: float32 sums in another order
 
@@ -33,7 +34,7 @@ def bench_evaluation(
         rounds: Counted turns of each way; one more goes before as a warm-up.
 
     Returns:
-        `machine`, `settings`, `tokens` (real, padded in order, padded by length, answers), and under
+        `machine`, `commit`, `settings`, `tokens` (real, padded in order, padded by length, answers), and under
         `cases` one entry each: `label`, `seconds` and `plain_seconds` (medians), `ratio` (median of the
         ratios within a round) and `loss_difference` (relative).
 
@@ -42,6 +43,7 @@ def bench_evaluation(
     """
     from qtha_lab import adapters, models, tasks
 
+    before = conditions()
     data = tasks.load_task(task, eval_rows=rows)
     head = {} if data.kind == "lm" else {"head": "classification", "n_labels": len(data.labels)}
     base = models.load_model(model, **head)
@@ -64,13 +66,43 @@ def bench_evaluation(
         measured.append(_case(label, turns[1:]))
     return {
         "benchmark": "evaluation",
-        "machine": machine(),
+        **before,
         "settings": {
             "model": model, "task": task, "rows": rows, "batch_size": batch_size, "rounds": rounds
         },
         "tokens": _tokens(encoded, batch_size),
         "cases": measured,
     }  # fmt: skip
+
+
+def table(figures: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Rows of text: both ways, how many times one is as fast as the other, and by how much their losses differ."""
+    body = [
+        (
+            case["label"],
+            f"{case['plain_seconds'] * 1000:,.0f}",
+            f"{case['seconds'] * 1000:,.0f}",
+            f"{case['ratio']:.2f}",
+            f"{case['loss_difference']:.0e}",
+        )
+        for case in figures["cases"]
+    ]
+    return [("what", "ms, in order", "ms", "times faster", "losses differ by"), *body]
+
+
+def caption(figures: dict[str, Any]) -> str:
+    """What the table holds, and of how many tokens."""
+    of, tokens, facts = figures["settings"], figures["tokens"], figures["machine"]
+    return (
+        f"{of['task']} on {of['model']}, {of['rows']} rows, {tokens['real']:,} tokens: {tokens['padded_in_order']:,} with "
+        f"padding in order, {tokens['padded_by_length']:,} by length; {tokens['labels']:,} labels; medians of "
+        f"{of['rounds']} rounds, {facts['processor']}, {facts['torch_threads']} threads"
+    )
+
+
+def markdown(figures: dict[str, Any]) -> str:
+    """The caption and the table for a page."""
+    return f"{caption(figures)}\n\n{pipes(table(figures))}\n"
 
 
 def _evaluations(model, rows: list[dict], collate, size: int) -> tuple[Callable, Callable]:

@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.machine import commit, machine
+from benchmarks.machine import conditions
+from benchmarks.reporting import pipes
+from benchmarks.turns import between
 
 CALLS = 400  # of each part in a turn, at most; the first are slow, after another part has had the caches
 TURN_SECONDS = 0.2  # of a part with fewer calls
@@ -24,14 +26,26 @@ ROWS = {
 
 def rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
     """Each part in words, and its microseconds."""
-    parts = figures["parts"]
-    return [(text, f"{parts[name]:.1f}") for name, text in ROWS.items() if name in parts]
+    return [
+        (text, microseconds(figures, name))
+        for name, text in ROWS.items()
+        if name in figures["parts"]
+    ]
+
+
+def microseconds(figures: dict[str, Any], name: str) -> str:
+    """A part's, with the interval of their median where turns were enough for one."""
+    return f"{figures['parts'][name]:.1f}{between([1e6 * s for s in figures['parts_all'][name]], '.1f')}"
 
 
 def markdown(figures: dict[str, Any]) -> str:
     """The table of docs/results.md."""
-    lines = [f"| {text} | {number} |" for text, number in rows(figures)]
-    return "\n".join(["| part | µs |", "|---|--:|", *lines])
+    of, threads = figures["settings"], figures["machine"]["torch_threads"]
+    caption = (
+        f"{of['n_qubits']} qubits, {of['n_layers']} layers, batch {of['batch']}, medians of {of['rounds']} turns, "
+        f"with the interval of 95 % of such a median; {threads} thread{'s' * (threads > 1)}"
+    )
+    return f"{caption}\n\n{pipes([('part', 'µs'), *rows(figures)])}\n"
 
 
 def bench_expval(
@@ -62,7 +76,8 @@ def bench_expval(
     """
     import torch
 
-    before = torch.get_num_threads()
+    taken_down, before = conditions(), torch.get_num_threads()
+    taken_down["machine"]["torch_threads"] = threads
     torch.set_num_threads(threads)
     try:
         parts, in_graph = _parts(n_qubits, n_layers, batch)
@@ -71,24 +86,23 @@ def bench_expval(
             seconds |= _in_turns({"graph": _calls(in_graph())}, rounds)
     finally:
         torch.set_num_threads(before)
-    medians = {name: statistics.median(turns) * 1e6 for name, turns in seconds.items()}
-    rest = [
-        1e6 * (whole - engine - autograd)
+    seconds["rest"] = [
+        whole - engine - autograd
         for whole, engine, autograd in zip(
             *(seconds[name] for name in ("whole", "engine", "autograd")), strict=True
         )
     ]
+    medians = {name: statistics.median(turns) * 1e6 for name, turns in seconds.items()}
     return {
         "benchmark": "expval",
-        "commit": commit() or "",
-        "machine": machine() | {"torch_threads": threads},
+        **taken_down,
         "settings": {
             "n_qubits": n_qubits,
             "n_layers": n_layers,
             "batch": batch,
             "rounds": rounds,
         },
-        "parts": medians | {"rest": statistics.median(rest)},
+        "parts": medians,
         "parts_all": seconds,
     }
 

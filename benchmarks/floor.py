@@ -4,10 +4,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import psutil
-
 from benchmarks.expval import bench_expval
-from benchmarks.machine import commit, machine
+from benchmarks.machine import conditions
 from benchmarks.reporting import pipes
 
 
@@ -34,7 +32,8 @@ def bench_floor(
         `machine`, `commit` and `cases`, each with `n_qubits`, `n_layers`, `batch`, the `parts` of `bench_expval` in
         microseconds, and `passes`, `kernel` and `autograd`, the medians over the turns of their shares of a whole call.
     """
-    load, cases = psutil.getloadavg()[0], []
+    before, cases = conditions(), []
+    before["machine"]["torch_threads"] = threads
     for batch in batches:
         for n_qubits in qubits:
             on_case(f"{n_qubits} qubits, batch {batch:,}")
@@ -56,12 +55,7 @@ def bench_floor(
             }
             case = {"n_qubits": n_qubits, "n_layers": n_layers, "batch": batch}
             cases.append(case | {"parts": measured["parts"]} | shares)
-    return {
-        "benchmark": "floor",
-        "commit": commit(),
-        "machine": machine() | {"torch_threads": threads, "load_before": load},
-        "cases": cases,
-    }
+    return {"benchmark": "floor", **before, "cases": cases}
 
 
 def rows(figures: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -96,6 +90,6 @@ def markdown(figures: dict[str, Any]) -> str:
     threads = machine_["torch_threads"]
     caption = (
         f"Values and both gradients, medians of turns in one process; {machine_['processor']}, {threads} "
-        f"thread{'s' * (threads > 1)}, load {machine_['load_before']:.1f} before"
+        f"thread{'s' * (threads > 1)}"
     )
     return f"{caption}\n\n{pipes(rows(figures))}\n"

@@ -7,6 +7,7 @@ a cache of keys and values. Prompts are random ids; quality is not measured here
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from benchmarks.machine import conditions
 from benchmarks.turns import adapted_models, measured, take_turns, timed
 from qtha_lab.experiment import MethodChoice
 
@@ -35,12 +36,12 @@ def bench_generate(
         on_round: Called with the turns done and their number.
 
     Returns:
-        `machine`, `settings`, and under `methods` one entry each: `label`, `seconds` (median of an
+        `machine`, `commit`, `settings`, and under `methods` one entry each: `label`, `seconds` (median of an
         answer), `seconds_all` and `time_ratio` (median of the ratios within a round).
     """
     import torch
 
-    choices = list(methods)
+    before, choices = conditions(), list(methods)
     models = [adapted.eval() for adapted in adapted_models(model, choices)]
     ids = torch.randint(10, models[0].config.vocab_size, (batch_size, prompt))
     mask = torch.ones_like(ids)
@@ -61,4 +62,4 @@ def bench_generate(
         {"label": choice.label, **timed(of_method, seconds[0])}
         for choice, of_method in zip(choices, seconds, strict=True)
     ]
-    return measured("generate", "answer", settings, entries)
+    return measured(before, "generate", "answer", settings, entries)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import commit, machine
+from benchmarks.machine import conditions, load
 from benchmarks.many_runs import make_runs
 from benchmarks.reporting import pipes
 from qtha_lab.catalog.columns import text, worth_showing
@@ -28,6 +28,7 @@ def bench_list(count: int = 10_000, rounds: int = 5) -> dict[str, Any]:
     Returns:
         `machine`, `commit`, `runs`, `rounds` and `stages`: the median processor seconds of each by its name.
     """
+    load_before = load()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         make_runs(folder, count)
@@ -36,10 +37,9 @@ def bench_list(count: int = 10_000, rounds: int = 5) -> dict[str, Any]:
         stages = {name: statistics.median(turn[name] for turn in seconds) for name in seconds[0]}
         (folder / index.NAME).unlink()
         stages["list without the index"] = _seconds(lambda: list_runs(folder))[0]
-    return {
-        "benchmark": "list", "machine": machine(), "commit": commit(), "runs": count, "rounds": rounds,
-        "stages": stages,
-    }  # fmt: skip
+    after = conditions()  # torch, which it imports, would be in the stages
+    after["machine"]["load_before"] = load_before
+    return {"benchmark": "list", **after, "runs": count, "rounds": rounds, "stages": stages}
 
 
 def table(figures: dict[str, Any]) -> list[tuple[str, str, str]]:

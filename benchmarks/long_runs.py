@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import commit, machine
+from benchmarks.machine import conditions
 from benchmarks.reporting import pipes
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import RunDir, slots
@@ -32,10 +32,12 @@ def bench_live(lengths: Sequence[int] = LENGTHS, points: int = 20) -> dict[str, 
         points: Steps measured at each length; the figures are medians.
 
     Returns:
-        `machine`, `commit`, `load`, and under `rows` one entry for each length: `steps`, `seconds` and
+        `machine`, `commit`, and under `rows` one entry for each length: `steps`, `seconds` and
         `bytes` of a point, and `whole_bytes`, which a page that opens is sent.
     """
-    return _figures("live", [_live(steps, points) for steps in lengths])
+    before = conditions()
+    rows = [_live(steps, points) for steps in lengths]
+    return {"benchmark": "live", **before, "rows": rows}
 
 
 def bench_status(lengths: Sequence[int] = LENGTHS, calls: int = 50) -> dict[str, Any]:
@@ -46,16 +48,17 @@ def bench_status(lengths: Sequence[int] = LENGTHS, calls: int = 50) -> dict[str,
         calls: At each length; the figures are medians.
 
     Returns:
-        `machine`, `commit`, `load`, and under `rows` one entry for each length: `steps`, `seconds` of a
+        `machine`, `commit`, and under `rows` one entry for each length: `steps`, `seconds` of a
         status, and `seconds_changed`, of one after a step more.
     """
-    return _figures("status", [_status(steps, calls) for steps in lengths])
+    before = conditions()
+    rows = [_status(steps, calls) for steps in lengths]
+    return {"benchmark": "status", **before, "rows": rows}
 
 
 def markdown(figures: dict[str, Any]) -> str:
     """The rows as a table for a page."""
-    caption = f"medians, load {figures['load']} at the end"
-    return f"{caption}\n\n{pipes(table(figures))}\n"
+    return f"medians\n\n{pipes(table(figures))}\n"
 
 
 def table(figures: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -81,15 +84,6 @@ def table(figures: dict[str, Any]) -> list[tuple[str, ...]]:
             for row in figures["rows"]
         ),
     ]  # fmt: skip
-
-
-def _figures(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    import psutil
-
-    load = round(psutil.getloadavg()[0], 1)
-    return {
-        "benchmark": name, "machine": machine(), "commit": commit() or "", "load": load, "rows": rows,
-    }  # fmt: skip
 
 
 @contextmanager

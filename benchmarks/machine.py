@@ -1,4 +1,4 @@
-"""What a figure was measured on, and how much memory the process peaked at."""
+"""What a figure was measured on and under which load, and how much memory the process peaked at."""
 
 import contextlib
 import ctypes
@@ -11,6 +11,30 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab import paths
+
+BUSY = 0.5  # average number of running processes from which times are doubted
+
+
+def conditions() -> dict[str, Any]:
+    """`machine`, with its `load_before`, and `commit`: what a bench takes down before it begins."""
+    return {"machine": {**machine(), "load_before": load()}, "commit": commit()}
+
+
+def load() -> float:
+    """The average number of running processes in the last minute."""
+    import psutil
+
+    return round(psutil.getloadavg()[0], 1)
+
+
+def load_words(before: float) -> str:
+    """The load before a bench, and whether its times are to be doubted.
+
+    Example:
+        >>> load_words(0.3), load_words(2.5)
+        ('load before 0.3', 'load before 2.5: the machine was busy')
+    """
+    return f"load before {before:.1f}" + ": the machine was busy" * (before > BUSY)
 
 
 def machine() -> dict[str, Any]:
@@ -50,9 +74,20 @@ def package_versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The checkout's commit, with "+" if tracked files differ from it; None outside of one."""
-    at, changed = (_git("rev-parse", "HEAD"), _git("status", "--porcelain", "-uno"))
+    """The checkout's commit, with "+" if tracked files other than documents differ from it; None outside of one."""
+    changed = _git("status", "--porcelain", "-uno", "--", ":/", ":(top,exclude)docs")
+    at = _git("rev-parse", "HEAD")
     return at and at + "+" * bool(changed)
+
+
+def short(commit: str | None) -> str:
+    """A commit in seven letters; the "+" of a changed checkout stays.
+
+    Example:
+        >>> short("9ad3643f6ff743" + "+"), short(None)
+        ('9ad3643+', 'unknown')
+    """
+    return commit[:7] + "+" * commit.endswith("+") if commit else "unknown"
 
 
 def _git(*words: str) -> str | None:

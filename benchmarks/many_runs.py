@@ -8,7 +8,7 @@ import json
 import random
 from pathlib import Path
 
-from qtha_lab.experiment import Experiment, editions
+from qtha_lab.experiment import Comparison, Experiment, editions
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.index import Index
 from qtha_lab.rundir.record import Record, read, stamp
@@ -49,6 +49,23 @@ def make_runs(folder: Path, count: int) -> list[str]:
         )
     Index(folder).add(records, records)
     return list(records)
+
+
+def make_comparison(comparison: Comparison, folder: Path) -> None:
+    """Make the finished runs of a comparison in its folder, as `compare` finds them where all have ended."""
+    chance = random.Random(0)
+    for experiment in comparison.experiments():
+        files, method = RunDir.create(experiment, folder / "runs"), experiment.method
+        loss = round(4 + abs(chance.gauss(0, 0.3)), 4)
+        files.events.write_text(_events(loss))
+        summary = {
+            "run_id": files.path.name, "model": experiment.model, "task": experiment.task, "method": method.name,
+            "label": method.label, "seed": experiment.seed, "state": "finished", "steps": 20,
+            "trainable_parameters": 7680, "learning_rate": method.learning_rate, "eval_loss_start": 6.0,
+            "eval_loss": loss, "test_loss": loss + 0.1, "train_loss": loss - 0.1, "wall_seconds": 12.5,
+            "peak_memory_bytes": 2**29, "adapter_bytes": 31_000, "seconds_per_step": 0.5,
+        }  # fmt: skip
+        files.summary.write_text(json.dumps(summary))
 
 
 def _described(method: str, rate: float, seed: int) -> str:

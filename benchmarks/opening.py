@@ -10,10 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from benchmarks.lab import open_notebook
-from benchmarks.machine import commit, machine
+from benchmarks.machine import conditions
 from benchmarks.reporting import pipes
 
 AIM = 2.0  # seconds
@@ -41,9 +39,9 @@ def bench_opening(
         on_round: Called with each round's number.
 
     Returns:
-        `machine`, `commit`, `load`, `first`, seconds of the first time of all, and `seconds`, one for each round.
+        `machine`, `commit`, `first`, seconds of the first time of all, and `seconds`, one for each round.
     """
-    load, seconds = psutil.getloadavg()[0], []
+    before, seconds = conditions(), []
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         open_notebook(
@@ -62,9 +60,7 @@ def bench_opening(
             lab.page.wait_for_timeout(3000)  # the panel's own work behind the form
     return {
         "benchmark": "opening",
-        "machine": machine(),
-        "commit": commit() or "",
-        "load": load,
+        **before,
         "first": seconds[0],
         "seconds": seconds[1:],
     }
@@ -93,7 +89,5 @@ def table(result: dict[str, Any]) -> list[tuple[str, ...]]:
 
 def markdown(result: dict[str, Any]) -> str:
     """The table for a page."""
-    caption = (
-        f"headless Chromium, {len(result['seconds'])} kernels; load before: {result['load']:.1f}"
-    )
+    caption = f"headless Chromium, {len(result['seconds'])} kernels"
     return f"{caption}\n\n{pipes(table(result))}\n"

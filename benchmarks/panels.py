@@ -10,10 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from benchmarks.lab import open_notebook
-from benchmarks.machine import commit, machine
+from benchmarks.machine import conditions
 from benchmarks.reporting import pipes
 
 AIM = 100  # milliseconds for up to eight qubits
@@ -63,7 +61,7 @@ def bench_panels(
     Returns:
         `machine`, `commit` and `controls`, each with its `name` and `milliseconds` of every move.
     """
-    load, measured = psutil.getloadavg()[0], []
+    before, measured = conditions(), []
     cells = [SOURCES, *(source for source, _ in controls.values())]
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
@@ -79,12 +77,7 @@ def bench_panels(
             lab.page.wait_for_timeout(1000)
             times = _moves(lab.page, panel, control, rounds)
             measured.append({"name": label, "milliseconds": times})
-    return {
-        "benchmark": "panels",
-        "machine": {**machine(), "load_before": load},
-        "commit": commit(),
-        "controls": measured,
-    }
+    return {"benchmark": "panels", **before, "controls": measured}
 
 
 def _moves(page, panel, control: str, rounds: int) -> list[float]:
@@ -113,11 +106,10 @@ def table(result: dict[str, Any]) -> list[tuple[str, ...]]:
 
 def caption(result: dict[str, Any]) -> str:
     """What the table holds, and where it was measured."""
-    facts = result["machine"]
     moves = len(result["controls"][0]["milliseconds"])
     return (
         f"milliseconds from a slider's event to the last figure drawn in the page, headless Chromium, medians "
-        f"of {moves} moves; load before: {facts['load_before']:.1f}"
+        f"of {moves} moves"
     )
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from benchmarks.machine import machine
+from benchmarks.machine import conditions
 from qtha_lab.experiment import Experiment, Training
 
 CIRCUIT_CASES = {
@@ -41,10 +41,10 @@ def bench_predictions(
         rounds: Predictions of each case, each made anew.
 
     Returns:
-        `machine` and under `cases` one entry each: `label`, `predicted` and `real` (seconds, of every
+        `machine`, `commit` and under `cases` one entry each: `label`, `predicted` and `real` (seconds, of every
         round) and `ratio` (the median of predicted / real).
     """
-    cases = []
+    before, cases = conditions(), []
     names = CIRCUIT_CASES if circuits is None else circuits
     for label, pair in [*_circuit_cases(names), *_step_cases(methods, model)]:
         on_case(label)
@@ -52,7 +52,7 @@ def bench_predictions(
         predicted, real = (list(side) for side in zip(*pairs, strict=True))
         ratio = statistics.median(p / r for p, r in pairs)
         cases.append({"label": label, "predicted": predicted, "real": real, "ratio": ratio})
-    return {"benchmark": "predictions", "machine": machine(), "cases": cases}
+    return {"benchmark": "predictions", **before, "cases": cases}
 
 
 Pair = Callable[[], tuple[float, float]]  # seconds: predicted, real

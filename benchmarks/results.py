@@ -2,8 +2,8 @@
 
     python benchmarks/results.py step eval           run them anew, then write
     python benchmarks/results.py --write             write what has been run
-    python benchmarks/results.py start start-100 eval live status step step-tiny generate generate-tiny expval
-                                                     all that the table of aims needs
+    python benchmarks/results.py start start-100 eval live status list-1000 list-10000 compare methods step …
+                                                     all that the table of aims needs: its first line says which
 
 Figures lie in out/results/NAME; a table goes to docs/results/NAME.md. Losses are another matter: `benchmarks/measurements.py`.
 """
@@ -18,20 +18,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from benchmarks import (
     aims,
     auto,
+    comparing,
+    evaluation,
+    expval,
     floor,
+    listing,
     long_runs,
+    methods,
     opening,
     panels,
     simulators_table,
+    start,
     step_parts,
     turns,
 )
-from benchmarks.machine import machine
+from benchmarks.machine import commit, load, load_words, processor_name, short
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT, PAGES = ROOT / "out" / "results", ROOT / "docs" / "results"
@@ -50,8 +54,8 @@ _BESIDE_LORA = (
     "--methods lora(r=8),qtha(r=8),qtha(r=8,waist=64,bond_dim=4,n_layers=2),"
     "qtha(r=8,waist=64,bond_dim=4,use_circuit=false)"
 )
-# By name: the options of `qtha-lab bench`, and what makes a table of its figures; None has a row in `aims` alone.
-BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str] | None]] = {
+# By name: the options of `qtha-lab bench`, and what makes a table of its figures.
+BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "simulators-one-thread": (f"{_SIMULATORS} {_SIZES} --threads 1", simulators_table.markdown),
     "simulators-two-threads": (f"{_SIMULATORS} {_SIZES} --threads 2", simulators_table.markdown),
     "fastest-one-thread": (f"{_FASTEST} --threads 1", simulators_table.markdown),
@@ -77,16 +81,18 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str] | None]] = {
         f"generate --model smollm2-135m --rounds 11 --tokens 24 {_BESIDE_LORA}",
         turns.markdown,
     ),
-    "start": ("start --rounds 3", None),
-    "start-100": ("start --rounds 3 --steps 100", None),
-    "eval": ("eval", None),
-    "expval": ("expval", None),
+    "start": ("start --rounds 3", start.markdown),
+    "start-100": ("start --rounds 3 --steps 100", start.markdown),
+    "eval": ("eval", evaluation.markdown),
+    "expval": ("expval", expval.markdown),
     "live": ("live", long_runs.markdown),
     "status": ("status", long_runs.markdown),
     "panels": ("panels --rounds 9", panels.markdown),
     "opening": ("opening", opening.markdown),
-    "list-1000": ("list --runs 1000", None),
-    "list-10000": ("list --runs 10000", None),
+    "list-1000": ("list --runs 1000", listing.markdown),
+    "list-10000": ("list --runs 10000", listing.markdown),
+    "compare": ("compare --runs 90,300", comparing.markdown),
+    "methods": ("methods", methods.markdown),
     "generate-tiny": (f"generate --model tiny --rounds 21 {_BESIDE_LORA}", turns.markdown),
 }
 
@@ -102,12 +108,11 @@ def measure(name: str) -> None:
     """Run it, and note when, at which commit and on what."""
     folder = OUT / name
     folder.mkdir(parents=True, exist_ok=True)
-    commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True)
     facts = {
-        "commit": commit.strip(),
+        "commit": commit(),
         "date": datetime.date.today().isoformat(),
-        "processor": machine()["processor"],
-        "load_at_start": round(psutil.getloadavg()[0], 1),
+        "processor": processor_name(),
+        "load_at_start": load(),
     }
     (folder / "measured.json").write_text(json.dumps(facts))
     subprocess.run(
@@ -117,44 +122,46 @@ def measure(name: str) -> None:
 
 def write(name: str) -> None:
     """The table of a bench as Markdown."""
-    folder, table = OUT / name, BENCHES[name][1]
-    if table is not None:
-        figures = json.loads((folder / FIGURES).read_text())
-        facts = json.loads((folder / "measured.json").read_text())
-        _write(name, facts | {"commit": figures["commit"][:7]}, [table(figures).rstrip()])
+    figures, facts = _figures(name), _facts(name)
+    origin = f"{facts['date']}, commit {facts['commit']}, {facts['processor']}, {facts['load']}"
+    text = f"`{shlex.join(command(name))}`  \n{origin}\n\n{BENCHES[name][1](figures).rstrip()}\n"
+    PAGES.mkdir(parents=True, exist_ok=True)
+    (PAGES / f"{name}.md").write_text(text, encoding="utf-8")
+
+
+def _figures(name: str) -> dict[str, Any]:
+    return json.loads((OUT / name / FIGURES).read_text())
+
+
+def _facts(name: str) -> dict[str, str]:
+    """When, where, at which commit and under which load a bench was run, in words; its figures know better than who began it."""
+    figures, facts = _figures(name), json.loads((OUT / name / "measured.json").read_text())
+    before = figures["machine"].get("load_before", facts["load_at_start"])
+    at = short(figures.get("commit") or facts["commit"])
+    return facts | {"commit": at, "load": load_words(before)}
 
 
 def write_aims() -> None:
     """What people wait for, of all benches that have been run."""
     names = dict.fromkeys(aim.bench for aim in aims.AIMS)
-    figures = {
-        name: json.loads((OUT / name / FIGURES).read_text())
-        for name in names
-        if (OUT / name / FIGURES).exists()
-    }
+    figures = {name: _figures(name) for name in names if (OUT / name / FIGURES).exists()}
     if figures:
         page = PAGES / "aims.md"
         before = page.read_text(encoding="utf-8").splitlines() if page.exists() else []
-        facts = {name: json.loads((OUT / name / "measured.json").read_text()) for name in figures}
+        facts = {name: _facts(name) for name in figures}
         measured = {
-            name: f"{of['date'][5:]}, {of['commit']}, load {figures[name].get('load', of['load_at_start'])}"
-            for name, of in facts.items()
+            name: f"{of['date'][5:]}, {of['commit']}, {of['load']}" for name, of in facts.items()
         }
         processors = sorted({of["processor"] for of in facts.values()})
         PAGES.mkdir(parents=True, exist_ok=True)
         lines = [
             f"`python benchmarks/results.py {' '.join(names)}`", "",
             f"Medians; ratios are medians within a round, with the interval of 95 % of such a median. {', '.join(processors)}; measured: "
-            "month and day, commit, load at the end", "",
+            "month and day, commit, load (of the minute before, where that is said). A bench is run by "
+            "`python benchmarks/results.py NAME`; its options are on the page of its name", "",
             aims.table(figures, measured, before),
         ]  # fmt: skip
         page.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _write(name: str, facts: dict[str, str], lines: list[str]) -> None:
-    origin = f"`{shlex.join(command(name))}`  \n{facts['date']}, commit {facts['commit']}, {facts['processor']}"
-    PAGES.mkdir(parents=True, exist_ok=True)
-    (PAGES / f"{name}.md").write_text("\n".join([origin, "", *lines]) + "\n")
 
 
 def main() -> None:

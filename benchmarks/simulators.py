@@ -12,17 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
 from benchmarks.contenders import Contender, ContenderError, EngineContender, open_peers
 from benchmarks.fitting import Fitting
 from benchmarks.grid import LEAST_ROUNDS, Grid, Row
-from benchmarks.machine import (
-    commit,
-    machine,
-    package_versions,
-)
+from benchmarks.machine import conditions, package_versions
 from benchmarks.problem import TOLERANCE, Problem
 from benchmarks.roofline import roofline
 
@@ -53,7 +48,7 @@ def bench_simulators(
     Raises:
         ValueError: If an engine or a peer is unknown.
     """
-    start, load = time.perf_counter(), psutil.getloadavg()[0]
+    start, before = time.perf_counter(), conditions()
     ours = [EngineContender(engine) for engine in engines]
     threads = torch.get_num_threads()
     opened, missing = open_peers(list(peers), threads, pythons or {}, grid.patience)
@@ -67,8 +62,7 @@ def bench_simulators(
     plain = [row.as_dict() for row in rows]
     return {
         "benchmark": "simulators",
-        "machine": {**machine(), "load_before": load},
-        "commit": commit(),
+        **before,
         "versions": package_versions(),
         "settings": {**vars(grid), "dtype": "float32", "tolerance": TOLERANCE},
         "contenders": [_described(contender) for contender in contenders],

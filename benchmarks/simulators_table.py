@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
+from benchmarks.machine import BUSY
 from benchmarks.reporting import pipes
 from qtha_lab.errors import Refusal
 
 Result = dict[str, Any]
 ENOUGH = 0.25  # of a batch, from which the time of a sample is that of the batch's
-BUSY = 0.5  # average number of running processes from which times are doubted
 
 
 def tables(result: Result) -> list[tuple[str, list[tuple[str, ...]]]]:

@@ -6,13 +6,15 @@ within one look.
 
 import contextlib
 import os
+import statistics
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from benchmarks.machine import machine
+from benchmarks.machine import conditions
+from benchmarks.reporting import pipes
 
 LOOK_SECONDS = 0.01
 PHASES = (
@@ -51,10 +53,11 @@ def bench_start(
         on_run: Called before each run with its number and what it is.
 
     Returns:
-        `machine`, `settings`, and under `runs` one entry each: `method`, `start`, `first_point` (seconds
-        from the launch to the first step's event), `first_point_cpu`, `wall` and `cpu` (by phase).
+        `machine`, `commit`, `settings`, and under `runs` one entry each: `method`, `start`, `first_point` (seconds
+        from the launch to the first step's event), `first_point_cpu`, `wall` and `cpu` (by phase; the first is from the
+        launch on), and `threads`, the most that it computed with.
     """
-    methods, runs = list(methods), []
+    before, methods, runs = conditions(), list(methods), []
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         _variable("QTHA_LAB_RUNS", folder),
@@ -68,10 +71,58 @@ def bench_start(
                         runs.append(_measure(model, method, steps) | {"start": start})
     return {
         "benchmark": "start",
-        "machine": machine(),
+        **before,
         "settings": {"model": model, "methods": methods, "steps": steps, "rounds": rounds},
         "runs": runs,
     }
+
+
+def table(figures: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Rows of text, medians of each method and start: seconds to the first point, CPU seconds to it and of every phase."""
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for run in figures["runs"]:
+        groups.setdefault((run["method"], run["start"]), []).append(run)
+    heading = (
+        "method", "start", "first point, s", "CPU s", *PHASES, "overhead, CPU s", "training", "threads",
+    )  # fmt: skip
+    return [heading, *((*group, *_medians(runs)) for group, runs in groups.items())]
+
+
+def _medians(runs: list[dict]) -> Iterator[str]:
+    def median(figure: Callable[[dict], float]) -> float:
+        return statistics.median(map(figure, runs))
+
+    yield f"{median(lambda run: run['first_point']):.1f}"
+    yield f"{median(lambda run: run['first_point_cpu']):.1f}"
+    for phase in PHASES:
+        yield f"{median(lambda run, phase=phase: run['cpu'].get(phase, 0)):.2f}"
+    yield f"{median(beside_training):.1f}"
+    yield f"{median(training_share):.0%}"
+    yield f"{median(lambda run: run['threads']):.0f}"
+
+
+def beside_training(run: dict) -> float:
+    """CPU seconds of everything that is neither training nor evaluation."""
+    return sum(s for phase, s in run["cpu"].items() if phase not in ("training", "evaluation"))
+
+
+def training_share(run: dict) -> float:
+    """Training's share of the time from the launch to the end."""
+    return run["wall"].get("training", 0.0) / sum(run["wall"].values())
+
+
+def caption(figures: dict[str, Any]) -> str:
+    """What the table holds, and where it was measured."""
+    of, facts = figures["settings"], figures["machine"]
+    return (
+        f"{of['model']}, {of['steps']} steps, medians of {of['rounds']} runs; phases in CPU seconds; overhead: all but "
+        f"training and evaluation; training: its share of the time from the launch to the end; {facts['processor']}"
+    )
+
+
+def markdown(figures: dict[str, Any]) -> str:
+    """The caption and the table for a page."""
+    return f"{caption(figures)}\n\n{pipes(table(figures))}\n"
 
 
 def _measure(model: str, method: str, steps: int) -> dict[str, Any]:
@@ -86,7 +137,7 @@ def _measure(model: str, method: str, steps: int) -> dict[str, Any]:
     run = runs.launch(experiment, check=False)
     wall: dict[str, float] = defaultdict(float)
     cpu: dict[str, float] = defaultdict(float)
-    offset, before, spent, phase = 0, None, 0.0, "libraries"
+    offset, before, spent, phase, threads = 0, began, 0.0, "libraries", 0
     first: dict[str, float] = {}
     process, fresh, waiting = None, 0.0, 0.0
     while run.alive:
@@ -105,15 +156,17 @@ def _measure(model: str, method: str, steps: int) -> dict[str, Any]:
             waiting = 0.0
         fresh = 0.0
         for event in events:
-            if before is not None:
-                wall[OF_EVENT.get(event["kind"], phase)] += event["t"] - before
+            wall[OF_EVENT.get(event["kind"], phase)] += event["t"] - before
             before, phase = event["t"], phase_after(event, phase)
+            threads = max(threads, event["count"] if event["kind"] == "threads" else 0)
             if event["kind"] == "train" and not first:
                 first = {"first_point": event["t"] - began, "first_point_cpu": sum(cpu.values())}
     status = run.status()
     if status.state != "finished":
         raise RuntimeError(f"{method}: {status.state}, {status.message}")
-    return {"method": method, **first, "wall": dict(wall), "cpu": dict(cpu)}
+    return {
+        "method": method, **first, "wall": dict(wall), "cpu": dict(cpu), "threads": threads,
+    }  # fmt: skip
 
 
 def phase_after(event: dict[str, Any], phase: str) -> str:

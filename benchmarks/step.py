@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from benchmarks.machine import forget_peak_memory, peak_memory_bytes
+from benchmarks.machine import conditions, forget_peak_memory, peak_memory_bytes
 from benchmarks.step_parts import parts_of
 from benchmarks.turns import adapted_models, measured, take_turns, timed
 from qtha_lab.experiment import MethodChoice
@@ -43,14 +43,14 @@ def bench_step(
         on_round: Called with the turns done and their number.
 
     Returns:
-        `machine`, `settings`, and under `methods` one entry each: `label`, `trainable_parameters`,
+        `machine`, `commit`, `settings`, and under `methods` one entry each: `label`, `trainable_parameters`,
         `seconds` (median), `seconds_all`, `peak_memory_bytes` (median over rounds of the resident
         high-water mark of a step), `time_ratio` (median of the ratios within a round),
         `memory_ratio` and, if asked for, `parts`.
     """
     import torch
 
-    choices = list(methods)
+    before, choices = conditions(), list(methods)
     models = adapted_models(model, choices)
     config = models[0].config
     ids = torch.randint(10, config.vocab_size, (batch_size, tokens))
@@ -80,7 +80,7 @@ def bench_step(
         "model": model, "batch_size": batch_size, "tokens": tokens, "rounds": rounds, "clock": clock,
         "dtype": str(config.dtype).removeprefix("torch."),
     }  # fmt: skip
-    return measured("step", "step", settings, entries)
+    return measured(before, "step", "step", settings, entries)
 
 
 class _Step:

@@ -9,7 +9,6 @@ from typing import Any
 
 from scipy.stats import quantile_test
 
-from benchmarks.machine import commit, machine
 from benchmarks.reporting import pipes
 from qtha_lab.experiment import MethodChoice
 
@@ -68,20 +67,39 @@ def take_turns(
 def timed(seconds: list[float], reference: list[float]) -> dict[str, Any]:
     """Median, all, the median of the ratios within a round, and the interval that has it in 95 of 100 (by ranks)."""
     ratios = [a / b for a, b in zip(seconds, reference, strict=True)]
-    low, high = quantile_test(ratios, p=0.5).confidence_interval(0.95)
+    low, high = interval(ratios)
     return {
         "seconds": statistics.median(seconds),
         "seconds_all": seconds,
         "time_ratio": statistics.median(ratios),
-        "time_ratio_interval": [None if math.isnan(end) else float(end) for end in (low, high)],
+        "time_ratio_interval": [low, high],
     }
 
 
 def ratio(entry: dict[str, Any]) -> str:
     """A method's ratio in words, with its interval where rounds were enough for one."""
-    ends = entry["time_ratio_interval"]
-    between = f" [{ends[0]:.2f}, {ends[1]:.2f}]" if None not in ends and ends[0] != ends[1] else ""
-    return f"{entry['time_ratio']:.2f}{between}"
+    low, high = entry["time_ratio_interval"]
+    return f"{entry['time_ratio']:.2f}{_brackets(low, high, '.2f')}"
+
+
+def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """What has the median of such values in 95 of 100, by ranks; None for an end that so few values do not give.
+
+    Example:
+        >>> interval([3.0, 1.0, 2.0, 5.0, 4.0, 6.0]), interval([1.0, 2.0])
+        ((1.0, 6.0), (None, None))
+    """
+    low, high = quantile_test(values, p=0.5).confidence_interval(0.95)
+    return None if math.isnan(low) else float(low), None if math.isnan(high) else float(high)
+
+
+def between(values: Sequence[float], digits: str) -> str:
+    """The interval of their median in brackets, "" where they are too few for one."""
+    return _brackets(*interval(values), digits)
+
+
+def _brackets(low: float | None, high: float | None, digits: str) -> str:
+    return f" [{low:{digits}}, {high:{digits}}]" if None not in (low, high) and low != high else ""
 
 
 def markdown(figures: dict[str, Any]) -> str:
@@ -100,27 +118,26 @@ def markdown(figures: dict[str, Any]) -> str:
     heading = (
         "method", f"ms per {figures['unit']}", "time, × the first", "peak memory, × the first",
     )  # fmt: skip
-    caption = f"{options}; {threads} threads, load {figures['load']} at the end"
+    caption = f"{options}; {threads} threads"
     return f"{caption}\n\n{pipes([heading, *rows])}\n"
 
 
-def measured(name: str, unit: str, settings: dict[str, Any], methods: list) -> dict[str, Any]:
-    """The figures of a benchmark with the machine, its load and the commit.
+def measured(
+    before: dict[str, Any], name: str, unit: str, settings: dict[str, Any], methods: list
+) -> dict[str, Any]:
+    """The figures of a benchmark with what was taken down before.
 
     Args:
+        before: The `machine.conditions`.
         name: Of the benchmark.
         unit: What took the seconds.
         settings: Of the benchmark.
         methods: An entry for each, as `timed` makes it.
     """
-    import psutil
-
     return {
         "benchmark": name,
         "unit": unit,
-        "machine": machine(),
-        "commit": commit(),
-        "load": round(psutil.getloadavg()[0], 1),
+        **before,
         "settings": settings,
         "methods": methods,
     }

@@ -1,6 +1,5 @@
 """`qtha-lab bench eval`: what scoring a model costs, against every logit of rows as they come."""
 
-import os
 from typing import Annotated
 
 import typer
@@ -18,7 +17,8 @@ def eval(
     json: JsonFile = None,
 ) -> None:
     """An evaluation and a training step, by length and at answers, against every row and logit in order."""
-    from benchmarks.evaluation import bench_evaluation
+    from benchmarks.evaluation import bench_evaluation, caption, table
+    from benchmarks.machine import load_words
 
     with progress() as bars:
         bar = bars.add_task(f"{task} on {model}", total=1, message="warming up")
@@ -26,23 +26,6 @@ def eval(
             model, task, rows=rows, batch_size=batch_size, rounds=rounds,
             on_round=lambda done, of: bars.update(bar, completed=done, total=of, message=""),
         )  # fmt: skip
-    tokens, machine = measured["tokens"], measured["machine"]
-    print_table(
-        [
-            ("what", "ms, in order", "ms", "times faster", "losses differ by"),
-            *(
-                (
-                    case["label"],
-                    f"{case['plain_seconds'] * 1000:,.0f}",
-                    f"{case['seconds'] * 1000:,.0f}",
-                    f"{case['ratio']:.2f}",
-                    f"{case['loss_difference']:.0e}",
-                )
-                for case in measured["cases"]
-            ),
-        ],
-        caption=f"{rows} rows, {tokens['real']:,} tokens: {tokens['padded_in_order']:,} with padding in order, "
-        f"{tokens['padded_by_length']:,} by length; {tokens['labels']:,} labels; medians of {rounds} rounds, "
-        f"{machine['processor']}, {machine['torch_threads']} threads, load {os.getloadavg()[0]:.1f}",
-    )
+    load = load_words(measured["machine"]["load_before"])
+    print_table(table(measured), caption=f"{caption(measured)}, {load}")
     write_json(measured, json)

@@ -14,8 +14,10 @@ def live(
 ) -> None:
     """One live point: milliseconds in the kernel and bytes to the page."""
     from benchmarks.long_runs import bench_live, table
+    from benchmarks.machine import load_words
 
     measured = bench_live(whole_numbers(steps, "steps"))
-    machine = measured["machine"]["processor"]
-    print_table(table(measured), caption=f"medians, {machine}, load {measured['load']}")
+    machine = measured["machine"]
+    caption = f"medians, {machine['processor']}, {load_words(machine['load_before'])}"
+    print_table(table(measured), caption=caption)
     write_json(measured, json)

@@ -13,10 +13,12 @@ def opening(
     json: JsonFile = None,
 ) -> None:
     """Run the workbench's cell in kernels that have imported nothing: seconds until its form is in the page."""
+    from benchmarks.machine import load_words
     from benchmarks.opening import bench_opening, table
 
     with progress() as bars:
         bar = bars.add_task("opening", total=rounds + 1, message="JupyterLab")
         measured = bench_opening(rounds, lambda number: bars.update(bar, completed=number))
-    print_table(table(measured), caption=f"headless Chromium, load before: {measured['load']:.1f}")
+    load = load_words(measured["machine"]["load_before"])
+    print_table(table(measured), caption=f"headless Chromium, {load}")
     write_json(measured, json)

@@ -13,10 +13,12 @@ def panels(
     json: JsonFile = None,
 ) -> None:
     """Move a slider of every explorer in a real JupyterLab: milliseconds until its figures are drawn again."""
+    from benchmarks.machine import load_words
     from benchmarks.panels import bench_panels, caption, table
 
     with progress() as bars:
         bar = bars.add_task("panels", total=1, message="JupyterLab")
         measured = bench_panels(rounds, lambda name: bars.update(bar, message=name))
-    print_table(table(measured), caption=caption(measured))
+    load = load_words(measured["machine"]["load_before"])
+    print_table(table(measured), caption=f"{caption(measured)}; {load}")
     write_json(measured, json)

@@ -1,7 +1,5 @@
 """`qtha-lab bench start`: how long until a run's first point, and what it costs beside its steps."""
 
-import os
-import statistics
 from typing import Annotated
 
 import typer
@@ -19,7 +17,8 @@ def start(
     json: JsonFile = None,
 ) -> None:
     """From the launch to the first live point, and processor seconds by phase, cold and warm."""
-    from benchmarks.start import PHASES, bench_start
+    from benchmarks.machine import load_words
+    from benchmarks.start import bench_start, caption, table
 
     with progress() as bars:
         bar = bars.add_task(
@@ -29,45 +28,6 @@ def start(
             model, split_list(methods), steps=steps, rounds=rounds,
             on_run=lambda done, label: bars.update(bar, completed=done, message=label),
         )  # fmt: skip
-    groups: dict[tuple[str, str], list[dict]] = {}
-    for run in measured["runs"]:
-        groups.setdefault((run["method"], run["start"]), []).append(run)
-
-    def median(runs: list[dict], figure) -> float:
-        return statistics.median(map(figure, runs))
-
-    rows = [
-        (
-            method,
-            how,
-            f"{median(runs, lambda run: run['first_point']):.1f}",
-            f"{median(runs, lambda run: run['first_point_cpu']):.1f}",
-            *(
-                f"{median(runs, lambda run, phase=phase: run['cpu'].get(phase, 0)):.2f}"
-                for phase in PHASES
-            ),
-            f"{median(runs, beside_training):.1f}",
-            f"{median(runs, training_share):.0%}",
-        )
-        for (method, how), runs in groups.items()
-    ]
-    machine = measured["machine"]
-    print_table(
-        [
-            ("method", "start", "first point, s", "CPU s", *PHASES, "overhead", "training"),
-            *rows,
-        ],
-        caption=f"{model}, {steps} steps, medians of {rounds} runs; phases in CPU seconds; overhead: all but training "
-        f"and evaluation; training: its share of the wall; {machine['processor']}, load {os.getloadavg()[0]:.1f}",
-    )
+    load = load_words(measured["machine"]["load_before"])
+    print_table(table(measured), caption=f"{caption(measured)}, {load}")
     write_json(measured, json)
-
-
-def beside_training(run: dict) -> float:
-    """CPU seconds of everything that is neither training nor evaluation."""
-    return sum(s for phase, s in run["cpu"].items() if phase not in ("training", "evaluation"))
-
-
-def training_share(run: dict) -> float:
-    """Training's share of the time from the launch to the end."""
-    return run["wall"].get("training", 0.0) / sum(run["wall"].values())

@@ -14,8 +14,10 @@ def status(
 ) -> None:
     """The status of a run that trains, by its length."""
     from benchmarks.long_runs import bench_status, table
+    from benchmarks.machine import load_words
 
     measured = bench_status(whole_numbers(steps, "steps"))
-    machine = measured["machine"]["processor"]
-    print_table(table(measured), caption=f"medians, {machine}, load {measured['load']}")
+    machine = measured["machine"]
+    caption = f"medians, {machine['processor']}, {load_words(machine['load_before'])}"
+    print_table(table(measured), caption=caption)
     write_json(measured, json)
