@@ -1,23 +1,26 @@
 """Whether "auto" takes the fastest engine: every engine it may take, in turns, over a grid of sizes."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import psutil
 import torch
 
-from benchmarks.machine import commit, machine
+from benchmarks.machine import conditions
 from benchmarks.reporting import pipes
 from qtha_lab.ansatze import build
 from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.errors import Refusal
 from qtha_lab.simulators import expval_z
 from qtha_lab.simulators.engines import automatic, choose, refusal
 
-QUBITS = (2, 4, 8, 12, 16, 18)
-LAYERS = (2,)
+QUBITS = (2, 4, 8, 12, 14, 16, 18, 20)
+LAYERS = (1, 2, 8)
 BATCHES = (1, 16, 256, 2048)
-AMPLITUDES = 2**21  # of a batch at most, so that a case takes seconds
+MOST = (
+    2**22
+)  # amplitudes of a batch times layers, so that a case takes seconds and the grid two minutes
 TURN_SECONDS = 0.01  # of a turn at least
 BUDGET = 1.5  # seconds of an engine in a case
 SLACK = 1.2  # times the fastest that "auto" may take
@@ -37,31 +40,32 @@ def bench_auto(
     Args:
         qubits: Sizes of the circuit.
         layers: Its layers.
-        batches: Samples; a batch of more than `AMPLITUDES` numbers in all is passed over.
+        batches: Samples; a case of more than `MOST` amplitudes times layers is passed over.
         rounds: Turns of every engine, of which the fastest counts: a busy machine only adds time.
         on_case: Called with every case in words.
 
     Returns:
         `machine`, `commit` and `cases`, each with `seconds` by engine, what "auto" chose, and `ratio`,
-        its time over that of the fastest.
+        its time over that of the fastest; and `passed_over`, the sizes of the cases that would take longer.
+
+    Raises:
+        Refusal: If a size is no positive number, or there is none.
     """
-    load, cases = psutil.getloadavg()[0], []
+    sizes = {"qubits": tuple(qubits), "layers": tuple(layers), "batches": tuple(batches)}
+    for name, of in sizes.items():
+        if not of or min(of) < 1:
+            raise Refusal(f"{name} must be 1 or more, not {', '.join(map(str, of)) or 'none'}")
+    before, cases, passed_over = conditions(), [], []
     smallest = build("qtha", 2, 1)
     for name in _able(smallest, 1):
         _turn(smallest, 1, name)()  # imports, compiles
-    for n_qubits in qubits:
-        for n_layers in layers:
-            for batch in batches:
-                if batch > 1 and batch * 2**n_qubits > AMPLITUDES:
-                    continue
-                on_case(f"{n_qubits} qubits, {n_layers} layers, batch {batch:,}")
-                cases.append(_case(build("qtha", n_qubits, n_layers), n_layers, batch, rounds))
-    return {
-        "benchmark": "auto",
-        "machine": {**machine(), "load_before": load},
-        "commit": commit(),
-        "cases": cases,
-    }
+    for n_qubits, n_layers, batch in itertools.product(*sizes.values()):
+        if n_layers * batch * 2**n_qubits > MOST:
+            passed_over.append((n_qubits, n_layers, batch))
+            continue
+        on_case(f"{n_qubits} qubits, {n_layers} layers, batch {batch:,}")
+        cases.append(_case(build("qtha", n_qubits, n_layers), n_layers, batch, rounds))
+    return {"benchmark": "auto", **before, "cases": cases, "passed_over": passed_over}
 
 
 def _case(circuit: Circuit, n_layers: int, batch: int, rounds: int) -> dict[str, Any]:
@@ -132,15 +136,24 @@ def _ms(seconds: float) -> str:
 
 
 def caption(result: dict[str, Any]) -> str:
-    """What the table holds, and how many cases are past the slack."""
+    """What the table holds, how many cases are past the slack, and which would have taken long."""
     slow = sum(case["ratio"] > SLACK for case in result["cases"])
-    machine_ = result["machine"]
+    threads = result["machine"]["torch_threads"]
     return (
         f"ms per call, values and both gradients, float32; {slow} of {len(result['cases'])} cases over "
-        f"{SLACK:g} times the fastest; threads: {machine_['torch_threads']} "
-        f"({'CPU time' if machine_['torch_threads'] == 1 else 'by the clock'}), load before: "
-        f"{machine_['load_before']:.1f}"
+        f"{SLACK:g} times the fastest; threads: {threads} "
+        f"({'CPU time' if threads == 1 else 'by the clock'}){_passed_over(result)}"
     )
+
+
+def _passed_over(result: dict[str, Any]) -> str:
+    """The cases that were left out in words, by qubits and layers; "" where there is none."""
+    batches: dict[tuple[int, int], list[str]] = {}
+    for n_qubits, n_layers, batch in result["passed_over"]:
+        batches.setdefault((n_qubits, n_layers), []).append(f"{batch:,}")
+    cases = [f"n={n}, L={layers}: {' and '.join(of)}" for (n, layers), of in batches.items()]
+    of = f"of more than {MOST:,} amplitudes times layers, which take long"
+    return f"; left out, {of}: {'; '.join(cases)} samples" if cases else ""
 
 
 def markdown(result: dict[str, Any]) -> str:
