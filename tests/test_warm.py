@@ -10,14 +10,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from support.waiting import PATIENCE, wait_until
 from support.warm_servers import end_servers, server_processes
 
 from qtha_lab import paths, runs, warm
+from qtha_lab.doctor import examine
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import slots
 from qtha_lab.warm import place
+from qtha_lab.warm.forking import DEVICES, _built_for, hindrance
 from qtha_lab.worker import NICENESS
 
 TRAINING = {
@@ -234,6 +237,57 @@ def test_a_folder_of_somebody_else_is_not_entered(monkeypatch):
             os.chown(place.folder(), 12345, 12345)
             with pytest.raises(OSError, match="belongs to somebody else"):
                 place.folder()
+
+
+GPUS = {"nvidia": "dev/nvidiactl", "amd": "dev/kfd", "screen": "dev/dri/renderD128"}
+
+
+@pytest.mark.parametrize(
+    ("built_for", "gpus", "hindered"),
+    [
+        ({}, ["nvidia", "amd", "screen"], False),
+        ({"cuda": "12.6"}, [], False),
+        ({"cuda": "12.6"}, ["screen"], False),  # most desktops
+        ({"cuda": "12.6"}, ["nvidia", "screen"], True),
+        ({"hip": "6.4"}, ["screen"], False),
+        ({"hip": "6.4"}, ["amd", "screen"], True),
+        ({"xpu": "20250001"}, ["screen"], True),
+        (None, ["screen"], True),  # torch does not say
+    ],
+)
+def test_nothing_is_forked_where_torch_is_built_for_a_gpu_that_is_here(
+    tmp_path, built_for, gpus, hindered
+):
+    version = tmp_path / "version.py"
+    if built_for is not None:
+        words = {"cuda": None, "hip": None, "xpu": None} | built_for
+        version.write_text("".join(f"{kind}: str | None = {of!r}\n" for kind, of in words.items()))
+    for gpu in gpus:
+        device = tmp_path / GPUS[gpu]
+        device.parent.mkdir(parents=True, exist_ok=True)
+        device.touch()
+    clause = hindrance(tmp_path, version)
+    assert bool(clause) == hindered
+    if hindered:
+        assert f"/{GPUS[gpus[0]]} is for" in clause
+
+
+def test_what_torch_is_built_for_is_what_torch_says():
+    kinds = _built_for(None)
+    assert [bool(getattr(torch.version, kind)) for kind in DEVICES] == [k in kinds for k in DEVICES]
+
+
+def test_the_doctor_says_whether_runs_start_warm_and_why_not(monkeypatch):
+    def words():
+        [finding] = [finding for finding in examine() if finding.name == "starts"]
+        return finding.level, finding.message
+
+    assert words() == ("ok", "warm, from a server that stays 600 s after the last run")
+    monkeypatch.setenv("QTHA_LAB_WARM_SECONDS", "0")
+    level, message = words()
+    assert (level, message.partition(": ")[2]) == ("note", "QTHA_LAB_WARM_SECONDS is 0")
+    monkeypatch.setenv("QTHA_LAB_WARM_SECONDS", "soon")
+    assert words()[0] == "problem"
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf", ""])

@@ -5,7 +5,6 @@ Never waits for libraries: a request goes into the server's queue with the run's
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import os
@@ -20,9 +19,9 @@ from pathlib import Path
 from qtha_lab.errors import Refusal
 from qtha_lab.rundir import RunDir
 from qtha_lab.warm import place
+from qtha_lab.warm.forking import hindrance
 
 START_SECONDS = 20.0  # for a server to listen, which it does before it imports anything heavy
-GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dri/renderD128")
 log = logging.getLogger(__name__)
 
 
@@ -99,15 +98,18 @@ def prepare() -> None:
         log.debug("no warm server yet: %s", fault)
 
 
-@functools.cache
-def _can_fork() -> bool:
-    """Whether a process with torch loaded may be forked here: on Linux, without a GPU."""
-    return sys.platform == "linux" and not any(Path(device).exists() for device in GPU_DEVICES)
-
-
 def available() -> bool:
     """Whether runs are started from a warm server."""
-    return place.idle_seconds() > 0 and _can_fork()
+    return not why_cold()
+
+
+def why_cold() -> str:
+    """Why each run imports its libraries itself here, a clause; empty where runs start from a warm server.
+
+    Raises:
+        Refusal: As `place.idle_seconds`.
+    """
+    return "QTHA_LAB_WARM_SECONDS is 0" if place.idle_seconds() == 0 else hindrance()
 
 
 def _connected(folder: Path) -> socket.socket:
