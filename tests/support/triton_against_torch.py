@@ -6,11 +6,14 @@ from qtha_lab import ansatze
 from qtha_lab.circuits import Circuit
 from qtha_lab.errors import Unsupported
 from qtha_lab.simulators import expval, expval_z, probs
+from qtha_lab.simulators.triton.engine import TILE
+
+SEVERAL_BLOCKS = {4: 130, 6: 70, 8: 17}  # samples by qubits: the last block is not full
 
 
-def agree(circuit: Circuit, read, dtype: torch.dtype, bound: float) -> None:
+def agree(circuit: Circuit, read, dtype: torch.dtype, bound: float, batch: int = 5) -> None:
     generator = torch.Generator().manual_seed(0)
-    shapes = (5, circuit.n_inputs), (circuit.n_params,)
+    shapes = (batch, circuit.n_inputs), (circuit.n_params,)
     operands = [torch.rand(s, generator=generator, dtype=dtype).requires_grad_() for s in shapes]
     results = []
     for engine in ("torch", "triton"):
@@ -33,6 +36,14 @@ def main() -> None:
     start = ansatze.build("qtha", 3, 1, reupload=False, embedding="amplitude")
     agree(start, some_strings, torch.float64, 1e-12)
     print("amplitudes")
+    for n_qubits, batch in SEVERAL_BLOCKS.items():
+        lanes = TILE // 2**n_qubits
+        assert batch > lanes
+        assert batch % lanes
+        start = ansatze.build("qtha", n_qubits, 1, reupload=False, embedding="amplitude")
+        for circuit, read in ((ansatze.build("qtha", n_qubits, 1), expval_z), (start, probs)):
+            agree(circuit, read, torch.float64, 1e-12, batch)
+        print(f"{n_qubits} qubits, {batch} samples")
     inputs = torch.rand(2, 3, requires_grad=True)
     values = expval_z(ansatze.build("qtha", 3, 1), inputs, torch.rand(12), "triton")
     (slope,) = torch.autograd.grad(values.sum(), inputs, create_graph=True)
