@@ -118,16 +118,50 @@ def test_it_goes_to_other_types_and_onto_meta_and_back():
     assert empty(INPUTS).shape == (5, 3)
 
 
-def test_under_autocast_it_computes_in_float32_and_returns_the_type_of_its_inputs():
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_under_autocast_it_computes_in_float32_and_returns_the_type_of_its_inputs(dtype):
     network = nn.Sequential(nn.Linear(6, 3), layer())
     x = torch.randn(4, 6)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", dtype):
         hidden = network[0](x)
         values = network(x)
-    assert (hidden.dtype, values.dtype) == (torch.bfloat16, torch.bfloat16)
-    assert torch.equal(values, network[1](hidden.float()).bfloat16())
+    assert (hidden.dtype, values.dtype) == (dtype, dtype)
+    assert torch.equal(values, network[1](hidden.float()).to(dtype))
     values.float().sum().backward()
     assert network[1].params.grad.dtype == torch.float32
+
+
+def under_a_scale(scale):
+    """A network after the way back of a scaled loss in float16, with its scaler and optimiser."""
+    torch.manual_seed(2)
+    network = nn.Sequential(nn.Linear(6, 3), layer())
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    with torch.autocast("cpu", torch.float16):
+        loss = network(torch.linspace(-1, 1, 24).reshape(4, 6)).float().square().mean()
+    scaler.scale(loss).backward()
+    return network, scaler, optimizer
+
+
+def test_a_gradscaler_scales_its_slopes_and_scales_them_back():
+    plain, scaled = under_a_scale(1.0)[0], under_a_scale(2.0**12)
+    network, scaler, optimizer = scaled
+    slopes, before = network[1].params.grad.clone(), network[1].params.detach().clone()
+    scaler.unscale_(optimizer)
+    assert torch.equal(network[1].params.grad * 2.0**12, slopes)
+    expected = plain[1].params.grad
+    torch.testing.assert_close(network[1].params.grad, expected, rtol=0.01, atol=1e-3)
+    scaler.step(optimizer)
+    torch.testing.assert_close(network[1].params.detach(), before - 0.1 * network[1].params.grad)
+
+
+def test_a_gradscaler_passes_over_a_step_whose_slopes_are_too_large_for_float16():
+    network, scaler, optimizer = under_a_scale(2.0**60)
+    before = network[1].params.detach().clone()
+    scaler.step(optimizer)
+    scaler.update()
+    assert torch.equal(network[1].params, before)
+    assert scaler.get_scale() == 2.0**59
 
 
 def test_it_prints_what_it_is():
@@ -160,6 +194,16 @@ def test_replicas_of_dataparallel_run_in_threads_and_send_their_slopes_home():
     alone = quantum(torch.cat(inputs))
     torch.testing.assert_close(together, alone)
     torch.testing.assert_close(slopes, torch.autograd.grad(alone.square().sum(), quantum.params)[0])
+
+
+def test_dataparallel_on_a_cpu_is_the_layer_itself():
+    """Without a GPU it has no device to copy to, and calls its module as it is."""
+    quantum = layer()
+    wrapped = nn.DataParallel(quantum)
+    assert wrapped.device_ids == []
+    (slopes,) = torch.autograd.grad(wrapped(INPUTS).square().sum(), quantum.params)
+    (expected,) = torch.autograd.grad(quantum(INPUTS).square().sum(), quantum.params)
+    assert torch.equal(slopes, expected)
 
 
 def _one_of_two(rank, address, inputs, answers):
