@@ -22,6 +22,7 @@ from benchmarks import (
     aims,
     auto,
     comparing,
+    device,
     evaluation,
     expval,
     floor,
@@ -64,6 +65,7 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "floor-two-threads": ("floor --threads 2", floor.markdown),
     "auto-one-thread": ("auto --threads 1 --rounds 3", auto.markdown),
     "auto-two-threads": ("auto --threads 2 --rounds 3", auto.markdown),
+    "device": ("device --threads 1", device.markdown),
     "step": (
         f"step --model smollm2-135m --rounds 41 --parts {_BESIDE_LORA}",
         step_parts.with_steps,
