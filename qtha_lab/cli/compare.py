@@ -36,6 +36,7 @@ def compare(
     file_fields = fields_of(Comparison.from_yaml(file) if file else None)
     comparison = Comparison(**combine(file_fields, flags or {}, Training, "tuning"))
     if dry_run:
+        comparing.check_edit(comparison, out)
         print_plan(comparison, comparison.typical())
         return
     with progress() as bars:

@@ -3,6 +3,7 @@
 from qtha_lab.compare.comparing import run, summarise
 from qtha_lab.compare.crossing import Crossing
 from qtha_lab.compare.driven import DrivenRuns, attach
+from qtha_lab.compare.edited import check_edit
 from qtha_lab.compare.launching import launch
 from qtha_lab.compare.reporting import Report, report
 from qtha_lab.compare.run_set import RunSet
@@ -15,6 +16,7 @@ __all__ = [
     "RunSet",
     "aggregate",
     "attach",
+    "check_edit",
     "launch",
     "numbers",
     "report",

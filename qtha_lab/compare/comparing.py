@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab import runs
+from qtha_lab.compare.edited import check_edit, left_out, what_counts
 from qtha_lab.compare.entries import entry
 from qtha_lab.compare.folder import ComparisonDir
 from qtha_lab.compare.lineup import records, timed
@@ -59,7 +60,8 @@ def run(
         `{"comparison": …, "runs": [one entry per run], "notes": [sentences]}`.
 
     Raises:
-        Refusal: If the comparison cannot run, or another process works in `out`.
+        Refusal: If the comparison cannot run, another process works in `out`, or what was trained there would not count
+            any more (see `edited.check_edit`).
 
     Example:
         >>> run(Comparison(methods="lora,qtha"), "out/tiny")["notes"][0]  # doctest: +SKIP
@@ -72,6 +74,7 @@ def run(
         raise Refusal(f"another process runs a comparison in {out}")
     with contextlib.ExitStack() as held:
         held.callback(os.close, lock)
+        check_edit(comparison, out)
         machines = held.enter_context(contextlib.closing(machines_named(on))) if on else None
         folder.write(comparison)
         progress = on_progress or _nothing
@@ -122,7 +125,7 @@ class _Side:
     @classmethod
     def of(cls, folder: Path, experiments: list[Experiment], there: list[Run]) -> _Side:
         """The side of these experiments, whose folder has these runs of theirs."""
-        earlier = [(run, _what_counts(run.experiment)) for run in there]
+        earlier = [(run, what_counts(run.experiment)) for run in there]
         return cls(folder, experiments[::-1], earlier)
 
     @property
@@ -134,6 +137,12 @@ class _Side:
     def entries(self) -> list[dict[str, Any]]:
         """Of the runs that have ended, in their order."""
         return [self.ended[place] for place in sorted(self.ended)]
+
+    @property
+    def left_out(self) -> list[Run]:
+        """Runs that were in the folder and that no experiment took; none while some are still to be started."""
+        taken = {run.path for run in self.started}
+        return [] if self.waiting else [run for run, _ in self.earlier if run.path not in taken]
 
     def start_next(self, machines: Machines | None) -> None:
         """Start what is next, here or on machines."""
@@ -234,7 +243,7 @@ def _start(
         earlier: Those in it, each with what counts of its description.
         machines: Where new ones are sent; None for here.
     """
-    meaning = _what_counts(experiment)
+    meaning = what_counts(experiment)
     for run in (run for run, of_run in earlier if of_run == meaning):
         state = run.status().state
         log.info("%s is %s: not started anew", run.id, state)
@@ -243,12 +252,6 @@ def _start(
         if state != "failed":
             return run
     return runs.launch(experiment, folder, check=False, on=machines)
-
-
-def _what_counts(experiment: Experiment) -> Experiment:
-    """What two descriptions that train the same have in common."""
-    course = experiment.training.asked
-    return runs.with_whole_paths(experiment).replace(name="", training=course)
 
 
 def _nothing(run: Run, status: Status) -> None:
@@ -295,5 +298,6 @@ def _write_summary(work: _Work, out: Path) -> dict[str, Any]:
     summary = summary_of(
         work.comparison, work.lineup, table.entries, ended, work.repeats.entries, work.expected
     )
+    summary["notes"] += left_out(table.left_out, table.folder)
     write_json(out / "summary.json", summary)
     return summary
