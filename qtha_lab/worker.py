@@ -18,7 +18,7 @@ from pathlib import Path
 
 from qtha_lab import faults, paths, peers
 from qtha_lab.errors import Refusal
-from qtha_lab.rundir import RunDir, away, slots
+from qtha_lab.rundir import RunDir, away, cards, slots
 from qtha_lab.rundir.events import EventLog, read_tail
 from qtha_lab.rundir.free_threads import FreeThreads
 from qtha_lab.rundir.status import last_step
@@ -122,10 +122,10 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest) -> str:
         training = run.experiment.training
         chosen = training.threads
         threads = max(slots.n_threads(chosen), training.processes)
-        is_chosen = slots.is_chosen(chosen)
+        is_chosen, own = slots.is_chosen(chosen), slots.slots_of(threads)
         folder = slots.shared_folder(paths.runs_dir(), run.path.parent)
-        slot = _wait_for_slot(run, events, slots.Queue(folder, slots.n_slots(threads)), stop)
-        if slot is None:
+        held = _wait_for_slots(run, events, folder, own, stop)
+        if held is None:
             state, step, message = "stopped", _last_step(run), "stopped while it waited for a slot"
         else:
             threads //= training.processes
@@ -136,8 +136,15 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest) -> str:
             with settled():
                 from qtha_lab.training.finetune import fine_tune
 
-            free = None if is_chosen else FreeThreads(folder)
-            state, step, message = fine_tune(run, events, stop, threads, free)
+            state, step, message = fine_tune(
+                run,
+                events,
+                stop,
+                threads,
+                None if is_chosen else FreeThreads(folder, own),
+                queue=folder if slots.is_counted() else None,
+                beside=lambda: slots.computing(folder) > own,
+            )
     except Exception as error:
         state, step, message = "failed", _last_step(run), faults.sentence(error, run.log)
     log.info("%s: %s at step %d; %s", run.path.name, state, step, message)
@@ -153,19 +160,21 @@ def _give_up(run: RunDir, problem: str) -> None:
     os._exit(EXIT_CODES["failed"])
 
 
-def _wait_for_slot(
-    run: RunDir, events: EventLog, queue: slots.Queue, stop: StopRequest
-) -> int | None:
-    step = _last_step(run)
-    events.append(
-        "status", state="queued", step=step, message=f"waiting for one of {queue.slots} slots"
+def _wait_for_slots(
+    run: RunDir, events: EventLog, folder: Path, count: int, stop: StopRequest
+) -> dict[Path, int] | None:
+    """The locks of so many slots, and of a card for each process where there are cards; None where it was stopped first."""
+    files, by_file = slots.places(folder), cards.places(folder) if slots.is_counted() else {}
+    n_cards = min(len(by_file), run.experiment.training.processes)
+    of = f"{'one' if count == 1 else count} of {len(files)} slots"
+    on = f" and {n_cards} of {len(by_file)} cards" if by_file else ""
+    events.append("status", state="queued", step=_last_step(run), message=f"waiting for {of}{on}")
+    held = slots.Queue(folder).turn(
+        run.path.name, lambda: slots.take([(files, count), (list(by_file), n_cards)]), stop
     )
-    ticket, fd = queue.ticket(run.path.name)
-    try:
-        return queue.wait(ticket, give_up=stop)
-    finally:
-        ticket.unlink(missing_ok=True)
-        os.close(fd)
+    if held is not None and by_file:
+        cards.use([name for file, name in by_file.items() if file in held])
+    return held
 
 
 SPINS = 5000  # looks for work before a thread sleeps

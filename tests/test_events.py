@@ -210,12 +210,12 @@ def test_the_number_in_a_free_lock_file_names_nobody(tmp_path):
 
 
 def test_waiting_runs_take_slots_in_the_order_they_came(tmp_path):
-    queue = slots.Queue(tmp_path, slots=1)
+    queue = slots.Queue(tmp_path)
     busy = slots.hold(tmp_path / "0")
     tickets, order = [queue.ticket(f"run{n}") for n in range(3)], []
 
     def wait(number):
-        slot = queue.wait(tickets[number][0], give_up=lambda: False)
+        slot = queue.wait(tickets[number][0], lambda: slots.hold(tmp_path / "0"), lambda: False)
         order.append(number)
         tickets[number][0].unlink()
         os.close(slot)
@@ -232,19 +232,17 @@ def test_waiting_runs_take_slots_in_the_order_they_came(tmp_path):
 
 
 def test_a_dead_ticket_holds_nobody_up_and_giving_up_works(tmp_path):
-    queue = slots.Queue(tmp_path, slots=2)
+    queue = slots.Queue(tmp_path)
     _, fd = queue.ticket("dead")
     os.close(fd)
     mine, fd = queue.ticket("mine")
-    slot = queue.wait(mine, give_up=lambda: False)
-    assert slot is not None
-    assert queue.wait(mine, give_up=lambda: True) is None
-    os.close(slot)
+    assert queue.wait(mine, lambda: "slot", give_up=lambda: False) == "slot"
+    assert queue.wait(mine, lambda: "slot", give_up=lambda: True) is None
     os.close(fd)
 
 
 def test_a_ticket_drawn_after_the_clock_was_set_back_waits_its_turn(tmp_path, monkeypatch):
-    queue = slots.Queue(tmp_path, slots=1)
+    queue = slots.Queue(tmp_path)
     first, one = queue.ticket("b")
     monkeypatch.setattr(time, "time_ns", lambda: 5)
     second, two = queue.ticket("a")

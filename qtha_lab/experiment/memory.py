@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from qtha_lab import paths, reserved
 from qtha_lab.errors import Refusal
 
 if TYPE_CHECKING:
@@ -35,20 +36,48 @@ def device() -> torch.device:
 
 
 def check_memory(needed: Mapping[str, int]) -> None:
-    """Refuse bytes, by what takes them, that are more than are free.
+    """Refuse bytes, by what takes them, that are more than are free once the runs that go on have ended.
 
     Raises:
         Refusal: With both numbers, and what takes the most.
     """
-    from qtha_lab.simulators.memory import free_bytes
-
-    free, total = free_bytes(device()), sum(needed.values())
+    others = reserved.reservations(paths.runs_dir() / ".slots")
+    free, total = _free_alone(others), sum(needed.values())
     if total > free:
         largest = max(needed, key=needed.__getitem__)
+        then = " once other runs have ended" if others else ""
         raise Refusal(
             f"the run needs at least {_gib(total)} of memory, {_gib(needed[largest])} of it for "
-            f"{largest}, and {_gib(free)} are free"
+            f"{largest}, and {_gib(free)} are free{then}"
         )
+
+
+def _free_alone(others: Iterable[reserved.Reservation]) -> int:
+    """Bytes that would be free without other runs."""
+    from qtha_lab.simulators.memory import free_bytes
+
+    place, others = device(), list(others)
+    if place.type == "cuda" and others:  # whose card it is now cannot be told
+        import torch
+
+        return torch.cuda.mem_get_info(place)[1]
+    return free_bytes(place) + sum(run.taken for run in others)
+
+
+def lacking(needed: Mapping[str, int], others: Iterable[reserved.Reservation]) -> str | None:
+    """Why bytes would not fit beside runs that go on, in a sentence; None if they fit, or if nobody else is there.
+
+    Args:
+        needed: By what takes them. On a card nothing is lacking, since a run has it alone.
+        others: What the runs beside it have asked for.
+    """
+    from qtha_lab.simulators.memory import free_bytes
+
+    others, total = list(others), sum(needed.values())
+    free = free_bytes(device()) - sum(run.to_come for run in others)
+    if not others or total <= free or device().type != "cpu":
+        return None
+    return f"waits for memory: needs {_gib(total)}, {_gib(max(0, free))} are free beside the runs that go on"
 
 
 def bytes_needed(

@@ -16,7 +16,6 @@ from qtha_lab.rundir import RunDir, slots
 
 LOCK_SECONDS = 60.0  # for a worker on a lost machine to be noticed as gone
 SOFT_SECONDS = 120.0
-ENOUGH_SLOTS = "4096"  # who places jobs counts cores; none waits for another run
 
 
 def variables() -> dict[str, str]:
@@ -44,7 +43,7 @@ def work(path: str, threads: int, variables: dict[str, str]) -> str:
             return f"a worker has been at the run for {LOCK_SECONDS:g} s and does not end"
         time.sleep(0.1)
     environment = {**os.environ, **variables, "OMP_NUM_THREADS": str(threads)}
-    environment["QTHA_LAB_SLOTS"] = ENOUGH_SLOTS
+    environment["QTHA_LAB_SLOTS"] = str(slots.UNCOUNTED)
     tether, ours = os.pipe()
     with files.log.open("ab") as output:
         worker = subprocess.Popen(

@@ -9,7 +9,7 @@ import os
 import time
 from pathlib import Path
 
-from qtha_lab.rundir.slots import is_held, n_cores
+from qtha_lab.rundir.slots import computing, n_cores
 
 WINDOW_SECONDS = 0.5
 ROUNDING = 0.25  # of a core that may be busy with something small
@@ -20,10 +20,11 @@ class FreeThreads:
 
     Args:
         folder: Where runs queue (`slots.shared_folder`).
+        own: Slots that the run holds.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.count = folder, 1
+    def __init__(self, folder: Path, own: int = 1) -> None:
+        self.folder, self.own, self.count = folder, own, 1
         self._before = _clocks()
 
     def __call__(self) -> int:
@@ -34,14 +35,18 @@ class FreeThreads:
         seconds, idle, ours = (now - then for now, then in zip(clocks, self._before, strict=True))
         self._before = clocks
         free = int((idle + ours) / seconds + ROUNDING)
-        self.count = max(1, min(share(self.folder), free))
+        self.count = max(1, min(share(self.folder, self.own), free))
         return self.count
 
 
-def share(folder: Path) -> int:
-    """The cores shared among the runs that hold a slot now."""
-    n_held = sum(is_held(slot) for slot in folder.iterdir() if slot.name.isdigit())
-    return max(1, n_cores() // max(1, n_held))
+def share(folder: Path, own: int = 1) -> int:
+    """The cores shared among the slots that are held now, as far as they are those of one run.
+
+    Args:
+        folder: Where runs queue.
+        own: Slots of that run.
+    """
+    return max(1, n_cores() * own // max(own, computing(folder)))
 
 
 def _clocks() -> tuple[float, float, float]:

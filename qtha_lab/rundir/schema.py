@@ -123,9 +123,10 @@ class LayerSpectrum(TypedDict):
 
 @_event
 class ThreadsEvent(At):
-    """The run goes on with so many CPU threads."""
+    """The run goes on with so many CPU threads, beside other runs or alone where that is known."""
 
     count: Annotated[int, Field(ge=1)]
+    side_by_side: NotRequired[bool]
 
 
 @_event

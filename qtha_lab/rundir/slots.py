@@ -1,83 +1,34 @@
-"""Locks that die with their process, and the queue of runs built on them (POSIX flock).
+"""How many runs compute at once, and the queue in which they wait for one another.
 
-A worker holds the lock of its run directory while it lives and one of N slots while it computes.
-Nothing has to be cleaned up after a kill: the kernel frees the locks.
+A run holds as many slots as it has threads, and on CUDA a card for each of its processes. Each is a file whose lock dies with
+the run (`qtha_lab.locks`), so nothing has to be cleaned up after a kill.
 """
 
 from __future__ import annotations
 
-import fcntl
 import functools
+import itertools
 import logging
 import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
+
+from qtha_lab.locks import hold, holder, is_held, sign, signature
+
+__all__ = [
+    "Queue", "capacity", "computing", "hold", "holder", "is_chosen", "is_counted", "is_held", "n_cores", "n_slots", "n_threads",
+    "places", "release", "shared_folder", "sign", "signature", "slots_of", "take",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
-
-
-def hold(path: Path, patience: float = 0.0) -> int | None:
-    """Take the lock of a file; the descriptor that holds it, or None where another process does.
-
-    Args:
-        patience: Seconds to keep trying.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    end = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return fd
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                os.close(fd)
-                return None
-            time.sleep(0.02)
-
-
-def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock of a file."""
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
-def sign(fd: int, pid: int) -> None:
-    """Write into a lock file whose it is: a process of this machine."""
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{pid} {socket.gethostname()}\n".encode(), 0)
-
-
-def signature(path: Path) -> tuple[int, str] | None:
-    """The process id and the machine written in a lock file; None where it is not signed."""
-    try:
-        pid, *machine = path.read_text().split()
-        return int(pid), machine[0] if machine else socket.gethostname()
-    except (OSError, ValueError) as reason:
-        log.debug("whose lock %s is cannot be read: %s", path, reason)
-        return None
-
-
-def holder(path: Path) -> int | None:
-    """The process of this machine that is written in a lock file that is held, so never that of a stranger."""
-    if not is_held(path) or (signed := signature(path)) is None:
-        return None
-    pid, machine = signed
-    return pid if machine == socket.gethostname() else None
+UNCOUNTED = 4096  # slots where whoever placed the runs counts cores, cards and memory
+Taken = TypeVar("Taken")
 
 
 def n_cores() -> int:
@@ -105,12 +56,37 @@ def is_chosen(threads: int | None) -> bool:
     return bool(threads) or os.environ.get("OMP_NUM_THREADS", "").isdigit()
 
 
+def capacity() -> int:
+    """Slots in all: `QTHA_LAB_SLOTS`, else one for each core."""
+    return _asked_for() or n_cores()
+
+
+def is_counted() -> bool:
+    """Whether runs wait for one another here: a batch system that places them counts by itself."""
+    return capacity() < UNCOUNTED
+
+
+def slots_of(threads: int) -> int:
+    """Slots that a run of so many threads holds; where there are fewer slots than cores, each stands for some."""
+    cores = max(1, n_cores() // capacity())
+    return max(1, min(capacity(), -(-threads // cores)))
+
+
 def n_slots(threads: int | None = None) -> int:
-    """Runs that compute at once: `QTHA_LAB_SLOTS`, else cores by threads per run, else two on two cores."""
+    """Runs that compute at once, each with so many threads; None is what a run takes where nobody said.
+
+    Example:
+        >>> n_slots(threads=n_cores())
+        1
+    """
+    if threads:
+        return max(1, capacity() // slots_of(threads))
+    return _asked_for() or min(2, n_cores())
+
+
+def _asked_for() -> int:
     text = os.environ.get("QTHA_LAB_SLOTS", "")
-    if text.isdigit() and int(text) > 0:
-        return int(text)
-    return max(1, n_cores() // threads) if threads else min(2, n_cores())
+    return int(text) if text.isdigit() else 0
 
 
 def shared_folder(runs_dir: Path, beside: Path) -> Path:
@@ -125,15 +101,61 @@ def shared_folder(runs_dir: Path, beside: Path) -> Path:
         return beside / ".slots"
 
 
+def places(folder: Path) -> list[Path]:
+    """The files of the slots."""
+    return [folder / str(number) for number in range(capacity())]
+
+
+def computing(folder: Path) -> int:
+    """How many slots are held by runs on this machine now."""
+    files = (file for file in folder.iterdir() if file.name.isdigit())
+    return sum(is_held(file) and _is_here(file) for file in files)
+
+
+def _is_here(file: Path) -> bool:
+    signed = signature(file)
+    return signed is None or signed[1] == socket.gethostname()
+
+
+def take(wanted: Iterable[tuple[Sequence[Path], int]]) -> dict[Path, int] | None:
+    """The locks of so many files of each list, all of them or none; for whoever is first in the queue.
+
+    Args:
+        wanted: Files, each with how many of them are needed.
+
+    Returns:
+        The descriptors that hold the locks, by file; None while too few are free.
+    """
+    chosen: list[Path] = []
+    for files, count in wanted:
+        free = [*itertools.islice((file for file in files if not is_held(file)), count)]
+        if len(free) < count:
+            return None
+        chosen += free
+    held = {file: fd for file in chosen if (fd := hold(file)) is not None}
+    if len(held) < len(chosen):  # somebody was quicker who does not queue
+        release(held)
+        return None
+    for fd in held.values():
+        sign(fd, os.getpid())
+    return held
+
+
+def release(held: dict[Path, int]) -> None:
+    """Give locks back."""
+    for fd in held.values():
+        os.close(fd)
+
+
 class Queue:
-    """Where runs wait for one of the slots, first come, first served.
+    """Where runs wait for what they share, first come, first served.
 
     A ticket is a file named by its time, or later than any before it, whose lock is held while its
     owner waits; the ticket of a dead owner is free and ignored.
     """
 
-    def __init__(self, folder: Path, slots: int) -> None:
-        self.folder, self.slots = folder, slots
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def ticket(self, name: str) -> tuple[Path, int]:
         """Join the queue; the file appears there locked, or another waiter would take it for dead.
@@ -155,20 +177,42 @@ class Queue:
         making.rename(path)
         return path, fd
 
-    def wait(self, ticket: Path, give_up: Callable[[], bool]) -> int | None:
-        """The descriptor of a slot when it is this ticket's turn; None if `give_up` says so first."""
+    def wait(
+        self, ticket: Path, take: Callable[[], Taken | None], give_up: Callable[[], bool]
+    ) -> Taken | None:
+        """What `take` gives when it is this ticket's turn; None if `give_up` says so first.
+
+        Args:
+            ticket: As `ticket` gave it.
+            take: Asked while this ticket is the first, until it gives something; it must give all or nothing, so that
+                nobody holds what another waits for.
+            give_up: Asked meanwhile.
+        """
         begin = time.monotonic()
         while not give_up():
-            if self._is_first(ticket) and (slot := self._first_free()) is not None:
+            if self._is_first(ticket) and (taken := take()) is not None:
                 seconds = time.monotonic() - begin
-                log.info("%s has a slot after %.1f s in %s", ticket.name, seconds, self.folder)
-                return slot
+                log.info("%s has its turn after %.1f s in %s", ticket.name, seconds, self.folder)
+                return taken
             time.sleep(POLL_SECONDS)
         return None
 
-    def _first_free(self) -> int | None:
-        slots = (hold(self.folder / str(number)) for number in range(self.slots))
-        return next((fd for fd in slots if fd is not None), None)
+    def turn(
+        self, name: str, take: Callable[[], Taken | None], give_up: Callable[[], bool]
+    ) -> Taken | None:
+        """Join the queue, wait as `wait` does, and leave it.
+
+        Args:
+            name: As for `ticket`.
+            take: As for `wait`.
+            give_up: As for `wait`.
+        """
+        ticket, fd = self.ticket(name)
+        try:
+            return self.wait(ticket, take, give_up)
+        finally:
+            ticket.unlink(missing_ok=True)
+            os.close(fd)
 
     def _is_first(self, ticket: Path) -> bool:
         for rival in sorted(ticket.parent.iterdir()):

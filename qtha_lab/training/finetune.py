@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from transformers import TrainerCallback
@@ -46,6 +47,8 @@ def fine_tune(
     threads: int,
     free: Callable[[], int] | None = None,
     *,
+    queue: Path | None = None,
+    beside: Callable[[], bool] | None = None,
     loader: Callable[[Session], Loaded] = load,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Outcome:
@@ -57,6 +60,8 @@ def fine_tune(
         stop_requested: Asked at every step and between the stages.
         threads: CPU threads to compute with.
         free: How many it may take now, where that changes; used if no number depends on it.
+        queue: Where it waits for memory that other runs have asked for; None waits for nobody.
+        beside: Whether other runs compute now; None where that is not known.
         loader: Brings into memory what is trained; whoever trains many runs on one model has it there already.
         callbacks: Of the Trainer, asked before ours.
 
@@ -68,7 +73,7 @@ def fine_tune(
     """
     alone = run.experiment.training.processes == 1
     free = free if free is not None and alone and same_bits(run.experiment) else lambda: threads
-    session = Session.begin(run, log, stop_requested, Threads(threads, free, log))
+    session = Session.begin(run, log, stop_requested, Threads(threads, free, log, beside), queue)
     session.threads.adjust(session.start.step)
     step = session.start.step
     try:

@@ -26,6 +26,7 @@ from qtha_lab.training.batching import by_length
 from qtha_lab.training.nudging import nudge
 from qtha_lab.training.objective import Objective
 from qtha_lab.training.rewarding import Reward, sentence
+from qtha_lab.training.room import make_room
 from qtha_lab.training.session import Session
 from qtha_lab.training.teaching import load_teacher, seen_before
 
@@ -102,6 +103,7 @@ def load(session: Session) -> Loaded:
     plan = Plan(experiment)
     task = plan.task
     session.poll()
+    make_room(session, plan.bytes if session.queue else {})
     session.report("loading", f"model {experiment.model}")
     set_seed(experiment.seed)
     if experiment.quantization != "none" and not session.is_recorded("whole_base", 0):

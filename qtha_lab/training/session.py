@@ -35,6 +35,7 @@ class Session:
         start: The checkpoint and the step that this session begins at.
         past: Events of earlier sessions that still hold.
         group: The processes that take its steps together, once all have loaded.
+        queue: Where runs wait for what they share; None where this one waits for nobody.
     """
 
     run: RunDir
@@ -44,10 +45,16 @@ class Session:
     start: Start
     past: tuple[dict[str, Any], ...]
     group: Group = field(default_factory=Group)
+    queue: Path | None = None
 
     @classmethod
     def begin(
-        cls, run: RunDir, log: EventLog, stop_requested: Callable[[], bool], threads: Threads
+        cls,
+        run: RunDir,
+        log: EventLog,
+        stop_requested: Callable[[], bool],
+        threads: Threads,
+        queue: Path | None = None,
     ) -> Session:
         """The next session of a run; damaged checkpoints are set aside.
 
@@ -56,13 +63,14 @@ class Session:
             log: Takes the events, first a note on damaged checkpoints.
             stop_requested: Whether the run was asked to stop.
             threads: CPU threads of this process, as many as are free.
+            queue: Where runs wait for what they share; None where this one waits for nobody.
 
         Raises:
             Refusal: If there were checkpoints and none is whole.
         """
         start = find_start(run, log)
         past = tuple(history(read_events(run.events)[0]))
-        return cls(run, log, stop_requested, threads, start, past)
+        return cls(run, log, stop_requested, threads, start, past, queue=queue)
 
     @cached_property
     def experiment(self) -> Experiment:

@@ -1,0 +1,90 @@
+"""Memory that runs which train now have asked for: a file each, whose lock dies with its run.
+
+What a run has asked for comes bit by bit, so what is free now is not free for the next one. Knows no model; what a run needs
+is for others to say.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from qtha_lab import locks
+
+log = logging.getLogger(__name__)
+
+FOLDER = "memory"
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """What a run asked for when it began to load.
+
+    Attributes:
+        pid: Its process.
+        host: The machine of that.
+        needs: Bytes that it needs.
+        resident: Bytes that it had then, of libraries.
+    """
+
+    pid: int
+    host: str
+    needs: int
+    resident: int
+
+    @property
+    def taken(self) -> int:
+        """Bytes that it has taken since."""
+        return max(0, _resident_bytes(self.pid) - self.resident)
+
+    @property
+    def to_come(self) -> int:
+        """Bytes of what it asked for that it has not taken yet."""
+        return max(0, self.needs - self.taken)
+
+
+def reserve(folder: Path, needs: int) -> int | None:
+    """Ask for memory for this process.
+
+    Args:
+        folder: Where runs queue.
+        needs: Bytes.
+
+    Returns:
+        The descriptor that holds the reservation as long as this process lives; None where another of its number does.
+    """
+    pid = os.getpid()
+    fd = locks.hold(folder / FOLDER / f"{socket.gethostname()}-{pid}")
+    if fd is not None:
+        reservation = Reservation(pid, socket.gethostname(), needs, _resident_bytes(pid))
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, json.dumps(asdict(reservation)).encode(), 0)
+    return fd
+
+
+def reservations(folder: Path) -> list[Reservation]:
+    """Of all runs that live on this machine; files that the dead left are taken away."""
+    living = []
+    for file in (folder / FOLDER).glob(f"{socket.gethostname()}-*"):
+        if not locks.is_held(file):
+            file.unlink(missing_ok=True)
+            continue
+        try:
+            living.append(Reservation(**json.loads(file.read_text())))
+        except (OSError, TypeError, ValueError) as reason:
+            log.debug("%s is being written: %s", file, reason)
+    return living
+
+
+def _resident_bytes(pid: int) -> int:
+    import psutil
+
+    try:
+        return psutil.Process(pid).memory_info().rss
+    except psutil.Error as reason:
+        log.debug("process %d is gone: %s", pid, reason)
+        return 0

@@ -1,0 +1,54 @@
+"""CUDA cards that runs take turns on: a lock for each, which dies with the run that trains on it.
+
+Asks no library of CUDA, since a worker has to know its card before it loads one.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import os
+import re
+import socket
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+DEVICES = Path("/dev")
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+def cards() -> list[str]:
+    """The cards that torch would find, as `CUDA_VISIBLE_DEVICES` names them; none where it is built without CUDA."""
+    names = [file.name for file in DEVICES.glob("nvidia*")]
+    count = sum(re.fullmatch(r"nvidia\d+", name) is not None for name in names)
+    if not count or not _torch_has_cuda():
+        return []
+    chosen = os.environ.get(VISIBLE)
+    if chosen is None:
+        return [str(number) for number in range(count)]
+    return [name for part in chosen.split(",") if (name := part.strip()) not in ("", "-1")]
+
+
+def places(folder: Path) -> dict[Path, str]:
+    """The files whose locks are those of this machine's cards, each with the name of its card.
+
+    Args:
+        folder: Where runs queue.
+    """
+    host = socket.gethostname()
+    return {folder / f"card-{host}-{name.replace('/', '-')}": name for name in cards()}
+
+
+def use(names: list[str]) -> None:
+    """Let this process, and those it starts, see these cards alone; before CUDA is used."""
+    os.environ[VISIBLE] = ",".join(names)
+
+
+def _torch_has_cuda() -> bool:
+    try:
+        version = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError as reason:
+        log.debug("whether torch has CUDA is not known: %s", reason)
+        return False
+    return not version.endswith(("+cpu", "+xpu")) and "+rocm" not in version
