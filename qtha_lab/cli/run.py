@@ -150,6 +150,8 @@ def print_state(run) -> None:
         for measure in MEASURES.values()
         if measure.brief and isinstance(value := summary.get(measure.name), int | float)
     ]
+    if (side_by_side := summary.get("side_by_side")) is not None:
+        rows.append(("beside other runs", "yes" if side_by_side else "no"))
     if rows:
         print_table([("measure", "value"), *rows])
     print(f"in {run.path}")

@@ -10,6 +10,8 @@ from qtha_lab.compare import tuning
 from qtha_lab.experiment.cells import Cell, by_cell, name_in
 from qtha_lab.models.quantized import STORED
 
+SIDE_BY_SIDE = "∥"  # after seconds that were taken while other runs trained
+
 
 def notes(
     entries: list[dict[str, Any]],
@@ -54,6 +56,7 @@ def of_cell(entries: list[dict[str, Any]], terms: Sequence[str] = ()) -> list[st
         *sizes(finished),
         scales(finished),
         threads(finished),
+        side_by_side(finished),
         *terms,
     ]
     return [sentence for sentence in sentences if sentence]
@@ -174,6 +177,22 @@ def threads(entries: list[dict[str, Any]]) -> str | None:
     return (
         f"Seconds per step were taken with different numbers of CPU threads ({text}): "
         "set `threads` to compare speed."
+    )
+
+
+def side_by_side(entries: list[dict[str, Any]]) -> str | None:
+    """Whose seconds were taken while other runs computed on the machine, where that was so of any."""
+    known: dict[str, set[bool | None]] = {}
+    for entry in entries:
+        known.setdefault(tuning.family(entry), set()).add(entry.get("side_by_side"))
+    marked = [label for label, values in known.items() if True in values]
+    if not marked:
+        return None
+    unknown = [label for label, values in known.items() if None in values]
+    rest = f" Of {', '.join(unknown)} it is not known of every run." if unknown else ""
+    return (
+        f"Seconds per step marked {SIDE_BY_SIDE} were taken while other runs trained on the machine ({', '.join(marked)}): "
+        f"train one run at a time (`QTHA_LAB_SLOTS=1`) to compare speed.{rest}"
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from qtha_lab.compare.findings import SIDE_BY_SIDE
 from qtha_lab.compare.terms import NOT_TUNED, matches
 from qtha_lab.compare.tuning import family, rates
 from qtha_lab.experiment.cells import Cell, by_cell
@@ -19,7 +20,8 @@ ALWAYS = (*PLACE, "parameters", "seeds", "matching", "tuning")
 def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """One entry per label and cell, in the order of the runs: mean, min and max of each measure over the seeds.
 
-    Runs that did not finish count under `unfinished` and in nothing else.
+    Runs that did not finish count under `unfinished` and in nothing else. `side_by_side` is whether any of the seconds were
+    taken while other runs trained, None where that is not known.
 
     Example:
         >>> runs = [{"label": "lora", "method": "lora", "seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
@@ -45,6 +47,7 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
                     (e["trainable_parameters"] for e in entries if "trainable_parameters" in e),
                     None,
                 ),
+                "side_by_side": _any_known(e.get("side_by_side") for e in finished),
                 **{name: spread for name in averaged if (spread := _over(finished, name))},
             }
         )
@@ -54,7 +57,8 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
 def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
     """One row of ready-made text per label and cell; only columns in which some row has a value.
 
-    A number is the mean over the seeds; what was learnt has the smallest and the largest in brackets. The model and the
+    A number is the mean over the seeds; what was learnt has the smallest and the largest in brackets; seconds that were taken
+    while other runs trained are marked ∥. The model and the
     task have a column where they vary; the summary of a comparison also says by what methods were matched and tuned.
 
     Args:
@@ -75,7 +79,7 @@ def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
             "parameters": _count(group["trainable_parameters"]),
             "seeds": _seeds(group),
             **agreed(group),
-            **{measure.column: _cell(group.get(measure.name), measure) for measure in columns},
+            **{measure.column: _cell(group, measure) for measure in columns},
         }
         for group in groups
     ]
@@ -89,7 +93,8 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
     Returns:
         `model` and `task` where they vary, `method`, `trainable_parameters`, `seeds` and `unfinished` (both counts), then
-        the mean of each measure over the seeds; what was learnt has its least and most under `…_min` and `…_max`.
+        `side_by_side` where it is known (see `aggregate`) and the mean of each measure over the seeds; what was learnt has
+        its least and most under `…_min` and `…_max`.
 
     Example:
         >>> runs = [{"label": "lora", "method": "lora", "seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
@@ -107,6 +112,8 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
             "seeds": len(group["seeds"]),
             "unfinished": group["unfinished"],
         }
+        if group["side_by_side"] is not None:
+            row["side_by_side"] = group["side_by_side"]
         for measure in MEASURES.values():
             spread = group.get(measure.name)
             if isinstance(spread, dict):
@@ -195,11 +202,19 @@ def _over(entries: list[dict[str, Any]], name: str) -> dict[str, float] | None:
     return {"mean": statistics.fmean(values), "min": min(values), "max": max(values)}
 
 
-def _cell(spread: dict[str, float] | None, measure: Measure) -> str:
+def _any_known(values: Iterable[bool | None]) -> bool | None:
+    known = [value for value in values if value is not None]
+    return any(known) if known else None
+
+
+def _cell(group: dict[str, Any], measure: Measure) -> str:
     """The mean, with the smallest and largest in brackets where it was learnt and they read differently."""
+    spread = group.get(measure.name)
     if spread is None:
         return "–"
     mean, low, high = (written(measure, spread[key]) for key in ("mean", "min", "max"))
+    if measure.name == "seconds_per_step" and group["side_by_side"]:
+        return f"{mean} {SIDE_BY_SIDE}"
     return f"{mean} [{low}–{high}]" if measure.learnt and low != high else mean
 
 

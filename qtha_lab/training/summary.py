@@ -3,7 +3,8 @@
 Trains nothing. `train_loss` is the mean over the last ten steps, because the loss of a single batch
 says little; `eval_loss` is the run's last evaluation, or that of the step whose adapter is kept (`kept_step`), and `eval_loss_best` its lowest, at `best_step`; the test is one
 look at other rows at the end. `seconds_per_step` is the median of the steps
-taken with `threads`, the number of CPU threads that most steps had.
+taken with `threads`, the number of CPU threads that most steps had, and `side_by_side` says whether other runs held a slot
+of the machine during any of them; it is left out where that is not known.
 """
 
 from __future__ import annotations
@@ -48,13 +49,15 @@ def measured(events: Iterable[dict[str, Any]], kept_step: int | None = None) -> 
         "general": [],
     }
     seconds: dict[int | None, list[float]] = {}
-    threads = None
+    beside: dict[int | None, set[bool | None]] = {}
+    threads = side_by_side = None
     for event in events:
         kinds.get(event["kind"], []).append(event)
         if event["kind"] == "threads":
-            threads = event["count"]
+            threads, side_by_side = event["count"], event.get("side_by_side")
         elif event["kind"] == "train" and "seconds" in event:
             seconds.setdefault(threads, []).append(event["seconds"])
+            beside.setdefault(threads, set()).add(side_by_side)
     train, evals = kinds["train"], sorted(kinds["eval"], key=lambda event: event["step"])
     up_to_kept = [e for e in train if kept_step is None or e["step"] <= kept_step]
     losses = [event["loss"] for event in up_to_kept[-LAST_STEPS:]]
@@ -77,7 +80,13 @@ def measured(events: Iterable[dict[str, Any]], kept_step: int | None = None) -> 
         **{name: answers[name] for name in measures.recorded("generation") if name in answers},
         "seconds_per_step": statistics.median(seconds[usual]) if seconds else None,
         **({} if usual is None else {"threads": usual}),
+        **_beside_others(beside.get(usual, set())),
     }
+
+
+def _beside_others(known: set[bool | None]) -> dict[str, bool]:
+    """Whether other runs computed during any of the steps; nothing where that is not known of all."""
+    return {"side_by_side": True in known} if True in known or known == {False} else {}
 
 
 def _best(evals: list[dict[str, Any]]) -> dict[str, Any]:

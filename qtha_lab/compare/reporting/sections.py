@@ -249,6 +249,8 @@ def fronts(compared: Compared) -> Section:
             figures.append(pareto(known, cost, compared.measure, bars=bars))
         else:
             sentences.append(f"No {MEASURES[cost].words} was recorded of two methods.")
+    if beside := findings.side_by_side(compared.best):
+        sentences.append(beside)
     if bars == "range":
         sentences.append(f"No interval is drawn: that needs {LEAST_SEEDS} seeds of a method.")
     return Section("fronts", title, sentences, figures, names=compared.names)
