@@ -66,7 +66,7 @@ def what_is_there(folder):
             {"matching": "equal_seconds"},
             "matching was as_given and is equal_seconds: the 4 finished",
         ),
-        ({"training": {"epochs": 0.5}}, "training.epochs was empty and is 0.5: the 4 finished"),
+        ({"training": {"epochs": 0.2}}, "training.epochs was empty and is 0.2: the 4 finished"),
     ],
 )
 def test_another_value_of_what_holds_for_every_run_is_refused_before_anything_starts(
