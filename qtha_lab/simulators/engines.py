@@ -78,9 +78,8 @@ def check_engine(engine: str, circuit: Circuit, readout: Readout | None = None) 
     if engine != "auto":
         device = "cuda" if info_of(engine).cuda_tensors_only else "cpu"
         return check_call(engine, circuit, readout, device)
-    sentences = {name: _sentence(_check_circuit, name, circuit, readout) for name in automatic()}
-    if all(sentences.values()):
-        raise Refusal(sentences[FALLBACK])
+    if all(_sentence(_check_circuit, name, circuit, readout) for name in automatic()):
+        raise Refusal(_sentence(_check_circuit, FALLBACK, circuit, readout))
 
 
 def check_call(

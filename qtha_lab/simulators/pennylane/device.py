@@ -1,7 +1,7 @@
 """The PennyLane device `qtha.cpu`: batches go through engine `cpu` together, slopes by its adjoint.
 
-What the engine does not read (states, samples, variances, channels …) PennyLane's own `default.qubit`,
-which this device is a kind of, simulates as ever.
+What the engine does not read (states, samples, variances, channels …) and what no engine of ours holds
+(25 wires and more) PennyLane's own `default.qubit`, which this device is a kind of, simulates as ever.
 """
 
 from __future__ import annotations
@@ -20,8 +20,16 @@ from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 from pennylane.transforms import decompose
 from pennylane.transforms.core import transform
+from pennylane.wires import Wires
 
-from qtha_lab.simulators.pennylane.tapes import Reading, is_native, is_readable, native_names, read
+from qtha_lab.simulators.pennylane.tapes import (
+    Reading,
+    holds,
+    is_native,
+    is_readable,
+    native_names,
+    read,
+)
 
 OURS = "device"  # the gradient method that PennyLane calls so
 CHOOSABLE = ("best", "adjoint", "device")
@@ -65,14 +73,16 @@ class QthaCpu(DefaultQubit):
     def supports_derivatives(self, execution_config=None, circuit=None) -> bool:
         method = execution_config.gradient_method if execution_config else None
         first = execution_config is not None and execution_config.derivative_order == 1
-        if method == OURS or (method == "adjoint" and circuit is not None and fits(circuit)):
-            return first and (circuit is None or fits(circuit))
+        if method == OURS or (
+            method == "adjoint" and circuit is not None and fits(circuit, self.wires)
+        ):
+            return first and (circuit is None or fits(circuit, self.wires))
         return super().supports_derivatives(execution_config, circuit)
 
     def setup_execution_config(self, config=None, circuit=None) -> ExecutionConfig:
         config = config or ExecutionConfig()
         is_open = config.gradient_method in CHOOSABLE and config.derivative_order == 1
-        if is_open and circuit is not None and fits(circuit):
+        if is_open and circuit is not None and fits(circuit, self.wires):
             config = replace(
                 config,
                 gradient_method=OURS,
@@ -176,18 +186,24 @@ class Slopes(tuple):
         return np.empty(len(self))
 
 
-def fits(tape: QuantumScript) -> bool:
-    """Whether a tape and its slopes are ours once PennyLane has taken its operations apart."""
+def fits(tape: QuantumScript, wires: Wires | None = None) -> bool:
+    """Whether a tape and its slopes are ours once PennyLane has taken its operations apart.
+
+    Args:
+        tape: As a QNode made it.
+        wires: The device's, which a measurement that names none will read; None where it declares none.
+    """
     last = len(tape.operations)
     owners = [tape.par_info[position]["op_idx"] for position in tape.trainable_params]
     of_gates = set(owners) <= set(range(last))  # and none of an observable
-    return of_gates and _can_be_read(tape)
+    read_too = wires if wires and not all(m.wires for m in tape.measurements) else ()
+    return of_gates and _can_be_read(tape) and holds(len({*tape.wires, *read_too}))
 
 
 def _can_be_read(tape: QuantumScript) -> bool:
     if tape.shots or not tape.measurements or not all(map(is_readable, tape.measurements)):
         return False
-    return all(map(_comes_apart, tape.operations))
+    return holds(len(tape.wires)) and all(map(_comes_apart, tape.operations))
 
 
 def _comes_apart(operation, depth: int = 0) -> bool:

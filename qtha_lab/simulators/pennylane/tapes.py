@@ -20,6 +20,8 @@ from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.circuits.gate_kinds import GATES
+from qtha_lab.errors import Refusal
+from qtha_lab.simulators.engines import check_engine
 from qtha_lab.simulators.expval import expval, probs
 
 NOTHING = ("Identity", "GlobalPhase", "Barrier")  # that no expectation and no probability sees
@@ -47,6 +49,16 @@ def is_readable(measurement: MeasurementProcess) -> bool:
 def sentence_of(measurement: MeasurementProcess) -> Mapping | None:
     """The Pauli strings of an expectation with their factors; None where it is no such sum."""
     return getattr(measurement.obs, "pauli_rep", None)
+
+
+@functools.cache
+def holds(n_wires: int) -> bool:
+    """Whether any of our engines takes a state of so many wires."""
+    try:
+        check_engine("auto", Circuit(n_wires, []))
+    except Refusal:
+        return False
+    return True
 
 
 @functools.lru_cache(maxsize=256)
@@ -131,7 +143,7 @@ def read(tape: QuantumScript) -> Reading | None:
     if not all(map(is_native, tape.operations)):
         return None
     wires = tuple(tape.wires)
-    if not wires:
+    if not wires or not holds(len(wires)):
         return None
     sources: list[tuple[str, int]] = []
     batched: list[np.ndarray] = []
