@@ -90,6 +90,27 @@ def test_a_sweep_that_makes_no_sense_is_refused(fields, rule):
         small(**fields)
 
 
+def test_a_ratio_of_rates_is_an_axis_by_its_group():
+    described = small(
+        methods=["lora(r=2)", SMALL], training=TRAINING | {"rate_ratios": {"A": 2}},
+        axes={"training.rate_ratios.B": [1, 8], "qtha.rate_ratios.angles": [3]},
+    )  # fmt: skip
+    ratios = {
+        method.name: [
+            described.experiments_at(method, point)[0].training.rate_ratios
+            for point in described.grid(method)
+        ]
+        for method in described.methods
+    }
+    assert ratios["lora"] == [{"A": 2, "B": 1}, {"A": 2, "B": 8}]
+    assert ratios["qtha"] == [{"A": 2, "B": 1, "angles": 3}, {"A": 2, "B": 8, "angles": 3}]
+    described.check()
+    with pytest.raises(Refusal, match=r"unknown group of tensors of lora in rate_ratios 'angles'"):
+        small(methods="lora(r=2)", axes={"rate_ratios.angles": [3]}).check()
+    with pytest.raises(Refusal, match="a ratio of rates must be a number above 0, not B=-1"):
+        small(axes={"rate_ratios.B": [-1]}).check()
+
+
 def test_a_value_that_a_method_cannot_take_is_refused_before_anything_starts(tmp_path):
     with pytest.raises(Refusal, match=r"at qtha.r=0: r must be at least"):
         launch(small(axes={"qtha.r": [2, 0]}), tmp_path / "sweep")

@@ -99,6 +99,14 @@ def test_a_best_at_the_edge_of_what_was_tried_is_said_to_be_there():
     assert loss_against_rate(ends).alt.endswith("At the edge of what was tried: lora.")
 
 
+def test_a_ratio_of_rates_is_a_setting_by_its_name_as_an_axis(tmp_path):
+    for ratios in ({}, {"B": 8}):
+        finish(run_folder(tmp_path, "lora", rate_ratios=ratios), eval_loss=4.0)
+    rows = run_values([tmp_path])
+    assert differing(rows) == ["rate_ratios.B"]
+    assert sorted(row.settings["rate_ratios.B"] for row in rows) == [1, 8]
+
+
 # ---- curves -----------------------------------------------------------------------------------------------
 
 
@@ -286,6 +294,7 @@ def test_every_view_is_drawn_from_run_ids_or_says_why_not(sweep, monkeypatch):
         "what_counts": "too few trials",
         "spectra": "no run has recorded spectra",
         "bonds": "no run has recorded bonds",
+        "circuits": r"what a circuit is fed \(no circuit, or from before it was recorded: lora\(",
     }
     for name in VIEWS:
         if name in reasons:

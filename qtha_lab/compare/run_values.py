@@ -20,6 +20,7 @@ NOT_SETTINGS = ("name", "method", "training", "edition", "plugins", "task_option
 OF_NO_EFFECT = frozenset(
     {"seed", "threads", "report_to", "checkpoint_every", "eval_every", "spectrum_every"}
 )
+RATIO = "rate_ratios."  # before a group of tensors
 
 
 class RunValues(NamedTuple):
@@ -61,6 +62,9 @@ def run_values(sources: Iterable[str | Path | Run], defaults: bool = True) -> li
     rows = [_values(run) for run in sorted(readable, key=lambda run: run.id)]
     if defaults:
         _fill_defaults(rows)
+    ratios = {name for row in rows for name in row.settings if name.startswith(RATIO)}
+    for row in rows:
+        row.settings.update(dict.fromkeys(ratios - row.settings.keys(), 1))
     return rows
 
 
@@ -114,6 +118,9 @@ def _values(run: Run) -> RunValues:
         **experiment.get("training", {}),
     }  # fmt: skip
     settings.setdefault("seed", 0)
+    del settings["rate_ratios"]
+    ratios = experiment.get("training", {}).get("rate_ratios", {})
+    settings.update({f"{RATIO}{group}": ratio for group, ratio in ratios.items()})
     measures = {name: (summary or {}).get(name) for name in recorded()}
     if status.state == "diverged":
         measures = dict.fromkeys(measures) | {

@@ -6,6 +6,7 @@ Any declared setting may be an axis. What runs the trials is `qtha_lab.sweep`.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -31,13 +32,14 @@ from qtha_lab.settings import unknown
 _NO_QUOTES = str.maketrans("", "", "'\"")
 OF_THE_RUN = ("model", "task", "quantization", "head")
 MOST_CHECKED = 64
+RATIO = re.compile(r"(?:(\w+)\.)?rate_ratios\.(\w+)")
 Point = Mapping[str, Any]
 
 
 class Place(NamedTuple):
     """Where the setting of an axis stands in an experiment."""
 
-    part: Literal["choice", "option", "training", "run"]
+    part: Literal["choice", "option", "training", "ratio", "run"]
     name: str
 
 
@@ -142,13 +144,18 @@ class Sweep(Search, MethodsAndSeeds):
         """
         fields: dict[str, Any] = {name: getattr(self, name) for name in SHARED}
         choice: dict[str, Any] = {}
-        options, training = dict(method.options), {}
+        options, training, ratios = dict(method.options), {}, dict(self.training.rate_ratios)
         for name, value in point.items():
             place = place_of(name, method)
             if place is None:
                 raise Refusal(f"{method.label} has no setting {name}")
-            part = {"choice": choice, "option": options, "training": training, "run": fields}
+            part = {
+                "choice": choice, "option": options, "training": training, "ratio": ratios,
+                "run": fields,
+            }  # fmt: skip
             part[place.part][place.name] = value
+        if ratios != self.training.rate_ratios:
+            training["rate_ratios"] = ratios
         course = self.training.replace(**training) if training else self.training
         return fields, method.replace(**choice, options=options), course
 
@@ -182,12 +189,15 @@ def place_of(axis: str, method: MethodChoice) -> Place | None:
     """Where an axis stands in the experiments of a method; None where the method has no such setting.
 
     Args:
-        axis: `learning_rate`, `steps`, `training.steps`, `r` or `qtha.r`.
+        axis: `learning_rate`, `steps`, `training.steps`, `rate_ratios.B`, `r` or `qtha.r`.
         method: The method; its options are known by its declaration.
 
     Raises:
         Refusal: If the name is both an option of the method and a setting of the training.
     """
+    if ratio := RATIO.fullmatch(axis):
+        is_its = ratio[1] in (None, "training", method.name)
+        return Place("ratio", ratio[2]) if is_its else None
     owner, dot, name = axis.rpartition(".")
     if dot and owner == "training":
         return Place("training", name) if name in Training.model_fields else None
