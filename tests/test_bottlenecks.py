@@ -10,11 +10,15 @@ from qtha_lab.adapters import QthaConfig, add_adapter
 from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.analysis.updates.activations import capture_inputs
 from qtha_lab.analysis.updates.bottlenecks import bottlenecks
-from qtha_lab.figures.bottlenecks import by_block, circuit_inputs
+from qtha_lab.figures.bottlenecks import by_block, circuit_inputs, over_steps
+from qtha_lab.figures.circuit_history import circuit_history
 from qtha_lab.rundir.schema import is_event
 from qtha_lab.training.nudging import nudge
 
 SMALL = {"r": 2, "use_mpo": False, "n_layers": 1, "target_modules": TARGETS["llama"]}
+
+
+MANY = torch.cat([TOKENS, TOKENS.flip(1)])  # enough to fit an affine map
 
 
 def adapted(**options):
@@ -38,16 +42,18 @@ def test_angles_are_those_that_the_circuit_is_fed():
         assert fact.angle_std == pytest.approx(float(h.std()), rel=1e-5)
         assert fact.beyond_pi == pytest.approx(float((h.abs() > math.pi).float().mean()))
     assert [fact.block for fact in facts.values()] == [0, 0, 1, 1]
+    assert {fact.affine_part for fact in facts.values()} == {None}  # of twelve tokens
 
 
 @torch.no_grad()
 def test_a_wider_input_goes_round_more_often():
     near, far = (
-        bottlenecks(adapted(input_scale=scale), {"input_ids": TOKENS}) for scale in (0.1, 50.0)
+        bottlenecks(adapted(input_scale=scale), {"input_ids": MANY}) for scale in (0.1, 50.0)
     )
     for name in near:
         assert far[name].angle_std == pytest.approx(500 * near[name].angle_std, rel=1e-3)
         assert near[name].beyond_pi < far[name].beyond_pi
+        assert near[name].affine_part > far[name].affine_part
 
 
 @torch.no_grad()
@@ -58,9 +64,10 @@ def test_a_bias_is_all_constant_and_has_the_power_of_its_square():
         parts["W_c"].copy_(torch.eye(2))
         parts["A"].zero_()
         parts["A"][:, 0] = 1.0
-    inputs = capture_inputs(model, {"input_ids": TOKENS})
-    for name, fact in bottlenecks(model, {"input_ids": TOKENS}).items():
+    inputs = capture_inputs(model, {"input_ids": MANY})
+    for name, fact in bottlenecks(model, {"input_ids": MANY}).items():
         assert fact.constant_part == pytest.approx(1)
+        assert fact.affine_part == pytest.approx(1)
         assert fact.branch_power == pytest.approx(0.25 / float(inputs[name][:, 0].square().mean()))
 
 
@@ -87,6 +94,21 @@ def test_a_record_is_an_event_and_a_figure_by_block():
     assert facts["end"][0]["branch_power"] == pytest.approx(0.5)
     assert "qtha 0.5 to 0.5" in circuit_inputs({"qtha": facts}).alt
     assert by_block([]) == {}
+
+
+def test_over_training_there_is_a_line_for_every_block_and_a_word_for_what_has_none():
+    layer = {"angle_std": 1.0, "beyond_pi": 0.0, "constant_part": 0.5, "branch_power": 0.2}
+    events = [
+        {"kind": "bottleneck", "step": step, "layers": {f"q{b}": layer | {"block": b} for b in (0, 1)}}
+        for step in (0, 50, 100)
+    ]  # fmt: skip
+    history = over_steps(events)
+    assert list(history) == [0, 50, 100]
+    figure = circuit_history({"qtha": history}, without=["lora"])
+    assert figure.alt.endswith("qtha 0.2 at step 0, 0.2 at step 100. No circuit: lora.")
+    lines = [list(trace.x) for trace in figure.plotly.data]
+    assert lines == [[0, 50, 100]] * 8  # two blocks of four numbers; none recorded an affine part
+    assert "affine" not in str(figure.plotly.layout)
 
 
 def test_a_nudge_moves_every_trained_number_by_one_unit_and_nothing_else():

@@ -113,6 +113,13 @@ def test_an_interval_of_a_mean_is_students(folder):
     assert row["high"] - row["low"] == pytest.approx(2 * half, rel=1e-4)
 
 
+def test_the_affine_part_of_a_circuit_is_told_in_words_and_in_the_table(folder):
+    section = compare.Report.of(folder)["why"]
+    assert "in the mean over blocks: qtha(r=4,waist=16,bond_dim=3) 80 %" in section.sentences[1]
+    columns, rows = section.figures[0].table.columns, section.figures[0].table.rows
+    assert {row[columns.index("affine_part")] for row in rows} == {0.9, 0.8}
+
+
 def test_what_is_missing_is_said_where_it_would_stand(tmp_path):
     report = compare.Report.of(compared(tmp_path, ["lora(r=2)", "lora(r=8)"], seeds=[0], rates=[]))
     said = {section.name: " ".join(section.sentences) for section in report.sections}

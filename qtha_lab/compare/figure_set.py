@@ -18,8 +18,9 @@ from qtha_lab.errors import Refusal
 from qtha_lab.experiment.cells import Cell, name_in
 from qtha_lab.experiment.reproduced import Reproduced
 from qtha_lab.figures.bond_history import bond_history
-from qtha_lab.figures.bottlenecks import by_block, circuit_inputs
+from qtha_lab.figures.bottlenecks import by_block, circuit_inputs, over_steps
 from qtha_lab.figures.circuit import GateRow, circuit_diagram
+from qtha_lab.figures.circuit_history import circuit_history
 from qtha_lab.figures.curves import from_events, loss_curves
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.pareto import pareto
@@ -84,10 +85,13 @@ def _in_a_cell(runs: list[Run], on_left_out: Callable[[str], None]) -> Iterator[
     yield from circuits(by_label, on_left_out)
     first: dict[str, Any] = {}
     for path, (label, _) in labels.items():
-        if blocks := by_block(events[path]):
-            first.setdefault(label, blocks)
+        if history := over_steps(events[path]):
+            first.setdefault(label, (by_block(events[path]), history))
     if first:
-        yield circuit_inputs(first)
+        yield circuit_inputs({label: ends for label, (ends, _) in first.items()})
+    histories = {label: history for label, (_, history) in first.items() if len(history) > 2}
+    if histories:  # more than the ends
+        yield circuit_history(histories)
     yield from update_spectra({path: reading.spectra(events[path]) for path in events}, labels)
 
 

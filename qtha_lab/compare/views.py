@@ -16,6 +16,8 @@ from qtha_lab.compare.trials import budget, importance, trials_of
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.best_of import best_of_trials
 from qtha_lab.figures.bond_history import bond_history
+from qtha_lab.figures.bottlenecks import over_steps
+from qtha_lab.figures.circuit_history import circuit_history
 from qtha_lab.figures.history import Line, run_history
 from qtha_lab.figures.importance import setting_importance
 from qtha_lab.figures.machinery.figure import Figure
@@ -281,6 +283,23 @@ def bonds(runs: RunSetValues) -> Figure:
     raise Refusal(
         "no run has recorded bonds: tensor networks with spectrum_every above 0 have them"
     )
+
+
+@view("Circuits over training")
+def circuits(runs: RunSetValues) -> Figure:
+    """What circuits are fed and what arrives, by block, of the first run of each name that has recorded it."""
+    labels, histories, without = runs.labels, {}, {}
+    for row in runs.rows:
+        events, label = runs.events(row), labels[row.id]
+        if history := over_steps(events):
+            histories.setdefault(label, history)
+        elif any(event["kind"] in ("eval", "train") for event in events):
+            without[label] = None  # what has a circuit records before it is evaluated
+    if not histories:
+        names = ", ".join(without)
+        why = f"no circuit, or from before it was recorded: {names}" if names else "none has begun"
+        raise Refusal(f"no run has recorded what a circuit is fed ({why})")
+    return circuit_history(histories, [label for label in without if label not in histories])
 
 
 def _points(runs: RunSetValues) -> list[Point]:

@@ -11,6 +11,7 @@ from qtha_lab.figures.bond_history import bond_history
 from qtha_lab.figures.bottlenecks import circuit_inputs
 from qtha_lab.figures.bytes_sent import loss_against_bytes
 from qtha_lab.figures.circuit import circuit_diagram
+from qtha_lab.figures.circuit_history import circuit_history
 from qtha_lab.figures.circuit_state import circuit_state
 from qtha_lab.figures.curves import from_events, loss_curves
 from qtha_lab.figures.engine_speeds import engine_speeds
@@ -43,6 +44,7 @@ __all__ = [
     "best_of_trials",
     "bond_history",
     "circuit_diagram",
+    "circuit_history",
     "circuit_inputs",
     "circuit_state",
     "engine_speeds",

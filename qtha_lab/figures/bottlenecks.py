@@ -1,10 +1,10 @@
 """Why a circuit is heard or not: its input angles, its constant part and its power, block by block.
 
-Draws what `analysis.updates.bottlenecks` measured at the start and the end of runs.
+Draws what `analysis.updates.bottlenecks` measured at the start and the end of runs; `circuit_history` has the way between.
 """
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -20,6 +20,7 @@ FACTS = {
     "angle_std": "angles: std (rad)",
     "beyond_pi": "share beyond π",
     "constant_part": "constant part of ⟨Z⟩",
+    "affine_part": "affine part of ⟨Z⟩",
     "branch_power": "power, circuit / linear",
 }
 Blocks = Mapping[int, Mapping[str, float | None]]
@@ -30,7 +31,8 @@ def _example() -> dict:
         return {
             block: {
                 "angle_std": angle + 0.2 * block, "beyond_pi": 0.03 * block,
-                "constant_part": 0.1 + 0.05 * block, "branch_power": power / (1 + block),
+                "constant_part": 0.1 + 0.05 * block, "affine_part": 0.9 - 0.05 * block,
+                "branch_power": power / (1 + block),
             }
             for block in range(6)
         }  # fmt: skip
@@ -52,13 +54,24 @@ def by_block(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, dict[st
     Returns:
         "start" and "end", as far as they were recorded.
     """
-    records = sorted(
-        (event for event in events if event.get("kind") == "bottleneck"), key=lambda e: e["step"]
-    )
+    records = list(over_steps(events).values())
     times = {"start": records[:1], "end": records[1:][-1:]}
-    return {
-        name: _blocks(record["layers"]) for name, of_name in times.items() for record in of_name
-    }
+    return {name: blocks for name, of_name in times.items() for blocks in of_name}
+
+
+def over_steps(
+    events: Iterable[Mapping[str, Any]],
+) -> dict[int, dict[int, dict[str, float | None]]]:
+    """The facts of each of a run's records, each the mean over the layers of a block.
+
+    Args:
+        events: Of the run; those of kind "bottleneck" are read.
+
+    Returns:
+        By step, then by block.
+    """
+    records = (event for event in events if event.get("kind") == "bottleneck")
+    return {e["step"]: _blocks(e["layers"]) for e in sorted(records, key=lambda e: e["step"])}
 
 
 def _blocks(layers: Mapping[str, Mapping[str, Any]]) -> dict[int, dict[str, float | None]]:
@@ -75,7 +88,7 @@ def _mean(group: list[Mapping[str, Any]], fact: str) -> float | None:
 
 @figure_function(example=_example)
 def circuit_inputs(facts: Mapping[str, Mapping[str, Blocks]], theme: str = "light") -> Figure:
-    """Four numbers by block, at the start (dotted) and the end (solid) of training.
+    """Five numbers by block, at the start (dotted) and the end (solid) of training.
 
     Args:
         facts: By label, what `by_block` gives of a run.
@@ -95,9 +108,9 @@ def circuit_inputs(facts: Mapping[str, Mapping[str, Blocks]], theme: str = "ligh
     ]
     caption = (
         "By block, over some training tokens, dotted at the start and solid at the end: standard deviation of the "
-        "circuit's input angles, share of them beyond ± π, share of the power of ⟨Z⟩ that is constant, power of the "
-        "circuit's branch over that of the linear one. A small power says that a circuit is not heard, "
-        "not that it would not help."
+        "circuit's input angles, share of them beyond ± π, share of the power of ⟨Z⟩ that is constant, share that an "
+        "affine map of what the bottleneck is fed would give too, power of the circuit's branch over that of the linear "
+        "one. A small power says that a circuit is not heard, not that it would not help."
     )
     return Figure(
         "circuit_inputs", functools.partial(_draw, facts), caption,
@@ -116,21 +129,46 @@ def _span(blocks: Blocks) -> str:
 
 
 def _draw(facts: Mapping[str, Mapping[str, Blocks]], look: Look) -> go.Figure:
-    figure = make_subplots(rows=2, cols=2, horizontal_spacing=0.16, vertical_spacing=0.17)
+    recorded = facts_of(blocks for times in facts.values() for blocks in times.values())
+    figure = panels(recorded, "block", look)
     styles = themes.distinct_styles(facts)
-    for place, (fact, title) in enumerate(FACTS.items()):
-        row, col = place // 2 + 1, place % 2 + 1
+    for fact, (row, col) in places(recorded).items():
         for label, times in facts.items():
             for when, blocks in times.items():
                 x = sorted(block for block in blocks if blocks[block].get(fact) is not None)
                 y = [blocks[block][fact] for block in x]
                 hover = f"{label}, {when}<br>block %{{x}}: %{{y:.3g}}<extra></extra>"
                 line = look.line_of(label, styles[label], x=x, y=y, hovertemplate=hover)
-                line.update(showlegend=place == 0 and when == next(iter(times)), legendgroup=label)
+                named = (row, col) == (1, 1) and when == next(iter(times))
+                line.update(showlegend=named, legendgroup=label)
                 line.update(mode="lines+markers", line_dash="dot" if when == "start" else "solid")
                 figure.add_trace(line, row=row, col=col)
-        figure.update_yaxes(title_text=title, rangemode="tozero", row=row, col=col)
-        figure.update_xaxes(title_text="block" if place > 1 else "", row=row, col=col)
-    figure.update_yaxes(type="log", rangemode="normal", row=2, col=2)
-    figure.update_layout(height=26 * look.font)
     return look.with_legend(figure, list(facts))
+
+
+def facts_of(records: Iterable[Blocks]) -> list[str]:
+    """Those of `FACTS` that some of the records have; all of them where there is no record."""
+    blocks = [facts for record in records for facts in record.values()]
+    known = [fact for fact in FACTS if any(facts.get(fact) is not None for facts in blocks)]
+    return known or list(FACTS)
+
+
+def places(facts: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Row and column of each fact's panel, two beside each other."""
+    return {fact: (number // 2 + 1, number % 2 + 1) for number, fact in enumerate(facts)}
+
+
+def panels(facts: Sequence[str], along: str, look: Look) -> go.Figure:
+    """Empty panels of some of `FACTS`, powers on a logarithmic axis; `along` is what runs along x."""
+    rows = -(-len(facts) // 2)
+    figure = make_subplots(rows, 2, horizontal_spacing=0.16, vertical_spacing=0.34 / rows)
+    for number, (fact, (row, col)) in enumerate(places(facts).items()):
+        lowest = number + 2 >= len(facts)
+        figure.update_xaxes(title_text=along if lowest else "", row=row, col=col)
+        figure.update_yaxes(title_text=FACTS[fact], rangemode="tozero", row=row, col=col)
+        if fact == "branch_power":
+            figure.update_yaxes(type="log", rangemode="normal", row=row, col=col)
+    if len(facts) % 2:
+        figure.update_xaxes(visible=False, row=rows, col=2)
+        figure.update_yaxes(visible=False, row=rows, col=2)
+    return figure.update_layout(height=13 * rows * look.font)

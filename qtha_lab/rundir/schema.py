@@ -155,6 +155,7 @@ class LayerBottleneck(TypedDict):
     angle_std: NotRequired[float | None]
     beyond_pi: NotRequired[float | None]
     constant_part: NotRequired[float | None]
+    affine_part: NotRequired[float | None]
     branch_power: NotRequired[float | None]
 
 

@@ -1,9 +1,13 @@
-"""What the circuits of an adapter are fed, recorded at the start and the end of a run on a few training rows."""
+"""What the circuits of an adapter are fed, recorded at the evaluations of a run on a few training rows."""
 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable, Collection
 from dataclasses import asdict
+
+from transformers import TrainerCallback
 
 from qtha_lab.analysis.updates.bottlenecks import bottlenecks
 from qtha_lab.errors import Refusal
@@ -18,12 +22,11 @@ def record_bottlenecks(session: Session, loaded: Loaded, step: int) -> None:
     """Append a "bottleneck" event for the model as it is, where its method has a circuit or a stand-in.
 
     Args:
-        session: Whose run it is; a step that is recorded already is left as it is.
+        session: Whose run it is.
         loaded: The model and its rows.
         step: That the model is at.
     """
-    if session.is_recorded("bottleneck", step):
-        return
+    start = time.perf_counter()
     batch = loaded.rows.collate(loaded.training_rows[:ROWS])
     device = next(loaded.model.parameters()).device
     try:
@@ -34,3 +37,22 @@ def record_bottlenecks(session: Session, loaded: Loaded, step: int) -> None:
     if facts:
         layers = {name: asdict(fact) for name, fact in facts.items()}
         session.log.append("bottleneck", step=step, layers=layers)
+        log.debug("bottlenecks of step %d in %.3f s", step, time.perf_counter() - start)
+
+
+class RecordBottlenecks(TrainerCallback):
+    """Records after each evaluation on the way; the start and the end of a run record theirs themselves.
+
+    Args:
+        record: Appends the event of a step.
+        evaluated: Steps that were evaluated; grows.
+    """
+
+    def __init__(self, record: Callable[[int], None], evaluated: Collection[int]) -> None:
+        self.record, self.evaluated = record, evaluated
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        """Record where `Watch`, which comes before, has just evaluated and the training goes on."""
+        goes_on = not control.should_training_stop
+        if logs is not None and "loss" in logs and state.global_step in self.evaluated and goes_on:
+            self.record(state.global_step)

@@ -109,8 +109,9 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
     if (sentence := early.sentence(trained.step)) and sentence not in session.notes():
         session.log.append("note", step=trained.step, message=sentence)
     autocast = trained.watch.trainer.accelerator.autocast
-    with autocast():
-        record_bottlenecks(session, loaded, trained.step)
+    if not session.is_recorded("bottleneck", trained.step):
+        with autocast():
+            record_bottlenecks(session, loaded, trained.step)
     write_test(session, loaded, trained.step, lambda: autocast())
     written.write_answers(session, loaded, trained.step)
     written.write_adapter(session, loaded)

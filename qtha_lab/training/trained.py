@@ -12,7 +12,7 @@ from transformers import PrinterCallback, TrainerCallback
 
 from qtha_lab.adapters import staged
 from qtha_lab.experiment.stages import parse
-from qtha_lab.training.bottlenecks import record_bottlenecks
+from qtha_lab.training.bottlenecks import RecordBottlenecks, record_bottlenecks
 from qtha_lab.training.early import EarlyStop, load_weights
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.fine_tuner import FineTuner
@@ -80,11 +80,16 @@ def train(
     stages = parse(session.training.stages)
     staging = [Staging(loaded.model, stages, session.log)] if stages else []
     sampling = [loaded.objective] if isinstance(loaded.objective, Reward) else []
-    for callback in (*callbacks, *tracker, *staging, *sampling, watch, spectra):
-        trainer.add_callback(callback)
-    if session.start.step == 0:
+
+    def record(step: int) -> None:
         with trainer.accelerator.autocast():
-            record_bottlenecks(session, loaded, 0)
+            record_bottlenecks(session, loaded, step)
+
+    bottlenecks = RecordBottlenecks(record, watch.evaluated)
+    for callback in (*callbacks, *tracker, *staging, *sampling, watch, spectra, bottlenecks):
+        trainer.add_callback(callback)
+    if session.start.step == 0 and not session.is_recorded("bottleneck", 0):
+        record(0)
     session.report("running", session.start.note)
     if session.start.step >= session.steps or early.is_over:
         if session.checkpoint is not None:

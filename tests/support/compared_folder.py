@@ -38,7 +38,8 @@ def compared(folder, methods=tuple(METHODS), seeds=(0, 1, 2), rates=(0.003, 0.01
             for step in (0, 100):
                 layers = {
                     f"layers.{block}.q_proj": {"block": block, "angle_std": 1.1 + block / 9 + step / 300,
-                                               "beyond_pi": 0.02, "constant_part": 0.2, "branch_power": 0.3 / (1 + block)}
+                                               "beyond_pi": 0.02, "constant_part": 0.2,
+                                               "affine_part": 0.9 - step / 1000, "branch_power": 0.3 / (1 + block)}
                     for block in range(4)
                 }  # fmt: skip
                 write(run, {"kind": "bottleneck", "step": step, "layers": layers})

@@ -1,7 +1,8 @@
 """What a circuit inside an adapter is fed and what of it arrives, layer by layer, on real text.
 
-Four numbers say why a circuit may be silent: its input angles, how many of them wrap around, how much of its answer is a
-constant, and how large its branch is beside the linear one. None of them says what training would change.
+Five numbers say why a circuit may be silent: its input angles, how many of them wrap around, how much of its answer is a
+constant, how much an affine map would give too, and how large its branch is beside the linear one. None of them says what
+training would change.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from qtha_lab.adapters.method import Change
 from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.adapters.qtha_bottleneck import Branches
 from qtha_lab.analysis.updates.activations import capture_inputs
+from qtha_lab.analysis.updates.nonlinearity import LEAST_TOKENS, affine_share
 from qtha_lab.analysis.updates.update import adapter_name, chosen_layers
 
 
@@ -31,6 +33,8 @@ class BottleneckFacts:
         angle_std: Standard deviation of the input angles over tokens and qubits, in radians.
         beyond_pi: Share of the input angles beyond ± π.
         constant_part: Share of the power of ⟨Z⟩ that is its mean over the tokens: 1 of a constant.
+        affine_part: Share of the power of ⟨Z⟩ that the best affine map of what the bottleneck is fed gives on held-out
+            tokens, the constant with it; None of fewer than 16 tokens.
         branch_power: Power of the circuit's branch over that of the linear one; None without a linear branch.
     """
 
@@ -38,6 +42,7 @@ class BottleneckFacts:
     angle_std: float
     beyond_pi: float
     constant_part: float
+    affine_part: float | None
     branch_power: float | None
 
 
@@ -96,14 +101,17 @@ def _facts(
     cpu = {name: tensor.detach().float().cpu() for name, tensor in tensors.items()}
     h = change.bottleneck_input(cpu, x.float())
     parts = bottleneck.parts(cpu, h)
-    power = None
+    power = affine = None
     if parts.linear is not None:
         power = _ratio(parts.mixed.square().mean(), parts.linear.square().mean())
+    if len(x) >= LEAST_TOKENS:
+        affine = affine_share(h, parts.q)
     return BottleneckFacts(
         block=change.layer.block,
         angle_std=float(parts.angles.std()),
         beyond_pi=float((parts.angles.abs() > math.pi).float().mean()),
         constant_part=_ratio(parts.q.mean(0).square().sum(), parts.q.square().mean(0).sum()),
+        affine_part=affine,
         branch_power=power,
     )
 

@@ -20,7 +20,7 @@ from qtha_lab.compare.reporting.compared import Compared, Entry
 from qtha_lab.compare.reporting.section import Section
 from qtha_lab.compare.trials import budget
 from qtha_lab.figures.best_of import best_of_trials
-from qtha_lab.figures.bottlenecks import by_block, circuit_inputs
+from qtha_lab.figures.bottlenecks import Blocks, by_block, circuit_inputs
 from qtha_lab.figures.forest import Difference, forest
 from qtha_lab.figures.machinery.table import Table, written
 from qtha_lab.figures.pareto import Point, pareto
@@ -227,7 +227,24 @@ def why(compared: Compared) -> Section:
         sentence = "No run recorded what a circuit is fed: none of these methods has one, or they ran before it was recorded."
         return Section("why", title, [sentence])
     sentence = "One run of each method that has a circuit or something in its place, at its best learning rate."
-    return Section("why", title, [sentence], [circuit_inputs(facts)], names=compared.names)
+    sentences = [sentence, *_affine_parts(facts)]
+    return Section("why", title, sentences, [circuit_inputs(facts)], names=compared.names)
+
+
+def _affine_parts(facts: Mapping[str, Mapping[str, Blocks]]) -> list[str]:
+    """How much of what came out of each circuit an affine map would have given, where it was recorded."""
+    shares = {}
+    for name, times in facts.items():
+        blocks = times.get("end", {}).values()
+        known = [part for block in blocks if (part := block.get("affine_part")) is not None]
+        if known:
+            shares[name] = f"{name} {100 * float(np.mean(known)):.0f} %"
+    if not shares:
+        return []
+    return [
+        "An affine map of what the bottleneck is fed would give as much of the power of ⟨Z⟩ at the end, in the mean over "
+        f"blocks: {', '.join(shares.values())}; the rest is what a linear branch and a bias cannot do."
+    ]
 
 
 def fronts(compared: Compared) -> Section:

@@ -1,0 +1,125 @@
+"""Whether a circuit comes to be heard while it trains: what `circuit_inputs` shows of two moments, over all steps.
+
+A line for every block; draws what was recorded at the evaluations of runs.
+"""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from qtha_lab.figures.bottlenecks import FACTS, Blocks, facts_of, panels, places
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.looks import shown
+
+PALEST = 0.3  # of the first block's line; the last block's is opaque
+FEW = 12  # records, of which each is marked
+History = Mapping[int, Blocks]
+
+
+def _example() -> dict:
+    def course(angle: float, power: float) -> History:
+        return {
+            step: {
+                block: {
+                    "angle_std": angle + 0.2 * block + 0.004 * step, "beyond_pi": angle * (0.02 * block + 0.0005 * step),
+                    "constant_part": angle * (0.4 / (1 + 0.02 * step) + 0.03 * block) / 2,
+                    "affine_part": 1 - angle / 20 - 0.03 * block - 0.001 * step,
+                    "branch_power": power * math.exp(step / 60) / (1 + block),
+                }
+                for block in range(6)
+            }
+            for step in range(0, 101, 20)
+        }  # fmt: skip
+
+    return {
+        "histories": {"qtha": course(0.9, 0.4), "qtha(stand_in=silu)": course(1.6, 0.05)},
+        "without": ["lora"],
+    }
+
+
+@figure_function(example=_example)
+def circuit_history(
+    histories: Mapping[str, History], without: Sequence[str] = (), theme: str = "light"
+) -> Figure:
+    """Five numbers of each block's circuit over the steps of training.
+
+    Args:
+        histories: By label, what `bottlenecks.over_steps` gives of a run.
+        without: Labels of runs that record none, since their method has no circuit.
+        theme: "light", "dark" or "page".
+
+    Example:
+        >>> record = {0: {"branch_power": 0.5}}
+        >>> circuit_history({"qtha": {0: record, 9: {0: {"branch_power": 2.0}}}}, without=["lora"]).alt
+        'Power of the circuit over the linear branch, mean over blocks: qtha 0.5 at step 0, 2 at step 9. No circuit: lora.'
+    """
+    findings = [f"{shown(label)} {_course(history)}" for label, history in histories.items()]
+    none = f" No circuit: {', '.join(map(shown, without))}." if without else ""
+    alt = (
+        "Power of the circuit over the linear branch, mean over blocks: "
+        f"{'; '.join(findings) or 'not recorded'}.{none}"
+    )
+    caption = (
+        "By block, the first palest, at the evaluations of a run: standard deviation of the circuit's input angles, share "
+        "of them beyond ± π, share of the power of ⟨Z⟩ that is constant, share that an affine map of what the bottleneck is "
+        "fed would give too, power of the circuit's branch over that of the linear one. A small power says that a circuit "
+        f"is not heard, not that it would not help.{none}"
+    )
+    rows = [
+        (label, step, block, *(facts.get(fact) for fact in FACTS))
+        for label, history in histories.items()
+        for step, blocks in history.items()
+        for block, facts in sorted(blocks.items())
+    ]
+    return Figure(
+        "circuit_history", functools.partial(_draw, histories), caption, alt,
+        Table(("method", "step", "block", *FACTS), rows), theme, "What circuits are fed, over training",
+    )  # fmt: skip
+
+
+def _course(history: History) -> str:
+    """The mean power over blocks at the first and the last record."""
+    means = {}
+    for step, blocks in history.items():
+        powers = [p for facts in blocks.values() if (p := facts.get("branch_power")) is not None]
+        if powers:
+            means[step] = f"{written(sum(powers) / len(powers))} at step {step}"
+    if not means:
+        return f"without a linear branch, to step {max(history, default=0)}"
+    return ", ".join(dict.fromkeys([means[min(means)], means[max(means)]]))
+
+
+def _draw(histories: Mapping[str, History], look: Look) -> go.Figure:
+    recorded = facts_of(blocks for history in histories.values() for blocks in history.values())
+    figure = panels(recorded, "step", look)
+    styles = themes.distinct_styles(histories)
+    for fact, (row, col) in places(recorded).items():
+        for label, history in histories.items():
+            blocks = sorted({block for record in history.values() for block in record})
+            for block in blocks:
+                line = _line(label, styles[label], history, block, fact, look)
+                share = (block - blocks[0]) / max(1, blocks[-1] - blocks[0])
+                color = themes.faint(
+                    styles[label]["color"], round(PALEST + (1 - PALEST) * share, 3)
+                )
+                line.update(line_color=color, marker_color=color, legendgroup=label)
+                line.showlegend = (row, col) == (1, 1) and block == blocks[-1]
+                figure.add_trace(line, row=row, col=col)
+    return look.with_legend(figure, list(histories))
+
+
+def _line(
+    label: str, style: dict[str, str], history: History, block: int, fact: str, look: Look
+) -> go.Scatter:
+    points = [(step, blocks.get(block, {}).get(fact)) for step, blocks in history.items()]
+    x = [step for step, value in points if value is not None]
+    y = [value for _, value in points if value is not None]
+    hover = f"{shown(label)}, block {block}<br>step %{{x}}: %{{y:.3g}}<extra></extra>"
+    line = look.line_of(label, style, x=x, y=y, hovertemplate=hover)
+    return line.update(mode="lines+markers" if len(x) <= FEW else "lines")
