@@ -1,6 +1,8 @@
-"""`qtha-lab evaluate`: a trained adapter on another engine or task, or with a part cut off."""
+"""`qtha-lab evaluate`: a trained adapter on other engines or tasks, or with a part cut off."""
 
+import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,36 +16,61 @@ from qtha_lab.errors import Refusal
 def evaluate(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="A finished run.")],
     engine: Annotated[
-        str | None, typer.Option(help="Another engine, such as device:default.qubit(shots=1000).")
+        list[str] | None,
+        typer.Option(
+            help="Another engine, such as device:default.qubit(shots=1000); may be repeated."
+        ),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="Another task.")] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="A task in place of the run's own; may be repeated.")
+    ] = None,
     side: Annotated[str, typer.Option(help="Rows: test, eval or train.")] = "test",
     rows: Annotated[int, typer.Option(help="The most rows.", min=1)] = 128,
     cut: Annotated[
         str, typer.Option(help="Parts to set to zero, one at a time: W_q, W_c, angles.")
     ] = "",
+    figure: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Also draw it, to a .pdf, .svg, .png, .html, .csv, .tex, .md or .py; may be repeated."
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Evaluate the adapter of a run as it was trained, and beside it elsewhere or without a part."""
+    """Evaluate the adapter of a run as it was trained, beside it elsewhere or without a part, and the start."""
     from qtha_lab import runs
-    from qtha_lab.training.elsewhere import evaluate_elsewhere
+    from qtha_lab.compare.reading import commits
+    from qtha_lab.figures.machinery.export import FORMATS
+    from qtha_lab.figures.machinery.provenance import Origin
+    from qtha_lab.training import elsewhere
 
     if side not in ("test", "eval", "train"):
         raise Refusal(f"side must be test, eval or train, not {side!r}")
+    for path in figure or ():
+        if path.suffix.removeprefix(".").lower() not in FORMATS:
+            raise Refusal(f"a figure is written as {', '.join(FORMATS)}, not as {path.name!r}")
     cuts = [name.strip() for name in cut.split(",") if name.strip()]
+    run = runs.attach(run_id)
     variants = list(
-        evaluate_elsewhere(
-            runs.attach(run_id).files, engine=engine, task=task, side=side, rows=rows, cuts=cuts
+        elsewhere.evaluate_elsewhere(
+            run.files, engine=engine, task=task, side=side, rows=rows, cuts=cuts,
+            start=True,
         )
-    )
+    )  # fmt: skip
+    for path in figure or ():
+        origin = Origin(runs=[run.id], commits=commits([run]))
+        print(elsewhere.draw(variants).export(path, origin=origin), file=sys.stderr)
     if json:
         print_json([asdict(variant) for variant in variants])
         return
-    first = variants[0].scores["loss"]
-    print_table([
-        ("adapter", "rows", "loss", "difference"),
-        *(
-            (v.name, str(v.rows), f"{v.scores['loss']:.4f}", f"{v.scores['loss'] - first:+.4f}")
-            for v in variants
-        ),
-    ])  # fmt: skip
+    for on in dict.fromkeys(variant.on for variant in variants):
+        group = [variant for variant in variants if variant.on == on]
+        print(f"{on}:")
+        print_table([
+            ("adapter", "rows", "loss", "difference"),
+            *(
+                (v.name, str(v.rows), f"{v.scores['loss']:.4f}",
+                 f"{v.scores['loss'] - group[0].scores['loss']:+.4f}")
+                for v in group
+            ),
+        ])  # fmt: skip

@@ -14,6 +14,7 @@ from qtha_lab.figures.circuit import circuit_diagram
 from qtha_lab.figures.circuit_history import circuit_history
 from qtha_lab.figures.circuit_state import circuit_state
 from qtha_lab.figures.curves import from_events, loss_curves
+from qtha_lab.figures.elsewhere import loss_elsewhere
 from qtha_lab.figures.engine_speeds import engine_speeds
 from qtha_lab.figures.expressibility import expressibility
 from qtha_lab.figures.forest import forest
@@ -58,6 +59,7 @@ __all__ = [
     "loss_against_bytes",
     "loss_against_rate",
     "loss_curves",
+    "loss_elsewhere",
     "mpo_diagram",
     "parallel_coordinates",
     "pareto",

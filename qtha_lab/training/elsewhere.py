@@ -1,13 +1,14 @@
-"""A trained adapter elsewhere: on another engine, another task, or with a part of it cut off.
+"""A trained adapter elsewhere: on other engines, other tasks, or with a part of it cut off.
 
-Trains nothing and writes nothing. What is cut is set to zero, as it stands in the trained adapter.
+Trains nothing and writes no file. What is cut is set to zero, as it stands in the trained adapter.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import editions
 from qtha_lab.experiment.plan import HEADS
+from qtha_lab.figures.elsewhere import START, loss_elsewhere
+from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.plugins import bring_plugins
 from qtha_lab.simulators import check_engine
@@ -39,31 +42,35 @@ class Variant:
         name: "as trained", or what differs.
         scores: Loss and scores.
         rows: How many rows.
+        on: Of which task and side they are.
     """
 
     name: str
     scores: dict[str, float]
     rows: int
+    on: str = ""
 
 
 def evaluate_elsewhere(
     run: RunDir,
     *,
-    engine: str | None = None,
-    task: str | None = None,
+    engine: str | Sequence[str] | None = None,
+    task: str | Sequence[str] | None = None,
     side: Side = "test",
     rows: int | None = 128,
     cuts: Sequence[str] = (),
+    start: bool = False,
 ) -> Iterator[Variant]:
-    """The adapter of a finished run: as trained, then on the engine, then with each part cut off.
+    """The adapter of a finished run: as trained, then on each engine, then with each part cut off.
 
     Args:
         run: Its directory.
-        engine: A simulator or `device:NAME(option=value)`; None leaves that out.
-        task: Another task; None is the run's own.
+        engine: Simulators or `device:NAME(option=value)`, one or several; None leaves that out.
+        task: One or several, in turn; None is the run's own.
         side: Which rows.
         rows: The most of them; None is all.
         cuts: Parts to cut off, one at a time: names of `CUTS`.
+        start: Whether to end with the model as it was before it was trained.
 
     Raises:
         Refusal: If there is no adapter, it has no such part, the engine cannot run its circuit, or a classifier has
@@ -76,41 +83,80 @@ def evaluate_elsewhere(
     if not run.adapter.is_dir():
         raise Refusal(f"run {run.path.name} has no adapter yet: let it finish first")
     edition = editions.recorded(run.experiment_file.read_text(encoding="utf-8"))
-    if task is None and side == "test" and edition < editions.TESTED:
+    names = _listed(task) or [experiment.task]
+    if experiment.task in names and side == "test" and edition < editions.TESTED:
         raise Refusal(
             f"run {run.path.name} was recorded before tasks had test rows, and trained on some of them: "
             "take its evaluation rows (side eval) or another task"
         )
     bring_plugins(run)
-    options = experiment.task_options if task is None else {}
-    source = tasks.load_task(experiment.task, seed=experiment.seed, **experiment.task_options)
-    data = source if task is None else tasks.load_task(task, seed=experiment.seed, **options)
-    if data.kind != source.kind or (data.kind == "classification" and data.labels != source.labels):
-        raise Refusal(
-            f"the head of {run.path.name} was trained for {source.name}, not for {data.name}"
-        )
+    data = _data(run, names)
+    kind, labels = data[0].kind, data[0].labels
     base = models.load_model(
-        experiment.model, head=HEADS[data.kind], n_labels=len(data.labels) or None,
+        experiment.model, head=HEADS[kind], n_labels=len(labels) or None,
         dtype=experiment.training.precision, quantization=experiment.quantization,
         head_seed=experiment.seed,
     )  # fmt: skip
     model = adapters.load_adapter(base.model, run.adapter)
     layers = [m for m in model.modules() if isinstance(m, AdapterLayer)]
-    ways = _ways(layers, engine, cuts)
-    chosen = getattr(data, side)[:rows]
-    encoded = data.encode(chosen, base.tokenizer, experiment.training.max_length)
+    ways = _ways(layers, _listed(engine), cuts)
+    if start:
+        ways.append((START, model.disable_adapter))
     collate, size = tasks.collate(base.tokenizer), experiment.training.batch_size
-    for name, change in ways:
-        with change, evaluating(model):
-            predictions = predict(model, encoded, collate, size, lambda: None)
-        log.info("%s %s: loss %.4f", run.path.name, name, predictions.loss)
-        yield Variant(name, predictions.scores(data.kind), len(encoded))
+    for each in data:
+        chosen = getattr(each, side)[:rows]
+        encoded = each.encode(chosen, base.tokenizer, experiment.training.max_length)
+        for name, change in ways:
+            with change(), evaluating(model):
+                predictions = predict(model, encoded, collate, size, lambda: None)
+            log.info("%s %s: loss %.4f", run.path.name, name, predictions.loss)
+            on = f"{each.name}, {side} rows"
+            yield Variant(name, predictions.scores(kind), len(encoded), on)
 
 
-def _ways(layers: list[AdapterLayer], engine: str | None, cuts: Sequence[str]) -> list[tuple]:
+def _data(run: RunDir, names: Sequence[str]) -> list[tasks.Task]:
+    """The tasks of these names, refused where the head of the run has other labels."""
+    experiment = run.experiment
+    source = tasks.load_task(experiment.task, seed=experiment.seed, **experiment.task_options)
+    data = [
+        source if name == experiment.task else tasks.load_task(name, seed=experiment.seed)
+        for name in names
+    ]
+    for other in data:
+        classes = other.kind == "classification"
+        if other.kind != source.kind or (classes and other.labels != source.labels):
+            raise Refusal(
+                f"the head of {run.path.name} was trained for {source.name}, not for {other.name}"
+            )
+    return data
+
+
+def draw(variants: Iterable[Variant]) -> Figure:
+    """Their losses as a figure, a panel for each task, about that of the start where it is among them.
+
+    Args:
+        variants: What `evaluate_elsewhere` gave.
+
+    Example:
+        >>> found = [Variant("as trained", {"loss": 4.0}, 8, "qa, test rows")]
+        >>> draw(found).alt
+        'Loss on qa, test rows: as trained 4.000.'
+    """
+    return loss_elsewhere([
+        {"name": v.name, "on": v.on, "loss": v.scores["loss"], "rows": v.rows} for v in variants
+    ])  # fmt: skip
+
+
+def _listed(names: str | Sequence[str] | None) -> list[str]:
+    return [names] if isinstance(names, str) else list(names or ())
+
+
+def _ways(
+    layers: list[AdapterLayer], engines: Sequence[str], cuts: Sequence[str]
+) -> list[tuple[str, Callable[[], AbstractContextManager]]]:
     """What differs, each with a block in which it does; refused before anything is computed."""
-    ways: list[tuple[str, Any]] = [("as trained", _on_engine([], ""))]
-    if engine is not None:
+    ways: list[tuple[str, Callable[[], AbstractContextManager]]] = [("as trained", nullcontext)]
+    for engine in engines:
         circuits = [layer for layer in layers if layer.changes["default"].circuits()]
         if not circuits:
             raise Refusal(f"the adapter runs no circuit, so none on engine {engine}")
@@ -118,13 +164,13 @@ def _ways(layers: list[AdapterLayer], engine: str | None, cuts: Sequence[str]) -
             change = layer.changes["default"]
             for circuit in change.circuits():
                 check_engine(engine, circuit, CircuitBranch.readout_of(change.config))
-        ways.append((f"on {engine}", _on_engine(circuits, engine)))
+        ways.append((f"on {engine}", functools.partial(_on_engine, circuits, engine)))
     for cut in cuts:
         tensors = [layer.adapter_tensors("default").get(CUTS[cut]) for layer in layers]
         present = [tensor for tensor in tensors if tensor is not None]
         if not present:
             raise Refusal(f"the adapter has no {cut} to cut off")
-        ways.append((f"without {cut}", _at_zero(present)))
+        ways.append((f"without {cut}", functools.partial(_at_zero, present)))
     return ways
 
 
