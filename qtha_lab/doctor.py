@@ -128,8 +128,7 @@ def _kernels() -> Finding:
     from qtha_lab.simulators.cpu.compiled import cache_fault
 
     if fault := cache_fault():
-        message = f"compiled anew by every process: {kernels_dir()} cannot be written to ({fault})"
-        return Finding("kernels", "note", message, "set QTHA_LAB_CACHE to a folder that can")
+        return Finding("kernels", "note", fault, "set QTHA_LAB_CACHE to a folder that can")
     return Finding("kernels", "ok", f"compiled; kept in {kernels_dir()}")
 
 

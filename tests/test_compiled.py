@@ -1,5 +1,6 @@
 """Compiled kernels: a damaged, missing or unwritable cache, a full disk or a broken compiler stop nothing."""
 
+import ctypes
 import itertools
 import os
 import resource
@@ -14,7 +15,8 @@ import torch
 from support.preloaded import PYTHON
 
 from qtha_lab import ansatze, paths
-from qtha_lab.simulators import expval_z
+from qtha_lab.doctor import examine
+from qtha_lab.simulators import explain, expval_z
 from qtha_lab.simulators.cpu import compiled as compiling
 from qtha_lab.simulators.cpu.compiled import cache_fault, compiled
 
@@ -184,6 +186,65 @@ def test_a_circuit_runs_where_no_kernel_can_be_kept(tmp_path, monkeypatch, truth
         monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / "file" / "cache"))
     assert answer(CALL, engine="cpu") == truth
     assert cache_fault()
+
+
+def test_explain_and_doctor_say_that_no_kernel_can_be_kept(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    circuit = ansatze.build("qtha", 3, 1)
+    assert "cannot be written to" not in explain(circuit, engines=["cpu"]).reasons["cpu"]
+    monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / "file" / "cache"))
+    fault = (
+        f"{paths.kernels_dir()} cannot be written to (Not a directory): "
+        "a kernel that is not there is compiled anew by every process"
+    )
+    assert explain(circuit, engines=["cpu"]).reasons["cpu"].endswith(f"; {fault}")
+    [finding] = [finding for finding in examine() if finding.name == "kernels"]
+    assert (finding.level, finding.message) == ("note", fault)
+    assert "QTHA_LAB_CACHE" in finding.mend
+
+
+SENTENCES = """
+from qtha_lab import ansatze
+from qtha_lab.doctor import examine
+from qtha_lab.simulators import explain
+print(explain(ansatze.build("qtha", 3, 1), engines=["cpu"]).reasons["cpu"])
+print(*[finding.message for finding in examine() if finding.name == "kernels"])
+"""
+
+
+def permissions_bind() -> None:
+    """Root's right to write anywhere (CAP_DAC_OVERRIDE) is lost with the next program; others have none to lose."""
+    drop_from_bounds, dac_override = 24, 1
+    ctypes.CDLL(None).prctl(drop_from_bounds, dac_override, 0, 0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's")
+@pytest.mark.parametrize("damage", [cut, garbage], ids=lambda damage: damage.__name__)
+def test_a_cache_that_may_only_be_read_is_used_and_its_damaged_kernel_compiled_beside_it(
+    cache, truth, damage
+):
+    assert answer(CALL, engine="cpu") == truth
+    for path in kernels():
+        if path.name.startswith("walk-"):
+            damage(path)
+    content = {path: path.read_bytes() for path in kernels()}
+    folder = paths.kernels_dir()
+    folder.chmod(0o555)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", SENTENCES + (CALL + LOADED).replace("{engine}", "cpu")],
+            preexec_fn=permissions_bind, capture_output=True, text=True,
+        )  # fmt: skip
+    finally:
+        folder.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    explained, examined, numbers, hits = done.stdout.splitlines()
+    assert ([float(word) for word in numbers.split()], hits) == (truth, "0")
+    assert {path: path.read_bytes() for path in kernels()} == content
+    fault = f"{folder} cannot be written to (Permission denied): a kernel that is not there is compiled anew"
+    assert f"; {fault}" in explained
+    assert examined.startswith(fault)
 
 
 @pytest.mark.slow

@@ -90,6 +90,19 @@ def test_memory_is_said_in_kibibytes_or_mebibytes():
     assert texts == ["2 KiB", "1.5 MiB"]
 
 
+def test_circuits_of_many_qubits_are_warned_of_with_what_they_cost():
+    def sentences(r):
+        result, circuits = simulation(f"qtha(r={r},waist=16,n_layers=1)", batch_size=1)
+        return circuits, [s for s in result.warnings if "amplitudes per sample" in s]
+
+    circuits, [sentence] = sentences(14)
+    assert sentence == (
+        f"circuits of 14 qubits (16,384 amplitudes per sample) take {circuits.seconds:.2g} s of each step and "
+        f"{circuits.memory}; each qubit more doubles both"
+    )
+    assert sentences(4)[1] == []
+
+
 def test_autograd_keeps_the_states_of_every_layer():
     # 2^4 complex float32 amplitudes per token and layer are the least that engine torch has to keep.
     result = simulation("qtha(r=4,waist=16,engine=torch)")[1]

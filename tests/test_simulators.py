@@ -299,6 +299,16 @@ def test_numba_and_pennylane_load_when_first_used():
 # which engine, and why
 
 
+def test_explain_says_what_many_qubits_cost():
+    reasons = {
+        n: explain(ansatze.build("qtha", n, 1), 64, engines=["cpu"]).reasons["cpu"]
+        for n in (13, 16)
+    }
+    assert "amplitudes" not in reasons[13]
+    assert "; 65,536 amplitudes per sample, " in reasons[16]
+    assert " MiB at work: each qubit more doubles time and memory" in reasons[16]
+
+
 def test_explain_names_what_would_run_and_gives_every_engine_a_reason():
     circuit = ansatze.build("qtha", 4, 1)
     why = explain(circuit, torch.rand(3, 5, 4).bfloat16())

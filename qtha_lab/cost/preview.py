@@ -26,6 +26,7 @@ from qtha_lab.heads import layer_name
 from qtha_lab.models.quantized import fake_quantised_sentence
 from qtha_lab.rundir import slots
 from qtha_lab.simulators.engines import automatic
+from qtha_lab.simulators.explain import LARGE_QUBITS
 
 # seconds of circuits per block; beyond, their estimate stands for the whole adapter
 LONGEST_TRIAL = 0.2
@@ -244,7 +245,19 @@ def warnings(plan: Plan, simulation: Simulation | None = None) -> list[str]:
         sentences.append(
             "the time that the model writes the answers in which are rewarded is left out"
         )
+    sentences.append(_large_sentence(plan, simulation))
     sentences.append(fake_quantised_sentence(plan.experiment.quantization))
     if simulation and simulation.note:
         sentences.append(f"the step's time is that of the rest: {simulation.note}")
     return [sentence for sentence in sentences if sentence]
+
+
+def _large_sentence(plan: Plan, simulation: Simulation | None) -> str:
+    """What circuits of many qubits cost; empty where there are none, or their time is not known."""
+    n_qubits = max((circuit.n_qubits for circuit in plan.circuits), default=0)
+    if n_qubits < LARGE_QUBITS or simulation is None or simulation.seconds is None:
+        return ""
+    return (
+        f"circuits of {n_qubits} qubits ({2**n_qubits:,} amplitudes per sample) take {simulation.seconds:.2g} s of each step "
+        f"and {simulation.memory}; each qubit more doubles both"
+    )

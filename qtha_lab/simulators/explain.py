@@ -16,7 +16,9 @@ from qtha_lab.simulators.engines import (
     refusal,
 )
 from qtha_lab.simulators.expval import is_transformed
-from qtha_lab.simulators.registry import CountsCircuits
+from qtha_lab.simulators.registry import CountsCircuits, HasRemark
+
+LARGE_QUBITS = 14  # from so many on it is said what a circuit's size costs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +90,8 @@ def explain(
         earlier = automatic()[: automatic().index(chosen)]
         reasons[chosen] += "".join(_instead(n, refusals[n]) for n in earlier if n in refusals)
     if not refusals[chosen]:
-        reasons[chosen] += _cost(chosen, circuit, readout)
+        reasons[chosen] += _cost(chosen, circuit, readout) + _size(chosen, circuit, samples)
+        reasons[chosen] += _remark(chosen)
     batch = f"{samples:,} sample{'' if samples == 1 else 's'} of {circuit.n_qubits} qubits, "
     batch += f"{_dtype(dtype)} on {kind}"
     return Explanation(engine, batch, "" if refusals[chosen] else chosen, reasons)
@@ -117,6 +120,22 @@ def _cost(name: str, circuit: Circuit, readout: Readout) -> str:
         return ""
     forward, backward = running.circuits(circuit, readout, name)
     return f"; {forward} circuit per sample, {backward} more for its slopes"
+
+
+def _size(name: str, circuit: Circuit, samples: int) -> str:
+    if circuit.n_qubits < LARGE_QUBITS:
+        return ""
+    needed = engine_of(name).working_bytes(circuit, max(samples, 1), name) / 2**20
+    return (
+        f"; {2**circuit.n_qubits:,} amplitudes per sample, {needed:,.0f} MiB at work: each qubit more "
+        "doubles time and memory (`estimate` measures both)"
+    )
+
+
+def _remark(name: str) -> str:
+    running = engine_of(name)
+    remark = running.remark() if isinstance(running, HasRemark) else ""
+    return f"; {remark}" if remark else ""
 
 
 def _dtype(dtype: torch.dtype) -> str:

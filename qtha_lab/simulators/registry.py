@@ -91,6 +91,15 @@ class CountsCircuits(Protocol):
 
 
 @runtime_checkable
+class HasRemark(Protocol):
+    """An engine that may have to say something of this machine."""
+
+    def remark(self) -> str:
+        """A clause for who asks which engine runs, such as where its kernels cannot be kept; empty where nothing."""
+        ...
+
+
+@runtime_checkable
 class TakesTokens(Protocol):
     """An engine that can run a circuit between two matrices that stay, for the few tokens of an answer."""
 

@@ -90,13 +90,19 @@ class KernelCache(NullCache):
 
 
 def cache_fault() -> str:
-    """Why compiled kernels cannot be kept on disk, found by trying; empty where they can."""
+    """What every process pays because kernels cannot be kept on disk, found by trying; empty where they can."""
+    folder = None
     try:
-        probe = kernels_dir() / f"probe-{os.getpid()}.kernel"
+        folder = kernels_dir()
+        probe = folder / f"probe-{os.getpid()}.kernel"
         _write_whole(probe, b"")
         probe.unlink()
     except (OSError, RuntimeError) as fault:  # RuntimeError: there is no home folder
-        return getattr(fault, "strerror", None) or str(fault)
+        reason = getattr(fault, "strerror", None) or str(fault)
+        return (
+            f"{folder or 'a cache of kernels'} cannot be written to ({reason}): "
+            "a kernel that is not there is compiled anew by every process"
+        )
     return ""
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.errors import Refusal, Unsupported
 from qtha_lab.simulators.cpu import angles, kernel, memory, team
+from qtha_lab.simulators.cpu.compiled import cache_fault
 from qtha_lab.simulators.cpu.plan import Plan, plan
 from qtha_lab.simulators.cpu.single import FEWEST_QUBITS, Single, single_tables
 from qtha_lab.simulators.cpu.vectors import BYTES
@@ -81,6 +82,11 @@ def load_kernels() -> None:
     square = torch.zeros(4, 4)
     if single := between(square, circuit, square[0], readout, square, 1.0):
         single(square[:1], square[:1])
+
+
+def remark() -> str:
+    """What is to be said of kernels that cannot be kept on this machine; empty where they can."""
+    return cache_fault()
 
 
 def broadcasts(name: str) -> bool:
