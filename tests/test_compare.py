@@ -9,6 +9,7 @@ from qtha_lab import compare, launch, runs
 from qtha_lab.compare import findings
 from qtha_lab.compare.claims import against_the_first
 from qtha_lab.compare.table import aggregate, rows, tables
+from qtha_lab.compare.tuning import at_their_best
 from qtha_lab.experiment import Comparison
 from qtha_lab.rundir import RunDir, read_mapping, slots
 from qtha_lab.rundir.events import EventLog
@@ -133,16 +134,25 @@ def test_a_comparison_launched_from_python_returns_at_once_and_is_a_set_of_runs(
 def test_repeats_at_moved_starts_are_a_floor_and_in_no_table(tmp_path, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path / "slots"))
     training = TRAINING | {"steps": 2, "generate_rows": 0, "test_rows": 8}
-    comparison = Comparison(methods="lora(r=2)", seeds=[0, 1, 2], training=training, rounding=5)
+    comparison = Comparison(
+        methods="lora(r=2)",
+        seeds=[0, 1, 2],
+        learning_rates=[1e-6, 0.01],
+        training=training,
+        rounding=5,
+    )
     monkeypatch.setattr(slots, "n_slots", lambda threads: 1)
     summary = compare.run(comparison, tmp_path / "out")
-    entry = next(entry for entry in summary["runs"] if entry["seed"] == 0)
+    entry = next(entry for entry in at_their_best(summary["runs"]) if entry["seed"] == 0)
+    assert entry["learning_rate"] == 0.01  # and not the first of the file
+    assert set(summary["rounding_at"].values()) == {0.01}
     (losses,) = summary["rounding"].values()
     assert len(losses) == 5
     # moved by roundings alone, two steps on
     assert 0 < max(abs(loss - entry["test_loss"]) for loss in losses) < 1e-4
     table, repeats = (runs.list_runs(tmp_path / "out" / side) for side in ("runs", "rounding"))
-    assert (len(table), len(repeats), len(rows(summary))) == (3, 5, 1)
+    assert (len(table), len(repeats), len(rows(summary))) == (6, 5, 2)
+    assert {run.experiment.method.learning_rate for run in repeats} == {0.01}
     last, first = max(run.id for run in table), min(run.id for run in repeats)
     assert last.split("-")[:2] <= first.split("-")[:2]  # the table's before any repeat
     with pytest.raises(ValueError, match="rounding must be 0 or at least 5 repeats"):
@@ -297,7 +307,7 @@ def test_a_comparison_says_what_differs_from_the_first_method_and_whether_it_is_
     # p: all three signs alike come in one flip of four, times two claims (Holm); d: 0.1 / 0.01
     assert qtha == (
         "qtha − lora, evaluation loss: +0.100 nat, 97.5 % interval [+0.064, +0.136] over 3 seeds, "
-        "p = 0.5 (so few seeds give none below 0.25), d = +10.0: shown."
+        "p = 0.5 (so few seeds give none below 0.5 among 2 claims), d = +10.0: shown (rounding not measured)."
     )
     assert "not shown (a difference of" in product
     assert against_the_first(entries[:2] + entries[3:5]) == []

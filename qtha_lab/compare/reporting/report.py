@@ -29,7 +29,7 @@ class Report:
     Example:
         >>> report = Report.of("out/tiny")  # doctest: +SKIP
         >>> report["verdicts"].sentences[0]  # doctest: +SKIP
-        'qtha − lora, test loss: +0.100 nat, 95 % interval [+0.064, +0.136] over 3 seeds, p = 0.25, d = +10.0: shown.'
+        'qtha − lora, test loss: +0.100 nat, 95 % interval [+0.064, +0.136] over 3 seeds, p = 0.25, d = +10.0: shown (rounding not measured).'
     """
 
     title: str
