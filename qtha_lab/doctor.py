@@ -133,17 +133,20 @@ def _kernels() -> Finding:
 
 
 def _starts() -> Finding:
-    """Whether runs start from a server that has the libraries loaded."""
+    """Whether runs start from a server that has the libraries loaded, and why they do not."""
     from qtha_lab import warm
     from qtha_lab.warm.place import idle_seconds
 
     try:
-        if warm.available():
-            text = f"warm, from a server that stays {idle_seconds():g} s after the last run"
-            return Finding("starts", "ok", text)
+        reason, seconds = warm.why_cold(), idle_seconds()
     except Refusal as refused:
         return Finding("starts", "problem", str(refused), "unset QTHA_LAB_WARM_SECONDS")
-    return Finding("starts", "note", "cold: each run imports its libraries, some six seconds")
+    if reason:
+        message = f"cold, each run imports its libraries, some six seconds: {reason}"
+        return Finding("starts", "note", message)
+    return Finding(
+        "starts", "ok", f"warm, from a server that stays {seconds:g} s after the last run"
+    )
 
 
 def _browser() -> Finding:

@@ -196,8 +196,9 @@ def fits(tape: QuantumScript, wires: Wires | None = None) -> bool:
     last = len(tape.operations)
     owners = [tape.par_info[position]["op_idx"] for position in tape.trainable_params]
     of_gates = set(owners) <= set(range(last))  # and none of an observable
-    read_too = wires if wires and not all(m.wires for m in tape.measurements) else ()
-    return of_gates and _can_be_read(tape) and holds(len({*tape.wires, *read_too}))
+    reads_all = wires is not None and not all(m.wires for m in tape.measurements)
+    touched = Wires.all_wires([tape.wires, wires]) if reads_all else tape.wires
+    return of_gates and _can_be_read(tape) and holds(len(touched))
 
 
 def _can_be_read(tape: QuantumScript) -> bool:
