@@ -159,7 +159,13 @@ def places(facts: Sequence[str]) -> dict[str, tuple[int, int]]:
 
 
 def panels(facts: Sequence[str], along: str, look: Look) -> go.Figure:
-    """Empty panels of some of `FACTS`, powers on a logarithmic axis; `along` is what runs along x."""
+    """Empty panels, powers on a logarithmic axis.
+
+    Args:
+        facts: Which of `FACTS`.
+        along: What runs along x.
+        look: Of the page.
+    """
     rows = -(-len(facts) // 2)
     figure = make_subplots(rows, 2, horizontal_spacing=0.16, vertical_spacing=0.34 / rows)
     for number, (fact, (row, col)) in enumerate(places(facts).items()):
