@@ -5,6 +5,7 @@ A line for every block; draws what was recorded at the evaluations of runs.
 
 import functools
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
@@ -57,12 +58,12 @@ def circuit_history(
     Example:
         >>> record = {0: {"branch_power": 0.5}}
         >>> circuit_history({"qtha": {0: record, 9: {0: {"branch_power": 2.0}}}}, without=["lora"]).alt
-        'Power of the circuit over the linear branch, mean over blocks: qtha 0.5 at step 0, 2 at step 9. No circuit: lora.'
+        'Power of the circuit over the linear branch, median over blocks: qtha 0.5 at step 0, 2 at step 9. No circuit: lora.'
     """
     findings = [f"{shown(label)} {_course(history)}" for label, history in histories.items()]
     none = f" No circuit: {', '.join(map(shown, without))}." if without else ""
     alt = (
-        "Power of the circuit over the linear branch, mean over blocks: "
+        "Power of the circuit over the linear branch, median over blocks: "
         f"{'; '.join(findings) or 'not recorded'}.{none}"
     )
     caption = (
@@ -84,15 +85,15 @@ def circuit_history(
 
 
 def _course(history: History) -> str:
-    """The mean power over blocks at the first and the last record."""
-    means = {}
+    """The median power over blocks at the first and the last record."""
+    medians = {}
     for step, blocks in history.items():
         powers = [p for facts in blocks.values() if (p := facts.get("branch_power")) is not None]
         if powers:
-            means[step] = f"{written(sum(powers) / len(powers))} at step {step}"
-    if not means:
+            medians[step] = f"{written(statistics.median(powers))} at step {step}"
+    if not medians:
         return f"without a linear branch, to step {max(history, default=0)}"
-    return ", ".join(dict.fromkeys([means[min(means)], means[max(means)]]))
+    return ", ".join(dict.fromkeys([medians[min(medians)], medians[max(medians)]]))
 
 
 def _draw(histories: Mapping[str, History], look: Look) -> go.Figure:
