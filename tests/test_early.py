@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from qtha_lab import compare, runs
+from qtha_lab import runs
+from qtha_lab.compare import edited
 from qtha_lab.compare.table import rows
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, Training
@@ -176,4 +177,4 @@ def test_what_a_comparison_of_epochs_asks_for_is_what_its_runs_record():
     (asked,) = comparison.experiments()
     recorded = resolve(asked).with_steps()
     assert recorded.training.steps == 10
-    assert compare.comparing._what_counts(recorded) == compare.comparing._what_counts(asked)
+    assert edited.what_counts(recorded) == edited.what_counts(asked)

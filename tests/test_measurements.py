@@ -26,7 +26,9 @@ FILES = sorted((data_dir() / "measurements").glob("*.yaml"))
 def test_a_measurement_has_the_seeds_that_an_interval_needs_and_methods_that_exist(file: Path):
     comparison = Comparison.from_yaml(file)
     assert len(comparison.seeds) >= 5
-    if not all(method.learning_rate for method in comparison.methods):
+    if comparison.tuning:
+        assert len(comparison.tuning.axes["learning_rate"]) >= 3
+    elif not all(method.learning_rate for method in comparison.methods):
         assert len(comparison.learning_rates) >= 4
     for entrant in comparison.lineup():
         get_method(entrant.method.name).check(entrant.method.options)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Mapping
 
 import numpy as np
@@ -23,6 +24,8 @@ from qtha_lab.circuits.gate_kinds import GATES
 from qtha_lab.errors import Refusal
 from qtha_lab.simulators.engines import check_engine
 from qtha_lab.simulators.expval import expval, probs
+
+log = logging.getLogger(__name__)
 
 NOTHING = ("Identity", "GlobalPhase", "Barrier")  # that no expectation and no probability sees
 GateKey = tuple[str, tuple[int, ...], tuple[Angle, ...]]
@@ -56,7 +59,8 @@ def holds(n_wires: int) -> bool:
     """Whether any of our engines takes a state of so many wires."""
     try:
         check_engine("auto", Circuit(n_wires, []))
-    except Refusal:
+    except Refusal as reason:
+        log.debug("default.qubit takes %d wires: %s", n_wires, reason)
         return False
     return True
 
