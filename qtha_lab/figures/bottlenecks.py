@@ -17,11 +17,11 @@ from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
 
 FACTS = {
-    "angle_std": "angles: std (rad)",
-    "beyond_pi": "share beyond π",
-    "constant_part": "constant part of ⟨Z⟩",
-    "affine_part": "affine part of ⟨Z⟩",
-    "branch_power": "power, circuit / linear",
+    "angle_std": "angles:<br>std (rad)",
+    "beyond_pi": "share<br>beyond π",
+    "constant_part": "constant<br>part of ⟨Z⟩",
+    "affine_part": "affine<br>part of ⟨Z⟩",
+    "branch_power": "power,<br>circuit / linear",
 }
 Blocks = Mapping[int, Mapping[str, float | None]]
 
@@ -170,10 +170,12 @@ def panels(facts: Sequence[str], along: str, look: Look) -> go.Figure:
     figure = make_subplots(rows, 2, horizontal_spacing=0.16, vertical_spacing=0.34 / rows)
     for number, (fact, (row, col)) in enumerate(places(facts).items()):
         lowest = number + 2 >= len(facts)
-        figure.update_xaxes(title_text=along if lowest else "", row=row, col=col)
+        figure.update_xaxes(
+            title_text=along if lowest else "", showticklabels=lowest, row=row, col=col
+        )
         figure.update_yaxes(title_text=FACTS[fact], rangemode="tozero", row=row, col=col)
         if fact == "branch_power":
-            figure.update_yaxes(type="log", rangemode="normal", row=row, col=col)
+            figure.update_yaxes(type="log", rangemode="normal", nticks=4, row=row, col=col)
     if len(facts) % 2:
         figure.update_xaxes(visible=False, row=rows, col=2)
         figure.update_yaxes(visible=False, row=rows, col=2)
