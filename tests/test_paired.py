@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from qtha_lab.compare.paired import (
     PairedDifference,
@@ -82,6 +83,8 @@ def test_holm_orders_as_before_and_never_lowers_a_p(values):
     order = np.argsort(values, kind="stable")
     assert np.all(np.diff(np.array(adjusted)[order]) >= 0)
     assert min(adjusted) == min(1.0, len(values) * min(values))
+    _, theirs, *_ = multipletests(values, method="holm")
+    assert adjusted == pytest.approx(list(theirs))
 
 
 def test_holm_is_that_of_a_worked_example():
