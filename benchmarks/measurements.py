@@ -144,7 +144,9 @@ def page(name: str, compared: Compared) -> str:
     planned = Comparison.from_yaml(data_dir() / "measurements" / f"{name}.yaml").seeds
     fewer = f" --seeds {','.join(map(str, seeds))}" if seeds != planned else ""
     rates = ", ".join(f"{rate:g}" for rate in sorted(compared.comparison.learning_rates))
-    tried = f"rates {rates}" if rates else "each method at the rate that it states"
+    tuned = "each method at the rate that tuning on other seeds chose"
+    stated = tuned if compared.comparison.tuning else "each method at the rate that it states"
+    tried = f"rates {rates}" if rates else stated
     ended = f"{len(compared.entries)} of {compared.summary['expected']}"
     origin = (
         f"`qtha-lab compare data/measurements/{name}.yaml --out out/measurements/{name}{fewer}`  \n"
