@@ -68,10 +68,13 @@ def reserve(folder: Path, needs: int) -> int | None:
 
 def reservations(folder: Path) -> list[Reservation]:
     """Of all runs that live on this machine; files that the dead left are taken away."""
+    import psutil
+
     living = []
     for file in (folder / FOLDER).glob(f"{socket.gethostname()}-*"):
         if not locks.is_held(file):
-            file.unlink(missing_ok=True)
+            if not psutil.pid_exists(int(file.name.rpartition("-")[2])):  # else it is about to be
+                file.unlink(missing_ok=True)
             continue
         try:
             living.append(Reservation(**json.loads(file.read_text())))
