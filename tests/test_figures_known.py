@@ -40,6 +40,9 @@ def test_the_bars_of_a_pareto_plot_run_over_the_seeds():
     one = {**point("a", 10, 3.0), "quality_low": 2.5, "quality_high": 3.2}
     marker = pareto([one]).plotly.data[1]
     assert (marker.error_y.array[0], marker.error_y.arrayminus[0]) == pytest.approx((0.2, 0.5))
+    assert marker.error_x.array is None  # a cost that is the same for every seed
+    marker = pareto([{**one, "cost_low": 8.0, "cost_high": 11.0}]).plotly.data[1]
+    assert (marker.error_x.array[0], marker.error_x.arrayminus[0]) == pytest.approx((1.0, 2.0))
 
 
 def test_a_two_design_falls_twice_a_qubit():

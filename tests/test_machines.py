@@ -52,7 +52,10 @@ def started_nodes():
 
 
 @pytest.mark.slow
-def test_a_run_whose_node_is_killed_goes_on_from_its_checkpoint_on_another(cluster, tmp_path):
+@pytest.mark.parametrize("kept", ["in a shared folder", "in a store"])
+def test_a_run_whose_node_is_killed_goes_on_from_its_checkpoint_on_another(cluster, tmp_path, kept):
+    on = f"ray(address={cluster.address}"
+    on += f",store=file://{tmp_path}/store)" if kept == "in a store" else ")"
     lost = list(cluster.worker_nodes)
     states: dict[str, list[str]] = {}
 
@@ -61,7 +64,7 @@ def test_a_run_whose_node_is_killed_goes_on_from_its_checkpoint_on_another(clust
         if lost and all(run.status().step >= 10 for run in runs.list_runs(tmp_path / "runs")):
             cluster.remove_node(lost.pop(), allow_graceful=False)
 
-    summary = compare.run(SMALL, tmp_path, watch, on=f"ray:{cluster.address}")
+    summary = compare.run(SMALL, tmp_path, watch, on=on)
     assert not lost
     assert [entry["state"] for entry in summary["runs"]] == ["finished", "finished"]
     assert not {"dead", "failed", "stopped"} & {state for seen in states.values() for state in seen}
@@ -72,6 +75,9 @@ def test_a_run_whose_node_is_killed_goes_on_from_its_checkpoint_on_another(clust
     assert sorted(begun)[:2] == [0, 0]
     assert len(begun) == 3  # and one from a checkpoint
     assert max(begun) >= 5  # or 10, if that checkpoint was whole when the node died
+    if kept == "in a store":
+        stored = {path.name for path in (tmp_path / "store").iterdir()}
+        assert {run.id for run in finished} <= stored
 
 
 @pytest.mark.slow

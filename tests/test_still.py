@@ -10,7 +10,7 @@ import pytest
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
-from qtha_lab.figures.machinery import still
+from qtha_lab.figures.machinery import still, still_marks
 from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.parts import plain
 from qtha_lab.figures.machinery.registry import figure_functions
@@ -46,6 +46,21 @@ def test_a_line_goes_through_its_points_and_breaks_where_one_is_missing():
     runs = [run.get("points") for run in picture.iter(f"{SVG}polyline")]
     # 200 pixels for 4 along from 100, 100 pixels for 4 up from 100
     assert runs == ["100.0,100.0 150.0,75.0", "250.0,25.0 300.0,0.0"]
+
+
+def test_bars_of_an_error_run_to_their_ends_up_and_along_and_the_axes_hold_them():
+    dots = {"type": "scatter", "mode": "markers", "x": [1, 3], "y": [1, 3],
+            "error_x": {"array": [1, None], "arrayminus": [0.5, None]},
+            "error_y": {"array": [None, 1]}}  # fmt: skip
+    layout = {"width": 300, "height": 200, "margin": {"l": 100, "r": 0, "t": 0, "b": 100},
+              "xaxis": {"range": [0, 4]}, "yaxis": {"range": [0, 4]}}  # fmt: skip
+    picture = ElementTree.fromstring(still.svg({"data": [dots], "layout": layout}, "dots"))
+    ways = [path.get("d") for path in picture.iter(f"{SVG}path")]
+    # along from 100 by 50 a unit, at 1 up, which is 75 down; up and down from 3 by 25 a unit, at 3 along
+    assert {"M125.0 75.0H200.0", "M250.0 50.0V0.0"} <= set(ways)
+    # without ranges of their own the axes reach as far
+    assert still_marks.ends_of_errors(dots, "x") == [0.5, 2]
+    assert still_marks.ends_of_errors(dots, "y") == [2, 4]
 
 
 def test_a_logarithmic_axis_gives_equal_room_to_equal_ratios():

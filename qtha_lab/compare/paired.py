@@ -139,7 +139,7 @@ def paired_difference(
     means = gaps.mean(1)
     error = means.std(ddof=1) / math.sqrt(seeds)
     if items > 1:
-        error = _bootstrap(gaps, resamples).std() * math.sqrt(seeds / (seeds - 1))
+        error = _bootstrapped_error(gaps, resamples) * math.sqrt(seeds / (seeds - 1))
     half = stats.t.ppf(1 - level / 2, seeds - 1) * error
     return PairedDifference(
         mean=float(means.mean()),
@@ -260,15 +260,18 @@ def _what_it_needs(difference: PairedDifference) -> str:
     return f"{head} more than {MOST_SEEDS:,} seeds"
 
 
-def _bootstrap(
-    gaps: Float[np.ndarray, "seeds items"], resamples: int
-) -> Float[np.ndarray, " draws"]:
-    """Means of the gaps over seeds and items drawn with replacement, always the same draws."""
-    seeds, items = gaps.shape
-    random = np.random.default_rng(0)
-    of_seeds = random.multinomial(seeds, [1 / seeds] * seeds, resamples) / seeds
-    of_items = random.multinomial(items, [1 / items] * items, resamples) / items
-    return ((of_seeds @ gaps) * of_items).sum(1)
+def _bootstrapped_error(gaps: Float[np.ndarray, "seeds items"], resamples: int) -> float:
+    """Standard error of the mean over seeds and items drawn with replacement, always the same draws."""
+    seeds, items = (np.arange(count) for count in gaps.shape)
+
+    def mean(seeds: np.ndarray, items: np.ndarray, axis: int) -> np.ndarray:
+        return np.take_along_axis(gaps[seeds].mean(-2), items, axis).mean(axis)
+
+    drawn = stats.bootstrap(
+        (seeds, items), mean, n_resamples=resamples, batch=100, vectorized=True, method="percentile",
+        rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return float(drawn.standard_error)
 
 
 def _row_error(gaps: Float[np.ndarray, "seeds items"]) -> float:

@@ -5,7 +5,7 @@ Cost may be parameters, time or memory. A front over a few runs says nothing of 
 
 import functools
 from collections.abc import Sequence
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import plotly.graph_objects as go
 
@@ -35,6 +35,8 @@ class Point(TypedDict):
     quality: float
     quality_low: NotRequired[float]
     quality_high: NotRequired[float]
+    cost_low: NotRequired[float]
+    cost_high: NotRequired[float]
 
 
 def _example() -> dict:
@@ -60,11 +62,12 @@ def pareto(
     """Quality against cost with the front of those that no other beats in both.
 
     Args:
-        points: One per method; bars run from `quality_low` to `quality_high`.
+        points: One per method; bars run from `quality_low` to `quality_high`, and along the cost from `cost_low` to
+            `cost_high` where it differs between the seeds, as seconds do and parameters do not.
         cost: What the cost is, as in `labels`; less is better.
         quality: What the quality is, as in `labels`.
         lower_is_better: Whether a small quality is the good one; None is as `qtha_lab.measures` says.
-        bars: What `quality_low` and `quality_high` are: the "range" over the seeds, or an "interval" of the mean.
+        bars: What the ends of the bars are: the "range" over the seeds, or an "interval" of the mean.
         theme: "light", "dark" or "page".
 
     Example:
@@ -93,6 +96,7 @@ def pareto(
     )
     names = {"label": "method", "cost": cost, "quality": quality}
     names |= dict(zip(("quality_low", "quality_high"), ends, strict=True))
+    names |= dict(zip(("cost_low", "cost_high"), (f"{cost}, {end}" for end in ends), strict=True))
     records = [{names.get(k, k): v for k, v in p.items()} for p in points]
     draw = functools.partial(_draw, points, best, cost, quality)
     return Figure(f"pareto_{quality}_{cost}", draw, caption, alt, Table.of(records), theme, title)
@@ -142,12 +146,19 @@ def _cost_axis(costs: list[float]) -> dict:
 
 
 def _marker(point: Point, style: dict[str, str], look: Look) -> go.Scatter:
-    label, value = point["label"], point["quality"]
-    bar = {
-        "type": "data", "symmetric": False, "thickness": 0.7 * look.line, "width": 0.6 * look.marker,
-        "array": [point.get("quality_high", value) - value],
-        "arrayminus": [value - point.get("quality_low", value)],
-    }  # fmt: skip
+    label, value, cost = point["label"], point["quality"], point["cost"]
+    up = _bar(value, point.get("quality_low"), point.get("quality_high"), look)
+    along = _bar(cost, point.get("cost_low"), point.get("cost_high"), look)
     hover = f"{label}<br>%{{x:,.4g}}, %{{y:.4g}}<extra></extra>"
-    trace = look.line_of(label, style, x=[point["cost"]], y=[value], hovertemplate=hover)
-    return trace.update(error_y=bar, mode="markers", marker_size=1.5 * look.marker)
+    trace = look.line_of(label, style, x=[cost], y=[value], hovertemplate=hover)
+    return trace.update(error_y=up, error_x=along, mode="markers", marker_size=1.5 * look.marker)
+
+
+def _bar(value: float, low: float | None, high: float | None, look: Look) -> dict[str, Any] | None:
+    """An error bar of plotly with these ends; None where they are not known."""
+    if low is None or high is None:
+        return None
+    return {
+        "type": "data", "symmetric": False, "thickness": 0.7 * look.line, "width": 0.6 * look.marker,
+        "array": [high - value], "arrayminus": [value - low],
+    }  # fmt: skip

@@ -276,19 +276,27 @@ def fronts(compared: Compared) -> Section:
 def _point(
     label: str, entries: Sequence[Entry], cost: str, quality: str, bars: str
 ) -> Point | None:
-    """Means over the seeds, with the range of the quality or the 95 % interval of its mean, where there are three."""
+    """Means over the seeds with bars of the quality, and of a cost that is not the same for every seed."""
     pairs = [(e[cost], e[quality]) for e in entries if None not in (e.get(cost), e.get(quality))]
     if not pairs:
         return None
     costs, values = np.array(pairs, float).T
-    mean = float(values.mean())
-    point: Point = {"label": label, "cost": float(costs.mean()), "quality": mean}
-    if bars == "range":
-        point["quality_low"], point["quality_high"] = float(values.min()), float(values.max())
-    elif (n := len(values)) >= LEAST_SEEDS:
-        half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / math.sqrt(n))
-        point["quality_low"], point["quality_high"] = mean - half, mean + half
+    point: Point = {"label": label, "cost": float(costs.mean()), "quality": float(values.mean())}
+    if ends := _ends(values, bars):
+        point["quality_low"], point["quality_high"] = ends
+    if np.ptp(costs) and (ends := _ends(costs, bars)):
+        point["cost_low"], point["cost_high"] = ends
     return point
+
+
+def _ends(values: Float[np.ndarray, " seeds"], bars: str) -> tuple[float, float] | None:
+    """The range, or the 95 % interval of the mean where there are three."""
+    if bars == "range":
+        return float(values.min()), float(values.max())
+    if len(values) < LEAST_SEEDS:
+        return None
+    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+    return float(values.mean()) - half, float(values.mean()) + half
 
 
 def trials(compared: Compared) -> Section:

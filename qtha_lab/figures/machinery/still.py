@@ -93,7 +93,7 @@ def _plots(
         start, end = (along[0] + share * (along[1] - along[0]) for share in (low, high))
         on = [t for t in data if (t.get(f"{letter}axis") or letter) == name]
         values = [v for t in on for v in t.get(letter) or ()]
-        values += [v for t in on for v in marks.ends_of_errors(t) if letter == "y"]
+        values += [v for t in on for v in marks.ends_of_errors(t, letter)]
         axes[name] = Axis(stated, [*values, *_reach(letter, on)], (start, end), EDGES[letter])
     pages = {
         "x": Axis({"range": [0, 1]}, (), box[:2], 0),

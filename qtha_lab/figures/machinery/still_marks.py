@@ -69,7 +69,7 @@ def _scatter(trace: dict, x: Axis, y: Axis, ink: str) -> list[str]:
         return []
     places = list(zip(x.at(values[0]), y.at(values[1]), strict=True))
     mode, line = trace.get("mode", "lines"), trace.get("line") or {}
-    parts = _errors(trace, places, y, ink)
+    parts = _errors(trace, places, x, y, ink)
     if "lines" in mode and line.get("width", 2):
         way = _steps(places) if line.get("shape") == "hv" else places
         parts += [f'<polyline points="{points}" {stroke(trace, ink)}/>' for points in _runs(way)]
@@ -191,28 +191,38 @@ def _drop(down: str, font: float, words: str) -> float:
     return {"top": -0.3 * font - lines, "middle": 0.35 * font - lines / 2, "bottom": font}[down]
 
 
-def ends_of_errors(trace: dict) -> list[float]:
-    """How far up and down the error bars of a trace reach."""
-    bars = trace.get("error_y") or {}
+def ends_of_errors(trace: dict, letter: str) -> list[float]:
+    """How far the error bars of a trace reach along an axis, "x" or "y"."""
+    return [end for ends in _ends_of_errors(trace, letter) for end in ends or ()]
+
+
+def _ends_of_errors(trace: dict, letter: str) -> list[tuple[float, float] | None]:
+    """The lower and upper end of every error bar; None where a point has none."""
+    bars = trace.get(f"error_{letter}") or {}
     if not bars.get("array"):
         return []
     up, down = (bars.get(name) or bars["array"] for name in ("array", "arrayminus"))
-    known = [bar for bar in zip(trace["y"], up, down, strict=True) if None not in bar]
-    return [end for value, more, less in known for end in (value + more, value - less)]
+    return [
+        None if None in (value, more, less) else (value - less, value + more)
+        for value, more, less in zip(trace[letter], up, down, strict=True)
+    ]
 
 
-def _errors(trace: dict, places: Sequence[tuple[float, float]], y: Axis, ink: str) -> list[str]:
-    bars = trace.get("error_y") or {}
-    if not bars.get("array"):
-        return []
-    up, down = (bars.get(name) or bars["array"] for name in ("array", "arrayminus"))
-    heights = zip(trace["y"], up, down, strict=True)
+def _errors(
+    trace: dict, places: Sequence[tuple[float, float]], x: Axis, y: Axis, ink: str
+) -> list[str]:
     parts = []
-    for (a, _), (value, more, less) in zip(places, heights, strict=True):
-        if None not in (value, more, less):
-            low, high = y.at([value - less, value + more])
-            color = bars.get("color") or color_of(trace, ink)
-            parts.append(f'<path d="M{a:.1f} {low:.1f}V{high:.1f}" stroke="{color}" fill="none"/>')
+    for letter, axis in (("x", x), ("y", y)):
+        color = (trace.get(f"error_{letter}") or {}).get("color") or color_of(trace, ink)
+        for (a, b), ends in zip(places, _ends_of_errors(trace, letter), strict=False):
+            if ends is not None:
+                low, high = axis.at(list(ends))
+                bar = (
+                    f"M{low:.1f} {b:.1f}H{high:.1f}"
+                    if letter == "x"
+                    else f"M{a:.1f} {low:.1f}V{high:.1f}"
+                )
+                parts.append(f'<path d="{bar}" stroke="{color}" fill="none"/>')
     return parts
 
 
