@@ -5,14 +5,16 @@ ids are random: the cost of a step does not depend on which tokens it reads. Qua
 `qtha-lab compare` does.
 """
 
+import itertools
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from benchmarks.machine import conditions, forget_peak_memory, peak_memory_bytes
 from benchmarks.step_parts import parts_of
-from benchmarks.turns import adapted_models, measured, take_turns, timed
+from benchmarks.turns import CLOCKS, adapted_models, measured, take_turns, timed
 from qtha_lab.experiment import MethodChoice
 
 MEMORY_ROUNDS = 3
@@ -55,7 +57,10 @@ def bench_step(
     config = models[0].config
     ids = torch.randint(10, config.vocab_size, (batch_size, tokens))
     steps = [_Step(adapted, ids) for adapted in models]
+    for step in steps:
+        step.now = CLOCKS[clock]
     seconds = take_turns([step.take for step in steps], rounds, on_round, clock)
+    phases = [step.phases[-rounds:] for step in steps]
     for _ in range(MEMORY_ROUNDS):
         for step in steps:
             step.weigh()
@@ -73,7 +78,7 @@ def bench_step(
             }
         )
     if parts:
-        taken_apart = parts_of(steps, seconds, rounds, on_round, clock)
+        taken_apart = parts_of(steps, seconds, phases, rounds, on_round, clock)
         for entry, of_step in zip(entries[1:], taken_apart, strict=True):
             entry["parts"] = of_step
     settings = {
@@ -91,11 +96,20 @@ class _Step:
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = _trainers_optimizer(self.trained)
         self.memory: list[int | None] = []
+        self.now = time.perf_counter
+        self.phases: list[tuple[float, ...]] = []  # forward, backward, and the rest of every step
 
     def take(self) -> None:
-        self.model(input_ids=self.ids, labels=self.ids).loss.backward()
+        moments = [self.now()]
+        loss = self.model(input_ids=self.ids, labels=self.ids).loss
+        moments.append(self.now())
+        loss.backward()
+        moments.append(self.now())
+        del loss
         self.optimizer.step()
         self.optimizer.zero_grad()
+        moments.append(self.now())
+        self.phases.append(tuple(b - a for a, b in itertools.pairwise(moments)))
 
     def weigh(self) -> None:
         forget_peak_memory()

@@ -2,16 +2,18 @@
 
 The layers that carry adapters run alone, forward and backward: what they add to LoRA's is some hundredths of a step and is
 heard in them, where two whole steps of one method differ by more. Circuits and networks are taken out of them in turn. So
-the rest is what the parts alone do not explain: caches and memory that others used, and noise.
+the rest is what the parts alone do not explain: caches and memory that others used, the optimiser, and noise. Whole steps
+and layers are also compared phase by phase, forward and backward, and what comes after.
 """
 
+import itertools
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks import turns
 from benchmarks.reporting import pipes
-from benchmarks.turns import ratio, take_turns, timed
+from benchmarks.turns import CLOCKS, ratio, take_turns, timed
 
 WORDS = {
     "layers": "its layers alone, beyond LoRA's",
@@ -19,6 +21,13 @@ WORDS = {
     "roofline": "its circuits at their roofline",
     "networks": "of these, its tensor networks",
     "rest": "the rest of the step beyond LoRA's",
+}
+PHASES = {
+    "forward": "forward",
+    "forward_alone": "of its layers alone",
+    "backward": "backward",
+    "backward_alone": "of its layers alone",
+    "after": "freeing the graph, and the optimiser",
 }
 FLOORS = {
     "with_layers": "(LoRA's step + layers) / LoRA's step",
@@ -30,6 +39,7 @@ FLOORS = {
 def parts_of(
     steps: list[Any],
     seconds: list[list[float]],
+    phases: list[list[tuple[float, ...]]],
     rounds: int,
     on_round: Callable[[int, int], None],
     clock: str,
@@ -39,6 +49,7 @@ def parts_of(
     Args:
         steps: `step._Step` of every method, the first the reference.
         seconds: Of their whole steps.
+        phases: Of these, forward, backward and after.
         rounds: Counted turns.
         on_round: Called with the turns done and their number.
         clock: As for `take_turns`.
@@ -46,17 +57,23 @@ def parts_of(
     Returns:
         By method `layers` (beyond the reference's), `circuits`, `roofline`, `networks` and `rest`, in seconds; the
         reference's step and these over the reference's step: `with_layers`, an entry of `timed`, `with_circuits` and
-        `at_roofline`.
+        `at_roofline`; and `phases`, what a step's forward, backward and after go beyond the reference's, and the first two
+        of layers alone.
     """
     works: list[Callable[[], object]] = []
+    alone: list[list[tuple[float, ...]]] = []
     for step in steps:
-        works += [_tuned(step), _circuits(step.model, step.ids.numel()), _networks(step.model)]
+        tuned, of_it = _tuned(step, CLOCKS[clock])
+        alone.append(of_it)
+        works += [tuned, _circuits(step.model, step.ids.numel()), _networks(step.model)]
     taken = take_turns(works, rounds, on_round, clock)
     whole = statistics.median(seconds[0])
     results = []
     for number, step in enumerate(steps[1:], 1):
         layers, circuits, networks = taken[3 * number : 3 * number + 3]
         beyond = [a - b for a, b in zip(layers, taken[0], strict=True)]
+        whole_phases = _beyond(phases[number], phases[0])
+        own_phases = _beyond(alone[number][-rounds:], alone[0][-rounds:])
         roofline = _at_roofline(step.model, step.ids.numel(), clock)
         part = {
             name: statistics.median(values)
@@ -70,9 +87,22 @@ def parts_of(
                 "with_layers": timed([whole + more for more in beyond], [whole] * len(beyond)),
                 "with_circuits": 1 + (part["circuits"] + part["networks"]) / whole,
                 "at_roofline": 1 + roofline / whole,
+                "phases": {
+                    "forward": whole_phases[0],
+                    "forward_alone": own_phases[0],
+                    "backward": whole_phases[1],
+                    "backward_alone": own_phases[1],
+                    "after": whole_phases[2],
+                },
             }
         )
     return results
+
+
+def _beyond(these: Sequence[tuple[float, ...]], those: Sequence[tuple[float, ...]]) -> list[float]:
+    """Medians of the differences of each phase within a round."""
+    pairs = zip(zip(*these, strict=True), zip(*those, strict=True), strict=True)
+    return [statistics.median(a - b for a, b in zip(*pair, strict=True)) for pair in pairs]
 
 
 def markdown(figures: dict[str, Any]) -> str:
@@ -90,7 +120,18 @@ def markdown(figures: dict[str, Any]) -> str:
     ]
     heading = ("method", "step, × the first", *FLOORS.values(), *WORDS.values())
     step = 1e3 * figures["methods"][0]["seconds"]
-    return f"The first takes {step:,.0f} ms; parts in ms of a step.\n\n{pipes([heading, *rows])}\n"
+    text = f"The first takes {step:,.0f} ms; parts in ms of a step.\n\n{pipes([heading, *rows])}\n"
+    return text + _phases(figures)
+
+
+def _phases(figures: dict[str, Any]) -> str:
+    rows = [
+        (f"`{entry['label']}`", *(f"{1e3 * parts['phases'][name]:,.1f}" for name in PHASES))
+        for entry in figures["methods"]
+        if (parts := entry.get("parts")) and "phases" in parts
+    ]
+    heading = ("ms of a step beyond LoRA's", *PHASES.values())
+    return f"\n{pipes([heading, *rows])}\n" if rows else ""
 
 
 def with_steps(figures: dict[str, Any]) -> str:
@@ -98,8 +139,8 @@ def with_steps(figures: dict[str, Any]) -> str:
     return f"{turns.markdown(figures)}\n{markdown(figures)}"
 
 
-def _tuned(step) -> Callable[[], None]:
-    """Every layer that carries an adapter, with its base, there and back; of ours or of PEFT's."""
+def _tuned(step, now: Callable[[], float]) -> tuple[Callable[[], None], list[tuple[float, ...]]]:
+    """Every layer that carries an adapter, with its base, there and back, of ours or of PEFT's; and what each took, when done."""
     import torch
     from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -108,18 +149,21 @@ def _tuned(step) -> Callable[[], None]:
     layers: list[Any] = [m for m in step.model.modules() if isinstance(m, BaseTunerLayer)]
     inputs = [torch.randn(*step.ids.shape, layer.in_features).requires_grad_() for layer in layers]
     slopes = [torch.randn(*step.ids.shape, layer.out_features) for layer in layers]
+    phases: list[tuple[float, ...]] = []
 
     def work() -> None:
+        moments = [now()]
         with hold_products(step.model):
             outputs = [layer(x) for layer, x in zip(layers, inputs, strict=True)]
+        moments.append(now())
         torch.autograd.backward(outputs, slopes)
-        for tensor in (
-            *inputs,
-            *step.trained,
-        ):  # `zero_grad` would look for them in the whole model
+        moments.append(now())
+        phases.append(tuple(b - a for a, b in itertools.pairwise(moments)))
+        # `zero_grad` would look for them in the whole model
+        for tensor in (*inputs, *step.trained):
             tensor.grad = None
 
-    return work
+    return work, phases
 
 
 def _layers(model) -> list[Any]:

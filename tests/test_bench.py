@@ -12,7 +12,7 @@ from benchmarks.generate import bench_generate
 from benchmarks.long_runs import bench_live, bench_status
 from benchmarks.machine import forget_peak_memory, machine, peak_memory_bytes
 from benchmarks.predictions import bench_predictions
-from benchmarks.step import bench_step
+from benchmarks.step import _Step, bench_step
 from qtha_lab.experiment import MethodChoice
 
 
@@ -46,6 +46,24 @@ def test_the_parts_of_a_step_are_all_of_it(measured):
         1 + parts["layers"] / lora["seconds"]
     )
     assert 0 < parts["roofline"] < parts["circuits"] < parts["layers"]
+    assert set(parts["phases"]) == {
+        "forward",
+        "forward_alone",
+        "backward",
+        "backward_alone",
+        "after",
+    }
+
+
+def test_the_phases_of_a_step_are_all_of_it():
+    (model,) = turns.adapted_models("tiny", [MethodChoice.parse("lora(r=2)")])
+    step = _Step(model, torch.randint(10, 100, (1, 4)))
+    start = step.now()
+    step.take()
+    took = step.now() - start
+    forward, backward, after = step.phases[0]
+    assert min(forward, backward, after) > 0
+    assert forward + backward + after <= took
 
 
 def test_parameters_are_those_of_the_adapter_alone(measured):

@@ -10,7 +10,8 @@ from benchmarks import aims, machine, results
 FIGURES = {
     "commit": "0123456789abcdef+",
     "machine": {"processor": "a processor", "cores": 4, "load_before": 2.5},
-    "first": {"wall": 9.0, "cpu": 8.0},
+    "first": [{"wall": 9.0, "cpu": 8.0}],
+    "libraries": [{"wall": 4.2, "cpu": 4.0}],
     "again": [{"wall": 0.5, "cpu": 0.4}, {"wall": 0.7, "cpu": 0.6}, {"wall": 0.6, "cpu": 0.5}],
 }
 
@@ -49,7 +50,8 @@ def test_the_table_of_aims_says_when_and_keeps_what_is_not_measured_anew(measure
     rows = (measured / "aims.md").read_text(encoding="utf-8").splitlines()
     new = [row for row in rows if row.startswith("| `qtha-lab methods`")]
     assert new == [
-        "| `qtha-lab methods` with an empty cache / after that | ≤ 1.5 s | 9.0 / 0.6 s | "
+        "| `qtha-lab methods` with an empty cache / after that | ≤ 1.5 s | 8.0 / 0.5 CPU s; 4.0 to import torch, transformers and "
+        "PEFT | "
         "12-01, 0123456+, load before 2.5: the machine was busy | `methods` |"
     ]
     assert "| 1,000 runs listed | ≤ 0.5 s | 0.07 CPU s | 11-27 | `list-1000` |" in rows

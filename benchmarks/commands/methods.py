@@ -12,7 +12,7 @@ def methods(
     rounds: Annotated[int, typer.Option(min=1, help="Calls after the first.")] = 5,
     json: JsonFile = None,
 ) -> None:
-    """`qtha-lab methods` in processes of its own: with an empty cache, and with what that call kept."""
+    """`qtha-lab methods` in processes of its own: with an empty cache, with what that call kept, and the libraries alone."""
     from benchmarks.machine import load_words
     from benchmarks.methods import bench_methods, table
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from scipy import stats
 
 from qtha_lab.compare import findings, moved_starts, table, tuning
