@@ -40,7 +40,9 @@ def bench_methods(rounds: int = 5) -> dict[str, Any]:
 def _call(call: list[str], cache: str) -> dict[str, float]:
     environment = os.environ | {"QTHA_LAB_CACHE": cache}
     cpu, wall = _of_children(), time.perf_counter()
-    subprocess.run(call, env=environment, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        call, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True
+    )
     return {"wall": time.perf_counter() - wall, "cpu": _of_children() - cpu}
 
 
