@@ -10,7 +10,7 @@ from qtha_lab import ansatze, contract, plugins
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.errors import Refusal
 from qtha_lab.simulators import check_engine, engine_names, explain, expval, expval_z
-from qtha_lab.simulators.engines import automatic, engine_of, info_of
+from qtha_lab.simulators.engines import automatic, choose, engine_of, info_of
 from qtha_lab.simulators.registry import ENGINES
 
 TURN = Circuit(1, [Gate("RY", 0, Angle.input(0)), Gate("RY", 0, Angle.param(0))])
@@ -139,6 +139,37 @@ def test_our_engines_have_the_functions_of_the_protocol(name):
     engine.check(TURN, Readout.z(1), name)
     assert engine.broadcasts(name) in (True, False)
     assert engine.working_bytes(TURN, 1, name) > 0
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("n_qubits", "n_layers", "batch", "engine"),
+    [(18, 4, 1, "lightning"), (18, 4, 2, "cpu"), (18, 2, 1, "cpu"), (16, 8, 1, "cpu")],
+)
+def test_auto_takes_lightning_for_a_single_deep_sample_of_many_qubits(
+    n_qubits, n_layers, batch, engine, two_threads
+):
+    circuit = ansatze.build("qtha", n_qubits, n_layers)
+    assert choose("auto", circuit, Readout.z(n_qubits), batch=batch) == engine
+    torch.set_num_threads(1)
+    assert choose("auto", circuit, Readout.z(n_qubits), batch=batch) == "cpu"
+
+
+def test_explain_says_that_and_why_an_engine_yields(two_threads):
+    why = explain(ansatze.build("qtha", 18, 4))
+    reason = "slower for a single deep sample of so many qubits, which it runs on one thread"
+    assert why.engine == "lightning"
+    assert why.reasons["cpu"] == f"passed over: {reason}"
+    assert why.reasons["lightning"].startswith("chosen: ")
+    assert f"; passed over cpu: {reason}" in why.reasons["lightning"]
+    assert "passed over torch" not in why.reasons["lightning"]
 
 
 def test_lists_keep_their_order_and_auto_its_own():

@@ -11,7 +11,7 @@ from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import unknown
 from qtha_lab.simulators.memory import check_memory
-from qtha_lab.simulators.registry import ENGINES, Engine, EngineInfo
+from qtha_lab.simulators.registry import ENGINES, Engine, EngineInfo, Yields
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +28,8 @@ def engine_names() -> list[str]:
 def automatic() -> list[str]:
     """What "auto" tries, in this order.
 
-    `qtha-lab bench auto` times them: on one core, CPU time of values and both gradients, QTHA ansatz of
-    two layers at 2 to 18 qubits and 1 to 2,048 samples, cpu was the fastest in all 18 cases, the second 1.5
-    (a sample of 16 qubits) to 18 times as long; so cpu wherever it can (docs/results.md).
+    `qtha-lab bench auto` times them, with one thread and two, on the QTHA ansatz of 2 to 20 qubits, 1 to 8 layers and 1 to
+    2,048 samples: cpu is the fastest but for a single deep sample of 18 qubits and more, where it yields (docs/results.md).
     """
     turns = {info.name: info.auto for info in ENGINES.values() if info.auto is not None}
     return sorted(turns, key=lambda name: (turns[name], name))
@@ -144,7 +143,7 @@ def choose(
     transformed: bool = False,
     batch: int = 1,
 ) -> str:
-    """What "auto" means: the first of `automatic()` that can run it.
+    """What "auto" means: the first of `automatic()` that can run it, or whom that one yields to.
 
     Args:
         engine: As asked for; anything but "auto" is kept.
@@ -167,9 +166,22 @@ def choose(
     for name in automatic():
         reason = refusal(name, *situation)
         if not reason:
-            return name
+            other = yields(name, circuit, batch)
+            return other[0] if other and not refusal(other[0], *situation) else name
         log.debug("auto passes %s over: %s", name, reason)
     return FALLBACK
+
+
+def yields(engine: str, circuit: Circuit, batch: int) -> tuple[str, str] | None:
+    """Who gets through a batch in less time by what an engine knows, and why; None where it knows of nobody.
+
+    Args:
+        engine: One of `automatic()` that can run it.
+        circuit: What is to be run.
+        batch: Samples.
+    """
+    running = engine_of(engine)
+    return running.quicker(circuit, batch) if isinstance(running, Yields) else None
 
 
 def refusal(engine: str, *situation) -> str:

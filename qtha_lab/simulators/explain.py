@@ -14,6 +14,7 @@ from qtha_lab.simulators.engines import (
     engine_of,
     info_of,
     refusal,
+    yields,
 )
 from qtha_lab.simulators.expval import is_transformed
 from qtha_lab.simulators.registry import CountsCircuits, HasRemark
@@ -85,10 +86,18 @@ def explain(
     listed = engine_names()[1:] if engines is None else engines
     names = list(dict.fromkeys([*listed, chosen]))
     refusals = {name: refusal(name, *situation) for name in names}
-    reasons = {n: _line(n, chosen, engine, kind, refusals[n]) for n in names}
+    why_not = refusals
     if engine == "auto":
         earlier = automatic()[: automatic().index(chosen)]
-        reasons[chosen] += "".join(_instead(n, refusals[n]) for n in earlier if n in refusals)
+        why_not = refusals | {
+            n: other[1]
+            for n in earlier
+            if not refusal(n, *situation) and (other := yields(n, circuit, samples))
+        }
+    reasons = {n: _line(n, chosen, engine, kind, why_not[n]) for n in names}
+    if engine == "auto":
+        passed_over = [n for n in earlier if why_not.get(n)]
+        reasons[chosen] += "".join(_instead(n, why_not[n]) for n in passed_over)
     if not refusals[chosen]:
         reasons[chosen] += _cost(chosen, circuit, readout) + _size(chosen, circuit, samples)
         reasons[chosen] += _remark(chosen)

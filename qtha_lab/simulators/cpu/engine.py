@@ -26,6 +26,8 @@ from qtha_lab.simulators.cpu.vectors import BYTES
 from qtha_lab.simulators.small_twin import twin
 
 MAX_QUBITS = 20
+LARGE_QUBITS = 18  # and so many gates a wire, four layers of QTHA's: from here on Lightning is quicker for one sample
+DEEP_GATES = 20
 GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
 CACHE_BYTES = (
     2**22
@@ -82,6 +84,22 @@ def load_kernels() -> None:
     square = torch.zeros(4, 4)
     if single := between(square, circuit, square[0], readout, square, 1.0):
         single(square[:1], square[:1])
+
+
+def quicker(circuit: Circuit, batch: int) -> tuple[str, str] | None:
+    """Lightning for a single deep sample of many qubits: here it takes a vector's work, on one thread (`bench auto`).
+
+    Args:
+        circuit: What is to be run.
+        batch: Samples.
+    """
+    is_deep = len(circuit.gates) >= DEEP_GATES * circuit.n_qubits
+    if batch != 1 or circuit.n_qubits < LARGE_QUBITS or not is_deep or torch.get_num_threads() == 1:
+        return None
+    return (
+        "lightning",
+        "slower for a single deep sample of so many qubits, which it runs on one thread",
+    )
 
 
 def remark() -> str:
