@@ -27,7 +27,9 @@ def test_a_measurement_has_the_seeds_that_an_interval_needs_and_methods_that_exi
     comparison = Comparison.from_yaml(file)
     assert len(comparison.seeds) >= 5
     if comparison.tuning:
-        assert len(comparison.tuning.axes["learning_rate"]) >= 3
+        # at least three rates, or two with as many scales, of which the product is what counts
+        scales = {axis for axis in comparison.tuning.axes if axis.endswith("alpha")}
+        assert len(comparison.tuning.axes["learning_rate"]) >= (2 if scales else 3)
     elif not all(method.learning_rate for method in comparison.methods):
         assert len(comparison.learning_rates) >= 4
     for entrant in comparison.lineup():
