@@ -162,6 +162,14 @@ def test_auto_takes_lightning_for_a_single_deep_sample_of_many_qubits(
     assert choose("auto", circuit, Readout.z(n_qubits), batch=batch) == "cpu"
 
 
+def test_auto_is_checked_without_compiling_a_kernel():
+    code = (
+        "import sys; from qtha_lab import ansatze; from qtha_lab.simulators import check_engine; "
+        "check_engine('auto', ansatze.build('qtha', 4, 1)); assert 'numba' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_explain_says_that_and_why_an_engine_yields(two_threads):
     why = explain(ansatze.build("qtha", 18, 4))
     reason = "slower for a single deep sample of so many qubits, which it runs on one thread"
