@@ -40,6 +40,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES, OUT = ROOT / "data" / "measurements", ROOT / "out" / "measurements"
 RESULTS, PAGES = ROOT / "data" / "results", ROOT / "docs" / "results"
 PACKED = "runs.tar.xz"
+KEPT_OF_A_TUNING = ("sweep.yaml", "journal.log")
 SAID = ("comparison.yaml", "summary.json")  # of the runs, and no part of them
 KEPT = (*SAID, "lineup.json")
 KEPT_OF_A_RUN = (
@@ -116,8 +117,10 @@ def holds(archive: Path, folder: Path) -> bool:
 def _contents(folder: Path) -> Iterator[tuple[str, bytes]]:
     """What is packed, by its place in the folder, in order."""
     files = [folder / name for name in KEPT]
-    for runs in ("runs", "rounding"):
-        files += [file for name in KEPT_OF_A_RUN for file in (folder / runs).glob(f"*/{name}")]
+    for runs in ("runs", "rounding", "tuning/*/runs"):
+        files += [file for name in KEPT_OF_A_RUN for file in folder.glob(f"{runs}/*/{name}")]
+    for name in KEPT_OF_A_TUNING:
+        files += folder.glob(f"tuning/*/{name}")
     for file in sorted(file for file in files if file.is_file()):
         content = file.read_bytes()
         if file.name == "events.jsonl":

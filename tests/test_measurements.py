@@ -104,6 +104,19 @@ def test_packed_runs_laid_out_again_say_the_same_and_are_the_same_bytes_when_pac
         measurements.unpack(tmp_path / "a.tar.xz", tmp_path / "laid_out")
 
 
+def test_trials_of_a_tuning_are_packed_too_so_that_none_is_repeated(tmp_path):
+    trials = tmp_path / "tuned" / "tuning" / "tiny-qa-lora"
+    kept = ["journal.log", "runs/a/events.jsonl", "runs/a/summary.json", "sweep.yaml"]
+    for name in (*kept, "driver.lock", "runs/a/adapter/weights"):
+        (trials / name).parent.mkdir(parents=True, exist_ok=True)
+        (trials / name).write_text("x")
+    measurements.pack(tmp_path / "tuned", tmp_path / "a.tar.xz")
+    measurements.unpack(tmp_path / "a.tar.xz", laid_out := tmp_path / "laid_out")
+    files = [file for file in laid_out.rglob("*") if file.is_file()]
+    place = laid_out / "tuning" / "tiny-qa-lora"
+    assert sorted(str(file.relative_to(place)) for file in files) == kept
+
+
 def test_the_methods_that_are_small_enough_are_held_against_the_large_one_as_a_family_of_their_own(
     measured,
 ):
