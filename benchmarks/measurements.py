@@ -32,7 +32,6 @@ from qtha_lab.compare.summaries import summary_of
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.cells import Cell
-from qtha_lab.paths import data_dir
 from qtha_lab.rundir import write_json
 from qtha_lab.runs import list_runs
 
@@ -144,7 +143,7 @@ def unpack(archive: Path, folder: Path) -> None:
 def page(name: str, compared: Compared) -> str:
     """A measurement as Markdown: where it comes from, a row for each method, and who is ahead of the larger LoRA."""
     seeds = compared.comparison.seeds
-    planned = Comparison.from_yaml(data_dir() / "measurements" / f"{name}.yaml").seeds
+    planned = Comparison.from_yaml(FILES / f"{name}.yaml").seeds
     fewer = f" --seeds {','.join(map(str, seeds))}" if seeds != planned else ""
     rates = ", ".join(f"{rate:g}" for rate in sorted(compared.comparison.learning_rates))
     tuned = "each method at the rate that tuning on other seeds chose"

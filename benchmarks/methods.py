@@ -11,7 +11,6 @@ from typing import Any
 from benchmarks.machine import conditions
 from benchmarks.reporting import pipes
 
-AIM = 1.5  # seconds
 CALL = [sys.executable, "-c", "from qtha_lab.cli import main; main()", "methods"]
 # what counting PEFT's methods cannot do without
 LIBRARIES = [sys.executable, "-c", "import torch, transformers, peft"]
