@@ -110,8 +110,12 @@ class Axis:
         else:
             room = abs(self.pixels[1] - self.pixels[0])
             most = max(2, min(6, int(room / 46)))
-            by_step = (ticks.linear(low, high, count) for count in range(most, 2 * most + 1))
-            values = next((v for v in by_step if len(v) > 2), [low, high])
+            by_step = [ticks.linear(low, high, count) for count in range(most, 2 * most + 1)]
+            round_ones = max(
+                by_step, key=len
+            )  # two of them, where a low panel has no room for three
+            ends = round_ones if len(round_ones) > 1 else [low, high]
+            values = next((v for v in by_step if len(v) > 2), ends)
             words = [f"{value:g}" for value in values]
         numbers = self.number(values)
         inside = [low - 1e-9 <= number <= high + 1e-9 for number in numbers]
