@@ -309,6 +309,6 @@ def test_a_comparison_says_what_differs_from_the_first_method_and_whether_it_is_
         "qtha − lora, evaluation loss: +0.100 nat, 97.5 % interval [+0.064, +0.136] over 3 seeds, "
         "p = 0.5 (so few seeds give none below 0.5 among 2 claims), d = +10.0: shown (rounding not measured)."
     )
-    assert "not shown (a difference of" in product
+    assert "not shown (rounding not measured; a difference of" in product
     assert against_the_first(entries[:2] + entries[3:5]) == []
     assert against_the_first([]) == []

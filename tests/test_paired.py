@@ -201,7 +201,15 @@ def test_a_floor_that_was_not_measured_is_said_and_one_of_nothing_is_one():
     unknown = sentence("qtha", "lora", paired_difference(ahead, behind))
     assert unknown.endswith(": shown (rounding not measured).")
     none = sentence("qtha", "lora", paired_difference(ahead, behind, floor=0.0))
-    assert none.endswith(": shown (rounding alone makes ±0.000).")
+    assert none.endswith(": shown (rounding alone makes less than 0.001).")
+    some = sentence("qtha", "lora", paired_difference(ahead, behind, floor=0.02))
+    assert some.endswith(": shown (rounding alone makes ±0.020).")
+
+
+def test_what_is_not_shown_has_its_floor_beside_it_too():
+    first, second = np.array([4.0, 4.2, 4.1]), np.array([4.1, 4.1, 4.1])
+    found = paired_difference(first, second, floor=0.004)
+    assert "not shown (rounding alone makes ±0.004; a difference of" in sentence("a", "b", found)
 
 
 @pytest.mark.parametrize(

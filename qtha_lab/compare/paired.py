@@ -23,6 +23,7 @@ POWER = 0.8
 LARGE_P = 0.05  # a p that can be no smaller says nothing of a difference
 FLIPS = 9999  # of signs at most; fewer where there are no more ways, of 13 seeds or less
 MOST_SEEDS = 10_000
+LEAST_SAID = 0.0005  # of a floor, which three places show
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ def sentence(
     Example:
         >>> difference = PairedDifference(0.03, -0.01, 0.07, 0.25, seeds=5, items=1, spread=0.02)
         >>> print(sentence("qtha", "lora", difference))
-        qtha − lora: +0.030 nat, 95 % interval [-0.010, +0.070] over 5 seeds, p = 0.25, d = +1.5: not shown (a difference of 0.054 would have been found four times in five; +0.030 itself needs 12 seeds).
+        qtha − lora: +0.030 nat, 95 % interval [-0.010, +0.070] over 5 seeds, p = 0.25, d = +1.5: not shown (rounding not measured; a difference of 0.054 would have been found four times in five; +0.030 itself needs 12 seeds).
     """
     share = f"{100 * (1 - difference.level):.3g} %"
     of = f"{difference.seeds} seeds"
@@ -234,18 +235,22 @@ def sentence(
         f"[{difference.low:+.3f}, {difference.high:+.3f}] over {of}, p = {difference.p:.2g}{few}, "
         f"d = {difference.effect_size:+.1f}"
     )
-    floor = difference.floor
+    rounding = _rounding(difference.floor)
     if difference.is_shown:
-        rounding = (
-            "rounding not measured" if floor is None else f"rounding alone makes ±{floor:.3f}"
-        )
         return f"{head}: shown ({rounding})."
     if not difference.low <= 0 <= difference.high:
-        return f"{head}: not shown, rounding alone makes ±{floor:.3f}."
+        return f"{head}: not shown ({rounding}, which is more)."
     return (
-        f"{head}: not shown (a difference of {difference.detectable:.3f} would have been found "
+        f"{head}: not shown ({rounding}; a difference of {difference.detectable:.3f} would have been found "
         f"four times in five{_what_it_needs(difference)})."
     )
+
+
+def _rounding(floor: float | None) -> str:
+    """What rounding alone makes, in words, to three places."""
+    if floor is None:
+        return "rounding not measured"
+    return f"rounding alone makes {f'±{floor:.3f}' if floor >= LEAST_SAID else 'less than 0.001'}"
 
 
 def _what_it_needs(difference: PairedDifference) -> str:
