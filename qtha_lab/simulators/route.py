@@ -68,12 +68,12 @@ def route(
         'torch'
     """
     situation = circuit, readout, device, transformed, batch
-    return _cached(ENGINES.revision, engine, *situation) or _fresh(engine, *situation)
+    return kept_route(ENGINES.revision, engine, *situation) or _fresh(engine, *situation)
 
 
 @functools.lru_cache(maxsize=1024)
-def _cached(revision: int, engine: str, *situation) -> tuple[str, Engine] | None:
-    """None where the answer depends on how much memory is free at the moment."""
+def kept_route(revision: int, engine: str, *situation) -> tuple[str, Engine] | None:
+    """The route of before, after a registry's revision; None where the answer depends on how much memory is free at the moment."""
     name, running = _fresh(engine, *situation)
     circuit, *_, batch = situation
     needed = running.working_bytes(circuit, max(batch, 1), name)

@@ -52,9 +52,22 @@ def _cosines(angles, cosines, sines):
 
 
 @compiled
-def shared_numbers(
-    params, offsets, entries, scales, places, scaled, angles, shared, halves, phases, wholes
-):
+def parts(numbers, n_sums, size):
+    """What `shared_numbers` fills, as views: of sums, (n_sums, 6); of phases, (layers · 2 · 2^n,); wholes, (layers + 1,).
+
+    Args:
+        numbers: All of them, one after another.
+        n_sums: Sums, the sum of nothing among them.
+        size: 2^n.
+    """
+    of_sums = 6 * n_sums
+    of_phases = 2 * size * ((len(numbers) - of_sums - 1) // (2 * size + 1))
+    shared = numbers[:of_sums].reshape((n_sums, 6))
+    return shared, numbers[of_sums : of_sums + of_phases], numbers[of_sums + of_phases :]
+
+
+@compiled
+def shared_numbers(params, offsets, entries, scales, places, scaled, size, numbers):
     """Cosines and sines of what all samples share.
 
     Args:
@@ -65,14 +78,15 @@ def shared_numbers(
         places: Layer, row and sum of every phase, (phases, 3).
         scaled: Sum and layer of phases of every scaled turn in layers that all samples share, in the order in which
             they are done.
-        angles: Room for every sum, (sums + 1,).
-        shared: Filled with cosine and sine of half of every sum, its shears, -tan(a/2), and what the slope of
-            a turn is to be multiplied by if it is scaled, (sums + 1, 6).
-        halves: Room, (layers, 2^n).
-        phases: Filled with cosine and sine of every row, (layers, 2, 2^n).
-        wholes: Filled with the cosines of the scaled turns before every layer of phases, multiplied, and at the end with
-            whether none is too small, else 0, (layers + 1,).
+        size: 2^n.
+        numbers: Filled with three things, which `parts` tells apart: cosine and sine of half of every sum, its shears,
+            -tan(a/2), and what the slope of a turn is to be multiplied by if it is scaled, (sums + 1, 6); cosine and
+            sine of every row of every layer of phases, (layers, 2, 2^n); the cosines of the scaled turns before every
+            layer of phases, multiplied, and at the end whether none is too small, else 0, (layers + 1,).
     """
+    shared, of_phases, wholes = parts(numbers, len(offsets), size)
+    phases = of_phases.reshape((len(of_phases) // (2 * size), 2, size))
+    angles, halves = np.empty(len(offsets)), np.empty((len(phases), size))
     for j in range(len(angles)):
         angles[j] = offsets[j]
     for i in range(len(entries)):
@@ -107,29 +121,35 @@ def shared_numbers(
 
 
 @compiled
-def param_slopes(of_sums, of_phases, entries, scales, places, slopes):
-    """The chain rule from sums and phases to parameters; fills `slopes`, and changes the first two.
+def param_slopes(of_sums, of_phases, entries, scales, places, size, slopes):
+    """The chain rule from sums and phases to parameters.
 
     Args:
         of_sums: Slopes of every sum, (groups, sums + 1); added up into the first group, and those of
             phases written there.
-        of_phases: Slopes of the phase of every row, (groups, layers, 2^n); added up into the first
+        of_phases: Slopes of the phase of every row, (groups · layers · 2^n,); added up into the first
             group and transformed there.
         entries: Sum and parameter of every scaled parameter in a sum, (entries, 2).
         scales: Of these, (entries,).
         places: Layer, row and sum of every phase, (phases, 3).
-        slopes: To which the slopes of params are added, (n_params,).
+        size: 2^n.
+        slopes: Filled with the slopes of params, (n_params,).
     """
-    sums, phases = of_sums[0], of_phases[0]
-    for group in range(1, len(of_sums)):
+    groups = len(of_sums)
+    of_rows = of_phases.reshape((groups, len(of_phases) // (groups * size), size))
+    of_params = np.zeros(len(slopes))
+    sums, phases = of_sums[0], of_rows[0]
+    for group in range(1, groups):
         for j in range(len(sums)):
             sums[j] += of_sums[group, j]
         for layer in range(len(phases)):
             for k in range(phases.shape[1]):
-                phases[layer, k] += of_phases[group, layer, k]
+                phases[layer, k] += of_rows[group, layer, k]
     for layer in range(len(phases)):
         _walsh(phases, layer)
     for i in range(len(places)):
         sums[places[i, 2]] = phases[places[i, 0], places[i, 1]]
     for i in range(len(entries)):
-        slopes[entries[i, 1]] += scales[i] * sums[entries[i, 0]]
+        of_params[entries[i, 1]] += scales[i] * sums[entries[i, 0]]
+    for i in range(len(slopes)):
+        slopes[i] = of_params[i]

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import math
 import os
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.errors import Refusal, Unsupported
-from qtha_lab.simulators.cpu import angles, kernel, memory, team
+from qtha_lab.simulators.cpu import angles, kernel, memory, team, ways
 from qtha_lab.simulators.cpu.compiled import cache_fault
 from qtha_lab.simulators.cpu.plan import Plan, plan
 from qtha_lab.simulators.cpu.single import FEWEST_QUBITS, Single, single_tables
@@ -38,14 +38,7 @@ FEWEST_VECTORS = 2  # of a row, but of a batch that two threads could not share 
 KEEP_BYTES = 2**24  # of final states, kept from forward to backward; the others are made again
 TEAM_FLOPS = 1e6  # that make one more of torch's threads worth its hand-over: some 14 µs of one
 POOL_FLOPS = 2e7  # the same where threads of our own have to be woken
-
-
-class Numbers(NamedTuple):
-    """What all samples share, as from `angles.shared_numbers`."""
-
-    shared: np.ndarray
-    phases: np.ndarray
-    wholes: np.ndarray
+_NONE = np.empty(0)
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
@@ -69,7 +62,7 @@ def try_out() -> None:
     """Run one qubit forward, which compiles every kernel of one thread or loads it."""
     tables = plan(Circuit(1, []), Readout.z(1))
     with torch.device("cpu"):  # whatever device models are made on meanwhile
-        Call(tables, torch.zeros(1, 0), shared_numbers(tables, torch.zeros(0)), False).forward()
+        Call(tables, torch.zeros(1, 0), False).forward(torch.zeros(0))
 
 
 def load_kernels() -> None:
@@ -155,11 +148,12 @@ def run(
     Raises:
         Refusal: If the tensors are not on the CPU.
     """
-    if inputs.device.type != "cpu":
+    if not inputs.is_cpu:
         raise Refusal(f"engine 'cpu' takes CPU tensors, not {inputs.device}: use engine='torch'")
     tables = plan(circuit, readout)
     if not torch.is_grad_enabled() and torch.autograd.forward_ad._current_level < 0:
-        return Call(tables, inputs, _kept_numbers(tables, *_copy(params)), keep=False).forward()
+        numbers = _kept_numbers(tables, *_copy(params))
+        return Call(tables, inputs, keep=False).forward(params, numbers)
     if torch._C._are_functorch_transforms_active():  # pyright: ignore[reportAttributeAccessIssue]  torch's stubs leave it out
         return _Expval.apply(inputs, params, tables)
     return _apply(inputs, params, tables)
@@ -184,8 +178,10 @@ def between(
     tables = single_tables(circuit, readout) if params.dtype is torch.float32 else None
     if tables is None:
         return None
-    numbers = shared_numbers(plan(circuit, readout), params)
-    return Single(tables, numbers.shared, numbers.phases, first, last, scale)
+    of_all = plan(circuit, readout)
+    numbers = shared_numbers(of_all, params)
+    shared, phases, _ = angles.parts(numbers, of_all.n_sums + 1, 2**of_all.n_qubits)
+    return Single(tables, shared, phases, first, last, scale)
 
 
 class _Expval(torch.autograd.Function):
@@ -193,9 +189,8 @@ class _Expval(torch.autograd.Function):
     def forward(ctx, inputs: Tensor, params: Tensor, tables: Plan) -> Tensor:
         ctx.save_for_backward(inputs, params)
         of_inputs, of_params, _ = ctx.needs_input_grad
-        numbers = shared_numbers(tables, params)
-        ctx.call = Call(tables, inputs, numbers, keep=of_inputs or of_params)
-        return ctx.call.forward()
+        ctx.call = Call(tables, inputs, of_inputs or of_params)
+        return ctx.call.forward(params)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
@@ -229,83 +224,92 @@ class Call:
     Args:
         tables: Of the circuit.
         inputs: The data, (batch, n_inputs).
-        numbers: Of the angles, by `shared_numbers`, of the same dtype.
         keep: Whether it goes backward too, so that states are kept.
     """
 
-    def __init__(self, tables: Plan, inputs: Tensor, numbers: Numbers, keep: bool):
-        self.plan, self.dtype, self.numbers = tables, inputs.dtype, numbers
-        self.inputs = inputs.detach().contiguous().numpy()
-        dtype = self.inputs.dtype
-        self.layout = layout = _layout(tables, len(self.inputs), dtype.itemsize)
+    def __init__(self, tables: Plan, inputs: Tensor, keep: bool):
+        self.plan, self.dtype, self.inputs = tables, inputs.dtype, _array(inputs)
+        self.numbers = _NONE
+        self.layout = layout = _layout(tables, len(inputs), inputs.dtype.itemsize)
         self.states = layout.no_states
         if keep:
             self.states, self.held = memory.states(layout.n_kept, self.dtype)
 
-    def forward(self) -> Tensor:
-        """Values, (batch, readout size)."""
-        layout = self.layout
-        values = np.zeros((len(self.inputs), self.plan.n_values), self.inputs.dtype)
-        self._walk(False, values, layout.no_slopes, *layout.no_sums)
+    def forward(self, params: Tensor, numbers: np.ndarray | None = None) -> Tensor:
+        """Values, (batch, readout size).
+
+        Args:
+            params: (n_params,), of the dtype of the inputs.
+            numbers: By `shared_numbers` of these; None makes them.
+        """
+        tables, layout, kind = self.plan, self.layout, self.inputs.dtype
+        values = np.zeros((len(self.inputs), tables.n_values), kind)
+        self.numbers = np.empty(tables.n_numbers, kind) if numbers is None else numbers
+        threads, address = layout.hands(False)
+        operands = self._operands(False, values, threads, layout.no_slopes, *layout.no_sums)
+        if threads > 1 and not address:
+            if numbers is None:
+                self.numbers[:] = shared_numbers(tables, params)
+            _share_out(operands, threads)
+        elif numbers is None:
+            ways.there(threads, address, _array(params), tables.of_params, operands)
+        else:
+            ways.through(threads, address, operands)
         return torch.from_numpy(values)
 
     def backward(self, grad: Tensor) -> tuple[Tensor, Tensor]:
         """The slopes of inputs and params, from those of the values."""
-        tables, groups = self.plan, self.layout.n_groups
-        of_inputs = np.zeros(self.inputs.shape, self.inputs.dtype)
+        tables, layout, kind = self.plan, self.layout, self.inputs.dtype
+        of_inputs = np.zeros(self.inputs.shape, kind)
         # over the samples of each group: the slopes of sums, and those of the phase of every row
-        of_sums = np.zeros((groups, tables.n_sums + 1))
-        of_phases = np.zeros((groups, tables.n_layers, 2**tables.n_qubits))
-        self._walk(True, grad.contiguous().numpy(), of_inputs, of_sums, of_phases.reshape(-1))
-        of_params = np.zeros(tables.n_params)
-        angles.param_slopes(
-            of_sums, of_phases, tables.entries, tables.scales, tables.phase_places, of_params
-        )
-        return torch.from_numpy(of_inputs), torch.from_numpy(of_params.astype(of_inputs.dtype))
+        of_sums = np.zeros((layout.n_groups, tables.n_sums + 1))
+        of_phases = np.zeros(layout.n_groups * tables.n_layers * 2**tables.n_qubits)
+        of_params = np.empty(tables.n_params, kind)
+        threads, address = layout.hands(True)
+        operands = self._operands(True, _array(grad), threads, of_inputs, of_sums, of_phases)
+        if threads > 1 and not address:
+            _share_out(operands, threads)
+            _, *entries, _ = tables.of_params
+            angles.param_slopes(of_sums, of_phases, *entries, 2**tables.n_qubits, of_params)
+        else:
+            ways.back(threads, address, tables.of_params, of_params, operands)
+        return torch.from_numpy(of_inputs), torch.from_numpy(of_params)
 
-    def _walk(self, backward: bool, values: np.ndarray, *slopes: np.ndarray) -> None:
-        """Run every block, on torch's threads; see `kernel.walk`.
+    def _operands(
+        self, backward: bool, values: np.ndarray, threads: int, *slopes: np.ndarray
+    ) -> tuple[Any, ...]:
+        """Of `kernel.walk`, behind its counters.
 
         Args:
             backward: Whether slopes are asked for.
             values: As for the kernel.
+            threads: That share the work.
             slopes: Of inputs, sums and phases, as for the kernel; empty without `backward`.
         """
-        layout = self.layout
-        threads, address = layout.hands(backward)
-        operands = (
-            layout.tables, layout.places, self.plan.n_qubits, layout.lanes, layout.n_groups,
-            np.zeros(2, np.int64), *self.numbers, self.inputs, backward, values,
+        tables, layout = self.plan, self.layout
+        return (
+            layout.tables, layout.places, tables.n_qubits, layout.lanes, layout.n_groups,
+            tables.n_sums + 1, self.numbers, self.inputs, backward, values,
             self.states, *slopes, memory.rooms(threads, layout.size, self.dtype),
         )  # fmt: skip
-        walk(threads, address, operands)
 
 
-def walk(threads: int, address: int, operands: tuple[Any, ...]) -> None:
-    """All compiled work of one way: of one thread, of a team at an address, or of a pool where that is 0.
-
-    Args:
-        threads: How many.
-        address: Of their team, as from `team.address`.
-        operands: Of `kernel.walk`.
-    """
-    one: Any = kernel.walk
-    if threads == 1:
-        one(*operands)
-    elif address:
-        kernel.walk_in_team(address, threads, operands)
-    else:
-        _share_out(lambda: one(*operands), threads)
-
-
-def shared_numbers(tables: Plan, params: Tensor) -> Numbers:
-    """Cosines, sines and shears of every sum; cosines and sines of every layer of phases; what these take of scaled turns.
+def shared_numbers(tables: Plan, params: Tensor) -> np.ndarray:
+    """What all samples share, (n_numbers,), as `angles.parts` tells apart.
 
     Args:
         tables: Of the circuit.
         params: Its angles, (n_params,).
     """
     return _numbers(tables, *_copy(params))
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    """The same numbers, in the same memory if they lie there one after another."""
+    tensor = tensor.detach()
+    if not tensor.is_contiguous() or tensor.is_neg():
+        tensor = tensor.resolve_neg().contiguous()
+    return tensor.numpy()
 
 
 def _copy(params: Tensor) -> tuple[bytes, torch.dtype]:
@@ -315,17 +319,11 @@ def _copy(params: Tensor) -> tuple[bytes, torch.dtype]:
     return ctypes.string_at(params.data_ptr(), params.nbytes), params.dtype
 
 
-def _numbers(tables: Plan, params: bytes, dtype: torch.dtype) -> Numbers:
-    size, kind = 2**tables.n_qubits, np.float32 if dtype is torch.float32 else np.float64
-    shared = np.empty((tables.n_sums + 1, 6), kind)
-    phases = np.empty((tables.n_layers, 2, size), kind)
-    wholes = np.empty(tables.n_layers + 1, kind)
-    angles.shared_numbers(
-        np.frombuffer(params, kind), tables.offsets, tables.entries, tables.scales,
-        tables.phase_places, tables.scaled, np.empty(tables.n_sums + 1), shared,
-        np.empty((tables.n_layers, size)), phases, wholes,
-    )  # fmt: skip
-    return Numbers(shared, phases.reshape(-1), wholes)
+def _numbers(tables: Plan, params: bytes, dtype: torch.dtype) -> np.ndarray:
+    kind = np.float32 if dtype is torch.float32 else np.float64
+    numbers, size = np.empty(tables.n_numbers, kind), 2**tables.n_qubits
+    angles.shared_numbers(np.frombuffer(params, kind), *tables.of_params, size, numbers)
+    return numbers
 
 
 # One answer runs a circuit for every token: the same numbers for equal angles. Nobody writes into them.
@@ -384,10 +382,11 @@ def _layout(tables: Plan, batch: int, itemsize: int) -> _Layout:
     )
 
 
-def _share_out(work, n_threads: int) -> None:
-    """Have so many threads do the work together, this one included."""
-    helping = [_pool(os.getpid()).submit(work) for _ in range(n_threads - 1)]
-    work()
+def _share_out(operands: tuple[Any, ...], n_threads: int) -> None:
+    """Have so many threads walk together, this one included."""
+    one: Any = functools.partial(kernel.walk, np.zeros(2, np.int64), *operands)
+    helping = [_pool(os.getpid()).submit(one) for _ in range(n_threads - 1)]
+    one()
     for helper in helping:
         if not helper.cancel():  # one that has not begun would find nothing left to do
             helper.result()

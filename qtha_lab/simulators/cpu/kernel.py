@@ -11,6 +11,7 @@ from typing import Any
 
 from numba.np.unsafe import ndarray
 
+from qtha_lab.simulators.cpu.angles import parts
 from qtha_lab.simulators.cpu.behind import read_turns, weigh_turns
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.passes import (
@@ -40,7 +41,6 @@ from qtha_lab.simulators.cpu.sweeps import (
     total,
     weigh,
 )
-from qtha_lab.simulators.cpu.team import run_in_team
 
 as_tuple: Any = ndarray.to_fixed_tuple  # which the compiler calls without the context of its types
 _PASSES, _BACK_PASSES = make_passes(False), make_passes(True)
@@ -170,8 +170,8 @@ def run_pass(
 
 @compiled(fastmath=True)
 def walk(
-    tables, places, n_qubits, lanes, n_groups, counters, shared, phases, wholes, inputs, backward,
-    values, states, input_slopes, sum_slopes, phase_slopes, rooms,
+    counters, tables, places, n_qubits, lanes, n_groups, n_sums, numbers, inputs, backward, values,
+    states, input_slopes, sum_slopes, phase_slopes, rooms,
 ):  # fmt: skip
     """Take groups of blocks, whichever are next by `counters`, through the circuit.
 
@@ -179,17 +179,14 @@ def walk(
     and a sum is the angle of a turn or a phase (see `plan.Plan`).
 
     Args:
+        counters: The next group and the next room, int64, (2,); threads that share them share the work.
         tables: What is done, as from `Plan.tables(lanes, itemsize)`.
         places: Where things are in `room`, as from `Plan.places(lanes, itemsize)` without its end.
         n_qubits: Qubits of the plan, at least 2.
         lanes: Samples per block.
         n_groups: Groups that the blocks are shared out to.
-        counters: The next group and the next room, int64, (2,); threads that share them share the work.
-        shared: Cosine, sine and shears of half of every sum, and of a scaled turn -tan(a/2) and the factor of its slope,
-            (sums + 1, 6).
-        phases: Cosines and sines of every layer's rows, (layers · 2 · 2^n,).
-        wholes: What the cosines of the scaled turns before every layer come to, and whether none is too small,
-            (layers + 1,).
+        n_sums: Sums, the sum of nothing among them.
+        numbers: What all samples share, as from `angles.shared_numbers`.
         inputs: The data, (batch, n_inputs), in radians, or amplitudes.
         backward: Whether slopes are asked for instead of values.
         values: (batch, readouts). Forward, what is read is added to it; backward, it holds the slopes
@@ -208,7 +205,7 @@ def walk(
     if number >= len(rooms):
         return
     room = rooms[number]
-    integers, numbers = tables
+    integers, scales = tables
     ops, rows = _table(integers, 0, PASS_WIDTH), _line(integers, 1)
     turns, angles, scaled = (
         _table(integers, 2, 3), _table(integers, 3, 2), _table(integers, 4, 3),
@@ -216,10 +213,11 @@ def walk(
     term_starts, members, terms = _line(integers, 5), _line(integers, 6), _table(integers, 7, 2)
     readout, start_rows = _table(integers, 8, 2), _table(integers, 9, 2)
     is_strings = _line(integers, 10)[0] != 0
-    term_scales, signs = numbers[: len(terms)], numbers[len(terms) : len(terms) + len(readout)]
-    start_scales = numbers[len(terms) + len(readout) :]
+    term_scales, signs = scales[: len(terms)], scales[len(terms) : len(terms) + len(readout)]
+    start_scales = scales[len(terms) + len(readout) :]
     psi, plane, shared_at, sampled_at, slopes, reads_at, terms_at, vector = places
     size = 1 << n_qubits
+    shared, phases, wholes = parts(numbers, n_sums, size)
     batch = len(inputs)
     n_blocks = (batch + lanes - 1) // lanes
     one, zero = room.dtype.type(1.0), room.dtype.type(0.0)
@@ -329,15 +327,3 @@ def walk(
                     room, 2 * plane, lanes, input_slopes, start, count, start_rows, start_scales,
                     2.0,
                 )  # fmt: skip
-
-
-@compiled
-def walk_in_team(team, threads, operands):
-    """`walk` on so many threads of a team, which share its counters.
-
-    Args:
-        team: Where it is found, as from `team.address`.
-        threads: How many, this one included.
-        operands: Of `walk`.
-    """
-    run_in_team(walk, team, threads, operands)

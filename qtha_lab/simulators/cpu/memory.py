@@ -10,6 +10,7 @@ from torch import Tensor
 
 SMALL_BYTES = 2**17  # of states, which the allocator of memory has at hand
 SPARE_BYTES = 2**26  # for others, held between calls
+MOST_ROOMS = 256  # ways to cut up what a thread works in, looked up again
 
 
 def states(count: int, dtype: torch.dtype) -> tuple[np.ndarray, object]:
@@ -59,7 +60,8 @@ def _give_back(memory: Tensor) -> None:
 
 class _OfThread(threading.local):
     def __init__(self):
-        self.rooms: dict[torch.dtype, np.ndarray] = {}
+        self.memory: dict[torch.dtype, np.ndarray] = {}
+        self.rooms: dict[tuple[torch.dtype, int, int], np.ndarray] = {}  # of it
 
 
 _of_this_thread = _OfThread()
@@ -73,8 +75,15 @@ def rooms(threads: int, size: int, dtype: torch.dtype) -> np.ndarray:
         size: Numbers of each.
         dtype: Of the numbers.
     """
-    kept, count = _of_this_thread.rooms, threads * size
-    room = kept.get(dtype)
-    if room is None or len(room) < count:
-        room = kept[dtype] = torch.empty(count, dtype=dtype).numpy()
-    return room[:count].reshape(threads, size)
+    kept, count = _of_this_thread, threads * size
+    found = kept.rooms.get((dtype, threads, size))
+    if found is not None:
+        return found
+    if count > len(kept.memory.get(dtype, ())):
+        kept.memory[dtype] = torch.empty(count, dtype=dtype).numpy()
+        kept.rooms.clear()
+    if len(kept.rooms) >= MOST_ROOMS:
+        kept.rooms.clear()
+    found = kept.memory[dtype][:count].reshape(threads, size)
+    kept.rooms[dtype, threads, size] = found
+    return found

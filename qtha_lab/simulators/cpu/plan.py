@@ -55,8 +55,9 @@ class Plan:
     * whether strings of Z are read.
 
     Attributes:
-        scaled: Sum and layer of phases of every turn that is done scaled in a layer that all samples share, in the order in
-            which they are done.
+        of_params: What `angles.shared_numbers` makes sums of: constant parts, entries and their scales, places of phases, and
+            the turns that are done scaled in layers that all samples share.
+        n_numbers: Of what all samples share.
     """
 
     def __init__(self, circuit: Circuit, readout: Readout):
@@ -80,13 +81,16 @@ class Plan:
         self._add_layers(program)
         self.n_layers = 1 + max((layer for layer, *_ in self._phases), default=-1)
         self.n_sums = len(self._sums)
-        self.offsets = np.array([*(total.offset for total in self._sums), 0.0])
+        self.n_numbers = 6 * (self.n_sums + 1) + self.n_layers * (2 * 2**self.n_qubits + 1) + 1
         entries = [(j, i, s) for j, t in enumerate(self._sums) for i, s in t.params]
-        self.entries = _integers([e[:2] for e in entries], 2)
-        self.scales = np.array([e[2] for e in entries], np.float64)
-        self.phase_places = _integers(self._phases, 3)
+        self.of_params = (
+            np.array([*(total.offset for total in self._sums), 0.0]),
+            _integers([e[:2] for e in entries], 2),
+            np.array([e[2] for e in entries], np.float64),
+            _integers(self._phases, 3),
+            _integers(self._scaled, 2),
+        )
         self.rows = np.concatenate([np.zeros(0, np.int64), *(rows.ravel() for rows in self._rows)])
-        self.scaled = _integers(self._scaled, 2)
         self.reads_strings = readout.kind == "strings"
         self._integers = (*self._tables_of_angles(), *self._tables_of_ends(program, readout))
         self._numbers = np.concatenate([self._term_scales, self._signs, np.ones(self.n_amplitudes)])

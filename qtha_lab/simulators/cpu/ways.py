@@ -1,0 +1,65 @@
+"""There and back through a circuit, each as one compiled call: a small batch spends its time on what is around it."""
+
+import numpy as np
+
+from qtha_lab.simulators.cpu.angles import param_slopes, shared_numbers
+from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.kernel import walk
+from qtha_lab.simulators.cpu.team import run_in_team
+
+SIZE, NUMBERS, SUM_SLOPES, PHASE_SLOPES = (
+    2,
+    6,
+    12,
+    13,
+)  # among the operands of `kernel.walk` behind its counters
+
+
+@compiled
+def through(threads, team, operands):
+    """`walk` on one thread, or on so many of a team, which share its counters.
+
+    Args:
+        threads: How many, this one included.
+        team: Where it is found, as from `team.address`; of no account for one.
+        operands: Of `walk` behind its counters.
+    """
+    counters = np.zeros(2, np.int64)
+    if threads == 1:
+        walk(counters, *operands)
+    else:
+        run_in_team(walk, team, threads, (counters, *operands))
+
+
+@compiled
+def there(threads, team, params, of_params, operands):
+    """What all samples share, and then the values.
+
+    Args:
+        threads: As for `through`.
+        team: As for `through`.
+        params: (n_params,), in radians.
+        of_params: What sums are made of, as `Plan.of_params`.
+        operands: Of `walk`, with numbers that are filled here.
+    """
+    offsets, entries, scales, places, scaled = of_params
+    size = 1 << operands[SIZE]
+    shared_numbers(params, offsets, entries, scales, places, scaled, size, operands[NUMBERS])
+    through(threads, team, operands)
+
+
+@compiled
+def back(threads, team, of_params, slopes, operands):
+    """The slopes of inputs, and then those of params.
+
+    Args:
+        threads: As for `through`.
+        team: As for `through`.
+        of_params: As for `there`.
+        slopes: Of params, which is filled.
+        operands: Of `walk`, backward.
+    """
+    through(threads, team, operands)
+    _, entries, scales, places, _ = of_params
+    sums, phases, size = operands[SUM_SLOPES], operands[PHASE_SLOPES], 1 << operands[SIZE]
+    param_slopes(sums, phases, entries, scales, places, size, slopes)
