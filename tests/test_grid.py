@@ -97,6 +97,7 @@ def test_a_list_of_one_is_that_one_and_old_files_read_as_before():
         ({"tuning": {"axes": {"r": [2, 4]}}, "matching": "equal_r"}, "cannot vary r: matching equal_r chooses it"),
         ({"tuning": {"axes": {"qtha.waist": [8], **RATES}}, "matching": "equal_parameters"}, "cannot vary qtha.waist"),
         ({"tuning": {"axes": {"steps": [8, 9]}}, "matching": "equal_seconds"}, "equal_seconds chooses the steps"),
+        ({"rounding_seed": 10}, "rounding_seed 10 is to be repeated, and rounding says never"),
     ],
 )  # fmt: skip
 def test_what_no_grid_can_be_is_refused_in_a_sentence(fields, sentence):
@@ -112,7 +113,10 @@ def test_all_cells_of_a_seed_stand_together_and_all_methods_of_a_cell():
         (0, "tiny, chat(turns=2)", "lora"), (0, "tiny, chat(turns=2)", "qtha"),
     ]  # fmt: skip
     assert [seed for seed, *_ in order] == [0] * 8 + [1] * 8
-    assert len(plain.replace(rounding=5).nudged(plain.experiments())) == 5 * 4 * 2
+    moved = plain.replace(rounding=5).nudged(plain.experiments())
+    assert (len(moved), {e.seed for e in moved}) == (5 * 4 * 2, {0})
+    moved = plain.replace(rounding=5, rounding_seed=10).nudged(plain.experiments())
+    assert (len(moved), {e.seed for e in moved}) == (5 * 4 * 2, {10})
     assert len(plain.typical()) == 8
 
 

@@ -89,6 +89,13 @@ class Comparison(MethodsAndSeeds):
         description="Repeats of the first seed at starts moved by a rounding, at the best rate of every method; at least 5, "
         "or 0 to measure no floor.",
     )
+    rounding_seed: int | None = Field(
+        default=None,
+        ge=0,
+        le=2**32 - 1,
+        description="The seed that is repeated in the place of the first, such as one of another comparison, whose repeats "
+        "then serve both.",
+    )
 
     if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
 
@@ -112,6 +119,7 @@ class Comparison(MethodsAndSeeds):
             rates_from: str = ...,
             tuning: Tuning | dict[str, Any] | None = ...,
             rounding: int = ...,
+            rounding_seed: int | None = ...,
             edition: int = ...,
         ) -> None: ...
 
@@ -173,6 +181,15 @@ class Comparison(MethodsAndSeeds):
             raise Refusal(
                 f"task_options are of one task, and there are {len(self.tasks)}: write them beside its name, such as "
                 f"{self.task}({calls.write_options(self.task_options)})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_seed_of_repeats(self) -> Self:
+        if self.rounding_seed is not None and not self.rounding:
+            raise Refusal(
+                f"rounding_seed {self.rounding_seed} is to be repeated, and rounding says never: write how often, at least "
+                f"{LEAST_REPEATS}"
             )
         return self
 
@@ -324,7 +341,10 @@ class Comparison(MethodsAndSeeds):
             method = experiment.method.replace(learning_rate=None).meaning
             first.setdefault((experiment.cell, method), experiment)
         return [
-            experiment.replace(training=experiment.training.replace(nudge=repeat))
+            experiment.replace(
+                seed=experiment.seed if self.rounding_seed is None else self.rounding_seed,
+                training=experiment.training.replace(nudge=repeat),
+            )
             for repeat in range(1, self.rounding + 1)
             for experiment in first.values()
         ]

@@ -77,7 +77,9 @@ def _rows_and_seeds(compared: Compared) -> Iterator[str]:
 def _tuning(compared: Compared) -> Iterator[str]:
     comparison = compared.comparison
     if comparison.rounding:
-        yield f"Rounding: {comparison.rounding} runs of a seed at starts moved by one unit in the last place."
+        seed = comparison.rounding_seed
+        of = f"seed {comparison.seeds[0] if seed is None else seed}"
+        yield f"Rounding: {comparison.rounding} runs of {of} at starts moved by one unit in the last place."
     yield f"Matching: {comparison.matching.replace('_', ' ')}. Scaling: {comparison.scaling.replace('_', ' ')}."
     if comparison.tuning:
         yield (
