@@ -2,6 +2,7 @@
 
 import statistics
 import time
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,6 @@ from benchmarks.turns import between
 
 CALLS = 400  # of each part in a turn, at most; the first are slow, after another part has had the caches
 TURN_SECONDS = 0.2  # of a part with fewer calls
-COUNTERS = 5  # among the operands of `kernel.walk`
 ROWS = {
     "whole": "expval_z with gradients",
     "engine": "engine cpu's own work",
@@ -118,7 +118,7 @@ def _parts(
 
     from qtha_lab.ansatze import build
     from qtha_lab.simulators import expval_z
-    from qtha_lab.simulators.cpu.engine import Call, shared_numbers
+    from qtha_lab.simulators.cpu.engine import Call
     from qtha_lab.simulators.cpu.plan import plan
     from qtha_lab.simulators.cpu.roofline import passes_alone
 
@@ -146,9 +146,9 @@ def _parts(
         return call
 
     def engine() -> None:
-        call = Call(tables, inputs, shared_numbers(tables, params), keep=True)
-        call.forward()
-        call.backward(grad)
+        call = Call(tables, inputs, keep=True)
+        call.forward(inputs, params)
+        call.backward(inputs, grad)
 
     def no_slopes() -> None:
         with torch.no_grad():
@@ -173,22 +173,24 @@ def _compiled_of(call: Callable[[], Any]) -> Callable[[], None]:
     """The compiled work of a call alone, with what the engine made for it."""
     from qtha_lab.simulators.cpu import engine
 
-    walk, jobs = engine.walk, []
+    ways, jobs = engine.ways, []
 
-    def note(*job: Any) -> None:
-        jobs.append(job)
-        walk(*job)
+    def noted(way: Callable[..., None]) -> Callable[..., None]:
+        def note(*operands: Any) -> None:
+            jobs.append((way, operands))
+            way(*operands)
 
-    engine.walk = note
+        return note
+
+    engine.ways = types.SimpleNamespace(there=noted(ways.there), back=noted(ways.back))
     try:
         call()
     finally:
-        engine.walk = walk
+        engine.ways = ways
 
     def again() -> None:
-        for threads, address, operands in jobs:
-            operands[COUNTERS][:] = 0
-            walk(threads, address, operands)
+        for way, operands in jobs:
+            way(*operands)
 
     return again
 

@@ -180,7 +180,7 @@ def _circuits(model, samples: int) -> Callable[[], None]:
     """Values and slopes of every circuit, by engine cpu without autograd."""
     import torch
 
-    from qtha_lab.simulators.cpu.engine import Call, shared_numbers
+    from qtha_lab.simulators.cpu.engine import Call
     from qtha_lab.simulators.cpu.plan import plan
 
     cases = []
@@ -189,11 +189,11 @@ def _circuits(model, samples: int) -> Callable[[], None]:
         cases.append((plan(circuit), inputs, params, torch.randn(samples, circuit.n_qubits)))
 
     def work() -> None:
-        calls = [Call(t, x, shared_numbers(t, p), keep=True) for t, x, p, _ in cases]
-        for call in calls:
-            call.forward()
-        for call, (*_, grad) in zip(reversed(calls), reversed(cases), strict=True):
-            call.backward(grad)
+        calls = [Call(tables, inputs, keep=True) for tables, inputs, *_ in cases]
+        for call, (_, inputs, params, _) in zip(calls, cases, strict=True):
+            call.forward(inputs, params)
+        for call, (_, inputs, _, grad) in zip(reversed(calls), reversed(cases), strict=True):
+            call.backward(inputs, grad)
 
     return work
 

@@ -148,6 +148,7 @@ def test_turns_are_scaled_where_phases_follow(reupload):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("half_turns", ["none", "inputs", "params"])
 def test_turns_whose_cosines_are_all_but_zero_are_shears(half_turns, dtype):
+    from qtha_lab.simulators.cpu import angles
     from qtha_lab.simulators.cpu.engine import shared_numbers
     from qtha_lab.simulators.cpu.plan import plan
 
@@ -164,7 +165,9 @@ def test_turns_whose_cosines_are_all_but_zero_are_shears(half_turns, dtype):
         drawn("params", circuit.n_params),
         drawn("", 70, 4),
     )
-    assert bool(shared_numbers(plan(circuit), params).wholes[-1]) == (half_turns != "params")
+    numbers = shared_numbers(tables := plan(circuit), params)
+    *_, wholes = angles.parts(numbers, tables.n_sums + 1, 2**tables.n_qubits)
+    assert bool(wholes[-1]) == (half_turns != "params")
     found = []
     for engine, of in (("cpu", dtype), ("torch", torch.float64)):
         data, angles = (tensor.to(of).requires_grad_() for tensor in (inputs, params))

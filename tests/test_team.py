@@ -45,19 +45,23 @@ def three_threads():
 @pytest.fixture
 def threads_of_launches(monkeypatch):
     """Of each launch so far, how many threads of a team it was given; 1 for one outside of a team."""
-    asked, walk, in_team = [], kernel.walk, kernel.walk_in_team
+    asked, walk, ways = [], kernel.walk, engine.ways
+
+    def counted(way):
+        def launched(threads, *operands):
+            asked.append(threads)
+            way(threads, *operands)
+
+        return launched
 
     def walked(*operands):
         asked.append(1)
         walk(*operands)
 
-    def walked_in_team(address, threads, operands):
-        asked.append(threads)
-        in_team(address, threads, operands)
-
-    # in the engine alone: a kernel that is not compiled yet looks up the other by its name
-    counted = types.SimpleNamespace(walk=walked, walk_in_team=walked_in_team)
-    monkeypatch.setattr(engine, "kernel", counted)
+    # in the engine alone: what is compiled looks up the others by their names
+    each = {name: counted(getattr(ways, name)) for name in ("there", "back", "through")}
+    monkeypatch.setattr(engine, "ways", types.SimpleNamespace(**each))
+    monkeypatch.setattr(engine, "kernel", types.SimpleNamespace(walk=walked))
     return asked
 
 

@@ -38,7 +38,6 @@ FEWEST_VECTORS = 2  # of a row, but of a batch that two threads could not share 
 KEEP_BYTES = 2**24  # of final states, kept from forward to backward; the others are made again
 TEAM_FLOPS = 1e6  # that make one more of torch's threads worth its hand-over: some 14 µs of one
 POOL_FLOPS = 2e7  # the same where threads of our own have to be woken
-_NONE = np.empty(0)
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
@@ -62,7 +61,8 @@ def try_out() -> None:
     """Run one qubit forward, which compiles every kernel of one thread or loads it."""
     tables = plan(Circuit(1, []), Readout.z(1))
     with torch.device("cpu"):  # whatever device models are made on meanwhile
-        Call(tables, torch.zeros(1, 0), False).forward(torch.zeros(0))
+        inputs, params = torch.zeros(1, 0), torch.zeros(0)
+        Call(tables, inputs, False).forward(inputs, params)
 
 
 def load_kernels() -> None:
@@ -153,7 +153,7 @@ def run(
     tables = plan(circuit, readout)
     if not torch.is_grad_enabled() and torch.autograd.forward_ad._current_level < 0:
         numbers = _kept_numbers(tables, *_copy(params))
-        return Call(tables, inputs, keep=False).forward(params, numbers)
+        return Call(tables, inputs, keep=False).forward(inputs, params, numbers)
     if torch._C._are_functorch_transforms_active():  # pyright: ignore[reportAttributeAccessIssue]  torch's stubs leave it out
         return _Expval.apply(inputs, params, tables)
     return _apply(inputs, params, tables)
@@ -190,14 +190,14 @@ class _Expval(torch.autograd.Function):
         ctx.save_for_backward(inputs, params)
         of_inputs, of_params, _ = ctx.needs_input_grad
         ctx.call = Call(tables, inputs, of_inputs or of_params)
-        return ctx.call.forward(params)
+        return ctx.call.forward(inputs, params)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
         inputs, params = ctx.saved_tensors  # refused by torch if changed since
         if torch.is_grad_enabled():
             return (*_Slopes.apply(inputs, params, grad, ctx.call), None)
-        return (*ctx.call.backward(grad), None)
+        return (*ctx.call.backward(inputs, grad), None)
 
 
 # As `_Expval.apply` where no transform is active, without its walk over the operands in Python.
@@ -209,7 +209,7 @@ class _Slopes(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, inputs: Tensor, params: Tensor, grad: Tensor, call: "Call"):
-        return call.backward(grad.detach())
+        return call.backward(inputs, grad.detach())
 
     @staticmethod
     def backward(ctx, *grads):
@@ -228,45 +228,59 @@ class Call:
     """
 
     def __init__(self, tables: Plan, inputs: Tensor, keep: bool):
-        self.plan, self.dtype, self.inputs = tables, inputs.dtype, _array(inputs)
-        self.numbers = _NONE
-        self.layout = layout = _layout(tables, len(inputs), inputs.dtype.itemsize)
+        self.plan, self.dtype = tables, inputs.dtype
+        self.kind = np.float32 if self.dtype is torch.float32 else np.float64
+        self.layout = layout = _layout(tables, len(inputs), self.dtype.itemsize)
         self.states = layout.no_states
         if keep:
             self.states, self.held = memory.states(layout.n_kept, self.dtype)
 
-    def forward(self, params: Tensor, numbers: np.ndarray | None = None) -> Tensor:
+    def forward(self, inputs: Tensor, params: Tensor, numbers: np.ndarray | None = None) -> Tensor:
         """Values, (batch, readout size).
 
         Args:
-            params: (n_params,), of the dtype of the inputs.
+            inputs: The data.
+            params: (n_params,), of the same dtype.
             numbers: By `shared_numbers` of these; None makes them.
         """
-        tables, layout, kind = self.plan, self.layout, self.inputs.dtype
-        values = np.zeros((len(self.inputs), tables.n_values), kind)
-        self.numbers = np.empty(tables.n_numbers, kind) if numbers is None else numbers
+        tables, layout, inputs = self.plan, self.layout, _in_a_row(inputs)
+        values = np.zeros((len(inputs), tables.n_values), self.kind)
         threads, address = layout.hands(False)
-        operands = self._operands(False, values, threads, layout.no_slopes, *layout.no_sums)
-        if threads > 1 and not address:
-            if numbers is None:
-                self.numbers[:] = shared_numbers(tables, params)
+        is_pooled = threads > 1 and not address
+        if is_pooled and numbers is None:
+            numbers = shared_numbers(tables, params)
+        self.numbers = np.empty(tables.n_numbers, self.kind) if numbers is None else numbers
+        operands = self._operands(
+            inputs, threads, False, values, 0, layout.no_slopes, *layout.no_sums
+        )
+        if is_pooled:
             _share_out(operands, threads)
         elif numbers is None:
-            ways.there(threads, address, _array(params), tables.of_params, operands)
+            params = _in_a_row(params)
+            ways.there(
+                threads, address, params.data_ptr(), tables.n_params, tables.of_params, operands
+            )
         else:
             ways.through(threads, address, operands)
         return torch.from_numpy(values)
 
-    def backward(self, grad: Tensor) -> tuple[Tensor, Tensor]:
-        """The slopes of inputs and params, from those of the values."""
-        tables, layout, kind = self.plan, self.layout, self.inputs.dtype
-        of_inputs = np.zeros(self.inputs.shape, kind)
+    def backward(self, inputs: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """The slopes of inputs and params.
+
+        Args:
+            inputs: The data, as they were forward.
+            grad: The slopes of the values.
+        """
+        tables, layout, inputs, grad = self.plan, self.layout, _in_a_row(inputs), _in_a_row(grad)
+        of_inputs = np.zeros(inputs.shape, self.kind)
+        of_params = np.empty(tables.n_params, self.kind)
         # over the samples of each group: the slopes of sums, and those of the phase of every row
         of_sums = np.zeros((layout.n_groups, tables.n_sums + 1))
         of_phases = np.zeros(layout.n_groups * tables.n_layers * 2**tables.n_qubits)
-        of_params = np.empty(tables.n_params, kind)
         threads, address = layout.hands(True)
-        operands = self._operands(True, _array(grad), threads, of_inputs, of_sums, of_phases)
+        operands = self._operands(
+            inputs, threads, True, layout.no_values, grad.data_ptr(), of_inputs, of_sums, of_phases
+        )
         if threads > 1 and not address:
             _share_out(operands, threads)
             _, *entries, _ = tables.of_params
@@ -276,21 +290,25 @@ class Call:
         return torch.from_numpy(of_inputs), torch.from_numpy(of_params)
 
     def _operands(
-        self, backward: bool, values: np.ndarray, threads: int, *slopes: np.ndarray
-    ) -> tuple[Any, ...]:
+        self, inputs: Tensor, threads: int, backward: bool, values: np.ndarray, grad_at: int,
+        *slopes: np.ndarray,
+    ) -> tuple[Any, ...]:  # fmt: skip
         """Of `kernel.walk`, behind its counters.
 
         Args:
-            backward: Whether slopes are asked for.
-            values: As for the kernel.
+            inputs: The data.
             threads: That share the work.
-            slopes: Of inputs, sums and phases, as for the kernel; empty without `backward`.
+            backward: Whether slopes are asked for.
+            values: As for the kernel; empty with `backward`, as what follows is without.
+            grad_at: As for the kernel.
+            slopes: Of inputs, sums and phases, as for the kernel.
         """
         tables, layout = self.plan, self.layout
+        batch, n_inputs = inputs.shape
         return (
             layout.tables, layout.places, tables.n_qubits, layout.lanes, layout.n_groups,
-            tables.n_sums + 1, self.numbers, self.inputs, backward, values,
-            self.states, *slopes, memory.rooms(threads, layout.size, self.dtype),
+            tables.n_sums + 1, self.numbers, batch, inputs.data_ptr(), n_inputs, backward, values,
+            grad_at, self.states, *slopes, memory.rooms(threads, layout.size, self.dtype),
         )  # fmt: skip
 
 
@@ -304,12 +322,11 @@ def shared_numbers(tables: Plan, params: Tensor) -> np.ndarray:
     return _numbers(tables, *_copy(params))
 
 
-def _array(tensor: Tensor) -> np.ndarray:
-    """The same numbers, in the same memory if they lie there one after another."""
-    tensor = tensor.detach()
-    if not tensor.is_contiguous() or tensor.is_neg():
-        tensor = tensor.resolve_neg().contiguous()
-    return tensor.numpy()
+def _in_a_row(tensor: Tensor) -> Tensor:
+    """The same numbers one after another, as they are read at an address."""
+    if tensor.is_contiguous() and not tensor.is_neg():
+        return tensor
+    return tensor.resolve_neg().contiguous()
 
 
 def _copy(params: Tensor) -> tuple[bytes, torch.dtype]:
@@ -334,7 +351,7 @@ _kept_numbers = functools.lru_cache(maxsize=256)(_numbers)
 class _Layout:
     """How a batch of one size is cut up; `n_kept` numbers of its final states can be kept.
 
-    The last three stand where a call keeps no states or has no slopes.
+    The last four stand where a call keeps no states or has no slopes.
     """
 
     lanes: int
@@ -346,6 +363,7 @@ class _Layout:
     flops_forward: float
     flops_backward: float
     no_states: np.ndarray
+    no_values: np.ndarray
     no_slopes: np.ndarray
     no_sums: tuple[np.ndarray, np.ndarray]
 
@@ -377,6 +395,7 @@ def _layout(tables: Plan, batch: int, itemsize: int) -> _Layout:
         size,
         *flops,
         no_states=np.empty(0, dtype),
+        no_values=np.empty((0, tables.n_values), dtype),
         no_slopes=np.empty((0, 0), dtype),
         no_sums=(np.zeros((0, tables.n_sums + 1)), np.zeros(0)),
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from numba.np.unsafe import ndarray
 
+from qtha_lab.simulators.cpu.addresses import numbers_at
 from qtha_lab.simulators.cpu.angles import parts
 from qtha_lab.simulators.cpu.behind import read_turns, weigh_turns
 from qtha_lab.simulators.cpu.compiled import compiled
@@ -170,8 +171,8 @@ def run_pass(
 
 @compiled(fastmath=True)
 def walk(
-    counters, tables, places, n_qubits, lanes, n_groups, n_sums, numbers, inputs, backward, values,
-    states, input_slopes, sum_slopes, phase_slopes, rooms,
+    counters, tables, places, n_qubits, lanes, n_groups, n_sums, numbers, batch, inputs_at, n_inputs,
+    backward, values, grad_at, states, input_slopes, sum_slopes, phase_slopes, rooms,
 ):  # fmt: skip
     """Take groups of blocks, whichever are next by `counters`, through the circuit.
 
@@ -187,10 +188,12 @@ def walk(
         n_groups: Groups that the blocks are shared out to.
         n_sums: Sums, the sum of nothing among them.
         numbers: What all samples share, as from `angles.shared_numbers`.
-        inputs: The data, (batch, n_inputs), in radians, or amplitudes.
+        batch: Samples.
+        inputs_at: Address of the data, (batch, n_inputs), in radians, or amplitudes.
+        n_inputs: Numbers of a sample.
         backward: Whether slopes are asked for instead of values.
-        values: (batch, readouts). Forward, what is read is added to it; backward, it holds the slopes
-            of the loss by what was read.
+        values: Forward, (batch, n_values), to which what is read is added.
+        grad_at: Backward, the address of the slopes of the loss by what was read, (batch, n_values).
         states: Takes ψ of the first blocks, as many as fit, from forward to backward; the others are
             walked again. Its length is a multiple of 2 · 2^n · lanes.
         input_slopes: Backward, to which the slopes of inputs are added, (batch, n_inputs).
@@ -218,7 +221,8 @@ def walk(
     psi, plane, shared_at, sampled_at, slopes, reads_at, terms_at, vector = places
     size = 1 << n_qubits
     shared, phases, wholes = parts(numbers, n_sums, size)
-    batch = len(inputs)
+    inputs = numbers_at(room, inputs_at, (batch, n_inputs))
+    grad = numbers_at(room, grad_at, (batch if backward else 0, values.shape[1]))
     n_blocks = (batch + lanes - 1) // lanes
     one, zero = room.dtype.type(1.0), room.dtype.type(0.0)
     n_ops = len(ops)
@@ -263,7 +267,7 @@ def walk(
                     if backward:
                         fill(room, 2 * plane, zero, (2 * plane if is_turned else size * lanes))
                         fill(room, reads_at, zero, terms_at - reads_at)
-                        _take_in(room, read_at, lanes, values, start, count, readout, signs, 1.0)
+                        _take_in(room, read_at, lanes, grad, start, count, readout, signs, 1.0)
                     for k in range(size if not backward and not is_turned else 0):
                         at = k * lanes
                         squares(room, at, plane + at, 2 * plane + at, lanes)

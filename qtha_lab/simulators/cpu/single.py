@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from llvmlite import ir
 from numba import types
-from numba.np.numpy_support import carray
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.simulators.cpu.addresses import numbers_at
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.vectors import BYTES, FAST, Lanes, intrinsic, times_plus
 from qtha_lab.simulators.program import Phases, Turn, Turns, compile_circuit
@@ -80,17 +80,6 @@ def _lanes_apart(builder, vector, rows: list, low) -> list:
     return results
 
 
-@intrinsic
-def _floats(typingctx, address):
-    """The float32 numbers at an address: the arrays of three tensors take longer to make than to fill."""
-    pointer = types.CPointer(types.float32)
-
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], context.get_value_type(pointer))
-
-    return pointer(address), codegen
-
-
 @compiled(fastmath=True)
 def _sign(bits):
     """-1 for an odd number of bits, of the sixteen lowest, else 1."""
@@ -117,9 +106,9 @@ def walk_single(tables, numbers, sizes, rows, shape, inputs_at, before_at, after
     """
     size, n_steps, n_turns, n_members, n_terms, n_values, n_inputs, n_last = sizes
     n_in, n_out = shape
-    inputs = carray(_floats(inputs_at), (rows, n_in))
-    before = carray(_floats(before_at), (rows, n_out))
-    after = carray(_floats(after_at), (rows, n_out))
+    inputs = numbers_at(numbers, inputs_at, (rows, n_in))
+    before = numbers_at(numbers, before_at, (rows, n_out))
+    after = numbers_at(numbers, after_at, (rows, n_out))
     at = 3 * n_steps
     steps = tables[:at].reshape((n_steps, 3))
     turns, at = tables[at : at + 4 * n_turns].reshape((n_turns, 4)), at + 4 * n_turns

@@ -2,17 +2,14 @@
 
 import numpy as np
 
+from qtha_lab.simulators.cpu.addresses import numbers_at
 from qtha_lab.simulators.cpu.angles import param_slopes, shared_numbers
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.kernel import walk
 from qtha_lab.simulators.cpu.team import run_in_team
 
-SIZE, NUMBERS, SUM_SLOPES, PHASE_SLOPES = (
-    2,
-    6,
-    12,
-    13,
-)  # among the operands of `kernel.walk` behind its counters
+# among the operands of `kernel.walk`, behind its counters
+QUBITS, NUMBERS, SUM_SLOPES, PHASE_SLOPES = 2, 6, 15, 16
 
 
 @compiled
@@ -32,19 +29,21 @@ def through(threads, team, operands):
 
 
 @compiled
-def there(threads, team, params, of_params, operands):
+def there(threads, team, params_at, n_params, of_params, operands):
     """What all samples share, and then the values.
 
     Args:
         threads: As for `through`.
         team: As for `through`.
-        params: (n_params,), in radians.
+        params_at: Address of (n_params,) angles, in radians.
+        n_params: How many.
         of_params: What sums are made of, as `Plan.of_params`.
         operands: Of `walk`, with numbers that are filled here.
     """
     offsets, entries, scales, places, scaled = of_params
-    size = 1 << operands[SIZE]
-    shared_numbers(params, offsets, entries, scales, places, scaled, size, operands[NUMBERS])
+    size, numbers = 1 << operands[QUBITS], operands[NUMBERS]
+    params = numbers_at(numbers, params_at, (n_params,))
+    shared_numbers(params, offsets, entries, scales, places, scaled, size, numbers)
     through(threads, team, operands)
 
 
@@ -56,10 +55,10 @@ def back(threads, team, of_params, slopes, operands):
         threads: As for `through`.
         team: As for `through`.
         of_params: As for `there`.
-        slopes: Of params, which is filled.
+        slopes: Those of params, (n_params,), which are filled.
         operands: Of `walk`, backward.
     """
     through(threads, team, operands)
     _, entries, scales, places, _ = of_params
-    sums, phases, size = operands[SUM_SLOPES], operands[PHASE_SLOPES], 1 << operands[SIZE]
+    sums, phases, size = operands[SUM_SLOPES], operands[PHASE_SLOPES], 1 << operands[QUBITS]
     param_slopes(sums, phases, entries, scales, places, size, slopes)
