@@ -307,6 +307,10 @@ def main() -> None:
             unpack(RESULTS / name / PACKED, options.folder / name)
         elif (options.folder / name / "summary.json").exists():
             write(name, options.folder / name)
+        elif options.names:
+            parser.error(
+                f"{options.folder / name} holds no measurement: --folder is what the folder {name} lies in"
+            )
 
 
 if __name__ == "__main__":
