@@ -1,6 +1,6 @@
 """Where a training step of a method goes beyond LoRA's: its layers, their circuits and tensor networks, and the rest.
 
-The layers that carry adapters run alone, forward and backward: what they add to LoRA's is some hundredths of a step and is
+A whole step whose circuits compute nothing says what is around them. The layers that carry adapters run alone, forward and backward: what they add to LoRA's is some hundredths of a step and is
 heard in them, where two whole steps of one method differ by more. Circuits and networks are taken out of them in turn. So
 the rest is what the parts alone do not explain: caches and memory that others used, the optimiser, and noise. Whole steps
 and layers are also compared phase by phase, forward and backward, and what comes after.
@@ -8,6 +8,7 @@ and layers are also compared phase by phase, forward and backward, and what come
 
 import itertools
 import statistics
+import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ PHASES = {
     "after": "freeing the graph, and the optimiser",
 }
 FLOORS = {
+    "hollow": "step, its circuits computing nothing",
     "with_layers": "(LoRA's step + layers) / LoRA's step",
     "with_circuits": "with circuits and networks only",
     "at_roofline": "with circuits at their roofline only",
@@ -57,7 +59,7 @@ def parts_of(
     Returns:
         By method `layers` (beyond the reference's), `circuits`, `roofline`, `networks` and `rest`, in seconds; the
         reference's step and these over the reference's step: `with_layers`, an entry of `timed`, `with_circuits` and
-        `at_roofline`; and `phases`, what a step's forward, backward and after go beyond the reference's, and the first two
+        `at_roofline`; `hollow`, such an entry of steps whose circuits compute nothing; and `phases`, what a step's forward, backward and after go beyond the reference's, and the first two
         of layers alone.
     """
     works: list[Callable[[], object]] = []
@@ -67,6 +69,9 @@ def parts_of(
         alone.append(of_it)
         works += [tuned, _circuits(step.model, step.ids.numel()), _networks(step.model)]
     taken = take_turns(works, rounds, on_round, clock)
+    reference, *hollow = take_turns(
+        [steps[0].take, *map(_hollow, steps[1:])], rounds, on_round, clock
+    )
     whole = statistics.median(seconds[0])
     results = []
     for number, step in enumerate(steps[1:], 1):
@@ -83,6 +88,7 @@ def parts_of(
             {
                 **part,
                 "roofline": roofline,
+                "hollow": timed(hollow[number - 1], reference),
                 "rest": statistics.median(seconds[number]) - whole - part["layers"],
                 "with_layers": timed([whole + more for more in beyond], [whole] * len(beyond)),
                 "with_circuits": 1 + (part["circuits"] + part["networks"]) / whole,
@@ -111,8 +117,8 @@ def markdown(figures: dict[str, Any]) -> str:
         (
             f"`{entry['label']}`",
             ratio(entry),
-            ratio(parts["with_layers"]),
-            *(f"{parts[name]:.2f}" for name in FLOORS if name != "with_layers"),
+            *(ratio(parts[name]) for name in ("hollow", "with_layers")),
+            *(f"{parts[name]:.2f}" for name in ("with_circuits", "at_roofline")),
             *(f"{1e3 * parts[name]:,.1f}" for name in WORDS),
         )
         for entry in figures["methods"]
@@ -164,6 +170,30 @@ def _tuned(step, now: Callable[[], float]) -> tuple[Callable[[], None], list[tup
             tensor.grad = None
 
     return work, phases
+
+
+def _hollow(step) -> Callable[[], None]:
+    """A step whose circuits compute nothing: values and slopes are zero, and all that is around them is done."""
+    from qtha_lab.simulators.cpu import engine
+
+    def nothing(*operands: Any) -> None: ...
+
+    def no_slopes(threads: int, team: int, of_params: Any, slopes: Any, operands: Any) -> None:
+        slopes.fill(0)
+
+    hollow, ways = (
+        types.SimpleNamespace(there=nothing, through=nothing, back=no_slopes),
+        engine.ways,
+    )
+
+    def take() -> None:
+        engine.ways = hollow
+        try:
+            step.take()
+        finally:
+            engine.ways = ways
+
+    return take
 
 
 def _layers(model) -> list[Any]:

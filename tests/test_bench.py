@@ -2,18 +2,21 @@
 
 import json
 import sys
+import types
 
 import pytest
 import torch
 
-from benchmarks import long_runs, turns
+from benchmarks import long_runs, step_parts, turns
 from benchmarks.expval import bench_expval
 from benchmarks.generate import bench_generate
 from benchmarks.long_runs import bench_live, bench_status
 from benchmarks.machine import forget_peak_memory, machine, peak_memory_bytes
 from benchmarks.predictions import bench_predictions
 from benchmarks.step import _Step, bench_step
+from qtha_lab.ansatze import build
 from qtha_lab.experiment import MethodChoice
+from qtha_lab.simulators import expval_z
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,8 @@ def measured():
 
 def test_every_method_takes_the_same_number_of_turns(measured):
     assert [len(entry["seconds_all"]) for entry in measured["methods"]] == [2, 2]
-    assert measured["seen"] == 2 * [(0, 2), (1, 2), (2, 2)]  # of whole steps, then of their parts
+    # of whole steps, then of their parts, then of steps whose circuits compute nothing
+    assert measured["seen"] == 3 * [(0, 2), (1, 2), (2, 2)]
 
 
 def test_ratios_are_those_to_the_first_method(measured):
@@ -95,6 +99,20 @@ def test_predictions_are_held_against_what_was_then_done():
         ratios = [p / r for p, r in zip(case["predicted"], case["real"], strict=True)]
         assert 0 < min(ratios) <= case["ratio"] <= max(ratios)
     assert json.loads(json.dumps(result)) == result
+
+
+def test_circuits_of_a_hollow_step_compute_nothing_and_are_there_again_after_it():
+    circuit, found = build("qtha", 4, 1), []
+
+    def take():
+        inputs, params = torch.rand(8, 4), torch.rand(circuit.n_params, requires_grad=True)
+        values = expval_z(circuit, inputs, params, engine="cpu")
+        found.extend((values.detach(), *torch.autograd.grad(values.sum(), params)))
+
+    step_parts._hollow(types.SimpleNamespace(take=take))()
+    assert [bool(numbers.any()) for numbers in found] == [False, False]
+    take()
+    assert [bool(numbers.any()) for numbers in found[2:]] == [True, True]
 
 
 def test_the_parts_of_a_call_add_up_and_leave_the_threads_as_they_were():
