@@ -2,6 +2,7 @@
 is packed and written.
 """
 
+import json
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,14 @@ from qtha_lab.paths import data_dir
 from qtha_lab.rundir import write_json
 
 FILES = sorted((data_dir() / "measurements").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_difference_that_we_report_has_what_rounding_makes_of_it_beside_it(file: Path):
+    report = json.loads((measurements.RESULTS / file.stem / "report.json").read_text())
+    differences = [*report["claims"], *report["decomposition"]]
+    assert differences
+    assert all(difference["floor"] is not None for difference in differences)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
