@@ -15,7 +15,7 @@ TURN_SECONDS = 0.2  # of a part with fewer calls
 ROWS = {
     "whole": "expval_z with gradients",
     "engine": "engine cpu's own work",
-    "kernel": "of it the compiled walk there and back",
+    "kernel": "of it what is compiled, there and back",
     "passes": "of that its passes over the rows alone",
     "autograd": "autograd: a Function that computes nothing",
     "rest": "the rest: checks, the way in and out",

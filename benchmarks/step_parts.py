@@ -1,7 +1,7 @@
 """Where a training step of a method goes beyond LoRA's: its layers, their circuits and tensor networks, and the rest.
 
-A whole step whose circuits compute nothing says what is around them. The layers that carry adapters run alone, forward and backward: what they add to LoRA's is some hundredths of a step and is
-heard in them, where two whole steps of one method differ by more. Circuits and networks are taken out of them in turn. So
+A whole step whose circuits compute nothing says what is around them. The layers that carry adapters run alone, forward and
+backward: what they add to LoRA's is some hundredths of a step and is heard in them, where two whole steps of one method differ by more. Circuits and networks are taken out of them in turn. So
 the rest is what the parts alone do not explain: caches and memory that others used, the optimiser, and noise. Whole steps
 and layers are also compared phase by phase, forward and backward, and what comes after.
 """
@@ -59,8 +59,8 @@ def parts_of(
     Returns:
         By method `layers` (beyond the reference's), `circuits`, `roofline`, `networks` and `rest`, in seconds; the
         reference's step and these over the reference's step: `with_layers`, an entry of `timed`, `with_circuits` and
-        `at_roofline`; `hollow`, such an entry of steps whose circuits compute nothing; and `phases`, what a step's forward, backward and after go beyond the reference's, and the first two
-        of layers alone.
+        `at_roofline`; `hollow`, such an entry of steps whose circuits compute nothing; and `phases`, what a step's forward,
+        backward and after go beyond the reference's, and the first two of layers alone.
     """
     works: list[Callable[[], object]] = []
     alone: list[list[tuple[float, ...]]] = []

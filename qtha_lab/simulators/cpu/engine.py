@@ -229,7 +229,6 @@ class Call:
 
     def __init__(self, tables: Plan, inputs: Tensor, keep: bool):
         self.plan, self.dtype = tables, inputs.dtype
-        self.kind = np.float32 if self.dtype is torch.float32 else np.float64
         self.layout = layout = _layout(tables, len(inputs), self.dtype.itemsize)
         self.states = layout.no_states
         if keep:
@@ -244,12 +243,12 @@ class Call:
             numbers: By `shared_numbers` of these; None makes them.
         """
         tables, layout, inputs = self.plan, self.layout, _in_a_row(inputs)
-        values = np.zeros((len(inputs), tables.n_values), self.kind)
+        values = np.zeros((len(inputs), tables.n_values), layout.kind)
         threads, address = layout.hands(False)
         is_pooled = threads > 1 and not address
         if is_pooled and numbers is None:
             numbers = shared_numbers(tables, params)
-        self.numbers = np.empty(tables.n_numbers, self.kind) if numbers is None else numbers
+        self.numbers = np.empty(tables.n_numbers, layout.kind) if numbers is None else numbers
         operands = self._operands(
             inputs, threads, False, values, 0, layout.no_slopes, *layout.no_sums
         )
@@ -272,8 +271,8 @@ class Call:
             grad: The slopes of the values.
         """
         tables, layout, inputs, grad = self.plan, self.layout, _in_a_row(inputs), _in_a_row(grad)
-        of_inputs = np.zeros(inputs.shape, self.kind)
-        of_params = np.empty(tables.n_params, self.kind)
+        of_inputs = np.zeros(inputs.shape, layout.kind)
+        of_params = np.empty(tables.n_params, layout.kind)
         # over the samples of each group: the slopes of sums, and those of the phase of every row
         of_sums = np.zeros((layout.n_groups, tables.n_sums + 1))
         of_phases = np.zeros(layout.n_groups * tables.n_layers * 2**tables.n_qubits)
@@ -354,6 +353,7 @@ class _Layout:
     The last four stand where a call keeps no states or has no slopes.
     """
 
+    kind: np.dtype
     lanes: int
     n_groups: int
     n_kept: int
@@ -387,6 +387,7 @@ def _layout(tables: Plan, batch: int, itemsize: int) -> _Layout:
     of_block = 2 * 2**tables.n_qubits * lanes
     *places, size = tables.places(lanes, itemsize)
     return _Layout(
+        dtype,
         lanes,
         n_groups,
         min(KEEP_BYTES // (of_block * itemsize), n_blocks) * of_block,
