@@ -244,8 +244,8 @@ class Call:
         """
         tables, layout, inputs = self.plan, self.layout, _in_a_row(inputs)
         values = np.zeros((len(inputs), tables.n_values), layout.kind)
-        threads, address = layout.hands(False)
-        is_pooled = threads > 1 and not address
+        threads, hands = layout.hands(False)
+        is_pooled = threads > 1 and hands == team.NOWHERE
         if is_pooled and numbers is None:
             numbers = shared_numbers(tables, params)
         self.numbers = np.empty(tables.n_numbers, layout.kind) if numbers is None else numbers
@@ -257,10 +257,10 @@ class Call:
         elif numbers is None:
             params = _in_a_row(params)
             ways.there(
-                threads, address, params.data_ptr(), tables.n_params, tables.of_params, operands
+                threads, hands, params.data_ptr(), tables.n_params, tables.of_params, operands
             )
         else:
-            ways.through(threads, address, operands)
+            ways.through(threads, hands, operands)
         return torch.from_numpy(values)
 
     def backward(self, inputs: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
@@ -276,23 +276,23 @@ class Call:
         # over the samples of each group: the slopes of sums, and those of the phase of every row
         of_sums = np.zeros((layout.n_groups, tables.n_sums + 1))
         of_phases = np.zeros(layout.n_groups * tables.n_layers * 2**tables.n_qubits)
-        threads, address = layout.hands(True)
+        threads, hands = layout.hands(True)
         operands = self._operands(
             inputs, threads, True, layout.no_values, grad.data_ptr(), of_inputs, of_sums, of_phases
         )
-        if threads > 1 and not address:
+        if threads > 1 and hands == team.NOWHERE:
             _share_out(operands, threads)
             _, *entries, _ = tables.of_params
             angles.param_slopes(of_sums, of_phases, *entries, 2**tables.n_qubits, of_params)
         else:
-            ways.back(threads, address, tables.of_params, of_params, operands)
+            ways.back(threads, hands, tables.of_params, of_params, operands)
         return torch.from_numpy(of_inputs), torch.from_numpy(of_params)
 
     def _operands(
         self, inputs: Tensor, threads: int, backward: bool, values: np.ndarray, grad_at: int,
         *slopes: np.ndarray,
     ) -> tuple[Any, ...]:  # fmt: skip
-        """Of `kernel.walk`, behind its counters.
+        """Of `kernel.walk`, behind its number and counters.
 
         Args:
             inputs: The data.
@@ -367,14 +367,14 @@ class _Layout:
     no_slopes: np.ndarray
     no_sums: tuple[np.ndarray, np.ndarray]
 
-    def hands(self, backward: bool) -> tuple[int, int]:
-        """How many threads a pass is worth, and the address of their team; 0 where there is none or one thread."""
+    def hands(self, backward: bool) -> tuple[int, tuple[int, int]]:
+        """How many threads a pass is worth, and where their team is; nowhere if there is none or one thread."""
         flops = self.flops_backward if backward else self.flops_forward
         if flops < 2 * TEAM_FLOPS:
-            return 1, 0
-        address = team.address()
-        worth = int(flops / (TEAM_FLOPS if address else POOL_FLOPS))
-        return max(1, min(torch.get_num_threads(), worth, self.n_groups)), address
+            return 1, team.NOWHERE
+        found = team.addresses()
+        worth = int(flops / (POOL_FLOPS if found == team.NOWHERE else TEAM_FLOPS))
+        return max(1, min(torch.get_num_threads(), worth, self.n_groups)), found
 
 
 @functools.lru_cache(maxsize=1024)
@@ -404,9 +404,13 @@ def _layout(tables: Plan, batch: int, itemsize: int) -> _Layout:
 
 def _share_out(operands: tuple[Any, ...], n_threads: int) -> None:
     """Have so many threads walk together, this one included."""
-    one: Any = functools.partial(kernel.walk, np.zeros(2, np.int64), *operands)
-    helping = [_pool(os.getpid()).submit(one) for _ in range(n_threads - 1)]
-    one()
+    counters = np.zeros(n_threads, np.int64)
+
+    def share(number: int) -> None:
+        kernel.walk(number, counters, *operands)
+
+    helping = [_pool(os.getpid()).submit(share, number) for number in range(1, n_threads)]
+    share(0)
     for helper in helping:
         if not helper.cancel():  # one that has not begun would find nothing left to do
             helper.result()

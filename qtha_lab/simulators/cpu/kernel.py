@@ -169,18 +169,33 @@ def run_pass(
         _PASSES(kind, room, *where)
 
 
+@compiled
+def _next_group(counters, number, n_groups):
+    """The next group of this thread's share, or one that another has left; `n_groups` if none is."""
+    threads = len(counters)
+    for further in range(threads):
+        whose = (number + further) % threads
+        first, end = n_groups * whose // threads, n_groups * (whose + 1) // threads
+        group = first + take_next(counters, whose)
+        if group < end:
+            return group
+    return n_groups
+
+
 @compiled(fastmath=True)
 def walk(
-    counters, tables, places, n_qubits, lanes, n_groups, n_sums, numbers, batch, inputs_at, n_inputs,
+    number, counters, tables, places, n_qubits, lanes, n_groups, n_sums, numbers, batch, inputs_at, n_inputs,
     backward, values, grad_at, states, input_slopes, sum_slopes, phase_slopes, rooms,
 ):  # fmt: skip
-    """Take groups of blocks, whichever are next by `counters`, through the circuit.
+    """Take groups of blocks through the circuit: a thread's own, then what others have not begun (see `_next_group`).
 
     Arrays of numbers have one dtype, float32 or float64, where nothing else is said; n is `n_qubits`,
     and a sum is the angle of a turn or a phase (see `plan.Plan`).
 
     Args:
-        counters: The next group and the next room, int64, (2,); threads that share them share the work.
+        number: Of this thread, from 0 on. Who had a block forward has it backward, in the same room, so that both are
+            still in a core's own cache.
+        counters: How many groups of each thread's share are taken, int64, (threads,).
         tables: What is done, as from `Plan.tables(lanes, itemsize)`.
         places: Where things are in `room`, as from `Plan.places(lanes, itemsize)` without its end.
         n_qubits: Qubits of the plan, at least 2.
@@ -201,12 +216,8 @@ def walk(
             (groups, sums + 1).
         phase_slopes: Backward, the same of the rows of every layer of phases, float64,
             (groups · layers · 2^n,).
-        rooms: Where the work is done, (threads, the numbers that end `Plan.places`, or more). One that finds
-            none left does nothing.
+        rooms: Where the work is done, (threads, the numbers that end `Plan.places`, or more).
     """
-    number = take_next(counters, 1)
-    if number >= len(rooms):
-        return
     room = rooms[number]
     integers, scales = tables
     ops, rows = _table(integers, 0, PASS_WIDTH), _line(integers, 1)
@@ -229,13 +240,13 @@ def walk(
     steps = 2 * n_ops if backward else n_ops
     is_turned = n_ops > 0 and ops[n_ops - 1, 0] >= READ
     read_at = reads_at if is_turned else 2 * plane
-    for number in range(len(turns)):
+    for turn in range(len(turns)):
         for i in range(3):
-            shear = shared[turns[number, 0], 2 + i]
-            fill(room, shared_at + (3 * number + i) * vector, shear, vector)
+            shear = shared[turns[turn, 0], 2 + i]
+            fill(room, shared_at + (3 * turn + i) * vector, shear, vector)
     while True:
-        group = take_next(counters, 0)
-        if group >= n_groups:
+        group = _next_group(counters, number, n_groups)
+        if group == n_groups:
             return
         sums_at = group * (len(phases) // 2)
         for block in range(n_blocks * group // n_groups, n_blocks * (group + 1) // n_groups):
@@ -284,17 +295,17 @@ def walk(
                 if step == steps:
                     break
                 back = step >= n_ops
-                number = 2 * n_ops - 1 - step if back else step
+                op = 2 * n_ops - 1 - step if back else step
                 step += 1
-                reads = ops[number, 0] >= READ
-                first_read = 2 if ops[number, 0] > LAST_READ_ALONE else 0
+                reads = ops[op, 0] >= READ
+                first_read = 2 if ops[op, 0] > LAST_READ_ALONE else 0
                 if back or reads:
                     fill(room, slopes, zero, (16 if reads else 4) * lanes)
                 if back and reads:
-                    weigh_turns(room, lanes, ops, number, first_read, turns, slopes, reads_at)
-                is_phase = ops[number, 0] == SAMPLED
+                    weigh_turns(room, lanes, ops, op, first_read, turns, slopes, reads_at)
+                is_phase = ops[op, 0] == SAMPLED
                 if is_phase:
-                    mask, angle = ops[number, 1], ops[number, 2]
+                    mask, angle = ops[op, 1], ops[op, 2]
                     for k in range(size):
                         sign = -one if is_odd(k & mask) else one
                         if back:
@@ -303,15 +314,15 @@ def walk(
                             _PHASE(room, lanes, plane, k * lanes, sign, angle, slopes)
                 else:
                     run_pass(
-                        room, lanes, plane, rows, ops, number, is_scaled, phases, wholes, size,
+                        room, lanes, plane, rows, ops, op, is_scaled, phases, wholes, size,
                         slopes, back, phase_slopes, sums_at,
                     )  # fmt: skip
                 if reads:
-                    read_turns(room, lanes, ops, number, first_read, turns, slopes, reads_at, back)
+                    read_turns(room, lanes, ops, op, first_read, turns, slopes, reads_at, back)
                 if not back:
                     continue
                 for i in range(4):
-                    turn, of = ops[number, 4 + i], slopes + i * lanes
+                    turn, of = ops[op, 4 + i], slopes + i * lanes
                     if turn < 0:
                         continue
                     j, total_at = turns[turn, 1], turns[turn, 0]

@@ -18,28 +18,34 @@ from numba.core import cgutils
 
 from qtha_lab.simulators.cpu.vectors import intrinsic
 
+NOWHERE = (0, 0)  # for addresses
 log = logging.getLogger(__name__)
 
 
-def address() -> int:
-    """Of what hands work to torch's team in this process; 0 where it has none, or a fork has lost it."""
-    return 0 if _forks.lost_team else _address()
+def addresses() -> tuple[int, int]:
+    """Of what hands work to torch's team in this process and of what tells its threads apart.
+
+    `NOWHERE` where torch has no team, or a fork has lost it.
+    """
+    return NOWHERE if _forks.lost_team else _addresses()
 
 
 @functools.cache
-def _address() -> int:
-    """Of GOMP_parallel, as torch calls it; 0 where torch has another team.
+def _addresses() -> tuple[int, int]:
+    """Of GOMP_parallel, as torch calls it, and of omp_get_thread_num; `NOWHERE` where torch has another team.
 
     Source:
         GNU libgomp manual, "Implementing PARALLEL construct"; LLVM's runtime has this function too.
     """
-    library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    path = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
     try:  # the library's names lead to those that it was linked to
-        function = ctypes.CDLL(str(library)).GOMP_parallel
+        library = ctypes.CDLL(str(path))
+        functions = library.GOMP_parallel, library.omp_get_thread_num
     except (OSError, AttributeError) as reason:  # not Linux, or a torch without OpenMP
         log.debug("torch's team is not found, threads of our own are used: %s", reason)
-        return 0
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
+        return NOWHERE
+    parallel, number = (ctypes.cast(each, ctypes.c_void_p).value or 0 for each in functions)
+    return parallel, number
 
 
 class _Forks:
@@ -68,40 +74,44 @@ _forks = _Forks()
 
 
 @intrinsic
-def run_in_team(typingctx, function, start, threads, operands):
-    """Have every thread of a team call `function(*operands)`, this one included, and wait for all.
+def run_in_team(typingctx, function, team, threads, operands):
+    """Have every thread of a team call `function(its number, *operands)`, this one included, and wait for all.
 
-    What the function returns or raises is lost.
+    A thread has the same number in every call; this one has 0. What the function returns or raises is lost.
 
     Args:
         typingctx: numba's.
         function: Compiled by numba.
-        start: Address of GOMP_parallel.
+        team: As from `addresses`.
         threads: Of the team.
         operands: A tuple.
     """
-    signature = types.void(function, start, threads, operands)
-    call = function.get_call_type(typingctx, operands.types, {})
+    signature = types.void(function, team, threads, operands)
+    call = function.get_call_type(typingctx, (types.int64, *operands.types), {})
 
     def codegen(context, builder, signature, args):
         overload = function.dispatcher.overloads[call.args]
         context.active_code_library.add_linking_library(overload.library)
-        packed = cgutils.alloca_once_value(builder, args[3])
-        pointer = ir.IntType(8).as_pointer()
+        start, which = cgutils.unpack_tuple(builder, args[1])
+        packed = cgutils.alloca_once_value(builder, cgutils.pack_struct(builder, [which, args[3]]))
+        pointer, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         member = ir.Function(
             builder.module, ir.FunctionType(ir.VoidType(), [pointer]),
             builder.module.get_unique_name(f"{builder.function.name}_member"),
         )  # fmt: skip
         member.linkage = "internal"
         inside = ir.IRBuilder(member.append_basic_block())
-        values = inside.load(inside.bitcast(member.args[0], packed.type))
+        which, values = cgutils.unpack_tuple(
+            inside, inside.load(inside.bitcast(member.args[0], packed.type))
+        )
+        asked = inside.inttoptr(which, ir.FunctionType(word, []).as_pointer())
+        number = inside.sext(inside.call(asked, []), ir.IntType(64))
         context.call_internal_no_propagate(
-            inside, overload.fndesc, call, cgutils.unpack_tuple(inside, values)
+            inside, overload.fndesc, call, (number, *cgutils.unpack_tuple(inside, values))
         )
         inside.ret_void()
-        word = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [member.type, pointer, word, word])
-        parallel = builder.inttoptr(args[1], kind.as_pointer())
+        parallel = builder.inttoptr(start, kind.as_pointer())
         count = builder.trunc(args[2], word)
         builder.call(parallel, [member, builder.bitcast(packed, pointer), count, word(0)])
         return context.get_dummy_value()

@@ -8,22 +8,22 @@ from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.kernel import walk
 from qtha_lab.simulators.cpu.team import run_in_team
 
-# among the operands of `kernel.walk`, behind its counters
+# among the operands of `kernel.walk`, behind its number and counters
 QUBITS, NUMBERS, SUM_SLOPES, PHASE_SLOPES = 2, 6, 15, 16
 
 
 @compiled
 def through(threads, team, operands):
-    """`walk` on one thread, or on so many of a team, which share its counters.
+    """`walk` on one thread, or on so many of a team.
 
     Args:
         threads: How many, this one included.
-        team: Where it is found, as from `team.address`; of no account for one.
-        operands: Of `walk` behind its counters.
+        team: Where it is found, as from `team.addresses`; of no account for one.
+        operands: Of `walk` behind its number and counters.
     """
-    counters = np.zeros(2, np.int64)
+    counters = np.zeros(threads, np.int64)
     if threads == 1:
-        walk(counters, *operands)
+        walk(0, counters, *operands)
     else:
         run_in_team(walk, team, threads, (counters, *operands))
 
