@@ -139,7 +139,7 @@ from qtha_lab.simulators import expval_z
 {before}
 torch.manual_seed(0)
 circuit = ansatze.build("qtha", 4, 3)
-inputs, params, grad = torch.randn(100, 4), torch.randn(circuit.n_params), torch.randn(100, 4)
+inputs, params, grad = torch.randn(600, 4), torch.randn(circuit.n_params), torch.randn(600, 4)
 expval_z(circuit, inputs.requires_grad_(), params.requires_grad_(), "cpu").backward(grad)
 print(*inputs.grad.flatten().tolist(), *params.grad.tolist())
 """
@@ -160,6 +160,36 @@ def test_what_compiles_and_what_loads_give_the_same_bits(cache):
     )  # fmt: skip
     assert compiling_
     assert loading == [compiling_, compiling_]
+
+
+IN_A_POOL = """
+import torch
+from qtha_lab.simulators.cpu import engine, team
+team.addresses, engine.POOL_FLOPS = lambda: team.NOWHERE, engine.TEAM_FLOPS
+torch.set_num_threads(2)
+"""
+DOUBLES_BEFORE = """
+from qtha_lab.simulators.cpu import engine
+engine.run(ansatze.build("qtha", 4, 1), torch.zeros(1, 4).double(), torch.zeros(16).double(), engine.Readout.z(4))
+"""
+
+
+@pytest.mark.slow
+def test_what_two_processes_compiled_at_once_has_the_same_bits(tmp_path, monkeypatch):
+    def printed(cache: str, before: str = "") -> str:
+        monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / cache))
+        command = [sys.executable, "-c", MANY.replace("{before}", before)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    alone = printed("first")
+    printed("second", DOUBLES_BEFORE)  # what is compiled later has other names for the linker
+    monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / "first"))
+    first = {path.name: path for path in kernels()}
+    monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / "second"))
+    for path in kernels():
+        if path.name.startswith("walk-") and path.name in first:
+            shutil.copy(path, first[path.name])
+    assert printed("first") == printed("first", IN_A_POOL) == alone
 
 
 @pytest.mark.slow

@@ -6,7 +6,9 @@ that compilation in every process and stops nothing.
 
 A kernel has copies of the kernels that it calls, which yield to those that are there already. Compiled after them it
 runs them; loaded alone it would run its copies, which round otherwise. So their names are kept with it, and they are
-loaded before it: the same seed has the same bits in the process that compiled and in all that load.
+loaded before it: the same seed has the same bits in the process that compiled and in all that load. Where two processes
+have compiled at once a file may lie beside those of the other: what it was compiled after is not what is loaded, and it
+is compiled anew.
 """
 
 import functools
@@ -40,8 +42,10 @@ def compiled(function=None, **options: Any):
     return kernel
 
 
-Part = tuple[str, str, Any]  # module, name and signature of a kernel
-_by_library: dict[str, Part] = {}  # every kernel of this process, by what numba calls its code
+Part = tuple[
+    str, str, Any, str
+]  # module, name and signature of a kernel, and what the linker calls it
+_by_library: dict[Any, Part] = {}  # every kernel of this process, by its code
 
 
 class KernelCache(NullCache):
@@ -60,10 +64,10 @@ class KernelCache(NullCache):
         try:
             payload = _read_whole(self._path(sig, target_context.codegen()))
             parts, data = pickle.loads(payload)
-            for module, name, part_sig in parts:
-                getattr(importlib.import_module(module), name).compile(part_sig)
+            for part in parts:
+                _load(part)
             result = CompileResult._rebuild(target_context, *data)
-            _by_library[result.library.name] = self.module, self.function, sig
+            self._note(sig, result)
             return result
         except (
             Exception
@@ -73,13 +77,17 @@ class KernelCache(NullCache):
 
     def save_overload(self, sig, data: CompileResult) -> None:
         """Keep a kernel for the next process, if that is possible."""
-        _by_library[data.library.name] = self.module, self.function, sig
-        called = (library.name for library in data.library._linking_libraries)
-        parts = [_by_library[name] for name in called if name in _by_library]
+        self._note(sig, data)
+        called = data.library._linking_libraries
+        parts = [_by_library[library] for library in called if library in _by_library]
         try:
             _write_whole(self._path(sig, data.codegen), dumps((parts, data._reduce())))
         except Exception as reason:  # the kernel is there; only its copy is not
             log.debug("%s is not kept on disk: %r", self.name, reason)
+
+    def _note(self, sig, result: CompileResult) -> None:
+        symbol = result.fndesc.mangled_name
+        _by_library[result.library] = self.module, self.function, sig, symbol
 
     def _path(self, sig, codegen) -> Path:
         """A file for each kernel, signature, processor and version of all that makes it."""
@@ -87,6 +95,19 @@ class KernelCache(NullCache):
         key = repr((self.name, sig, codegen.magic_tuple(), made_by))
         name = self.name.rpartition(".")[2]
         return kernels_dir() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.kernel"
+
+
+def _load(part: Part) -> None:
+    """Have a kernel at hand that another calls.
+
+    Raises:
+        ValueError: If it is not the one that was at hand when the other was compiled.
+    """
+    module, name, sig, symbol = part
+    kernel = getattr(importlib.import_module(module), name)
+    kernel.compile(sig)
+    if kernel.overloads[sig].fndesc.mangled_name != symbol:
+        raise ValueError(f"{name} has been compiled anew since")
 
 
 def cache_fault() -> str:
