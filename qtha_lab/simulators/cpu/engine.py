@@ -29,9 +29,10 @@ MAX_QUBITS = 20
 LARGE_QUBITS = 18  # and so many gates a wire, four layers of QTHA's: from here on Lightning is quicker for one sample
 DEEP_GATES = 20
 GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
+NEAR_BYTES = 2**20  # for ψ and λ of a block, in a core's own cache
 CACHE_BYTES = (
     2**22
-)  # for ψ and λ of a block: longer rows in the last cache beat short ones in a nearer
+)  # the same in the last cache: there longer rows beat rows of one vector in a nearer
 MOST_LANES = 128  # samples per block
 BLOCKS = 4  # that a batch is cut into at least, for as many cores, where each is worth a thread
 FEWEST_VECTORS = 2  # of a row, but of a batch that two threads could not share then: of one its place costs too much
@@ -174,7 +175,8 @@ def between(
         scale: Of the angles that the circuit takes.
         name: Of no account here.
     """
-    circuit = dataclasses.replace(circuit, n_qubits=max(FEWEST_QUBITS, circuit.n_qubits))
+    if circuit.n_qubits < FEWEST_QUBITS:
+        circuit = dataclasses.replace(circuit, n_qubits=FEWEST_QUBITS)
     tables = single_tables(circuit, readout) if params.dtype is torch.float32 else None
     if tables is None:
         return None
@@ -441,7 +443,10 @@ def lanes_of(n_qubits: int, batch: int, itemsize: int, flops: float = math.inf) 
         (32, 16, 64)
     """
     vector = BYTES // itemsize
-    fitting = CACHE_BYTES // (4 * 2**n_qubits * BYTES)
+    of_vector = 4 * 2**n_qubits * BYTES
+    fitting = NEAR_BYTES // of_vector
+    if fitting < FEWEST_VECTORS:
+        fitting = CACHE_BYTES // of_vector
     blocks = max(1, min(BLOCKS, flops // TEAM_FLOPS))
     halves = math.ceil(batch / (2 * vector))
     shared_out = max(math.ceil(batch / (blocks * vector)), min(FEWEST_VECTORS, halves))

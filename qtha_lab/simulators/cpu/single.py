@@ -19,7 +19,7 @@ from torch import Tensor
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators.cpu.addresses import numbers_at
 from qtha_lab.simulators.cpu.compiled import compiled
-from qtha_lab.simulators.cpu.vectors import BYTES, FAST, Lanes, intrinsic, times_plus
+from qtha_lab.simulators.cpu.vectors import BYTES, FAST, Lanes, intrinsic, over_lanes, times_plus
 from qtha_lab.simulators.program import Phases, Turn, Turns, compile_circuit
 
 FEWEST_QUBITS, MOST_QUBITS = 4, 12  # of a vector, and of a state that stays in the first cache
@@ -28,66 +28,54 @@ TURNS, PHASES = range(2)
 
 
 @intrinsic
-def _turn_pair(typingctx, state, a, b, size, low, cos, sin_a, sin_b, signs, at):
-    """Turn the vectors at `a` and `b` of both planes: each is cos of itself plus sin of the other, lanes l ^ low.
+def _turn(typingctx, state, size, low, high, mask, cos, sin, signs, at):
+    """Turn both planes of a state: each vector is cos of itself plus sin of vector a ^ high, lanes l ^ low.
 
-    `signs[at:]` has the sign of sin in every lane; `a` and `b` may be one.
+    `signs[at:]` has the sign of sin in every lane, and it changes for vectors of an odd number of bits of `mask`.
     """
-    signature = types.void(state, a, b, size, low, cos, sin_a, sin_b, signs, at)
+    signature = types.void(state, size, low, high, mask, cos, sin, signs, at)
 
     def codegen(context, builder, signature, args):
         psi = Lanes(context, builder, signature.args[0], args[0])
-        _, a, b, size, low, cos, sin_a, sin_b, _, at = args
-        places = [a, b, builder.add(a, size), builder.add(b, size)]
-        rows = [psi.load(place) for place in places]
-        others = _lanes_apart(builder, psi.vector, rows, low)
-        sign = Lanes(context, builder, signature.args[8], args[8]).load(at)
-        sines = [builder.fmul(sign, psi.spread(sin), flags=FAST) for sin in (sin_a, sin_b)]
-        cos = psi.spread(cos)
-        for number, place in enumerate(places):
-            other = others[number ^ 1]
-            turned = times_plus(builder, rows[number], cos, other, sines[number & 1])
-            psi.store(turned, place)
+        _, size, low, high, mask, cos, sin, _, at = args
+        sign = Lanes(context, builder, signature.args[7], args[7]).load(at)
+        sine = builder.fmul(sign, psi.spread(sin), flags=FAST)
+        sines, cos = (sine, builder.fneg(sine)), psi.spread(cos)
+        is_inside = builder.icmp_signed("==", high, high.type(0))
+        end = builder.append_basic_block("turn.end")
+        switch = builder.switch(low, end)
+        for value in range(WIDTH):  # a loop for each, since a shuffle is a constant
+            block = builder.append_basic_block(f"turn.{value}")
+            switch.add_case(low.type(value), block)
+            builder.position_at_end(block)
+            with builder.if_else(is_inside) as (inside, across):
+                with inside, over_lanes(builder, size, WIDTH) as (a, _):
+                    _turn_rows(builder, psi, (a,), size, value, mask, cos, sines)
+                with across, over_lanes(builder, size, WIDTH) as (a, _):
+                    b = builder.xor(a, high)
+                    with builder.if_then(builder.icmp_signed(">", b, a)):
+                        _turn_rows(builder, psi, (a, b), size, value, mask, cos, sines)
+            builder.branch(end)
+        builder.position_at_end(end)
         return context.get_dummy_value()
 
     return signature, codegen
 
 
-def _lanes_apart(builder, vector, rows: list, low) -> list:
-    """The vectors with lane l ^ low in lane l: a branch for each value of `low`, since a shuffle is a constant."""
-    end = builder.append_basic_block("lanes.end")
-    default = builder.append_basic_block("lanes.never")
-    switch = builder.switch(low, default)
-    with builder.goto_block(default):
-        builder.unreachable()
-    cases = []
-    for value in range(vector.count):
-        block = builder.append_basic_block(f"lanes.{value}")
-        switch.add_case(low.type(value), block)
-        builder.position_at_end(block)
-        order = [lane ^ value for lane in range(vector.count)]
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), order)
-        moved = [builder.shuffle_vector(row, row, mask) for row in rows]
-        cases.append((moved, block))
-        builder.branch(end)
-    builder.position_at_end(end)
-    results = []
-    for number in range(len(rows)):
-        phi = builder.phi(vector)
-        for moved, block in cases:
-            phi.add_incoming(moved[number], block)
-        results.append(phi)
-    return results
-
-
-@compiled(fastmath=True)
-def _sign(bits):
-    """-1 for an odd number of bits, of the sixteen lowest, else 1."""
-    bits ^= bits >> 8
-    bits ^= bits >> 4
-    bits ^= bits >> 2
-    bits ^= bits >> 1
-    return np.float32(1 - 2 * (bits & 1))
+def _turn_rows(builder, psi: Lanes, places: tuple, size, low: int, mask, cos, sines) -> None:
+    """One vector with itself, or two with each other, in both planes."""
+    order = [lane ^ low for lane in range(WIDTH)]
+    shuffle = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), order)
+    of_places = []
+    for place in places:
+        parity = builder.trunc(builder.ctpop(builder.and_(place, mask)), ir.IntType(1))
+        of_places.append(builder.select(parity, sines[1], sines[0]))
+    for shift in (size.type(0), size):
+        planes = [builder.add(place, shift) for place in places]
+        rows = [psi.load(place) for place in planes]
+        others = [builder.shuffle_vector(row, row, shuffle) for row in reversed(rows)]
+        for place, row, other, sine in zip(planes, rows, others, of_places, strict=True):
+            psi.store(times_plus(builder, row, cos, other, sine), place)
 
 
 @compiled(fastmath=True)
@@ -153,14 +141,9 @@ def walk_single(tables, numbers, sizes, rows, shape, inputs_at, before_at, after
                         sin * cosines[t] + cos * sines[t],
                     )
                 low, lane = flip & (WIDTH - 1), WIDTH * (zmask & (WIDTH - 1))
-                high, mask = flip - low, zmask & ~(WIDTH - 1)
-                for a in range(0, size, WIDTH):
-                    b = a ^ high
-                    if b >= a:
-                        _turn_pair(
-                            state, a, b, size, low, cos, sin * _sign(a & mask),
-                            sin * _sign(b & mask), signs, lane,
-                        )  # fmt: skip
+                _turn(
+                    state, size, low, flip - low, zmask & ~(WIDTH - 1), cos, sin, signs, lane
+                )  # fmt: skip
         for k in range(size):
             state[2 * size + k] = state[k] * state[k] + state[size + k] * state[size + k]
         step = 1
