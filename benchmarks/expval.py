@@ -17,6 +17,7 @@ ROWS = {
     "engine": "engine cpu's own work",
     "kernel": "of it what is compiled, there and back",
     "passes": "of that its passes over the rows alone",
+    "angles": "and cosines, sines and tangents of the samples' angles alone",
     "autograd": "autograd: a Function that computes nothing",
     "rest": "the rest: checks, the way in and out",
     "no_slopes": "expval_z without gradients",
@@ -69,8 +70,8 @@ def bench_expval(
 
     Returns:
         `machine`, `commit`, `settings`, and under `parts` microseconds: `whole`; `engine`, engine cpu's own work
-        without autograd; `kernel`, its compiled walk there and back; `passes`, the passes of that alone, by the
-        threads' CPU time; `autograd`, a Function of as many tensors that computes nothing; `rest`, what is
+        without autograd; `kernel`, its compiled walk there and back; `passes` and `angles`, the passes of that alone
+        and the making of angles alone, by the threads' CPU time; `autograd`, a Function of as many tensors that computes nothing; `rest`, what is
         left, the checks and the way in and out; `no_slopes`, values alone; `graph`. All turns in seconds under
         `parts_all`.
     """
@@ -120,7 +121,7 @@ def _parts(
     from qtha_lab.simulators import expval_z
     from qtha_lab.simulators.cpu.engine import Call
     from qtha_lab.simulators.cpu.plan import plan
-    from qtha_lab.simulators.cpu.roofline import passes_alone
+    from qtha_lab.simulators.cpu.roofline import angles_alone, passes_alone
 
     circuit = build("qtha", n_qubits, n_layers)
     inputs = torch.randn(batch, n_qubits, requires_grad=True)
@@ -157,12 +158,13 @@ def _parts(
     def whole(x, p):
         return expval_z(circuit, x, p)
 
-    passes = passes_alone(circuit, batch)
+    passes, angles = passes_alone(circuit, batch), angles_alone(circuit, batch)
     parts = {
         "whole": _calls(with_slopes(whole)),
         "engine": _calls(engine),
         "kernel": _calls(_compiled_of(engine)),
         "passes": lambda: batch * passes(),
+        "angles": lambda: batch * angles(),
         "autograd": _calls(with_slopes(Nothing.apply)),
         "no_slopes": _calls(no_slopes),
     }

@@ -1,4 +1,4 @@
-"""How much faster engine `cpu` can be at most: a call's passes over its rows and autograd, which no change around them takes away."""
+"""How much faster engine `cpu` can be at most: a call's passes over its rows, its angles and autograd, which no change around them takes away."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ def bench_floor(
 
     Returns:
         `machine`, `commit` and `cases`, each with `n_qubits`, `n_layers`, `batch`, the `parts` of `bench_expval` in
-        microseconds, and `passes`, `kernel` and `autograd`, the medians over the turns of their shares of a whole call.
+        microseconds, and `passes`, `angles`, `kernel` and `autograd`, the medians over the turns of their shares of a whole call.
     """
     before, cases = conditions(), []
     before["machine"]["torch_threads"] = threads
@@ -51,7 +51,7 @@ def bench_floor(
                     part / whole
                     for part, whole in zip(seconds[name], seconds["whole"], strict=True)
                 )
-                for name in ("passes", "kernel", "autograd")
+                for name in ("passes", "angles", "kernel", "autograd")
             }
             case = {"n_qubits": n_qubits, "n_layers": n_layers, "batch": batch}
             cases.append(case | {"parts": measured["parts"]} | shares)
@@ -64,9 +64,10 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, ...]]:
         "QTHA circuit, batch",
         "µs a sample",
         "its passes",
+        "its angles",
         "its compiled walk",
         "autograd",
-        "passes and autograd alone",
+        "passes, angles and autograd alone",
     )
     return [
         heading,
@@ -75,9 +76,10 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, ...]]:
                 f"n = {case['n_qubits']}, L = {case['n_layers']}, {case['batch']:,}",
                 f"{case['parts']['whole'] / case['batch']:.2f}",
                 f"{case['passes']:.0%}",
+                f"{case['angles']:.0%}",
                 f"{case['kernel']:.0%}",
                 f"{case['autograd']:.0%}",
-                f"{1 / (case['passes'] + case['autograd']):.2f} × as fast",
+                f"{1 / (case['passes'] + case['angles'] + case['autograd']):.2f} × as fast",
             )
             for case in figures["cases"]
         ),

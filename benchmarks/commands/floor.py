@@ -16,7 +16,7 @@ def floor(
     rounds: Annotated[int, typer.Option(min=1, help="Counted turns.")] = 15,
     json: JsonFile = None,
 ) -> None:
-    """The engine's passes and autograd as shares of whole calls: what no change around them takes away."""
+    """The engine's passes, angles and autograd as shares of whole calls: what no change around them takes away."""
     from benchmarks.floor import bench_floor, rows
 
     with progress() as bars:

@@ -50,16 +50,16 @@ _BUTTERFLY, _BUTTERFLY_2 = make_butterfly(1), make_butterfly(2)
 
 
 @compiled
-def _line(integers, number):
+def line(integers, number):
     """One of `Plan`'s tables, which begin and end where the first numbers say."""
     return integers[integers[number] : integers[number + 1]]
 
 
 @compiled
-def _table(integers, number, width):
+def table(integers, number, width):
     """The same in rows of so many."""
-    line = _line(integers, number)
-    return line.reshape((len(line) // width, width))
+    numbers = line(integers, number)
+    return numbers.reshape((len(numbers) // width, width))
 
 
 @compiled(fastmath=True)
@@ -103,7 +103,7 @@ def _transform(room, at, size, lanes):
 
 
 @compiled(fastmath=True)
-def _make_angles(angles, term_starts, members, shared, lanes, at, terms_at, room):
+def make_angles(angles, term_starts, members, shared, lanes, at, terms_at, room):
     """Fill the shears (of a phase and of what is to be scaled: cosine and sine) of every angle that differs between samples."""
     for j in range(len(angles)):
         cos_at = at + 4 * j * lanes
@@ -117,7 +117,7 @@ def _make_angles(angles, term_starts, members, shared, lanes, at, terms_at, room
 
 
 @compiled
-def _are_scaled(scaled, lanes, at, room):
+def are_scaled(scaled, lanes, at, room):
     """Fill -tan(a/2) of what is to be scaled and the cosines of its layer so far; whether no sample has too small ones."""
     for i in range(len(scaled)):
         angle, before, is_last = scaled[i]
@@ -220,13 +220,13 @@ def walk(
     """
     room = rooms[number]
     integers, scales = tables
-    ops, rows = _table(integers, 0, PASS_WIDTH), _line(integers, 1)
+    ops, rows = table(integers, 0, PASS_WIDTH), line(integers, 1)
     turns, angles, scaled = (
-        _table(integers, 2, 3), _table(integers, 3, 2), _table(integers, 4, 3),
+        table(integers, 2, 3), table(integers, 3, 2), table(integers, 4, 3),
     )  # fmt: skip
-    term_starts, members, terms = _line(integers, 5), _line(integers, 6), _table(integers, 7, 2)
-    readout, start_rows = _table(integers, 8, 2), _table(integers, 9, 2)
-    is_strings = _line(integers, 10)[0] != 0
+    term_starts, members, terms = line(integers, 5), line(integers, 6), table(integers, 7, 2)
+    readout, start_rows = table(integers, 8, 2), table(integers, 9, 2)
+    is_strings = line(integers, 10)[0] != 0
     term_scales, signs = scales[: len(terms)], scales[len(terms) : len(terms) + len(readout)]
     start_scales = scales[len(terms) + len(readout) :]
     psi, plane, shared_at, sampled_at, slopes, reads_at, terms_at, vector = places
@@ -257,8 +257,8 @@ def walk(
             for t in range(len(terms)):
                 cos_at = terms_at + 3 * t * lanes
                 half_turns(room, cos_at, cos_at + lanes, lanes)
-            _make_angles(angles, term_starts, members, shared, lanes, sampled_at, terms_at, room)
-            is_scaled = wholes[-1] > 0 and _are_scaled(scaled, lanes, sampled_at, room)
+            make_angles(angles, term_starts, members, shared, lanes, sampled_at, terms_at, room)
+            is_scaled = wholes[-1] > 0 and are_scaled(scaled, lanes, sampled_at, room)
             if not is_scaled:
                 _make_shears(angles, lanes, sampled_at, room)
             states_at = 2 * size * start

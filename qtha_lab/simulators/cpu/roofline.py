@@ -16,10 +16,11 @@ import torch
 from numba import types
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.simulators.cpu import kernel, vectors
+from qtha_lab.simulators.cpu import angles, kernel, vectors
 from qtha_lab.simulators.cpu.compiled import compiled
-from qtha_lab.simulators.cpu.engine import lanes_of
-from qtha_lab.simulators.cpu.plan import plan
+from qtha_lab.simulators.cpu.engine import lanes_of, shared_numbers
+from qtha_lab.simulators.cpu.plan import Plan, plan
+from qtha_lab.simulators.cpu.sweeps import half_turns
 
 ROWS = 8  # vectors in flight, enough to hide how long one operation takes
 MULTIPLY_ADDS = 32  # on every number, so that arithmetic and not memory is the limit
@@ -120,26 +121,71 @@ def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
         >>> passes() > 0
         True
     """
-    threads = threads or torch.get_num_threads()
-    tables = plan(circuit)
-    lanes = lanes_of(tables.n_qubits, batch, 4, batch * tables.work(True, 4)[0])
+    tables, lanes = _cut(circuit, batch)
     ops, rows = tables.passes(lanes, 4), tables.rows
     _, plane, *_, slopes, _, _, _, end = tables.places(lanes, 4)
     size = 2**tables.n_qubits
     phases = np.full(2 * tables.n_layers * size, math.sqrt(0.5), np.float32)
     wholes = np.ones(tables.n_layers + 1, np.float32)
+    sums = np.zeros(tables.n_layers * size)
+    operands = (ops, rows, plane, slopes, size, lanes, phases, wholes, sums)
     repeats = max(FEWEST_REPEATS, NUMBERS // (4 * size * lanes * len(ops)))
-    rooms = [
-        torch.zeros(end).numpy() for _ in range(threads)
-    ]  # at the place of a vector, as the engine's
+    return _alone(_there_and_back, operands, (end, 4 * plane), lanes, repeats, threads)
+
+
+def angles_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Callable[[], float]:
+    """The engine's cosines, sines and tangents of what differs between samples, there and back, measured as `passes_alone`.
+
+    Args:
+        circuit: As for `passes_alone`.
+        batch: As for `passes_alone`.
+        threads: As for `passes_alone`.
+
+    Returns:
+        Makes all angles over and over and gives the seconds per sample, as `passes_alone` does.
+
+    Example:
+        >>> from qtha_lab.ansatze import build
+        >>> angles = angles_alone(build("qtha", 4, 1), batch=64, threads=1)
+        >>> angles() > 0
+        True
+    """
+    tables, lanes = _cut(circuit, batch)
+    *places, end = tables.places(lanes, 4)
+    numbers = shared_numbers(tables, torch.linspace(-1, 1, tables.n_params))
+    operands = (
+        tables.tables(lanes, 4), tuple(places), 2**tables.n_qubits, tables.n_sums + 1, numbers, lanes,
+    )  # fmt: skip
+    repeats = max(FEWEST_REPEATS, NUMBERS // (2**12 * lanes))
+    return _alone(_angles_there_and_back, operands, (end, end), lanes, repeats, threads)
+
+
+def _cut(circuit: Circuit, batch: int) -> tuple[Plan, int]:
+    """The tables of a circuit, and the samples of a block."""
+    tables = plan(circuit)
+    return tables, lanes_of(tables.n_qubits, batch, 4, batch * tables.work(True, 4)[0])
+
+
+def _alone(
+    work: Callable[..., None],
+    operands: tuple,
+    sizes: tuple[int, int],
+    lanes: int,
+    repeats: int,
+    threads: int | None,
+) -> Callable[[], float]:
+    """Measures what is done in a room: (numbers of a room, how many are 1 at first and not 0), samples of it, and how often."""
+    size, ones = sizes
+    threads = threads or torch.get_num_threads()
+    # at the place of a vector, as the engine's
+    rooms = [torch.zeros(size).numpy() for _ in range(threads)]
     for room in rooms:
-        room[: 4 * plane] = 1.0
+        room[:ones] = 1.0
 
     def seconds_of(room: np.ndarray) -> float:
-        sums = np.zeros(tables.n_layers * size)
-        operands = (ops, rows, plane, slopes, size, lanes, phases, wholes, room, sums)
-        _there_and_back(*operands, 1)  # compiles, warms caches
-        return _thread_seconds(_there_and_back, *operands, repeats)
+        own = tuple(part.copy() if isinstance(part, np.ndarray) else part for part in operands)
+        work(*own, room, 1)  # compiles, warms caches
+        return _thread_seconds(work, *own, room, repeats)
 
     def measure() -> float:
         with concurrent.futures.ThreadPoolExecutor(threads) as pool:
@@ -151,7 +197,7 @@ def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
 
 
 @compiled(fastmath=True)
-def _there_and_back(ops, rows, plane, slopes, size, lanes, phases, wholes, room, sums, repeats):
+def _there_and_back(ops, rows, plane, slopes, size, lanes, phases, wholes, sums, room, repeats):
     for _ in range(repeats):
         for step in range(2 * len(ops)):
             back = step >= len(ops)
@@ -159,6 +205,22 @@ def _there_and_back(ops, rows, plane, slopes, size, lanes, phases, wholes, room,
             kernel.run_pass(
                 room, lanes, plane, rows, ops, at, True, phases, wholes, size, slopes, back, sums, 0
             )
+
+
+@compiled(fastmath=True)
+def _angles_there_and_back(tables, places, size, n_sums, numbers, lanes, room, repeats):
+    shared, _, _ = angles.parts(numbers, n_sums, size)
+    integers, _ = tables
+    made, scaled = kernel.table(integers, 3, 2), kernel.table(integers, 4, 3)
+    starts, members = kernel.line(integers, 5), kernel.line(integers, 6)
+    n_terms = len(kernel.table(integers, 7, 2))
+    _, _, _, sampled_at, _, _, terms_at, _ = places
+    for _ in range(2 * repeats):
+        for term in range(n_terms):
+            at = terms_at + 3 * term * lanes
+            half_turns(room, at, at + lanes, lanes)
+        kernel.make_angles(made, starts, members, shared, lanes, sampled_at, terms_at, room)
+        kernel.are_scaled(scaled, lanes, sampled_at, room)
 
 
 def _thread_seconds(function, *operands) -> float:
