@@ -42,9 +42,7 @@ def compiled(function=None, **options: Any):
     return kernel
 
 
-Part = tuple[
-    str, str, Any, str
-]  # module, name and signature of a kernel, and what the linker calls it
+Part = tuple[str, str, Any, str]  # a kernel's module, name, signature, and symbol for the linker
 _by_library: dict[Any, Part] = {}  # every kernel of this process, by its code
 
 

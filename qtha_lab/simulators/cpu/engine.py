@@ -30,9 +30,7 @@ LARGE_QUBITS = 18  # and so many gates a wire, four layers of QTHA's: from here 
 DEEP_GATES = 20
 GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
 NEAR_BYTES = 2**20  # for ψ and λ of a block, in a core's own cache
-CACHE_BYTES = (
-    2**22
-)  # the same in the last cache: there longer rows beat rows of one vector in a nearer
+CACHE_BYTES = 2**22  # in the last cache, where longer rows beat rows of one vector in a nearer
 MOST_LANES = 128  # samples per block
 BLOCKS = 4  # that a batch is cut into at least, for as many cores, where each is worth a thread
 FEWEST_VECTORS = 2  # of a row, but of a batch that two threads could not share then: of one its place costs too much
