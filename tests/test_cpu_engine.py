@@ -90,15 +90,15 @@ def test_work_is_counted_by_hand():
     assert forward.flops == 2 * 2 * 2 * 3 + 4 * 3 + 2 * 4
     # undone on ψ and λ, and two multiply-adds per pair for the slope
     assert backward.flops == 2 * 2 * 2 * (3 + 3 + 2) + 4 * 3 + 2 * 4
-    # a turn after a phase is one of both planes
+    # a phase of a real state is 3 operations for every row, and a turn after it one of both planes
     gates = [Gate("RZ", 0, Angle.param(2)), Gate("RY", 0, Angle.param(3))]
     later, _ = work(Circuit(2, [*circuit.gates, *gates]))
-    assert later.flops == forward.flops + 4 * 8 + 2 * 4 * 3
+    assert later.flops == forward.flops + 4 * 3 + 2 * 4 * 3
     # behind the last turns: 3 per row for |ψ|², then 3 per row and turn; backward 4 more of each for what λ gains
     gates = [Gate(name, wire, Angle.param(2 + wire)) for name in ("RZ", "RY") for wire in (0, 1)]
     there, back = work(Circuit(2, [*circuit.gates, *gates]))
-    assert there.flops == 2 * 2 * 2 * 3 + 4 * 8 + 4 * (3 + 2 * 3)
-    assert back.flops == 2 * 2 * 2 * 8 + 4 * (8 + 8 + 4) + 4 * (3 + 2 * 3 + 4 + 2 * 4)
+    assert there.flops == 2 * 2 * 2 * 3 + 4 * 3 + 4 * (3 + 2 * 3)
+    assert back.flops == 2 * 2 * 2 * 8 + 4 * (4 + 4 + 4) + 4 * (3 + 2 * 3 + 4 + 2 * 4)
     assert work(circuit, Readout.probs())[0].flops == 2 * 2 * 2 * 3 + 4 * 3
     peak = sweep_peak(2, threads=1)
     assert min(peak) > 1e8  # any machine that runs this does more
@@ -138,10 +138,10 @@ def test_turns_are_scaled_where_phases_follow(reupload):
     # seven layers of turns: the first of a real state, the last not done; in two of the others data come in again
     assert kinds.count("sqs") == 2 * reupload
     assert not {"t", "pt", "tpt"} & set(kinds)
-    # 16 rows: two turns are 2 · 2 operations for every number of a row, phases 2 · 4 for every row, by lane 2 more
+    # 16 rows: two turns are 2 · 2 operations for every number of a row, phases 6 for every row, by lane 3 more
     without = ansatze.build("qtha", 4, 2, reupload)
     more = [plan(c).work(False, 4)[0] for c in (circuit, without)]
-    assert more[0] - more[1] == 2 * 16 * (4 * 2 * 2 + 8) + 16 * 2 * reupload
+    assert more[0] - more[1] == 2 * 16 * (4 * 2 * 2 + 6) + 16 * 3 * reupload
     assert all("s" not in KINDS[op[0]] for op in plan(circuit, Readout.probs()).passes(16, 4))
 
 

@@ -1,33 +1,66 @@
-"""Numbers of torch's as arrays inside of compiled code: an array that Python makes of a tensor takes a microsecond."""
+"""Numbers as arrays inside of compiled code, where they are: of a tensor, of which Python takes a microsecond to make one, or of another array.
 
-from typing import Any
+No reference is counted: who calls sees to it that the numbers stay.
+"""
 
-from numba.core import types
-from numba.np.numpy_support import carray as _carray
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.np import arrayobj
 
-from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.vectors import intrinsic
-
-carray: Any = _carray  # which the compiler knows, and types only there
 
 
 @intrinsic
-def _pointer(typingctx, like, address):
-    pointer = types.CPointer(like.dtype)
-
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[1], context.get_value_type(pointer))
-
-    return pointer(like, address), codegen
-
-
-@compiled
-def numbers_at(like, address, shape):
+def numbers_at(typingctx, like, address, shape):
     """The numbers at an address, one after another, of the dtype of an array.
 
     Args:
+        typingctx: numba's.
         like: The array.
-        address: As `Tensor.data_ptr` gives it; who calls sees to it that the numbers stay there.
-        shape: Of the numbers.
+        address: As `Tensor.data_ptr` gives it.
+        shape: Of the numbers, a tuple.
     """
-    return carray(_pointer(like, address), shape)
+
+    def codegen(context, builder, signature, args):
+        pointer = context.get_data_type(like.dtype).as_pointer()
+        data = builder.inttoptr(args[1], pointer)
+        return _array(context, builder, signature.return_type, data, args[2])
+
+    return _kind(like, shape)(like, address, shape), codegen
+
+
+@intrinsic
+def part(typingctx, array, position, shape):
+    """Numbers of an array from a position on, one after another, in another shape.
+
+    Args:
+        typingctx: numba's.
+        array: Of numbers one after another.
+        position: Of the first.
+        shape: A tuple.
+    """
+
+    def codegen(context, builder, signature, args):
+        data = arrayobj.make_array(array)(context, builder, args[0]).data
+        data = builder.gep(data, [args[1]])
+        return _array(context, builder, signature.return_type, data, args[2])
+
+    return _kind(array, shape)(array, position, shape), codegen
+
+
+def _kind(like, shape):
+    return types.Array(like.dtype, len(shape), "C")
+
+
+def _array(context, builder, kind, data, shape):
+    size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    shape = cgutils.unpack_tuple(builder, shape)
+    strides = [ir.IntType(64)(size)]
+    for length in reversed(shape[1:]):
+        strides.insert(0, builder.mul(strides[0], length))
+    made = arrayobj.make_array(kind)(context, builder)
+    arrayobj.populate_array(
+        made, data=data, shape=shape, strides=strides, itemsize=size, meminfo=None
+    )
+    return made._getvalue()

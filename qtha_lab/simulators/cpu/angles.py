@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from qtha_lab.simulators.cpu.addresses import part
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.scaled import MOST_LEFT_OUT
 
@@ -51,42 +52,59 @@ def _cosines(angles, cosines, sines):
         sines[k] = -other if turn & 2 else other
 
 
-@compiled
-def parts(numbers, n_sums, size):
-    """What `shared_numbers` fills, as views: of sums, (n_sums, 6); of phases, (layers · 2 · 2^n,); wholes, (layers + 1,).
+def parts(numbers: np.ndarray, n_sums: int, size: int) -> tuple[np.ndarray, ...]:
+    """What `shared_numbers` fills, as views: of sums, (n_sums, 6); of phases, (layers · 6 · 2^n,); wholes, (layers + 1,).
 
     Args:
         numbers: All of them, one after another.
         n_sums: Sums, the sum of nothing among them.
         size: 2^n.
     """
+    of_sums, of_phases = _lengths(numbers, n_sums, size)
+    shared, phases, wholes = np.split(numbers, (of_sums, of_sums + of_phases))
+    return shared.reshape(n_sums, 6), phases, wholes
+
+
+@compiled(counts=False)
+def _lengths(numbers, n_sums, size):
     of_sums = 6 * n_sums
-    of_phases = 2 * size * ((len(numbers) - of_sums - 1) // (2 * size + 1))
-    shared = numbers[:of_sums].reshape((n_sums, 6))
-    return shared, numbers[of_sums : of_sums + of_phases], numbers[of_sums + of_phases :]
+    return of_sums, 6 * size * ((len(numbers) - of_sums - 1) // (6 * size + 1))
+
+
+@compiled(inline="always", counts=False)
+def parts_inside(numbers, n_sums, size):
+    """`parts` inside of compiled code."""
+    of_sums, of_phases = _lengths(numbers, n_sums, size)
+    ends = of_sums + of_phases
+    shared, phases = part(numbers, 0, (n_sums, 6)), part(numbers, of_sums, (of_phases,))
+    return shared, phases, part(numbers, ends, (len(numbers) - ends,))
 
 
 @compiled
-def shared_numbers(params, offsets, entries, scales, places, scaled, size, numbers):
+def shared_numbers(params, offsets, scaled, entries, scales, places, orders, size, numbers):
     """Cosines and sines of what all samples share.
 
     Args:
         params: (n_params,), in radians.
         offsets: The constant part of every sum, (sums + 1,), in radians; the last is the sum of nothing.
+        scaled: Sum and layer of phases of every scaled turn in layers that all samples share, in the order in which
+            they are done.
         entries: Sum and parameter of every scaled parameter in a sum, (entries, 2).
         scales: Of these, (entries,).
         places: Layer, row and sum of every phase, (phases, 3).
-        scaled: Sum and layer of phases of every scaled turn in layers that all samples share, in the order in which
-            they are done.
+        orders: The rows of every layer of phases in the order in which they are done, (layers, 2^n).
         size: 2^n.
         numbers: Filled with three things, which `parts` tells apart: cosine and sine of half of every sum, its shears,
-            -tan(a/2), and what the slope of a turn is to be multiplied by if it is scaled, (sums + 1, 6); cosine and
-            sine of every row of every layer of phases, (layers, 2, 2^n); the cosines of the scaled turns before every
-            layer of phases, multiplied, and at the end whether none is too small, else 0, (layers + 1,).
+            -tan(a/2), and what the slope of a turn is to be multiplied by if it is scaled, (sums + 1, 6); cosine,
+            sine less cosine and sine and cosine of every row of every layer of phases in that order, and these times the
+            cosines of the scaled turns before them, (layers, 6, 2^n); the product of these cosines for every layer of
+            phases, and at the end whether none is too small, else 0, (layers + 1,).
     """
-    shared, of_phases, wholes = parts(numbers, len(offsets), size)
-    phases = of_phases.reshape((len(of_phases) // (2 * size), 2, size))
+    shared, of_phases, wholes = parts_inside(numbers, len(offsets), size)
+    phases = of_phases.reshape((len(of_phases) // (6 * size), 6, size))
     angles, halves = np.empty(len(offsets)), np.empty((len(phases), size))
+    in_order, made = np.empty(size), np.empty((2, max(size, len(offsets))))
+    cosines, sines = made[0], made[1]
     for j in range(len(angles)):
         angles[j] = offsets[j]
     for i in range(len(entries)):
@@ -97,7 +115,10 @@ def shared_numbers(params, offsets, entries, scales, places, scaled, size, numbe
     for i in range(len(places)):
         halves[places[i, 0], places[i, 1]] = 0.5 * angles[places[i, 2]]
     for j in range(len(angles)):
-        cos, sin = math.cos(0.5 * angles[j]), math.sin(0.5 * angles[j])
+        angles[j] *= 0.5
+    _cosines(angles, cosines, sines)
+    for j in range(len(angles)):
+        cos, sin = cosines[j], sines[j]
         inner = -sin if cos < 0 else sin
         shared[j, 0], shared[j, 1] = cos, sin
         shared[j, 2], shared[j, 3] = -inner / (1.0 + abs(cos)), inner
@@ -117,35 +138,47 @@ def shared_numbers(params, offsets, entries, scales, places, scaled, size, numbe
             wholes[-1] = 0.0
     for layer in range(len(halves)):
         _walsh(halves, layer)
-        _cosines(halves[layer], phases[layer, 0], phases[layer, 1])
+        for k in range(size):
+            in_order[k] = halves[layer, orders[layer, k]]
+        _cosines(in_order, cosines, sines)
+        whole = wholes[layer]
+        for k in range(size):
+            cos, sin = cosines[k], sines[k]
+            less, more = sin - cos, sin + cos
+            phases[layer, 0, k], phases[layer, 3, k] = cos, whole * cos
+            phases[layer, 1, k], phases[layer, 4, k] = less, whole * less
+            phases[layer, 2, k], phases[layer, 5, k] = more, whole * more
 
 
 @compiled
-def param_slopes(of_sums, of_phases, entries, scales, places, size, slopes):
+def param_slopes(of_sums, of_phases, entries, scales, places, orders, size, slopes):
     """The chain rule from sums and phases to parameters.
 
     Args:
         of_sums: Slopes of every sum, (groups, sums + 1); added up into the first group, and those of
             phases written there.
-        of_phases: Slopes of the phase of every row, (groups · layers · 2^n,); added up into the first
-            group and transformed there.
+        of_phases: Slopes of the phase of every row, in the order in which rows are done, (groups · layers · 2^n,); added
+            up into the first group.
         entries: Sum and parameter of every scaled parameter in a sum, (entries, 2).
         scales: Of these, (entries,).
         places: Layer, row and sum of every phase, (phases, 3).
+        orders: The rows of every layer of phases in the order in which they are done, (layers, 2^n).
         size: 2^n.
         slopes: Filled with the slopes of params, (n_params,).
     """
     groups = len(of_sums)
     of_rows = of_phases.reshape((groups, len(of_phases) // (groups * size), size))
     of_params = np.zeros(len(slopes))
-    sums, phases = of_sums[0], of_rows[0]
+    sums, phases = of_sums[0], np.empty(orders.shape)
     for group in range(1, groups):
         for j in range(len(sums)):
             sums[j] += of_sums[group, j]
-        for layer in range(len(phases)):
-            for k in range(phases.shape[1]):
-                phases[layer, k] += of_rows[group, layer, k]
-    for layer in range(len(phases)):
+        for layer in range(len(orders)):
+            for k in range(size):
+                of_rows[0, layer, k] += of_rows[group, layer, k]
+    for layer in range(len(orders)):
+        for k in range(size):
+            phases[layer, orders[layer, k]] = of_rows[0, layer, k]
         _walsh(phases, layer)
     for i in range(len(places)):
         sums[places[i, 2]] = phases[places[i, 0], places[i, 1]]

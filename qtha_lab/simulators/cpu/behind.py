@@ -7,6 +7,7 @@ gains by ⟨Z⟩ behind it, starts before it too.
 from numba import types
 
 from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.turn_slopes import mix
 from qtha_lab.simulators.cpu.vectors import (
     FAST,
     Lanes,
@@ -17,7 +18,7 @@ from qtha_lab.simulators.cpu.vectors import (
 )
 
 
-@compiled(fastmath=True)
+@compiled(counts=False, fastmath=True)
 def weigh_turns(room, lanes, ops, at, first, turns, slopes, reads_at):
     """Before pass `at` backward: what λ gains by the turns that it reads behind, of its four the `first` and later."""
     for i in range(first, 4):
@@ -28,9 +29,9 @@ def weigh_turns(room, lanes, ops, at, first, turns, slopes, reads_at):
             turned_weights(room, z, x, value, where[0], where[1], where[2], lanes)
 
 
-@compiled(fastmath=True)
+@compiled(counts=False, fastmath=True)
 def read_turns(room, lanes, ops, at, first, turns, slopes, reads_at, back):
-    """After pass `at`: ⟨Z⟩ behind the turns that it reads behind, `first` and later, or the slopes of their angles."""
+    """After pass `at`: ⟨Z⟩ behind the turns that it reads behind, `first` and later, or sums and differences of slopes."""
     for i in range(first, 4):
         if ops[at, 4 + i] > 0:
             z, half_x = slopes + i * lanes, slopes + (4 + i) * lanes
@@ -40,6 +41,8 @@ def read_turns(room, lanes, ops, at, first, turns, slopes, reads_at, back):
                 to = reads_at + turns[ops[at, 4 + i], 2] * lanes
                 where = ops[at, 8 + 3 * i], ops[at, 9 + 3 * i], ops[at, 10 + 3 * i]
                 turned_z(room, to, z, half_x, where[0], where[1], where[2], lanes)
+    for i in range(first, 4 if back else first, 2):  # as the slopes of other turns are given
+        mix(room, slopes + i * lanes, slopes + (i + 1) * lanes, lanes)
 
 
 @intrinsic

@@ -33,11 +33,19 @@ DIGEST_BYTES = 32
 log = logging.getLogger(__name__)
 
 
-def compiled(function=None, **options: Any):
-    """`numba.njit` without the GIL and with our cache; options as for `numba.njit`."""
+def compiled(function=None, *, counts: bool = True, **options: Any):
+    """`numba.njit` without the GIL and with our cache.
+
+    Args:
+        function: To be compiled; None gives a decorator.
+        counts: Whether it counts references to arrays, which takes time at every slice and is needed only where it makes or
+            returns one of its own.
+        options: As for `numba.njit`.
+    """
     if function is None:
-        return functools.partial(compiled, **options)
-    kernel: Any = numba.njit(nogil=True, error_model="numpy", **options)(function)
+        return functools.partial(compiled, counts=counts, **options)
+    options = {"nogil": True, "error_model": "numpy", "_nrt": counts} | options
+    kernel: Any = numba.njit(**options)(function)
     kernel._cache = KernelCache(function)
     return kernel
 

@@ -180,8 +180,15 @@ def between(
         return None
     of_all = plan(circuit, readout)
     numbers = shared_numbers(of_all, params)
-    shared, phases, _ = angles.parts(numbers, of_all.n_sums + 1, 2**of_all.n_qubits)
-    return Single(tables, shared, phases, first, last, scale)
+    shared, in_order, _ = angles.parts(numbers, of_all.n_sums + 1, 2**of_all.n_qubits)
+    *_, orders = of_all.of_params
+    phases = np.empty((of_all.n_layers, 2, 2**of_all.n_qubits), np.float32)
+    for layer, of_layer, order in zip(
+        phases, in_order.reshape(of_all.n_layers, 6, 2**of_all.n_qubits), orders, strict=True
+    ):
+        cos, less, more = of_layer[:3]  # sin - cos and sin + cos
+        layer[0, order], layer[1, order] = cos, (less + more) / 2
+    return Single(tables, shared, phases.ravel(), first, last, scale)
 
 
 class _Expval(torch.autograd.Function):
@@ -282,7 +289,7 @@ class Call:
         )
         if threads > 1 and hands == team.NOWHERE:
             _share_out(operands, threads)
-            _, *entries, _ = tables.of_params
+            _, _, *entries = tables.of_params
             angles.param_slopes(of_sums, of_phases, *entries, 2**tables.n_qubits, of_params)
         else:
             ways.back(threads, hands, tables.of_params, of_params, operands)

@@ -6,7 +6,6 @@ import threading
 
 import numpy as np
 import torch
-from torch import Tensor
 
 SMALL_BYTES = 2**17  # of states, which the allocator of memory has at hand
 SPARE_BYTES = 2**26  # for others, held between calls
@@ -24,7 +23,7 @@ def states(count: int, dtype: torch.dtype) -> tuple[np.ndarray, object]:
     if count * dtype.itemsize < SMALL_BYTES:
         return np.empty(count, kind), None
     held = _Held(count, dtype)
-    return held.memory.numpy()[:count], held
+    return held.memory[:count], held
 
 
 class _Held:
@@ -38,23 +37,23 @@ class _Held:
             _give_back(self.memory)
 
 
-_spare: collections.deque[Tensor] = collections.deque()
+_spare: collections.deque[np.ndarray] = collections.deque()
 
 
-def _take(count: int, dtype: torch.dtype) -> Tensor:
+def _take(count: int, dtype: torch.dtype) -> np.ndarray:
     for _ in range(len(_spare)):
         try:
             memory = _spare.popleft()
         except IndexError:  # another thread was quicker
             break
-        if memory.dtype == dtype and len(memory) >= count:
+        if memory.itemsize == dtype.itemsize and len(memory) >= count:
             return memory
         _give_back(memory)
-    return torch.empty(count, dtype=dtype)
+    return torch.empty(count, dtype=dtype).numpy()  # at the place of a vector
 
 
-def _give_back(memory: Tensor) -> None:
-    if 0 < memory.nbytes <= SPARE_BYTES - sum(spare.nbytes for spare in list(_spare)):
+def _give_back(memory: np.ndarray) -> None:
+    if 0 < memory.nbytes <= SPARE_BYTES - sum(spare.nbytes for spare in (*_spare,)):
         _spare.append(memory)
 
 

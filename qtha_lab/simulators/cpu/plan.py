@@ -24,6 +24,7 @@ class _Course(NamedTuple):
         phases: The layer of phases that takes their cosines, if they are scaled.
         sampled: Whether angles of the layer differ between samples; if they are scaled, all count as such.
         angles: The numbers of those, in the order in which their turns are done.
+        whole: The place of the product of their cosines among those of all such layers that are scaled.
     """
 
     numbers: dict[Turn, int]
@@ -31,6 +32,7 @@ class _Course(NamedTuple):
     phases: int
     sampled: bool
     angles: list[int]
+    whole: int
 
 
 class Plan:
@@ -42,21 +44,23 @@ class Plan:
 
     * passes: kind, where its rows are, groups of four rows, layer of phases, four turns or -1, and
       where the shears of these are in `room`; or kind, mask and where its cosines are;
-    * the rows of every pass;
-    * turns: sum, number of the angle that differs between samples, the last if none, and place of ⟨Z⟩
-      that is read behind it, or -1;
-    * such angles: sum whose shared part it has, and what it is made for; where their terms are, and which;
-    * of those that are scaled, in the order in which their turns are done: number of the angle, that of the one before it
-      in its layer or -1, and whether it is the last there;
+    * the places of the rows of every pass;
+    * turns: sum, number of the angle that differs between samples, the last if none, place of ⟨Z⟩ that is read behind it,
+      the row that its slope is added to if it has but one term, and that of what this is to be multiplied by, each or -1,
+      and whether it has several;
+    * such angles (see `sampled.make_angles`), where their terms are, and which;
+    * of every layer of those that are scaled: the first of its angles, in the order in which their turns are done, and how
+      many;
     * input and row of every term, and scale;
     * number and row of everything read, and sign; the rows are those of probabilities or, for strings
       of Z, of their transform, or of what is read behind the last turns;
     * input and row of every amplitude of the start, if not |0…0⟩, and scale;
-    * whether strings of Z are read.
+    * whether strings of Z are read; whether the terms are all inputs in order, and what is read as many
+      rows (see `columns`); and whether the first phases are those of a state that is real (see `passes`).
 
     Attributes:
-        of_params: What `angles.shared_numbers` makes sums of: constant parts, entries and their scales, places of phases, and
-            the turns that are done scaled in layers that all samples share.
+        of_params: What `angles.shared_numbers` makes sums of: constant parts, the turns that are done scaled in layers that all
+            samples share, entries and their scales, places of phases; and in what order the rows of these are done.
         n_numbers: Of what all samples share.
     """
 
@@ -68,7 +72,9 @@ class Plan:
         self._sums: list[Sum] = []
         self._phases: list[tuple[int, int, int]] = []  # (layer, mask, sum)
         self._passes: list[tuple[int, ...]] = []
+        self._is_real = True  # only real turns have been done yet
         self._rows: list[np.ndarray] = []
+        self._orders: dict[int, np.ndarray] = {}  # the rows of layers of phases
         self._angles: list[tuple[int, int, tuple]] = []  # (sum, whether of a turn, terms)
         # the first is no turn at all: it fills up a pass, and its sum is the sum of nothing
         self._turns: list[tuple[int, int, int]] = [
@@ -77,22 +83,26 @@ class Plan:
         self.reads_behind = _reads_behind(program, readout)
         self._scaled_layers = scaled_layers(program, bool(self.reads_behind))
         self._scaled: list[tuple[int, int]] = []
-        self._sampled_scaled: list[tuple[int, int, int]] = []
+        self._sampled_scaled: list[list[int]] = []  # the angles of every layer
         self._add_layers(program)
         self.n_layers = 1 + max((layer for layer, *_ in self._phases), default=-1)
         self.n_sums = len(self._sums)
-        self.n_numbers = 6 * (self.n_sums + 1) + self.n_layers * (2 * 2**self.n_qubits + 1) + 1
+        self.n_numbers = 6 * (self.n_sums + 1) + self.n_layers * (6 * 2**self.n_qubits + 1) + 1
         entries = [(j, i, s) for j, t in enumerate(self._sums) for i, s in t.params]
         self.of_params = (
             np.array([*(total.offset for total in self._sums), 0.0]),
+            _integers(self._scaled, 2),
             _integers([e[:2] for e in entries], 2),
             np.array([e[2] for e in entries], np.float64),
             _integers(self._phases, 3),
-            _integers(self._scaled, 2),
+            _integers([rows for _, rows in sorted(self._orders.items())], 2**self.n_qubits),
         )
         self.rows = np.concatenate([np.zeros(0, np.int64), *(rows.ravel() for rows in self._rows)])
         self.reads_strings = readout.kind == "strings"
-        self._integers = (*self._tables_of_angles(), *self._tables_of_ends(program, readout))
+        self._integers = (
+            *self._tables_of_angles(),
+            *self._tables_of_ends(program, circuit, readout),
+        )
         self._numbers = np.concatenate([self._term_scales, self._signs, np.ones(self.n_amplitudes)])
         self.tables = functools.cache(self._tables)
         self.places = functools.cache(self._places)
@@ -104,27 +114,35 @@ class Plan:
             [numbers.setdefault(t, len(numbers)) for t in angle_terms]
             for *_, angle_terms in self._angles
         ]
-        self.n_terms = len(numbers)
+        self.n_terms, self._term_numbers = len(numbers), numbers
         self._term_scales = np.array([scale for _, scale in numbers], np.float64)
+        self._term_links = _integers([(i, 3 * row) for row, (i, _) in enumerate(numbers)], 2)
         return (
             self.rows,
-            _integers([(j, a if a >= 0 else len(terms), read) for j, a, read in self._turns], 3),
-            _integers([angle[:2] for angle in self._angles], 2),
-            _integers(self._sampled_scaled, 3),
+            _integers([(of_layer[0], len(of_layer)) for of_layer in self._sampled_scaled], 2),
             np.cumsum([0, *map(len, terms), 0], dtype=np.int64),
             np.array([number for angle_terms in terms for number in angle_terms], np.int64),
-            _integers([(i, 3 * row) for row, (i, _) in enumerate(numbers)], 2),
+            self._term_links,
         )
 
-    def _tables_of_ends(self, program: Program, readout: Readout) -> tuple:
+    def _tables_of_ends(self, program: Program, circuit: Circuit, readout: Readout) -> tuple:
         """What is read, from which rows; which rows the start fills."""
         read = _readout(program, readout)
         places = {mask: place for place, mask in enumerate(self.reads_behind)}
         self._signs = np.array([sign for _, sign in read], np.float64)
+        links = _integers([(i, places.get(row, row)) for i, (row, _) in enumerate(read)], 2)
         return (
-            _integers([(i, places.get(row, row)) for i, (row, _) in enumerate(read)], 2),
+            links,
             _integers([(k, k) for k in range(self.n_amplitudes)], 2),
-            np.array([self.reads_strings], np.int64),
+            np.array(
+                [
+                    self.reads_strings,
+                    _is_whole(self._term_links, circuit.n_inputs),
+                    _is_whole(links, self.n_values),
+                    any("o" in KINDS[kind] for kind, *_ in self._passes),
+                ],
+                np.int64,
+            ),
         )
 
     def _places(self, lanes: int, itemsize: int) -> tuple[int, ...]:
@@ -137,14 +155,23 @@ class Plan:
         plane = (2**self.n_qubits + 1) * lanes  # a row more: rows of all planes differ in cache
         shared = 4 * plane
         sampled = shared + 3 * len(self._turns) * vector
-        slopes = sampled + 4 * len(self._angles) * lanes
+        wholes = sampled + 2 * len(self._angles) * lanes
+        slopes = wholes + len(self._sampled_scaled) * lanes
         reads = slopes + 16 * lanes
         terms = reads + len(self.reads_behind) * lanes
         end = terms + 3 * self.n_terms * lanes
-        return 0, plane, shared, sampled, slopes, reads, terms, vector, end
+        return 0, plane, shared, sampled, wholes, slopes, reads, terms, vector, end
 
     def _tables(self, lanes: int, itemsize: int) -> tuple[np.ndarray, np.ndarray]:
-        parts = [part.ravel() for part in (self.passes(lanes, itemsize), *self._integers)]
+        rows, *others = self._integers
+        tables = (
+            self.passes(lanes, itemsize),
+            lanes * rows,
+            self._turn_rows(lanes, itemsize),
+            self._angle_rows(lanes, itemsize),
+            *others,
+        )
+        parts = [part.ravel() for part in tables]
         ends = np.cumsum([len(parts) + 1, *map(len, parts)])
         return np.concatenate([ends, *parts]), self._numbers
 
@@ -155,30 +182,60 @@ class Plan:
             lanes: Samples per block.
             itemsize: Bytes per number.
         """
-        _, _, shared, sampled, *_, vector, _ = self.places(lanes, itemsize)
+        _, _, shared, sampled, wholes, *_, vector, _ = self.places(lanes, itemsize)
         ops = []
-        for kind, first, second, layer, *turns, of_angle in self._passes:
+        for kind, first, second, layer, *turns, of_whole in self._passes:
             if kind == SAMPLED:
-                second = sampled + 4 * second * lanes
+                second = sampled + 2 * second * lanes
             where: list[int] = []
             for turn in turns:
                 angle = self._turns[turn][1]
                 if angle < 0:
                     where += [shared + 3 * turn * vector, vector, 0]
                 else:
-                    where += [sampled + 4 * angle * lanes, lanes, -1]
-            wholes_at = sampled + (4 * of_angle + 3) * lanes
+                    where += [sampled + 2 * angle * lanes, lanes, -1]
+            wholes_at = wholes + of_whole * lanes
             ops.append(
                 (kind, first, second, layer, *(turn or -1 for turn in turns), *where, wholes_at)
             )
         return _integers(ops, PASS_WIDTH)
+
+    def _turn_rows(self, lanes: int, itemsize: int) -> np.ndarray:
+        """Of every turn its sum, number of its angle, place of what is read, and rows that its slope goes to and is scaled by."""
+        _, _, _, sampled, *_, terms, _, _ = self.places(lanes, itemsize)
+        rows = []
+        for total, angle, read in self._turns:
+            to, by, is_of_several = -1, -1, False
+            if angle >= 0:
+                _, use, of_angle = self._angles[angle]
+                if use == SCALED:
+                    by = sampled + (2 * angle + 1) * lanes
+                if len(of_angle) == 1:
+                    to = terms + (3 * self._term_numbers[of_angle[0]] + 2) * lanes
+                is_of_several = len(of_angle) > 1
+            rows.append(
+                (total, angle if angle >= 0 else len(self._angles), read, to, by, is_of_several)
+            )
+        return _integers(rows, 6)
+
+    def _angle_rows(self, lanes: int, itemsize: int) -> np.ndarray:
+        """Of every angle that differs between samples what `sampled.make_angles` makes it of."""
+        _, _, _, sampled, *_, terms, _, _ = self.places(lanes, itemsize)
+        rows = []
+        for number, (total, use, of_angle) in enumerate(self._angles):
+            own, nothing = sampled + 2 * number * lanes, self._turns[0][0]
+            parts = own, nothing
+            if len(of_angle) == 1:
+                parts = terms + 3 * self._term_numbers[of_angle[0]] * lanes, total
+            rows.append((total, use, *parts))
+        return _integers(rows, 4)
 
     def _add_layers(self, program: Program) -> None:
         """Turns in twos. Phases go with two turns after them, and with the same two before them."""
         layers = [(layer, self._numbered(layer)) for layer in program.layers]
         phases: int | None = None  # a layer of shared phases that is still to be done
         before: list[Turn] = []  # turns that are still to be done, together with it
-        of_before = _Course({}, "t", -1, False, [])
+        of_before = _Course({}, "t", -1, False, [], 0)
         for position, (layer, numbers) in enumerate(layers):
             if isinstance(layer, Phases):
                 phases = self._add_phases(numbers)
@@ -205,7 +262,13 @@ class Plan:
             step = "s"
         elif self.reads_behind and position == n_layers - 1:
             step = "r"
-        return _Course(numbers, step, position // 2, sampled, [])  # phases are every second layer
+        angles: list[int] = []
+        if step == "s" and sampled:
+            self._sampled_scaled.append(angles)
+        whole = len(self._sampled_scaled) - 1
+        return _Course(
+            numbers, step, position // 2, sampled, angles, whole
+        )  # phases are every second layer
 
     def _next_turns(self, layers: list, position: int) -> list[Turn]:
         """Turns of the next layer if only shared phases are in between."""
@@ -235,6 +298,7 @@ class Plan:
                 self._turns.append((nothing, len(self._angles) - 1, -1))  # as if of a turn
                 op = (SAMPLED, mask, len(self._angles) - 1)
                 self._passes.append((*op, 0, len(self._turns) - 1, 0, 0, 0, 0))
+                self._is_real = False
         shared = [(mask, j) for mask, j in numbers.items() if self._is_shared(j)]
         if not shared:
             return None
@@ -252,11 +316,21 @@ class Plan:
     ) -> None:
         """Turns, a layer of phases, turns; or turns alone."""
         by_lane = of_before.step == "s" and of_before.sampled
-        phase = "" if phases is None else "q" if by_lane else "p"
+        phase = (
+            ""
+            if phases is None
+            else "q"
+            if by_lane
+            else "o"
+            if self._is_real and not before
+            else "p"
+        )
         kind = KINDS.index(of_before.step * bool(before) + phase + course.step)
         groups = _groups(_filled(after, self.n_qubits), np.arange(2**self.n_qubits))
+        if phases is not None:
+            self._orders[phases] = groups.ravel()
         turns = self._add_turns(before, of_before) + self._add_turns(after, course)
-        self._append(kind, groups, phases or 0, turns, of_before.angles[-1] if by_lane else 0)
+        self._append(kind, groups, phases or 0, turns, of_before.whole if by_lane else 0)
 
     def _add_first_turns(self, turns: list[Turn], course: _Course, start: str) -> None:
         """From |0…0⟩ few rows are reached at first; these and amplitudes are real."""
@@ -275,12 +349,8 @@ class Plan:
             j, angle = course.numbers[turn], -1
             if self._sums[j].inputs or (is_scaled and course.sampled):
                 angle = len(self._angles)
-                before = course.angles[-1] if course.angles else -1
                 course.angles.append(angle)
                 self._angles.append((j, SCALED if is_scaled else SHEARS, self._sums[j].inputs))
-                if is_scaled:
-                    is_last = len(course.angles) == len(course.numbers)
-                    self._sampled_scaled.append((angle, before, is_last))
             elif is_scaled:
                 self._scaled.append((j, course.phases))
             read = self.reads_behind.index(turn.zmask) if course.step == "r" else -1
@@ -289,19 +359,21 @@ class Plan:
         return [*added, *[0] * (len(turns) % 2)]
 
     def _append(
-        self, kind: int, groups: np.ndarray, layer: int, turns: list[int], of_angle: int = 0
+        self, kind: int, groups: np.ndarray, layer: int, turns: list[int], whole: int = 0
     ) -> None:
         turns = turns + [0] * (4 - len(turns))
         place = sum(rows.size for rows in self._rows)
-        self._passes.append((kind, place, len(groups), layer, *turns, of_angle))
+        self._passes.append((kind, place, len(groups), layer, *turns, whole))
+        self._is_real = self._is_real and kind == REAL
         self._rows.append(groups)
 
     def work(self, backward: bool, itemsize: int) -> tuple[float, float]:
         """Operations, and bytes loaded and stored, of one sample; see `roofline`.
 
-        A turn is 3 multiply-adds for every pair of numbers of a state, 2 if it is scaled, and the state is real at first; a
-        phase is 2 for every number, and 2 multiplications for every row where samples differ in what they scale. Backward both are undone on two states, and their slopes cost 2 and 1 more. To read
-        behind a turn takes 3 for every row, as |ψ|² does, and backward 4 more of each.
+        A turn is 3 multiply-adds for every pair of numbers of a state, 2 if it is scaled, and the state is real at first. A
+        phase is 6 operations for every row, 3 if this is real and 4 to make it real again, and 3 more where samples differ in
+        what they scale. Backward both are undone on two states, and their slopes cost 2 multiply-adds for every pair and
+        every row more. To read behind a turn takes 3 for every row, as |ψ|² does, and backward 4 more of each.
         """
         size = 2**self.n_qubits
         flops, moved = (
@@ -318,8 +390,10 @@ class Plan:
                 steps, planes = "t", 1
             pairs = iter((turns[:2], turns[2:]))
             for step in steps:
-                if step in "pq":
-                    flops += (2 * 8 + 4 if backward else 8) * rows + 2 * rows * (step == "q")
+                if step in "opq":
+                    flops += (2 * 6 + 4 if backward else 6) * rows + 3 * rows * (step == "q")
+                    if step == "o":
+                        flops -= (2 * 2 if backward else 3) * rows
                     continue
                 n_turns = sum(map(bool, next(pairs)))
                 if step == "r":
@@ -328,6 +402,7 @@ class Plan:
                     adds = 3 if step == "t" else 2
                     flops += planes * (2 * adds + 2 if backward else adds) * n_turns * rows
             moved += planes * (4 if backward else 2) * rows - 2 * rows * (steps == "r")
+            moved -= (2 if backward else 1) * rows * ("o" in steps)
         return flops, moved * itemsize
 
 
@@ -348,6 +423,12 @@ def _reads_behind(program: Program, readout: Readout) -> list[int]:
     last = program.layers[-1]
     masks = [turn.zmask for turn in last.angles] if isinstance(last, Turns) else []
     return masks if all(mask in masks for mask, _ in program.readout) else []
+
+
+def _is_whole(links: np.ndarray, n_columns: int) -> bool:
+    """Whether links of columns and rows are all columns one after another, each with a row of its own."""
+    columns, rows = links.T
+    return columns.tolist() == list(range(n_columns)) and len(set(rows.tolist())) == n_columns
 
 
 def _integers(rows, width: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from qtha_lab.simulators.cpu import angles, kernel, vectors
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.engine import lanes_of, shared_numbers
 from qtha_lab.simulators.cpu.plan import Plan, plan
-from qtha_lab.simulators.cpu.sweeps import half_turns
+from qtha_lab.simulators.cpu.sampled import half_turns, make_angles
 
 ROWS = 8  # vectors in flight, enough to hide how long one operation takes
 MULTIPLY_ADDS = 32  # on every number, so that arithmetic and not memory is the limit
@@ -122,13 +122,12 @@ def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
         True
     """
     tables, lanes = _cut(circuit, batch)
-    ops, rows = tables.passes(lanes, 4), tables.rows
-    _, plane, *_, slopes, _, _, _, end = tables.places(lanes, 4)
+    ops, rows = tables.passes(lanes, 4), lanes * tables.rows
+    _, plane, _, _, _, slopes, *_, end = tables.places(lanes, 4)
     size = 2**tables.n_qubits
-    phases = np.full(2 * tables.n_layers * size, math.sqrt(0.5), np.float32)
-    wholes = np.ones(tables.n_layers + 1, np.float32)
+    phases = np.full(6 * tables.n_layers * size, math.sqrt(0.5), np.float32)
     sums = np.zeros(tables.n_layers * size)
-    operands = (ops, rows, plane, slopes, size, lanes, phases, wholes, sums)
+    operands = (ops, rows, plane, slopes, size, lanes, phases, sums)
     repeats = max(FEWEST_REPEATS, NUMBERS // (4 * size * lanes * len(ops)))
     return _alone(_there_and_back, operands, (end, 4 * plane), lanes, repeats, threads)
 
@@ -197,30 +196,31 @@ def _alone(
 
 
 @compiled(fastmath=True)
-def _there_and_back(ops, rows, plane, slopes, size, lanes, phases, wholes, sums, room, repeats):
+def _there_and_back(ops, rows, plane, slopes, size, lanes, phases, sums, room, repeats):
     for _ in range(repeats):
         for step in range(2 * len(ops)):
             back = step >= len(ops)
             at = 2 * len(ops) - 1 - step if back else step
             kernel.run_pass(
-                room, lanes, plane, rows, ops, at, True, phases, wholes, size, slopes, back, sums, 0
+                room, lanes, plane, rows, ops, at, True, phases, size, slopes, back, sums, 0
             )
 
 
 @compiled(fastmath=True)
 def _angles_there_and_back(tables, places, size, n_sums, numbers, lanes, room, repeats):
-    shared, _, _ = angles.parts(numbers, n_sums, size)
+    shared, _, _ = angles.parts_inside(numbers, n_sums, size)
     integers, _ = tables
-    made, scaled = kernel.table(integers, 3, 2), kernel.table(integers, 4, 3)
+    made, scaled = kernel.table(integers, 3, 4), kernel.table(integers, 4, 2)
     starts, members = kernel.line(integers, 5), kernel.line(integers, 6)
     n_terms = len(kernel.table(integers, 7, 2))
-    _, _, _, sampled_at, _, _, terms_at, _ = places
+    _, _, _, sampled_at, wholes_at, _, _, terms_at, _ = places
     for _ in range(2 * repeats):
         for term in range(n_terms):
             at = terms_at + 3 * term * lanes
             half_turns(room, at, at + lanes, lanes)
-        kernel.make_angles(made, starts, members, shared, lanes, sampled_at, terms_at, room)
-        kernel.are_scaled(scaled, lanes, sampled_at, room)
+        make_angles(
+            made, starts, members, shared, scaled, True, lanes, sampled_at, terms_at, wholes_at, room
+        )  # fmt: skip
 
 
 def _thread_seconds(function, *operands) -> float:

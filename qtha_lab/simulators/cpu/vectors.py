@@ -27,10 +27,20 @@ class Lanes:
     """Vectors of one array inside a sweep: load, store and arithmetic."""
 
     def __init__(self, context, builder, array_type, array):
-        self.builder = builder
-        self.data = arrayobj.make_array(array_type)(context, builder, array).data
-        self.size = array_type.dtype.bitwidth // 8
-        self.vector = ir.VectorType(context.get_data_type(array_type.dtype), BYTES // self.size)
+        self._begin(builder, arrayobj.make_array(array_type)(context, builder, array).data)
+
+    def _begin(self, builder, data):
+        self.builder, self.data = builder, data
+        kind = data.type.pointee
+        self.size = 4 if isinstance(kind, ir.FloatType) else 8
+        self.vector = ir.VectorType(kind, BYTES // self.size)
+
+    @classmethod
+    def at(cls, builder, data):
+        """Of the numbers that a pointer is the place of."""
+        lanes = cls.__new__(cls)
+        lanes._begin(builder, data)
+        return lanes
 
     def _pointer(self, position):
         place = self.builder.gep(self.data, [position])
@@ -48,13 +58,15 @@ class Lanes:
         """One number, not a vector."""
         return self.builder.load(self.builder.gep(self.data, [position]))
 
-    def add_number(self, value, position):
-        """Add to one number, of a wider type if need be."""
+    def add_numbers(self, values, position):
+        """Add a short vector to numbers from a position on, which are of a wider type if need be."""
         place = self.builder.gep(self.data, [position])
-        old = self.builder.load(place)
-        if value.type != old.type:
-            value = self.builder.fpext(value, old.type)
-        self.builder.store(self.builder.fadd(old, value), place)
+        kind = ir.VectorType(place.type.pointee, values.type.count)
+        place = self.builder.bitcast(place, kind.as_pointer())
+        if values.type != kind:
+            values = self.builder.fpext(values, kind)
+        old = self.builder.load(place, align=self.size)
+        self.builder.store(self.builder.fadd(old, values), place, align=self.size)
 
     def spread(self, number):
         """The same number in every lane."""
@@ -85,6 +97,18 @@ class Lanes:
         return self.builder.call(reduce, [ir.Constant(scalar, 0.0), vector], fastmath=FAST)
 
 
+def shuffled(builder, a, b, lanes):
+    """Some lanes of two vectors, those of the second counted on from those of the first."""
+    lanes = list(lanes)
+    kind = ir.VectorType(ir.IntType(32), len(lanes))
+    return builder.shuffle_vector(a, b, ir.Constant(kind, lanes))
+
+
+def fours(count, lanes):
+    """The same shuffle within every four lanes of two vectors of `count`, which machines do at once."""
+    return [four + lane for four in range(0, count, 4) for lane in lanes]
+
+
 def plus_times(builder, a, b, c):
     """a + b·c."""
     return builder.fadd(a, builder.fmul(b, c, flags=FAST), flags=FAST)
@@ -100,6 +124,12 @@ def times_plus(builder, a, b, c, d, minus=False):
     left = builder.fmul(a, b, flags=FAST)
     right = builder.fmul(c, d, flags=FAST)
     return (builder.fsub if minus else builder.fadd)(left, right, flags=FAST)
+
+
+def hidden(builder, value):
+    """The same value, of which the compiler knows nothing more: nothing that is made of it leaves a loop."""
+    kind = ir.FunctionType(value.type, [value.type])
+    return builder.asm(kind, "", "=r,0", [value], side_effect=False)
 
 
 def over_lanes(builder, lanes, width):

@@ -40,10 +40,10 @@ def there(threads, team, params_at, n_params, of_params, operands):
         of_params: What sums are made of, as `Plan.of_params`.
         operands: Of `walk`, with numbers that are filled here.
     """
-    offsets, entries, scales, places, scaled = of_params
+    offsets, scaled, entries, scales, places, orders = of_params
     size, numbers = 1 << operands[QUBITS], operands[NUMBERS]
     params = numbers_at(numbers, params_at, (n_params,))
-    shared_numbers(params, offsets, entries, scales, places, scaled, size, numbers)
+    shared_numbers(params, offsets, scaled, entries, scales, places, orders, size, numbers)
     through(threads, team, operands)
 
 
@@ -59,6 +59,6 @@ def back(threads, team, of_params, slopes, operands):
         operands: Of `walk`, backward.
     """
     through(threads, team, operands)
-    _, entries, scales, places, _ = of_params
+    _, _, entries, scales, places, orders = of_params
     sums, phases, size = operands[SUM_SLOPES], operands[PHASE_SLOPES], 1 << operands[QUBITS]
-    param_slopes(sums, phases, entries, scales, places, size, slopes)
+    param_slopes(sums, phases, entries, scales, places, orders, size, slopes)

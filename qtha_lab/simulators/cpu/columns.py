@@ -1,0 +1,175 @@
+"""Columns of a table, a row of it per sample, as rows of lanes in `room`: four at a time, through registers."""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.sweeps import fill
+from qtha_lab.simulators.cpu.vectors import FAST, Lanes, fours, intrinsic, over_lanes, shuffled
+
+FOUR = 4
+
+
+@compiled(counts=False, fastmath=True)
+def take_in(room, at, lanes, table, start, count, links, scales, factor, is_whole, vector):
+    """Fill rows of `room` with columns of `table`, each with its scale; two of one row are added.
+
+    Args:
+        room: Numbers, of which rows are filled.
+        at: Where row 0 is.
+        lanes: Numbers of a row.
+        table: (samples, columns).
+        start: The first sample.
+        count: Samples; the other lanes are filled with 0.
+        links: Column and row of each, (links, 2).
+        scales: Of each.
+        factor: Of all.
+        is_whole: Whether they are the columns of the table one after another, and rows that differ.
+        vector: Numbers in a vector.
+    """
+    full = count // vector * vector if is_whole and len(links) >= FOUR else 0
+    if full < lanes:
+        for i in range(len(links)):
+            fill(room, at + links[i, 1] * lanes, room.dtype.type(0.0), lanes)
+    if full:
+        for position in range(0, len(links), FOUR):
+            i = min(position, len(links) - FOUR)
+            take_four(
+                room, _rows(at, lanes, links, i), _scales(room, scales, factor, i), table, start, i,
+                full,
+            )  # fmt: skip
+    for i in range(len(links)):
+        column, to = links[i, 0], at + links[i, 1] * lanes
+        scale = room.dtype.type(factor * scales[i])
+        for w in range(full, count):
+            room[to + w] += scale * table[start + w, column]
+
+
+@compiled(counts=False, fastmath=True)
+def hand_out(room, at, lanes, table, start, count, links, scales, factor, is_whole, vector):
+    """Add rows of `room` to columns of `table`, which are 0 as yet if they are the whole; operands as for `take_in`."""
+    full = count // vector * vector if is_whole and len(links) >= FOUR else 0
+    if full:
+        for position in range(0, len(links), FOUR):
+            i = min(position, len(links) - FOUR)
+            hand_four(
+                room, _rows(at, lanes, links, i), _scales(room, scales, factor, i), table, start, i,
+                full,
+            )  # fmt: skip
+    for i in range(len(links)):
+        column, of = links[i, 0], at + links[i, 1] * lanes
+        scale = room.dtype.type(factor * scales[i])
+        for w in range(full, count):
+            table[start + w, column] += scale * room[of + w]
+
+
+@compiled(counts=False)
+def _rows(at, lanes, links, i):
+    return (
+        at + links[i, 1] * lanes,
+        at + links[i + 1, 1] * lanes,
+        at + links[i + 2, 1] * lanes,
+        at + links[i + 3, 1] * lanes,
+    )
+
+
+@compiled(counts=False)
+def _scales(room, scales, factor, i):
+    kind = room.dtype.type
+    return (
+        kind(factor * scales[i]),
+        kind(factor * scales[i + 1]),
+        kind(factor * scales[i + 2]),
+        kind(factor * scales[i + 3]),
+    )
+
+
+class _Four:
+    """What both directions have in common: rows of lanes, and samples of four numbers each in the table."""
+
+    def __init__(self, context, builder, kinds, args):
+        room, rows, scales, table, start, column, self.count = args
+        self.builder, self.room = builder, Lanes(context, builder, kinds[0], room)
+        self.table = Lanes(context, builder, kinds[3], table)
+        self.rows = cgutils.unpack_tuple(builder, rows, FOUR)
+        self.scales = [self.room.spread(n) for n in cgutils.unpack_tuple(builder, scales, FOUR)]
+        shape = context.make_array(kinds[3])(context, builder, table).shape
+        self.width = cgutils.unpack_tuple(builder, shape, 2)[1]
+        self.start = builder.add(builder.mul(start, self.width), column)
+        self.vector = self.room.vector
+        self.few = ir.VectorType(self.vector.element, FOUR)
+
+    def sample(self, w, number):
+        """A pointer to the four numbers of a sample."""
+        builder = self.builder
+        row = builder.mul(builder.add(w, w.type(number)), self.width)
+        place = builder.gep(self.table.data, [builder.add(self.start, row)])
+        return builder.bitcast(place, self.few.as_pointer())
+
+    def crossed(self, values):
+        """Four vectors of fours, of which the fours in the same place are transposed; its own inverse."""
+        a, b, c, d = values
+        n = self.vector.count
+
+        def woven(x, y, *halves):
+            return [shuffled(self.builder, x, y, fours(n, half)) for half in halves]
+
+        lows, highs = zip(
+            *(woven(x, y, (0, n, 1, n + 1), (2, n + 2, 3, n + 3)) for x, y in ((a, b), (c, d))),
+            strict=True,
+        )
+        return [
+            part
+            for pair in (lows, highs)
+            for part in woven(*pair, (0, 1, n, n + 1), (2, 3, n + 2, n + 3))
+        ]
+
+
+@intrinsic
+def take_four(typingctx, room, rows, scales, table, start, column, count):
+    """room[rows[i] + w] = scales[i] · table[start + w, column + i] for four i and `count` w, a multiple of a vector."""
+    signature = types.void(room, rows, scales, table, start, column, count)
+
+    def codegen(context, builder, signature, args):
+        four = _Four(context, builder, signature.args, args)
+        n = four.vector.count
+        with over_lanes(builder, four.count, n) as (w, _):
+            samples = [builder.load(four.sample(w, k), align=four.room.size) for k in range(n)]
+            values = []
+            for i in range(FOUR):
+                parts = samples[i::FOUR]
+                while len(parts) > 1:
+                    wide = range(2 * parts[0].type.count)
+                    parts = [
+                        shuffled(builder, *parts[k : k + 2], wide) for k in range(0, len(parts), 2)
+                    ]
+                values += parts
+            for row, scale, value in zip(four.rows, four.scales, four.crossed(values), strict=True):
+                value = builder.fmul(value, scale, flags=FAST)
+                four.room.store(value, builder.add(row, w))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def hand_four(typingctx, room, rows, scales, table, start, column, count):
+    """table[start + w, column + i] = scales[i] · room[rows[i] + w], operands as for `take_four`."""
+    signature = types.void(room, rows, scales, table, start, column, count)
+
+    def codegen(context, builder, signature, args):
+        four = _Four(context, builder, signature.args, args)
+        n = four.vector.count
+        with over_lanes(builder, four.count, n) as (w, _):
+            values = [
+                builder.fmul(four.room.load(builder.add(row, w)), scale, flags=FAST)
+                for row, scale in zip(four.rows, four.scales, strict=True)
+            ]
+            for i, value in enumerate(four.crossed(values)):
+                for first in range(0, n, FOUR):
+                    part = shuffled(builder, value, value, range(first, first + FOUR))
+                    builder.store(part, four.sample(w, first + i), align=four.room.size)
+        return context.get_dummy_value()
+
+    return signature, codegen

@@ -1,0 +1,159 @@
+"""The slopes of turns, from where a pass leaves them to the sums and terms of their angles.
+
+A pass leaves those of two turns as their sum and their difference (see `passes`), of lanes that may still lack the cosines
+of scaled turns.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.sweeps import fill
+from qtha_lab.simulators.cpu.vectors import FAST, Lanes, intrinsic, over_lanes
+
+
+@compiled(inline="always", counts=False)
+def take_turn_slopes(
+    room, lanes, ops, op, turns, shared, is_scaled, slopes, terms_at, term_starts, members, sum_slopes,
+    group,
+):  # fmt: skip
+    """Add the slopes of the four turns of a pass to those of their sums, and lane by lane to those of their terms.
+
+    Args:
+        room: As of `kernel.walk`.
+        lanes: Samples.
+        ops: The passes.
+        op: Which of them.
+        turns: As in `plan`.
+        shared: Of sums, as from `angles.parts`.
+        is_scaled: Whether scaled turns were done scaled.
+        slopes: Where the pass left them in `room`, two rows for two turns; the next four are made use of.
+        terms_at: Where the rows of terms are, the third of each for its slopes.
+        term_starts: Where the terms of each angle begin, and the last end.
+        members: The terms.
+        sum_slopes: Those of sums, (groups, sums + 1).
+        group: Which line of these.
+    """
+    half, zero = room.dtype.type(0.5), room.dtype.type(0.0)
+    for i in range(0, 4, 2):
+        first, second = ops[op, 4 + i], ops[op, 5 + i]
+        if first >= 0:
+            last = second if second >= 0 else first  # slopes are taken where both are done
+            at, spare = slopes + i * lanes, slopes + (4 + i) * lanes
+            goal = turns[first, 3]
+            next_goal = turns[second, 3] if second >= 0 else -1
+            by = turns[last, 4] if is_scaled else -1
+            factor = shared[turns[last, 0], 5] if is_scaled else room.dtype.type(1.0)
+            if goal < 0 and next_goal < 0 and by < 0 and not turns[first, 5]:
+                both, less = total(room, at, lanes), total(room, at + lanes, lanes)
+                slope, next_slope = half * factor * (both + less), half * factor * (both - less)
+            else:
+                fill(room, spare, zero, 2 * lanes)
+                slope, next_slope = take_slopes(
+                    room, at, factor, by, goal if goal >= 0 else spare,
+                    next_goal if next_goal >= 0 else spare + lanes, lanes,
+                )  # fmt: skip
+            sum_slopes[group, turns[first, 0]] += slope
+            if second >= 0:
+                sum_slopes[group, turns[second, 0]] += next_slope
+            for k in range(2):
+                turn = ops[op, 4 + i + k]
+                if turn >= 0 and turns[turn, 5]:
+                    j = turns[turn, 1]
+                    for position in range(term_starts[j], term_starts[j + 1]):
+                        to = terms_at + (3 * members[position] + 2) * lanes
+                        add(room, to, spare + k * lanes, lanes)
+
+
+@intrinsic
+def take_slopes(typingctx, room, at, factor, by, first, second, lanes):
+    """Add the slopes of two turns to rows, and return their sums over the lanes.
+
+    Args:
+        typingctx: numba's.
+        room: As of `kernel.walk`.
+        at: The sum of the slopes, and a row further their difference.
+        factor: Of both slopes, in all lanes.
+        by: A row of factors, if not negative.
+        first: To which row the first slope is added.
+        second: To which the second is.
+        lanes: Samples.
+    """
+    signature = types.UniTuple(room.dtype, 2)(room, at, factor, by, first, second, lanes)
+
+    def codegen(context, builder, signature, args):
+        rows = Lanes(context, builder, signature.args[0], args[0])
+        _, at, factor, by, *goals, lanes = args
+        has_by = builder.icmp_signed(">=", by, by.type(0))
+        by = builder.select(has_by, by, at)  # of which nothing is taken
+        half = rows.spread(builder.fmul(factor, factor.type(0.5)))
+        zero = ir.Constant(rows.vector, None)
+        sums = [cgutils.alloca_once_value(builder, zero) for _ in goals]
+        with over_lanes(builder, lanes, rows.vector.count) as (w, _):
+            place = builder.add(at, w)
+            both, difference = rows.load(place), rows.load(builder.add(place, lanes))
+            weight = builder.fmul(rows.load(builder.add(by, w)), half, flags=FAST)
+            weight = builder.select(has_by, weight, half)
+            slopes = (
+                builder.fadd(both, difference, flags=FAST),
+                builder.fsub(both, difference, flags=FAST),
+            )
+            for slope, goal, sum_ in zip(slopes, goals, sums, strict=True):
+                slope = builder.fmul(slope, weight, flags=FAST)
+                place = builder.add(goal, w)
+                rows.store(builder.fadd(rows.load(place), slope, flags=FAST), place)
+                builder.store(builder.fadd(builder.load(sum_), slope, flags=FAST), sum_)
+        totals = [rows.total(builder.load(sum_)) for sum_ in sums]
+        return context.make_tuple(builder, signature.return_type, totals)
+
+    return signature, codegen
+
+
+@intrinsic
+def total(typingctx, source, at, lanes):
+    """Σ_w source[at + w]."""
+    signature = source.dtype(source, at, lanes)
+
+    def codegen(context, builder, signature, args):
+        source = Lanes(context, builder, signature.args[0], args[0])
+        sum_ = cgutils.alloca_once_value(builder, ir.Constant(source.vector, None))
+        with over_lanes(builder, args[2], source.vector.count) as (w, _):
+            more = source.load(builder.add(args[1], w))
+            builder.store(builder.fadd(builder.load(sum_), more, flags=FAST), sum_)
+        return source.total(builder.load(sum_))
+
+    return signature, codegen
+
+
+@intrinsic
+def mix(typingctx, room, first, second, lanes):
+    """Replace two rows by their sum and their difference."""
+    signature = types.void(room, first, second, lanes)
+
+    def codegen(context, builder, signature, args):
+        rows = Lanes(context, builder, signature.args[0], args[0])
+        with over_lanes(builder, args[3], rows.vector.count) as (w, _):
+            places = [builder.add(place, w) for place in args[1:3]]
+            a, b = (rows.load(place) for place in places)
+            rows.store(builder.fadd(a, b, flags=FAST), places[0])
+            rows.store(builder.fsub(a, b, flags=FAST), places[1])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def add(typingctx, room, to, start, lanes):
+    """room[to + w] += room[start + w]."""
+    signature = types.void(room, to, start, lanes)
+
+    def codegen(context, builder, signature, args):
+        room = Lanes(context, builder, signature.args[0], args[0])
+        with over_lanes(builder, args[3], room.vector.count) as (w, _):
+            place = builder.add(args[1], w)
+            more = room.load(builder.add(args[2], w))
+            room.store(builder.fadd(room.load(place), more, flags=FAST), place)
+        return context.get_dummy_value()
+
+    return signature, codegen
