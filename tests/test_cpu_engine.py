@@ -211,3 +211,29 @@ print(-most_bytes_after(64) + most_bytes_after(10**6))
     one_way = 10**6 * 4 * 4  # bytes of inputs; values, their slopes and those of inputs are as many
     kept_and_rooms = 2**24 + 2**22  # and as much again for what the allocator rounds up
     assert int(done.stdout) < 4 * one_way + 2 * kept_and_rooms
+
+
+@pytest.mark.parametrize("times", [0.3, 1.0])
+def test_turns_of_no_input_or_two_are_scaled_or_shears_too(times):
+    """Where the cosines of some samples are all but zero (half turns), those of all turns are made again."""
+    gates = []
+    for gate in ansatze.build("qtha", 4, 3).gates:
+        (angle,) = gate.angles
+        if angle != Angle.input(3):
+            gates.append(gate)
+        if angle == Angle.input(0):
+            gates.append(Gate("RY", 0, Angle.input(1)))
+    circuit = Circuit(4, gates)
+    generator = torch.Generator().manual_seed(2)
+    turns = torch.randint(-3, 4, (40, 3), generator=generator, dtype=torch.float64)
+    inputs = (times * torch.pi * turns).requires_grad_()
+    params = torch.zeros(circuit.n_params, dtype=torch.float64)
+    params[::3] = torch.randn(len(params[::3]), dtype=torch.float64, generator=generator)
+    weights = torch.randn(40, 4, dtype=torch.float64, generator=generator)
+    found = []
+    for engine in ("cpu", "torch"):
+        angles = params.clone().requires_grad_()
+        values = expval_z(circuit, inputs, angles, engine=engine)
+        found.append((values.detach(), *torch.autograd.grad(values, (inputs, angles), weights)))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)

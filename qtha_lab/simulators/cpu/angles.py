@@ -96,7 +96,7 @@ def shared_numbers(params, offsets, scaled, entries, scales, places, orders, siz
         size: 2^n.
         numbers: Filled with three things, which `parts` tells apart: cosine and sine of half of every sum, its shears,
             -tan(a/2), and what the slope of a turn is to be multiplied by if it is scaled, (sums + 1, 6); cosine,
-            sine less cosine and sine and cosine of every row of every layer of phases in that order, and these times the
+            sine less cosine and sine plus cosine of every row of every layer of phases in that order, and these times the
             cosines of the scaled turns before them, (layers, 6, 2^n); the product of these cosines for every layer of
             phases, and at the end whether none is too small, else 0, (layers + 1,).
     """

@@ -44,13 +44,7 @@ def make_angles(
         wholes_at: Where a row of every scaled layer is filled with the product of its cosines.
         room: As of `kernel.walk`.
     """
-    for j in range(len(angles)):
-        own = at + 2 * j * lanes
-        if angles[j, 2] == own:
-            fill(room, own, shared[angles[j, 0], 0], lanes)
-            fill(room, own + lanes, shared[angles[j, 0], 1], lanes)
-            for position in range(term_starts[j], term_starts[j + 1]):
-                add_angle(room, own, terms_at + 3 * members[position] * lanes, lanes)
+    _add_up(angles, term_starts, members, shared, lanes, at, terms_at, room)
     is_scaled = may_scale
     for layer in range(len(scaled)):
         first, stop = scaled[layer, 0], scaled[layer, 0] + scaled[layer, 1]
@@ -66,12 +60,26 @@ def make_angles(
             else:
                 left_out = _SCALE_1(room, angles, shared, j, lanes, to, whole_at, j > first)
         is_scaled = is_scaled and left_out < MOST_LEFT_OUT
+    if may_scale and not is_scaled:  # what was scaled first stands in the rows of its parts
+        _add_up(angles, term_starts, members, shared, lanes, at, terms_at, room)
     for j in range(len(angles)):
         if angles[j, 1] == PHASE:
             make_cosines(room, angles, shared, j, lanes, at + 2 * j * lanes)
         elif angles[j, 1] == SHEARS or not is_scaled:
             make_shears(room, angles, shared, j, lanes, at + 2 * j * lanes)
     return is_scaled
+
+
+@compiled(counts=False)
+def _add_up(angles, term_starts, members, shared, lanes, at, terms_at, room):
+    """Cosine and sine of every angle that has not just one term, in its own rows."""
+    for j in range(len(angles)):
+        own = at + 2 * j * lanes
+        if angles[j, 2] == own:
+            fill(room, own, shared[angles[j, 0], 0], lanes)
+            fill(room, own + lanes, shared[angles[j, 0], 1], lanes)
+            for position in range(term_starts[j], term_starts[j + 1]):
+                add_angle(room, own, terms_at + 3 * members[position] * lanes, lanes)
 
 
 class _Parts:
