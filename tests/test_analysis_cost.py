@@ -134,8 +134,8 @@ def test_qthas_operations_are_loras_and_what_is_joined_once_a_step():
     few = cost_of(qtha(r=8, use_circuit=False), "llama-3-8b", Workload(1, 100)).adapter_flops
     more = cost_of(qtha(r=8, use_circuit=False), "llama-3-8b", Workload(1, 300)).adapter_flops
     per_token = (more - few) / 200
-    # A·M_A and M_B·B are made once; a token then costs LoRA's r (in + out) and W_c's r²
-    weights = sum(8 * (4096 + out) + 64 for out in (4096, 1024))
+    # A·M_A and M_B·B·W_c are made once; a token then costs LoRA's r (in + out)
+    weights = sum(8 * (4096 + out) for out in (4096, 1024))
     assert per_token == 6 * 32 * weights
     assert few - 100 * per_token > 0
 

@@ -154,46 +154,49 @@ class Qtha(Change):
     ) -> Float[Tensor, "*batch out_features"]:
         if self.bottleneck is None:
             return self.maps.alone(tensors, x, self.config.scale)
-        first, last = self.ends(tensors)
+        first, last = self._made(tensors)
         h = torch.nn.functional.linear(x, first)
-        return self.bottleneck.z(tensors, h) @ last
+        return self.bottleneck.before_maps(tensors, h) @ last
 
     def at_rest(self, tensors, factor):
         if self.bottleneck is None:
             return None
-        first, last = self.ends(tensors)
+        first, last = self._made(tensors)
         return self.bottleneck.at_rest(first.mT, tensors, factor * last)
 
     def bottleneck_input(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
     ) -> Float[Tensor, "*batch r"]:
         """h of an input: what the circuit reads."""
-        return torch.nn.functional.linear(x, self.ends(tensors)[0])
+        first = tensors["first"] if "first" in tensors else self.ends(tensors)[0]
+        return torch.nn.functional.linear(x, first)
 
     def ends(
         self, tensors: Mapping[str, Tensor]
-    ) -> tuple[Float[Tensor, "r in_features"], Float[Tensor, "z out_features"]]:
-        """A · M_A and s · (M_B · B)ᵀ, made once per step, so that a token costs no more than in LoRA."""
-        if "first" in tensors:
-            return tensors["first"], tensors["last"]
-        if not self.product_sources():
-            return tensors["A"], self.config.scale * tensors["B"].mT
-        products = self.own_products(tensors)
+    ) -> tuple[Float[Tensor, "*layers r in_features"], Float[Tensor, "*layers z out_features"]]:
+        """A · M_A and s · (M_B · B)ᵀ, of one layer or of many, stacked."""
+        scale, last = self.config.scale, tensors["B"].mT
+        return self.maps.around(tensors["A"], last if scale == 1 else scale * last, tensors)
+
+    def _made(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """A · M_A, and s · (M_B · B)ᵀ with the maps before it, made once per step, so that a token costs no more than in LoRA."""
+        products = tensors if "first" in tensors else self.products(tensors)
         return products["first"], products["last"]
 
     def product_sources(self) -> tuple[str, ...]:
         if self.bottleneck is None or not isinstance(self.maps, Operators):
             return ()
-        return ("A", "B", *self.maps.core_names)
+        return ("A", "B", *self.bottleneck.map_names(), *self.maps.core_names)
 
     def product_kind(self):
         return self.maps.kind, self.config.scale
 
     def products(self, tensors):
-        """A · M_A as "first" and s · (M_B · B)ᵀ as "last"."""
-        scale, last = self.config.scale, tensors["B"].mT
-        first, last = self.maps.around(tensors["A"], last if scale == 1 else scale * last, tensors)
-        return {"first": first, "last": last}
+        """A · M_A as "first"; s · (M_B · B)ᵀ as "last", with a map before it that is all that is between."""
+        if self.bottleneck is None:
+            return {}
+        first, last = self.ends(tensors)
+        return {"first": first, "last": self.bottleneck.through_maps(last, tensors)}
 
     def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...] | None:
         """s · M_B · B, W_c and A · M_A: the W_c path, which is the whole change without a circuit."""

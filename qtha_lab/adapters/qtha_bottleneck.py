@@ -59,20 +59,41 @@ class Bottleneck(ABC):
     ) -> Float[Tensor, "*batch z"]:
         """What B reads."""
 
+    def before_maps(
+        self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]
+    ) -> Float[Tensor, "*batch rows"]:
+        """What z is made of by maps alone, which `through_maps` has in it."""
+        return self.z(tensors, h)
+
+    def map_names(self) -> tuple[str, ...]:
+        """Names of these maps."""
+        return ()
+
+    def through_maps(
+        self, last: Float[Tensor, "*layers z out_features"], tensors: Mapping[str, Tensor]
+    ) -> Float[Tensor, "*layers rows out_features"]:
+        """The maps and what multiplies z as one matrix, so that a token costs no products of its own for them.
+
+        Args:
+            last: What z is multiplied by.
+            tensors: All of one layer by name, or of many, stacked.
+        """
+        return last
+
     def at_rest(
         self,
         first: Float[Tensor, "in_features r"],
         tensors: Mapping[str, Tensor],
-        last: Float[Tensor, "z out_features"],
+        last: Float[Tensor, "rows out_features"],
     ) -> AtRest:
-        """What adds z(x · first) · last to something, without gradients.
+        """What adds `before_maps` of x · first, times `last`, to something, without gradients.
 
         Args:
             first: What x is multiplied by.
             tensors: All of one layer; they stay as they are.
-            last: What z is multiplied by.
+            last: Of `through_maps`.
         """
-        return lambda x, before: before + self.z(tensors, x @ first) @ last
+        return lambda x, before: before + self.before_maps(tensors, x @ first) @ last
 
     def circuits(self) -> list[Circuit]:
         """The circuits that it runs."""
@@ -109,9 +130,14 @@ class LinearBranch(Bottleneck):
     def z(self, tensors, h):
         return torch.nn.functional.linear(h, tensors["W_c"])
 
-    def at_rest(self, first, tensors, last):
-        last = tensors["W_c"].mT @ last
-        return lambda x, before: before + x @ first @ last
+    def before_maps(self, tensors, h):
+        return h
+
+    def map_names(self):
+        return ("W_c",)
+
+    def through_maps(self, last, tensors):
+        return tensors["W_c"].mT @ last
 
     def linear_path(self, tensors):
         return tensors["W_c"]
