@@ -176,15 +176,17 @@ def _hollow(step) -> Callable[[], None]:
     """A step whose circuits compute nothing: values and slopes are zero, and all that is around them is done."""
     from qtha_lab.simulators.cpu import engine
 
-    def nothing(*operands: Any) -> None: ...
+    ways = engine.ways
 
-    def no_slopes(threads: int, team: int, of_params: Any, slopes: Any, operands: Any) -> None:
+    def nothing(*given: Any) -> None:
+        *_, operands = given
+        operands[ways.RESULTS].fill(0)
+
+    def no_slopes(threads: int, team: int, slopes: Any, operands: Any) -> None:
         slopes.fill(0)
+        nothing(operands)
 
-    hollow, ways = (
-        types.SimpleNamespace(there=nothing, through=nothing, back=no_slopes),
-        engine.ways,
-    )
+    hollow = types.SimpleNamespace(there=nothing, through=nothing, back=no_slopes)
 
     def take() -> None:
         engine.ways = hollow

@@ -31,8 +31,8 @@ def test_columns_become_rows_and_rows_columns(columns, vectors, data, kind):
     table = np.random.default_rng(0).normal(size=(start + count + 2, columns)).astype(kind)
     at = vector  # neither the first nor the last of `room`
     room = np.full(at + (columns + 2) * lanes + vector, GAP, kind)
-    whole = (links, np.array(scales), 0.5, True, vector)
-    take_in(room, at, lanes, table, start, count, *whole)
+    whole = (links, np.array(scales), 0.5, True)
+    take_in(room, at, lanes, table, start, count, *whole, vector)
     wanted = np.full((columns + 2, lanes), GAP, kind)
     for column, row in links:
         wanted[row] = 0
@@ -41,9 +41,8 @@ def test_columns_become_rows_and_rows_columns(columns, vectors, data, kind):
     np.testing.assert_array_equal(taken, wanted)
     assert set(room[:at]) | set(room[at + wanted.size :]) == {GAP}
 
-    given_back = np.zeros_like(table)
-    hand_out(room, at, lanes, given_back, start, count, *whole)
-    wanted = np.zeros_like(table)
+    given_back, wanted = np.full_like(table, GAP), np.full_like(table, GAP)
+    hand_out(room, at, lanes, given_back, start, count, *whole, True, vector)
     for column, row in links:
         wanted[start : start + count, column] = kind(0.5 * scales[column]) * taken[row, :count]
     np.testing.assert_array_equal(given_back, wanted)
@@ -63,7 +62,8 @@ def test_two_columns_of_one_row_are_added_and_two_rows_of_one_column_too(count):
     assert not rows[:, count:].any()
 
     more = np.ones_like(table)
-    hand_out(room, 0, lanes, more, 0, count, links, scales, 1.0, False, vector)
-    np.testing.assert_array_equal(more[:, 0], 1 + rows[1, :count])
-    np.testing.assert_array_equal(more[:, 4], 1 + 2 * rows[1, :count] - rows[0, :count])
-    assert (more[:, 1:4] == 1).all()
+    for before, is_first in ((1, False), (0, True)):  # as they are, and then for the first time
+        hand_out(room, 0, lanes, more, 0, count, links, scales, 1.0, False, is_first, vector)
+        np.testing.assert_array_equal(more[:, 0], before + rows[1, :count])
+        np.testing.assert_array_equal(more[:, 4], before + 2 * rows[1, :count] - rows[0, :count])
+        assert (more[:, 1:4] == before).all()

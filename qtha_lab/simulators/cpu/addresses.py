@@ -49,6 +49,24 @@ def part(typingctx, array, position, shape):
     return _kind(array, shape)(array, position, shape), codegen
 
 
+@intrinsic
+def distance(typingctx, array, other, position):
+    """How many numbers behind the first of an array that at a position of another is, which may be negative."""
+    signature = types.int64(array, other, types.int64)
+
+    def codegen(context, builder, signature, args):
+        word = ir.IntType(64)
+        first, place = (
+            arrayobj.make_array(kind)(context, builder, value).data
+            for kind, value in zip((array, other), args[:2], strict=True)
+        )
+        place = builder.ptrtoint(builder.gep(place, [args[2]]), word)
+        size = context.get_abi_sizeof(context.get_data_type(array.dtype))
+        return builder.sdiv(builder.sub(place, builder.ptrtoint(first, word)), word(size))
+
+    return signature, codegen
+
+
 def _kind(like, shape):
     return types.Array(like.dtype, len(shape), "C")
 

@@ -7,6 +7,7 @@ gains by ⟨Z⟩ behind it, starts before it too.
 from numba import types
 
 from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.sweeps import fill
 from qtha_lab.simulators.cpu.turn_slopes import mix
 from qtha_lab.simulators.cpu.vectors import (
     FAST,
@@ -19,30 +20,33 @@ from qtha_lab.simulators.cpu.vectors import (
 
 
 @compiled(counts=False, fastmath=True)
-def weigh_turns(room, lanes, ops, at, first, turns, slopes, reads_at):
+def weigh_turns(room, lanes, width, ops, at, first, turns, slopes, reads_at):
     """Before pass `at` backward: what λ gains by the turns that it reads behind, of its four the `first` and later."""
     for i in range(first, 4):
-        if ops[at, 4 + i] > 0:
+        z, x = slopes + (8 + i) * lanes, slopes + (12 + i) * lanes
+        if ops[at, 4 + i] <= 0:
+            fill(room, z, room.dtype.type(0.0), lanes)
+            fill(room, x, room.dtype.type(0.0), lanes)
+        else:
             value = reads_at + turns[ops[at, 4 + i], 2] * lanes
             where = ops[at, 8 + 3 * i], ops[at, 9 + 3 * i], ops[at, 10 + 3 * i]
-            z, x = slopes + (8 + i) * lanes, slopes + (12 + i) * lanes
-            turned_weights(room, z, x, value, where[0], where[1], where[2], lanes)
+            turned_weights(room, z, x, value, where[0], where[1], where[2], width)
 
 
 @compiled(counts=False, fastmath=True)
-def read_turns(room, lanes, ops, at, first, turns, slopes, reads_at, back):
+def read_turns(room, lanes, width, ops, at, first, turns, slopes, reads_at, back):
     """After pass `at`: ⟨Z⟩ behind the turns that it reads behind, `first` and later, or sums and differences of slopes."""
     for i in range(first, 4):
         if ops[at, 4 + i] > 0:
             z, half_x = slopes + i * lanes, slopes + (4 + i) * lanes
             if back:
-                turned_slope(room, z, half_x, z + 8 * lanes, z + 12 * lanes, lanes)
+                turned_slope(room, z, half_x, z + 8 * lanes, z + 12 * lanes, width)
             else:
                 to = reads_at + turns[ops[at, 4 + i], 2] * lanes
                 where = ops[at, 8 + 3 * i], ops[at, 9 + 3 * i], ops[at, 10 + 3 * i]
-                turned_z(room, to, z, half_x, where[0], where[1], where[2], lanes)
+                turned_z(room, to, z, half_x, where[0], where[1], where[2], width)
     for i in range(first, 4 if back else first, 2):  # as the slopes of other turns are given
-        mix(room, slopes + i * lanes, slopes + (i + 1) * lanes, lanes)
+        mix(room, slopes + i * lanes, slopes + (i + 1) * lanes, width)
 
 
 @intrinsic

@@ -47,9 +47,14 @@ def take_in(room, at, lanes, table, start, count, links, scales, factor, is_whol
 
 
 @compiled(counts=False, fastmath=True)
-def hand_out(room, at, lanes, table, start, count, links, scales, factor, is_whole, vector):
-    """Add rows of `room` to columns of `table`, which are 0 as yet if they are the whole; operands as for `take_in`."""
+def hand_out(
+    room, at, lanes, table, start, count, links, scales, factor, is_whole, is_first, vector
+):  # fmt: skip
+    """Add rows of `room` to columns of `table`; operands as for `take_in`, and whether these are taken for 0 before."""
     full = count // vector * vector if is_whole and len(links) >= FOUR else 0
+    for w in range(full if is_first else count, count):
+        for column in range(table.shape[1]):
+            table[start + w, column] = room.dtype.type(0.0)
     if full:
         for position in range(0, len(links), FOUR):
             i = min(position, len(links) - FOUR)

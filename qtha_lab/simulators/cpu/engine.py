@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import math
 import os
+import sys
 from typing import Any, cast
 
 import numpy as np
@@ -29,9 +30,9 @@ MAX_QUBITS = 20
 LARGE_QUBITS = 18  # and so many gates a wire, four layers of QTHA's: from here on Lightning is quicker for one sample
 DEEP_GATES = 20
 GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
-NEAR_BYTES = 2**20  # for ψ and λ of a block, in a core's own cache
+NEAR_BYTES = 2**20  # of a core's own cache; half is for ψ and λ of a block
 CACHE_BYTES = 2**22  # in the last cache, where longer rows beat rows of one vector in a nearer
-MOST_LANES = 128  # samples per block
+MOST_LANES = 208  # samples per block, an odd number of vectors
 BLOCKS = 4  # that a batch is cut into at least, for as many cores, where each is worth a thread
 FEWEST_VECTORS = 2  # of a row, but of a batch that two threads could not share then: of one its place costs too much
 KEEP_BYTES = 2**24  # of final states, kept from forward to backward; the others are made again
@@ -122,7 +123,8 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
     n_qubits = max(2, circuit.n_qubits)
     lanes = lanes_of(n_qubits, batch, 4, times * batch * tables.work(True, 4)[0])
     threads = min(torch.get_num_threads(), -(-batch // lanes))
-    kept_bytes = min(KEEP_BYTES, 4 * 2 * 2**n_qubits * (batch + lanes))
+    of_sample = 2 * (2**n_qubits + 1) + 3 * times * tables.n_terms
+    kept_bytes = min(KEEP_BYTES, 4 * of_sample * (batch + lanes))
     of_batch = 4 * batch * (circuit.n_inputs + tables.n_values)
     sums = 8 * GROUPS * (tables.n_sums + tables.n_layers * 2**n_qubits)
     return 4 * times * tables.places(lanes, 4)[-1] * threads + kept_bytes + of_batch + sums
@@ -234,12 +236,16 @@ class Call:
         keep: Whether it goes backward too, so that states are kept.
     """
 
+    __slots__ = ("layout", "numbers", "plan", "states")
+
     def __init__(self, tables: Plan, inputs: Tensor, keep: bool):
-        self.plan, self.dtype = tables, inputs.dtype
-        self.layout = layout = _layout(tables, len(inputs), self.dtype.itemsize)
-        self.states = layout.no_states
-        if keep:
-            self.states, self.held = memory.states(layout.n_kept, self.dtype)
+        self.plan = tables
+        self.layout = layout = _layout(tables, inputs.shape[0], inputs.dtype)
+        self.states = memory.take(layout.n_kept, layout.dtype) if keep else layout.no_states
+
+    def __del__(self, is_finalizing=sys.is_finalizing):
+        if not is_finalizing() and len(self.states):  # else nothing is left to give it back to
+            memory.give_back(self.states)
 
     def forward(self, inputs: Tensor, params: Tensor, numbers: np.ndarray | None = None) -> Tensor:
         """Values, (batch, readout size).
@@ -249,25 +255,25 @@ class Call:
             params: (n_params,), of the same dtype.
             numbers: By `shared_numbers` of these; None makes them.
         """
-        tables, layout, inputs = self.plan, self.layout, _in_a_row(inputs)
-        values = np.zeros((len(inputs), tables.n_values), layout.kind)
-        threads, hands = layout.hands(False)
+        layout, inputs = self.layout, _in_a_row(inputs)
+        threads, hands = layout.hands(layout.flops_forward)
         is_pooled = threads > 1 and hands == team.NOWHERE
         if is_pooled and numbers is None:
-            numbers = shared_numbers(tables, params)
-        self.numbers = np.empty(tables.n_numbers, layout.kind) if numbers is None else numbers
-        operands = self._operands(
-            inputs, threads, False, values, 0, layout.no_slopes, *layout.no_sums
-        )
+            numbers = shared_numbers(self.plan, params)
+        is_given = numbers is not None
+        self.numbers = numbers if is_given else np.empty(layout.n_numbers, layout.kind)
+        values = np.empty(layout.of_values, layout.kind)
+        operands = (
+            *layout.operands, inputs.data_ptr(), 0, False, self.numbers, values, self.states,
+            layout.no_sums, memory.rooms(threads, layout.size, layout.dtype),
+        )  # fmt: skip
         if is_pooled:
             _share_out(operands, threads)
-        elif numbers is None:
-            params = _in_a_row(params)
-            ways.there(
-                threads, hands, params.data_ptr(), tables.n_params, tables.of_params, operands
-            )
-        else:
+        elif is_given:
             ways.through(threads, hands, operands)
+        else:
+            params = _in_a_row(params)
+            ways.there(threads, hands, params.data_ptr(), operands)
         return torch.from_numpy(values)
 
     def backward(self, inputs: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
@@ -277,45 +283,20 @@ class Call:
             inputs: The data, as they were forward.
             grad: The slopes of the values.
         """
-        tables, layout, inputs, grad = self.plan, self.layout, _in_a_row(inputs), _in_a_row(grad)
-        of_inputs = np.zeros(inputs.shape, layout.kind)
-        of_params = np.empty(tables.n_params, layout.kind)
-        # over the samples of each group: the slopes of sums, and those of the phase of every row
-        of_sums = np.zeros((layout.n_groups, tables.n_sums + 1))
-        of_phases = np.zeros(layout.n_groups * tables.n_layers * 2**tables.n_qubits)
-        threads, hands = layout.hands(True)
-        operands = self._operands(
-            inputs, threads, True, layout.no_values, grad.data_ptr(), of_inputs, of_sums, of_phases
-        )
+        layout, inputs, grad = self.layout, _in_a_row(inputs), _in_a_row(grad)
+        threads, hands = layout.hands(layout.flops_backward)
+        of_inputs = np.empty(layout.of_inputs, layout.kind)
+        of_params = np.empty(self.plan.n_params, layout.kind)
+        operands = (
+            *layout.operands, inputs.data_ptr(), grad.data_ptr(), True, self.numbers, of_inputs,
+            self.states, np.zeros(layout.n_sums), memory.rooms(threads, layout.size, layout.dtype),
+        )  # fmt: skip
         if threads > 1 and hands == team.NOWHERE:
             _share_out(operands, threads)
-            _, _, *entries = tables.of_params
-            angles.param_slopes(of_sums, of_phases, *entries, 2**tables.n_qubits, of_params)
+            ways.slopes_of_params(of_params, operands)
         else:
-            ways.back(threads, hands, tables.of_params, of_params, operands)
+            ways.back(threads, hands, of_params, operands)
         return torch.from_numpy(of_inputs), torch.from_numpy(of_params)
-
-    def _operands(
-        self, inputs: Tensor, threads: int, backward: bool, values: np.ndarray, grad_at: int,
-        *slopes: np.ndarray,
-    ) -> tuple[Any, ...]:  # fmt: skip
-        """Of `kernel.walk`, behind its number and counters.
-
-        Args:
-            inputs: The data.
-            threads: That share the work.
-            backward: Whether slopes are asked for.
-            values: As for the kernel; empty with `backward`, as what follows is without.
-            grad_at: As for the kernel.
-            slopes: Of inputs, sums and phases, as for the kernel.
-        """
-        tables, layout = self.plan, self.layout
-        batch, n_inputs = inputs.shape
-        return (
-            layout.tables, layout.places, tables.n_qubits, layout.lanes, layout.n_groups,
-            tables.n_sums + 1, self.numbers, batch, inputs.data_ptr(), n_inputs, backward, values,
-            grad_at, self.states, *slopes, memory.rooms(threads, layout.size, self.dtype),
-        )  # fmt: skip
 
 
 def shared_numbers(tables: Plan, params: Tensor) -> np.ndarray:
@@ -355,57 +336,62 @@ _kept_numbers = functools.lru_cache(maxsize=256)(_numbers)
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """How a batch of one size is cut up; `n_kept` numbers of its final states can be kept.
+    """How a batch of one size is cut up; `n_kept` numbers of its blocks can be kept.
 
-    The last four stand where a call keeps no states or has no slopes.
+    `operands` are the first of `kernel.walk` behind its number and counters. The last two stand where a call keeps no
+    states or has no slopes.
     """
 
+    dtype: torch.dtype
     kind: np.dtype
-    lanes: int
+    operands: tuple[Any, ...]
     n_groups: int
+    n_numbers: int
+    n_sums: int
     n_kept: int
-    tables: tuple
-    places: tuple[int, ...]
+    of_inputs: tuple[int, int]
+    of_values: tuple[int, int]
     size: int
     flops_forward: float
     flops_backward: float
     no_states: np.ndarray
-    no_values: np.ndarray
-    no_slopes: np.ndarray
-    no_sums: tuple[np.ndarray, np.ndarray]
+    no_sums: np.ndarray
 
-    def hands(self, backward: bool) -> tuple[int, tuple[int, int]]:
-        """How many threads a pass is worth, and where their team is; nowhere if there is none or one thread."""
-        flops = self.flops_backward if backward else self.flops_forward
-        if flops < 2 * TEAM_FLOPS:
+    def hands(self, flops: float) -> tuple[int, tuple[int, int]]:
+        """How many threads so many operations are worth, and where their team is; nowhere if there is none or one thread."""
+        if flops < 2 * TEAM_FLOPS or (most := torch.get_num_threads()) == 1:
             return 1, team.NOWHERE
         found = team.addresses()
         worth = int(flops / (POOL_FLOPS if found == team.NOWHERE else TEAM_FLOPS))
-        return max(1, min(torch.get_num_threads(), worth, self.n_groups)), found
+        return max(1, min(most, worth, self.n_groups)), found
 
 
 @functools.lru_cache(maxsize=1024)
-def _layout(tables: Plan, batch: int, itemsize: int) -> _Layout:
-    dtype = np.dtype(f"f{itemsize}")
+def _layout(tables: Plan, batch: int, dtype: torch.dtype) -> _Layout:
+    itemsize = dtype.itemsize
+    kind = np.dtype(f"f{itemsize}")
     flops = [batch * tables.work(backward, itemsize)[0] for backward in (False, True)]
     lanes = lanes_of(tables.n_qubits, batch, itemsize, max(flops))
     n_blocks = -(-batch // lanes)
     n_groups = min(GROUPS, n_blocks)
-    of_block = 2 * 2**tables.n_qubits * lanes
-    *places, size = tables.places(lanes, itemsize)
+    of_block = (2 * (2**tables.n_qubits + 1) + 3 * tables.n_terms) * lanes
     return _Layout(
         dtype,
-        lanes,
+        kind,
+        (
+            *tables.tables(lanes, itemsize),
+            *(lanes, n_groups, batch, tables.n_inputs, tables.n_values),
+        ),
         n_groups,
+        tables.n_numbers,
+        n_groups * (tables.n_sums + 1 + tables.n_layers * 2**tables.n_qubits),
         min(KEEP_BYTES // (of_block * itemsize), n_blocks) * of_block,
-        tables.tables(lanes, itemsize),
-        tuple(places),
-        size,
+        (batch, tables.n_inputs),
+        (batch, tables.n_values),
+        tables.places(lanes, itemsize)[-1],
         *flops,
-        no_states=np.empty(0, dtype),
-        no_values=np.empty((0, tables.n_values), dtype),
-        no_slopes=np.empty((0, 0), dtype),
-        no_sums=(np.zeros((0, tables.n_sums + 1)), np.zeros(0)),
+        no_states=np.empty(0, kind),
+        no_sums=np.empty(0),
     )
 
 
@@ -443,15 +429,17 @@ def lanes_of(n_qubits: int, batch: int, itemsize: int, flops: float = math.inf) 
 
     Example:
         >>> lanes_of(4, 10_000, 4), lanes_of(4, 10_000, 8)
-        (128, 128)
+        (208, 208)
         >>> lanes_of(8, 64, 4), lanes_of(8, 32, 4), lanes_of(4, 64, 4, flops=1e6)
         (32, 16, 64)
     """
     vector = BYTES // itemsize
     of_vector = 4 * 2**n_qubits * BYTES
-    fitting = NEAR_BYTES // of_vector
-    if fitting < FEWEST_VECTORS:
+    fitting = max(NEAR_BYTES // (2 * of_vector), FEWEST_VECTORS)
+    if fitting * of_vector > NEAR_BYTES:
         fitting = CACHE_BYTES // of_vector
+    elif (fitting + 1) * of_vector <= NEAR_BYTES:
+        fitting |= 1  # rows that are an odd number of lines apart may be anywhere in a cache, others in parts of it
     blocks = max(1, min(BLOCKS, flops // TEAM_FLOPS))
     halves = math.ceil(batch / (2 * vector))
     shared_out = max(math.ceil(batch / (blocks * vector)), min(FEWEST_VECTORS, halves))

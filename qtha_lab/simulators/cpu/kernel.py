@@ -1,13 +1,14 @@
 """The compiled walk of engine `cpu`: blocks of samples through a circuit, and back.
 
 All work of a thread is done in one array, `room`, of rows of lanes, one lane per sample, so that every operation
-is a sweep over neighbouring numbers. It holds the real and the imaginary plane of ψ, 2^n rows each
-and one unused, then those of λ, then the shears of every turn and -tan(a/2), then the rows of angles that differ between
-samples (see `sampled`) and the product of the cosines of every layer of these, then slopes of up to four turns and what is
-read behind two of them, then ⟨Z⟩ behind each of the last turns, then cosine, sine and slope of every term.
+is a sweep over neighbouring numbers; of a block that is not full it leaves out whole vectors. It holds the real and the
+imaginary plane of ψ, 2^n rows each and one unused, then those of λ, then the shears of every turn and -tan(a/2), of first
+turns cosine and sine, then the rows of angles that differ between samples (see `sampled`) and the product of the cosines of
+every layer of these, then slopes of up to four turns and what is read behind two of them, then ⟨Z⟩ behind each of the last
+turns, then cosine, sine and slope of every term. Forward, what is kept for the way back is made where it is kept.
 """
 
-from qtha_lab.simulators.cpu.addresses import numbers_at, part
+from qtha_lab.simulators.cpu.addresses import distance, numbers_at, part
 from qtha_lab.simulators.cpu.angles import parts_inside
 from qtha_lab.simulators.cpu.behind import read_turns, weigh_turns
 from qtha_lab.simulators.cpu.columns import hand_out, take_in
@@ -21,6 +22,7 @@ from qtha_lab.simulators.cpu.passes import (
     make_passes,
     make_phase,
 )
+from qtha_lab.simulators.cpu.plan import TURN_WIDTH
 from qtha_lab.simulators.cpu.sampled import half_turns, make_angles
 from qtha_lab.simulators.cpu.sweeps import (
     copy,
@@ -32,6 +34,10 @@ from qtha_lab.simulators.cpu.sweeps import (
     weigh,
 )
 from qtha_lab.simulators.cpu.turn_slopes import take_turn_slopes
+
+MOST_TAKEN = (
+    2**15
+)  # numbers of ψ that are taken from where they are kept by a pass; more are copied, in their order
 
 _PASSES, _BACK_PASSES = make_passes(False), make_passes(True)
 _PHASE, _BACK_PHASE = make_phase(False), make_phase(True)
@@ -52,39 +58,76 @@ def table(integers, number, width):
     return part(integers, first, ((integers[number + 1] - first) // width, width))
 
 
+@compiled(inline="always", counts=False)
+def sizes(integers):
+    """How many qubits, sums with the sum of nothing, layers of phases and params there are."""
+    first = integers[11]
+    return integers[first], integers[first + 1], integers[first + 2], integers[first + 3]
+
+
+@compiled(inline="always", counts=False)
+def _places(integers):
+    first = integers[11] + 4
+    return (
+        integers[first],
+        integers[first + 1],
+        integers[first + 2],
+        integers[first + 3],
+        integers[first + 4],
+        integers[first + 5],
+        integers[first + 6],
+        integers[first + 7],
+        integers[first + 8],
+    )
+
+
+@compiled(inline="always", counts=False)
+def slopes_of(sums, n_groups, n_sums, n_phases):
+    """What `walk` adds up over samples: slopes of sums, (groups, sums + 1), and of all phases, (groups · phases,)."""
+    of_sums = n_groups * n_sums
+    return part(sums, 0, (n_groups, n_sums)), part(sums, of_sums, (n_groups * n_phases,))
+
+
 @compiled(counts=False)
 def _flags(numbers):
-    """Four numbers as whether they are not 0."""
-    return numbers[0] != 0, numbers[1] != 0, numbers[2] != 0, numbers[3] != 0
+    """Six numbers as whether they are not 0."""
+    return (
+        numbers[0] != 0,
+        numbers[1] != 0,
+        numbers[2] != 0,
+        numbers[3] != 0,
+        numbers[4] != 0,
+        numbers[5] != 0,
+    )
 
 
 @compiled(counts=False, fastmath=True)
-def _transform(room, at, size, lanes):
+def _transform(room, at, size, lanes, width):
     """Walsh-Hadamard transform of the rows from `at` on: Σ_m row_m·(-1)^{|k & m|}."""
     step = 1
     while 2 * step < size:
         for k in range(size):
             if not k & (3 * step):
-                _BUTTERFLY_2(room, at + k * lanes, (step * lanes, 2 * step * lanes), lanes)
+                _BUTTERFLY_2(room, at + k * lanes, (step * lanes, 2 * step * lanes), width)
         step *= 4
     if step < size:
         for k in range(step):
-            _BUTTERFLY(room, at + k * lanes, (step * lanes,), lanes)
+            _BUTTERFLY(room, at + k * lanes, (step * lanes,), width)
 
 
 @compiled(inline="always", counts=False)
 def run_pass(
-    room, lanes, plane, rows, ops, number, is_scaled, phases, size, slopes, back, phase_sums, sums_at
+    room, psi, lanes, width, plane, rows, ops, number, is_scaled, phases, size, slopes, back, phase_sums, sums_at
 ):  # fmt: skip
     """Pass `number` over all rows, its turns scaled or as shears; backward undone on ψ and λ."""
     kind = ops[number, 0] if is_scaled else PLAIN[ops[number, 0]]
     if back:
         _BACK_PASSES(
-            kind, room, lanes, plane, rows, ops, number, phases, size, is_scaled, slopes, phase_sums, sums_at
+            kind, room, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, slopes, phase_sums, sums_at
         )  # fmt: skip
     else:
         _PASSES(
-            kind, room, lanes, plane, rows, ops, number, phases, size, is_scaled, slopes, phase_sums, sums_at
+            kind, room, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, slopes, phase_sums, sums_at
         )  # fmt: skip
 
 
@@ -103,67 +146,71 @@ def _next_group(counters, number, n_groups):
 
 @compiled(counts=False, fastmath=True)
 def walk(
-    number, counters, tables, places, n_qubits, lanes, n_groups, n_sums, numbers, batch, inputs_at, n_inputs,
-    backward, values, grad_at, states, input_slopes, sum_slopes, phase_slopes, rooms,
+    number, counters, integers, scales, lanes, n_groups, batch, n_inputs, n_values, inputs_at, grad_at,
+    backward, numbers, results, states, sums, rooms,
 ):  # fmt: skip
     """Take groups of blocks through the circuit: a thread's own, then what others have not begun (see `_next_group`).
 
-    Arrays of numbers have one dtype, float32 or float64, where nothing else is said; n is `n_qubits`,
-    and a sum is the angle of a turn or a phase (see `plan.Plan`).
+    Arrays of numbers have one dtype, float32 or float64, where nothing else is said; n is the number of qubits, and a sum
+    is the angle of a turn or a phase (see `plan.Plan`).
 
     Args:
         number: Of this thread, from 0 on. Who had a block forward has it backward, in the same room, so that both are
             still in a core's own cache.
         counters: How many groups of each thread's share are taken, int64, (threads,).
-        tables: What is done, as from `Plan.tables(lanes, itemsize)`.
-        places: Where things are in `room`, as from `Plan.places(lanes, itemsize)` without its end.
-        n_qubits: Qubits of the plan, at least 2.
+        integers: What is done and where things are, as from `Plan.tables(lanes, itemsize)`.
+        scales: Its second part, float64.
         lanes: Samples per block.
         n_groups: Groups that the blocks are shared out to.
-        n_sums: Sums, the sum of nothing among them.
-        numbers: What all samples share, as from `angles.shared_numbers`.
         batch: Samples.
-        inputs_at: Address of the data, (batch, n_inputs), in radians, or amplitudes.
         n_inputs: Numbers of a sample.
-        backward: Whether slopes are asked for instead of values.
-        values: Forward, (batch, n_values), to which what is read is added.
+        n_values: Numbers that are read of a sample.
+        inputs_at: Address of the data, (batch, n_inputs), in radians, or amplitudes.
         grad_at: Backward, the address of the slopes of the loss by what was read, (batch, n_values).
-        states: Takes ψ of the first blocks, as many as fit, from forward to backward; the others are
-            walked again. Its length is a multiple of 2 · 2^n · lanes.
-        input_slopes: Backward, to which the slopes of inputs are added, (batch, n_inputs).
-        sum_slopes: Backward, to which each group adds the slopes of sums over its samples, float64,
-            (groups, sums + 1).
-        phase_slopes: Backward, the same of the rows of every layer of phases, float64,
-            (groups · layers · 2^n,).
+        backward: Whether slopes are asked for instead of values.
+        numbers: What all samples share, as from `angles.shared_numbers`.
+        results: Filled with what is read, (batch, n_values), or backward with the slopes of inputs, (batch, n_inputs).
+        states: Takes ψ and terms of the first blocks, as many as fit, from forward to backward; the others are
+            walked again. Its length is a multiple of (2 · (2^n + 1) + 3 · terms) · lanes.
+        sums: Backward, to which each group adds slopes over its samples, float64: those of sums, (groups, sums + 1), and
+            behind them those of the rows of every layer of phases, (groups, layers, 2^n).
         rooms: Where the work is done, (threads, the numbers that end `Plan.places`, or more).
     """
     room = part(rooms, number * rooms.shape[1], (rooms.shape[1],))
-    integers, scales = tables
     ops, rows = table(integers, 0, PASS_WIDTH), line(integers, 1)
     turns, angles, scaled = (
-        table(integers, 2, 6), table(integers, 3, 4), table(integers, 4, 2),
+        table(integers, 2, TURN_WIDTH), table(integers, 3, 4), table(integers, 4, 2),
     )  # fmt: skip
     term_starts, members, terms = line(integers, 5), line(integers, 6), table(integers, 7, 2)
     readout, start_rows = table(integers, 8, 2), table(integers, 9, 2)
-    is_strings, is_all_inputs, is_all_read, is_real_first = _flags(line(integers, 10))
+    is_strings, is_all_inputs, is_all_read, fills_real, fills_imag, is_undone_by_reading = _flags(
+        line(integers, 10)
+    )
+    n_qubits, n_sums, n_layers, _ = sizes(integers)
+    _, plane, shared_at, sampled_at, wholes_at, slopes, reads_at, terms_at, vector = _places(
+        integers
+    )
     term_scales, signs = (
         part(scales, 0, (len(terms),)), part(scales, len(terms), (len(readout),)),
     )  # fmt: skip
     start_scales = part(scales, len(terms) + len(readout), (len(start_rows),))
-    psi, plane, shared_at, sampled_at, wholes_at, slopes, reads_at, terms_at, vector = places
     size = 1 << n_qubits
     shared, phases, wholes = parts_inside(numbers, n_sums, size)
+    sum_slopes, phase_slopes = slopes_of(sums, n_groups, n_sums, n_layers * size)
     inputs = numbers_at(room, inputs_at, (batch, n_inputs))
-    grad = numbers_at(room, grad_at, (batch if backward else 0, values.shape[1]))
+    grad = numbers_at(room, grad_at, (batch, n_values))
     n_blocks = (batch + lanes - 1) // lanes
     one, zero = room.dtype.type(1.0), room.dtype.type(0.0)
+    of_terms = 3 * len(terms) * lanes
+    of_block = 2 * plane + of_terms
     n_ops = len(ops)
     steps = 2 * n_ops if backward else n_ops
     is_turned = n_ops > 0 and ops[n_ops - 1, 0] >= READ
     read_at = reads_at if is_turned else 2 * plane
+    takes = is_undone_by_reading and 2 * plane <= MOST_TAKEN
     for turn in range(len(turns)):
         for i in range(3):
-            shear = shared[turns[turn, 0], 2 + i]
+            shear = shared[turns[turn, 0], turns[turn, 6] + i]
             fill(room, shared_at + (3 * turn + i) * vector, shear, vector)
     while True:
         group = _next_group(counters, number, n_groups)
@@ -173,54 +220,65 @@ def walk(
         for block in range(n_blocks * group // n_groups, n_blocks * (group + 1) // n_groups):
             start = block * lanes
             count = min(lanes, batch - start)
-            take_in(
-                room, terms_at, lanes, inputs, start, count, terms, term_scales, 0.5, is_all_inputs, vector
-            )  # fmt: skip
-            for t in range(len(terms)):
-                cos_at = terms_at + 3 * t * lanes
-                half_turns(room, cos_at, cos_at + lanes, lanes)
-                if backward:
-                    fill(room, cos_at + 2 * lanes, zero, lanes)
-            is_scaled = make_angles(
-                angles, term_starts, members, shared, scaled, wholes[-1] > 0, lanes, sampled_at, terms_at, wholes_at, room
-            )  # fmt: skip
-            states_at = 2 * size * start
-            keeps = states_at + 2 * size * lanes <= len(states)
-            step = n_ops if backward and keeps else 0
-            if step:
-                copy(room, 0, states, states_at, size * lanes)
-                copy(room, plane, states, states_at + size * lanes, size * lanes)
+            width = (count + vector - 1) // vector * vector
+            states_at = of_block * block
+            keeps = states_at + of_block <= len(states)
+            if keeps and backward:
+                copy(room, terms_at, states, states_at + 2 * plane, of_terms)
             else:
-                fill(room, 0, zero, plane if is_real_first else 2 * plane)
+                take_in(
+                    room, terms_at, lanes, inputs, start, count, terms, term_scales, 0.5, is_all_inputs,
+                    vector,
+                )  # fmt: skip
+                for t in range(len(terms)):
+                    cos_at = terms_at + 3 * t * lanes
+                    half_turns(room, cos_at, cos_at + lanes, width)
+                if keeps:
+                    copy(states, states_at + 2 * plane, room, terms_at, of_terms)
+            for t in range(len(terms) if backward else 0):
+                fill(room, terms_at + (3 * t + 2) * lanes, zero, lanes)
+            is_scaled = make_angles(
+                angles, term_starts, members, shared, scaled, wholes[-1] > 0, lanes, width, sampled_at, terms_at, wholes_at, room
+            )  # fmt: skip
+            # what is kept is made where it is kept, and backward undone elsewhere: where it is little the first pass takes it there
+            psi = distance(room, states, states_at) if keeps and (takes or not backward) else 0
+            step = n_ops if backward and keeps else 0
+            if step and not takes:
+                copy(room, 0, states, states_at, 2 * plane)
+            elif not step:
+                if fills_real:
+                    fill(room, psi, zero, plane)
+                if fills_imag:
+                    fill(room, psi + plane, zero, plane)
                 if len(start_rows):
+                    amplitudes = part(room, psi, (plane,))  # no place in `room` is negative
                     take_in(
-                        room, psi, lanes, inputs, start, count, start_rows, start_scales, 1.0, True, vector
+                        amplitudes, 0, lanes, inputs, start, count, start_rows, start_scales, 1.0, True,
+                        vector,
                     )  # fmt: skip
                 else:
-                    fill(room, 0, one, lanes)
+                    fill(room, psi, one, lanes)
             while True:
                 if step == n_ops:  # the end of the circuit: read it, or λ = g ψ
                     if backward:
-                        fill(room, 2 * plane, zero, (2 * plane if is_turned else size * lanes))
+                        if not is_turned:
+                            fill(room, 2 * plane, zero, size * lanes)
                         fill(room, reads_at, zero, terms_at - reads_at)
                         take_in(
                             room, read_at, lanes, grad, start, count, readout, signs, 1.0, is_all_read, vector
                         )  # fmt: skip
                     for k in range(size if not backward and not is_turned else 0):
                         at = k * lanes
-                        squares(room, at, plane + at, 2 * plane + at, lanes)
+                        squares(room, psi + at, psi + plane + at, 2 * plane + at, width)
                     if is_strings and not is_turned:
-                        _transform(room, 2 * plane, size, lanes)
+                        _transform(room, 2 * plane, size, lanes, width)
                     for k in range(size if backward and not is_turned else 0):
                         at = k * lanes
-                        weigh(room, at, plane + at, 2 * plane, lanes)
+                        weigh(room, at, plane + at, 2 * plane, width)
                     if not backward:
                         hand_out(
-                            room, read_at, lanes, values, start, count, readout, signs, 1.0, is_all_read, vector
+                            room, read_at, lanes, results, start, count, readout, signs, 1.0, is_all_read, True, vector
                         )  # fmt: skip
-                    if keeps and not backward:
-                        copy(states, states_at, room, 0, size * lanes)
-                        copy(states, states_at + size * lanes, room, plane, size * lanes)
                 if step == steps:
                     break
                 back = step >= n_ops
@@ -228,40 +286,43 @@ def walk(
                 step += 1
                 reads = ops[op, 0] >= READ
                 first_read = 2 if ops[op, 0] > LAST_READ_ALONE else 0
-                if back or reads:
-                    fill(room, slopes, zero, (16 if reads else 4) * lanes)
                 if back and reads:
-                    weigh_turns(room, lanes, ops, op, first_read, turns, slopes, reads_at)
+                    weigh_turns(room, lanes, width, ops, op, first_read, turns, slopes, reads_at)
                 is_phase = ops[op, 0] == SAMPLED
                 if is_phase:
+                    fill(room, slopes, zero, lanes)
                     mask, angle = ops[op, 1], ops[op, 2]
                     for k in range(size):
                         sign = -one if is_odd(k & mask) else one
                         if back:
-                            _BACK_PHASE(room, lanes, plane, k * lanes, sign, angle, slopes)
+                            _BACK_PHASE(room, lanes, width, plane, k * lanes, sign, angle, slopes)
                         else:
-                            _PHASE(room, lanes, plane, k * lanes, sign, angle, slopes)
+                            _PHASE(room, lanes, width, plane, psi + k * lanes, sign, angle, slopes)
                 else:
                     run_pass(
-                        room, lanes, plane, rows, ops, op, is_scaled, phases, size, slopes, back, phase_slopes,
+                        room, psi, lanes, width, plane, rows, ops, op, is_scaled, phases, size, slopes, back, phase_slopes,
                         sums_at,
                     )  # fmt: skip
+                if back and ops[op, 0] != READ:
+                    psi = 0
                 if reads:
-                    read_turns(room, lanes, ops, op, first_read, turns, slopes, reads_at, back)
+                    read_turns(
+                        room, lanes, width, ops, op, first_read, turns, slopes, reads_at, back
+                    )
                 if not back:
                     continue
                 if is_phase:  # as if it were the first of two turns
                     copy(room, slopes + lanes, room, slopes, lanes)
                 take_turn_slopes(
-                    room, lanes, ops, op, turns, shared, is_scaled, slopes, terms_at, term_starts, members, sum_slopes,
+                    room, lanes, width, ops, op, turns, shared, is_scaled, slopes, terms_at, term_starts, members, sum_slopes,
                     group,
                 )  # fmt: skip
             if backward:
                 hand_out(
-                    room, terms_at + 2 * lanes, lanes, input_slopes, start, count, terms, term_scales, 1.0,
-                    is_all_inputs, vector,
+                    room, terms_at + 2 * lanes, lanes, results, start, count, terms, term_scales, 1.0,
+                    is_all_inputs, True, vector,
                 )  # fmt: skip
                 hand_out(
-                    room, 2 * plane, lanes, input_slopes, start, count, start_rows, start_scales, 2.0,
+                    room, 2 * plane, lanes, results, start, count, start_rows, start_scales, 2.0, False,
                     False, vector,
                 )  # fmt: skip

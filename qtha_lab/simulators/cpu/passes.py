@@ -93,29 +93,31 @@ def _phase_slope(builder, slope, row, dual):
     return builder.fadd(slope, overlap, flags=FAST)
 
 
-# What passes do, in the order of time: two turns as shears ("t") or scaled ("s"), one phase a row, with the cosines of
-# scaled turns before it that all samples share ("p") or that they differ in ("q"), of a state that is real before
-# it ("o"), or what is read behind two turns, which are not done ("r"). Before them a phase that differs between samples,
-# and two turns of a state that is still real, which turns leave so.
+# What passes do, in the order of time: two turns as shears ("t") or scaled ("s"), three of eight rows ("T", "S"), one
+# phase a row, with the cosines of scaled turns before it that all samples share ("p") or that they differ in ("q"), of a
+# state that is real before it ("o"), or what is read behind two turns, which are not done ("r"). Before them a phase
+# that differs between samples, two turns of a state that is still real, which turns leave so, and two of one that is
+# still in one of their four rows.
 KINDS = (
-    "sampled", "real", "t", "pt", "ot", "tpt", "s", "ps", "os", "qs", "sps", "sqs",
+    "sampled", "real", "first", "T", "S", "t", "pt", "ot", "tpt", "s", "ps", "os", "qs", "sps", "sqs",
     "r", "pr", "or", "qr", "tpr", "spr", "sqr",
 )  # fmt: skip
-SAMPLED, REAL, READ = (
-    KINDS.index("sampled"),
-    KINDS.index("real"),
-    KINDS.index("r"),
+SAMPLED, REAL, FIRST, THREE, THREE_SCALED, READ = map(
+    KINDS.index, ("sampled", "real", "first", "T", "S", "r")
 )  # READ and later read
-PASS_WIDTH = 21  # numbers that say what a pass does, the last where the cosines of its lanes are
+PASS_WIDTH = 22  # numbers that say what a pass does, behind those of turns where the cosines of its lanes are, and whether λ is 0
 LAST_READ_ALONE = KINDS.index("qr")  # later ones do two turns first
 # the same with shears
 PLAIN = np.array(
-    [SAMPLED, REAL, *(KINDS.index(kind.replace("s", "t").replace("q", "p")) for kind in KINDS[2:])]
+    [
+        *(SAMPLED, REAL, FIRST),
+        *(KINDS.index(kind.translate(str.maketrans("sSq", "tTp"))) for kind in KINDS[3:]),
+    ]
 )
 
 
 def make_passes(backward: bool):
-    """A sweep that does what a pass of any of `KINDS` after the first does, four rows after four rows.
+    """A sweep that does what a pass of any of `KINDS` after the first does, four or eight rows after as many.
 
     Rows of ψ stay in registers between the operations. Backward these are undone on ψ and on λ, two planes further on,
     and their slopes are added up; of a state that is real they know nothing of λ's imaginary plane.
@@ -126,35 +128,53 @@ def make_passes(backward: bool):
     Returns:
         A sweep, as follows.
 
-    `f(kind, room, lanes, plane, rows, ops, number, phases, size, is_scaled, slopes, phase_sums, sums_at)`: pass `number` of
-    `ops` (see `plan`) is done as `kind`. `rows` has the places of rows in `room`. Of four turns `ops` has the position of
+    `f(kind, room, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, slopes, phase_sums, sums_at)`: pass `number` of
+    `ops` (see `plan`) is done as `kind`. Rows are `lanes` apart, `width` numbers of each are done.
+    `rows` has the places of rows in `room`, those of
+    ψ from `psi` on; backward "r" leaves ψ in rows that begin with `room`. Of four turns `ops` has the position of
     their shears -tan(a/4) in `room`, how much further sin(a/2) is and after it -tan(a/2), and 0; or -1 if samples differ in
-    them, and -tan(a/2) is in the place of the first. `phases` are as from `angles.parts`; in "q" they are multiplied
-    by the row of `room` that `ops` names last. The slopes of two turns, taken where both are done, are added to rows of
-    `room` from `slopes` on, their sum to one and their difference to the next; those of phases to `phase_sums` from
+    them, and -tan(a/2) is in the place of the first; of turns of "first" cos(a/2) and sin(a/2) are in the places of shears. `phases` are as from `angles.parts`; in "q" they are multiplied
+    by the row of `room` that `ops` names last. The slopes of two turns, taken where both are done, are left in rows of
+    `room` from `slopes` on, their sum in one and their difference in the next, that of a third turn in two; those of phases are added to `phase_sums` from
     `sums_at` on, in the order of the rows.
 
-    Of turn `i` of "r" row `slopes + i` gains ⟨Z⟩ before it and row `slopes + 4 + i` half of ⟨X⟩; backward λ gains
+    The last pass, if it reads, finds λ of 0 backward, whatever is there. Of turn `i` of "r" row `slopes + i` is ⟨Z⟩ before it and row `slopes + 4 + i` half of ⟨X⟩; backward λ gains
     z Z ψ - x X ψ with z in row `slopes + 8 + i` and x in row `slopes + 12 + i`.
     """
 
     @intrinsic
     def sweep(
-        typingctx, kind, room, lanes, plane, rows, ops, number, phases, size, is_scaled, slopes, phase_sums,
-        sums_at,
+        typingctx, kind, room, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, slopes,
+        phase_sums, sums_at,
     ):  # fmt: skip
         signature = types.void(
-            kind, room, lanes, plane, rows, ops, number, phases, size, is_scaled, slopes, phase_sums,
-            sums_at,
+            kind, room, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, slopes,
+            phase_sums, sums_at,
         )  # fmt: skip
 
         def codegen(context, builder, signature, args):
-            def place(number, position):
-                array = Lanes(context, builder, signature.args[number], args[number])
+            def place(which, position):
+                array = Lanes(context, builder, signature.args[which], args[which])
                 return builder.gep(array.data, [position])
 
-            kind, _, lanes, plane, _, _, number, _, size, is_scaled, slopes, _, sums_at = args
-            op = place(5, builder.mul(number, number.type(PASS_WIDTH)))
+            (
+                kind,
+                _,
+                psi,
+                lanes,
+                width,
+                plane,
+                _,
+                _,
+                number,
+                _,
+                size,
+                is_scaled,
+                slopes,
+                _,
+                sums_at,
+            ) = args
+            op = place(7, builder.mul(number, number.type(PASS_WIDTH)))
             first, count, layer = (
                 builder.load(builder.gep(op, [number.type(i)])) for i in (1, 2, 3)
             )
@@ -163,8 +183,8 @@ def make_passes(backward: bool):
             of_scaled = builder.select(is_scaled, size.type(3), size.type(0))
             cosines = builder.add(cosines, builder.mul(of_scaled, size))
             operands = (
-                place(1, lanes.type(0)), lanes, plane, place(4, first), count, op, place(7, cosines), size,
-                slopes, place(11, builder.add(sums_at, of_layer)),
+                place(1, lanes.type(0)), psi, lanes, width, plane, place(6, first), count, op,
+                place(9, cosines), size, slopes, place(13, builder.add(sums_at, of_layer)),
             )  # fmt: skip
             function_type = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
             end = builder.append_basic_block("pass.end")
@@ -193,12 +213,13 @@ def _function(builder, kind, name: str, backward: bool):
     function.attributes.alignstack = BYTES  # else vectors kept there lie across lines of the cache
     inside = ir.IRBuilder(function.append_basic_block())
     given = _Operands(*function.args)
-    steps, planes = ("t", 1) if name == "real" else (name, 2)
-    pass_ = _Pass(inside, given, steps, backward, planes)
-    word = given.count.type
-    stop = inside.mul(given.count, word(4))
-    with cgutils.for_range_slice(inside, word(0), stop, word(4), word, inc=True) as (at, _):
-        pass_.over_rows(at)
+    if name == "first":
+        _First(inside, given, "t", backward, 1).over_groups()
+    elif name in ("T", "S"):
+        _Three(inside, given, name.lower(), backward, 1).over_groups()
+    else:
+        steps, planes = ("t", 1) if name == "real" else (name, 2)
+        _Pass(inside, given, steps, backward, planes).over_groups()
     inside.ret_void()
     return function
 
@@ -207,7 +228,9 @@ class _Operands(NamedTuple):
     """Of a pass as a function: values, and pointers to the first number of each kind that concerns it."""
 
     room: Any
+    psi: Any
     lanes: Any
+    width: Any
     plane: Any
     rows: Any
     count: Any
@@ -221,6 +244,8 @@ class _Operands(NamedTuple):
 class _Pass:
     """What `make_passes` writes of a pass: four rows after four, of ψ and if `backward` of λ."""
 
+    n_turns = 2  # that a step does
+
     def __init__(self, builder, given: _Operands, steps: str, backward: bool, n_planes: int):
         self.builder, self.given, self.steps = builder, given, steps
         self.backward, self.n_planes = backward, n_planes
@@ -229,72 +254,115 @@ class _Pass:
         op = Lanes.at(builder, given.op)
         word = given.lanes.type
         self.turns = [op.number(word(8 + i)) for i in range(12)]
-        self.wholes_at = op.number(word(PASS_WIDTH - 1))
+        self.wholes_at = op.number(word(PASS_WIDTH - 2))
+        self.has_dual = builder.icmp_signed("==", op.number(word(PASS_WIDTH - 1)), word(0))
         self.planes = [
             builder.mul(given.plane, word(plane))
             for state in range(1 + backward)
             for plane in range(2 * state, 2 * state + n_planes)
         ]
+        self.goals = self.planes[:]
+        self.planes[:n_planes] = [builder.add(given.psi, plane) for plane in self.planes[:n_planes]]
+        if not (backward and "r" in steps):
+            self.goals = self.planes[:]
         self.row_slopes = [cgutils.alloca_once(builder, self.room.vector) for _ in range(4)]
 
+    def over_groups(self):
+        """The operations on all rows."""
+        word = self.given.count.type
+        n_rows = word(2**self.n_turns)
+        stop = self.builder.mul(self.given.count, n_rows)
+        with cgutils.for_range_slice(self.builder, word(0), stop, n_rows, word, inc=True) as (
+            at,
+            _,
+        ):
+            self.is_later = self.room.spread(self.is_later_group(at))
+            self.over_rows(at)
+
+    def is_later_group(self, at):
+        """Whether the group from place `at` on is not the first."""
+        return self.builder.icmp_signed("!=", at, at.type(0))
+
+    def sum_so_far(self, place):
+        """A vector of `room` that is 0 as yet for the first group, whatever is there."""
+        old, nothing = self.room.load(place), ir.Constant(self.room.vector, None)
+        return self.builder.select(self.is_later, old, nothing)
+
     def over_rows(self, at):
-        """The operations on the four rows from place `at` on."""
-        builder, given = self.builder, self.given
-        steps, backward = self.steps, self.backward
+        """The operations on the rows of a group from place `at` on; of the first, slopes and what is read are not yet there."""
+        builder, given, backward = self.builder, self.given, self.backward
         rows = Lanes.at(builder, given.rows)
         self.rows = [
-            builder.gep(given.room, [rows.number(builder.add(at, at.type(i)))]) for i in range(4)
+            builder.gep(given.room, [rows.number(builder.add(at, at.type(i)))])
+            for i in range(2**self.n_turns)
         ]
         self.cosines = [builder.gep(given.cosines, [at])]
         for _ in range(2):  # of cosines, of sin - cos, of sin + cos
             self.cosines.append(builder.gep(self.cosines[-1], [given.size]))
         for slope in self.row_slopes if backward and self.has_phases else ():
             builder.store(self.room.constant(0.0), slope)
-        with over_lanes(builder, given.lanes, self.room.vector.count) as (w, _):
+        with over_lanes(builder, given.width, self.room.vector.count) as (w, _):
             self.load(w)
-            number = 0 if not backward else 2 * (len(steps) - self.has_phases)
-            for step in reversed(steps) if backward else steps:
-                if step in "opq":
-                    self.phase(w, step)
-                    continue
-                number -= 2 * backward
-                if step == "r":
-                    self.read(w, number)
-                    number += 2 * (not backward)
-                    continue
-                if backward:
-                    self.add_turn_slopes(w, number)
-                for bit in (1, 0) if backward else (0, 1):
-                    self.turn(w, number + bit, scaled=step == "s")
-                number += 2 * (not backward)
-            self.store(2 if steps == "r" else 0)  # reading leaves ψ as it was
+            self.operate(w)
+            self.store(w, 2 if self.steps == "r" else 0)  # reading leaves ψ as it was
         if backward and self.has_phases:
             self.add_phase_slopes(at)
 
+    def operate(self, w):
+        steps, backward = self.steps, self.backward
+        number = 0 if not backward else 2 * (len(steps) - self.has_phases)
+        for step in reversed(steps) if backward else steps:
+            if step in "opq":
+                self.phase(w, step)
+                continue
+            number -= 2 * backward
+            if step == "r":
+                self.read(w, number)
+                number += 2 * (not backward)
+                continue
+            if backward:
+                self.add_turn_slopes(w, number)
+            bits = range(self.n_turns)
+            for bit in reversed(bits) if backward else bits:
+                self.turn(w, number + bit, scaled=step == "s")
+            number += 2 * (not backward)
+
     def load(self, w):
-        builder = self.builder
-        shifts = [hidden(builder, builder.add(w, plane)) for plane in self.planes]
-        self.places = [
-            [Lanes.at(builder, builder.gep(row, [shift])) for row in self.rows] for shift in shifts
+        self.values = [
+            [place.load(w.type(0)) for place in of_plane]
+            for of_plane in self.places(w, self.planes)
         ]
-        self.values = [[place.load(w.type(0)) for place in rows] for rows in self.places]
         if self.steps[0] == "o" and not self.backward:
             self.values[1] = []  # its imaginary plane is 0, and may be anything where it is kept
 
-    def store(self, planes):
-        for places, values in list(zip(self.places, self.values, strict=True))[planes:]:
+    def store(self, w, planes):
+        """The values of all planes, or of the later ones alone."""
+        for places, values in zip(
+            self.places(w, self.goals[planes:]), self.values[planes:], strict=True
+        ):
             for place, value in zip(places, values, strict=False):
-                place.store(value, self.given.lanes.type(0))
+                place.store(value, w.type(0))
 
-    def turn(self, w, number, scaled):
-        builder, bit = self.builder, number % 2
+    def places(self, w, planes):
+        builder = self.builder
+        shifts = [hidden(builder, builder.add(w, plane)) for plane in planes]
+        return [
+            [Lanes.at(builder, builder.gep(row, [shift])) for row in self.rows] for shift in shifts
+        ]
+
+    def numbers(self, w, number, scaled):
+        """The shears of a turn, the outer and then the inner; scaled -tan(a/2) alone."""
+        builder = self.builder
         at, gap, sampled = self.turns[3 * number : 3 * number + 3]
         if scaled:
             twice = builder.and_(builder.add(gap, gap), builder.not_(sampled))
             at = builder.add(at, twice)  # where samples differ it is there alone
         at = builder.add(at, builder.and_(w, sampled))
-        outer = self.room.load(at)
-        inner = None if scaled else self.room.load(builder.add(at, gap))
+        return self.room.load(at), None if scaled else self.room.load(builder.add(at, gap))
+
+    def turn(self, w, number, scaled):
+        builder, bit = self.builder, number % self.n_turns
+        outer, inner = self.numbers(w, number, scaled)
         if self.backward:
             outer, inner = builder.fneg(outer), inner and builder.fneg(inner)
         self.values = [_turned(builder, rows, bit, outer, inner) for rows in self.values]
@@ -302,7 +370,7 @@ class _Pass:
     def add_turn_slopes(self, w, number):
         """Of two turns that are done, to be undone next."""
         places = [self._lane_place(w, number + i) for i in range(2)]
-        sums = [self.room.load(place) for place in places]
+        sums = [self.sum_so_far(place) for place in places]
         for rows, duals in zip(
             self.values[: self.n_planes], self.values[self.n_planes :], strict=True
         ):
@@ -332,7 +400,7 @@ class _Pass:
             for row, more in ((number + bit, straight), (4 + number + bit, crossed)):
                 place = self._lane_place(w, row)
                 more = builder.fadd(*more, flags=FAST)
-                self.room.store(builder.fadd(self.room.load(place), more, flags=FAST), place)
+                self.room.store(builder.fadd(self.sum_so_far(place), more, flags=FAST), place)
         if self.backward:
             rows = [8 + number, 9 + number, 12 + number, 13 + number]
             z0, z1, x0, x1 = (self.room.load(self._lane_place(w, row)) for row in rows)
@@ -340,8 +408,11 @@ class _Pass:
             other = builder.fsub(z1, z0, flags=FAST)
             signed = [both, other, builder.fneg(other), builder.fneg(both)]
             x0, x1 = builder.fneg(x0), builder.fneg(x1)
+            has_dual = self.room.spread(self.has_dual)
+            nothing = ir.Constant(self.room.vector, None)
             for plane, duals in zip(self.values[:2], self.values[2:], strict=True):
                 for k in range(4):
+                    duals[k] = builder.select(has_dual, duals[k], nothing)
                     dual = plus_times(builder, duals[k], signed[k], plane[k])
                     dual = plus_times(builder, dual, x0, plane[k ^ 1])
                     duals[k] = plus_times(builder, dual, x1, plane[k ^ 2])
@@ -390,22 +461,86 @@ class _Pass:
         Lanes.at(builder, self.given.phase_sums).add_numbers(sums, at)
 
 
+class _First(_Pass):
+    """Two turns of a state that is in the first of four rows before them: products of their cosines and sines."""
+
+    def operate(self, w):
+        builder = self.builder
+        (cos, sin), (next_cos, next_sin) = (self.numbers(w, i, scaled=False) for i in range(2))
+        shares = [
+            builder.fmul(one, other, flags=FAST)
+            for other in (next_cos, next_sin)
+            for one in (cos, sin)
+        ]
+        if not self.backward:
+            before = self.values[0][0]
+            self.values = [[builder.fmul(before, share, flags=FAST) for share in shares]]
+            return
+        self.add_turn_slopes(w, 0)
+        for number, (a, b, c, d) in enumerate(self.values):  # before them one row has all
+            a, c = (
+                times_plus(builder, one, share, other, next_share)
+                for one, other, share, next_share in ((a, b, *shares[:2]), (c, d, *shares[2:]))
+            )
+            self.values[number] = [builder.fadd(a, c, flags=FAST)]
+        self.values[0] += [self.room.constant(0.0)] * 3  # which the first of an odd number reads
+
+
+class _Three(_Pass):
+    """Three turns of eight rows: fewer ways through memory for as much to do, and one plane after the other, to fit in registers."""
+
+    n_turns = 3
+
+    def over_groups(self):
+        builder, plane = self.builder, self.given.plane
+        stop = builder.mul(plane, plane.type(2))
+        of_states = self.planes
+        planes = cgutils.for_range_slice(builder, plane.type(0), stop, plane, plane.type, inc=True)
+        with planes as (of_plane, _):
+            self.of_plane = of_plane
+            self.planes = [builder.add(state, of_plane) for state in of_states]
+            self.goals = self.planes
+            super().over_groups()
+        if self.backward:  # as the sum and the difference with one that is 0
+            with over_lanes(builder, self.given.width, self.room.vector.count) as (w, _):
+                place, next_place = (self._lane_place(w, row) for row in (2, 3))
+                self.room.store(self.room.load(place), next_place)
+
+    def is_later_group(self, at):
+        later_plane = self.builder.icmp_signed("!=", self.of_plane, self.of_plane.type(0))
+        return self.builder.or_(super().is_later_group(at), later_plane)
+
+    def add_turn_slopes(self, w, number):
+        builder, (rows, duals) = self.builder, self.values
+        places = [self._lane_place(w, number + i) for i in range(3)]
+        *sums, third = (self.sum_so_far(place) for place in places)
+        for low in range(4):
+            high = low + 4
+            third = plus_times(builder, third, duals[high], rows[low])
+            third = minus_times(builder, third, duals[low], rows[high])
+        for first in (0, 4):
+            four = slice(first, first + 4)
+            sums = _turn_slopes(builder, sums, rows[four], duals[four])
+        for sum_, place in zip((*sums, third), places, strict=True):
+            self.room.store(sum_, place)
+
+
 def make_phase(backward: bool):
     """A sweep that multiplies one row of ψ by cos - i·sign·sin of every lane.
 
-    `f(room, lanes, plane, place, sign, at, slopes)`: cosines are at `at` in `room`, sines `lanes`
+    `f(room, lanes, width, plane, place, sign, at, slopes)`: cosines are at `at` in `room`, sines `lanes`
     further. Backward it is undone on ψ and λ, and sign·Im(λ* ψ) added to the row at `slopes`.
     """
 
     @intrinsic
-    def sweep(typingctx, room, lanes, plane, place, sign, at, slopes):
-        signature = types.void(room, lanes, plane, place, sign, at, slopes)
+    def sweep(typingctx, room, lanes, width, plane, place, sign, at, slopes):
+        signature = types.void(room, lanes, width, plane, place, sign, at, slopes)
 
         def codegen(context, builder, signature, args):
             room = Lanes(context, builder, signature.args[0], args[0])
-            _, lanes, plane, place, sign, at, slopes = args
+            _, lanes, width, plane, place, sign, at, slopes = args
             sign = room.spread(sign)
-            with over_lanes(builder, lanes, room.vector.count) as (w, _):
+            with over_lanes(builder, width, room.vector.count) as (w, _):
                 angle = builder.add(at, w)
                 cos, sin = room.load(angle), room.load(builder.add(angle, lanes))
                 sin = builder.fmul(sin, sign, flags=FAST)

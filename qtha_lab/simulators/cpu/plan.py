@@ -9,10 +9,24 @@ from typing import NamedTuple
 import numpy as np
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.simulators.cpu.passes import KINDS, PASS_WIDTH, REAL, SAMPLED
-from qtha_lab.simulators.cpu.scaled import PHASE, SCALED, SHEARS, scaled_layers
+from qtha_lab.simulators.cpu.passes import (
+    FIRST,
+    KINDS,
+    PASS_WIDTH,
+    READ,
+    REAL,
+    SAMPLED,
+    THREE,
+    THREE_SCALED,
+)
+from qtha_lab.simulators.cpu.scaled import COSINES, SCALED, SHEARS, scaled_layers
 from qtha_lab.simulators.cpu.vectors import BYTES
 from qtha_lab.simulators.program import Phases, Program, Sum, Turn, Turns, compile_circuit
+
+TURN_WIDTH = 7  # numbers that say what is to be known of a turn
+SHEARS_AT = (
+    2  # among the numbers of a sum, behind its cosine and sine (see `angles.shared_numbers`)
+)
 
 
 class _Course(NamedTuple):
@@ -40,14 +54,14 @@ class Plan:
 
     A sum is the angle of a turn or phase; a term is one scaled input, the same for all sums that
     read it. `tables(lanes, itemsize)` is what `kernel.walk` takes, two arrays, since each takes time to hand over: of
-    integers, where each of the following begins and the last ends, then these; and of scales and signs.
+    integers, where each of the following begins and the last ends, then these; and of scales, signs and angles.
 
-    * passes: kind, where its rows are, groups of four rows, layer of phases, four turns or -1, and
+    * passes: kind, where its rows are, groups of four or eight rows, layer of phases, four turns or -1, and
       where the shears of these are in `room`; or kind, mask and where its cosines are;
     * the places of the rows of every pass;
     * turns: sum, number of the angle that differs between samples, the last if none, place of ⟨Z⟩ that is read behind it,
       the row that its slope is added to if it has but one term, and that of what this is to be multiplied by, each or -1,
-      and whether it has several;
+      whether it has several, and the first of its numbers in the table of sums, if all samples share it;
     * such angles (see `sampled.make_angles`), where their terms are, and which;
     * of every layer of those that are scaled: the first of its angles, in the order in which their turns are done, and how
       many;
@@ -56,7 +70,9 @@ class Plan:
       of Z, of their transform, or of what is read behind the last turns;
     * input and row of every amplitude of the start, if not |0…0⟩, and scale;
     * whether strings of Z are read; whether the terms are all inputs in order, and what is read as many
-      rows (see `columns`); and whether the first phases are those of a state that is real (see `passes`).
+      rows (see `columns`); which planes of ψ the first passes do not fill (see `passes`); and whether the last pass that changes ψ is one that reads too;
+    * how many qubits, sums with the sum of nothing, layers of phases and params there are, and `places`;
+    * the integers of `of_params`, in their order.
 
     Attributes:
         of_params: What `angles.shared_numbers` makes sums of: constant parts, the turns that are done scaled in layers that all
@@ -67,18 +83,20 @@ class Plan:
     def __init__(self, circuit: Circuit, readout: Readout):
         program = compile_circuit(circuit, readout)
         self.n_values, self.n_params = readout.size(circuit.n_qubits), circuit.n_params
+        self.n_inputs = circuit.n_inputs
         self.n_qubits = max(2, circuit.n_qubits)  # a pass takes four rows
         self.n_amplitudes = 2**circuit.n_qubits if circuit.start == "amplitudes" else 0
         self._sums: list[Sum] = []
         self._phases: list[tuple[int, int, int]] = []  # (layer, mask, sum)
         self._passes: list[tuple[int, ...]] = []
         self._is_real = True  # only real turns have been done yet
+        self._is_full = False  # the first passes reach all rows
         self._rows: list[np.ndarray] = []
         self._orders: dict[int, np.ndarray] = {}  # the rows of layers of phases
         self._angles: list[tuple[int, int, tuple]] = []  # (sum, whether of a turn, terms)
         # the first is no turn at all: it fills up a pass, and its sum is the sum of nothing
-        self._turns: list[tuple[int, int, int]] = [
-            (sum(len(x.angles) for x in program.layers), -1, -1)
+        self._turns: list[tuple[int, int, int, int]] = [
+            (sum(len(x.angles) for x in program.layers), -1, -1, SHEARS_AT)
         ]
         self.reads_behind = _reads_behind(program, readout)
         self._scaled_layers = scaled_layers(program, bool(self.reads_behind))
@@ -103,7 +121,9 @@ class Plan:
             *self._tables_of_angles(),
             *self._tables_of_ends(program, circuit, readout),
         )
-        self._numbers = np.concatenate([self._term_scales, self._signs, np.ones(self.n_amplitudes)])
+        offsets, _, _, scales, *_ = self.of_params
+        of_ends = self._term_scales, self._signs, np.ones(self.n_amplitudes)
+        self._numbers = np.concatenate([*of_ends, offsets, scales])
         self.tables = functools.cache(self._tables)
         self.places = functools.cache(self._places)
 
@@ -130,6 +150,7 @@ class Plan:
         read = _readout(program, readout)
         places = {mask: place for place, mask in enumerate(self.reads_behind)}
         self._signs = np.array([sign for _, sign in read], np.float64)
+        kinds = [kind for kind, *_ in self._passes]
         links = _integers([(i, places.get(row, row)) for i, (row, _) in enumerate(read)], 2)
         return (
             links,
@@ -139,7 +160,9 @@ class Plan:
                     self.reads_strings,
                     _is_whole(self._term_links, circuit.n_inputs),
                     _is_whole(links, self.n_values),
-                    any("o" in KINDS[kind] for kind, *_ in self._passes),
+                    not self._is_full,
+                    not any("o" in KINDS[kind] for kind in kinds),
+                    next((kind for kind in reversed(kinds) if kind != READ), 0) > READ,
                 ],
                 np.int64,
             ),
@@ -164,12 +187,17 @@ class Plan:
 
     def _tables(self, lanes: int, itemsize: int) -> tuple[np.ndarray, np.ndarray]:
         rows, *others = self._integers
+        _, scaled, entries, _, phases, orders = self.of_params
+        *places, _ = self.places(lanes, itemsize)
+        sizes = self.n_qubits, self.n_sums + 1, self.n_layers, self.n_params
         tables = (
             self.passes(lanes, itemsize),
             lanes * rows,
             self._turn_rows(lanes, itemsize),
             self._angle_rows(lanes, itemsize),
             *others,
+            np.array([*sizes, *places], np.int64),
+            *(scaled, entries, phases, orders),
         )
         parts = [part.ravel() for part in tables]
         ends = np.cumsum([len(parts) + 1, *map(len, parts)])
@@ -194,9 +222,14 @@ class Plan:
                     where += [shared + 3 * turn * vector, vector, 0]
                 else:
                     where += [sampled + 2 * angle * lanes, lanes, -1]
-            wholes_at = wholes + of_whole * lanes
+            is_end = len(ops) == len(self._passes) - 1
             ops.append(
-                (kind, first, second, layer, *(turn or -1 for turn in turns), *where, wholes_at)
+                (
+                    *(kind, first, second, layer),
+                    *(turn or -1 for turn in turns),
+                    *where,
+                    *(wholes + of_whole * lanes, is_end),
+                )
             )
         return _integers(ops, PASS_WIDTH)
 
@@ -204,7 +237,7 @@ class Plan:
         """Of every turn its sum, number of its angle, place of what is read, and rows that its slope goes to and is scaled by."""
         _, _, _, sampled, *_, terms, _, _ = self.places(lanes, itemsize)
         rows = []
-        for total, angle, read in self._turns:
+        for total, angle, read, numbers_at in self._turns:
             to, by, is_of_several = -1, -1, False
             if angle >= 0:
                 _, use, of_angle = self._angles[angle]
@@ -214,9 +247,17 @@ class Plan:
                     to = terms + (3 * self._term_numbers[of_angle[0]] + 2) * lanes
                 is_of_several = len(of_angle) > 1
             rows.append(
-                (total, angle if angle >= 0 else len(self._angles), read, to, by, is_of_several)
+                (
+                    total,
+                    angle if angle >= 0 else len(self._angles),
+                    read,
+                    to,
+                    by,
+                    is_of_several,
+                    numbers_at,
+                )
             )
-        return _integers(rows, 6)
+        return _integers(rows, TURN_WIDTH)
 
     def _angle_rows(self, lanes: int, itemsize: int) -> np.ndarray:
         """Of every angle that differs between samples what `sampled.make_angles` makes it of."""
@@ -231,7 +272,7 @@ class Plan:
         return _integers(rows, 4)
 
     def _add_layers(self, program: Program) -> None:
-        """Turns in twos. Phases go with two turns after them, and with the same two before them."""
+        """Turns in twos and threes. Phases go with two turns after them, and with the same two before them."""
         layers = [(layer, self._numbered(layer)) for layer in program.layers]
         phases: int | None = None  # a layer of shared phases that is still to be done
         before: list[Turn] = []  # turns that are still to be done, together with it
@@ -253,8 +294,11 @@ class Plan:
             before = [turn for turn in left if turn in next_turns][-2:]
             phases, of_before = None, course
             left = [turn for turn in left if turn not in before]
-            for at in range(0, len(left), 2):
-                self._add_pass([], course, None, left[at : at + 2], course)
+            at, most = 0, 2 if course.step == "r" else 3
+            for n_left in range(-(-len(left) // most), 0, -1):  # passes, as few as can be
+                size = -(-(len(left) - at) // n_left)
+                self._add_pass([], course, None, left[at : at + size], course)
+                at += size
 
     def _course(self, position: int, n_layers: int, numbers: dict[Turn, int]) -> _Course:
         step, sampled = "t", any(self._sums[j].inputs for j in numbers.values())
@@ -294,8 +338,10 @@ class Plan:
         for mask, j in numbers.items():
             if self._sums[j].inputs:
                 nothing = self._turns[0][0]
-                self._angles.append((nothing, PHASE, self._sums[j].inputs))
-                self._turns.append((nothing, len(self._angles) - 1, -1))  # as if of a turn
+                self._angles.append((nothing, COSINES, self._sums[j].inputs))
+                self._turns.append(
+                    (nothing, len(self._angles) - 1, -1, SHEARS_AT)
+                )  # as if of a turn
                 op = (SAMPLED, mask, len(self._angles) - 1)
                 self._passes.append((*op, 0, len(self._turns) - 1, 0, 0, 0, 0))
                 self._is_real = False
@@ -325,7 +371,8 @@ class Plan:
             if self._is_real and not before
             else "p"
         )
-        kind = KINDS.index(of_before.step * bool(before) + phase + course.step)
+        step = course.step.upper() if len(after) > 2 else course.step
+        kind = KINDS.index(of_before.step * bool(before) + phase + step)
         groups = _groups(_filled(after, self.n_qubits), np.arange(2**self.n_qubits))
         if phases is not None:
             self._orders[phases] = groups.ravel()
@@ -334,27 +381,33 @@ class Plan:
 
     def _add_first_turns(self, turns: list[Turn], course: _Course, start: str) -> None:
         """From |0…0⟩ few rows are reached at first; these and amplitudes are real."""
-        reached, at = np.zeros(1, np.int64), 0
+        reached, at, kind = np.zeros(1, np.int64), 0, FIRST if start == "zero" else REAL
         while at < len(turns):
             chosen = turns[at : at + 2 - (len(turns) - at) % 2]  # one alone, if any, at the start
-            rows = reached if start == "zero" else np.arange(2**self.n_qubits)
+            rows = reached if kind == FIRST else np.arange(2**self.n_qubits)
             groups = _groups(_filled(chosen, self.n_qubits), rows)
-            self._append(REAL, groups, 0, self._add_turns(chosen, course))
+            added = self._add_turns(chosen, course, is_first=kind == FIRST)
+            if kind == FIRST and len(chosen) == 1:  # the other one is of no angle too
+                self._turns.append((self._turns[0][0], -1, -1, 0))
+                added[1] = len(self._turns) - 1
+            self._append(kind, groups, 0, added)
             reached = groups[:, : 2 ** len(chosen)].ravel()
             at += len(chosen)
+        self._is_full = kind == FIRST and len(reached) == 2**self.n_qubits
 
-    def _add_turns(self, turns: list[Turn], course: _Course) -> list[int]:
+    def _add_turns(self, turns: list[Turn], course: _Course, is_first: bool = False) -> list[int]:
         is_scaled = course.step == "s"
+        use = SCALED if is_scaled else COSINES if is_first else SHEARS
         for turn in turns:
             j, angle = course.numbers[turn], -1
             if self._sums[j].inputs or (is_scaled and course.sampled):
                 angle = len(self._angles)
                 course.angles.append(angle)
-                self._angles.append((j, SCALED if is_scaled else SHEARS, self._sums[j].inputs))
+                self._angles.append((j, use, self._sums[j].inputs))
             elif is_scaled:
                 self._scaled.append((j, course.phases))
             read = self.reads_behind.index(turn.zmask) if course.step == "r" else -1
-            self._turns.append((j, angle, read))
+            self._turns.append((j, angle, read, 0 if is_first else SHEARS_AT))
         added = range(len(self._turns) - len(turns), len(self._turns))
         return [*added, *[0] * (len(turns) % 2)]
 
@@ -364,13 +417,14 @@ class Plan:
         turns = turns + [0] * (4 - len(turns))
         place = sum(rows.size for rows in self._rows)
         self._passes.append((kind, place, len(groups), layer, *turns, whole))
-        self._is_real = self._is_real and kind == REAL
+        self._is_real = self._is_real and kind in (REAL, FIRST)
         self._rows.append(groups)
 
     def work(self, backward: bool, itemsize: int) -> tuple[float, float]:
         """Operations, and bytes loaded and stored, of one sample; see `roofline`.
 
-        A turn is 3 multiply-adds for every pair of numbers of a state, 2 if it is scaled, and the state is real at first. A
+        The first turns are products: two for every row, backward one, and for every row of both states a multiply-add but
+        one addition in four. A turn is 3 multiply-adds for every pair of numbers of a state, 2 if it is scaled, and the state is real at first. A
         phase is 6 operations for every row, 3 if this is real and 4 to make it real again, and 3 more where samples differ in
         what they scale. Backward both are undone on two states, and their slopes cost 2 multiply-adds for every pair and
         every row more. To read behind a turn takes 3 for every row, as |ψ|² does, and backward 4 more of each.
@@ -385,10 +439,15 @@ class Plan:
             if kind == SAMPLED:
                 rows, steps, planes = size, "p", 2
             else:
-                rows, steps, planes = 4 * groups, KINDS[kind], 2
+                n_rows = 8 if kind in (THREE, THREE_SCALED) else 4
+                rows, steps, planes = n_rows * groups, KINDS[kind].lower(), 2
+            if kind == FIRST:
+                flops += (8.5 if backward else 2) * rows
+                moved += (2.5 if backward else 1.25) * rows
+                continue
             if kind == REAL:
                 steps, planes = "t", 1
-            pairs = iter((turns[:2], turns[2:]))
+            pairs = iter((turns,) if kind in (THREE, THREE_SCALED) else (turns[:2], turns[2:]))
             for step in steps:
                 if step in "opq":
                     flops += (2 * 6 + 4 if backward else 6) * rows + 3 * rows * (step == "q")
@@ -436,8 +495,8 @@ def _integers(rows, width: int) -> np.ndarray:
 
 
 def _filled(turns: list[Turn], n_qubits: int) -> list[Turn]:
-    """Two turns: if there is but one, any other that acts as on another wire."""
-    if len(turns) == 2:
+    """Two turns or more: if there is but one, any other that acts as on another wire."""
+    if len(turns) > 1:
         return turns
     (turn,) = turns
     others = (Turn(f, z) for f in range(1, 2**n_qubits) for z in range(1, 2**n_qubits))
@@ -448,11 +507,11 @@ def _filled(turns: list[Turn], n_qubits: int) -> list[Turn]:
 
 
 def _groups(turns: list[Turn], rows: np.ndarray) -> np.ndarray:
-    """Those of the rows that are on side 0 of both turns, each with the three it is mixed with."""
-    first, second = turns
+    """Those of the rows that are on side 0 of all turns, each with those it is mixed with."""
+    flips = np.zeros(1, np.int64)
     for turn in turns:
         rows = rows[np.bitwise_count(rows & turn.zmask) % 2 == 0]
-    flips = np.array([0, first.flip, second.flip, first.flip ^ second.flip])
+        flips = np.concatenate([flips, flips ^ turn.flip])
     return rows[:, None] ^ flips
 
 

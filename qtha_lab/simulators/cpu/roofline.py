@@ -153,7 +153,7 @@ def angles_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
     *places, end = tables.places(lanes, 4)
     numbers = shared_numbers(tables, torch.linspace(-1, 1, tables.n_params))
     operands = (
-        tables.tables(lanes, 4), tuple(places), 2**tables.n_qubits, tables.n_sums + 1, numbers, lanes,
+        tables.tables(lanes, 4)[0], tuple(places), 2**tables.n_qubits, tables.n_sums + 1, numbers, lanes,
     )  # fmt: skip
     repeats = max(FEWEST_REPEATS, NUMBERS // (2**12 * lanes))
     return _alone(_angles_there_and_back, operands, (end, end), lanes, repeats, threads)
@@ -202,24 +202,37 @@ def _there_and_back(ops, rows, plane, slopes, size, lanes, phases, sums, room, r
             back = step >= len(ops)
             at = 2 * len(ops) - 1 - step if back else step
             kernel.run_pass(
-                room, lanes, plane, rows, ops, at, True, phases, size, slopes, back, sums, 0
+                room,
+                0,
+                lanes,
+                lanes,
+                plane,
+                rows,
+                ops,
+                at,
+                True,
+                phases,
+                size,
+                slopes,
+                back,
+                sums,
+                0,
             )
 
 
 @compiled(fastmath=True)
-def _angles_there_and_back(tables, places, size, n_sums, numbers, lanes, room, repeats):
+def _angles_there_and_back(integers, places, size, n_sums, numbers, lanes, room, repeats):
     shared, _, _ = angles.parts_inside(numbers, n_sums, size)
-    integers, _ = tables
     made, scaled = kernel.table(integers, 3, 4), kernel.table(integers, 4, 2)
     starts, members = kernel.line(integers, 5), kernel.line(integers, 6)
     n_terms = len(kernel.table(integers, 7, 2))
     _, _, _, sampled_at, wholes_at, _, _, terms_at, _ = places
-    for _ in range(2 * repeats):
-        for term in range(n_terms):
+    for way in range(2 * repeats):
+        for term in range(n_terms if way % 2 == 0 else 0):  # they are kept for the way back
             at = terms_at + 3 * term * lanes
             half_turns(room, at, at + lanes, lanes)
         make_angles(
-            made, starts, members, shared, scaled, True, lanes, sampled_at, terms_at, wholes_at, room
+            made, starts, members, shared, scaled, True, lanes, lanes, sampled_at, terms_at, wholes_at, room
         )  # fmt: skip
 
 

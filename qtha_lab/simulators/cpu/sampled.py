@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 
 from qtha_lab.simulators.cpu.compiled import compiled
-from qtha_lab.simulators.cpu.scaled import MOST_LEFT_OUT, PHASE, SHEARS
+from qtha_lab.simulators.cpu.scaled import COSINES, MOST_LEFT_OUT, SHEARS
 from qtha_lab.simulators.cpu.sweeps import fill
 from qtha_lab.simulators.cpu.vectors import (
     FAST,
@@ -23,10 +23,23 @@ from qtha_lab.simulators.cpu.vectors import (
     times_plus,
 )
 
+MOST_LEFT = 0.8  # of an angle less its quarter turns, π/4 and a little: the series are exact to rounding there
+
 
 @compiled(counts=False)
 def make_angles(
-    angles, term_starts, members, shared, scaled, may_scale, lanes, at, terms_at, wholes_at, room
+    angles,
+    term_starts,
+    members,
+    shared,
+    scaled,
+    may_scale,
+    lanes,
+    width,
+    at,
+    terms_at,
+    wholes_at,
+    room,
 ):
     """Fill the rows of all angles; whether those that are to be scaled are, or have shears since a cosine is too small.
 
@@ -38,13 +51,14 @@ def make_angles(
         shared: Of sums, as from `angles.parts`.
         scaled: First angle and number of each layer that is scaled, (layers, 2).
         may_scale: Whether no cosine that all samples share is too small.
-        lanes: Samples.
+        lanes: From a row to the next.
+        width: Samples.
         at: Where the rows of angles are in `room`.
         terms_at: Where cosine, sine and one row more of every term are.
         wholes_at: Where a row of every scaled layer is filled with the product of its cosines.
         room: As of `kernel.walk`.
     """
-    _add_up(angles, term_starts, members, shared, lanes, at, terms_at, room)
+    _add_up(angles, term_starts, members, shared, lanes, width, at, terms_at, room)
     is_scaled = may_scale
     for layer in range(len(scaled)):
         first, stop = scaled[layer, 0], scaled[layer, 0] + scaled[layer, 1]
@@ -52,26 +66,26 @@ def make_angles(
         for j in range(first, stop if is_scaled else first, 4):
             to = at + 2 * j * lanes
             if stop - j >= 4:
-                left_out = _SCALE_4(room, angles, shared, j, lanes, to, whole_at, j > first)
+                left_out = _SCALE_4(room, angles, shared, j, lanes, width, to, whole_at, j > first)
             elif stop - j == 3:
-                left_out = _SCALE_3(room, angles, shared, j, lanes, to, whole_at, j > first)
+                left_out = _SCALE_3(room, angles, shared, j, lanes, width, to, whole_at, j > first)
             elif stop - j == 2:
-                left_out = _SCALE_2(room, angles, shared, j, lanes, to, whole_at, j > first)
+                left_out = _SCALE_2(room, angles, shared, j, lanes, width, to, whole_at, j > first)
             else:
-                left_out = _SCALE_1(room, angles, shared, j, lanes, to, whole_at, j > first)
+                left_out = _SCALE_1(room, angles, shared, j, lanes, width, to, whole_at, j > first)
         is_scaled = is_scaled and left_out < MOST_LEFT_OUT
     if may_scale and not is_scaled:  # what was scaled first stands in the rows of its parts
-        _add_up(angles, term_starts, members, shared, lanes, at, terms_at, room)
+        _add_up(angles, term_starts, members, shared, lanes, width, at, terms_at, room)
     for j in range(len(angles)):
-        if angles[j, 1] == PHASE:
-            make_cosines(room, angles, shared, j, lanes, at + 2 * j * lanes)
+        if angles[j, 1] == COSINES:
+            make_cosines(room, angles, shared, j, lanes, width, at + 2 * j * lanes)
         elif angles[j, 1] == SHEARS or not is_scaled:
-            make_shears(room, angles, shared, j, lanes, at + 2 * j * lanes)
+            make_shears(room, angles, shared, j, lanes, width, at + 2 * j * lanes)
     return is_scaled
 
 
 @compiled(counts=False)
-def _add_up(angles, term_starts, members, shared, lanes, at, terms_at, room):
+def _add_up(angles, term_starts, members, shared, lanes, width, at, terms_at, room):
     """Cosine and sine of every angle that has not just one term, in its own rows."""
     for j in range(len(angles)):
         own = at + 2 * j * lanes
@@ -79,7 +93,7 @@ def _add_up(angles, term_starts, members, shared, lanes, at, terms_at, room):
             fill(room, own, shared[angles[j, 0], 0], lanes)
             fill(room, own + lanes, shared[angles[j, 0], 1], lanes)
             for position in range(term_starts[j], term_starts[j + 1]):
-                add_angle(room, own, terms_at + 3 * members[position] * lanes, lanes)
+                add_angle(room, own, terms_at + 3 * members[position] * lanes, lanes, width)
 
 
 class _Parts:
@@ -88,7 +102,7 @@ class _Parts:
     def __init__(self, context, builder, kinds, args, count: int):
         self.builder = builder
         rows, angles, shared = (Lanes(context, builder, kinds[i], args[i]) for i in range(3))
-        first, self.lanes, self.rows = args[3], args[4], rows
+        first, self.lanes, self.width, self.rows = args[3], args[4], args[5], rows
         self.parts = []
         for i in range(count):
             angle = builder.mul(builder.add(first, first.type(i)), first.type(4))
@@ -113,21 +127,21 @@ def _make_scaling(count: int):
 
     All their cosines are inverted by one division: 1/C of one is 1/C of the next times the cosine of that.
 
-    `f(room, angles, shared, first, lanes, to, whole_at, has_before)`: the first three as for `make_angles`; the first of the
+    `f(room, angles, shared, first, lanes, width, to, whole_at, has_before)`: the first three, `lanes` and `width` as for `make_angles`; the first of the
     angles and where its rows are; a row that is filled with C of the last, and whether it has that of angles before them
     already. Returns Σ 1/C² of the last over all lanes.
     """
 
     @intrinsic
-    def sweep(typingctx, room, angles, shared, first, lanes, to, whole_at, has_before):
-        signature = room.dtype(room, angles, shared, first, lanes, to, whole_at, has_before)
+    def sweep(typingctx, room, angles, shared, first, lanes, width, to, whole_at, has_before):
+        signature = room.dtype(room, angles, shared, first, lanes, width, to, whole_at, has_before)
 
         def codegen(context, builder, signature, args):
             parts = _Parts(context, builder, signature.args, args, count)
-            rows, (*_, lanes, to, whole_at, has_before) = parts.rows, args
+            rows, (*_, lanes, _, to, whole_at, has_before) = parts.rows, args
             sum_ = cgutils.alloca_once_value(builder, ir.Constant(rows.vector, None))
             one = rows.constant(1.0)
-            with over_lanes(builder, lanes, rows.vector.count) as (w, _):
+            with over_lanes(builder, parts.width, rows.vector.count) as (w, _):
                 place = builder.add(whole_at, w)
                 whole, kept = builder.select(has_before, rows.load(place), one), []
                 for cos, sin in parts.load(w):
@@ -154,14 +168,14 @@ _SCALE_1, _SCALE_2, _SCALE_3, _SCALE_4 = map(_make_scaling, range(1, 5))
 
 
 @intrinsic
-def make_cosines(typingctx, room, angles, shared, number, lanes, to):
+def make_cosines(typingctx, room, angles, shared, number, lanes, width, to):
     """Cosine and sine of an angle, operands as for `_make_scaling`."""
-    signature = types.void(room, angles, shared, number, lanes, to)
+    signature = types.void(room, angles, shared, number, lanes, width, to)
 
     def codegen(context, builder, signature, args):
         parts = _Parts(context, builder, signature.args, args, 1)
-        *_, lanes, to = args
-        with over_lanes(builder, lanes, parts.rows.vector.count) as (w, _):
+        *_, lanes, width, to = args
+        with over_lanes(builder, width, parts.rows.vector.count) as (w, _):
             (pair,) = parts.load(w)
             _store_pair(builder, parts.rows, pair, builder.add(to, w), lanes)
         return context.get_dummy_value()
@@ -170,19 +184,19 @@ def make_cosines(typingctx, room, angles, shared, number, lanes, to):
 
 
 @intrinsic
-def make_shears(typingctx, room, angles, shared, number, lanes, to):
+def make_shears(typingctx, room, angles, shared, number, lanes, width, to):
     """The shears -tan(a/4), sin(a/2), -tan(a/4) of a turn by a, from cosine and sine of a/2; operands as for `_make_scaling`.
 
     Where the cosine is negative the angle is a full turn less, which changes the sign of the state
     and nothing that can be read; so no tangent exceeds 1.
     """
-    signature = types.void(room, angles, shared, number, lanes, to)
+    signature = types.void(room, angles, shared, number, lanes, width, to)
 
     def codegen(context, builder, signature, args):
         parts = _Parts(context, builder, signature.args, args, 1)
-        rows, (*_, lanes, to) = parts.rows, args
+        rows, (*_, lanes, width, to) = parts.rows, args
         zero, one = rows.constant(0.0), rows.constant(1.0)
-        with over_lanes(builder, lanes, rows.vector.count) as (w, _):
+        with over_lanes(builder, width, rows.vector.count) as (w, _):
             ((cos, sin),) = parts.load(w)
             negative = builder.fcmp_ordered("<", cos, zero)
             cos = builder.select(negative, builder.fneg(cos), cos)
@@ -196,13 +210,13 @@ def make_shears(typingctx, room, angles, shared, number, lanes, to):
 
 
 @intrinsic
-def half_turns(typingctx, room, cos_at, sin_at, lanes):
+def half_turns(typingctx, room, cos_at, sin_at, width):
     """Replace angles at `cos_at` by their cosines; their sines go to `sin_at`.
 
-    The angle less its quarter turns is at most π/4, where the series below are exact to rounding. It
-    is taken twice, so that it stays small where an angle is so large that the first count is off.
+    The angle less its quarter turns is at most about π/4, where the series below are exact to rounding. They are taken off
+    again where an angle is so large that the first count is off.
     """
-    signature = types.void(room, cos_at, sin_at, lanes)
+    signature = types.void(room, cos_at, sin_at, width)
 
     def codegen(context, builder, signature, args):
         room = Lanes(context, builder, signature.args[0], args[0])
@@ -213,13 +227,16 @@ def half_turns(typingctx, room, cos_at, sin_at, lanes):
 
         with over_lanes(builder, args[3], room.vector.count) as (w, _):
             places = [builder.add(place, w) for place in args[1:3]]
-            angle, quarters = room.load(places[0]), bits(0)
-            for _ in range(2):
-                count = builder.fmul(angle, room.constant(2.0 / math.pi))
-                count = room.call("rint", count)
-                quarters = builder.add(quarters, builder.fptosi(count, whole))
-                for piece in _quarter_turn(room.size):
-                    angle = room.call("fma", count, room.constant(-piece), angle)
+            angle, quarters = _less_quarters(builder, room, room.load(places[0]), whole)
+            place = cgutils.alloca_once_value(builder, angle)
+            of_quarters = cgutils.alloca_once_value(builder, quarters)
+            size = room.call("fabs", angle)
+            is_large = room.any(builder.fcmp_unordered(">", size, room.constant(MOST_LEFT)))
+            with builder.if_then(is_large, likely=False):
+                angle, more = _less_quarters(builder, room, angle, whole)
+                builder.store(angle, place)
+                builder.store(builder.add(quarters, more), of_quarters)
+            angle, quarters = builder.load(place), builder.load(of_quarters)
             square = builder.fmul(angle, angle)
             cos = _series(builder, room, square, 0)
             sin = builder.fmul(angle, _series(builder, room, square, 1))
@@ -232,6 +249,19 @@ def half_turns(typingctx, room, cos_at, sin_at, lanes):
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+def _less_quarters(builder, room, angle, whole):
+    """An angle less the nearest number of quarter turns, and this number, or what is left of it by 4."""
+    count = room.call("rint", builder.fmul(angle, room.constant(2.0 / math.pi)))
+    for piece in _quarter_turn(room.size):
+        angle = room.call("fma", count, room.constant(-piece), angle)
+    if (
+        room.size == 8
+    ):  # it may be no number of 32 bits; in float32 such a number is a multiple of 4
+        fours = room.call("rint", builder.fmul(count, room.constant(0.25)))
+        count = room.call("fma", fours, room.constant(-4.0), count)
+    return angle, builder.fptosi(count, whole)
 
 
 def _quarter_turn(size: int) -> list[float]:
@@ -255,14 +285,14 @@ def _series(builder, room, square, first):
 
 
 @intrinsic
-def add_angle(typingctx, room, to, of, lanes):
+def add_angle(typingctx, room, to, of, lanes, width):
     """Add the angles whose cosines and sines are in the two rows at `of` to those at `to`."""
-    signature = types.void(room, to, of, lanes)
+    signature = types.void(room, to, of, lanes, width)
 
     def codegen(context, builder, signature, args):
         room = Lanes(context, builder, signature.args[0], args[0])
-        _, to, of, lanes = args
-        with over_lanes(builder, lanes, room.vector.count) as (w, _):
+        _, to, of, lanes, width = args
+        with over_lanes(builder, width, room.vector.count) as (w, _):
             place = builder.add(to, w)
             angle = _pair(builder, room, place, lanes)
             term = _pair(builder, room, builder.add(of, w), lanes)

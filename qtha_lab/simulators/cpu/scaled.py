@@ -11,7 +11,7 @@ does for a whole state, and where it goes, is ours.
 
 from qtha_lab.simulators.program import Phases, Program, Turns
 
-PHASE, SHEARS, SCALED = range(3)  # what an angle that differs between samples is made for
+COSINES, SHEARS, SCALED = range(3)  # what an angle that differs between samples is made for
 # the most that Σ 1/C² may be over the samples of a block, with C the product of a layer's cosines: slopes are taken of
 # two states without them, and have to stay numbers of float32
 MOST_LEFT_OUT = 2.0**80

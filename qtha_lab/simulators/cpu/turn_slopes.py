@@ -9,20 +9,22 @@ from numba import types
 from numba.core import cgutils
 
 from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.passes import THREE, THREE_SCALED
 from qtha_lab.simulators.cpu.sweeps import fill
 from qtha_lab.simulators.cpu.vectors import FAST, Lanes, intrinsic, over_lanes
 
 
 @compiled(inline="always", counts=False)
 def take_turn_slopes(
-    room, lanes, ops, op, turns, shared, is_scaled, slopes, terms_at, term_starts, members, sum_slopes,
+    room, lanes, width, ops, op, turns, shared, is_scaled, slopes, terms_at, term_starts, members, sum_slopes,
     group,
 ):  # fmt: skip
     """Add the slopes of the four turns of a pass to those of their sums, and lane by lane to those of their terms.
 
     Args:
         room: As of `kernel.walk`.
-        lanes: Samples.
+        lanes: From a row to the next.
+        width: Samples.
         ops: The passes.
         op: Which of them.
         turns: As in `plan`.
@@ -36,23 +38,26 @@ def take_turn_slopes(
         group: Which line of these.
     """
     half, zero = room.dtype.type(0.5), room.dtype.type(0.0)
+    is_three = ops[op, 0] == THREE or ops[op, 0] == THREE_SCALED
     for i in range(0, 4, 2):
         first, second = ops[op, 4 + i], ops[op, 5 + i]
         if first >= 0:
-            last = second if second >= 0 else first  # slopes are taken where both are done
+            last = second if second >= 0 else first  # slopes are taken where all are done
+            last = ops[op, 6] if is_three else last
             at, spare = slopes + i * lanes, slopes + (4 + i) * lanes
             goal = turns[first, 3]
             next_goal = turns[second, 3] if second >= 0 else -1
             by = turns[last, 4] if is_scaled else -1
             factor = shared[turns[last, 0], 5] if is_scaled else room.dtype.type(1.0)
             if goal < 0 and next_goal < 0 and by < 0 and not turns[first, 5]:
-                both, less = total(room, at, lanes), total(room, at + lanes, lanes)
+                both, less = totals(room, at, lanes, width)
                 slope, next_slope = half * factor * (both + less), half * factor * (both - less)
             else:
-                fill(room, spare, zero, 2 * lanes)
+                if goal < 0 or next_goal < 0:
+                    fill(room, spare, zero, 2 * lanes)
                 slope, next_slope = take_slopes(
                     room, at, factor, by, goal if goal >= 0 else spare,
-                    next_goal if next_goal >= 0 else spare + lanes, lanes,
+                    next_goal if next_goal >= 0 else spare + lanes, lanes, width,
                 )  # fmt: skip
             sum_slopes[group, turns[first, 0]] += slope
             if second >= 0:
@@ -63,11 +68,11 @@ def take_turn_slopes(
                     j = turns[turn, 1]
                     for position in range(term_starts[j], term_starts[j + 1]):
                         to = terms_at + (3 * members[position] + 2) * lanes
-                        add(room, to, spare + k * lanes, lanes)
+                        add(room, to, spare + k * lanes, width)
 
 
 @intrinsic
-def take_slopes(typingctx, room, at, factor, by, first, second, lanes):
+def take_slopes(typingctx, room, at, factor, by, first, second, lanes, width):
     """Add the slopes of two turns to rows, and return their sums over the lanes.
 
     Args:
@@ -78,19 +83,20 @@ def take_slopes(typingctx, room, at, factor, by, first, second, lanes):
         by: A row of factors, if not negative.
         first: To which row the first slope is added.
         second: To which the second is.
-        lanes: Samples.
+        lanes: From a row to the next.
+        width: Samples.
     """
-    signature = types.UniTuple(room.dtype, 2)(room, at, factor, by, first, second, lanes)
+    signature = types.UniTuple(room.dtype, 2)(room, at, factor, by, first, second, lanes, width)
 
     def codegen(context, builder, signature, args):
         rows = Lanes(context, builder, signature.args[0], args[0])
-        _, at, factor, by, *goals, lanes = args
+        _, at, factor, by, *goals, lanes, width = args
         has_by = builder.icmp_signed(">=", by, by.type(0))
         by = builder.select(has_by, by, at)  # of which nothing is taken
         half = rows.spread(builder.fmul(factor, factor.type(0.5)))
         zero = ir.Constant(rows.vector, None)
         sums = [cgutils.alloca_once_value(builder, zero) for _ in goals]
-        with over_lanes(builder, lanes, rows.vector.count) as (w, _):
+        with over_lanes(builder, width, rows.vector.count) as (w, _):
             place = builder.add(at, w)
             both, difference = rows.load(place), rows.load(builder.add(place, lanes))
             weight = builder.fmul(rows.load(builder.add(by, w)), half, flags=FAST)
@@ -111,17 +117,23 @@ def take_slopes(typingctx, room, at, factor, by, first, second, lanes):
 
 
 @intrinsic
-def total(typingctx, source, at, lanes):
-    """Σ_w source[at + w]."""
-    signature = source.dtype(source, at, lanes)
+def totals(typingctx, room, at, lanes, width):
+    """The sums over the lanes of a row and of the next, `lanes` further, of which `width` are done."""
+    signature = types.UniTuple(room.dtype, 2)(room, at, lanes, width)
 
     def codegen(context, builder, signature, args):
-        source = Lanes(context, builder, signature.args[0], args[0])
-        sum_ = cgutils.alloca_once_value(builder, ir.Constant(source.vector, None))
-        with over_lanes(builder, args[2], source.vector.count) as (w, _):
-            more = source.load(builder.add(args[1], w))
-            builder.store(builder.fadd(builder.load(sum_), more, flags=FAST), sum_)
-        return source.total(builder.load(sum_))
+        rows = Lanes(context, builder, signature.args[0], args[0])
+        _, at, lanes, width = args
+        zero = ir.Constant(rows.vector, None)
+        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(2)]
+        with over_lanes(builder, width, rows.vector.count) as (w, _):
+            place = builder.add(at, w)
+            for sum_ in sums:
+                more = builder.fadd(builder.load(sum_), rows.load(place), flags=FAST)
+                builder.store(more, sum_)
+                place = builder.add(place, lanes)
+        made = [rows.total(builder.load(sum_)) for sum_ in sums]
+        return context.make_tuple(builder, signature.return_type, made)
 
     return signature, codegen
 

@@ -69,8 +69,8 @@ class Lanes:
         self.builder.store(self.builder.fadd(old, values), place, align=self.size)
 
     def spread(self, number):
-        """The same number in every lane."""
-        none = ir.Constant(self.vector, ir.Undefined)
+        """The same number, of any type, in every lane."""
+        none = ir.Constant(ir.VectorType(number.type, self.vector.count), ir.Undefined)
         one = self.builder.insert_element(none, number, ir.IntType(32)(0))
         lanes = ir.Constant(
             ir.VectorType(ir.IntType(32), self.vector.count), [0] * self.vector.count
@@ -87,6 +87,14 @@ class Lanes:
         kind = ir.FunctionType(self.vector, [self.vector] * len(vectors))
         function = cgutils.get_or_insert_function(self.builder.module, kind, name)
         return self.builder.call(function, vectors)
+
+    def any(self, flags):
+        """Whether any of a vector's flags is set."""
+        name = f"llvm.vector.reduce.or.v{self.vector.count}i1"
+        flag = ir.IntType(1)
+        kind = ir.FunctionType(flag, [ir.VectorType(flag, self.vector.count)])
+        reduce = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(reduce, [flags])
 
     def total(self, vector):
         """The sum over the lanes of one vector."""

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from qtha_lab.simulators.cpu.addresses import numbers_at
+from qtha_lab.simulators.cpu.addresses import numbers_at, part
 from qtha_lab.simulators.cpu.angles import param_slopes, shared_numbers
 from qtha_lab.simulators.cpu.compiled import compiled
-from qtha_lab.simulators.cpu.kernel import walk
+from qtha_lab.simulators.cpu.kernel import sizes, slopes_of, table, walk
 from qtha_lab.simulators.cpu.team import run_in_team
 
 # among the operands of `kernel.walk`, behind its number and counters
-QUBITS, NUMBERS, SUM_SLOPES, PHASE_SLOPES = 2, 6, 15, 16
+INTEGERS, SCALES, GROUPS, NUMBERS, RESULTS, SUMS = 0, 1, 3, 10, 11, 13
 
 
 @compiled
@@ -28,37 +28,61 @@ def through(threads, team, operands):
         run_in_team(walk, team, threads, (counters, *operands))
 
 
+@compiled(inline="always")
+def _of_params(integers, scales):
+    """Parts of `Plan.of_params` that both ways use: constant parts of sums, entries and their scales, phases and their order."""
+    n_qubits, n_sums, _, _ = sizes(integers)
+    entries = table(integers, 13, 2)
+    behind = len(scales) - len(entries)
+    return (
+        part(scales, behind - n_sums, (n_sums,)),
+        entries,
+        part(scales, behind, (len(entries),)),
+        table(integers, 14, 3),
+        table(integers, 15, 1 << n_qubits),
+    )
+
+
 @compiled
-def there(threads, team, params_at, n_params, of_params, operands):
+def there(threads, team, params_at, operands):
     """What all samples share, and then the values.
 
     Args:
         threads: As for `through`.
         team: As for `through`.
         params_at: Address of (n_params,) angles, in radians.
-        n_params: How many.
-        of_params: What sums are made of, as `Plan.of_params`.
         operands: Of `walk`, with numbers that are filled here.
     """
-    offsets, scaled, entries, scales, places, orders = of_params
-    size, numbers = 1 << operands[QUBITS], operands[NUMBERS]
-    params = numbers_at(numbers, params_at, (n_params,))
-    shared_numbers(params, offsets, scaled, entries, scales, places, orders, size, numbers)
+    integers, scales, numbers = operands[INTEGERS], operands[SCALES], operands[NUMBERS]
+    n_qubits, _, _, n_params = sizes(integers)
+    offsets, entries, of_entries, places, orders = _of_params(integers, scales)
+    params, scaled = numbers_at(numbers, params_at, (n_params,)), table(integers, 12, 2)
+    shared_numbers(
+        params, offsets, scaled, entries, of_entries, places, orders, 1 << n_qubits, numbers
+    )
     through(threads, team, operands)
 
 
 @compiled
-def back(threads, team, of_params, slopes, operands):
+def back(threads, team, slopes, operands):
     """The slopes of inputs, and then those of params.
 
     Args:
         threads: As for `through`.
         team: As for `through`.
-        of_params: As for `there`.
         slopes: Those of params, (n_params,), which are filled.
         operands: Of `walk`, backward.
     """
     through(threads, team, operands)
-    _, _, entries, scales, places, orders = of_params
-    sums, phases, size = operands[SUM_SLOPES], operands[PHASE_SLOPES], 1 << operands[QUBITS]
-    param_slopes(sums, phases, entries, scales, places, orders, size, slopes)
+    slopes_of_params(slopes, operands)
+
+
+@compiled
+def slopes_of_params(slopes, operands):
+    """The slopes of params, of what `walk` has left; operands as for `back`."""
+    integers = operands[INTEGERS]
+    n_qubits, n_sums, n_layers, _ = sizes(integers)
+    size, n_groups = 1 << n_qubits, operands[GROUPS]
+    sums, phases = slopes_of(operands[SUMS], n_groups, n_sums, n_layers * size)
+    _, entries, of_entries, places, orders = _of_params(integers, operands[SCALES])
+    param_slopes(sums, phases, entries, of_entries, places, orders, size, slopes)
