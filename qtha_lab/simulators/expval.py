@@ -154,7 +154,8 @@ def read(circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: s
         )  # fmt: skip
         if ready is not None and not _autocasts(ready.device):
             run, values_of, readout, name, _ = ready
-            return _with_slopes(run(values_of, inputs, params, readout, name), inputs, params)
+            values = run(values_of, inputs, params, readout, name)
+            return values if values.requires_grad else _with_slopes(values, inputs, params)
     request = reading(circuit, what)
     _check(request, inputs, params)
     if request.from_amplitudes and not transformed:

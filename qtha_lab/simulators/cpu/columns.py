@@ -1,4 +1,7 @@
-"""Columns of a table, a row of it per sample, as rows of lanes in `room`: four at a time, through registers."""
+"""Columns of a table, a row of it per sample, as rows of lanes in `room`: four at a time, through registers.
+
+A table of four columns is read and written in whole vectors.
+"""
 
 from llvmlite import ir
 from numba import types
@@ -105,12 +108,61 @@ class _Four:
         self.vector = self.room.vector
         self.few = ir.VectorType(self.vector.element, FOUR)
 
+    def over_samples(self, one_by_one, together):
+        """A loop over vectors of samples, whose numbers lie apart in the table or all beside each other."""
+        builder = self.builder
+        is_tight = builder.icmp_signed("==", self.width, self.width.type(FOUR))
+        with builder.if_else(is_tight) as (then, otherwise):
+            for branch, body in ((then, together), (otherwise, one_by_one)):
+                with branch, over_lanes(builder, self.count, self.vector.count) as (w, _):
+                    body(w)
+
+    def vector_at(self, w, number):
+        """The place of a vector of the table, one of four that have the samples from `w` on, if it has four columns."""
+        row = self.builder.mul(w, self.width)
+        row = self.builder.add(row, row.type(number * self.vector.count))
+        return self.builder.add(self.start, row)
+
     def sample(self, w, number):
         """A pointer to the four numbers of a sample."""
         builder = self.builder
         row = builder.mul(builder.add(w, w.type(number)), self.width)
         place = builder.gep(self.table.data, [builder.add(self.start, row)])
         return builder.bitcast(place, self.few.as_pointer())
+
+    def columns_of(self, vectors):
+        """Four vectors with the four numbers of each sample beside each other as one for each number."""
+        n = self.vector.count
+        pairs = [
+            shuffled(self.builder, a, b, [*range(i, 2 * n, FOUR), *range(i + 1, 2 * n, FOUR)])
+            for i in (0, 2)
+            for a, b in (vectors[:2], vectors[2:])
+        ]
+        return [
+            shuffled(self.builder, a, b, [*range(k, k + n // 2), *range(n + k, n + k + n // 2)])
+            for a, b in (pairs[:2], pairs[2:])
+            for k in (0, n // 2)
+        ]
+
+    def samples_of(self, columns):
+        """The inverse of `columns_of`."""
+        n = self.vector.count
+        halves = [
+            shuffled(self.builder, a, b, [*range(k, k + n // 2), *range(n + k, n + k + n // 2)])
+            for k in (0, n // 2)
+            for a, b in (columns[:2], columns[2:])
+        ]
+        whole = []
+        for a, b in (halves[:2], halves[2:]):
+            for first in (0, n // FOUR):
+                lanes = [
+                    source * n + half * (n // 2) + first + k
+                    for k in range(n // FOUR)
+                    for source in range(2)
+                    for half in range(2)
+                ]
+                whole.append(shuffled(self.builder, a, b, lanes))
+        return whole
 
     def crossed(self, values):
         """Four vectors of fours, of which the fours in the same place are transposed; its own inverse."""
@@ -139,7 +191,13 @@ def take_four(typingctx, room, rows, scales, table, start, column, count):
     def codegen(context, builder, signature, args):
         four = _Four(context, builder, signature.args, args)
         n = four.vector.count
-        with over_lanes(builder, four.count, n) as (w, _):
+
+        def put(values, w):
+            for row, scale, value in zip(four.rows, four.scales, values, strict=True):
+                value = builder.fmul(value, scale, flags=FAST)
+                four.room.store(value, builder.add(row, w))
+
+        def one_by_one(w):
             samples = [builder.load(four.sample(w, k), align=four.room.size) for k in range(n)]
             values = []
             for i in range(FOUR):
@@ -150,9 +208,13 @@ def take_four(typingctx, room, rows, scales, table, start, column, count):
                         shuffled(builder, *parts[k : k + 2], wide) for k in range(0, len(parts), 2)
                     ]
                 values += parts
-            for row, scale, value in zip(four.rows, four.scales, four.crossed(values), strict=True):
-                value = builder.fmul(value, scale, flags=FAST)
-                four.room.store(value, builder.add(row, w))
+            put(four.crossed(values), w)
+
+        def together(w):
+            vectors = [four.table.load(four.vector_at(w, k)) for k in range(FOUR)]
+            put(four.columns_of(vectors), w)
+
+        four.over_samples(one_by_one, together)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -166,15 +228,24 @@ def hand_four(typingctx, room, rows, scales, table, start, column, count):
     def codegen(context, builder, signature, args):
         four = _Four(context, builder, signature.args, args)
         n = four.vector.count
-        with over_lanes(builder, four.count, n) as (w, _):
-            values = [
+
+        def taken(w):
+            return [
                 builder.fmul(four.room.load(builder.add(row, w)), scale, flags=FAST)
                 for row, scale in zip(four.rows, four.scales, strict=True)
             ]
-            for i, value in enumerate(four.crossed(values)):
+
+        def one_by_one(w):
+            for i, value in enumerate(four.crossed(taken(w))):
                 for first in range(0, n, FOUR):
                     part = shuffled(builder, value, value, range(first, first + FOUR))
                     builder.store(part, four.sample(w, first + i), align=four.room.size)
+
+        def together(w):
+            for k, value in enumerate(four.samples_of(taken(w))):
+                four.table.store(value, four.vector_at(w, k))
+
+        four.over_samples(one_by_one, together)
         return context.get_dummy_value()
 
     return signature, codegen

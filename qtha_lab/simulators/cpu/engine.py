@@ -123,7 +123,7 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
     n_qubits = max(2, circuit.n_qubits)
     lanes = lanes_of(n_qubits, batch, 4, times * batch * tables.work(True, 4)[0])
     threads = min(torch.get_num_threads(), -(-batch // lanes))
-    of_sample = 2 * (2**n_qubits + 1) + 3 * times * tables.n_terms
+    of_sample = 2 * (2**n_qubits + 1 + times * tables.n_terms)
     kept_bytes = min(KEEP_BYTES, 4 * of_sample * (batch + lanes))
     of_batch = 4 * batch * (circuit.n_inputs + tables.n_values)
     sums = 8 * GROUPS * (tables.n_sums + tables.n_layers * 2**n_qubits)
@@ -244,8 +244,9 @@ class Call:
         self.states = memory.take(layout.n_kept, layout.dtype) if keep else layout.no_states
 
     def __del__(self, is_finalizing=sys.is_finalizing):
-        if not is_finalizing() and len(self.states):  # else nothing is left to give it back to
-            memory.give_back(self.states)
+        states = getattr(self, "states", ())  # there is none where memory ran out
+        if len(states) and not is_finalizing():  # else nothing is left to give it back to
+            memory.give_back(states)
 
     def forward(self, inputs: Tensor, params: Tensor, numbers: np.ndarray | None = None) -> Tensor:
         """Values, (batch, readout size).
@@ -374,7 +375,7 @@ def _layout(tables: Plan, batch: int, dtype: torch.dtype) -> _Layout:
     lanes = lanes_of(tables.n_qubits, batch, itemsize, max(flops))
     n_blocks = -(-batch // lanes)
     n_groups = min(GROUPS, n_blocks)
-    of_block = (2 * (2**tables.n_qubits + 1) + 3 * tables.n_terms) * lanes
+    of_block = 2 * (2**tables.n_qubits + 1 + tables.n_terms) * lanes
     return _Layout(
         dtype,
         kind,

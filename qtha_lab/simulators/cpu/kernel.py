@@ -171,7 +171,7 @@ def walk(
         numbers: What all samples share, as from `angles.shared_numbers`.
         results: Filled with what is read, (batch, n_values), or backward with the slopes of inputs, (batch, n_inputs).
         states: Takes ψ and terms of the first blocks, as many as fit, from forward to backward; the others are
-            walked again. Its length is a multiple of (2 · (2^n + 1) + 3 · terms) · lanes.
+            walked again. Its length is a multiple of 2 · (2^n + 1 + terms) · lanes.
         sums: Backward, to which each group adds slopes over its samples, float64: those of sums, (groups, sums + 1), and
             behind them those of the rows of every layer of phases, (groups, layers, 2^n).
         rooms: Where the work is done, (threads, the numbers that end `Plan.places`, or more).
@@ -201,12 +201,12 @@ def walk(
     grad = numbers_at(room, grad_at, (batch, n_values))
     n_blocks = (batch + lanes - 1) // lanes
     one, zero = room.dtype.type(1.0), room.dtype.type(0.0)
-    of_terms = 3 * len(terms) * lanes
-    of_block = 2 * plane + of_terms
+    of_block = 2 * (plane + len(terms) * lanes)
     n_ops = len(ops)
     steps = 2 * n_ops if backward else n_ops
     is_turned = n_ops > 0 and ops[n_ops - 1, 0] >= READ
     read_at = reads_at if is_turned else 2 * plane
+    fills_reads = is_all_read and len(readout) * lanes == terms_at - reads_at
     takes = is_undone_by_reading and 2 * plane <= MOST_TAKEN
     for turn in range(len(turns)):
         for i in range(3):
@@ -224,7 +224,9 @@ def walk(
             states_at = of_block * block
             keeps = states_at + of_block <= len(states)
             if keeps and backward:
-                copy(room, terms_at, states, states_at + 2 * plane, of_terms)
+                for t in range(len(terms)):
+                    kept_at = states_at + 2 * (plane + t * lanes)
+                    copy(room, terms_at + 3 * t * lanes, states, kept_at, 2 * lanes)
             else:
                 take_in(
                     room, terms_at, lanes, inputs, start, count, terms, term_scales, 0.5, is_all_inputs,
@@ -233,12 +235,13 @@ def walk(
                 for t in range(len(terms)):
                     cos_at = terms_at + 3 * t * lanes
                     half_turns(room, cos_at, cos_at + lanes, width)
-                if keeps:
-                    copy(states, states_at + 2 * plane, room, terms_at, of_terms)
+                    if keeps:
+                        copy(states, states_at + 2 * (plane + t * lanes), room, cos_at, 2 * lanes)
             for t in range(len(terms) if backward else 0):
                 fill(room, terms_at + (3 * t + 2) * lanes, zero, lanes)
             is_scaled = make_angles(
-                angles, term_starts, members, shared, scaled, wholes[-1] > 0, lanes, width, sampled_at, terms_at, wholes_at, room
+                angles, term_starts, members, shared, scaled, wholes[-1] > 0, backward, lanes, width, sampled_at,
+                terms_at, wholes_at, room,
             )  # fmt: skip
             # what is kept is made where it is kept, and backward undone elsewhere: where it is little the first pass takes it there
             psi = distance(room, states, states_at) if keeps and (takes or not backward) else 0
@@ -263,7 +266,8 @@ def walk(
                     if backward:
                         if not is_turned:
                             fill(room, 2 * plane, zero, size * lanes)
-                        fill(room, reads_at, zero, terms_at - reads_at)
+                        if not fills_reads:
+                            fill(room, reads_at, zero, terms_at - reads_at)
                         take_in(
                             room, read_at, lanes, grad, start, count, readout, signs, 1.0, is_all_read, vector
                         )  # fmt: skip

@@ -37,9 +37,8 @@ def give_back(memory: np.ndarray) -> None:
     Args:
         memory: As from `take`.
     """
-    if (not _spare and 0 < memory.nbytes <= SPARE_BYTES) or 0 < memory.nbytes <= SPARE_BYTES - sum(
-        spare.nbytes for spare in (*_spare,)
-    ):
+    held = sum(spare.nbytes for spare in (*_spare,)) if _spare else 0
+    if 0 < memory.nbytes <= SPARE_BYTES - held:
         _spare.append(memory)
 
 

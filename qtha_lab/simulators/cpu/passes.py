@@ -128,18 +128,19 @@ def make_passes(backward: bool):
     Returns:
         A sweep, as follows.
 
-    `f(kind, room, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, slopes, phase_sums, sums_at)`: pass `number` of
-    `ops` (see `plan`) is done as `kind`. Rows are `lanes` apart, `width` numbers of each are done.
-    `rows` has the places of rows in `room`, those of
-    ψ from `psi` on; backward "r" leaves ψ in rows that begin with `room`. Of four turns `ops` has the position of
-    their shears -tan(a/4) in `room`, how much further sin(a/2) is and after it -tan(a/2), and 0; or -1 if samples differ in
-    them, and -tan(a/2) is in the place of the first; of turns of "first" cos(a/2) and sin(a/2) are in the places of shears. `phases` are as from `angles.parts`; in "q" they are multiplied
-    by the row of `room` that `ops` names last. The slopes of two turns, taken where both are done, are left in rows of
-    `room` from `slopes` on, their sum in one and their difference in the next, that of a third turn in two; those of phases are added to `phase_sums` from
-    `sums_at` on, in the order of the rows.
+    `f(kind, room, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, slopes, phase_sums, sums_at)`: pass
+    `number` of `ops` (see `plan`) is done as `kind`, of rows that are `lanes` apart on the first `width` of their numbers. `rows`
+    has the places of rows in `room`, of ψ from `psi` on; backward "r" leaves ψ in rows from 0 on. Of four turns `ops` has the
+    position of their shears -tan(a/4) in `room`, how much further sin(a/2) is and after it -tan(a/2), and 0; or -1 if samples
+    differ in them, and -tan(a/2) is in the place of the first. Of turns of "first" cos(a/2) and sin(a/2) are in the places of
+    shears. `phases` are as from `angles.parts`; in "q" they are multiplied by a row of `room` that `ops` names behind turns. The
+    slopes of two turns, taken where both are done, are left in rows of `room` from `slopes` on, their sum in one and their
+    difference in the next, that of a third turn in two; those of phases are added to `phase_sums` from `sums_at` on, in the order
+    of the rows.
 
-    The last pass, if it reads, finds λ of 0 backward, whatever is there. Of turn `i` of "r" row `slopes + i` is ⟨Z⟩ before it and row `slopes + 4 + i` half of ⟨X⟩; backward λ gains
-    z Z ψ - x X ψ with z in row `slopes + 8 + i` and x in row `slopes + 12 + i`.
+    Of turn `i` of "r" row `slopes + i` is ⟨Z⟩ before it and row `slopes + 4 + i` half of ⟨X⟩; backward λ gains
+    z Z ψ - x X ψ with z in row `slopes + 8 + i` and x in row `slopes + 12 + i`. In the last pass, if it reads, λ is 0 before,
+    whatever is there.
     """
 
     @intrinsic
@@ -158,22 +159,8 @@ def make_passes(backward: bool):
                 return builder.gep(array.data, [position])
 
             (
-                kind,
-                _,
-                psi,
-                lanes,
-                width,
-                plane,
-                _,
-                _,
-                number,
-                _,
-                size,
-                is_scaled,
-                slopes,
-                _,
-                sums_at,
-            ) = args
+                kind, _, psi, lanes, width, plane, _, _, number, _, size, is_scaled, slopes, _, sums_at,
+            ) = args  # fmt: skip
             op = place(7, builder.mul(number, number.type(PASS_WIDTH)))
             first, count, layer = (
                 builder.load(builder.gep(op, [number.type(i)])) for i in (1, 2, 3)
@@ -421,6 +408,13 @@ class _Pass:
         builder = self.builder
         whole = self.room.load(builder.add(self.wholes_at, w)) if step == "q" else None
         parts = [Lanes.at(builder, hidden(builder, part)) for part in self.cosines]
+        if (
+            whole is not None and not self.backward
+        ):  # fewer products than of three numbers for every row
+            self.values = [
+                [builder.fmul(row, whole, flags=FAST) for row in rows] for rows in self.values
+            ]
+            whole = None
         phased = [[] for _ in self.values]
         for i, row_slope in enumerate(self.row_slopes):
             numbers = [part.spread(part.number(w.type(i))) for part in parts]

@@ -24,9 +24,7 @@ from qtha_lab.simulators.cpu.vectors import BYTES
 from qtha_lab.simulators.program import Phases, Program, Sum, Turn, Turns, compile_circuit
 
 TURN_WIDTH = 7  # numbers that say what is to be known of a turn
-SHEARS_AT = (
-    2  # among the numbers of a sum, behind its cosine and sine (see `angles.shared_numbers`)
-)
+SHEARS_AT = 2  # among the numbers of a sum, behind its cosine and sine (see `angles`)
 
 
 class _Course(NamedTuple):
@@ -70,7 +68,8 @@ class Plan:
       of Z, of their transform, or of what is read behind the last turns;
     * input and row of every amplitude of the start, if not |0…0⟩, and scale;
     * whether strings of Z are read; whether the terms are all inputs in order, and what is read as many
-      rows (see `columns`); which planes of ψ the first passes do not fill (see `passes`); and whether the last pass that changes ψ is one that reads too;
+      rows (see `columns`); which planes of ψ the first passes do not fill (see `passes`); and whether the last pass that
+      changes ψ is one that reads too;
     * how many qubits, sums with the sum of nothing, layers of phases and params there are, and `places`;
     * the integers of `of_params`, in their order.
 
@@ -424,10 +423,10 @@ class Plan:
         """Operations, and bytes loaded and stored, of one sample; see `roofline`.
 
         The first turns are products: two for every row, backward one, and for every row of both states a multiply-add but
-        one addition in four. A turn is 3 multiply-adds for every pair of numbers of a state, 2 if it is scaled, and the state is real at first. A
-        phase is 6 operations for every row, 3 if this is real and 4 to make it real again, and 3 more where samples differ in
-        what they scale. Backward both are undone on two states, and their slopes cost 2 multiply-adds for every pair and
-        every row more. To read behind a turn takes 3 for every row, as |ψ|² does, and backward 4 more of each.
+        one addition in four. A turn is 3 multiply-adds for every pair of numbers of a state, 2 if it is scaled, and the state is
+        real at first. A phase is 6 operations for every row, 3 if this is real and 4 to make it real again, and 3 more where
+        samples differ in what they scale. Backward both are undone on two states, and their slopes cost 2 multiply-adds for
+        every pair and every row more. To read behind a turn takes 3 for every row, as |ψ|² does, and backward 4 more of each.
         """
         size = 2**self.n_qubits
         flops, moved = (

@@ -232,7 +232,8 @@ def _angles_there_and_back(integers, places, size, n_sums, numbers, lanes, room,
             at = terms_at + 3 * term * lanes
             half_turns(room, at, at + lanes, lanes)
         make_angles(
-            made, starts, members, shared, scaled, True, lanes, lanes, sampled_at, terms_at, wholes_at, room
+            made, starts, members, shared, scaled, True, way % 2 == 1, lanes, lanes, sampled_at, terms_at,
+            wholes_at, room,
         )  # fmt: skip
 
 

@@ -28,19 +28,9 @@ MOST_LEFT = 0.8  # of an angle less its quarter turns, π/4 and a little: the se
 
 @compiled(counts=False)
 def make_angles(
-    angles,
-    term_starts,
-    members,
-    shared,
-    scaled,
-    may_scale,
-    lanes,
-    width,
-    at,
-    terms_at,
-    wholes_at,
+    angles, term_starts, members, shared, scaled, may_scale, back, lanes, width, at, terms_at, wholes_at,
     room,
-):
+):  # fmt: skip
     """Fill the rows of all angles; whether those that are to be scaled are, or have shears since a cosine is too small.
 
     Args:
@@ -51,6 +41,7 @@ def make_angles(
         shared: Of sums, as from `angles.parts`.
         scaled: First angle and number of each layer that is scaled, (layers, 2).
         may_scale: Whether no cosine that all samples share is too small.
+        back: Whether slopes are to be taken, which need 1/C².
         lanes: From a row to the next.
         width: Samples.
         at: Where the rows of angles are in `room`.
@@ -66,13 +57,21 @@ def make_angles(
         for j in range(first, stop if is_scaled else first, 4):
             to = at + 2 * j * lanes
             if stop - j >= 4:
-                left_out = _SCALE_4(room, angles, shared, j, lanes, width, to, whole_at, j > first)
+                left_out = _SCALE_4(
+                    room, angles, shared, j, lanes, width, to, whole_at, j > first, back
+                )
             elif stop - j == 3:
-                left_out = _SCALE_3(room, angles, shared, j, lanes, width, to, whole_at, j > first)
+                left_out = _SCALE_3(
+                    room, angles, shared, j, lanes, width, to, whole_at, j > first, back
+                )
             elif stop - j == 2:
-                left_out = _SCALE_2(room, angles, shared, j, lanes, width, to, whole_at, j > first)
+                left_out = _SCALE_2(
+                    room, angles, shared, j, lanes, width, to, whole_at, j > first, back
+                )
             else:
-                left_out = _SCALE_1(room, angles, shared, j, lanes, width, to, whole_at, j > first)
+                left_out = _SCALE_1(
+                    room, angles, shared, j, lanes, width, to, whole_at, j > first, back
+                )
         is_scaled = is_scaled and left_out < MOST_LEFT_OUT
     if may_scale and not is_scaled:  # what was scaled first stands in the rows of its parts
         _add_up(angles, term_starts, members, shared, lanes, width, at, terms_at, room)
@@ -123,22 +122,25 @@ class _Parts:
 
 
 def _make_scaling(count: int):
-    """A sweep that fills the rows of `count` angles of a layer with -tan(a/2) and 1/C², C the product of the cosines up to it.
+    """A sweep that fills the rows of `count` angles of a layer with -tan(a/2) and, for the way back, 1/C².
 
+    C is the product of the cosines up to it.
     All their cosines are inverted by one division: 1/C of one is 1/C of the next times the cosine of that.
 
-    `f(room, angles, shared, first, lanes, width, to, whole_at, has_before)`: the first three, `lanes` and `width` as for `make_angles`; the first of the
+    `f(room, angles, shared, first, lanes, width, to, whole_at, has_before, back)`: the first three, `lanes` and `width` as for `make_angles`; the first of the
     angles and where its rows are; a row that is filled with C of the last, and whether it has that of angles before them
     already. Returns Σ 1/C² of the last over all lanes.
     """
 
     @intrinsic
-    def sweep(typingctx, room, angles, shared, first, lanes, width, to, whole_at, has_before):
-        signature = room.dtype(room, angles, shared, first, lanes, width, to, whole_at, has_before)
+    def sweep(typingctx, room, angles, shared, first, lanes, width, to, whole_at, has_before, back):
+        signature = room.dtype(
+            room, angles, shared, first, lanes, width, to, whole_at, has_before, back
+        )
 
         def codegen(context, builder, signature, args):
             parts = _Parts(context, builder, signature.args, args, count)
-            rows, (*_, lanes, _, to, whole_at, has_before) = parts.rows, args
+            rows, (*_, lanes, _, to, whole_at, has_before, back) = parts.rows, args
             sum_ = cgutils.alloca_once_value(builder, ir.Constant(rows.vector, None))
             one = rows.constant(1.0)
             with over_lanes(builder, parts.width, rows.vector.count) as (w, _):
@@ -151,12 +153,16 @@ def _make_scaling(count: int):
                 inverse = builder.fdiv(one, whole)
                 left_out = builder.fmul(inverse, inverse)
                 builder.store(builder.fadd(builder.load(sum_), left_out), sum_)
+                inverses = []
                 for number, (cos, sin, before) in reversed(list(enumerate(kept))):
                     place = builder.add(to, builder.mul(lanes, lanes.type(2 * number)))
                     tangent = builder.fneg(builder.fmul(sin, builder.fmul(inverse, before)))
-                    made = tangent, builder.fmul(inverse, inverse)
-                    _store_pair(builder, rows, made, builder.add(place, w), lanes)
+                    rows.store(tangent, builder.add(place, w))
+                    inverses.append((builder.add(place, lanes), inverse))
                     inverse = builder.fmul(inverse, cos)
+                with builder.if_then(back):
+                    for place, inverse in inverses:
+                        rows.store(builder.fmul(inverse, inverse), builder.add(place, w))
             return rows.total(builder.load(sum_))
 
         return signature, codegen
