@@ -66,11 +66,14 @@ def test_wide_circuits_have_the_slopes_of_engine_torch(name, n_qubits):
         _assert_same(read, ansatze.build(name, n_qubits, 2, reupload), batch=37)
 
 
-@pytest.mark.parametrize("batch", [1, 15, 16, 17, 129, 700])
+@pytest.mark.parametrize(
+    "batch", [1, 15, 16, 17, 129, 700, 850]
+)  # the last block of the last is a narrow one
 def test_any_batch_is_cut_into_blocks_and_put_together(batch):
     circuit = ansatze.build("strongly_entangling", 3, 2)
     for read in (READINGS["pairs"], probs):
         _assert_same(read, circuit, batch)
+    _assert_same(expval_z, ansatze.build("qtha", 4, 2), batch)
 
 
 def test_only_states_are_left_to_engine_torch():
@@ -78,6 +81,35 @@ def test_only_states_are_left_to_engine_torch():
     check_engine("cpu", circuit, Readout.probs())
     with pytest.raises(ValueError, match="engine 'cpu' reads strings of Z and probabilities"):
         check_engine("cpu", circuit, Readout.state())
+
+
+@pytest.mark.parametrize("n_qubits", [4, 8])  # ψ is taken where it is kept, or copied
+def test_the_way_back_can_be_gone_twice(n_qubits):
+    circuit = ansatze.build("qtha", n_qubits, 2)
+    inputs = torch.randn(40, n_qubits, requires_grad=True)
+    params = torch.randn(circuit.n_params, requires_grad=True)
+    values = expval_z(circuit, inputs, params, engine="cpu").square().sum()
+    once, again = (
+        torch.autograd.grad(values, (inputs, params), retain_graph=True) for _ in range(2)
+    )
+    assert all(map(torch.equal, once, again))
+
+
+def test_memory_of_states_is_given_back_with_the_graph_and_taken_again():
+    from qtha_lab.simulators.cpu import memory
+
+    circuit = ansatze.build("qtha", 3, 1)
+    params = torch.randn(circuit.n_params, requires_grad=True)
+    memory._spare.clear()
+    values = expval_z(circuit, torch.randn(20, 3), params, engine="cpu")
+    assert not memory._spare
+    del values
+    (spare,) = memory._spare
+    values = expval_z(circuit, torch.randn(20, 3), params, engine="cpu")
+    assert not memory._spare
+    values.sum().backward()
+    del values
+    assert memory._spare[0] is spare
 
 
 def test_work_is_counted_by_hand():

@@ -244,8 +244,8 @@ class Call:
         self.states = memory.take(layout.n_kept, layout.dtype) if keep else layout.no_states
 
     def __del__(self, is_finalizing=sys.is_finalizing):
-        states = getattr(self, "states", ())  # there is none where memory ran out
-        if len(states) and not is_finalizing():  # else nothing is left to give it back to
+        states = getattr(self, "states", None)  # there is none where memory ran out
+        if states is not None and not is_finalizing():  # else nothing is left to give it back to
             memory.give_back(states)
 
     def forward(self, inputs: Tensor, params: Tensor, numbers: np.ndarray | None = None) -> Tensor:
