@@ -35,9 +35,8 @@ from qtha_lab.simulators.cpu.sweeps import (
 )
 from qtha_lab.simulators.cpu.turn_slopes import take_turn_slopes
 
-MOST_TAKEN = (
-    2**15
-)  # numbers of ψ that are taken from where they are kept by a pass; more are copied, in their order
+# numbers of ψ that a pass takes from where they are kept; more are copied before, in their order
+MOST_TAKEN = 2**15
 
 _PASSES, _BACK_PASSES = make_passes(False), make_passes(True)
 _PHASE, _BACK_PHASE = make_phase(False), make_phase(True)
