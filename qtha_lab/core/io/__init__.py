@@ -1,0 +1,35 @@
+"""Read, parse and print foreign data: the only place in the package that does.
+
+Foreign data comes from files, folders, stores, sockets, forms and environment variables. Bad data is a
+`Refusal` with one sentence. `tests/test_architecture.py` forbids `open`, `read_text`, `json.loads`,
+`yaml.load`, `pickle` and `print` elsewhere.
+"""
+
+from qtha_lab.core.io.files import (
+    digest,
+    open_file,
+    read,
+    read_bytes,
+    read_json,
+    read_mapping,
+    read_tail,
+)
+from qtha_lab.core.io.names import relative_name
+from qtha_lab.core.io.strict_json import parse_json
+from qtha_lab.core.io.text import csv_cell, printable, show, shortened
+
+__all__ = [
+    "csv_cell",
+    "digest",
+    "open_file",
+    "parse_json",
+    "printable",
+    "read",
+    "read_bytes",
+    "read_json",
+    "read_mapping",
+    "read_tail",
+    "relative_name",
+    "show",
+    "shortened",
+]

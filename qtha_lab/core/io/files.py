@@ -1,0 +1,132 @@
+"""Open and read files of unknown origin: regular files of limited size only.
+
+A FIFO, a device, a directory and, unless allowed, a symbolic link are refused before anything is read.
+"""
+
+import hashlib
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from qtha_lab.core.io.strict_json import parse_json
+from qtha_lab.core.io.text import shortened
+from qtha_lab.errors import Refusal
+
+TEXT_LIMIT = 2**24
+"""Bytes of a text file: 16 MiB."""
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def open_file(path: Path, limit: int | None = None, *, links: bool = True) -> Iterator[BinaryIO]:
+    """Open a regular file for reading, without waiting for a writer.
+
+    Args:
+        path: File to open.
+        limit: Most bytes that the file may have; `None` allows any size.
+        links: Follow a symbolic link in the last part of the path. Pass False inside run folders.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        Refusal: If the path is no regular file, is too large, or cannot be opened.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    flags |= getattr(os, "O_BINARY", 0) | (0 if links else getattr(os, "O_NOFOLLOW", 0))
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as problem:
+        raise _refused(path, problem) from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise Refusal(f"{shortened(path, 200)} must be a regular file, got {_kind(status.st_mode)}.")
+        if limit is not None and status.st_size > limit:
+            raise Refusal(
+                f"{shortened(path, 200)} must have at most {limit / 2**20:g} MiB, "
+                f"got {status.st_size / 2**20:.1f} MiB."
+            )
+        try:
+            yield file
+        except OSError as problem:
+            raise _refused(path, problem) from None
+
+
+def read_bytes(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> bytes:
+    """Read a whole file of at most `limit` bytes; errors as in `open_file`."""
+    with open_file(path, limit, links=links) as file:
+        data = file.read(limit + 1)  # a file may grow after its size was taken
+    if len(data) > limit:
+        raise Refusal(f"{shortened(path, 200)} must have at most {limit / 2**20:g} MiB, it is growing.")
+    return data
+
+
+def read(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> str:
+    """Read a whole text file in UTF-8; a byte order mark is dropped; errors as in `open_file`.
+
+    Raises:
+        Refusal: Also if the bytes are not UTF-8.
+    """
+    try:
+        return read_bytes(path, limit, links=links).decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise Refusal(
+            f"{shortened(path, 200)} must be UTF-8 text, got byte 0x{problem.object[problem.start]:02x} "
+            f"at position {problem.start}. Save the file as UTF-8."
+        ) from None
+
+
+def read_tail(path: Path, size: int, *, links: bool = False) -> bytes:
+    """Read at most the last `size` bytes of a file; errors as in `open_file`."""
+    with open_file(path, links=links) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - size))
+        return file.read(size)
+
+
+def digest(path: Path) -> str:
+    """Compute the SHA-256 of a file of any size, in hexadecimal; errors as in `open_file`."""
+    with open_file(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path, *, links: bool = True) -> Any:
+    """Read one JSON document from a file; errors as in `read` and `parse_json`, with the file's name."""
+    text = read(path, links=links)
+    try:
+        return parse_json(text)
+    except Refusal as problem:
+        raise Refusal(f"{path.name}: {problem}") from None
+
+
+def read_mapping(path: Path, limit: int = TEXT_LIMIT) -> dict[str, Any] | None:
+    """Read the JSON object in a file of a run folder; None where it is missing, damaged or no object."""
+    try:
+        value = parse_json(read(path, limit, links=False))
+    except FileNotFoundError:
+        return None
+    except Refusal as reason:
+        log.debug("%s is ignored: %s", path, reason)
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _refused(path: Path, problem: OSError | ValueError) -> Refusal:
+    reason = (getattr(problem, "strerror", None) or str(problem)).lower()
+    if "symbolic links" in reason:
+        reason = "it is a symbolic link"
+    return Refusal(f"{shortened(path, 200)} cannot be read: {reason}.")
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFLNK: "a symbolic link",
+    }
+    return kinds.get(stat.S_IFMT(mode), "a device")

@@ -1,0 +1,59 @@
+"""Parse JSON of unknown origin: limited depth."""
+
+import json
+from typing import Any
+
+from qtha_lab.errors import Refusal
+
+DEEPEST = 64
+
+
+def parse_json(text: str | bytes, *, depth: int = DEEPEST) -> Any:
+    """Parse one JSON document.
+
+    Args:
+        text: The document; bytes must be UTF-8.
+        depth: Deepest nesting of lists and objects.
+
+    Raises:
+        Refusal: With the position of the first error.
+
+    Example:
+        >>> parse_json('{"a": [1, 2]}')
+        {'a': [1, 2]}
+        >>> parse_json('{"a": ')
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: The text must be JSON, got an error at line 1, column 7: Expecting value.
+    """
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as problem:
+        raise Refusal(
+            f"The text must be JSON, got an error at line {problem.lineno}, column {problem.colno}: "
+            f"{problem.msg}."
+        ) from None
+    except UnicodeDecodeError as problem:
+        raise Refusal(f"JSON must be UTF-8, got another encoding at byte {problem.start}.") from None
+    except RecursionError:
+        raise Refusal(f"JSON must be nested at most {depth} levels deep.") from None
+    except ValueError:  # Python reads no integer of more than 4,300 digits
+        raise Refusal("Numbers in JSON must have at most 4,300 digits.") from None
+    if _deeper(value, depth):
+        raise Refusal(f"JSON must be nested at most {depth} levels deep.")
+    return value
+
+
+def _deeper(value: Any, depth: int) -> bool:
+    """Tell whether lists and objects are nested deeper than `depth`, without recursion."""
+    level = [value]
+    for _ in range(depth + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, list | dict)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, list | dict)
+        ] if level else []
+        if not level:
+            return False
+    return True

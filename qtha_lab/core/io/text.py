@@ -1,0 +1,70 @@
+"""Print foreign text: no control sequence, no formula and no endless line reaches a reader."""
+
+import sys
+from typing import Any, TextIO
+
+BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that change the direction of text."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    r"""Replace every character that could control a terminal by its escape.
+
+    Args:
+        text: Foreign text.
+        lines: Keep line breaks and tabs.
+
+    Example:
+        >>> printable("a\x1b[31mb\x00")
+        'a\\x1b[31mb\\x00'
+        >>> printable("one\ntwo"), printable("one\ntwo", lines=True)
+        ('one\\ntwo', 'one\ntwo')
+    """
+    if text.isprintable() and not BIDI.intersection(text):
+        return text
+    kept = "\n\t" if lines else ""
+    return "".join(
+        c if c in kept or (c.isprintable() and c not in BIDI) else _escape(c) for c in text
+    )
+
+
+def shortened(value: Any, length: int = 80) -> str:
+    """Return what a person typed, printable and cut to `length` characters.
+
+    Example:
+        >>> shortened("x" * 100, 10)
+        'xxxxxxxxx…'
+    """
+    text = str(value)
+    text = printable(text[: length + 1])
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def csv_cell(value: Any) -> Any:
+    """Return a cell that no spreadsheet takes for a formula; numbers stay numbers.
+
+    Example:
+        >>> csv_cell("=1+1"), csv_cell(-2.5)
+        ("'=1+1", -2.5)
+    """
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def show(*texts: Any, to: TextIO | None = None, end: str = "\n") -> None:
+    """Print text for a person, free of control characters.
+
+    Args:
+        texts: Printed with a space between them.
+        to: Stream, standard output by default.
+        end: Printed last.
+    """
+    stream = sys.stdout if to is None else to
+    print(*(printable(str(text), lines=True) for text in texts), file=stream, end=end, flush=not end)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
