@@ -107,11 +107,11 @@ peers: .venv-peers/.installed .venv-torchquantum/.installed
 	$(@D)/bin/python -m pip install --quiet --no-deps torchquantum==0.1.8 torchpack==0.3.1
 	@touch $@
 
-# to try `qtha-lab compare … --on ray`
+# to try `qtha-lab compare … --on ray:auto`
 cluster: install
 	$(BIN)/ray start --head --num-cpus 1 --include-dashboard false
 	RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=1 $(BIN)/ray start --address 127.0.0.1:6379 --num-cpus 1
-	@echo "qtha-lab compare FILE --on ray        $(BIN)/ray stop ends it"
+	@echo "qtha-lab compare FILE --on ray:auto   $(BIN)/ray stop ends it"
 
 bench: install peers
 	$(BIN)/qtha-lab bench simulators --json out/simulators.json

@@ -6,6 +6,7 @@ Reads and writes text only; what the names and values mean is checked where they
 import re
 from typing import Any
 
+from qtha_lab.core.io import shortened
 from qtha_lab.errors import Refusal
 
 
@@ -43,7 +44,7 @@ def parse_call(text: str, kind: str) -> tuple[str, dict[str, Any]]:
     """
     match = re.fullmatch(r"\s*([^()\s]+)\s*(?:\((.*)\))?\s*", text, re.DOTALL)
     if not match:
-        raise Refusal(f"a {kind} must read name or name(option=value,...), not {text!r}")
+        raise Refusal(f"a {kind} must read name or name(option=value,...), not {shortened(text)!r}")
     return match[1], parse_options(match[2] or "")
 
 
@@ -53,9 +54,9 @@ def parse_options(text: str) -> dict[str, Any]:
     for part in split_list(text):
         name, equals, value = part.partition("=")
         if not equals or not name.strip():
-            raise Refusal(f"an option must read name=value, not {part!r}")
+            raise Refusal(f"an option must read name=value, not {shortened(part)!r}")
         if name.strip() in options:
-            raise Refusal(f"option {name.strip()} is given twice in {text!r}")
+            raise Refusal(f"option {shortened(name.strip())} is given twice")
         options[name.strip()] = read_value(value.strip())
     return options
 

@@ -9,13 +9,16 @@ import traceback
 from pathlib import Path
 
 from qtha_lab import __version__, paths
-from qtha_lab.errors import Refusal
+from qtha_lab.core.io import printable
+from qtha_lab.errors import Refusal, message_of
 
 # What a disk or a path says of itself: nobody's fault here, and the path tells where to look.
 OF_PATHS = (
     errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EROFS,
     errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG,
 )  # fmt: skip
+
+LONGEST = 300  # characters of a refusal; whatever raised it should have shortened what it repeats
 
 
 def sentence(error: BaseException, log: Path | None = None) -> str:
@@ -33,7 +36,8 @@ def sentence(error: BaseException, log: Path | None = None) -> str:
     refusal = is_refusal(error)
     place = "" if refusal and log is None else _recorded(error, log)
     if refusal:
-        return _words(error)
+        words = printable(_words(error))
+        return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
     if _is_of_memory(error):
         return f"memory ran out; {place}"
     return f"this is a fault of qtha-lab {__version__} ({type(error).__name__}); {place}; please report it"
@@ -51,7 +55,7 @@ def is_refusal(error: BaseException) -> bool:
 def _is_of_memory(error: BaseException) -> bool:
     """Python's, torch's on a GPU, and torch's on a CPU, which has no type of its own."""
     by_type = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return by_type or "can't allocate memory" in str(error)
+    return by_type or "can't allocate memory" in message_of(error, 2**16)
 
 
 def _words(error: BaseException) -> str:
@@ -59,7 +63,7 @@ def _words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}"
-    return " ".join(str(error).split())
+    return message_of(error, 2**16)
 
 
 def _recorded(error: BaseException, log: Path | None) -> str:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from qtha_lab.core.io import shortened
 from qtha_lab.errors import Refusal
 
 PACKAGE = Path(__file__).resolve().parent
@@ -35,7 +36,7 @@ def as_path(name: str | Path) -> Path:
         return Path(name).expanduser()
     except RuntimeError:
         raise Refusal(
-            f"{str(name)!r} begins in the home folder of a user who is not here"
+            f"{shortened(name)!r} begins in the home folder of a user who is not here"
         ) from None
 
 
@@ -71,6 +72,15 @@ def cache_dir() -> Path:
     if override := os.environ.get("QTHA_LAB_CACHE"):
         return Path(override)
     return Path.home() / ".cache" / "qtha-lab"
+
+
+def state_dir() -> Path:
+    """The folder of this user's key and trusted runs: `QTHA_LAB_STATE`, else `qtha-lab` in the XDG state folder."""
+    if override := os.environ.get("QTHA_LAB_STATE"):
+        return Path(override)
+    if base := os.environ.get("XDG_STATE_HOME"):
+        return Path(base) / "qtha-lab"
+    return Path.home() / ".local" / "state" / "qtha-lab"
 
 
 def kernels_dir() -> Path:

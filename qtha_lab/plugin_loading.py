@@ -9,30 +9,32 @@ import importlib.util
 import logging
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.io import digest, read_bytes, shortened
+from qtha_lab.errors import Refusal, described, message_of
 from qtha_lab.paths import as_path
 
 log = logging.getLogger(__name__)
 
 
-def load_plugins(names: Iterable[str]) -> None:
+def load_plugins(names: Iterable[str], digests: Mapping[str, str] | None = None) -> None:
     """Import plugins, so that what they register can be used by name.
 
     A file that has changed since it was imported is imported anew.
 
     Args:
         names: Paths of Python files, or names of importable modules.
+        digests: SHA-256 that files must have, by name; None takes them as they are.
 
     Raises:
         Refusal: If one does not exist or does not import, or registers a name that is taken.
     """
     for name in names:
         if name.endswith(".py"):
-            _load_file(as_path(name))
+            _load_file(as_path(name), (digests or {}).get(name))
         else:
             _load_module(name)
 
@@ -43,14 +45,14 @@ def fingerprints(names: Iterable[str]) -> dict[str, str]:
     Raises:
         Refusal: If there is no such plugin.
     """
-    return {name: hashlib.sha256(_source(name).read_bytes()).hexdigest() for name in names}
+    return {name: digest(_source(name)) for name in names}
 
 
 def _source(name: str) -> Path:
     if name.endswith(".py"):
         file = as_path(name)
         if not file.is_file():
-            raise Refusal(f"there is no plugin file {name}")
+            raise Refusal(f"there is no plugin file {shortened(name)}")
         return file
     try:
         spec = importlib.util.find_spec(name)
@@ -59,7 +61,7 @@ def _source(name: str) -> Path:
         spec = None
     if spec is None or not spec.origin or not Path(spec.origin).is_file():
         raise Refusal(
-            f"plugin {name!r} is no module that can be imported, and no file that ends in .py"
+            f"plugin {shortened(name)!r} is no module that can be imported, and no file that ends in .py"
         )
     return Path(spec.origin)
 
@@ -69,7 +71,7 @@ def _load_module(name: str) -> None:
     try:
         importlib.import_module(name)
         log.debug("plugin %s is imported", name)
-    except (Exception, SystemExit) as problem:
+    except BaseException as problem:  # foreign code: even an exit or an interrupt is its own
         raise _refusal(name, problem) from problem
 
 
@@ -80,21 +82,23 @@ def module_name(name: str) -> str:
     return f"qtha_lab_plugin_{re.sub(r'[^0-9A-Za-z]', '_', str(as_path(name).resolve()))}"
 
 
-def _load_file(file: Path) -> None:
-    source = _source(str(file)).read_bytes()
+def _load_file(file: Path, expected: str | None = None) -> None:
+    source = read_bytes(_source(str(file)))
     name = module_name(str(file))
-    digest = hashlib.sha256(source).hexdigest()
-    if getattr(sys.modules.get(name), "__fingerprint__", None) == digest:
+    found = hashlib.sha256(source).hexdigest()
+    if expected is not None and found != expected:
+        raise Refusal(f"plugin {shortened(file, 160)} was changed a moment ago: try again")
+    if getattr(sys.modules.get(name), "__fingerprint__", None) == found:
         return
     module = ModuleType(name)
     module.__file__ = str(file)
-    module.__dict__["__fingerprint__"] = digest
+    module.__dict__["__fingerprint__"] = found
     before = sys.modules.get(name)
     sys.modules[name] = module
     try:
         exec(compile(source, str(file), "exec"), module.__dict__)
-        log.info("plugin %s is imported, SHA-256 %.12s", file, digest)
-    except (Exception, SystemExit) as problem:
+        log.info("plugin %s is imported, SHA-256 %.12s", file, found)
+    except BaseException as problem:  # as above
         if before is None:
             del sys.modules[name]
         else:
@@ -103,12 +107,13 @@ def _load_file(file: Path) -> None:
 
 
 def _refusal(name: str, problem: BaseException) -> Refusal:
+    shown = shortened(name)
     if isinstance(problem, Refusal):
-        return Refusal(f"plugin {name}: {problem}")
+        return Refusal(f"plugin {shown}: {message_of(problem, 200)}")
     line = next(
         (f":{t.tb_lineno}" for t in _frames(problem) if t.tb_frame.f_code.co_filename == name), ""
     )
-    return Refusal(f"plugin {name}{line} does not import: {type(problem).__name__}: {problem}")
+    return Refusal(f"plugin {shown}{line} does not import: {described(problem)}")
 
 
 def _frames(problem: BaseException):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
 from qtha_lab.entry_points import entry_points
-from qtha_lab.errors import Refusal
+from qtha_lab.errors import Refusal, described
 from qtha_lab.settings import unknown
 
 Member = TypeVar("Member")
@@ -86,10 +86,12 @@ class Registry(Mapping[str, Member], Generic[Member]):
         for point in entry_points(self.group) if self.group else ():
             try:
                 point.load()
-            except Exception as problem:  # somebody else's code: whatever it raises, ours go on
+            except (
+                BaseException
+            ) as problem:  # foreign code: even an exit or an interrupt is its own
                 package_name = point.dist.name if point.dist else point.value
                 self.broken[point.name] = (
-                    f"package {package_name} does not import ({type(problem).__name__}: {problem})"
+                    f"package {package_name} does not import ({described(problem)})"
                 )
                 log.warning(
                     "%s %s was left out: %s", self.kind, point.name, self.broken[point.name]
@@ -117,6 +119,10 @@ class Registry(Mapping[str, Member], Generic[Member]):
     def modules(self) -> set[str]:
         """The modules that registered anything."""
         return set(self._modules.values())
+
+    def module_of(self, name: str) -> str:
+        """Return the module that registered a member."""
+        return self._modules[name]
 
     def names_of(self, module: str) -> list[str]:
         """What one module registered."""

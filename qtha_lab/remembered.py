@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab import paths
+from qtha_lab.core.io import parse_json, read_json
 from qtha_lab.entry_points import entry_points
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def remembered(name: str, rooms: Iterable[str], make: Callable[[], Any]) -> Any:
 def _remembered(name: str, rooms: tuple[str, ...], make: Callable[[], Any], folder: Path) -> Any:
     file, stamp = folder / f"{name}.json", _stamp(rooms)
     try:
-        known = json.loads(file.read_text(encoding="utf-8"))
+        known = read_json(file)
         if known["stamp"] == stamp:
             return known["value"]
     except (OSError, ValueError, KeyError, TypeError) as reason:
@@ -69,7 +70,7 @@ def _remembered(name: str, rooms: tuple[str, ...], make: Callable[[], Any], fold
         part.replace(file)
     except OSError as reason:
         log.debug("%s are not kept: %s", name, reason)
-    return json.loads(json.dumps(value))
+    return parse_json(json.dumps(value))
 
 
 def declared_elsewhere() -> list[importlib.metadata.EntryPoint]:

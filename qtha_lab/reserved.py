@@ -58,6 +58,7 @@ def reserve(folder: Path, needs: int) -> int | None:
         The descriptor that holds the reservation as long as this process lives; None where another of its number does.
     """
     pid = os.getpid()
+    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     fd = locks.hold(folder / FOLDER / f"{socket.gethostname()}-{pid}")
     if fd is not None:
         reservation = Reservation(pid, socket.gethostname(), needs, _resident_bytes(pid))

@@ -25,7 +25,7 @@ from qtha_lab.rundir import RunDir, away, checkpoints, ending, slots
 from qtha_lab.rundir.events import history, read_events
 from qtha_lab.rundir.files import check_room
 from qtha_lab.rundir.index import records
-from qtha_lab.rundir.plugins import record_plugins
+from qtha_lab.rundir.plugins import check_plugins, record_plugins
 from qtha_lab.rundir.record import LOG_LOST, Record, stamp
 from qtha_lab.rundir.record import read as read_record
 from qtha_lab.rundir.status import RESUMABLE, Status
@@ -201,6 +201,7 @@ class Run:
             raise Refusal(f"run {self.id} cannot be read: {status.message}")
         if isinstance(self.experiment, Reproduced):
             self.experiment.check()
+        check_plugins(self.files)
         check_room(self.path, checkpoints.room_needed(self.files.checkpoints))
         log.info("resuming %s, which is %s at step %d", self.id, status.state, status.step)
         _start(self.files, on, anew=anew)

@@ -11,7 +11,11 @@ import typing
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from qtha_lab.core.io import shortened
 from qtha_lab.errors import Refusal
+
+LONGEST_NAME = 80  # characters of an unknown name that are compared with the known ones
+LONGEST_LIST = 160  # characters of a list of known names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,12 +54,14 @@ class Setting:
             name = value.partition("(")[0] if self._has_options(value) else value
             if name not in self.choices:
                 raise Refusal(
-                    f"{self.name} must be one of {', '.join(map(str, self.choices))}, not {value!r}"
+                    f"{self.name} must be one of {', '.join(map(str, self.choices))}, not {shortened(repr(value))}"
                     f"{_hint(str(value), map(str, self.choices))}"
                 )
             return
         if not self._type_fits(value):
-            raise Refusal(f"{self.name} must be {_article(self.type)}, not {value!r}")
+            raise Refusal(
+                f"{self.name} must be {_article(self.type)}, not {shortened(repr(value))}"
+            )
         if self.type in (int, float):
             self._check_limits(value)
 
@@ -72,11 +78,11 @@ class Setting:
         if self.type is float and value != value:
             raise Refusal(f"{self.name} must be a number, not nan")
         if self.ge is not None and value < self.ge:
-            raise Refusal(f"{self.name} must be at least {self.ge}, not {value}")
+            raise Refusal(f"{self.name} must be at least {self.ge}, not {shortened(value)}")
         if self.gt is not None and value <= self.gt:
-            raise Refusal(f"{self.name} must be above {self.gt}, not {value}")
+            raise Refusal(f"{self.name} must be above {self.gt}, not {shortened(value)}")
         if self.le is not None and value > self.le:
-            raise Refusal(f"{self.name} must be at most {self.le}, not {value}")
+            raise Refusal(f"{self.name} must be at most {self.le}, not {shortened(value)}")
 
 
 def setting(
@@ -143,7 +149,7 @@ def check_settings(config: Any) -> None:
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The known name closest in spelling, if one is close enough to be meant."""
-    matches = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(name[:LONGEST_NAME].lower(), list(names), n=1, cutoff=0.5)
     return matches[0] if matches else None
 
 
@@ -165,7 +171,8 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> Refusal:
     """
     sorted_names = sorted(names)
     return Refusal(
-        f"unknown {kind} {name!r}{_hint(name, sorted_names)} Known: {', '.join(sorted_names)}"
+        f"unknown {kind} {shortened(name)!r}{_hint(name, sorted_names)} "
+        f"Known: {shortened(', '.join(sorted_names), LONGEST_LIST)}"
     )
 
 

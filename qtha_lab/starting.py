@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 
 from qtha_lab import warm
+from qtha_lab.core.io import shortened
 from qtha_lab.errors import Refusal
 from qtha_lab.rundir import RunDir, checkpoints, ending, slots
 from qtha_lab.rundir.events import EventLog, read_tail
@@ -55,9 +56,15 @@ def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[i
         The descriptor that holds the run's lock, which no worker has signed yet.
 
     Raises:
-        Refusal: If a worker is at the run.
+        Refusal: If a worker is at the run, or the run was deleted.
     """
-    lock = slots.hold(files.lock, patience=5)
+    try:
+        lock = slots.hold(files.lock, patience=5)
+    except FileNotFoundError:
+        raise Refusal(
+            f"Run {shortened(files.path.name)} must be in its folder, but it was moved or deleted. "
+            "Restore it from the trash."
+        ) from None
     if lock is None:
         pid = slots.holder(files.lock)
         raise Refusal(f"run {files.path.name} already has a worker (process {pid})")

@@ -145,7 +145,7 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest) -> str:
                 queue=folder if slots.is_counted() else None,
                 beside=lambda: slots.computing(folder) > own,
             )
-    except Exception as error:
+    except BaseException as error:  # a plugin may raise an exit or an interrupt
         state, step, message = "failed", _last_step(run), faults.sentence(error, run.log)
     log.info("%s: %s at step %d; %s", run.path.name, state, step, message)
     events.append("status", state=state, step=step, message=message)

@@ -1,8 +1,10 @@
 """Compiled kernels: a damaged, missing or unwritable cache, a full disk or a broken compiler stop nothing."""
 
 import ctypes
+import hashlib
 import itertools
 import os
+import pickle
 import resource
 import shutil
 import subprocess
@@ -15,6 +17,7 @@ import torch
 from support.preloaded import PYTHON
 
 from qtha_lab import ansatze, paths
+from qtha_lab.core.io import keyed_digest, secret_key
 from qtha_lab.doctor import examine
 from qtha_lab.simulators import explain, expval_z
 from qtha_lab.simulators.cpu import compiled as compiling
@@ -82,6 +85,7 @@ def added_by_a_new_kernel() -> tuple[list[float], int]:
 @pytest.fixture
 def cache(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("QTHA_LAB_STATE", str(tmp_path / "state"))
     return tmp_path / "cache"
 
 
@@ -101,6 +105,118 @@ def test_a_damaged_kernel_is_compiled_again_and_replaced(cache, damage):
     assert kernels() == [file]
     if file.is_file():  # a folder stays, and the kernel is compiled each time
         assert added_by_a_new_kernel() == ([2.0, 3.0], 1)
+
+
+# files that another user could have written
+
+
+class Attack:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+def foreign(file: Path) -> None:
+    """Give a file to another user, which only root can do."""
+    if os.getuid() != 0:
+        pytest.skip("only root can give a file away")
+    os.chown(file, 12345, 12345, follow_symlinks=False)
+
+
+def with_sha256(file: Path, payload: bytes) -> None:
+    file.write_bytes(hashlib.sha256(payload).digest() + payload)
+
+
+def with_key(file: Path, payload: bytes) -> None:
+    """Sign with the user's own key, so that only the other checks stand in the way."""
+    key = secret_key(paths.state_dir() / compiling.KEY)
+    file.write_bytes(keyed_digest(key, file.name, payload) + payload)
+
+
+def in_a_world_writable_folder(file: Path, payload: bytes) -> None:
+    with_key(file, payload)
+    file.parent.chmod(0o777)
+
+
+def in_a_foreign_folder(file: Path, payload: bytes) -> None:
+    with_key(file, payload)
+    foreign(file.parent)
+
+
+def world_writable(file: Path, payload: bytes) -> None:
+    with_key(file, payload)
+    file.chmod(0o666)
+
+
+def of_another_user(file: Path, payload: bytes) -> None:
+    with_key(file, payload)
+    foreign(file)
+
+
+def behind_a_link(file: Path, payload: bytes) -> None:
+    with_key(file, payload)
+    file.rename(file.parent.parent / file.name)
+    file.symlink_to(file.parent.parent / file.name)
+
+
+def under_another_name(file: Path, payload: bytes) -> None:
+    """Rename a file that the user signed: it would run as another kernel."""
+    other = file.with_name("other.kernel")
+    with_key(other, payload)
+    other.rename(file)
+
+
+def with_a_key_that_others_read(file: Path, payload: bytes) -> None:
+    with_key(file, payload)
+    (paths.state_dir() / compiling.KEY).chmod(0o644)
+
+
+def with_a_planted_key(file: Path, payload: bytes) -> None:
+    with_key(file, payload)
+    foreign(paths.state_dir() / compiling.KEY)
+
+
+PLANTS = [
+    with_sha256, in_a_world_writable_folder, in_a_foreign_folder, world_writable, of_another_user, behind_a_link,
+    under_another_name, with_a_key_that_others_read, with_a_planted_key,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
+def test_a_planted_pickle_is_never_loaded_and_the_kernel_is_compiled(cache, tmp_path, plant):
+    added_by_a_new_kernel()
+    (file,) = kernels()
+    mark = tmp_path / "attacked"
+    plant(file, pickle.dumps(Attack(mark)))
+    assert added_by_a_new_kernel() == ([2.0, 3.0], 0)
+    assert not mark.exists()
+
+
+def test_the_attack_of_the_planted_pickles_works(cache, tmp_path):
+    """With the user's key and permissions the same file is loaded, so the other tests prove something."""
+    added_by_a_new_kernel()
+    (file,) = kernels()
+    with_key(file, pickle.dumps(Attack(tmp_path / "attacked")))
+    assert added_by_a_new_kernel() == ([2.0, 3.0], 0)
+    assert (tmp_path / "attacked").exists()
+
+
+def test_a_cache_folder_that_others_may_write_to_is_closed_and_used_again(cache):
+    added_by_a_new_kernel()
+    paths.kernels_dir().chmod(0o777)
+    assert added_by_a_new_kernel() == ([2.0, 3.0], 0)
+    assert paths.kernels_dir().stat().st_mode & 0o022 == 0
+    assert added_by_a_new_kernel() == ([2.0, 3.0], 1)
+
+
+def test_a_key_that_is_not_private_is_named_as_the_reason_why_no_kernel_is_kept(cache):
+    added_by_a_new_kernel()
+    (paths.state_dir() / compiling.KEY).chmod(0o644)
+    assert "kernels.key must be closed to other users, got mode 0644" in cache_fault()
 
 
 # a real call, in a process of its own

@@ -3,7 +3,12 @@
 import pytest
 
 from qtha_lab import __version__, faults
+from qtha_lab.calls import parse_call, parse_options
 from qtha_lab.errors import Refusal, Unsupported
+from qtha_lab.experiment import Experiment
+from qtha_lab.machines import machines_named
+from qtha_lab.paths import as_path
+from qtha_lab.plugin_loading import fingerprints, load_plugins
 
 
 @pytest.fixture
@@ -57,3 +62,53 @@ def test_the_traceback_of_a_run_is_in_its_own_log(tmp_path, log):
     assert faults.sentence(Refusal("no such model"), tmp_path / "worker.log") == "no such model"
     assert "Refusal: no such model" in (tmp_path / "worker.log").read_text()
     assert not log.exists()
+
+
+LONG = "x" * 100_000
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda: machines_named(LONG),
+        lambda: machines_named(f"ray({LONG}=1)"),
+        lambda: machines_named(f"ray(cpus={LONG})"),
+        lambda: machines_named(f"slurm(cluster={LONG})"),
+        lambda: machines_named(f"slurm(store={LONG}://x,cluster=local)"),
+        lambda: load_plugins([f"{LONG}.py"]),
+        lambda: load_plugins([LONG]),
+        lambda: fingerprints([f"a/{LONG}.py"]),
+        lambda: parse_call(f"({LONG}", "method"),
+        lambda: parse_options(LONG),
+        lambda: parse_options(f"{LONG}=1,{LONG}=1"),
+        lambda: as_path(f"~{'y' * 250}/{'z' * 200}"),
+        lambda: Experiment(method=f"qtha(r={LONG})").check(),
+        lambda: Experiment(method=LONG).check(),
+    ],
+)
+def test_a_refusal_repeats_at_most_80_characters_of_what_was_typed(attempt, log):
+    with pytest.raises(Refusal) as refused:
+        attempt()
+    assert str(refused.value).count("x") + str(refused.value).count("y") <= 100
+    assert len(str(refused.value)) <= 300
+    assert not log.exists()
+
+
+def test_a_refusal_that_repeats_too_much_is_cut_at_300_characters(log):
+    assert faults.sentence(Refusal(LONG)) == "x" * 299 + "…"
+    assert faults.sentence(FileNotFoundError(2, "No such file", LONG)) == "x" * 299 + "…"
+
+
+def test_a_refusal_moves_no_cursor(log):
+    assert faults.sentence(Refusal("r\x1b[2J must be\u202e 2")) == "r\\x1b[2J must be\\u202e 2"
+
+
+@pytest.mark.parametrize("base", [Exception, Refusal, RuntimeError, BaseException])
+def test_an_exception_that_cannot_be_printed_is_still_one_sentence(base, log):
+    class Bad(base):
+        def __str__(self):
+            raise SystemExit
+
+    sentence = faults.sentence(Bad())
+    assert "\n" not in sentence
+    assert ("its message raises SystemExit" in sentence) == (base is Refusal)

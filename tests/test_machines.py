@@ -1,5 +1,6 @@
 """Runs on other machines: a Ray cluster of two nodes that loses one, and Slurm's jobs as processes of this machine."""
 
+import json
 import os
 import subprocess
 import sys
@@ -49,6 +50,93 @@ def started_nodes():
             nodes.shutdown()
             if "timed out during startup" not in str(problem) or time.monotonic() > end:
                 raise
+
+
+OWN_CLUSTER = """
+import json, os, psutil
+from qtha_lab.errors import Refusal
+from qtha_lab.machines import machines_named
+try:
+    machines = machines_named("ray")
+except Refusal as refused:
+    print(json.dumps(str(refused)))
+    raise SystemExit
+processes = psutil.Process().children(recursive=True)
+names = [" ".join(process.cmdline()) for process in processes]
+listening = [c.laddr.ip for p in processes for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+print(json.dumps([machines.name, listening, os.environ["RAY_AUTH_MODE"], names]))
+machines.close()
+"""
+
+
+def own_cluster(**env):
+    """What a new process gets with `--on ray` and no address."""
+    pytest.importorskip("ray")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")} | env
+    done = subprocess.run(
+        [sys.executable, "-c", OWN_CLUSTER], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_a_new_ray_cluster_is_reached_from_this_machine_only_with_a_token_and_no_dashboard():
+    end = time.monotonic() + PATIENCE
+    patient = {"RAY_agent_register_timeout_ms": "300000"}
+    while isinstance(answer := own_cluster(RAY_worker_niceness="0", **patient), str):
+        assert answer.startswith("Ray must start a node on this machine, got ")
+        assert time.monotonic() < end, answer  # a busy machine starts no node in time
+    name, listening, mode, command_lines = answer
+    assert "127.0.0.1:" in name
+    assert listening
+    assert {ip.removeprefix("::ffff:") for ip in listening} <= {"127.0.0.1", "::1"}
+    assert mode == "token"
+    assert all("--disable-frontend" in line for line in command_lines if "dashboard.py" in line)
+
+
+@pytest.mark.slow
+def test_a_node_of_ray_that_does_not_start_is_a_refusal():
+    sentence = own_cluster(RAY_raylet_start_wait_time_s="0")
+    assert sentence.startswith("Ray must start a node on this machine, got ")
+    assert len(sentence) <= 300
+    assert "\n" not in sentence
+
+
+@pytest.fixture
+def job_folder(tmp_path):
+    """A run, and the folder beside it where submitit keeps its pickles."""
+    pytest.importorskip("submitit")
+    run = runs.Run(RunDir.create(SMALL.experiments()[0], tmp_path).path)
+    folder = tmp_path / ".jobs"
+    folder.mkdir()
+    return run, folder
+
+
+def test_the_pickles_of_slurms_jobs_lie_in_a_folder_that_only_their_user_enters(job_folder):
+    run, folder = job_folder
+    folder.chmod(0o755)
+    machines = machines_named("slurm(cluster=local)")
+    machines.start(run.files)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    machines.close()
+
+
+@pytest.mark.parametrize("plant", ["world-writable", "link", "of another user"])
+def test_no_job_is_submitted_through_a_folder_that_others_could_have_filled(job_folder, plant):
+    run, folder = job_folder
+    if plant == "world-writable":
+        folder.chmod(0o777)
+    elif plant == "link":
+        folder.rename(folder.with_name("elsewhere"))
+        folder.symlink_to(folder.with_name("elsewhere"))
+    elif os.getuid() == 0:
+        os.chown(folder, 12345, 12345)
+    else:
+        pytest.skip("only root can give a folder away")
+    with pytest.raises(Refusal, match=r"\.jobs must be"):
+        machines_named("slurm(cluster=local)").start(run.files)
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -1,8 +1,10 @@
 """The door for plugins: a file or a module brings a method or an ansatz, and is refused in a sentence when it cannot."""
 
+import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +14,19 @@ import torch
 from peft import PeftModel, get_peft_model
 from support.command_line import call
 from support.preloaded import PYTHON
+from support.run_folders import status, write
 from support.small_models import make
 
-from qtha_lab import adapters, ansatze, compare, contract, plugins, runs
+from qtha_lab import adapters, ansatze, compare, contract, exports, faults, plugins, runs
 from qtha_lab.adapters.peft import OUR_METHODS
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.registry import Registry
-from qtha_lab.rundir.plugins import bring_plugins
+from qtha_lab.run_model import load_run
+from qtha_lab.rundir import RunDir, trust
+from qtha_lab.rundir.plugins import bring_plugins, record_plugins
+from qtha_lab.talking.speakers import Speakers
+from qtha_lab.training import elsewhere
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -256,3 +263,293 @@ def test_plugins_come_back_from_yaml_python_and_the_command():
     assert Experiment.from_yaml(described.to_yaml()) == described
     assert "plugins=" in described.to_python()
     assert "--plugins mine.py,my.module" in described.to_command()
+
+
+# code that a run folder brings
+
+
+SPY = (
+    SOURCE.replace('"diagonal"', '"spied"') + "\nfrom pathlib import Path\nPath({mark!r}).touch()\n"
+)
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    """A user who has launched and trusted nothing yet."""
+    monkeypatch.setenv("QTHA_LAB_STATE", str(tmp_path / "state"))
+    monkeypatch.delenv(trust.VARIABLE, raising=False)
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def foreign_run(state, plugin, tmp_path):
+    """A run folder that somebody else made; its plugin leaves a mark where it runs."""
+    mark = tmp_path / "it_ran"
+    file = plugin(SPY.replace("{mark!r}", repr(str(mark))))
+    described = Experiment(method={"name": "spied"}, plugins=[file])
+    run = runs.Run(RunDir.create(described, tmp_path / "runs").path)
+    write(run, status("running", 0), status("stopped", 1))
+    run.files.adapter.mkdir()
+    (run.files.adapter / "adapter_config.json").write_text("{}")
+    return run, mark
+
+
+USES = {
+    "talk": lambda run: Speakers([run.id]),
+    "export": lambda run: exports.export(run, "merged"),
+    "resume": lambda run: run.resume(),
+    "evaluate": lambda run: list(elsewhere.evaluate_elsewhere(run.files)),
+    "load": load_run,
+    "worker": lambda run: bring_plugins(run.files),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_code_of_a_run_of_somebody_else_is_not_run_where_nobody_can_answer(foreign_run, use):
+    run, mark = foreign_run
+    with pytest.raises(Refusal) as refused:
+        USES[use](run)
+    assert f"call `qtha-lab trust {run.id}`" in str(refused.value)
+    assert run.experiment.plugins[0][:40] in str(refused.value)
+    assert len(str(refused.value)) <= 300
+    assert not mark.exists()
+
+
+def test_trust_is_recorded_by_the_command_for_one_folder_and_one_content(
+    foreign_run, plugin, tmp_path
+):
+    run, mark = foreign_run
+    done = call("trust", run.id)
+    assert done.exit_code == 0, done.output
+    os.environ.pop(trust.VARIABLE)  # as in another process
+    assert not mark.exists()
+    bring_plugins(run.files)
+    assert mark.exists()
+    assert [file.stat().st_mode & 0o077 for file in (tmp_path / "state").rglob("*")] == [0, 0]
+    copy = RunDir(tmp_path / "copy")
+    shutil.copytree(run.path, copy.path)
+    with pytest.raises(Refusal, match="qtha-lab trust"):
+        bring_plugins(copy)
+    plugin(Path(run.experiment.plugins[0]).read_text() + "\n# other code\n")
+    with pytest.raises(Refusal, match="qtha-lab trust"):
+        bring_plugins(run.files)
+
+
+@pytest.mark.parametrize("plant", ["world-writable", "of another user", "link"])
+def test_trust_that_somebody_else_could_have_recorded_does_not_count(foreign_run, state, plant):
+    run, mark = foreign_run
+    call("trust", run.id)
+    os.environ.pop(trust.VARIABLE)
+    folder = state / "trusted"
+    if plant == "world-writable":
+        folder.chmod(0o777)
+    elif plant == "link":
+        folder.rename(state / "elsewhere")
+        folder.symlink_to(state / "elsewhere")
+    elif os.getuid() == 0:
+        os.chown(folder, 12345, 12345)
+    else:
+        pytest.skip("only root can give a folder away")
+    with pytest.raises(Refusal, match="qtha-lab trust"):
+        bring_plugins(run.files)
+    assert not mark.exists()
+
+
+def test_a_run_that_this_user_launches_is_trusted_here_and_in_its_worker(state, plugin, tmp_path):
+    file = plugin(named("slim_own"))
+    files = RunDir.create(
+        Experiment(method={"name": "slim_own"}, plugins=[file]), tmp_path / "runs"
+    )
+    record_plugins(files)
+    bring_plugins(files)
+    shutil.rmtree(state)  # a machine that does not see this folder has the variable
+    bring_plugins(files)
+    os.environ.pop(trust.VARIABLE)
+    with pytest.raises(Refusal, match="qtha-lab trust"):
+        bring_plugins(files)
+
+
+ASKED = """
+import sys
+from qtha_lab.errors import Refusal
+from qtha_lab.rundir import RunDir
+from qtha_lab.rundir.plugins import check_plugins
+from pathlib import Path
+try:
+    check_plugins(RunDir(Path(sys.argv[1])))
+    print("trusted")
+except Refusal as refused:
+    print("refused")
+"""
+
+
+def asked(run, answer: str) -> tuple[str, str]:
+    """What a process at a terminal asks, and what follows from the answer."""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", ASKED, str(run.path)],
+        stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    os.write(ours, f"{answer}\n".encode())
+    output, _ = process.communicate()
+    os.close(theirs)
+    seen = os.read(ours, 4096).decode()
+    os.close(ours)
+    return seen, output.strip()
+
+
+def test_a_person_at_a_terminal_is_asked_once_for_each_folder(foreign_run):
+    run, mark = foreign_run
+    seen, outcome = asked(run, "n")
+    assert "This run brings code: " in seen
+    assert "Trust it?" in seen
+    assert outcome == "refused"
+    assert asked(run, "y")[1] == "trusted"
+    seen, outcome = asked(run, "n")
+    assert "This run brings code" not in seen
+    assert outcome == "trusted"
+    assert not mark.exists()
+
+
+# members of installed packages
+
+
+@pytest.fixture
+def package(tmp_path):
+    """Install a package with a task of its own, in one version or another."""
+
+    def install(version: str, source: str = "") -> Path:
+        site = tmp_path / "site"
+        shutil.rmtree(site, ignore_errors=True)
+        info = site / f"slimming-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: slimming\nVersion: {version}\n"
+        )
+        (info / "entry_points.txt").write_text("[qtha_lab.tasks]\nany = slimming\n")
+        text = (EXAMPLES / "sums.py").read_text().replace('"sums"', '"slim_sums"')
+        (site / "slimming.py").write_text(text + source)
+        return site
+
+    return install
+
+
+PACKAGED = """
+import sys
+from pathlib import Path
+from qtha_lab import runs
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment import Experiment
+from qtha_lab.rundir import RunDir
+from qtha_lab.rundir.plugins import record_plugins
+
+folder = Path(sys.argv[1])
+if not folder.exists():
+    files = RunDir.create(Experiment(task="slim_sums"), folder)
+    record_plugins(files)
+    files.events.write_text('{"t": 0, "kind": "status", "state": "stopped", "step": 1, "message": ""}\\n')
+else:
+    (run,) = runs.list_runs(folder)
+    try:
+        run.resume()
+    except Refusal as refused:
+        print(refused)
+"""
+
+
+def packaged(site, folder) -> str:
+    environment = os.environ | {"PYTHONPATH": str(site), "QTHA_LAB_WARM_SECONDS": "0"}
+    command = [sys.executable, "-c", PACKAGED, str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_package_of_a_member_is_recorded_and_held_against_the_installed_one_at_resume(
+    package, tmp_path
+):
+    folder = tmp_path / "runs"
+    site = package("1.2")
+    packaged(site, folder)
+    (run,) = runs.list_runs(folder)
+    digest = hashlib.sha256((site / "slimming.py").read_bytes()).hexdigest()
+    assert json.loads(run.files.plugins.read_text()) == {
+        "slimming": {
+            "version": "1.2",
+            "members": ["task slim_sums"],
+            "sha256": {"slimming": digest},
+        }
+    }
+    assert packaged(package("1.3"), folder) == (
+        "Package slimming must have version 1.2 as at the launch of this run, got 1.3. "
+        "Install slimming==1.2, or launch a new run."
+    )
+    assert "but task slim_sums was changed" in packaged(package("1.2", "# changed\n"), folder)
+    shutil.rmtree(site)
+    assert packaged(site, folder) == (
+        "Task slim_sums must come from the package slimming 1.2, which is not installed. "
+        "Install slimming==1.2."
+    )
+
+
+# foreign code that fails in unusual ways
+
+
+RAISING = """
+class Bad(Exception):
+    def __str__(self):
+        raise KeyboardInterrupt
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("raise KeyboardInterrupt", "KeyboardInterrupt: "),
+        ("raise SystemExit('x' * 100_000)", "SystemExit: xxx"),
+        (f"{RAISING}raise Bad", "Bad: its message raises KeyboardInterrupt"),
+        (RAISING.replace("Exception", "BaseException") + "raise Bad", "Bad: its message raises"),
+        ("raise ValueError('a\\nb' * 50_000)", "ValueError: a ba b"),
+        (
+            "from qtha_lab.plugins import Refusal"
+            + RAISING.replace("Exception", "Refusal")
+            + "raise Bad",
+            "its message raises",
+        ),
+    ],
+)
+def test_a_plugin_that_ends_the_process_or_cannot_be_printed_is_one_sentence(plugin, code, reason):
+    with pytest.raises(Refusal) as refused:
+        plugins.load_plugins([plugin(code)])
+    assert reason in str(refused.value)
+    assert len(faults.sentence(refused.value)) <= 300
+    assert "\n" not in str(refused.value)
+    done = call("check-plugin", plugin(code))
+    assert isinstance(done.exception, Refusal)
+
+
+@pytest.mark.parametrize(
+    "code", ["raise SystemExit(3)", f"{RAISING}raise Bad", "raise KeyboardInterrupt"]
+)
+def test_a_package_that_ends_the_process_is_left_out(half_installed, monkeypatch, code):
+    site = half_installed("words")
+    (site / "half").mkdir()
+    (site / "half" / "__init__.py").write_text(code)
+    monkeypatch.syspath_prepend(site)
+    words = Registry("word", "json", group="words")
+    words.add("ours", 1, module="here")
+    assert list(words) == ["ours"]
+    with pytest.raises(Refusal, match="word 'gone' was left out: package half does not import"):
+        words.get_or_refuse("gone")
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit(3)", "raise KeyboardInterrupt"])
+def test_a_member_that_ends_the_process_breaks_a_fact_of_the_contract(plugin, code):
+    source = (EXAMPLES / "chain.py").read_text().replace('"chain"', '"chain_ends"')
+    count = "lambda n_qubits, n_layers: n_qubits * n_layers"
+    assert count in source
+    source = source.replace(count, "count").replace(
+        "@ansatz(", f"def count(*_):\n    {code}\n\n\n@ansatz(", 1
+    )
+    verdicts = contract.check_plugin(plugin(source))
+    assert any(code.split()[1].split("(")[0] in verdict.seen for verdict in verdicts)

@@ -356,6 +356,7 @@ def queued(tmp_path, monkeypatch):
     """A run whose worker waits, because this test holds the only slot."""
     monkeypatch.setenv("QTHA_LAB_SLOTS", "1")
     place = Path(os.environ["QTHA_LAB_RUNS"])
+    (place / ".slots").mkdir(parents=True)
     slot = slots.hold(place / ".slots" / "0")
     run = runs.launch(experiment(LORA), check=False)
     wait_for(lambda: "waiting" in run.status().message, run)

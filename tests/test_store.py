@@ -7,8 +7,11 @@ import subprocess
 import sys
 import threading
 import time
+from typing import ClassVar
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from support.run_folders import run_folder, status, train, write
 from support.waiting import wait_until
 
@@ -94,6 +97,82 @@ def test_only_the_newest_checkpoints_that_events_announce_are_in_a_store(store, 
     again = RunDir(tmp_path / "again" / run.id)
     store.run(run.id).pull(again)
     assert whole_steps(again.checkpoints) == []
+
+
+HOSTILE = [
+    "/../../escaped",
+    "/../escaped",
+    "/{outside}/escaped",
+    "/adapter/../../../escaped",
+    "/checkpoints/checkpoint-1/../../../escaped",
+    "/.bashrc",
+    "/adapter/.hidden",
+    "/sitecustomize.py",
+    "/worker.py",
+    "/adapter",
+    "/adapter/a\\..\\b",
+    "/summary.json/x",
+    "/adapter/line\nbreak",
+]
+
+
+class Hostile(MemoryFileSystem):
+    """A store in memory whose keys are any text, as those of an object store are."""
+
+    protocol = "hostile"
+    keys: ClassVar[list[str]] = []
+
+    def find(self, path, **_):
+        return [*super().find(path), *(f"{path}{key}" for key in self.keys)]
+
+    def cat_file(self, path, *rest, **kept):
+        return (
+            b"attack" if path.endswith(tuple(self.keys)) else super().cat_file(path, *rest, **kept)
+        )
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """A store that holds a run, and whatever keys a test adds."""
+    fsspec.register_implementation("hostile", Hostile, clobber=True)
+    run = run_folder(tmp_path / "here")
+    write(run, status("running", 0), train(1, 4.5))
+    checkpoint(run, 1)
+    store = Store(f"hostile://{tmp_path.name}")
+    store.run(run.id).push(run.files)
+    yield store, run
+    Hostile.keys = []
+
+
+@pytest.mark.parametrize("key", HOSTILE)
+def test_a_key_that_no_run_directory_holds_is_refused_named_and_written_nowhere(
+    hostile, tmp_path, key
+):
+    store, run = hostile
+    there = RunDir(tmp_path / "one" / "two" / "three" / run.id)
+    assert store.run(run.id).pull(there)
+    Hostile.keys = [key.format(outside=tmp_path)]
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(Refusal) as refused:
+        store.run(run.id).pull(there)
+    assert "The store must hold only files of a run, got" in str(refused.value)
+    assert key.format(outside=tmp_path)[:4].strip("/") in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_run_is_ended_with_the_refusal_of_a_hostile_key(hostile, monkeypatch):
+    monkeypatch.setattr("qtha_lab.machines.following.EVERY_SECONDS", 0.05)
+    store, run = hostile
+    Hostile.keys = ["/../../escaped"]
+    following = Following(store)
+    sent = following.add(Waiting(run.files))
+    sent.end = "", False
+    wait_until(lambda: not run.alive)
+    following.close()
+    assert run.status().state == "failed"
+    assert "The store must hold only files of a run" in run.status().message
+    assert "must hold only files of a run" in mirroring.work(run.id, 1, {}, store.url)
 
 
 @pytest.mark.parametrize("store", ["file"], indirect=True)

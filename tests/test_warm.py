@@ -18,7 +18,7 @@ from qtha_lab import paths, runs, warm
 from qtha_lab.doctor import examine
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.rundir import slots
+from qtha_lab.rundir import RunDir, slots
 from qtha_lab.warm import place
 from qtha_lab.warm.forking import DEVICES, _built_for, hindrance
 from qtha_lab.worker import NICENESS
@@ -37,6 +37,7 @@ def servers():
     folder = Path(tempfile.mkdtemp(prefix="w"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        patch.setenv("QTHA_LAB_WARM_REPLY_SECONDS", str(PATIENCE))  # a busy machine loads for long
         yield folder
     end_servers(folder)
     shutil.rmtree(folder)
@@ -140,7 +141,7 @@ def test_a_request_that_is_none_is_answered_and_the_server_lives(servers):
         connection.connect(str(place.folder() / "socket"))
         connection.sendall(b"[nonsense")
         connection.shutdown(socket.SHUT_WR)
-        assert "JSONDecodeError" in json.loads(connection.recv(4096))["fault"]
+        assert "must be JSON" in json.loads(connection.recv(4096))["fault"]
     finished(launched())
 
 
@@ -180,6 +181,76 @@ def test_a_request_that_a_dying_server_never_answered_is_started_cold(servers):
     assert run.status().state == "queued"
     server.kill()
     started_cold(run)
+
+
+@pytest.mark.slow
+def test_a_server_that_stands_still_delays_a_run_for_a_limited_time_and_forks_no_second_worker(
+    servers, monkeypatch
+):
+    monkeypatch.setenv("QTHA_LAB_WARM_REPLY_SECONDS", "1")
+    warm.prepare()
+    here = place.folder()
+    wait_until(lambda: listens(here))
+    [server] = server_processes(here)
+    server.suspend()
+    run = launched(steps=300)
+    worker = worker_of(run)
+    assert "qtha_lab.worker" in worker.cmdline()
+    server.resume()  # the request is still in its queue
+    wait_until(lambda: replies(here, b"{}"))  # it has come past that request
+    assert server.children() == []
+    assert slots.holder(run.files.lock) == worker.pid
+    assert list(here.glob("ticket-*")) == []
+    run.stop(soft_seconds=0, term_seconds=0)
+
+
+def replies(folder, message, *descriptors) -> str:
+    """The fault that a server reports for a message that is no request."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(folder / "socket"))
+        socket.send_fds(connection, [message], descriptors)
+        connection.shutdown(socket.SHUT_WR)
+        return json.loads(connection.recv(1 << 16))["fault"]
+
+
+@pytest.mark.slow
+def test_a_request_without_its_descriptors_or_fields_leaves_one_server(servers):
+    warm.prepare()
+    here = place.folder()
+    wait_until(lambda: listens(here))
+    [server] = server_processes(here)
+    whole = {"run_dir": "x", "folder": "/", "environment": {}, "ticket": f"ticket-{0:016x}"}
+    assert "2 descriptors, got 0" in replies(here, json.dumps(whole).encode())
+    assert "2 descriptors, got 1" in replies(here, json.dumps(whole).encode(), 0)
+    for name in whole:
+        rest = {key: value for key, value in whole.items() if key != name}
+        assert f"field {name}" in replies(here, json.dumps(rest).encode(), 0, 1)
+    for message in (b"[]", b"7", json.dumps(whole | {"environment": {"A": 1}}).encode()):
+        assert "Refusal" in replies(here, message, 0, 1)
+    for ticket in ("../lock", "lock", "/etc/passwd", "ticket-"):
+        assert "ticket" in replies(here, json.dumps(whole | {"ticket": ticket}).encode(), 0, 1)
+    assert "FileNotFoundError" in replies(here, json.dumps(whole).encode(), 0, 1)  # no such ticket
+    assert server_processes(here) == [server]
+    assert server.children() == []
+    assert (here / "lock").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(psutil.Process, "rlimit"), reason="limits of another process")
+def test_a_server_without_a_free_descriptor_lives_on(servers):
+    warm.prepare()
+    here = place.folder()
+    wait_until(lambda: listens(here))
+    [server] = server_processes(here)
+    before = server.rlimit(psutil.RLIMIT_NOFILE)
+    lowest_free = next(n for n in range(1000) if not Path(f"/proc/{server.pid}/fd/{n}").exists())
+    server.rlimit(psutil.RLIMIT_NOFILE, (lowest_free, before[1]))
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(here / "socket"))
+        wait_until(lambda: b"cannot be accepted" in (here / "log").read_bytes())
+    server.rlimit(psutil.RLIMIT_NOFILE, before)
+    assert "Refusal" in replies(here, b"{}")
+    assert server_processes(here) == [server]
 
 
 @pytest.mark.slow
@@ -228,15 +299,44 @@ def test_a_changed_source_has_a_server_of_its_own(monkeypatch, tmp_path):
     assert place.fingerprint() != same
 
 
-def test_a_folder_of_somebody_else_is_not_entered(monkeypatch):
+def _link(path):
+    elsewhere = path.with_name("elsewhere")
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+
+def _give_away(path):
+    if os.getuid() != 0:
+        pytest.skip("only root can give a folder away")
+    os.chown(path, 12345, 12345)
+
+
+ENTERED = {
+    "a link": _link,
+    "of another user": _give_away,
+    "open to others": lambda path: path.chmod(0o755),
+    "a file": lambda path: (path.rename(path.with_name("elsewhere")), path.touch()),
+}
+
+
+@pytest.mark.parametrize("level", ["the user's folder", "the server's folder"])
+@pytest.mark.parametrize("attack", ENTERED)
+def test_a_folder_that_another_user_could_have_prepared_is_not_used(monkeypatch, attack, level):
     with tempfile.TemporaryDirectory(prefix="w") as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-        place.folder()
-        assert place.folder().stat().st_mode & 0o777 == 0o700
-        if os.getuid() == 0:
-            os.chown(place.folder(), 12345, 12345)
-            with pytest.raises(OSError, match="belongs to somebody else"):
-                place.folder()
+        path = place.folder()
+        assert path.stat().st_mode & 0o777 == path.parent.stat().st_mode & 0o777 == 0o700
+        ENTERED[attack](path if level == "the server's folder" else path.parent)
+        before = sorted(Path(folder).rglob("*"))
+        with pytest.raises(Refusal, match=r"must be(long)? "):
+            place.folder()
+        run = RunDir.create(Experiment(method="lora(r=2)"), Path(folder) / "runs")
+        lock = slots.hold(run.lock)
+        assert warm.start(run, lock, lock) is None  # the run starts by itself
+        os.close(lock)
+        after = [p for p in Path(folder).rglob("*") if "runs" not in p.parts]
+        assert sorted(after) == before
+        assert server_processes(folder) == []
 
 
 GPUS = {"nvidia": "dev/nvidiactl", "amd": "dev/kfd", "screen": "dev/dri/renderD128"}

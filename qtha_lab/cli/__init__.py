@@ -34,6 +34,7 @@ COMMANDS = (
     "start",
     "sweep",
     "talk",
+    "trust",
 )
 
 

@@ -69,6 +69,7 @@ def run(
     """
     folder = ComparisonDir(out := Path(out))
     comparison.check(folder.runs_dir)
+    out.mkdir(parents=True, exist_ok=True)
     lock = slots.hold(out / ".lock")
     if lock is None:
         raise Refusal(f"another process runs a comparison in {out}")

@@ -13,7 +13,8 @@ from qtha_lab.contract import (  # noqa: F401  (they declare their facts)
     task,
 )
 from qtha_lab.contract.facts import FACTS, Broken
-from qtha_lab.errors import Refusal
+from qtha_lab.core.io import shortened
+from qtha_lab.errors import Refusal, described
 from qtha_lab.plugin_loading import load_plugins, module_name
 from qtha_lab.registry import Registry
 
@@ -43,7 +44,7 @@ def check_plugin(name: str) -> list[Verdict]:
     members = list(members_of(module_name(name)))
     if not members:
         raise Refusal(
-            f"plugin {name} registers no method, ansatz, task, figure, engine or gate: decorate "
+            f"plugin {shortened(name)} registers no method, ansatz, task, figure, engine or gate: decorate "
             "one with @method, @ansatz, @task, @figure_function or @engine, or call gate_kind"
         )
     return [verdict for kind, member in members for verdict in check_member(kind, member)]
@@ -62,8 +63,10 @@ def check_member(kind: str, member: Any) -> Iterator[Verdict]:
             fact.trial(member)
         except Broken as broken:
             yield Verdict(kind, member.name, fact.sentence, str(broken))
-        except Exception as problem:  # the member's own code: anything may come
-            yield Verdict(kind, member.name, fact.sentence, f"{type(problem).__name__}: {problem}")
+        except BaseException as problem:  # the member's own code: anything may come
+            if isinstance(problem, GeneratorExit):
+                raise
+            yield Verdict(kind, member.name, fact.sentence, described(problem))
         else:
             yield Verdict(kind, member.name, fact.sentence)
 

@@ -75,6 +75,7 @@ def federate(
     out = Path(out)
     federation.check(out / "runs")
     _check_folder(federation, out)
+    out.mkdir(parents=True, exist_ok=True)
     lock = slots.hold(out / ".lock")
     if lock is None:
         raise Refusal(f"another process runs a federation in {out}")

@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+from qtha_lab.errors import Refusal
 from qtha_lab.machines.sending import Waiting
 from qtha_lab.machines.store import Store, StoredRun, one_line
 
@@ -70,6 +71,9 @@ class Following:
             for sent in list(self.sent):
                 try:
                     self._look(sent)
+                except Refusal as reason:  # asked again, the store would hold the same
+                    self.sent.remove(sent)
+                    sent.waiting.ended(str(reason))
                 except Exception as problem:  # whatever the store's library raises
                     if not self.is_away:
                         log.warning(

@@ -12,8 +12,9 @@ import threading
 import time
 from pathlib import Path
 
+from qtha_lab.errors import Refusal
 from qtha_lab.machines import remote
-from qtha_lab.machines.store import Store, StoredRun, one_line
+from qtha_lab.machines.store import Store, StoredRun, failure
 from qtha_lab.rundir import RunDir
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,10 @@ def work(name: str, threads: int, variables: dict[str, str], url: str) -> str:
         return f"{socket.gethostname()} finds no run {name} in the store {url}"
     with tempfile.TemporaryDirectory(prefix="qtha-lab-") as folder:
         run = RunDir(Path(folder) / name)
-        mirror = Mirror(stored, run)
+        try:
+            mirror = Mirror(stored, run)
+        except Refusal as reason:
+            return str(reason)
         try:
             problem = remote.work(str(run.path), threads, variables)
         finally:
@@ -102,7 +106,7 @@ class Mirror:
         except Exception as problem:  # whatever the store's library raises
             if not self.problem:
                 log.warning("%s: the store does not answer: %s", self.run.path.name, problem)
-            self.problem = f"the store does not answer: {one_line(problem)}"
+            self.problem = failure(problem)
             return False
         self.problem = ""
         return True

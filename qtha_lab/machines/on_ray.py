@@ -10,7 +10,8 @@ import socket
 from concurrent.futures import Future, wait
 from typing import Any
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.io import shortened
+from qtha_lab.errors import Refusal, described, message_of
 from qtha_lab.machines.ends import Ended, Ends
 from qtha_lab.machines.registry import Machines, machines, name_of, needs
 from qtha_lab.machines.store import Store, opened
@@ -21,20 +22,23 @@ from qtha_lab.settings_help import with_arguments
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
+LOOPBACK = ("127.0.0.1", "::1")
+LOCAL = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""With 0 Ray takes the loopback address, on every system."""
 
 
 @machines("ray")
 @with_arguments
 @dataclasses.dataclass(frozen=True)
 class Ray:
-    """A Ray cluster.
+    """A Ray cluster: the one at an address, else a new one that only this machine reaches.
 
     Source:
         docs.ray.io, "Fault tolerance: tasks": a task is tried again when its worker or its node dies.
     """
 
     address: str | None = setting(
-        None, "Of its head; none: RAY_ADDRESS, the cluster on this machine, else a new one here."
+        None, "Of its head, or auto for the one on this machine; none: RAY_ADDRESS, else a new one."
     )
     cpus: int = setting(1, "Cores of a run, and its threads.", ge=1)
     gpus: float = setting(0.0, "GPUs of a run; a part of one is shared.", ge=0.0)
@@ -46,35 +50,69 @@ class Ray:
     retries: int = setting(3, "Further tries of a run whose machine was lost.", ge=0)
 
     def connect(self) -> Machines:
-        """Connect to the cluster.
+        """Connect to the cluster, or start one on the loopback address.
 
         Raises:
-            Refusal: If Ray is not installed, or no cluster answers.
+            Refusal: If Ray is not installed, no cluster answers, or the new one does not start.
         """
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        address = self.address or os.environ.get("RAY_ADDRESS") or None
+        if (
+            not address
+        ):  # read when ray is imported, by Ray's processes, and by those that join later
+            os.environ[LOCAL] = "0"
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
         try:
             import ray
         except ImportError as missing:
             raise needs("ray", "ray") from missing
         store = opened(self.store)
         is_new = not ray.is_initialized()
-        try:
-            if is_new:
-                _check_that_it_listens(self.address)
-                ray.init(self.address, log_to_driver=False, logging_level=logging.ERROR)
-        except (OSError, ValueError, RuntimeError) as problem:
-            place = self.address or "the usual places"
-            raise Refusal(f"no Ray cluster answers at {place}: {problem}") from problem
+        if is_new:
+            _connect(address)
         return _Cluster(self, is_new, store)
 
 
-def _check_that_it_listens(address: str | None) -> None:
+def _connect(address: str | None) -> None:
+    """Connect to a cluster, or start one where there is no address.
+
+    Raises:
+        Refusal: If that fails, or the new cluster can be reached from other machines.
+    """
+    import ray
+
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address:
+            _check_that_it_listens(address)
+            ray.init(address, **options)
+        else:
+            ray.init("local", include_dashboard=False, **options)
+    except Exception as problem:  # of a node that does not start, Ray raises a plain Exception
+        ray.shutdown()
+        if address:
+            raise Refusal(
+                f"no Ray cluster answers at {shortened(address)}: {message_of(problem)}"
+            ) from problem
+        raise Refusal(
+            f"Ray must start a node on this machine, got {described(problem)}"
+        ) from problem
+    host = ray.get_runtime_context().gcs_address.rpartition(":")[0].strip("[]")
+    if not address and host not in LOOPBACK:
+        ray.shutdown()
+        raise Refusal(
+            f"A new Ray cluster must listen on this machine only, got {shortened(host)}. Set "
+            f"{LOCAL}=0 before ray is imported, or name the address of a cluster."
+        )
+
+
+def _check_that_it_listens(address: str) -> None:
     """Ask once whether anything is there: Ray itself asks again for minutes.
 
     Raises:
         OSError: If nothing is.
     """
-    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
@@ -127,4 +165,4 @@ def _ended(name: str, ended: Ended, future: Future) -> None:
         ended(cancelled=True)
     except RayError as problem:
         log.warning("%s: %s", name, problem)
-        ended(f"Ray gave it up: {str(problem).strip().splitlines()[0]}")
+        ended(f"Ray gave it up: {message_of(problem)}")

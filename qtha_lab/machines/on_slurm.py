@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
+from qtha_lab.core.io import shortened
+from qtha_lab.core.io.private import private_folder
 from qtha_lab.errors import Refusal
 from qtha_lab.machines.ends import Ended, Ends
 from qtha_lab.machines.registry import Machines, machines, name_of, needs
@@ -90,11 +92,17 @@ class _Jobs:
         self.jobs: list[tuple[Any, RunDir, threading.Thread]] = []
 
     def start(self, files: RunDir) -> None:
-        """Submit one job for a run; its output is kept in `.jobs` beside the runs."""
+        """Submit one job for a run; its pickles and output are in `.jobs` beside the runs, with mode 0700.
+
+        Raises:
+            Refusal: If another user owns that folder or may write to it: a pickle runs code.
+        """
         import submitit
 
         d = self.described
-        executor = submitit.AutoExecutor(files.path.parent / ".jobs", cluster=d.cluster)
+        folder = private_folder(files.path.parent / ".jobs")
+        folder.chmod(0o700)
+        executor = submitit.AutoExecutor(folder, cluster=d.cluster)
         slurm = {"slurm_partition": d.partition, "slurm_account": d.account}
         executor.update_parameters(
             name=files.path.name, timeout_min=d.minutes, cpus_per_task=d.cpus, gpus_per_node=d.gpus,
@@ -130,5 +138,5 @@ def _follow(job: Any, ended: Ended) -> None:
     if problem is None:
         return ended(job.result())
     log.warning("job %s failed: %s", job.job_id, problem)
-    last = (str(problem).strip() or type(problem).__name__).splitlines()[-1]
+    last = shortened((str(problem).strip() or type(problem).__name__).splitlines()[-1], 160)
     return ended(f"its job {job.job_id} failed: {last}; details in {job.paths.stderr}")

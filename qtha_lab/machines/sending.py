@@ -11,7 +11,7 @@ import os
 
 from qtha_lab.errors import Refusal
 from qtha_lab.machines.registry import Machines
-from qtha_lab.machines.store import StoredRun, one_line
+from qtha_lab.machines.store import StoredRun, failure
 from qtha_lab.rundir import RunDir, slots
 from qtha_lab.rundir.events import read_tail
 from qtha_lab.rundir.status import Status, last_status
@@ -48,7 +48,7 @@ def _has_finished(stored: StoredRun, files: RunDir) -> bool:
     try:
         stored.pull(files)
     except Exception as problem:  # whatever the store's library raises
-        raise Refusal(f"the store does not answer: {one_line(problem)}") from problem
+        raise Refusal(failure(problem)) from problem
     status = _logged(files)
     return status is not None and status.state == "finished"
 
@@ -63,8 +63,8 @@ def _put(stored: StoredRun, files: RunDir) -> None:
         stored.ask_to_stop(False)
         stored.push(files)
     except Exception as problem:  # whatever the store's library raises
-        record_status(files, "failed", f"the store does not answer: {one_line(problem)}")
-        raise Refusal(f"the store does not answer: {one_line(problem)}") from problem
+        record_status(files, "failed", failure(problem))
+        raise Refusal(failure(problem)) from problem
 
 
 class Waiting:

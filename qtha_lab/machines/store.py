@@ -14,8 +14,8 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from qtha_lab.core.io import open_file, parse_json, relative_name, shortened
 from qtha_lab.errors import Refusal
 from qtha_lab.rundir import RunDir, checkpoints
 from qtha_lab.rundir.events import parse, read_events
@@ -27,6 +27,13 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS = 20.0
 EVENTS, WORKER, STOP = "events.jsonl", "taken_by.json", "stop"
 NOT_PUT = {EVENTS, STOP, "worker.lock", "machine.lock", "exit.json", "marks.jsonl"}
+FILES = NOT_PUT | {
+    WORKER, "experiment.yaml", "origin.json", "environment.json", "plugins.json", "worker.log", "test.json",
+    "summary.json",
+}  # fmt: skip
+"""Files of a run directory."""
+FOLDERS = {"adapter", "best", "checkpoints", "exports", "tensorboard"}
+"""Folders of a run directory."""
 OVERLAP = 256  # bytes of the events that are compared before more are appended
 
 
@@ -47,7 +54,9 @@ class Store:
         try:
             self.files, self.root = url_to_fs(url)
         except (ImportError, ValueError, OSError) as problem:
-            raise Refusal(f"the store {url} cannot be opened: {one_line(problem)}") from problem
+            raise Refusal(
+                f"the store {shortened(url)} cannot be opened: {one_line(problem)}"
+            ) from problem
 
     def check(self) -> None:
         """Write a file there and take it away.
@@ -72,9 +81,13 @@ class Store:
         writer.start()
         writer.join(CONNECT_SECONDS)
         if not problems:
-            raise Refusal(f"the store {self.url} has not answered for {CONNECT_SECONDS:g} s")
+            raise Refusal(
+                f"the store {shortened(self.url)} has not answered for {CONNECT_SECONDS:g} s"
+            )
         if problems[0] is not None:
-            raise Refusal(f"the store {self.url} cannot be written to: {one_line(problems[0])}")
+            raise Refusal(
+                f"the store {shortened(self.url)} cannot be written to: {one_line(problems[0])}"
+            )
 
     def run(self, name: str) -> StoredRun:
         """The run of a name, which may not be there yet."""
@@ -120,7 +133,7 @@ class StoredRun:
         for name in _changing(run.path):
             self._put_file(run.path / name, name)
         if self._put.get(EVENTS) != (size, step):
-            with run.events.open("rb") as file:
+            with open_file(run.events, links=False) as file:
                 self._write(EVENTS, file.read(size))
             self._put[EVENTS] = size, step
             self._keep_newest(step)
@@ -201,7 +214,8 @@ class StoredRun:
         """The name of who works on the run; None where nobody has signed."""
         if not self._has(WORKER):
             return None
-        return json.loads(self.files.cat_file(f"{self.path}/{WORKER}"))["name"]
+        signed = parse_json(self.files.cat_file(f"{self.path}/{WORKER}"))
+        return str(signed.get("name")) if isinstance(signed, dict) else None
 
     def leave(self) -> None:
         """Take the signature away."""
@@ -226,9 +240,13 @@ class StoredRun:
         return self.files.exists(f"{self.path}/{name}")
 
     def _names(self) -> list[str]:
-        """All files there, below the run's directory."""
+        """List the stored files, relative to the run's directory.
+
+        Raises:
+            Refusal: If the store has a name that no run directory holds, such as one that leads out of it.
+        """
         self.files.invalidate_cache()
-        return [path.partition(f"/{self.name}/")[2] for path in self.files.find(self.path)]
+        return [_known_name(path, self.path) for path in self.files.find(self.path)]
 
     def _stored_steps(self) -> list[int]:
         """Steps of the checkpoints there that have their manifest, newest first."""
@@ -247,7 +265,7 @@ class StoredRun:
         try:
             stat = file.stat()
             if self._put.get(name) != (stat.st_size, stat.st_mtime_ns):
-                self._write(name, file.read_bytes())
+                self._write(name, _whole(file))
                 self._put[name] = stat.st_size, stat.st_mtime_ns
         except FileNotFoundError as gone:
             log.debug("%s is written anew: %s", file, gone)
@@ -256,7 +274,7 @@ class StoredRun:
         """All its files, then the manifest that they are checked against."""
         names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
         for name in sorted(names, key=lambda name: name == checkpoints.MANIFEST):
-            self._write(f"checkpoints/{folder.name}/{name}", (folder / name).read_bytes())
+            self._write(f"checkpoints/{folder.name}/{name}", _whole(folder / name))
 
     def _remove_checkpoint(self, step: int) -> None:
         """Its manifest, then the rest."""
@@ -285,14 +303,50 @@ class StoredRun:
             _write_here(place, self.files.cat_file(f"{self.path}/{name}"))
 
 
+def _known_name(key: str, folder: str) -> str:
+    """Return the name of a stored file within a run directory.
+
+    Raises:
+        Refusal: If no run directory holds such a file.
+    """
+    name = key.lstrip("/").removeprefix(f"{folder.strip('/')}/")
+    try:
+        head, _, rest = relative_name(name).partition("/")
+    except Refusal:
+        head, rest = "", ""
+    if head not in FOLDERS if rest else head.removesuffix(".new") not in FILES:
+        raise Refusal(
+            f"The store must hold only files of a run, got {shortened(key, 160)!r}. "
+            "Delete this file from the store."
+        )
+    return name
+
+
+def failure(problem: Exception) -> str:
+    """Return the sentence on what went wrong with a store."""
+    return (
+        str(problem)
+        if isinstance(problem, Refusal)
+        else f"the store does not answer: {one_line(problem)}"
+    )
+
+
 def _changing(folder: Path) -> Iterator[str]:
     """The files of a run that are put as they are: all but locks, checkpoints, and what is being written."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         parts = name.split("/")
         unfinished = any(part.startswith(".") or part.endswith(".new") for part in parts)
-        if parts[0] != "checkpoints" and name not in NOT_PUT and not unfinished and path.is_file():
+        known = name in FILES or (len(parts) > 1 and parts[0] in FOLDERS)
+        is_put = known and parts[0] != "checkpoints" and name not in NOT_PUT | {WORKER}
+        if is_put and not unfinished and path.is_file() and not path.is_symlink():
             yield name
+
+
+def _whole(file: Path) -> bytes:
+    """Read a file of any size."""
+    with open_file(file, links=False) as opened_file:
+        return opened_file.read()
 
 
 def _size(file: Path) -> int:
@@ -325,6 +379,6 @@ def _write_here(place: Path, data: bytes) -> None:
 
 
 def one_line(problem: Exception) -> str:
-    """What a library says is wrong, in one line."""
-    lines: list[Any] = str(problem).strip().splitlines()
-    return lines[0] if lines else type(problem).__name__
+    """Return the first line of a library's message, or the name of its type."""
+    lines = str(problem).strip().splitlines()
+    return shortened(lines[0]) if lines else type(problem).__name__

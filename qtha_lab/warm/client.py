@@ -1,6 +1,8 @@
-"""Asks the warm server for a worker, and sees to it that there is a server.
+"""Request a worker from the fork server, which is started where there is none.
 
-Never waits for libraries: a request goes into the server's queue with the run's lock, and who asked goes on.
+A request carries the run's lock and a ticket, a file in the server's folder. The server deletes the ticket before it
+forks; a caller that has waited too long deletes it and starts the worker itself. Only one of the two succeeds, so a
+server that was stopped for a while never forks a second worker.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -15,7 +18,9 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from qtha_lab.core.io import parse_json, write_new
 from qtha_lab.errors import Refusal
 from qtha_lab.rundir import RunDir
 from qtha_lab.warm import place
@@ -27,32 +32,63 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WarmStart:
-    """A worker that was asked for; first `forked`, then `wait` tell what becomes of it."""
+    """A requested worker: `forked` waits for its start, `wait` for its end."""
 
     connection: socket.socket
+    ticket: Path
 
     def forked(self) -> bool:
-        """Wait until the server has forked the worker; False where it could not, or died before."""
-        reply = b""
-        try:
-            while not reply.endswith(b"\n") and (chunk := self.connection.recv(4096)):
-                reply += chunk
-        except OSError as fault:
-            log.debug("the warm server broke off: %s", fault)
-        answer = json.loads(reply) if reply.endswith(b"\n") else {"fault": "the server died"}
+        """Wait until the server has forked the worker.
+
+        Returns:
+            False where the server cannot, has died, or has not replied within `place.reply_seconds()`.
+        """
+        answer = self._answer()
+        self.ticket.unlink(missing_ok=True)
         if "pid" not in answer:
-            log.warning("no warm worker, a cold one instead: %s", answer["fault"])
+            log.warning("no fork server, the run starts by itself: %s", answer.get("fault"))
             self.connection.close()
         return "pid" in answer
 
+    def _answer(self) -> dict[str, Any]:
+        """Read the server's reply; one that comes too late finds the ticket taken back."""
+        reply, seconds = b"", place.reply_seconds()
+        self.connection.settimeout(seconds)
+        while not reply.endswith(b"\n"):
+            try:
+                chunk = self.connection.recv(4096)
+            except TimeoutError:
+                if _taken_back(self.ticket):
+                    return {"fault": f"the fork server has not replied for {seconds:g} s"}
+                continue  # the server has just accepted the request
+            except OSError as fault:
+                return {"fault": f"the connection broke: {fault}"}
+            if not chunk:
+                return {"fault": "the server died"}
+            reply += chunk
+        try:
+            return dict(parse_json(reply))
+        except (Refusal, TypeError, ValueError) as fault:
+            return {"fault": f"the reply cannot be read: {fault}"}
+
     def wait(self) -> None:
-        """Wait until the worker has ended and its server has kept how, or the server is no more."""
+        """Wait until the worker has ended and the server has recorded how, or the server has died."""
         with self.connection:
             try:
+                self.connection.settimeout(None)
                 while self.connection.recv(4096):
                     pass
             except OSError as fault:
-                log.debug("the warm server is no more: %s", fault)
+                log.debug("the fork server has died: %s", fault)
+
+
+def _taken_back(ticket: Path) -> bool:
+    """Delete a ticket; False where the server was faster."""
+    try:
+        ticket.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def start(files: RunDir, lock: int, output: int) -> WarmStart | None:
@@ -69,19 +105,31 @@ def start(files: RunDir, lock: int, output: int) -> WarmStart | None:
     """
     if not available():
         return None
-    request = {
-        "run_dir": str(files.path),
-        "folder": os.getcwd(),
-        "environment": dict(os.environ),
-    }
     try:
-        connection = _connected(place.folder())
-        socket.send_fds(connection, [json.dumps(request).encode()], [lock, output])
+        folder = place.folder()
+        ticket = folder / f"ticket-{secrets.token_hex(8)}"
+        request = {
+            "run_dir": str(files.path),
+            "folder": os.getcwd(),
+            "environment": dict(os.environ),
+            "ticket": ticket.name,
+        }
+        connection = _connected(folder)
+        write_new(ticket, b"")
+    except (OSError, Refusal) as fault:
+        log.warning("no fork server: %s", fault)
+        return None
+    try:
+        connection.settimeout(place.reply_seconds())  # a stopped server reads nothing
+        data = json.dumps(request).encode()
+        sent = socket.send_fds(connection, [data], [lock, output])
+        connection.sendall(data[sent:])
         connection.shutdown(socket.SHUT_WR)
     except OSError as fault:
-        log.warning("no warm server: %s", fault)
-        return None
-    return WarmStart(connection)
+        log.warning("no fork server: %s", fault)
+        connection.close()
+        return None if _taken_back(ticket) else WarmStart(connection, ticket)
+    return WarmStart(connection, ticket)
 
 
 def prepare() -> None:

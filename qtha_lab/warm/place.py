@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 
 from qtha_lab import __version__, paths
+from qtha_lab.core.io import read, shortened
+from qtha_lab.core.io.private import OTHERS_ANY, private_folder
 from qtha_lab.errors import Refusal
 
 IMPORT_TIME = (  # beginnings of the names of variables that libraries read while they are imported
@@ -22,40 +24,47 @@ LONGEST = 90  # bytes of a socket's address, of which the system allows 107
 
 
 def idle_seconds() -> float:
-    """How long a server waits for the next run: `QTHA_LAB_WARM_SECONDS`, else ten minutes; 0 is none at all.
+    """Return the seconds that a server waits for the next run: `QTHA_LAB_WARM_SECONDS`, 600 by default.
 
     Raises:
         Refusal: If the variable is not a number of seconds of at least 0 and below 10⁹.
     """
-    text = os.environ.get("QTHA_LAB_WARM_SECONDS", "600")
+    return _seconds("QTHA_LAB_WARM_SECONDS", "600", "0 for no server, ")
+
+
+def reply_seconds() -> float:
+    """Return the seconds after which a server that does not reply is given up: `QTHA_LAB_WARM_REPLY_SECONDS`, 60.
+
+    Raises:
+        Refusal: As `idle_seconds`.
+    """
+    return _seconds("QTHA_LAB_WARM_REPLY_SECONDS", "60")
+
+
+def _seconds(variable: str, default: str, remark: str = "") -> float:
+    text = os.environ.get(variable, default)
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1
     if not 0 <= seconds < 1e9:
-        raise Refusal(
-            f"QTHA_LAB_WARM_SECONDS must be a number of seconds, 0 for no server, not {text!r}"
-        )
+        raise Refusal(f"{variable} must be a number of seconds, {remark}not {shortened(text)!r}")
     return seconds
 
 
 def folder() -> Path:
-    """The folder of the server for processes like this one; only its owner may enter it.
+    """Return the folder of the server for processes like this one, with mode 0700.
 
     Raises:
-        OSError: If there is no such folder and none can be made.
+        OSError: If it cannot be created, or its name is too long.
+        Refusal: If it is a link, belongs to another user or has another mode.
     """
     parent = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
     path = parent / f"qtha-lab-{os.getuid()}" / fingerprint()
     if len(os.fsencode(path)) > LONGEST:
         raise OSError(f"{path} is too long for the address of a socket")
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for level in (path, path.parent):
-        state = level.stat()
-        if state.st_uid != os.getuid():
-            raise OSError(f"{level} belongs to somebody else")
-        level.chmod(0o700)
-    return path
+    private_folder(path.parent, OTHERS_ANY)
+    return private_folder(path, OTHERS_ANY)
 
 
 def fingerprint() -> str:
@@ -91,11 +100,11 @@ def _limits() -> list[object]:
         sorted(os.sched_getaffinity(0)),
         os.getpriority(os.PRIO_PROCESS, 0),
         os.readlink("/proc/self/ns/mnt"),
-        Path("/proc/self/cgroup").read_text(),
+        read(Path("/proc/self/cgroup")),
         _umask(),
     ]
 
 
 def _umask() -> str:
-    status = Path("/proc/self/status").read_text()
+    status = read(Path("/proc/self/status"))
     return next((line for line in status.splitlines() if line.startswith("Umask:")), "")

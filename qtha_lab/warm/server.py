@@ -9,6 +9,7 @@ import importlib
 import json
 import logging
 import os
+import re
 import select
 import signal
 import socket
@@ -16,7 +17,10 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
+from qtha_lab.core.io import parse_json, read
+from qtha_lab.errors import Refusal
 from qtha_lab.rundir import RunDir, ending
 from qtha_lab.settled import settled
 from qtha_lab.worker import use_threads, work
@@ -39,7 +43,8 @@ LIBRARIES = [  # all that a run on the CPU imports before its first step
     "sklearn.metrics",
 ]
 FORK_SAFE = {"jemalloc_bg_thd"}  # of pyarrow's allocator, which sees to forks itself
-MOST_BYTES = 1 << 20  # of a request
+MOST_BYTES = 1 << 22  # of a request
+TICKET = re.compile(r"ticket-[0-9a-f]{16}")
 
 
 class Server:
@@ -77,20 +82,26 @@ class Server:
         (self.folder / "socket").unlink(missing_ok=True)
 
     def answer(self) -> None:
-        """One request: fork its worker and say its number, or say why not."""
-        connection, _ = self.listener.accept()
-        connection.settimeout(5)
+        """Accept one request and fork its worker; the reply is the process number or the reason."""
+        try:
+            connection, _ = self.listener.accept()
+        except OSError as fault:  # the caller is gone, or no descriptor is free
+            log.warning("a request cannot be accepted: %s", fault)
+            time.sleep(0.1)
+            return
         descriptors: list[int] = []
         try:
-            message, descriptors, _, _ = socket.recv_fds(connection, MOST_BYTES, 2)
-            while chunk := connection.recv(MOST_BYTES):
-                message += chunk
-            if not message:  # somebody looked whether there is a server
+            connection.settimeout(5)
+            message, descriptors = _received(connection)
+            if not message:  # the caller only checked for a server
                 connection.close()
                 return
-            request = json.loads(message)
+            request = _checked(message, descriptors)
             if names := unsafe_threads():
                 raise RuntimeError(f"with threads {names} beside it no process is forked safely")
+            (
+                self.folder / request["ticket"]
+            ).unlink()  # or its caller has started the worker itself
             pid = os.fork()
             if pid == 0:
                 self.become_worker(request, *descriptors)
@@ -113,7 +124,7 @@ class Server:
             output: Descriptor that takes what the worker prints.
         """
         code = 1
-        try:
+        try:  # whatever happens, this process must not return into the server's loop
             os.setsid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -141,7 +152,14 @@ class Server:
     def reap(self) -> None:
         """Keep how workers ended, and let go of who asked for them."""
         while self.workers:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError as fault:
+                log.warning("no worker is left to wait for: %s", fault)
+                for connection, _ in self.workers.values():
+                    connection.close()
+                self.workers.clear()
+                return
             if pid == 0:
                 return
             if pid in self.workers:
@@ -150,11 +168,46 @@ class Server:
                 connection.close()
 
 
+def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """Read a whole request of limited size, and the descriptors that come with its first bytes."""
+    message, descriptors, _, _ = socket.recv_fds(connection, MOST_BYTES, 2)
+    try:
+        while len(message) <= MOST_BYTES and (chunk := connection.recv(MOST_BYTES)):
+            message += chunk
+        if len(message) > MOST_BYTES:
+            raise ValueError(f"a request must have at most {MOST_BYTES} bytes")
+    except BaseException:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise
+    return message, descriptors
+
+
+def _checked(message: bytes, descriptors: list[int]) -> dict[str, Any]:
+    """Parse a request and check all that a worker needs, since an error after the fork has two processes.
+
+    Raises:
+        Refusal: If a field, a variable or a descriptor is missing.
+    """
+    request = parse_json(message)
+    fields = {"run_dir": str, "folder": str, "environment": dict, "ticket": str}
+    for name, kind in fields.items():
+        if not isinstance(request, dict) or not isinstance(request.get(name), kind):
+            raise Refusal(f"A request must have the field {name}, a {kind.__name__}.")
+    if not all(isinstance(value, str) for value in request["environment"].values()):
+        raise Refusal("Environment variables of a request must be text.")
+    if not TICKET.fullmatch(request["ticket"]):
+        raise Refusal("The ticket of a request must be ticket- and 16 digits.")
+    if len(descriptors) != 2:
+        raise Refusal(f"A request must come with 2 descriptors, got {len(descriptors)}.")
+    return request
+
+
 def unsafe_threads() -> list[str]:
     """Names of the threads beside the main one that a fork would leave behind in the middle of something."""
     task = Path("/proc/self/task")
     threads = (thread for thread in task.iterdir() if int(thread.name) != os.getpid())
-    names = [(thread / "comm").read_text().strip() for thread in threads]
+    names = [read(thread / "comm").strip() for thread in threads]
     return [name for name in names if name not in FORK_SAFE]
 
 

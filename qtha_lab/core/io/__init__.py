@@ -15,12 +15,14 @@ from qtha_lab.core.io.files import (
     read_tail,
 )
 from qtha_lab.core.io.names import relative_name
+from qtha_lab.core.io.signed import keyed_digest, read_pickle, secret_key, write_new
 from qtha_lab.core.io.strict_json import parse_json
-from qtha_lab.core.io.text import csv_cell, printable, show, shortened
+from qtha_lab.core.io.text import csv_cell, printable, shortened, show
 
 __all__ = [
     "csv_cell",
     "digest",
+    "keyed_digest",
     "open_file",
     "parse_json",
     "printable",
@@ -28,8 +30,11 @@ __all__ = [
     "read_bytes",
     "read_json",
     "read_mapping",
+    "read_pickle",
     "read_tail",
     "relative_name",
-    "show",
+    "secret_key",
     "shortened",
+    "show",
+    "write_new",
 ]

@@ -79,6 +79,7 @@ def reproduce(
     if count < 1:
         raise Refusal(f"seeds must be at least 1, not {count}")
     folder = Path(out) / folder_name(of, quick)
+    folder.mkdir(parents=True, exist_ok=True)
     lock = slots.hold(folder / ".lock")
     if lock is None:
         raise Refusal(f"another process reproduces {name} in {folder}")

@@ -1,8 +1,8 @@
 """The one decorator of all compiled kernels: numba's compiler with a cache that may be lost at any time.
 
-A cached kernel is one file under `cache_dir()/kernels`, its SHA-256 in front. A file that is cut,
-garbage or of other sources is thrown away and compiled anew; a folder that cannot be written to costs
-that compilation in every process and stops nothing.
+A cached kernel is one file under `cache_dir()/kernels`, a digest with this user's secret key in front. A file
+that is cut, garbage or of other sources is compiled anew, and so is one that another user could have written.
+A folder that cannot be written to costs that compilation in every process and stops nothing.
 
 A kernel has copies of the kernels that it calls, which yield to those that are there already. Compiled after them it
 runs them; loaded alone it would run its copies, which round otherwise. So their names are kept with it, and they are
@@ -16,7 +16,7 @@ import hashlib
 import importlib
 import logging
 import os
-import pickle
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,12 @@ from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from qtha_lab.paths import kernels_dir
+from qtha_lab.core.io import keyed_digest, read_bytes, read_pickle, secret_key, write_new
+from qtha_lab.core.io.private import OTHERS_WRITE, private_folder
+from qtha_lab.errors import Refusal
+from qtha_lab.paths import kernels_dir, state_dir
 
-DIGEST_BYTES = 32
+KEY = "kernels.key"
 log = logging.getLogger(__name__)
 
 
@@ -68,8 +71,8 @@ class KernelCache(NullCache):
         """The kernel for a signature, or None if there is no whole one."""
         target_context.refresh()
         try:
-            payload = _read_whole(self._path(sig, target_context.codegen()))
-            parts, data = pickle.loads(payload)
+            path = self._path(sig, target_context.codegen())
+            parts, data = read_pickle(path, secret_key(state_dir() / KEY))
             for part in parts:
                 _load(part)
             result = CompileResult._rebuild(target_context, *data)
@@ -124,7 +127,7 @@ def cache_fault() -> str:
         probe = folder / f"probe-{os.getpid()}.kernel"
         _write_whole(probe, b"")
         probe.unlink()
-    except (OSError, RuntimeError) as fault:  # RuntimeError: there is no home folder
+    except (OSError, RuntimeError, Refusal) as fault:  # RuntimeError: there is no home folder
         reason = getattr(fault, "strerror", None) or str(fault)
         return (
             f"{folder or 'a cache of kernels'} cannot be written to ({reason}): "
@@ -137,23 +140,25 @@ def cache_fault() -> str:
 def sources() -> str:
     """A digest of every file that kernels are written in."""
     paths = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
-
-
-def _read_whole(path: Path) -> bytes:
-    content = path.read_bytes()
-    digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-    if hashlib.sha256(payload).digest() != digest:
-        raise ValueError(f"{path} is damaged")
-    return payload
+    return hashlib.sha256(b"".join(read_bytes(path) for path in paths)).hexdigest()
 
 
 def _write_whole(path: Path, payload: bytes) -> None:
-    """All of the file or nothing, also beside others who write the same."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write all of the file or nothing, also beside others who write the same."""
+    content = keyed_digest(secret_key(state_dir() / KEY), path.name, payload) + payload
+    _close_to_others(path.parent)
     part = path.with_suffix(f".{os.getpid()}")
+    part.unlink(missing_ok=True)
     try:
-        part.write_bytes(hashlib.sha256(payload).digest() + payload)
+        write_new(part, content)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _close_to_others(folder: Path) -> None:
+    """Create the cache folder, or take other users' right to write away from it."""
+    private_folder(folder, others=0)
+    mode = stat.S_IMODE(folder.lstat().st_mode)
+    if mode & OTHERS_WRITE:
+        folder.chmod(mode & ~OTHERS_WRITE)

@@ -1,0 +1,78 @@
+"""Read pickles that this user wrote: owner, permissions and a keyed digest are checked first.
+
+A pickle runs code when it is loaded, so no byte of an unsigned file reaches `pickle`.
+"""
+
+import hmac
+import os
+import pickle
+import secrets
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.core.io.files import open_file
+from qtha_lab.core.io.private import OTHERS_ANY, check_folder, check_private, private_folder
+from qtha_lab.errors import Refusal
+
+DIGEST_BYTES = KEY_BYTES = 32
+
+
+def secret_key(path: Path) -> bytes:
+    """Read this user's secret key; a new one is created where there is none.
+
+    Args:
+        path: File of 32 bytes with mode 0600.
+
+    Raises:
+        OSError: If it cannot be created.
+        Refusal: If another user owns the file or its folder, or may read it.
+    """
+    private_folder(path.parent)
+    if not os.path.lexists(path):
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        write_new(part, secrets.token_bytes(KEY_BYTES))
+        try:
+            os.link(part, path)  # the first of several processes wins, and no reader sees a part
+        except FileExistsError:
+            pass
+        finally:
+            part.unlink()
+    with open_file(path, KEY_BYTES, links=False) as file:
+        check_private(path, os.fstat(file.fileno()), OTHERS_ANY)
+        key = file.read(KEY_BYTES)
+    if len(key) != KEY_BYTES:
+        raise Refusal(f"{path} must have {KEY_BYTES} bytes, got {len(key)}. Delete it.")
+    return key
+
+
+def keyed_digest(key: bytes, name: str, payload: bytes) -> bytes:
+    """Compute the HMAC-SHA256 of a file's name and content."""
+    return hmac.digest(key, name.encode() + b"\0" + payload, "sha256")
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that must not exist yet, with mode 0600."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        file.write(data)
+
+
+def read_pickle(path: Path, key: bytes) -> Any:
+    """Load a pickle after its keyed digest, which stands in front of it.
+
+    Args:
+        path: In a folder that only this user can change.
+        key: Secret key of this user.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        Refusal: If another user could have changed it, or its digest is another.
+    """
+    check_folder(path.parent)
+    with open_file(path, links=False) as file:
+        check_private(path, os.fstat(file.fileno()))
+        content = file.read()
+    digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+    if not hmac.compare_digest(digest, keyed_digest(key, path.name, payload)):
+        raise Refusal(f"{path} must have the digest of this user's key, got another.")
+    return pickle.loads(payload)
