@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from qtha_lab import locks
+from qtha_lab.core.io import read_mapping
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ def reserve(folder: Path, needs: int) -> int | None:
         The descriptor that holds the reservation as long as this process lives; None where another of its number does.
     """
     pid = os.getpid()
-    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+    locks.make_folder(folder / FOLDER)
     fd = locks.hold(folder / FOLDER / f"{socket.gethostname()}-{pid}")
     if fd is not None:
         reservation = Reservation(pid, socket.gethostname(), needs, _resident_bytes(pid))
@@ -68,20 +70,35 @@ def reserve(folder: Path, needs: int) -> int | None:
 
 
 def reservations(folder: Path) -> list[Reservation]:
-    """Of all runs that live on this machine; files that the dead left are taken away."""
+    """List those of all runs on this machine; delete files of ended runs where the folder allows."""
     import psutil
 
-    living = []
-    for file in (folder / FOLDER).glob(f"{socket.gethostname()}-*"):
-        if not locks.is_held(file):
-            if not psutil.pid_exists(int(file.name.rpartition("-")[2])):  # else it is about to be
-                file.unlink(missing_ok=True)
+    present, name = [], re.compile(re.escape(socket.gethostname()) + r"-(\d{1,9})", re.ASCII)
+    for file in (folder / FOLDER).glob("*"):
+        if not (match := name.fullmatch(file.name)):
             continue
-        try:
-            living.append(Reservation(**json.loads(file.read_text())))
-        except (OSError, TypeError, ValueError) as reason:
-            log.debug("%s is being written: %s", file, reason)
-    return living
+        if locks.is_held(file):
+            if reservation := _read(file, int(match[1])):
+                present.append(reservation)
+        elif not psutil.pid_exists(int(match[1])):  # else it is about to be held
+            _delete(file)
+    return present
+
+
+def _read(file: Path, pid: int) -> Reservation | None:
+    fields = read_mapping(file, 1000) or {}
+    needs, resident = fields.get("needs"), fields.get("resident")
+    if type(needs) is not int or type(resident) is not int:
+        log.debug("%s is being written, or damaged", file)
+        return None
+    return Reservation(pid, socket.gethostname(), needs, resident)
+
+
+def _delete(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as reason:  # a folder that only others may write to
+        log.debug("%s stays: %s", file, reason)
 
 
 def _resident_bytes(pid: int) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab import paths, warm
+from qtha_lab.core.io import read_tail
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduced import Reproduced
@@ -132,10 +133,9 @@ class Run:
     def log_tail(self, lines: int = 20) -> str:
         """The last output of the worker."""
         try:
-            with self.files.log.open("rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - 300 * lines))
-                text = file.read().decode("utf-8", errors="replace")
-        except FileNotFoundError:
+            text = read_tail(self.files.log, 300 * lines).decode("utf-8", errors="replace")
+        except (FileNotFoundError, Refusal) as reason:
+            log.debug("%s has no log: %s", self.id, reason)
             return ""
         return "\n".join(text.splitlines()[-lines:])
 

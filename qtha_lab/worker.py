@@ -18,7 +18,7 @@ from pathlib import Path
 
 from qtha_lab import faults, paths, peers
 from qtha_lab.errors import Refusal
-from qtha_lab.rundir import RunDir, away, cards, slots
+from qtha_lab.rundir import RunDir, away, cards, disk, slots
 from qtha_lab.rundir.events import EventLog, read_tail
 from qtha_lab.rundir.free_threads import FreeThreads
 from qtha_lab.rundir.status import last_step
@@ -102,21 +102,36 @@ def work(run: RunDir, lock: int) -> int:
         lock: Descriptor that holds the run's lock; closed at the end.
     """
     start = time.monotonic()
-    slots.sign(lock, os.getpid())
+    spare = disk.Spare(run.path)
     faulthandler.enable()
     os.nice(NICENESS)
     stop = StopRequest(run)
-    events = EventLog(run.events)
-    state = _work(run, events, stop)
-    events.close()
+    state = "failed"
+    try:
+        slots.sign(lock, os.getpid())
+        events = EventLog(run.events)
+        state = _work(run, events, stop, spare)
+        events.close()
+    except OSError as error:
+        if not disk.is_full(error):
+            raise
+        _print(str(disk.full(run.path)))
+    spare.free()
     os.close(lock)
     code = EXIT_CODES[state]
-    sys.stdout.write(f"worker ended with code {code} after {time.monotonic() - start:.1f} s\n")
-    sys.stdout.flush()
+    _print(f"worker ended with code {code} after {time.monotonic() - start:.1f} s")
     return code
 
 
-def _work(run: RunDir, events: EventLog, stop: StopRequest) -> str:
+def _print(sentence: str) -> None:
+    try:
+        sys.stdout.write(f"{sentence}\n")
+        sys.stdout.flush()
+    except OSError as reason:  # the log of the run is on the full disk
+        log.info("%s is not printed: %s", sentence, reason)
+
+
+def _work(run: RunDir, events: EventLog, stop: StopRequest, spare: disk.Spare) -> str:
     """Everything between taking the lock and giving it back; the end state, also written as an event."""
     try:
         training = run.experiment.training
@@ -146,8 +161,11 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest) -> str:
                 beside=lambda: slots.computing(folder) > own,
             )
     except BaseException as error:  # a plugin may raise an exit or an interrupt
+        spare.free()
+        error = disk.full(run.path) if disk.is_full(error) else error
         state, step, message = "failed", _last_step(run), faults.sentence(error, run.log)
     log.info("%s: %s at step %d; %s", run.path.name, state, step, message)
+    spare.free()
     events.append("status", state=state, step=step, message=message)
     return state
 

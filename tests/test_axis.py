@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment.axis import Axis
+from qtha_lab.experiment.axis import RANGE, Axis, count_points
 
 FRACTIONS = st.floats(1e-6, 1e6).map(lambda value: float(f"{value:.4g}"))
 
@@ -86,3 +86,66 @@ def test_values_that_are_none_are_refused(written, rule):
 def test_a_grid_of_fractions_must_know_how_many():
     with pytest.raises(Refusal, match=r"write 0\.1\.\.1 log 5"):
         Axis.of("0.1..1 log").grid()
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["1..10001", "1..1000000000", "-9007199254740992..9007199254740992", "0..10000 linear"],
+)
+def test_a_whole_range_of_too_many_values_is_counted_and_no_grid_takes_it(written):
+    axis = Axis.of(written)  # a search at random may draw from it
+    assert axis.size is not None
+    assert axis.size > 10_000
+    with pytest.raises(
+        Refusal, match=r"at most 10,000 values, got [\d,]+\. Write .* 10 for ten of them\."
+    ):
+        axis.grid()
+    assert Axis.of("1..10000").grid()[-1] == 10_000
+
+
+@pytest.mark.parametrize(
+    ("written", "rule"),
+    [
+        ("1e-4..1e-1 log 99999999999", "at most 10,000 values, got 99,999,999,999"),
+        ("0.1..0.2 10001", "at most 10,000 values"),
+        ("1..1000000 10001", "at most 10,000 values"),
+        ("1e308..1e309", r"at most 1e\+300"),
+        ("-1e308..1e308 5", r"at most 1e\+300"),
+        ("1e-300..1e299 log 5", "by a factor of at most"),
+        ("1e-320..1 log 5", "by a factor of at most"),
+        (f"1..{10**150}", r"at most 2\^53 for whole numbers"),
+        (f"1..{'9' * 5000}", "at most 200 characters, got 5,003"),
+        (f"1..2 log {'9' * 5000}", "at most 200 characters"),
+        ("1.0..1.000001 9", "9 numbers that differ in six digits"),
+        (",".join(map(str, range(10_001))), "at most 10,000 values, got 10,001"),
+        (list(range(10_001)), "at most 10,000 values, got 10,001"),
+        (f"1,{'[' * 5000}{']' * 5000},2", "plain ones"),
+    ],
+)
+def test_a_range_that_no_computer_holds_is_refused_in_a_short_sentence(written, rule):
+    with pytest.raises(Refusal, match=rule) as refused:
+        Axis.of(written)
+    assert len(str(refused.value)) <= 300
+
+
+def test_points_are_counted_without_a_grid():
+    assert count_points([Axis.of("1..10000"), Axis.of("1..10")]) == 100_000
+    with pytest.raises(Refusal, match="at most 100,000 points, got 100,000,000"):
+        count_points([Axis.of("1..10000"), Axis.of("1..10000")])
+
+
+@pytest.mark.parametrize("text", ["1" * 50_000, "1..2" + " " * 50_000 + "x", " " * 50_000 + "x"])
+def test_a_long_text_that_is_no_range_is_known_as_such_in_linear_work(text):
+    # a pattern with two ways to read a digit takes 50,000 squared steps, most of a minute
+    assert RANGE.fullmatch(text) is None
+
+
+@given(st.text("0123456789.e-+… log,[]", max_size=60))
+def test_any_text_is_an_axis_or_one_sentence(text):
+    sentence = ""
+    try:
+        axis = Axis.of(text)
+        assert axis.size is None or axis.size > 10_000 or len(axis.grid()) == axis.size
+    except Refusal as refused:
+        sentence = str(refused)
+    assert len(sentence) <= 300

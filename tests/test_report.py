@@ -215,3 +215,12 @@ def test_a_comparison_that_is_run_ends_with_its_report(tmp_path):
     assert f"reported in {folder / 'report.html'}" in answer.output
     assert Page((folder / "report.html").read_text()).sections == SECTIONS
     assert len(list_runs(folder / "runs")) == 2  # both had ended: none was run again
+
+
+def test_a_comparison_that_is_not_utf8_is_refused_by_its_name(tmp_path):
+    write_json(tmp_path / "summary.json", {"runs": [], "notes": []})
+    (tmp_path / "comparison.yaml").write_bytes(b"methods: lora \xff\n")
+    with pytest.raises(
+        Refusal, match=r"comparison\.yaml must be UTF-8 text, got byte 0xff at position 14"
+    ):
+        compare.report(tmp_path)

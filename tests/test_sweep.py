@@ -76,6 +76,9 @@ def test_every_form_of_a_sweep_reads_back_as_the_same(tmp_path):
         ({"axes": {"learning_rte": [0.1]}}, "unknown axis 'learning_rte': did you mean 'learning_rate'"),
         ({"axes": {"training.stps": [4]}}, "unknown axis 'training.stps'"),
         ({"axes": {"learning_rate": "0.1..0.01"}}, "axis learning_rate: a range must go upward"),
+        ({"axes": {"steps": "1..1000000000"}}, r"at most 10,000 values, got 1,000,000,000"),
+        ({"axes": {"steps": "1..10000", "batch_size": "1..10000"}}, "at most 100,000 points, got 100,000,000"),
+        ({"axes": {"steps": "1..10000", "batch_size": "1..6"}}, "at most 100,000 points together"),
         ({"axes": {}}, "axes must be at least 1 long"),
         ({"axes": [0.1]}, "axes must be settings by name"),
         ({"search": "tpe"}, "must say how many trials"),
@@ -88,6 +91,20 @@ def test_every_form_of_a_sweep_reads_back_as_the_same(tmp_path):
 def test_a_sweep_that_makes_no_sense_is_refused(fields, rule):
     with pytest.raises(Refusal, match=rule):
         small(**fields)
+
+
+def test_a_search_at_random_may_draw_from_a_range_that_no_grid_holds(tmp_path):
+    described = small(axes={"steps": "1..1000000000"}, search="random", trials=3)
+    study = MethodStudy(described, 0, open_journal(tmp_path / "journal.log"))
+    assert 1 <= study.ask().params["steps"] <= 1_000_000_000
+    assert described.trials_of(described.methods[0]) == 3
+
+
+@pytest.mark.parametrize("axes", ["steps=1..1000000000", "steps=1..20000,batch_size=1..20000"])
+def test_a_range_typed_at_the_command_line_is_refused_in_one_sentence(axes):
+    outcome = call("sweep", "--methods", "lora", "--axes", axes, "--dry-run")
+    assert isinstance(outcome.exception, Refusal)
+    assert "axes: a range must have at most 10,000 values" in str(outcome.exception)
 
 
 def test_a_ratio_of_rates_is_an_axis_by_its_group():

@@ -133,6 +133,35 @@ def test_only_number_fields_that_may_be_swept_read_several_values():
     assert swept.changed == {"seeds": [2, 4]}
 
 
+@pytest.mark.parametrize(
+    ("entry", "error", "words"),
+    [
+        ("1..1000000000", "", "any of 1,000,000,000 whole numbers from 1 to 1000000000"),
+        ("1..1000", "", "1,000 values, 1, 2, 3, 4, 5, 6, …, 999, 1000"),
+        ("1..4", "", "4 values, 1, 2, 3, 4"),
+        ("1..9 log 99999999999", "at most 10,000 values", ""),
+        ("1e308..1e309", "at most 1e+300", ""),
+    ],
+)
+def test_a_long_range_in_a_field_is_counted_and_its_first_and_last_values_are_shown(
+    entry, error, words
+):
+    field = Form({"r": Setting("r", int, 8)}, sweepable=True)["r"]
+    field.control.value = entry
+    assert error in field.error
+    assert bool(error) == bool(field.error)
+    assert words in field.help.value
+    assert len(field.help.value) <= 300
+
+
+def test_a_grid_of_too_many_values_is_a_fault_beside_its_field():
+    setup = setup_of(Comparison(methods="lora"))
+    rates(setup)[0].control.value = "1..1000000000"
+    (fault,) = setup.faults()
+    assert "at most 10,000 values" in fault.sentence
+    assert fault.control is rates(setup)[0].control
+
+
 def test_the_page_says_what_a_sweep_will_take_before_it_starts():
     async def work():
         bench = Workbench(

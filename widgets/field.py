@@ -4,7 +4,6 @@ Where a setting may be swept, its number field also reads several values, as `qt
 them. Knows no setting by name; `widgets.form` puts several together.
 """
 
-import logging
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -12,17 +11,18 @@ from typing import Any
 import ipywidgets as ipw
 
 from qtha_lab import calls, faults
+from qtha_lab.core.io import shortened
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment.axis import RANGE, Axis
+from qtha_lab.experiment.axis import MOST_VALUES, RANGE, Axis
 from qtha_lab.settings import Setting
 
 from .look import lines, mark
 from .name_picker import NamePicker
 from .shared_look import SharedLook
 
-log = logging.getLogger(__name__)
-
 UNSET = "not set"
+MOST_SHOWN = 8
+"""Values of an axis that its help lists; of a longer one the first six and the last two."""
 
 
 class Field:
@@ -89,7 +89,9 @@ class Field:
 
     def _check_written(self, value: Any) -> None:
         if self.declared.type is dict and isinstance(value, str):
-            raise Refusal(f"{self.declared.name} must read name=value, name=value, not {value!r}")
+            raise Refusal(
+                f"{self.declared.name} must read name=value, name=value, not {value!r:.80}"
+            )
 
     def _several(self) -> Axis | None:
         """The values of an entry that holds several; None where it holds one."""
@@ -152,13 +154,18 @@ def _write(value: Any) -> str:
 
 
 def _swept(axis: Axis) -> str:
-    """How many values an axis has, and which."""
-    try:
-        values = axis.grid()
-    except Refusal as reason:
-        log.debug("no grid: %s", reason)
+    """How many values an axis has, and the first and last of them."""
+    if axis.size is None:
         return f"swept: any value from {axis.low:g} to {axis.high:g}"
-    return f"swept: {len(values)} values, {', '.join(map(calls.write_value, values))}"
+    if axis.size > MOST_VALUES:
+        return (
+            f"swept: any of {axis.size:,} whole numbers from {axis.low} to {axis.high}; "
+            f"a grid takes at most {MOST_VALUES:,}"
+        )
+    values = list(map(calls.write_value, axis.grid()))
+    if len(values) > MOST_SHOWN:
+        values = [*values[: MOST_SHOWN - 2], "…", *values[-2:]]
+    return f"swept: {axis.size:,} values, {', '.join(map(shortened, values))}"
 
 
 def _help(declared: Setting) -> str:

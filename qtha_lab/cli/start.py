@@ -101,15 +101,17 @@ def _circuits(methods: str) -> list["Circuit"]:
 def _written_out(methods: str) -> list[tuple[str, dict[str, Any]]]:
     """Every method with one value for each option, in the order of the text."""
     from qtha_lab import calls
-    from qtha_lab.experiment.axis import RANGE, Axis
+    from qtha_lab.experiment.axis import RANGE, Axis, count_points
 
     choices = []
     for text in calls.split_list(methods):
         name, options = calls.parse_call(text, "method")
-        values = [
-            Axis.of(v).grid() if isinstance(v, str) and RANGE.fullmatch(v) else [v]
+        axes = [
+            Axis.of(v) if isinstance(v, str) and RANGE.fullmatch(v) else Axis((v,))
             for v in options.values()
         ]
+        count_points(axes)
+        values = [axis.grid() for axis in axes]
         choices += [
             (name, dict(zip(options, each, strict=True))) for each in itertools.product(*values)
         ]

@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from qtha_lab import calls
+from qtha_lab.core.io import shortened
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment.declared import option
 
-NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+MOST_VALUES = 10_000
+"""Values of one axis of a grid."""
+MOST_POINTS = 100_000
+"""Points of a whole grid."""
+LARGEST, LARGEST_WHOLE = 1e300, 2**53
+"""Ends of a range of fractions, and of whole numbers."""
+LONGEST = 200  # characters of a range
+NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 RANGE = re.compile(
-    rf"\s*({NUMBER})\s*(?:…|\.\.\.?)\s*({NUMBER})\s*(log|linear)?\s*(\d+)?\s*", re.IGNORECASE
+    rf"\s*({NUMBER})\s*(?:…|\.\.\.?)\s*({NUMBER})(?:\s*(log|linear))?(?:\s*([0-9]+))?\s*",
+    re.IGNORECASE,
 )
 
 
@@ -55,17 +65,24 @@ class Axis:
         """
         if isinstance(value, str):
             if match := RANGE.fullmatch(value):
+                if len(value) > LONGEST:
+                    raise Refusal(
+                        f"a range must have at most {LONGEST} characters, got {len(value):,}"
+                    )
                 return cls._range(*match.groups())
-            value = [calls.read_value(part) for part in calls.split_list(value.strip("[]"))]
+            value = _listed(value)
         values = value if isinstance(value, list | tuple) else [value]
         if not values:
             raise Refusal("it must hold at least one value")
-        listed = tuple(map(option, values))
-        for number, each in enumerate(listed):
+        if len(values) > MOST_VALUES:
+            raise Refusal(f"it must hold at most {MOST_VALUES:,} values, got {len(values):,}")
+        listed, seen = tuple(map(option, values)), set()
+        for each in listed:
             if isinstance(each, list | dict):
                 raise Refusal(f"its values must be plain ones, not {each!r:.60}")
-            if each in listed[:number]:
-                raise Refusal(f"{each} is given twice")
+            if each in seen:
+                raise Refusal(f"{shortened(each)} is given twice")
+            seen.add(each)
         return cls(listed)
 
     @classmethod
@@ -79,12 +96,57 @@ class Axis:
         if count is not None and int(count) < 2:
             raise Refusal(f"a range must be cut into at least 2 values, not {count}")
         axis = cls((), ends[0], ends[1], log, None if count is None else int(count))
-        if axis.is_whole and count and len(set(axis.grid())) < int(count):
-            raise Refusal(
-                f"there are no {count} different whole numbers so from {low} to {high}: "
-                f"write {ends[0]}.0 for fractions"
-            )
+        axis._check_ends(low, high)
+        if count is not None:
+            axis._check_size()
+            _check_distinct(axis, int(count))
         return axis
+
+    def _check_ends(self, low: str, high: str) -> None:
+        largest = LARGEST_WHOLE if self.is_whole else LARGEST
+        if max(abs(self.low), abs(self.high)) > largest:
+            kind = "2^53 for whole numbers" if self.is_whole else f"{LARGEST:g}"
+            raise Refusal(
+                f"the ends of a range must be at most {kind}, got {shortened(low, 40)} to {shortened(high, 40)}"
+            )
+        if self.log and self.high / self.low > LARGEST:
+            raise Refusal(
+                f"the ends of a logarithmic range must differ by a factor of at most {LARGEST:g}, "
+                f"got {shortened(low, 40)} to {shortened(high, 40)}"
+            )
+
+    def check_grid(self) -> None:
+        """Refuse a range that no grid can take: of fractions without a number of values, or of too many."""
+        if self.size is None:
+            raise Refusal(
+                f"a grid must know how many values to take from {self.low} to {self.high}: "
+                f"write {self.written} 5"
+            )
+        self._check_size()
+
+    def _check_size(self) -> None:
+        if self.size is not None and self.size > MOST_VALUES:
+            fewer = Axis((), self.low, self.high, self.log, 10).written
+            raise Refusal(
+                f"a range must have at most {MOST_VALUES:,} values, got {self.size:,}. "
+                f"Write {fewer} for ten of them."
+            )
+
+    @property
+    def size(self) -> int | None:
+        """Number of values in a grid, counted without building one; None for an uncut range of fractions.
+
+        Example:
+            >>> Axis.of("1..1000000000").size, Axis.of("0.1..1").size
+            (1000000000, None)
+        """
+        if self.listed:
+            return len(self.listed)
+        if self.count is not None:
+            return self.count
+        if not self.is_whole:
+            return None
+        return self._doublings() if self.log else int(self.high) - int(self.low) + 1
 
     @property
     def is_whole(self) -> bool:
@@ -105,15 +167,11 @@ class Axis:
         """Its values in order.
 
         Raises:
-            Refusal: If it is a range of fractions that does not say how many.
+            Refusal: If it is a range of fractions that does not say how many, or has more than `MOST_VALUES`.
         """
+        self.check_grid()
         if self.listed:
             return list(self.listed)
-        if self.count is None and not self.is_whole:
-            raise Refusal(
-                f"a grid must know how many values to take from {self.low} to {self.high}: "
-                f"write {self.written} 5"
-            )
         if self.count is None and not self.log:
             return list(range(int(self.low), int(self.high) + 1))
         return self._cut(self.count or self._doublings())
@@ -135,3 +193,45 @@ class Axis:
         if self.is_whole:
             return [round(value) for value in values]
         return [float(f"{value:.6g}") for value in values]
+
+
+def count_points(axes: Iterable[Axis]) -> int:
+    """Count the points of a grid without building one; an uncut range counts as one value.
+
+    Raises:
+        Refusal: If there are more than `MOST_POINTS`.
+
+    Example:
+        >>> count_points([Axis.of("1..20"), Axis.of("8, 16")])
+        40
+    """
+    axes = list(axes)
+    for axis in axes:
+        axis._check_size()
+    count = math.prod(axis.size or 1 for axis in axes)
+    if count > MOST_POINTS:
+        raise Refusal(
+            f"a grid must have at most {MOST_POINTS:,} points, got {count:,}. "
+            "Give fewer values to an axis, or search at random with a number of trials."
+        )
+    return count
+
+
+def _listed(text: str) -> list[Any]:
+    try:
+        return [calls.read_value(part) for part in calls.split_list(text.strip("[]"))]
+    except RecursionError:
+        raise Refusal(f"its values must be plain ones, not {text!r:.60}") from None
+
+
+def _check_distinct(axis: Axis, count: int) -> None:
+    if len(set(axis.grid())) == count:
+        return
+    if axis.is_whole:
+        raise Refusal(
+            f"there are no {count} different whole numbers so from {axis.low} to {axis.high}: "
+            f"write {axis.low}.0 for fractions"
+        )
+    raise Refusal(
+        f"{axis.low} to {axis.high} must hold {count:,} numbers that differ in six digits"
+    )

@@ -16,7 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from qtha_lab import calls
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import plan, refusals
-from qtha_lab.experiment.axis import Axis
+from qtha_lab.experiment.axis import MOST_POINTS, Axis, count_points
 from qtha_lab.experiment.description import (
     Experiment,
     MethodsAndSeeds,
@@ -99,6 +99,21 @@ class Sweep(Search, MethodsAndSeeds):
             raise Refusal(f"{self.objective} is known at the end only: it cannot prune")
         return self
 
+    @model_validator(mode="after")
+    def _grid_is_small(self) -> Sweep:
+        if self.search != "grid":
+            return self
+        try:
+            counts = [count_points(self.axes_of(method).values()) for method in self.methods]
+        except Refusal as refused:
+            raise Refusal(f"axes: {refused}") from None
+        if sum(counts) > MOST_POINTS:
+            raise Refusal(
+                f"the grids of all methods must have at most {MOST_POINTS:,} points together. "
+                "Give fewer values to an axis, or search at random with a number of trials."
+            )
+        return self
+
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
         """Which way the objective is good, in Optuna's words."""
@@ -108,20 +123,32 @@ class Sweep(Search, MethodsAndSeeds):
         """The axes that a method has."""
         return {n: Axis.of(values) for n, values in self.axes.items() if place_of(n, method)}
 
-    def grid(self, method: MethodChoice) -> list[Point]:
-        """Every point of a method's grid, the first axis slowest."""
-        axes = self.axes_of(method)
+    def points_of(self, method: MethodChoice) -> int:
+        """Count the points of a method's grid without building it.
+
+        Raises:
+            Refusal: If there are too many, or a range of fractions does not say how many values it has.
+        """
+        axes = self.axes_of(method).values()
         try:
-            values = [axis.grid() for axis in axes.values()]
+            for axis in axes:
+                axis.check_grid()
+            return count_points(axes)
         except Refusal as refused:
             raise Refusal(f"axes: {refused}") from None
+
+    def grid(self, method: MethodChoice) -> list[Point]:
+        """Every point of a method's grid, the first axis slowest."""
+        self.points_of(method)
+        axes = self.axes_of(method)
+        values = [axis.grid() for axis in axes.values()]
         return [dict(zip(axes, point, strict=True)) for point in itertools.product(*values)]
 
     def trials_of(self, method: MethodChoice) -> int:
         """How many points of a method are tried."""
         if self.search != "grid":
             return self.trials or 0
-        whole = len(self.grid(method))
+        whole = self.points_of(method)
         return whole if self.trials is None else min(whole, self.trials)
 
     def experiments_at(self, method: MethodChoice, point: Point) -> list[Experiment]:
@@ -171,8 +198,8 @@ class Sweep(Search, MethodsAndSeeds):
                     raise Refusal(f"{method.label} at {where}: {refused}") from None
 
     def _points_to_check(self, method: MethodChoice) -> list[Point]:
-        if self.search == "grid" and len(grid := self.grid(method)) <= MOST_CHECKED:
-            return grid
+        if self.search == "grid" and self.points_of(method) <= MOST_CHECKED:
+            return self.grid(method)
         axes = self.axes_of(method)
         first = {name: axis.ends()[0] for name, axis in axes.items()}
         return [first, *({**first, name: axis.ends()[1]} for name, axis in axes.items())]

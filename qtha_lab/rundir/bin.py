@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from qtha_lab.errors import Refusal
+from qtha_lab.locks import make_folder, open_shared
 from qtha_lab.rundir import slots
 from qtha_lab.rundir.events import read_tail
 from qtha_lab.rundir.files import RunDir, sync
@@ -43,10 +44,10 @@ def delete(run: RunDir) -> Path:
     if slots.is_held(run.sent):
         raise Refusal(f"run {run.path.name} is on other machines: stop it before it is deleted")
     try:
-        lock = os.open(run.lock, os.O_RDWR | os.O_CREAT, 0o644)
+        lock = open_shared(run.lock, os.O_RDWR)
         try:
             _hold(lock, PATIENCE if _has_ended(run) else 0.0)  # no worker starts while it is moved
-            bin_of(run.path.parent).mkdir(exist_ok=True)
+            make_folder(bin_of(run.path.parent))
             return _move(run.path, bin_of(run.path.parent) / run.path.name)
         finally:
             os.close(lock)

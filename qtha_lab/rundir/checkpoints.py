@@ -5,7 +5,6 @@ Knows no tensor; what the files of a checkpoint must hold is checked in `qtha_la
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import re
@@ -13,7 +12,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from qtha_lab.rundir.files import read_mapping, sync, sync_tree, write_whole
+from qtha_lab.core.io import digest, read_mapping
+from qtha_lab.errors import Refusal
+from qtha_lab.rundir.files import sync, sync_tree, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ def damage(folder: Path) -> str | None:
         return _differs(folder) if is_checksummed(folder) else None
     except OSError as refused:
         return f"{Path(refused.filename or folder).name}: {refused.strerror}"
+    except Refusal as refused:
+        return str(refused)
 
 
 def _differs(folder: Path) -> str | None:
@@ -126,6 +129,4 @@ def _names(folder: Path) -> list[str]:
 
 
 def _described(path: Path) -> dict[str, int | str]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"size": path.stat().st_size, "sha256": digest}
+    return {"size": path.stat().st_size, "sha256": digest(path)}

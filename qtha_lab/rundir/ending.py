@@ -7,20 +7,22 @@ without that process only the log is left.
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from qtha_lab.core.io import read_mapping, read_tail
+from qtha_lab.errors import Refusal
 from qtha_lab.rundir import slots
-from qtha_lab.rundir.files import RunDir, read_mapping, write_json
+from qtha_lab.rundir.files import RunDir, check_room, write_json
 
 log = logging.getLogger(__name__)
 
 BEGIN = "-- worker starts --"
 FATAL = "Fatal Python error"
 LAST_LINES = 5
+LEAST_BYTES = 1 << 12  # free on the disk of a run whose worker could write its end
 LOG_BYTES = 1 << 18
 
 
@@ -48,7 +50,10 @@ def record(files: RunDir, pid: int, code: int) -> None:
     """
     log.info("%s: process %d ended with code %d", files.path.name, pid, code)
     if files.path.is_dir():
-        write_json(files.path / "exit.json", {"pid": pid, "code": code})
+        try:
+            write_json(files.path / "exit.json", {"pid": pid, "code": code})
+        except OSError as reason:
+            log.info("how %s ended is not kept: %s", files.path.name, reason)
 
 
 def last_words(files: RunDir) -> str:
@@ -59,6 +64,11 @@ def last_words(files: RunDir) -> str:
     if files.path in _WATCHING:  # its end is just being written
         _WATCHING[files.path].join(timeout=5)
     number = _signal(files)
+    if number is None and files.path.is_dir():
+        try:
+            check_room(files.path, LEAST_BYTES)
+        except Refusal as full:  # what a worker could not write itself
+            return str(full)
     if number == signal.SIGKILL:
         return "killed by the system (SIGKILL): out of memory?"
     how = f"the worker died of {number.name}" if number else "the worker died"
@@ -85,9 +95,8 @@ def _signal(files: RunDir) -> signal.Signals | None:
 def _last_log(files: RunDir) -> list[str]:
     """The lines that the last worker printed; of a long log those at its end."""
     try:
-        with files.log.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))
-            text = file.read().decode("utf-8", errors="replace")
-    except FileNotFoundError:
+        text = read_tail(files.log, LOG_BYTES).decode("utf-8", errors="replace")
+    except (FileNotFoundError, Refusal) as reason:
+        log.debug("no output of a worker: %s", reason)
         return []
     return text.rpartition(f"{BEGIN}\n")[2].splitlines()

@@ -14,6 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from qtha_lab.core.io import open_file, parse_json
+from qtha_lab.errors import Refusal
+from qtha_lab.locks import open_shared
 from qtha_lab.rundir.schema import is_event
 
 log = logging.getLogger(__name__)
@@ -31,6 +34,8 @@ MEASURED = (
     "bottleneck",
 )
 TAIL_BYTES = 1 << 13
+LONGEST_MESSAGE = 2000
+"""Characters of a message; more are cut off when an event is written or read."""
 
 
 class EventLog:
@@ -43,24 +48,27 @@ class EventLog:
     """
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._fd = open_shared(path, os.O_RDWR | os.O_APPEND)
         self._offset = time.time() - time.monotonic()
         self._status: dict[str, Any] = {}
         self._since_status = 0
+        self._is_cut = False
         size = os.fstat(self._fd).st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
             os.write(self._fd, b"\n")
 
     def append(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Write one event; what must survive a crash reaches the disk before this returns."""
+        if isinstance(message := fields.get("message"), str):
+            fields["message"] = message[:LONGEST_MESSAGE]
         event = finite({"t": self._offset + time.monotonic(), "kind": kind, **fields})
         self._write(event)
         if kind == "status":
             self._status, self._since_status = fields, 0
         elif self._status and self._since_status > TAIL_BYTES // 2:
             repeated = self._status | {"step": fields.get("step", self._status.get("step", 0))}
-            self._since_status = 0
             self._write({"t": event["t"], "kind": "status", **repeated, "again": True})
+            self._since_status = 0
         if kind in DURABLE:
             os.fsync(self._fd)
         return event
@@ -69,8 +77,12 @@ class EventLog:
         line = json.dumps(event, ensure_ascii=False, allow_nan=False)
         data = line.encode("utf-8", errors="replace") + b"\n"
         self._since_status += len(data)
-        while data:  # a pipe or a full disk may take a part; a plain file takes all at once
-            data = data[os.write(self._fd, data) :]
+        if self._is_cut:  # a full disk took a part of the line before
+            data = b"\n" + data
+        while data:
+            written = os.write(self._fd, data)
+            self._is_cut = written < len(data)
+            data = data[written:]
 
     def close(self) -> None:
         """Give the file back."""
@@ -94,14 +106,12 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]
     read from its beginning.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path, links=False) as file:
             if offset > os.fstat(file.fileno()).st_size:
                 offset = 0
             file.seek(offset)
             data = file.read()
-    except FileNotFoundError:
-        return [], 0
-    except (IsADirectoryError, NotADirectoryError, PermissionError) as reason:
+    except (FileNotFoundError, Refusal) as reason:
         log.debug("no events: %s", reason)
         return [], 0
     complete = data[: data.rfind(b"\n") + 1]
@@ -112,7 +122,8 @@ def read_tail(path: Path, size: int = TAIL_BYTES) -> list[dict[str, Any]]:
     """The events in the last part of the file, at least the last status: enough for a status line."""
     try:
         length = path.stat().st_size
-    except FileNotFoundError:
+    except OSError as reason:
+        log.debug("no events: %s", reason)
         return []
     whole = length <= size
     events = read_events(path, 0 if whole else length - size)[0]
@@ -171,19 +182,14 @@ def _parse(data: bytes, offset: int):
 
 def _event(line: bytes) -> dict[str, Any] | None:
     try:
-        event = _DECODER.decode(line.decode("utf-8"))
-    except (ValueError, RecursionError) as reason:
+        event = parse_json(line, constants=False)
+    except Refusal as reason:
         log.debug("a line of the events is broken: %s", reason)
         return None
     if not is_event(event):
         return None
     if event["kind"] == "status":
         event.setdefault("message", "")
+    if isinstance(message := event.get("message"), str):
+        event["message"] = message[:LONGEST_MESSAGE]
     return event
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is not a number in JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_number)

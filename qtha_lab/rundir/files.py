@@ -18,10 +18,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from qtha_lab.core.io import read
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment, editions
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.reproduced import read_recorded
+from qtha_lab.locks import make_folder, share
 from qtha_lab.rundir.events import finite
 
 log = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ class RunDir:
             runs_dir: Where the directory is made.
             origin: What launched the run, as plain values; it is there before the directory counts as a run's.
         """
-        runs_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(runs_dir)
         if experiment.training.epochs is not None:
             experiment = resolve(experiment).with_steps()
         while True:
@@ -72,7 +74,8 @@ class RunDir:
                 run.path.mkdir()
             except FileExistsError:
                 continue
-            run.checkpoints.mkdir()
+            share(run.path, runs_dir)
+            make_folder(run.checkpoints)
             if origin is not None:
                 write_json(run.origin, origin)
             write_whole(run.experiment_file, editions.record(experiment))
@@ -98,7 +101,7 @@ class RunDir:
     @cached_property
     def edition(self) -> int:
         """Whose defaults the description leaves out, if it is marked with one or not."""
-        marked = editions.is_marked(self.experiment_file.read_text(encoding="utf-8"))
+        marked = editions.is_marked(read(self.experiment_file))
         return editions.EDITION if marked else editions.FIRST
 
 
@@ -122,6 +125,7 @@ def write_whole(path: Path, text: str) -> None:
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
+        share(file.fileno(), path.parent)
         os.fsync(file.fileno())
     temporary.replace(path)
 
@@ -130,18 +134,6 @@ def write_json(path: Path, value: Any) -> None:
     """Write a value as JSON, whole; NaN and infinity become null."""
     text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
     write_whole(path, text + "\n")
-
-
-def read_mapping(path: Path) -> dict[str, Any] | None:
-    """The mapping in a JSON file; None where it is missing, broken or no mapping."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as reason:
-        log.debug("%s is passed over: %s", path, reason)
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def check_room(folder: Path, needed: int = 2**20) -> None:

@@ -15,9 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import qtha_lab
+from qtha_lab.core.io import parse_json, read_bytes
+from qtha_lab.errors import Refusal
+from qtha_lab.locks import open_shared, share
 from qtha_lab.rundir.files import RunDir
 from qtha_lab.rundir.record import Record, read, stamp
 
+LIMIT = 2**28
+"""Bytes of an index; a larger one is written anew."""
 NAME = ".index.jsonl"
 log = logging.getLogger(__name__)
 
@@ -88,8 +93,8 @@ class Index:
             return None
         try:
             return Record.from_plain(line)
-        except (TypeError, KeyError) as reason:
-            log.debug("the line of %s in %s is of another form: %r", name, self.file, reason)
+        except Refusal as reason:
+            log.debug("the line of %s in %s is of another form: %s", name, self.file, reason)
             return None
 
     def add(self, news: dict[str, Record], names: Iterable[str]) -> None:
@@ -106,23 +111,23 @@ class Index:
                 self._write_anew(present)
             else:
                 self._append(plain)
-        except OSError as reason:
+        except (OSError, Refusal) as reason:
             log.debug("%s cannot be written: %s", self.file, reason)
 
     def _read(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         try:
-            data = self.file.read_bytes() if self.file.is_file() else b""
-        except OSError as reason:
-            log.debug("%s cannot be read: %s", self.file, reason)
+            data = read_bytes(self.file, LIMIT, links=False)
+        except (FileNotFoundError, Refusal) as reason:
+            log.debug("no index: %s", reason)
             return
         for line in data.splitlines():
             checksum, _, text = line.partition(b" ")
-            if text and checksum == _checksum(text):
-                yield json.loads(text)
+            if text and checksum == _checksum(text) and (entry := _entry(text)):
+                yield entry
 
     def _append(self, records: dict[str, dict[str, Any]]) -> None:
         data = b"".join(_line(name, record) for name, record in records.items())
-        fd = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        fd = open_shared(self.file, os.O_WRONLY | os.O_APPEND)
         try:
             os.write(fd, b"\n" + data)  # whatever was cut before, these lines begin here
         finally:
@@ -134,7 +139,19 @@ class Index:
             f"{NAME}.new"
         )  # one name: what a kill leaves, the next one takes
         anew.write_bytes(b"".join(_line(name, record) for name, record in records.items()))
+        share(anew, self.file.parent)
         anew.replace(self.file)
+
+
+def _entry(text: bytes) -> tuple[str, str, dict[str, Any]] | None:
+    """Read version, name and record; None where a line holds anything else."""
+    try:
+        match parse_json(text):
+            case [str(version), str(name), dict(record)]:
+                return version, name, record
+    except Refusal as reason:
+        log.debug("a line of the index is damaged: %s", reason)
+    return None
 
 
 def _line(name: str, record: dict[str, Any]) -> bytes:

@@ -7,20 +7,25 @@ change; whether a worker lives is somebody else's to know.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, cast
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
+
+from qtha_lab.core.io import open_file, read_mapping
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment.equivalents import thin
 from qtha_lab.rundir.events import read_tail
-from qtha_lab.rundir.files import RunDir, read_mapping
+from qtha_lab.rundir.files import RunDir
 from qtha_lab.rundir.marks import read_marks
 from qtha_lab.rundir.status import SUMMARISED, Status, last_status
-from qtha_lab.rundir.summaries import flaw
+from qtha_lab.rundir.summaries import flaw, number_flaw
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +34,32 @@ YOUNG_SECONDS = 2.0  # a clock of file times may tick as slowly as this
 LOG_LOST = "its events.jsonl is missing"
 
 Stamp = list[list[int] | None]
+
+
+@with_config(ConfigDict(extra="allow"))
+class ChosenMethod(TypedDict):
+    """A method in a description."""
+
+    name: NotRequired[str]
+    options: NotRequired[dict[str, Any]]
+
+
+@with_config(ConfigDict(extra="allow"))
+class Described(TypedDict):
+    """Those parts of a description that hold parts themselves."""
+
+    method: NotRequired[ChosenMethod]
+    training: NotRequired[dict[str, Any]]
+    task_options: NotRequired[dict[str, Any]]
+
+
+class MarksAsJson(TypedDict):
+    """What `Marks.plain` gives."""
+
+    name: NotRequired[str]
+    note: NotRequired[str]
+    pinned: NotRequired[bool]
+    tags: NotRequired[list[str]]
 
 
 @dataclass(frozen=True)
@@ -50,14 +81,14 @@ class Record:
 
     stamp: Stamp
     unreadable: str | None = None
-    experiment: dict[str, Any] = dataclasses.field(default_factory=dict)
+    experiment: Described = dataclasses.field(default_factory=dict)  # type: ignore[assignment]
     label: str = ""
     status: Status = dataclasses.field(default_factory=lambda: Status("unreadable", 0, 0))
     has_log: bool = False
     summary: dict[str, Any] | None = None
     flaw: str | None = None
     origin: dict[str, Any] | None = None
-    marks: dict[str, Any] = dataclasses.field(default_factory=dict)
+    marks: MarksAsJson = dataclasses.field(default_factory=dict)  # type: ignore[assignment]
 
     @property
     def settled(self) -> bool:
@@ -71,9 +102,27 @@ class Record:
 
     @classmethod
     def from_plain(cls, value: dict[str, Any]) -> Record:
-        """The record that `plain` gave."""
-        fields: dict[str, Any] = value | {"status": Status(**value["status"])}
-        return cls(**fields)
+        """Build the record that `plain` gave.
+
+        Raises:
+            Refusal: If the values have another form.
+        """
+        if value.keys() != cls.__dataclass_fields__.keys():
+            raise Refusal("A record must have the fields of this version.")
+        try:
+            record = _adapter().validate_python(value)
+        except ValidationError as reason:
+            raise Refusal(
+                f"A record must have the form of this version, got {reason.error_count()} errors."
+            ) from None
+        if record.summary and not record.flaw and number_flaw(record.summary):
+            raise Refusal("A record must hold numbers as measures.")
+        return record
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[Record]:
+    return TypeAdapter(Record)
 
 
 def stamp(folder: str | Path) -> Stamp:
@@ -94,7 +143,7 @@ def read(files: RunDir) -> Record:
     """Read the files of a run; whatever is broken in them becomes a sentence."""
     before = stamp(files.path)  # what is written while they are read, is read again the next time
     summary = read_mapping(files.summary)
-    marks = read_marks(files).plain() if before[-1] else {}
+    marks = cast("MarksAsJson", read_marks(files).plain() if before[-1] else {})
     if why := unreadable(files):
         return Record(
             before, why, status=Status("unreadable", 0, 0, why), summary=summary, marks=marks
@@ -108,7 +157,7 @@ def read(files: RunDir) -> Record:
         experiment=thin(experiment),
         label=who["label"] if wrong or not summary else summary.get("label", who["label"]),
         status=_status(files, experiment.training.steps, summary or {}),
-        has_log=files.events.exists(),
+        has_log=files.events.is_file(),
         summary=summary,
         flaw=wrong,
         origin=read_mapping(files.origin),
@@ -125,10 +174,14 @@ def unreadable(files: RunDir) -> str | None:
     except Exception as wrong:  # whatever a broken file leads its reader to
         log.debug("%s cannot be read: %r", files.experiment_file, wrong)
         return f"experiment.yaml cannot be read ({type(wrong).__name__})"
-    events = files.events
-    if events.is_dir() or (events.exists() and not os.access(events, os.R_OK)):
+    try:
+        with open_file(files.events, links=False):
+            return None
+    except FileNotFoundError:
+        return None
+    except Refusal as refused:
+        log.debug("%s", refused)
         return "events.jsonl cannot be read"
-    return None
 
 
 def _status(files: RunDir, steps: int, summary: dict[str, Any]) -> Status:

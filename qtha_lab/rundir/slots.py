@@ -10,6 +10,7 @@ import functools
 import itertools
 import logging
 import os
+import re
 import socket
 import tempfile
 import time
@@ -17,7 +18,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from qtha_lab.locks import hold, holder, is_held, sign, signature
+from qtha_lab import paths
+from qtha_lab.locks import hold, holder, is_held, make_folder, sign, signature
 
 __all__ = [
     "Queue", "capacity", "computing", "hold", "holder", "is_chosen", "is_counted", "is_held", "n_cores", "n_slots", "n_threads",
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 UNCOUNTED = 4096  # slots where whoever placed the runs counts cores, cards and memory
+TICKET = re.compile(r"(\d{20,22})-.+", re.ASCII)
 Taken = TypeVar("Taken")
 
 
@@ -86,19 +89,30 @@ def n_slots(threads: int | None = None) -> int:
 
 def _asked_for() -> int:
     text = os.environ.get("QTHA_LAB_SLOTS", "")
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def shared_folder(runs_dir: Path, beside: Path) -> Path:
-    """Where runs queue: in the runs folder; where that cannot be written to, beside the run itself."""
-    folder = runs_dir / ".slots"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+    """Find where runs queue: the runs folder, else the folder of the run, else this user's cache folder."""
+    for folder in (runs_dir / ".slots", beside / ".slots"):
+        if _is_usable(folder):
             return folder
+    folder = paths.cache_dir() / "slots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _is_usable(folder: Path) -> bool:
+    try:
+        make_folder(folder)
+        make_folder(folder / "queue")
+        for place in (folder, folder / "queue"):
+            with tempfile.TemporaryFile(dir=place):
+                pass
     except OSError as reason:
-        log.info("%s cannot be used (%s): runs queue in %s", folder, reason.strerror, beside)
-        return beside / ".slots"
+        log.info("%s cannot be used (%s): runs queue elsewhere", folder, reason.strerror)
+        return False
+    return True
 
 
 def places(folder: Path) -> list[Path]:
@@ -136,8 +150,11 @@ def take(wanted: Iterable[tuple[Sequence[Path], int]]) -> dict[Path, int] | None
     if len(held) < len(chosen):  # somebody was quicker who does not queue
         release(held)
         return None
-    for fd in held.values():
-        sign(fd, os.getpid())
+    for file, fd in held.items():
+        try:
+            sign(fd, os.getpid())
+        except OSError as reason:  # another user made the file
+            log.debug("%s is not signed: %s", file, reason)
     return held
 
 
@@ -167,9 +184,9 @@ class Queue:
             The ticket's file and the descriptor that holds its lock.
         """
         queue = self.folder / "queue"
-        queue.mkdir(parents=True, exist_ok=True)
-        before = [int(entry.name.split("-")[0]) for entry in queue.iterdir()]
-        path = queue / f"{max([time.time_ns(), *(n + 1 for n in before)]):020d}-{name}"
+        make_folder(queue)
+        last = max((number for number, _ in _tickets(queue)), default=0)
+        path = queue / f"{max(time.time_ns(), last + 1):020d}-{name}"
         making = self.folder / f"{path.name}.new"
         fd = hold(making)
         if fd is None:
@@ -215,11 +232,21 @@ class Queue:
             os.close(fd)
 
     def _is_first(self, ticket: Path) -> bool:
-        for rival in sorted(ticket.parent.iterdir()):
-            if rival.name >= ticket.name:
+        own = (int(ticket.name.split("-")[0]), ticket.name)
+        for rival in sorted(_tickets(ticket.parent)):
+            if rival >= own:
                 return True
-            if is_held(rival):
+            path = ticket.with_name(rival[1])
+            if is_held(path):
                 return False
-            log.debug("the ticket %s is of a process that is gone", rival.name)
-            rival.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as reason:  # a folder of this name, or another user's file
+                log.debug("the ticket %s stays: %s", path.name, reason)
         return True
+
+
+def _tickets(queue: Path) -> list[tuple[int, str]]:
+    """List number and name of all tickets; other files in the folder are ignored."""
+    found = ((TICKET.fullmatch(name), name) for name in os.listdir(queue))
+    return [(int(match[1]), name) for match, name in found if match]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from typing import Any
@@ -29,11 +30,21 @@ def flaw(summary: dict[str, Any] | None, facts: dict[str, Any], edition: int) ->
     for name in (*SHARED, "label"):
         if name in summary and not _same(name, summary[name], facts[name], edition):
             return f"its summary.json tells of another run: {name} {summary[name]!r}, not {facts[name]!r}"
-    for name in (*NEEDED, *recorded()):
+    return number_flaw(summary)
+
+
+def number_flaw(summary: dict[str, Any]) -> str | None:
+    """Describe the first measure of a summary that is no number; None where all are."""
+    for name in _numbers():
         value = summary.get(name)
         if not _is_number(value) and (name in NEEDED or value is not None):
             return f"its summary.json has no number as {name}"
     return None
+
+
+@functools.cache
+def _numbers() -> tuple[str, ...]:
+    return (*NEEDED, *recorded())
 
 
 def _same(name: str, value: Any, expected: Any, edition: int) -> bool:

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qtha_lab import paths
+from qtha_lab.core.io import read_mapping
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import editions
 from qtha_lab.experiment.sweeping import Sweep
-from qtha_lab.rundir import RunDir, read_mapping, write_whole
+from qtha_lab.rundir import RunDir, write_whole
 from qtha_lab.rundir.drivers import DrivenDir, find_driven, list_driven
 
 log = logging.getLogger(__name__)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
+from typing import Any
 
 import optuna
-from optuna.storages.journal import JournalFileBackend, JournalStorage
 
+from qtha_lab.core.io.names import PART
 from qtha_lab.sweep.folder import SweepDir
+from qtha_lab.sweep.journal import read_journal
 from qtha_lab.sweep.record import TrialRecord
 from qtha_lab.sweep.study import WHY, quiet_optuna
 
-log = logging.getLogger(__name__)
-
+DAMAGED = "its lines in journal.log are damaged"
 STATES = {"RUNNING": "running", "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
 
@@ -22,7 +22,7 @@ def read_trials(folder: SweepDir) -> list[TrialRecord]:
     labels = {f"{n} {method.meaning}": method.label for n, method in enumerate(sweep.methods)}
     records = []
     with quiet_optuna():
-        journal = JournalStorage(_ReadOnly(str(folder.journal)))
+        journal, _ = read_journal(folder.journal)
         studies = {study.study_name: study for study in journal.get_all_studies()}
         for name, label in labels.items():
             trials = journal.get_all_trials(studies[name]._study_id) if name in studies else []
@@ -31,25 +31,23 @@ def read_trials(folder: SweepDir) -> list[TrialRecord]:
 
 
 def _record(label: str, trial: optuna.trial.FrozenTrial) -> TrialRecord:
+    state, runs = STATES[trial.state.name], trial.user_attrs.get("runs", [])
+    value, why = trial.values, trial.user_attrs.get(WHY, "")
+    is_whole = isinstance(runs, list) and all(map(_is_name, runs)) and isinstance(why, str)
+    if state == "complete":
+        is_whole &= value is not None and len(value) == 1 and isinstance(value[0], int | float)
+    if not is_whole:
+        return TrialRecord(label, trial.number, "failed", {}, None, [], DAMAGED)
     return TrialRecord(
         method=label,
         number=trial.number,
-        state=STATES[trial.state.name],
+        state=state,
         point=dict(trial.params),
-        value=trial.value if trial.state.name == "COMPLETE" else None,
-        runs=list(trial.user_attrs.get("runs", [])),
-        message=trial.user_attrs.get(WHY, ""),
+        value=value[0] if state == "complete" and value else None,
+        runs=runs,
+        message=why,
     )
 
 
-class _ReadOnly(JournalFileBackend):
-    """A journal as far as its lines are whole; what a kill cut off is the driver's to mend."""
-
-    def read_logs(self, log_number_from):
-        logs = super().read_logs(log_number_from)
-        while True:
-            try:
-                yield next(logs)
-            except (StopIteration, ValueError) as reason:
-                log.debug("the log of trials ends here: %r", reason)
-                return
+def _is_name(run: Any) -> bool:
+    return isinstance(run, str) and PART.fullmatch(run) is not None

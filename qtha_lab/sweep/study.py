@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from filelock import FileLock
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -28,7 +28,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from qtha_lab.experiment.axis import Axis
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.sweeping import Point, Sweep
-from qtha_lab.rundir import slots
+from qtha_lab.sweep.journal import cut_damage
 
 WHY = "why"
 PRUNED = "pruned"
@@ -38,22 +38,22 @@ class _Lock(BaseJournalFileLock):
     """A lock that dies with its process, which Optuna's own does not."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.fd = path, -1
+        mode = 0o644 | path.parent.stat().st_mode & 0o060
+        self.lock = FileLock(path, timeout=60, mode=mode)
 
     def acquire(self) -> bool:
-        fd = slots.hold(self.path, patience=60)
-        self.fd = -1 if fd is None else fd
-        return fd is not None
+        self.lock.acquire()
+        return True
 
     def release(self) -> None:
-        os.close(self.fd)
+        self.lock.release()
 
 
 def open_journal(path: Path) -> JournalStorage:
-    """The journal of a sweep; a last line that a kill cut off is taken away first."""
+    """Open the journal of a sweep for writing, cut before the first damaged line."""
     with quiet_optuna():
         if path.exists():
-            _cut_to_whole_lines(path)
+            cut_damage(path)
         lock = _Lock(path.with_name(f"{path.name}.lock"))
         return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
 
@@ -126,10 +126,11 @@ class MethodStudy:
         return {name: trial.params[name] for name in self.axes}
 
     def _next_of_grid(self) -> dict[str, Any]:
-        grid, visited = self.sweep.grid(self.method), [self.point(t) for t in self.trials()]
+        grid = self.sweep.grid(self.method)
+        visited = {tuple(self.point(trial).values()) for trial in self.trials()}
         if self.sweep.trials is not None and self.sweep.trials < len(grid):
             grid.sort(key=lambda point: _number(self.sweep.search_seed, repr(point)))
-        return next(dict(point) for point in grid if point not in visited)
+        return next(dict(point) for point in grid if tuple(point.values()) not in visited)
 
     def report(self, trial: Trial, values: Mapping[int, float]) -> bool:
         """Record the objective at more steps; whether the trial should be ended early."""
@@ -196,14 +197,6 @@ def _pruner(sweep: Sweep) -> optuna.pruners.BasePruner:
     if sweep.pruner == "halving":
         return optuna.pruners.SuccessiveHalvingPruner(min_resource=sweep.training.eval_every)
     return optuna.pruners.NopPruner()
-
-
-def _cut_to_whole_lines(path: Path) -> None:
-    with path.open("r+b") as file:
-        content = file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            file.truncate(whole)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from qtha_lab import paths
+from qtha_lab.core.io import parse_json
 from qtha_lab.errors import Refusal
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Client:
         process = await self._send(request | {"number": number})
         assert process.stdout is not None
         while line := await process.stdout.readline():
-            event = json.loads(line)
+            event = parse_json(line)
             if event["number"] != number:  # of a request that nobody waits for any more
                 continue
             if event["kind"] == "refusal":

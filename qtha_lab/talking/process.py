@@ -18,6 +18,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab import faults
+from qtha_lab.core.io import parse_json
 
 if TYPE_CHECKING:
     from qtha_lab.talking.speakers import Speakers
@@ -103,7 +104,7 @@ def serve() -> None:
 
     def read() -> None:
         for line in sys.stdin:
-            requests.put(json.loads(line))
+            requests.put(parse_json(line))
         os._exit(0)  # who asked is gone, whatever is being done
 
     threading.Thread(target=read, daemon=True, name="requests").start()

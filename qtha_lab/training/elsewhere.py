@@ -17,6 +17,7 @@ import torch
 from qtha_lab import adapters, models, tasks
 from qtha_lab.adapters.branches import CircuitBranch
 from qtha_lab.adapters.peft import AdapterLayer
+from qtha_lab.core.io import read
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import editions
 from qtha_lab.experiment.plan import HEADS
@@ -82,7 +83,7 @@ def evaluate_elsewhere(
     experiment = run.experiment
     if not run.adapter.is_dir():
         raise Refusal(f"run {run.path.name} has no adapter yet: let it finish first")
-    edition = editions.recorded(run.experiment_file.read_text(encoding="utf-8"))
+    edition = editions.recorded(read(run.experiment_file))
     names = _listed(task) or [experiment.task]
     if experiment.task in names and side == "test" and edition < editions.TESTED:
         raise Refusal(

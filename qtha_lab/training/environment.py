@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab import paths
+from qtha_lab.core.io import read
+from qtha_lab.errors import Refusal
 from qtha_lab.rundir.slots import n_cores
 
 log = logging.getLogger(__name__)
@@ -41,8 +43,8 @@ def is_warm() -> bool:
 def cpu_name() -> str:
     """The processor's name as the system tells it."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError as reason:
+        lines = read(Path("/proc/cpuinfo")).splitlines()
+    except (FileNotFoundError, Refusal) as reason:
         log.debug("the processor's name is the platform's: %s", reason)
         return platform.processor() or platform.machine()
     names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

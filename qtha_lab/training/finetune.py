@@ -15,7 +15,7 @@ from typing import NamedTuple
 from transformers import TrainerCallback
 
 from qtha_lab import adapters
-from qtha_lab.rundir import RunDir, checkpoints
+from qtha_lab.rundir import RunDir, checkpoints, disk
 from qtha_lab.rundir.events import EventLog
 from qtha_lab.rundir.files import check_room, sync_tree
 from qtha_lab.training import written
@@ -89,9 +89,11 @@ def fine_tune(
         return _end(session, loaded, trained)
     except Interrupted:
         return Outcome("stopped", step, f"stopped at step {step} of {session.steps}")
-    except Exception:
+    except Exception as error:
         # torch reports a full disk by the positions in its file, safetensors by a number
         if run.path.exists():
+            if disk.is_full(error):
+                raise disk.full(run.path) from error
             check_room(run.path, checkpoints.room_needed(run.checkpoints))
         raise
 

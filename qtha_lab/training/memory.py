@@ -15,6 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from qtha_lab.core.io import read
+
 log = logging.getLogger(__name__)
 STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -93,5 +95,5 @@ def high_water_bytes() -> int:
 def _status(field: str) -> int | None:
     if not STATUS.exists():
         return None
-    lines = STATUS.read_text().splitlines()
+    lines = read(STATUS).splitlines()
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith(field)), None)

@@ -17,8 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers.trainer_pt_utils import safe_globals
 
+from qtha_lab.core.io import read_mapping
 from qtha_lab.errors import Refusal
-from qtha_lab.rundir import RunDir, checkpoints, read_mapping
+from qtha_lab.rundir import RunDir, checkpoints
 from qtha_lab.rundir.events import EventLog, read_events
 
 log = logging.getLogger(__name__)

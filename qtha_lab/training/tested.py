@@ -13,8 +13,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from qtha_lab import adapters
+from qtha_lab.core.io import read, read_mapping
 from qtha_lab.paths import data_dir
-from qtha_lab.rundir import read_mapping, write_json
+from qtha_lab.rundir import write_json
 from qtha_lab.training.evaluation import evaluating
 from qtha_lab.training.loaded import Loaded
 from qtha_lab.training.session import Session
@@ -78,7 +79,7 @@ def general_rows(tokenizer, longest: int) -> list[dict]:
     if not file.is_file():
         log.info("forgetting is not measured: there is no %s", file)
         return []
-    texts = file.read_text(encoding="utf-8").splitlines()
+    texts = read(file).splitlines()
     ids = tokenizer(texts, truncation=True, max_length=longest)["input_ids"]
     return [{"input_ids": row, "attention_mask": [1] * len(row), "labels": row} for row in ids]
 

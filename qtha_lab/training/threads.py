@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from qtha_lab.core.io import read
 from qtha_lab.experiment import Experiment
 from qtha_lab.rundir.events import EventLog
 from qtha_lab.rundir.free_threads import WINDOW_SECONDS
@@ -80,4 +81,4 @@ def same_bits(experiment: Experiment) -> bool:
 
 def _is_intel() -> bool:
     description = Path("/proc/cpuinfo")
-    return description.exists() and "GenuineIntel" in description.read_text()
+    return description.exists() and "GenuineIntel" in read(description)

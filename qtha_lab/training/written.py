@@ -13,7 +13,8 @@ from typing import Any
 from torch import nn
 
 from qtha_lab import adapters, heads, measures, models
-from qtha_lab.rundir import read_mapping, write_json
+from qtha_lab.core.io import read_mapping
+from qtha_lab.rundir import write_json
 from qtha_lab.rundir.files import sync, sync_tree
 from qtha_lab.sharing import write_card
 from qtha_lab.training import environment, evaluation, metrics

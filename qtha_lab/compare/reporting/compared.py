@@ -16,6 +16,7 @@ from qtha_lab.compare.claims import measure_of
 from qtha_lab.compare.crossing import Crossing
 from qtha_lab.compare.terms import terms
 from qtha_lab.compare.tuning import at_their_best, family
+from qtha_lab.core.io import read
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.cells import Cell, by_cell
@@ -61,7 +62,7 @@ class Compared:
                 f"{folder} has no summary that can be read: no run of its comparison has ended, or it is damaged; "
                 "`qtha-lab compare` with the same --out writes it"
             )
-        text = file.read_text(encoding="utf-8")
+        text = read(file)
         return cls(folder, Comparison.from_yaml(file), text, summary)
 
     @cached_property

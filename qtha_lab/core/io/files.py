@@ -4,13 +4,14 @@ A FIFO, a device, a directory and, unless allowed, a symbolic link are refused b
 """
 
 import hashlib
+import io
 import logging
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from qtha_lab.core.io.strict_json import parse_json
 from qtha_lab.core.io.text import shortened
@@ -42,10 +43,13 @@ def open_file(path: Path, limit: int | None = None, *, links: bool = True) -> It
         raise
     except (OSError, ValueError) as problem:
         raise _refused(path, problem) from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise Refusal(
+            f"{shortened(path, 200)} must be a regular file, got {_kind(status.st_mode)}."
+        )
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise Refusal(f"{shortened(path, 200)} must be a regular file, got {_kind(status.st_mode)}.")
         if limit is not None and status.st_size > limit:
             raise Refusal(
                 f"{shortened(path, 200)} must have at most {limit / 2**20:g} MiB, "
@@ -62,7 +66,9 @@ def read_bytes(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> by
     with open_file(path, limit, links=links) as file:
         data = file.read(limit + 1)  # a file may grow after its size was taken
     if len(data) > limit:
-        raise Refusal(f"{shortened(path, 200)} must have at most {limit / 2**20:g} MiB, it is growing.")
+        raise Refusal(
+            f"{shortened(path, 200)} must have at most {limit / 2**20:g} MiB, it is growing."
+        )
     return data
 
 
@@ -91,7 +97,7 @@ def read_tail(path: Path, size: int, *, links: bool = False) -> bytes:
 def digest(path: Path) -> str:
     """Compute the SHA-256 of a file of any size, in hexadecimal; errors as in `open_file`."""
     with open_file(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(cast(io.BufferedReader, file), "sha256").hexdigest()
 
 
 def read_json(path: Path, *, links: bool = True) -> Any:

@@ -63,7 +63,9 @@ def show(*texts: Any, to: TextIO | None = None, end: str = "\n") -> None:
         end: Printed last.
     """
     stream = sys.stdout if to is None else to
-    print(*(printable(str(text), lines=True) for text in texts), file=stream, end=end, flush=not end)
+    print(
+        *(printable(str(text), lines=True) for text in texts), file=stream, end=end, flush=not end
+    )
 
 
 def _escape(character: str) -> str:
