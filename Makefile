@@ -20,13 +20,14 @@ RUNS   ?= data/runs
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 2 ? 2 : n < 4 ? n : 4)))
 PYTEST  = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 STAMP  := $(VENV)/.installed
+TOOLS  := $(VENV)/.tools
 BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
 ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 # kept, so that the many processes of the tests do not each compile every file
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: lab test slow kin again types suite claims docs peft-matrix figures install lint format constraints peers cluster bench clean
+.PHONY: lab test slow kin again types suite claims docs peft-matrix figures install tools lint format constraints peers cluster bench clean
 
 install: $(STAMP)
 
@@ -34,45 +35,53 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "qtha-lab needs Python 3.11 or newer; try: make PYTHON=python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	@$(BIN)/python -c 'from qtha_lab.widgets import Workbench; Workbench()' || true # keeps what methods declare, for panels to come
 	@touch $@
 
+# what tests, checks and documentation need beside the package
+tools: $(TOOLS)
+
+$(TOOLS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+# without language servers, such as that of the type checker, which open dialogs over notebooks
 lab: install
-	$(BIN)/jupyter lab $(ROOT_FLAG) $(BROWSER_FLAG) --port $(PORT) \
+	$(BIN)/jupyter lab $(ROOT_FLAG) $(BROWSER_FLAG) --port $(PORT) --LanguageServerManager.autodetect=False \
 		--ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb
 
-test: install
+test: tools
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(MAKE) --jobs 2 types suite
 
-types: install
+types: tools
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
-suite: install
+suite: tools
 	$(PYTEST) -m "not slow"
 
-slow: install
+slow: tools
 	$(PYTEST) -m slow
 
-kin: install
+kin: tools
 	$(BIN)/qtha-lab fetch speech || echo "qt_cnn is left out: its recordings cannot be fetched here"
 	$(BIN)/qtha-lab reproduce --all --quick
 
-again: install types
+again: tools types
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m pytest --verbose --last-failed --last-failed-no-failures none
 
-claims: install
+claims: tools
 	$(BIN)/qtha-lab fetch smollm2-135m
 	QTHA_LAB_CLAIMS=smollm2-135m $(BIN)/python -m pytest tests/test_lessons.py
 
-docs: install
+docs: tools
 	$(BIN)/python docs/build.py
 
-peft-matrix: install
+peft-matrix: tools
 	$(BIN)/python tests/peft_matrix $(if $(K),-k "$(K)")
 
 figures: install
@@ -81,11 +90,11 @@ figures: install
 lint: types
 	$(BIN)/python -m ruff check .
 
-format: install
+format: tools
 	$(BIN)/python -m ruff format .
 	$(BIN)/python -m ruff check --fix .
 
-constraints: install
+constraints: tools
 	$(BIN)/python -m pip freeze --exclude-editable | grep -viE '^(torch|torchvision|triton|nvidia[^=]*|cuda[^=]*|setuptools|pip)==' > $(VENV)/freeze.txt
 	{ sed -n '/^#/p' constraints.txt; sort -f $(VENV)/freeze.txt; } > $(VENV)/constraints.new && mv $(VENV)/constraints.new constraints.txt
 
@@ -108,12 +117,12 @@ peers: .venv-peers/.installed .venv-torchquantum/.installed
 	@touch $@
 
 # to try `qtha-lab compare … --on ray:auto`
-cluster: install
+cluster: tools
 	$(BIN)/ray start --head --num-cpus 1 --include-dashboard false
 	RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=1 $(BIN)/ray start --address 127.0.0.1:6379 --num-cpus 1
 	@echo "qtha-lab compare FILE --on ray:auto   $(BIN)/ray stop ends it"
 
-bench: install peers
+bench: tools peers
 	$(BIN)/qtha-lab bench simulators --json out/simulators.json
 	$(BIN)/qtha-lab bench simulators --table out/simulators.json
 

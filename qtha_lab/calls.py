@@ -71,14 +71,17 @@ def write_options(options: dict[str, Any]) -> str:
     return ",".join(f"{key}={write_value(value)}" for key, value in options.items())
 
 
-def read_value(text: str) -> Any:
-    """Read one value as `parse_options` understands it."""
+def read_value(text: str, depth: int = 8) -> Any:
+    """Read one value as `parse_options` understands it, lists and names nested at most `depth` deep."""
+    if not depth and text.startswith(("[", "{")) and text.endswith(("]", "}")):
+        raise Refusal(f"A value must be nested at most 8 levels deep, got {shortened(text)}.")
     if text.startswith("[") and text.endswith("]"):
-        return [read_value(part) for part in split_list(text[1:-1])]
+        return [read_value(part, depth - 1) for part in split_list(text[1:-1])]
     if text.startswith("{") and text.endswith("}"):
         pairs = [part.rpartition(":") for part in split_list(text[1:-1])]
         return {
-            str(read_value(name.strip())): read_value(value.strip()) for name, _, value in pairs
+            str(read_value(name.strip(), depth - 1)): read_value(value.strip(), depth - 1)
+            for name, _, value in pairs
         }
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         return text[1:-1]

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from qtha_lab.core.io import digest
 from qtha_lab.errors import Refusal
 from qtha_lab.paths import notebooks_dir
 
@@ -50,7 +51,7 @@ def copy_notebooks(folder: Path) -> Copies:
         if not target.exists():
             shutil.copyfile(source, target)
             new.append(source.name)
-        elif target.read_bytes() != source.read_bytes():
+        elif digest(target) != digest(source):
             changed.append(source.name)
     return Copies(folder.resolve(), tuple(new), tuple(changed))
 
@@ -70,6 +71,9 @@ def lab_command(folder: Path, port: int, browser: bool) -> list[str]:
         raise Refusal("JupyterLab is not installed: pip install jupyterlab")
     command = [sys.executable, "-m", "jupyterlab", f"--port={port}"]
     command += [f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{FIRST_PAGE}"]
+    command.append(
+        "--LanguageServerManager.autodetect=False"
+    )  # servers of the environment open dialogs
     if not browser:
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import overload
 
-from qtha_lab import compare, sweep
+from qtha_lab import compare, paths, sweep
 from qtha_lab.compare import RunSet
 from qtha_lab.experiment import Comparison, Experiment, Sweep
 from qtha_lab.runs import Run
@@ -49,6 +49,7 @@ def launch(
         Traceback (most recent call last):
         qtha_lab.errors.Refusal: unknown method 'lroa': did you mean 'lora'?
     """
+    paths.working_folder()  # the worker starts in it
     if isinstance(described, Sweep):
         return sweep.launch(described, folder, check=check)
     return compare.launch(described, folder, check=check)

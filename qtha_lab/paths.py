@@ -29,14 +29,38 @@ def as_path(name: str | Path) -> Path:
     """
     if "\0" in str(name) or any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(name).parts):
         raise Refusal(
-            f"no file is called {str(name)!r:.40}…: each part of a path has at most {LONGEST_NAME} bytes, "
+            f"no file is called {shortened(repr(str(name)), 40)}: each part of a path has at most {LONGEST_NAME} bytes, "
             "none of them 0"
         )
     try:
         return Path(name).expanduser()
     except RuntimeError:
         raise Refusal(
-            f"{shortened(name)!r} begins in the home folder of a user who is not here"
+            f"{shortened(repr(str(name)))} begins in the home folder of a user who is not here"
+        ) from None
+
+
+def shared_name(name: str) -> str:
+    """Return the last part of an absolute path, for files that leave this machine; another name as it is.
+
+    Example:
+        >>> shared_name("/home/ada/reviews.jsonl"), shared_name("qa")
+        ('reviews.jsonl', 'qa')
+    """
+    return Path(name).name if Path(name).is_absolute() else name
+
+
+def working_folder() -> Path:
+    """Return the working folder of this process.
+
+    Raises:
+        Refusal: If it was deleted.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise Refusal(
+            "The working folder must exist, got one that was deleted. Change to another folder first."
         ) from None
 
 
@@ -63,7 +87,7 @@ def runs_dir() -> Path:
     """The folder of run directories: `QTHA_LAB_RUNS`, else `runs/` of the checkout or of the working folder."""
     if override := os.environ.get("QTHA_LAB_RUNS"):
         return Path(override)
-    root = CHECKOUT if is_checkout() else Path.cwd()
+    root = CHECKOUT if is_checkout() else working_folder()
     return root / "runs"
 
 

@@ -177,6 +177,7 @@ def test_figures_take_numbers_and_import_no_torch():
             assert circuits == {"qtha_lab.circuits.gate_kinds"}
             rooms -= {"circuits"}
         ground = {
+            "core",
             "errors",
             "measures",
             "settings",
@@ -226,3 +227,135 @@ def test_what_test_modules_share_stands_in_support():
 def test_the_files_that_take_longest_are_there():
     missing = [name for name in LONGEST if not (ROOT / "tests" / f"{name}.py").is_file()]
     assert missing == []
+
+
+# ---- foreign data: only core/io opens, parses and prints it
+
+PARSERS = {
+    "json": {"load", "loads"},
+    "yaml": None,
+    "pickle": {"load", "loads", "Unpickler"},
+    "gzip": {"open"},
+    "torch": {"load"},
+    "np": {"load", "loadtxt"},
+}
+READERS = {"safe_open", "load_file"}
+WRITES = set("wax")
+# What reads or prints something else than foreign data, or must do it in its own way.
+EXCEPTIONS: dict[str, str] = {}
+# Converted by other parts of this change; empty after the merge.
+PENDING: set[str] = {
+    "qtha_lab/adapters/loading.py",
+    "qtha_lab/adapters/lora_starts.py",
+    "qtha_lab/circuits/text.py",
+    "qtha_lab/cli/figures.py",
+    "qtha_lab/compare/driven.py",
+    "qtha_lab/compare/folder.py",
+    "qtha_lab/experiment/equivalents.py",
+    "qtha_lab/experiment/plan.py",
+    "qtha_lab/experiment/recorded.py",
+    "qtha_lab/experiment/strict_yaml.py",
+    "qtha_lab/federated/driving.py",
+    "qtha_lab/federated/on_flower.py",
+    "qtha_lab/heads/layer.py",
+    "qtha_lab/locks.py",
+    "qtha_lab/machines/store.py",
+    "qtha_lab/models/catalogue.py",
+    "qtha_lab/models/fetching.py",
+    "qtha_lab/models/loading.py",
+    "qtha_lab/models/rounding/calibration.py",
+    "qtha_lab/plugin_loading.py",
+    "qtha_lab/problems/engines.py",
+    "qtha_lab/problems/speech.py",
+    "qtha_lab/remembered.py",
+    "qtha_lab/reserved.py",
+    "qtha_lab/rundir/checkpoints.py",
+    "qtha_lab/rundir/ending.py",
+    "qtha_lab/rundir/events.py",
+    "qtha_lab/rundir/files.py",
+    "qtha_lab/rundir/index.py",
+    "qtha_lab/runs.py",
+    "qtha_lab/simulators/cpu/compiled.py",
+    "qtha_lab/simulators/cpu/team.py",
+    "qtha_lab/simulators/memory.py",
+    "qtha_lab/starts/learning.py",
+    "qtha_lab/starts/saved.py",
+    "qtha_lab/sweep/study.py",
+    "qtha_lab/talking/client.py",
+    "qtha_lab/talking/process.py",
+    "qtha_lab/tasks/jsonl.py",
+    "qtha_lab/tasks/registry.py",
+    "qtha_lab/training/elsewhere.py",
+    "qtha_lab/training/environment.py",
+    "qtha_lab/training/memory.py",
+    "qtha_lab/training/resuming.py",
+    "qtha_lab/training/tested.py",
+    "qtha_lab/training/threads.py",
+    "qtha_lab/warm/client.py",
+    "qtha_lab/warm/place.py",
+    "qtha_lab/warm/server.py",
+}
+
+
+def foreign_data(path: Path) -> list[str]:
+    """Calls of a file that open for reading, parse or print, as `line: call`."""
+    calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+    return [f"{call.lineno}: {ast.unparse(call.func)}" for call in calls if _takes_foreign(call)]
+
+
+def _takes_foreign(call: ast.Call) -> bool:
+    function = call.func
+    if isinstance(function, ast.Name):
+        is_open = function.id == "open" and not _is_writing(call, 1)
+        return is_open or function.id == "print" or function.id in READERS
+    if not isinstance(function, ast.Attribute):
+        return False
+    owner = function.value.id if isinstance(function.value, ast.Name) else ""
+    if owner in PARSERS:
+        names = PARSERS[owner]
+        return (
+            function.attr in names
+            if names
+            else "load" in function.attr or function.attr in ("parse", "compose", "scan")
+        )
+    is_open = (
+        function.attr == "open" and owner not in ("os", "webbrowser") and not _is_writing(call, 0)
+    )
+    return is_open or function.attr in READERS | {"read_text", "read_bytes"}
+
+
+def _is_writing(call: ast.Call, place: int) -> bool:
+    """Tell whether a call of `open` has a mode that writes, in a place or by name."""
+    modes = [*call.args[place : place + 1], *(k.value for k in call.keywords if k.arg == "mode")]
+    return any(isinstance(m, ast.Constant) and WRITES & set(str(m.value)) for m in modes)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_core_io_opens_parses_and_prints_foreign_data(path):
+    name = str(path.relative_to(ROOT))
+    if name.startswith("qtha_lab/core/io/") or name in PENDING:
+        return
+    found = foreign_data(path)
+    if name in EXCEPTIONS:
+        assert found, f"{name} needs no exception any more"
+    else:
+        assert not found, (
+            f"{name} reads or prints by itself at {', '.join(found)}: use qtha_lab.core.io"
+        )
+
+
+def test_the_rule_on_foreign_data_knows_a_reader_from_a_writer(tmp_path):
+    file = tmp_path / "sample.py"
+    readers = [
+        "open(x)", "open(x, 'rb')", "path.open()", "path.open('r+b')", "path.read_text()", "json.loads(t)",
+        "yaml.safe_load(t)", "pickle.load(f)", "gzip.open(f)", "print(1)", "safe_open(f, 'pt')", "load_file(f)",
+        "torch.load(f)",
+    ]  # fmt: skip
+    writers = [
+        "open(x, 'w')", "path.open('ab')", "path.open(mode='x')", "os.open(x, 1)", "path.write_text(t)",
+        "json.dumps(t)", "yaml.dump(t)", "pickle.dumps(t)", "show(1)",
+    ]  # fmt: skip
+    file.write_text("\n".join(readers))
+    assert len(foreign_data(file)) == len(readers)
+    file.write_text("\n".join(writers))
+    assert foreign_data(file) == []

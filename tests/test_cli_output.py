@@ -13,7 +13,7 @@ from support.command_line import call
 from typer.main import get_command
 
 from qtha_lab import calls
-from qtha_lab.cli import app
+from qtha_lab.cli import load_commands
 from qtha_lab.cli.output import print_table, progress
 
 MANY = settings(max_examples=150, deadline=None, derandomize=True, database=None)
@@ -99,7 +99,7 @@ def commands(group: typer.core.TyperGroup, words: tuple[str, ...] = ()):
 
 @pytest.mark.parametrize(
     ("words", "command"),
-    list(commands(get_command(app))),
+    list(commands(get_command(load_commands()))),
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
 )
 def test_help_shows_every_sentence_in_full(words, command):

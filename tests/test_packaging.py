@@ -66,18 +66,29 @@ def test_conda_installs_from_the_same_two_files_and_lists_nothing_itself():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     *conda, pip = environment["dependencies"]
     assert [re.split(r"[<>=]", name)[0] for name in conda] == ["python", "pip"]
-    assert pip == {"pip": ["--constraint constraints.txt", "--editable .[test]"]}
+    assert pip == {"pip": ["--constraint constraints.txt", "--editable ."]}
     assert PROJECT["requires-python"].removeprefix(">=") in conda[0]
 
 
 def test_the_makefile_installs_from_the_same_two_files():
     makefile = (ROOT / "Makefile").read_text()
-    assert "--constraint constraints.txt --editable '.[test]'" in makefile
     install = makefile[: makefile.index("\npeers:")]  # what follows is of environments of their own
     assert re.findall(r"pip install.*", install) == [
         "pip install --quiet --upgrade pip",
+        "pip install --quiet --constraint constraints.txt --editable .",
         "pip install --quiet --constraint constraints.txt --editable '.[test]'",
     ]
+
+
+def test_the_workbench_is_set_up_without_the_tools_of_tests():
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(r"^lab: install\n\t.*--LanguageServerManager.autodetect=False", makefile, re.M)
+    (install,) = re.findall(r"^\$\(STAMP\):.*\n((?:\t.*\n)+)", makefile, re.M)
+    assert "[" not in "".join(re.findall("pip install.*", install))
+    needed = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    tools = {"basedpyright", "ruff", "pytest", "playwright", "hypothesis", "mkdocs-material"}
+    named = {canonicalize_name(requirement.name) for requirement in REQUIREMENTS}
+    assert tools <= named - needed
 
 
 def test_the_version_is_said_the_same_everywhere():

@@ -56,4 +56,4 @@ function render({ model, el }) {
   return () => { cancelAnimationFrame(frame); observer?.disconnect(); model.off("change:sentence", say); model.off("msg:custom", heard); };
 }
 
-export default { render };
+export default { initialize: recover, render };

@@ -3,16 +3,16 @@
 Shows nothing. A panel without it works, and says less.
 """
 
-from pathlib import Path
-
 import anywidget
 import traitlets
+
+from .page_module import page_module
 
 
 class Aria(anywidget.AnyWidget):
     """Put one into a panel; `aria.say(sentence)` is read aloud."""
 
-    _esm = Path(__file__).parent / "aria.js"
+    _esm = page_module("aria.js")
     sentence = traitlets.Unicode().tag(sync=True)
 
     def say(self, sentence: str) -> None:

@@ -106,6 +106,7 @@ class View extends Redrawn {
     this.begin(model.get("figure"));
     this.tell(model.get("alt"));
     this.ask();
+    sayLate(this);
     shared().ready.then((plotly) => { this.plotly = plotly; this.schedule(); });
   }
 
@@ -241,6 +242,7 @@ class View extends Redrawn {
 }
 
 export default {
+  initialize: recover,
   render({ model, el }) {
     const view = new View(model, el);
     return () => view.close();

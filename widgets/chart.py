@@ -3,7 +3,6 @@
 One plotly.js serves the whole page; neither the notebook nor a widget holds it. Knows no run.
 """
 
-import json
 import threading
 from array import array
 from bisect import bisect_right
@@ -14,6 +13,7 @@ import anywidget
 import plotly.graph_objects as go
 import traitlets
 
+from qtha_lab.core.io import parse_json
 from qtha_lab.figures.curves import decimate
 from qtha_lab.figures.machinery import still
 
@@ -90,7 +90,7 @@ class Chart(anywidget.AnyWidget):
             alt: The finding in words: the caption, and what a screen reader says.
             narrow: Changes of the layout for where the page has little room.
         """
-        plain = json.loads(figure.to_json() or "{}")
+        plain = parse_json(figure.to_json() or "{}")
         data = [{k: v for k, v in trace.items() if k not in ("x", "y")} for trace in plain["data"]]
         layout = {"hovermode": "closest", "modebar": MODEBAR, **plain["layout"]}
         with self.lock:

@@ -70,6 +70,7 @@ class FigureView extends Redrawn {
     this.described();
     this.showStill();
     this.ask();
+    sayLate(this);
     shared().ready.then((plotly) => { this.plotly = plotly; this.schedule(); });
   }
 
@@ -153,6 +154,7 @@ class FigureView extends Redrawn {
 }
 
 export default {
+  initialize: recover,
   render({ model, el }) {
     const view = new FigureView(model, el);
     return () => view.close();

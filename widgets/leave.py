@@ -4,7 +4,6 @@ Has the command `qtha-lab export` do it, in a process of its own; without the pa
 """
 
 import asyncio
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import ipywidgets as ipw
 import traitlets
 
 from qtha_lab import runs as runs_
+from qtha_lab.core.io import parse_json
 from qtha_lab.errors import Refusal
 from qtha_lab.exports import KINDS
 from qtha_lab.exports.kinds import default_place
@@ -70,7 +70,7 @@ class Leave(Shown):
             self.state.value, self.button.disabled = "", False
         if process.returncode:
             raise Refusal(_last_line(words).removeprefix("error: "))
-        result = json.loads(output)
+        result = parse_json(output)
         self.path = result["path"]
         sentence = f"{self.path}: {result['message']}"
         self.state.value = look.lines([sentence])

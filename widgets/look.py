@@ -7,7 +7,9 @@ from pathlib import Path
 
 import ipywidgets as ipw
 
-CSS = Path(__file__).parent.joinpath("look.css").read_text(encoding="utf-8")
+from qtha_lab.core.io import read
+
+CSS = read(Path(__file__).with_name("look.css"))
 
 
 def style_sheet() -> ipw.HTML:

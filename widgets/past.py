@@ -3,12 +3,12 @@
 Reads run directories and starts nothing.
 """
 
-import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from qtha_lab.core.io import open_file, parse_json
 from qtha_lab.experiment import Comparison, Experiment
 
 log = logging.getLogger(__name__)
@@ -75,9 +75,9 @@ def in_order(runs: Iterable) -> list:
 def _begun(run) -> float:
     """When the first line of a run's log was written; of one that has none after all others."""
     try:
-        with run.files.events.open() as lines:
-            return float(json.loads(lines.readline())["t"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as reason:
+        with open_file(run.files.events, links=False) as file:
+            return float(parse_json(file.readline(2**16))["t"])
+    except (OSError, ValueError, KeyError, TypeError) as reason:
         log.debug("no beginning of %s: %s", run.id, reason)
         return float("inf")
 

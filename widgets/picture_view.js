@@ -5,6 +5,7 @@
 const seen = (svg) => svg.replace(/<title>[^<]*<\/title>/g, "");
 
 export default {
+  initialize: recover,
   render({ model, el }) {
     const frame = new Frame(el);
     const zoom = new Zoom(frame);

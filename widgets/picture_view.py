@@ -1,7 +1,6 @@
 """One picture after another in the same place on a page, as SVG: drawn in the kernel, without plotly.js."""
 
 import re
-from pathlib import Path
 from typing import NamedTuple
 
 import anywidget
@@ -11,6 +10,7 @@ from qtha_lab.figures.machinery import still
 from qtha_lab.figures.machinery.figure import Figure
 
 from .figure_view import PAGE
+from .page_module import page_module
 
 # What the whole is, and the title that says so: the frame is the figure of the page, and has the words.
 TITLE = re.compile(r' role="img"(.*?)<title>.*?</title>', re.DOTALL)
@@ -36,10 +36,7 @@ class PictureView(anywidget.AnyWidget):
         picture: The first one.
     """
 
-    _esm = "".join(
-        (Path(__file__).parent / name).read_text(encoding="utf-8")
-        for name in ("figure_frame.js", "picture_zoom.js", "picture_view.js")
-    )
+    _esm = page_module("figure_frame.js", "picture_zoom.js", "picture_view.js")
     svg = traitlets.Unicode().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
 

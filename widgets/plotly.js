@@ -45,6 +45,16 @@ function request(send) {
   send({ kind: "script" });
 }
 
+const LATE = 10_000; // without plotly.js, until the place of a drawing says so
+
+// Say in an empty drawing that it is still loading.
+function sayLate(view) {
+  setTimeout(() => {
+    if (view.plotly || view.plot.childElementCount) return;
+    view.plot.textContent = "This chart is still loading. Reload the page if it stays empty.";
+  }, LATE);
+}
+
 // What is drawn again and again: at the page's next frame, one drawing at a time, with what is newest then.
 // A view that extends it has `root` and `plotly` and draws itself in `redraw(width)`.
 class Redrawn {

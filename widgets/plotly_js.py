@@ -9,7 +9,10 @@ import importlib.resources
 import json
 from pathlib import Path
 
+from qtha_lab.core.io import read_bytes
 from qtha_lab.figures.machinery.export import TOOLBAR
+
+from .page_module import page_module
 
 MODEBAR = {
     "bgcolor": "rgba(0,0,0,0)",
@@ -21,7 +24,7 @@ MODEBAR = {
 def script() -> bytes:
     """plotly.js as the installed plotly brings it, compressed."""
     file = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
-    return gzip.compress(file.read_bytes(), compresslevel=6, mtime=0)
+    return gzip.compress(read_bytes(Path(str(file)), 2**26), compresslevel=6, mtime=0)
 
 
 def module(*names: str) -> str:
@@ -29,6 +32,4 @@ def module(*names: str) -> str:
 
     They find what every figure's own buttons are like in `TOOLBAR`.
     """
-    folder = Path(__file__).parent
-    parts = [(folder / part).read_text(encoding="utf-8") for part in ("plotly.js", *names)]
-    return "".join([f"const TOOLBAR = {json.dumps(TOOLBAR)};\n", *parts])
+    return page_module("plotly.js", *names, before=f"const TOOLBAR = {json.dumps(TOOLBAR)};\n")

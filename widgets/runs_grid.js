@@ -357,6 +357,7 @@ class Grid {
 }
 
 export default {
+  initialize: recover,
   render({ model, el }) {
     const grid = new Grid(model, el);
     return () => grid.close();

@@ -7,11 +7,12 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
+
+from .page_module import page_module
 
 MOST_ROWS = 200  # in one message, at the asking of a page
 MOST_BYTES = 4500  # of changed rows in one message; the rest comes with the next
@@ -50,7 +51,7 @@ class RunsGrid(anywidget.AnyWidget):
         on_look: Called whenever a page looks, at most twice a second each: the time to find out what has changed.
     """
 
-    _esm = Path(__file__).with_suffix(".js")
+    _esm = page_module("runs_grid.js")
     ticked = traitlets.List(traitlets.Unicode()).tag(sync=True)
     sort = traitlets.Unicode().tag(sync=True)
     label = traitlets.Unicode("runs").tag(sync=True)

@@ -8,6 +8,8 @@ import html
 import mimetypes
 from pathlib import Path
 
+from qtha_lab.core.io import read_bytes
+
 MOST_DOWNLOAD = 20_000_000  # bytes that a page is handed
 
 
@@ -33,5 +35,5 @@ def download_link(path: Path) -> str:
     if size > MOST_DOWNLOAD:
         return words
     kind = mimetypes.guess_type(path.name)[0] or "text/plain"
-    data = base64.b64encode(path.read_bytes()).decode()
+    data = base64.b64encode(read_bytes(path, MOST_DOWNLOAD)).decode()
     return f'{words} <a style="text-decoration: underline" download="{name}" href="data:{kind};base64,{data}">Download {name}</a>'

@@ -42,4 +42,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default { initialize: recover, render };

@@ -1,11 +1,12 @@
 """A slider over a list of values, drawn by the browser itself: its keys, its name, a target of 44 pixels."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
+
+from .page_module import page_module
 
 
 class Slider(anywidget.AnyWidget):
@@ -24,7 +25,7 @@ class Slider(anywidget.AnyWidget):
         (4, ['1', '2', '4', '8'])
     """
 
-    _esm = Path(__file__).parent / "slider.js"
+    _esm = page_module("slider.js")
     description = traitlets.Unicode().tag(sync=True)
     labels = traitlets.List().tag(sync=True)
     index = traitlets.Int(0).tag(sync=True)

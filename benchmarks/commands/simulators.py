@@ -1,6 +1,5 @@
 """`qtha-lab bench simulators`: every engine and every installed peer on QTHA's circuit."""
 
-import json as json_
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from benchmarks.reporting import JsonFile, whole_numbers, write_json
 from qtha_lab.calls import split_list
 from qtha_lab.cli.output import print_table, progress
+from qtha_lab.core.io import read_json, shortened, show
 from qtha_lab.errors import Refusal
 
 
@@ -47,7 +47,7 @@ def simulators(
     from benchmarks import simulators_table as table_
 
     if table:
-        print(table_.markdown(json_.loads(table.read_text())), end="")
+        show(_tables_of(table), end="")
         return
     sizes = {
         "qubits": whole_numbers(qubits, "qubits"), "layers": whole_numbers(layers, "layers"),
@@ -59,8 +59,22 @@ def simulators(
         print_table(rows, caption=f"{caption}: µs per sample; † timed on fewer samples")
     if measured["roofline"]:
         print_table(table_.roofline_rows(measured))
-    print("\n".join(table_.left_out(measured)))
+    show("\n".join(table_.left_out(measured)))
     write_json(measured, json)
+
+
+def _tables_of(file: Path) -> str:
+    """Return the tables of a file that `--json` wrote, as Markdown."""
+    from benchmarks import simulators_table
+
+    try:
+        return simulators_table.markdown(read_json(file))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as problem:
+        if isinstance(problem, Refusal):
+            raise
+        raise Refusal(
+            f"--table must be a file that `bench simulators --json` wrote, got {shortened(file)}."
+        ) from None
 
 
 def _measure_simulators(

@@ -34,6 +34,7 @@ import dataclasses
 import functools
 import inspect
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
@@ -42,6 +43,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qtha_lab.core.io import shortened
 from qtha_lab.errors import Refusal
 from qtha_lab.looks import Look
 from qtha_lab.settings import Setting, nearest
@@ -70,6 +72,27 @@ PLACEMENT = (
     "rank_pattern",
     "alpha_pattern",
 )
+PATTERNS = ("layers_pattern", "rank_pattern", "alpha_pattern")
+
+
+def check_patterns(placement: Mapping[str, Any]) -> None:
+    """Refuse text that PEFT would read as a regular expression and that is none.
+
+    Example:
+        >>> check_patterns({"layers_pattern": "("})
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: layers_pattern must be a regular expression, got '('.
+    """
+    for name in ("target_modules", "exclude_modules", *PATTERNS):
+        value = placement.get(name)
+        texts = [value] if isinstance(value, str) else value if name in PATTERNS else ()
+        for text in texts or ():
+            try:
+                re.compile(str(text))
+            except (re.error, RecursionError, OverflowError):
+                raise Refusal(
+                    f"{name} must be a regular expression, got {shortened(text)!r}."
+                ) from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -462,12 +485,18 @@ class Method(ABC):
         """
         placement = {k: options.pop(k) for k in list(options) if k in self._placement()}
         self._check_options(options)
-        return self.config_class(
-            task_type=task_type,
-            target_modules=target_modules,
-            **placement,
-            **self.config_options(options),
-        )
+        check_patterns({"target_modules": target_modules, **placement})
+        try:
+            return self.config_class(
+                task_type=task_type,
+                target_modules=target_modules,
+                **placement,
+                **self.config_options(options),
+            )
+        except Refusal:
+            raise
+        except ValueError as problem:  # of PEFT's config, about these options
+            raise Refusal(f"PEFT refuses the options of {self.name}: {problem}".strip()) from None
 
     def check(
         self, options: Mapping[str, Any], sizes: Iterable[tuple[int, int]] | None = None

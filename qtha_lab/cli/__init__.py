@@ -9,12 +9,15 @@ import os
 import sys
 
 from typer import Typer
+from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
-from qtha_lab import faults
+from qtha_lab import faults, paths
 from qtha_lab.cli.application import app
+from qtha_lab.core.io import shortened, show
 
 __all__ = ["app", "main"]
 
+LONGEST = 300  # characters of a sentence
 COMMANDS = (
     "bench",
     "compare",
@@ -47,11 +50,24 @@ def load_commands() -> Typer:
 
 def main() -> None:
     """Run the command line; what goes wrong becomes one sentence (`QTHA_LAB_DEBUG=1` shows the traceback)."""
-    load_commands()
     try:
-        app()
+        paths.working_folder()  # libraries of numbers end a process without one
+        sys.exit(load_commands()(standalone_mode=False))
     except Exception as error:
         if os.environ.get("QTHA_LAB_DEBUG"):
             raise
-        print(f"error: {faults.sentence(error)}", file=sys.stderr)
-        sys.exit(2 if faults.is_refusal(error) else 1)
+        if isinstance(error, NoArgsIsHelpError):
+            show(error.ctx.get_help(), to=sys.stderr)
+            sys.exit(2)
+        is_usage = isinstance(error, ClickException)
+        sentence = _brief(error.format_message() if is_usage else faults.sentence(error))
+        show(f"error: {shortened(sentence, LONGEST)}", to=sys.stderr)
+        sys.exit(2 if is_usage or faults.is_refusal(error) else 1)
+
+
+def _brief(sentence: str) -> str:
+    """Shorten words of the command line that a sentence repeats."""
+    for word in filter(lambda word: len(word) > 80, sys.argv[1:]):
+        for form in (word, repr(word)[1:-1]):
+            sentence = sentence.replace(form, shortened(word))
+    return sentence

@@ -9,6 +9,7 @@ from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import duration, print_json, print_table, progress
 from qtha_lab.cli.run import DryRun, Json, On, print_plan
+from qtha_lab.core.io import show
 from qtha_lab.experiment import Comparison, Training, Tuning
 from qtha_lab.experiment.cells import Cell, name_in
 
@@ -47,7 +48,7 @@ def compare(
         _print(summary)
     comparing.report(out)
     if not json:
-        print(f"in {out / 'summary.json'}, reported in {out / 'report.html'}")
+        show(f"in {out / 'summary.json'}, reported in {out / 'report.html'}")
 
 
 def _print(summary: dict[str, Any]) -> None:
@@ -61,7 +62,7 @@ def _print(summary: dict[str, Any]) -> None:
     if summary["decomposition"]:
         print_table(decomposition_rows(summary["decomposition"]))
     for note in summary["notes"]:
-        print(f"- {note}")
+        show(f"- {note}")
 
 
 def decomposition_rows(parts: list[dict[str, Any]]) -> list[tuple[str, ...]]:

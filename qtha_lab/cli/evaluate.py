@@ -9,6 +9,7 @@ import typer
 
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.core.io import shortened, show
 from qtha_lab.errors import Refusal
 
 
@@ -45,10 +46,12 @@ def evaluate(
     from qtha_lab.training import elsewhere
 
     if side not in ("test", "eval", "train"):
-        raise Refusal(f"side must be test, eval or train, not {side!r}")
+        raise Refusal(f"side must be test, eval or train, not {shortened(repr(side))}")
     for path in figure or ():
         if path.suffix.removeprefix(".").lower() not in FORMATS:
-            raise Refusal(f"a figure is written as {', '.join(FORMATS)}, not as {path.name!r}")
+            raise Refusal(
+                f"a figure is written as {', '.join(FORMATS)}, not as {shortened(repr(path.name))}"
+            )
     cuts = [name.strip() for name in cut.split(",") if name.strip()]
     run = runs.attach(run_id)
     variants = list(
@@ -59,13 +62,13 @@ def evaluate(
     )  # fmt: skip
     for path in figure or ():
         origin = Origin(runs=[run.id], commits=commits([run]))
-        print(elsewhere.draw(variants).export(path, origin=origin), file=sys.stderr)
+        show(elsewhere.draw(variants).export(path, origin=origin), to=sys.stderr)
     if json:
         print_json([asdict(variant) for variant in variants])
         return
     for on in dict.fromkeys(variant.on for variant in variants):
         group = [variant for variant in variants if variant.on == on]
-        print(f"{on}:")
+        show(f"{on}:")
         print_table([
             ("adapter", "rows", "loss", "difference"),
             *(

@@ -8,6 +8,7 @@ import typer
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
 from qtha_lab.cli.run import Json, RunId
+from qtha_lab.core.io import show
 from qtha_lab.exports import KINDS
 
 
@@ -35,4 +36,4 @@ def export(
     if json:
         print_json({"path": str(result.path), "message": result.message})
     else:
-        print(f"{result.path}: {result.message}")
+        show(f"{result.path}: {result.message}")

@@ -9,6 +9,7 @@ from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import duration, print_json, print_table, progress
 from qtha_lab.cli.run import DryRun, Json
+from qtha_lab.core.io import show
 from qtha_lab.experiment import Federation, Training
 from qtha_lab.worker import use_threads
 
@@ -40,7 +41,7 @@ def federate(
         check_flower(described)
     if dry_run:
         described.check()
-        print(described.to_yaml(), end="")
+        show(described.to_yaml(), end="")
         return
     from qtha_lab import federated
 
@@ -52,8 +53,8 @@ def federate(
         print_json(summary)
         return
     _print(summary)
-    print(figure.alt)
-    print(f"in {out / 'summary.json'}; runs in {out / 'runs'}, clients below each")
+    show(figure.alt)
+    show(f"in {out / 'summary.json'}; runs in {out / 'runs'}, clients below each")
 
 
 def _figure(summary: dict[str, Any]):

@@ -8,9 +8,12 @@ import typer
 from qtha_lab.calls import parse_call, split_list
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.core.io import show
 
 inspect = typer.Typer(help="Look inside, without training.", no_args_is_help=True)
 app.add_typer(inspect, name="inspect")
+
+MOST_SAMPLES = 1_000_000
 
 
 @inspect.callback()
@@ -25,7 +28,9 @@ def ansatz(
     ],
     qubits: Annotated[int, typer.Option(min=1, help="Qubits.")] = 4,
     layers: Annotated[int, typer.Option(min=1, max=1024, help="Repeated blocks.")] = 3,
-    samples: Annotated[int, typer.Option(min=2, help="Draws of the angles.")] = 1000,
+    samples: Annotated[
+        int, typer.Option(min=2, max=MOST_SAMPLES, help="Draws of the angles.")
+    ] = 1000,
     inputs: Annotated[str, typer.Option(help="The data: zeros or uniform in ±π.")] = "zeros",
     observable: Annotated[str, typer.Option(help="Whose gradient.")] = "Z0",
     topology: Annotated[
@@ -44,7 +49,7 @@ def ansatz(
         name, options = parse_call(text, "ansatz")
         circuit = build(name, qubits, layers, **options)
         if draw and not json:
-            print(f"{text}\n{circuit}\n")
+            show(f"{text}\n{circuit}\n")
         profiles[text] = profile_ansatz(circuit, samples, inputs, seed, observable, topology)
     if json:
         print_json({text: _plain(profile) for text, profile in profiles.items()})

@@ -9,6 +9,7 @@ import typer
 
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.core.io import show
 
 
 @app.command()
@@ -37,11 +38,11 @@ def fetch(
     if name == "speech":
         from qtha_lab.problems import speech
 
-        print(f"{name}: {speech.fetch()}")
+        show(f"{name}: {speech.fetch()}")
         return
     from qtha_lab import models
 
-    print(f"{name}: {models.fetch(name)}")
+    show(f"{name}: {models.fetch(name)}")
 
 
 @app.command()
@@ -57,9 +58,9 @@ def lab(
 
     copies = copy_notebooks(folder)
     if copies.new:
-        print(f"copied into {copies.folder}: {', '.join(copies.new)}")
+        show(f"copied into {copies.folder}: {', '.join(copies.new)}")
     if copies.changed:
-        print(f"left as they are, though the shipped ones differ: {', '.join(copies.changed)}")
+        show(f"left as they are, though the shipped ones differ: {', '.join(copies.changed)}")
     command = lab_command(copies.folder, port, browser)
     sys.stdout.flush()
     os.chdir(copies.folder)

@@ -8,6 +8,7 @@ import typer
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
 from qtha_lab.cli.text_table import markdown_table
+from qtha_lab.core.io import shortened, show
 from qtha_lab.errors import Refusal
 from qtha_lab.remembered import declared_elsewhere, is_loaded, remembered
 
@@ -26,7 +27,7 @@ def methods(
     parts = sizes.split(",")
     if len(parts) != 2 or not all(map(SIZE.fullmatch, parts)):
         raise Refusal(
-            f"sizes must read IN,OUT, two whole numbers of 1 to 999,999, not {sizes!r:.60}"
+            f"sizes must read IN,OUT, two whole numbers of 1 to 999,999, not {shortened(repr(sizes))}"
         )
     ins, outs = map(int, parts)
     tables = _counted(ins, outs)
@@ -35,7 +36,7 @@ def methods(
         print_json({"methods": records[0], "controls": records[1]})
         return
     for table in tables:
-        print(markdown_table(table) + "\n") if markdown else print_table(table)
+        show(markdown_table(table) + "\n") if markdown else print_table(table)
 
 
 def _counted(in_features: int, out_features: int) -> list[list]:

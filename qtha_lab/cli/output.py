@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.cli.text_table import text_table
+from qtha_lab.core.io import printable, show
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -17,25 +18,36 @@ if TYPE_CHECKING:
 
 def print_json(value: Any) -> None:
     """Write one JSON document to standard output, and nothing else goes there."""
-    print(json.dumps(value, indent=2))
+    show(json.dumps(value, indent=2))
 
 
 def print_table(rows: Sequence[Sequence[str]], caption: str | None = None) -> None:
     """Print rows of text, the first one being the heading; numbers are aligned to the right."""
-    print(text_table(rows, caption, shutil.get_terminal_size().columns))
+    show(text_table(rows, caption, shutil.get_terminal_size().columns))
 
 
 def progress() -> "Progress":
     """A live bar per run on standard error, so that standard output stays clean."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task
+    from rich.text import Text
+
+    class Words(ProgressColumn):
+        """Show text of a task without control characters and markup."""
+
+        def __init__(self, form: str) -> None:
+            self.form = form
+            super().__init__()
+
+        def render(self, task: Task) -> Text:
+            return Text(printable(self.form.format(task=task)))
 
     console = Console(file=sys.stderr, markup=False, emoji=False)
     return Progress(
-        TextColumn("{task.description}", markup=False),
+        Words("{task.description}"),
         BarColumn(bar_width=28),
-        TextColumn("{task.completed:>4.0f}/{task.total:<4.0f}", markup=False),
-        TextColumn("{task.fields[message]}", markup=False),
+        Words("{task.completed:>4.0f}/{task.total:<4.0f}"),
+        Words("{task.fields[message]}"),
         console=console,
         auto_refresh=console.is_terminal,  # elsewhere nothing is drawn but the end
     )

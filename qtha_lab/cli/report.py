@@ -8,6 +8,7 @@ import typer
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json
 from qtha_lab.cli.run import Json
+from qtha_lab.core.io import show
 
 
 @app.command()
@@ -27,5 +28,5 @@ def report(
         print_json({"files": [str(file) for file in files], "report": report.plain()})
         return
     for sentence in report["verdicts"].sentences:
-        print(f"- {sentence}")
-    print(f"in {files[0]}")
+        show(f"- {sentence}")
+    show(f"in {files[0]}")

@@ -7,6 +7,7 @@ import typer
 
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import duration, print_json, print_table, progress
+from qtha_lab.core.io import show
 from qtha_lab.errors import Refusal
 
 
@@ -52,7 +53,7 @@ def reproduce(
     for verdict in verdicts:
         _print(verdict)
     for each, sentence in omissions.items():
-        print(f"{each} was left out: {sentence}")
+        show(f"{each} was left out: {sentence}")
 
 
 def _omissions(names: list[str]) -> dict[str, str]:
@@ -80,10 +81,10 @@ def _reproduced(name: str, out: Path, quick: bool, seeds: int | None) -> dict[st
 def _print(verdict: dict[str, Any]) -> None:
     """The claims of one reproduction and what came of them."""
     form = ", quick form" if verdict["quick"] else ""
-    print(f"{verdict['name']} (arXiv {verdict['arxiv']}{form}): {verdict['headline']}")
+    show(f"{verdict['name']} (arXiv {verdict['arxiv']}{form}): {verdict['headline']}")
     for claim in verdict["claims"]:
-        print(f"- {claim['sentence']}")
-    print(f"  {verdict['command']}, {duration(verdict['seconds'])}")
+        show(f"- {claim['sentence']}")
+    show(f"  {verdict['command']}, {duration(verdict['seconds'])}")
 
 
 class _Bars:

@@ -13,6 +13,7 @@ from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import duration, print_json, print_table, progress
 from qtha_lab.compare.entries import standing
+from qtha_lab.core.io import show
 from qtha_lab.experiment import Experiment, MethodChoice, Training
 from qtha_lab.measures import MEASURES
 from qtha_lab.rundir.status import SUMMARISED
@@ -87,7 +88,7 @@ def stop(run_id: RunId) -> None:
 
     run = runs.attach(run_id)
     run.stop()
-    print(f"{run_id}: {run.wait(timeout=60).state}")
+    show(f"{run_id}: {run.wait(timeout=60).state}")
 
 
 def print_plan(described, experiments: Mapping[str, Experiment]) -> None:
@@ -95,15 +96,15 @@ def print_plan(described, experiments: Mapping[str, Experiment]) -> None:
     from qtha_lab.cost.preview import preview
 
     described.check()
-    print(described.to_yaml(), end="")
+    show(described.to_yaml(), end="")
     for label, experiment in experiments.items():
         cost = preview(experiment)
         pace = f"about {cost.seconds_per_step:.2g} s per step"
-        print(f"# {label}: {cost.trainable_parameters:,} trainable parameters, {pace}")
+        show(f"# {label}: {cost.trainable_parameters:,} trainable parameters, {pace}")
         if cost.simulation:
-            print(f"#   {cost.simulation}")
+            show(f"#   {cost.simulation}")
         for warning in cost.warnings:
-            print(f"#   {warning}")
+            show(f"#   {warning}")
 
 
 def _show(run, *, detach: bool, json: bool) -> None:
@@ -113,7 +114,7 @@ def _show(run, *, detach: bool, json: bool) -> None:
     if json:
         print_json(standing(run))
     elif detach:
-        print(f"{run.id}: started; `qtha-lab runs {run.id}` shows it")
+        show(f"{run.id}: started; `qtha-lab runs {run.id}` shows it")
     else:
         print_state(run)
     if not detach and run.status().state in ("failed", "dead", "diverged"):
@@ -134,7 +135,7 @@ def follow(run) -> None:
             bars.update(bar, message="stopping after this step")
             run.stop()
             status = run.wait(timeout=60)
-            print(f"resume it with: qtha-lab resume {run.id}", file=sys.stderr)
+            show(f"resume it with: qtha-lab resume {run.id}", to=sys.stderr)
         bars.update(bar, completed=status.step, message=status.state)
 
 
@@ -142,7 +143,7 @@ def print_state(run) -> None:
     """Where a run is, and what it came to."""
     status = run.status()
     summary = (run.summary() or {}) if status.state in SUMMARISED else {}
-    print(
+    show(
         f"{run.id}: {status.state} at step {status.step} of {status.steps}. {status.message}".strip()
     )
     rows = [
@@ -154,4 +155,4 @@ def print_state(run) -> None:
         rows.append(("beside other runs", "yes" if side_by_side else "no"))
     if rows:
         print_table([("measure", "value"), *rows])
-    print(f"in {run.path}")
+    show(f"in {run.path}")

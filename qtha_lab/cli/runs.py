@@ -19,6 +19,7 @@ from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
 from qtha_lab.cli.run import Json, print_state
 from qtha_lab.compare.entries import standing
+from qtha_lab.core.io import csv_cell, show
 from qtha_lab.errors import Refusal
 
 LIST = "list"
@@ -130,7 +131,7 @@ def delete(run_ids: RunIds = None, where: Where = "") -> None:
 
     for run in _picked(run_ids, where):
         delete(run.files)
-        print(f"{run.id}: in the bin")
+        show(f"{run.id}: in the bin")
 
 
 @runs.command()
@@ -142,7 +143,7 @@ def restore(run_ids: RunIds = None, where: Where = "") -> None:
     names = _picked_names(run_ids, where, bin_of(folder))
     for name in names:
         restore(name, folder)
-        print(f"{name}: restored")
+        show(f"{name}: restored")
 
 
 @runs.command("bin")
@@ -156,9 +157,9 @@ def bin_(
     folder = paths.runs_dir()
     names, size = bin.binned(folder), bytes_used(bin.bin_of(folder)) / 2**20
     for name in bin.empty(folder) if empty else names:
-        print(name)
+        show(name)
     count = "1 run" if len(names) == 1 else f"{len(names):,} runs"
-    print(f"{count} {'erased' if empty else 'in the bin'}, {size:,.1f} MiB")
+    show(f"{count} {'erased' if empty else 'in the bin'}, {size:,.1f} MiB")
 
 
 def _mark(run_ids: list[str] | None, where: str, **changes: Any) -> None:
@@ -167,7 +168,7 @@ def _mark(run_ids: list[str] | None, where: str, **changes: Any) -> None:
     for run in _picked(run_ids, where):
         marks = mark(run.files, **changes).plain()
         written = "; ".join(f"{name} {_written(value)}" for name, value in marks.items())
-        print(f"{run.id}: {written or 'no marks'}")
+        show(f"{run.id}: {written or 'no marks'}")
 
 
 def _written(value: Any) -> str:
@@ -201,7 +202,7 @@ def _print_standing(matches: list, is_single: bool, json: bool) -> None:
     if is_single:
         print_state(matches[0])
         _print_broken_lines(matches[0])
-        return print(matches[0].log_tail())
+        return show(matches[0].log_tail())
     rows = [
         (run.id, status.state, f"{status.step}/{status.steps}", status.message)
         for run, status in ((run, run.status()) for run in matches)
@@ -214,7 +215,7 @@ def _print_broken_lines(run) -> None:
     broken = sum(event["kind"] == "broken" for event in run.events()[0])
     if broken:
         lines = "1 line" if broken == 1 else f"{broken} lines"
-        print(f"{lines} of events.jsonl cannot be read and are passed over")
+        show(f"{lines} of events.jsonl cannot be read and are passed over")
 
 
 def _print_rows(folder: Path, where: str, sort: str, group: str, chosen: str, form: str) -> None:
@@ -256,14 +257,13 @@ def _fitting(cells: dict[str, list[str]], page: int) -> dict[str, list[str]]:
 
 
 def _print_csv(names: list[str], listed: list[dict[str, Any]]) -> None:
-    """Numbers as they are; lists with commas between."""
+    """Print numbers as they are, lists with commas between, and no text that a spreadsheet runs."""
     writer = csv.writer(sys.stdout, lineterminator=os.linesep)
-    writer.writerow(names)
+    writer.writerow(map(csv_cell, names))
     for row in listed:
         values = (row.get(name) for name in names)
-        writer.writerow(
-            ["" if v is None else _written(v) if isinstance(v, list) else v for v in values]
-        )
+        cells = ("" if v is None else _written(v) if isinstance(v, list) else v for v in values)
+        writer.writerow(map(csv_cell, cells))
 
 
 def _count(number: int, of: int) -> str:

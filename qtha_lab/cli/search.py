@@ -6,6 +6,8 @@ import typer
 
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table, progress
+from qtha_lab.core.io import shortened
+from qtha_lab.core.io import show as print_text
 from qtha_lab.errors import Refusal
 
 
@@ -34,7 +36,7 @@ def search(
     from qtha_lab.simulators import check_engine
 
     if ranking not in ("random", "nsga2"):
-        raise Refusal(f"ranking must be one of random, nsga2, not {ranking!r}")
+        raise Refusal(f"ranking must be one of random, nsga2, not {shortened(repr(ranking))}")
     search_space, engine = space_of(space), f"density:{noise}"
     check_engine(engine, search_space.circuit(search_space.baseline()))
     train, validate = costs_of(on, search_space.n_qubits, engine, seed)
@@ -57,7 +59,7 @@ def search(
         "whether search is worth it is asked by qtha-lab reproduce architecture_search."
     )
     print_table([("circuit", "loss", "CNOTs", "code"), *rows], caption)
-    print(search_space.circuit(result[0].point))
-    print(
+    print_text(search_space.circuit(result[0].point))
+    print_text(
         f"use it as ansatz=searched(code={result[0].code}) with r={search_space.n_qubits}, n_layers={search_space.n_layers}"
     )

@@ -8,6 +8,8 @@ import typer
 
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table, progress
+from qtha_lab.core.io import shortened
+from qtha_lab.core.io import show as print_text
 from qtha_lab.errors import Refusal
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def learn(
         else f"On the maps of {on}, which were learnt on."
     )
     print_table([heading, *cells], caption)
-    print(f"written to {out}: use it as angles=flip({out})")
+    print_text(f"written to {out}: use it as angles=flip({out})")
 
 
 def _circuits(methods: str) -> list["Circuit"]:
@@ -84,17 +86,19 @@ def _circuits(methods: str) -> list["Circuit"]:
     for name, options in _written_out(methods):
         method = get_method(name)
         if not hasattr(method.make_config(**options), "angles"):
-            raise Refusal(f"method {name!r} has no circuit whose angles could start anywhere")
+            raise Refusal(
+                f"method {shortened(repr(name))} has no circuit whose angles could start anywhere"
+            )
         held = method.make_config(**options).change(Layer(64, 64)).angle_circuits()
         for circuit in itertools.chain.from_iterable(held.values()):
             if not circuit.n_inputs:
                 raise Refusal(
-                    f"the circuit of {name!r} reads no data, so it has no map to match: "
+                    f"the circuit of {shortened(repr(name))} reads no data, so it has no map to match: "
                     "start learn is for a circuit in a bottleneck, as of qtha"
                 )
             circuits[circuit] = None
     if not circuits:
-        raise Refusal(f"methods must name a method with a circuit, not {methods!r}")
+        raise Refusal(f"methods must name a method with a circuit, not {shortened(repr(methods))}")
     return list(circuits)
 
 

@@ -10,6 +10,7 @@ from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import print_json, print_table, progress
 from qtha_lab.cli.run import Detach, DryRun, Json, On
+from qtha_lab.core.io import show
 from qtha_lab.experiment import Sweep, Training
 
 
@@ -55,11 +56,11 @@ def sweep(
             machines_named(on).close()  # refused here, where a person sees it
         trials = sweeping.launch(described, out, on=on)
     if detach:
-        print(f"{trials.folder.path}: started; `qtha-lab sweep {trials.folder.path}` follows it")
+        show(f"{trials.folder.path}: started; `qtha-lab sweep {trials.folder.path}` follows it")
         return
     _follow(trials)
     if confirm and trials.state == "finished":
-        return print(trials.confirmation(confirm).to_yaml(), end="")
+        return show(trials.confirmation(confirm).to_yaml(), end="")
     _print_result(trials, json)
     if trials.state not in ("finished", "stopped"):
         raise typer.Exit(1)
@@ -76,9 +77,9 @@ def _print_plan(described: Sweep) -> None:
     from qtha_lab.sweep.forecast import forecast
 
     described.check()
-    print(described.to_yaml(), end="")
+    show(described.to_yaml(), end="")
     for sentence in forecast(described).sentences:
-        print(f"# {sentence}")
+        show(f"# {sentence}")
 
 
 def _follow(trials) -> None:
@@ -126,5 +127,5 @@ def _print_result(trials, json: bool) -> None:
     print_table([("best of", *axes, described.objective.replace("_", " "), "runs"), *rows])
     states = [record.state for record in records]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    print(f"{trials.state}: {len(records)} of {trials.planned} trials, {counts}")
-    print(f"in {trials.folder.path}")
+    show(f"{trials.state}: {len(records)} of {trials.planned} trials, {counts}")
+    show(f"in {trials.folder.path}")

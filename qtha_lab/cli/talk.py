@@ -9,6 +9,7 @@ from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import with_flags
 from qtha_lab.cli.output import print_json
 from qtha_lab.cli.run import Json
+from qtha_lab.core.io import show
 from qtha_lab.talking.decoding import Decoding
 
 
@@ -45,7 +46,7 @@ def talk(
         text, answers = messages[-1]["content"], {}
         records.append({"prompt": text, "reference": reference, "answers": answers})
         if not json:
-            print(f"\n{text}" + (f"\n  reference: {reference}" if reference else ""))
+            show(f"\n{text}" + (f"\n  reference: {reference}" if reference else ""))
         for speaker in members:
             stream = speaker.stream(messages, decoding)
             answers[speaker.id] = stream.whole() if json else _print(speaker, stream)
@@ -55,10 +56,10 @@ def talk(
 
 def _print(speaker, stream) -> str:
     """Print an answer as it is written; the whole of it."""
-    print(f"  {speaker.id}: ", end="", flush=True)
+    show(f"  {speaker.id}: ", end="")
     on_screen = ""
     for text in stream:
-        print(text.removeprefix(on_screen), end="", flush=True)
+        show(text.removeprefix(on_screen), end="")
         on_screen = text
-    print()
+    show()
     return stream.text

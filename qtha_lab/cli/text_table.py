@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from rich.cells import cell_len, chop_cells
-from rich.control import strip_control_codes
+
+from qtha_lab.core.io import printable
 
 NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]?\d+)?( ?[\w%×±/ ]{,12})?( \[[\d.,–-]+\])?")
 HEAD, RULE, FOOT = "┏━┳┓", "┡━╇┩", "└─┴┘"
@@ -63,7 +64,8 @@ def text_table(rows: Sequence[Sequence[str]], caption: str | None, page: int) ->
 
 
 def _clean(cell: str) -> str:
-    return strip_control_codes(cell) if not cell.isprintable() else cell
+    """Return a cell without control characters; its line breaks stay."""
+    return "\n".join(map(printable, cell.split("\n")))
 
 
 def _lines(cell: str) -> str:

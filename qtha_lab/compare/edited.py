@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from qtha_lab import runs
@@ -137,8 +137,12 @@ def _of_every_run(comparison: Comparison) -> dict[str, Any]:
 
 
 def _cells(comparison: Comparison) -> list[Cell]:
-    places = runs.whole_place
-    return [Cell(places(c.model), places(c.task), c.options) for c in comparison.cells]
+    """The cells with the last part of each path: a summary has no more."""
+
+    def last(name: str) -> str:
+        return PurePath(runs.whole_place(name)).name
+
+    return [Cell(last(c.model), last(c.task), c.options) for c in comparison.cells]
 
 
 def _runs_lost(folder: ComparisonDir, comparison: Comparison) -> list[str]:

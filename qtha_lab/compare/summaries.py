@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from qtha_lab.compare.findings import notes
+from qtha_lab.compare.shared_names import names_in, renamed, shared_names
 from qtha_lab.compare.terms import terms
 from qtha_lab.experiment import Comparison
 from qtha_lab.runs import Run
@@ -47,7 +48,7 @@ def summary_of(
     sentences = [claim.verdict for claim in claims]
     sentences += [lack.sentence for lack in without_a_loss(entries)]
     sentences += [moved_starts.sentence(rates, entries) or ""]
-    return {
+    summary = {
         "comparison": comparison.model_dump(),
         "lineup": list(lineup),
         "runs": entries,
@@ -58,3 +59,4 @@ def summary_of(
         "rounding": rounding,
         "rounding_at": rates,
     }
+    return renamed(summary, shared_names(names_in(summary)))

@@ -37,6 +37,7 @@ class Training(Declared):
     epochs: float | None = Field(
         default=None,
         gt=0,
+        le=1e6,
         description="Passes over the training rows, in place of steps; empty takes steps.",
     )
     batch_size: int = Field(

@@ -10,6 +10,7 @@ from typing import Any
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import MethodChoice, editions
 from qtha_lab.measures import recorded
+from qtha_lab.paths import shared_name
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ def _numbers() -> tuple[str, ...]:
 
 def _same(name: str, value: Any, expected: Any, edition: int) -> bool:
     """Whether two values mean the same; a label may give its options in another order."""
+    if name in ("model", "task") and isinstance(value, str):
+        return shared_name(value) == shared_name(expected)
     if value == expected or name != "label":
         return value == expected
     try:

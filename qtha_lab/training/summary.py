@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from qtha_lab import measures
+from qtha_lab.paths import shared_name
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.events import history, read_events
 from qtha_lab.rundir.identity import identity
@@ -24,8 +25,11 @@ LAST_STEPS = 10
 def summarise(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
     """The content of `summary.json`."""
     events = read_events(run.events)[0]
+    who = identity(run)
     return {
-        **identity(run),
+        **who,
+        "model": shared_name(who["model"]),
+        "task": shared_name(who["task"]),
         **facts,
         **measured(history(events), facts.get("kept_step")),
         "wall_seconds": wall_seconds(events),

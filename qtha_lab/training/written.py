@@ -14,6 +14,7 @@ from torch import nn
 
 from qtha_lab import adapters, heads, measures, models
 from qtha_lab.core.io import read_mapping
+from qtha_lab.paths import shared_name
 from qtha_lab.rundir import write_json
 from qtha_lab.rundir.files import sync, sync_tree
 from qtha_lab.sharing import write_card
@@ -45,12 +46,19 @@ CARD_NOTES = (
 
 def write_environment(session: Session, loaded: Loaded) -> None:
     """Versions, processor, threads and device, and fingerprints of model and task."""
-    base, task = loaded.base, loaded.task
+    base, task = (
+        {
+            "name": shared_name(one.name),
+            "source": shared_name(one.source),
+            "fingerprint": one.fingerprint,
+        }
+        for one in (loaded.base, loaded.task)
+    )
     description = environment.describe() | {
         "threads": session.threads.least,
         "device": str(next(loaded.model.parameters()).device),
-        "model": {"name": base.name, "source": base.source, "fingerprint": base.fingerprint},
-        "task": {"name": task.name, "source": task.source, "fingerprint": task.fingerprint},
+        "model": base,
+        "task": task,
     }
     write_json(session.run.environment, description)
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import Error, Page, expect, sync_playwright
+from playwright.sync_api import ConsoleMessage, Error, Page, expect, sync_playwright
 
+from qtha_lab.lab import lab_command
 from support.waiting import PATIENCE, wait_until
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -23,19 +24,20 @@ FLAGS += ["--disable-background-networking", "--disable-component-update", "--di
 expect.set_options(timeout=1000 * PATIENCE)
 # JupyterLab looks for neither news nor extensions to be built, which would start a node for each page.
 NO_NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
-# anywidget gives a module two seconds to load, says this, and shows the widget when it has: on a busy machine no fault.
-# A module that does not load at all draws nothing, which tests look at.
+# anywidget says the first of a module that takes over two seconds to load, our page the second once it has recovered.
 LATE_MODULE = "[anywidget] Failed to initialize model."
+RECOVERED = "[qtha-lab] A widget that loaded late has recovered."
 NO_BUILD = '{"buildCheck": false, "buildAvailable": false}'
 
 
 @dataclass
 class Lab:
-    """A page with a notebook open, and what its console complained about."""
+    """A page with a notebook open, the errors of its console and the widgets that recovered from late loading."""
 
     page: Page
     notebook: Path
     complaints: list[str] = field(default_factory=list)
+    recovered: int = 0
 
     def menu(self, *names: str) -> None:
         """Choose from the menu bar."""
@@ -68,13 +70,16 @@ class Lab:
     def listen(self, page: Page) -> Page:
         """Note what the console of a page complains about, and be patient with it."""
 
-        def note(complaint: str) -> None:
-            if LATE_MODULE not in complaint:
-                self.complaints.append(complaint)
+        def note(message: ConsoleMessage) -> None:
+            if message.type == "error":
+                self.complaints.append(message.text)
+            elif message.text == RECOVERED:  # only this settles what anywidget said before
+                self.recovered += 1
+                self.complaints[:] = [c for c in self.complaints if LATE_MODULE not in c]
 
         page.set_default_timeout(1000 * PATIENCE)
-        page.on("console", lambda m: note(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: note(str(error)))
+        page.on("console", note)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
         return page
 
     @contextlib.contextmanager
@@ -139,10 +144,11 @@ class Server:
 
     def end_kernels(self) -> None:
         """End every kernel that runs."""
-        for kernel in json.loads(self._ask("GET", "/api/kernels")):
-            self._ask("DELETE", f"/api/kernels/{kernel['id']}")
+        for kernel in json.loads(self.ask("GET", "/api/kernels")):
+            self.ask("DELETE", f"/api/kernels/{kernel['id']}")
 
-    def _ask(self, method: str, path: str) -> bytes:
+    def ask(self, method: str, path: str) -> bytes:
+        """Return the answer of the server's own interface."""
         headers = {"Authorization": f"token {self.token}"}
         request = urllib.request.Request(self.url + path, method=method, headers=headers)
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
@@ -198,12 +204,11 @@ def serve(root: Path, home: Path) -> Iterator[Server]:
     places = {"HOME": "home", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data"}
     places |= {"JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython"}
     environment = {name: str(home / place) for name, place in places.items()}
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with (home / "jupyter.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", f"--port={port}",
-             "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
-             f"--ServerApp.root_dir={root}",
-             "--LanguageServerManager.autodetect=False"],  # or each page has the checks of types begin
+            [*lab_command(root, port, browser=False), "--ServerApp.port_retries=0",
+             f"--IdentityProvider.token={token}"],
             env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:

@@ -6,7 +6,7 @@ Works out nothing that the summary does not hold, but which runs are at the best
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from qtha_lab import runs
 from qtha_lab.compare.claims import measure_of
 from qtha_lab.compare.crossing import Crossing
+from qtha_lab.compare.shared_names import names_in, renamed, shared_names
 from qtha_lab.compare.terms import terms
 from qtha_lab.compare.tuning import at_their_best, family
 from qtha_lab.core.io import read
@@ -36,6 +37,7 @@ class Compared:
         folder: What `compare` wrote.
         comparison: What was run.
         yaml: The file that repeats it.
+        places: Short names of the models and tasks that have a path, by the path.
         summary: As in `summary.json`.
     """
 
@@ -43,6 +45,7 @@ class Compared:
     comparison: Comparison
     yaml: str
     summary: dict[str, Any]
+    places: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, folder: Path | str) -> Compared:
@@ -62,8 +65,16 @@ class Compared:
                 f"{folder} has no summary that can be read: no run of its comparison has ended, or it is damaged; "
                 "`qtha-lab compare` with the same --out writes it"
             )
-        text = read(file)
-        return cls(folder, Comparison.from_yaml(file), text, summary)
+        comparison = Comparison.from_yaml(file)
+        described = [name for cell in comparison.cells for name in (cell.model, cell.task)]
+        names = shared_names([*described, *names_in(summary)])
+        return cls(
+            folder,
+            comparison,
+            renamed(read(file), names),
+            renamed(summary, names),
+            names,
+        )
 
     @cached_property
     def cells(self) -> list[Cell]:

@@ -12,6 +12,7 @@ from qtha_lab.compare.items import read_items
 from qtha_lab.compare.reporting.compared import Compared
 from qtha_lab.compare.reporting.section import Listing, Section
 from qtha_lab.compare.reporting.sections import missing, rounding_at, stated
+from qtha_lab.compare.shared_names import renamed
 from qtha_lab.experiment.cells import Cell
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.rundir import read_mapping
@@ -48,10 +49,11 @@ def _rows_and_seeds(compared: Compared) -> Iterator[str]:
     length = f"{training.epochs:g} epochs" if training.epochs else f"{training.steps} steps"
     if comparison.matching == "equal_seconds":
         length = "steps by equal seconds"
-    yield (
+    yield renamed(
         f"{'Model' if len(models) == 1 else 'Models'} {', '.join(models)}, {'task' if len(tasks) == 1 else 'tasks'} "
         f"{', '.join(tasks)}; {length} in batches of {training.batch_size} rows; "
-        f"{'seed' if len(comparison.seeds) == 1 else 'seeds'} {seeds}."
+        f"{'seed' if len(comparison.seeds) == 1 else 'seeds'} {seeds}.",
+        compared.places,
     )
     if training.patience:
         by = f" by {training.min_improvement:g} nats" if training.min_improvement else ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.compare.reporting.section import Section
+from qtha_lab.compare.shared_names import renamed
 from qtha_lab.errors import Refusal
 from qtha_lab.rundir import write_json, write_whole
 from qtha_lab.settings import unknown
@@ -123,7 +124,7 @@ def _title(compared: Compared) -> str:
     count, cells = len(compared.comparison.methods), compared.cells
     methods = "1 method" if count == 1 else f"{count} methods"
     if len(cells) < 2:
-        return f"{methods} on {compared.comparison.cells[0]}"
+        return f"{methods} on {renamed(str(compared.comparison.cells[0]), compared.places)}"
     models, tasks = (
         dict.fromkeys(names)
         for names in zip(*((c.model, c.task_with_options) for c in cells), strict=True)

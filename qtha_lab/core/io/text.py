@@ -1,6 +1,7 @@
 """Print foreign text: no control sequence, no formula and no endless line reaches a reader."""
 
 import sys
+import unicodedata
 from typing import Any, TextIO
 
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -21,12 +22,11 @@ def printable(text: str, *, lines: bool = False) -> str:
         >>> printable("one\ntwo"), printable("one\ntwo", lines=True)
         ('one\\ntwo', 'one\ntwo')
     """
-    if text.isprintable() and not BIDI.intersection(text):
-        return text
-    kept = "\n\t" if lines else ""
-    return "".join(
-        c if c in kept or (c.isprintable() and c not in BIDI) else _escape(c) for c in text
-    )
+    if text.isprintable():
+        return text if text.isascii() or not BIDI.intersection(text) else "".join(map(_shown, text))
+    if lines:  # most lines are printable as they are, which is quickly seen
+        return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
+    return "".join(map(_shown, text))
 
 
 def shortened(value: Any, length: int = 80) -> str:
@@ -68,5 +68,9 @@ def show(*texts: Any, to: TextIO | None = None, end: str = "\n") -> None:
     )
 
 
-def _escape(character: str) -> str:
+def _shown(character: str) -> str:
+    """Return a printable character or a space of any width as it is, and the escape of any other."""
+    is_space = unicodedata.category(character) == "Zs"
+    if (character.isprintable() or is_space) and character not in BIDI:
+        return character
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")

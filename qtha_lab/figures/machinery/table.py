@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qtha_lab import measures
+from qtha_lab.core.io import csv_cell
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.machinery import labels
 from qtha_lab.measures import MEASURES
@@ -73,8 +74,7 @@ class Table:
         """Comma-separated values with the names of our data and every digit; missing is empty."""
         file = io.StringIO()
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows(self.rows)
+        writer.writerows([csv_cell(cell) for cell in row] for row in (self.columns, *self.rows))
         return file.getvalue()
 
     def markdown(self, caption: str = "") -> str:
