@@ -70,9 +70,9 @@ def test_the_whole_set_is_written_for_a_comparison(comparison, tmp_path):
     assert answer.exit_code == 0, answer.output
     files = {path.name for path in (tmp_path / "out").iterdir()}
     names = {
-        "loss_curves", "seeds_eval_loss", "pareto_eval_loss_trainable_parameters",
-        "pareto_eval_loss_seconds_per_step", "pareto_eval_loss_peak_memory_mib", "results",
-        "circuit_qtha_r_2_n_layers_1", "spectrum_lora_r_2", "spectrum_qtha_r_2_n_layers_1", "bonds_qtha_r_2_n_layers_1",
+        "results", "methods", "loss_curves", "seeds_eval_loss", "pareto_eval_loss_trainable_parameters",
+        "pareto_eval_loss_seconds_per_step", "pareto_eval_loss_peak_memory_mib",
+        "circuit_qtha", "spectrum_lora", "spectrum_qtha", "bonds_qtha",
         "singular_values", "rank_by_layer",
     }  # fmt: skip
     assert files == {f"{n}.{form}" for n in names for form in ("csv", "tex", "html")} | {
@@ -86,7 +86,7 @@ def test_the_whole_set_is_written_for_a_comparison(comparison, tmp_path):
 def test_every_page_and_fragment_names_its_runs_and_commits(comparison, tmp_path):
     call(comparison, "--out", tmp_path / "out", "--formats", "tex,html")
     written = list((tmp_path / "out").glob("*.[th]*"))
-    assert len(written) == 24
+    assert len(written) == 26
     for path in written:
         text = path.read_text()
         assert "2026-tiny-qa-lora-s0" in text, path
@@ -108,7 +108,7 @@ def test_a_folder_without_runs_and_unknown_words_are_refused_in_a_sentence(compa
         ((tmp_path / "empty",), "holds no run"),
         (
             (comparison, "--formats", "docx"),
-            "formats must be of pdf, svg, png, html, csv, tex, md, py, not docx",
+            "formats must be of pdf, svg, png, html, csv, tex, md, not docx",
         ),
         ((comparison, "--target", "stamp"), "target must be one of"),
     ):
@@ -162,7 +162,7 @@ def test_what_a_snapshot_of_a_model_gives_is_what_is_read(tmp_path):
 def test_runs_without_spectra_or_circuits_have_the_rest(tmp_path):
     record(tmp_path, "lora", 0, 4.1)
     names = [figure.name for figure in figure_set.figure_set(reading.find_runs([tmp_path]))]
-    assert names == ["loss_curves", "seeds_eval_loss", "results"]
+    assert names == ["results", "methods", "seeds_eval_loss", "loss_curves"]
 
 
 # the recorded runs of data/ ------------------------------------------------------------------------

@@ -119,14 +119,14 @@ def test_without_a_browser_the_rest_is_still_written_and_the_way_to_one_is_told(
     env = {"BROWSER_PATH": "/nowhere/chromium", "PATH": "/usr/bin:/bin"}
     words = [sys.executable, "-c", code, str(tmp_path)]
     process = subprocess.run(words, capture_output=True, text=True, check=True, env=env).stdout
-    assert process.startswith("10 a picture needs a browser, and none was found: install Chromium")
+    assert process.startswith("8 a picture needs a browser, and none was found: install Chromium")
     assert "BROWSER_PATH" in process
-    assert {p.suffix for p in tmp_path.iterdir()} == {".html", ".csv", ".tex", ".js", ".md", ".py"}
+    assert {p.suffix for p in tmp_path.iterdir()} == {".html", ".csv", ".tex", ".js", ".md"}
 
 
 def test_another_ending_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(
-        ValueError, match=r"written as pdf, svg, png, html, csv, tex, md, py, not as 'a\.docx'"
+        ValueError, match=r"written as pdf, svg, png, html, csv, tex, md, not as 'a\.docx'"
     ):
         export(FUNCTIONS["pareto"].example(), tmp_path / "a.docx")
     assert issubclass(NoBrowserError, OSError)

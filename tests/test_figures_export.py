@@ -3,6 +3,7 @@
 Needs a Chromium; where there is none, only what needs none is tested (see the contract).
 """
 
+import io
 import itertools
 import re
 import struct
@@ -17,6 +18,7 @@ from qtha_lab.ansatze import build
 from qtha_lab.circuits.rows import gate_rows
 from qtha_lab.figures.circuit import circuit_diagram
 from qtha_lab.figures.curves import loss_curves
+from qtha_lab.figures.forest import forest
 from qtha_lab.figures.machinery import embed
 from qtha_lab.figures.machinery.browser import find_browser, render
 from qtha_lab.figures.machinery.export import export
@@ -24,6 +26,7 @@ from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.provenance import Origin
 from qtha_lab.figures.machinery.registry import figure_functions
 from qtha_lab.figures.mpo import mpo_diagram
+from qtha_lab.figures.parallel import parallel_coordinates
 from qtha_lab.figures.pareto import pareto
 from qtha_lab.figures.rank_views import rank_by_layer
 from qtha_lab.figures.seeds import seed_spread
@@ -135,6 +138,25 @@ def test_a_png_has_300_dots_an_inch_and_its_words(tmp_path):
     assert words["qtha-lab runs"] == "run-one, run-zwö"
 
 
+@pytest.mark.slow
+def test_a_pdf_shows_the_whole_figure_without_a_margin_of_the_printer(tmp_path):
+    import pypdf
+
+    title = "trainable parameters, log scale"
+    svg = written(tmp_path, "svg")[1].decode()
+    across, down = (
+        float(re.search(rf'<text[^>]*\b{c}="([\d.]+)"[^>]*>{title}', svg)[1]) for c in "xy"
+    )
+    _, data = written(tmp_path, "pdf")
+    page = pypdf.PdfReader(io.BytesIO(data)).pages[0]
+    places = []
+    page.extract_text(visitor_text=lambda text, cm, tm, *_: places.append((text, cm, tm)))
+    _, cm, tm = next(place for place in places if title in place[0])
+    y = cm[1] * tm[4] + cm[3] * tm[5] + cm[5]
+    assert float(page.mediabox.height) - y == pytest.approx(0.75 * down, abs=1)  # points of pixels
+    assert 0 < across < 4 / 3 * float(page.mediabox.width)
+
+
 def test_a_pdf_without_a_classic_trailer_is_refused():
     with pytest.raises(ValueError, match="no classic trailer"):
         embed.into_pdf(b"%PDF-1.5\nstartxref\n9\n%%EOF", {})
@@ -171,6 +193,7 @@ def page():
 LONG = [
     f"qtha(r={r},waist=64,bond_dim=4,n_layers=2,init=balanced,use_circuit=false)" for r in (2, 4, 8)
 ]
+SETTINGS = ("learning_rate", "r", "alpha", "bond_dim", "n_layers", "waist", "batch_size")
 LAYERS = [f"model.layers.{n}.self_attn.{p}_proj" for n in range(30) for p in "qv"]
 FIGURES = {name: one.example() for name, one in FUNCTIONS.items()} | {
     "many layers": rank_by_layer({label: dict.fromkeys(LAYERS, 3.0) for label in LONG}),
@@ -184,6 +207,38 @@ FIGURES = {name: one.example() for name, one in FUNCTIONS.items()} | {
     "ten qubits": circuit_diagram(10, gate_rows(build("qtha", n_qubits=10, n_layers=1))),
     "turns of three angles": circuit_diagram(3, gate_rows(build("strongly_entangling", 3, 2))),
     "eight cores": mpo_diagram((8,) * 8, (4,) * 8, (128,) * 7, (1.25,) * 7),
+    "eight methods": pareto(
+        [
+            {"label": f"qtha(stand_in={n})", "cost": 5900 * 1.3**k, "quality": 4.0 + k / 99}
+            for k, n in enumerate(
+                ("bias", "silu", "cosine", "hilbert", "none", "two", "three", "four")
+            )
+        ]
+    ),
+    "differences of eight methods": forest(
+        [
+            {
+                "label": f"qtha_gradient(middle={n})",
+                "mean": 0.1,
+                "low": -0.1,
+                "high": 0.3,
+                "shown": False,
+            }
+            for n in ("linear", "bias", "none", "circuit", "two", "three", "four")
+        ],
+        reference="lora(r=2,alpha=4)",
+    ),
+    "seven settings": parallel_coordinates(
+        [
+            {
+                "id": str(k),
+                "label": "qtha",
+                "values": dict.fromkeys(SETTINGS, k) | {"eval_loss": 4.0 + k},
+            }
+            for k in range(3)
+        ],
+        SETTINGS,
+    ),
     "large numbers": pareto(
         [{"label": "a", "cost": 1e6, "quality": 4.0}, {"label": "b", "cost": 7e10, "quality": 3.0}]
     ),
@@ -193,8 +248,9 @@ FIGURES = {name: one.example() for name, one in FUNCTIONS.items()} | {
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["one-column", "two-column", "beamer"])
 @pytest.mark.parametrize("name", FIGURES)
-def test_no_label_is_cut_off_or_covered_and_no_legend_covers_a_plot(page, name, target):
-    figure = FIGURES[name].at(Look("light", target))
+@pytest.mark.parametrize("legend", ["above", "below"])
+def test_no_label_is_cut_off_or_covered_and_no_legend_covers_a_plot(page, name, target, legend):
+    figure = FIGURES[name].at(Look("light", target, legend=legend))
     page.set_content(f"<body style='margin:0'>{render(figure, 'svg').decode()}</body>")
     seen = page.evaluate(MEASURE)
     left, top, right, bottom = seen["page"]

@@ -94,8 +94,8 @@ def test_lists_tables_figures_and_views_read_them(coins, tmp_path):
     assert len([e for e in there[0].history() if e["kind"] == "train"]) == 20
     sentences = []
     figures = [figure.name for figure in figure_set(there, sentences.append)]
-    assert figures[:2] == ["loss_curves", "seeds_eval_loss"]
-    assert figures[-1] == "results"
+    assert figures[:3] == ["forest_eval_loss", "results", "seeds_eval_loss"]
+    assert figures[3] == "loss_curves"
     assert sentences == []
     assert {value.label for value in run_values(there)} == {"loaded", "fair"}
 

@@ -24,7 +24,7 @@ from .loop import Background
 from .saved_file import download_link, free_path
 
 FORMS = {
-    "PDF": "pdf", "SVG": "svg", "PNG, 300 dpi": "png", "matplotlib script": "py", "web page": "html",
+    "PDF": "pdf", "SVG": "svg", "PNG, 300 dpi": "png", "web page": "html",
     "table: CSV": "csv", "table: LaTeX": "tex", "table: Markdown": "md",
 }  # fmt: skip
 FONTS = {

@@ -11,7 +11,7 @@ from qtha_lab.figures.machinery.export import export
 from qtha_lab.figures.machinery.provenance import Origin
 
 HERE = Path(__file__).resolve().parent
-NAMES = {"loss_curves": "loss_curves", "seeds_eval_loss": "seeds", "circuit_qtha": "circuit"}
+NAMES = {"loss_curves": "loss_curves", "seeds_": "seeds", "circuit_qtha": "circuit"}
 
 
 def main() -> None:

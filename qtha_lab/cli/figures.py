@@ -1,14 +1,20 @@
-"""`qtha-lab figures`: the whole set of figures of some runs, fit for a paper, a slide or a poster."""
+"""`qtha-lab figures`: the figures of some runs, fit for a paper, a slide or a poster."""
 
 import sys
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json
+from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.core.io import shortened, show
 from qtha_lab.errors import Refusal
+
+if TYPE_CHECKING:
+    from qtha_lab.figures.machinery.figure import Figure
 
 Places = Annotated[
     list[str],
@@ -21,15 +27,28 @@ def figures(
     places: Places,
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("out/figures"),
     formats: Annotated[
-        str, typer.Option(help="Any of pdf, svg, png, html, csv, tex, md, py (matplotlib).")
+        str, typer.Option(help="Any of pdf, svg, png, html, csv, tex, md.")
     ] = "pdf,svg,html,csv,tex",
     target: Annotated[
         str, typer.Option(help="one-column, two-column, beamer or poster.")
     ] = "one-column",
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    only: Annotated[
+        str,
+        typer.Option(help="Names of figures to write, with * for any letters: forest*,results."),
+    ] = "*",
+    list_: Annotated[bool, typer.Option("--list", help="List the figures; write none.")] = False,
+    names: Annotated[
+        str, typer.Option(help="short (what tells methods apart) or full (all options).")
+    ] = "short",
+    font: Annotated[
+        str,
+        typer.Option(help="Font family, such as 'Times New Roman, serif'; the theme's if empty."),
+    ] = "",
+    points: Annotated[float, typer.Option(help="Font size in points; the target's if 0.")] = 0.0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write the figures of a comparison: curves, Pareto plots, table, circuits, spectra where recorded."""
+    """Write the figures of a comparison: paired differences, results, curves, costs, circuits, spectra."""
     from qtha_lab.compare import reading
     from qtha_lab.compare.figure_set import figure_set
     from qtha_lab.figures.machinery.export import FORMATS, export_all
@@ -38,14 +57,20 @@ def figures(
 
     forms = [form.strip() for form in formats.split(",") if form.strip()]
     if unknown := [form for form in forms if form not in FORMATS]:
-        raise Refusal(f"formats must be of {', '.join(FORMATS)}, not {', '.join(unknown)}")
-    Look(theme, target)
+        raise Refusal(
+            f"formats must be of {', '.join(FORMATS)}, not {shortened(', '.join(unknown))}"
+        )
+    look = Look(theme, target, font, points, legend="below")
     runs = reading.find_runs(places)
     for run_id, reason in (problems := reading.left_out(places)).items():
-        print(f"left out: {run_id}: unreadable: {reason}", file=sys.stderr)
+        show(f"left out: {run_id}: unreadable: {reason}", to=sys.stderr)
+    every = list(figure_set(runs, lambda reason: show(reason, to=sys.stderr), names))
+    figure_list = _chosen(every, only)
+    if list_:
+        _list(figure_list, json)
+        return
     origin = Origin(runs=[run.id for run in runs], commits=reading.commits(runs))
-    figure_list = list(figure_set(runs, on_left_out=lambda reason: print(reason, file=sys.stderr)))
-    paths, message = export_all(figure_list, out, forms, target=target, theme=theme, origin=origin)
+    paths, message = export_all(figure_list, out, forms, look=look, origin=origin)
     if json:
         print_json(
             {
@@ -56,7 +81,30 @@ def figures(
         )
         return
     for figure in figure_list:
-        print(f"{figure.name}: {figure.alt}")
+        show(f"{figure.name}: {figure.alt}")
     if message:
-        print(f"no pictures: {message}")
-    print(f"{len(paths)} files in {out}")
+        show(f"no pictures: {message}")
+    show(f"{len(paths)} files in {out}")
+
+
+def _chosen(every: Sequence["Figure"], only: str) -> list["Figure"]:
+    """Return the figures whose names match one of the patterns, in their order.
+
+    Raises:
+        Refusal: If a pattern matches none.
+    """
+    patterns = [part.strip() for part in only.split(",") if part.strip()]
+    for pattern in patterns:
+        if not any(fnmatchcase(figure.name, pattern) for figure in every):
+            raise Refusal(
+                f"only must name figures of these runs, got {shortened(pattern)}. `--list` lists the names."
+            )
+    return [f for f in every if any(fnmatchcase(f.name, pattern) for pattern in patterns)]
+
+
+def _list(figure_list: Sequence["Figure"], json: bool) -> None:
+    """Print the name and title of each figure."""
+    if json:
+        print_json([{"name": f.name, "title": f.title, "finding": f.alt} for f in figure_list])
+    else:
+        print_table([("figure", "title"), *((f.name, str(f.title)) for f in figure_list)])

@@ -1,194 +1,252 @@
-"""The figures of a comparison: curves, Pareto plots, table, circuits, and spectra where they were recorded.
-
-Draws; writes no file.
-"""
+"""The figures of a comparison, the forest of paired differences first; draws, and writes no file."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qtha_lab.circuits.rows import gate_rows
 from qtha_lab.compare import reading, table, views
-from qtha_lab.compare.run_values import differing, run_values
+from qtha_lab.compare.circuit_figures import circuits_of, diagrams, has_circuit, recorded_numbers
+from qtha_lab.compare.figure_names import (
+    drawn_seeds,
+    in_order,
+    key,
+    names_of,
+    rounding_in,
+    summary_beside,
+)
+from qtha_lab.compare.run_values import run_values
+from qtha_lab.compare.spectra_figures import noted, update_spectra
+from qtha_lab.compare.trials import are_tuned
+from qtha_lab.compare.tuning import at_their_best, family, rates
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment.cells import Cell, name_in
-from qtha_lab.experiment.reproduced import Reproduced
-from qtha_lab.figures.bond_history import bond_history
-from qtha_lab.figures.bottlenecks import by_block, circuit_inputs, over_steps
-from qtha_lab.figures.circuit import GateRow, circuit_diagram
-from qtha_lab.figures.circuit_history import circuit_history
+from qtha_lab.experiment.cells import Cell, by_cell, name_in
 from qtha_lab.figures.curves import from_events, loss_curves
+from qtha_lab.figures.forest import Difference, forest
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.pareto import pareto
-from qtha_lab.figures.rank_views import rank_by_layer
+from qtha_lab.figures.pareto import Point, pareto
 from qtha_lab.figures.results import results_table
 from qtha_lab.figures.seeds import seed_spread
-from qtha_lab.figures.spectra import singular_values, spectrum_over_training
+from qtha_lab.looks import shown
 from qtha_lab.runs import Run
 
+if TYPE_CHECKING:
+    from qtha_lab.compare.claims import Claim
+    from qtha_lab.compare.paired import PairedDifference
+
+__all__ = ["circuits_of", "figure_set"]
 COSTS = ("trainable_parameters", "seconds_per_step", "peak_memory_mib")
+METHODS = (
+    "The names of methods in the figures, each with its method, options and learning rate in full."
+)
+Entry = dict[str, Any]
 log = logging.getLogger(__name__)
 
 
 def figure_set(
-    runs: list[Run], on_left_out: Callable[[str], None] = log.warning
+    runs: Sequence[Run], on_left_out: Callable[[str], None] = log.warning, names: str = "short"
 ) -> Iterator[Figure]:
-    """The figures of some runs, of each model and task by itself; those left out for which nothing was recorded.
+    """Draw the figures of some runs, for each model and task; those without recorded numbers are left out.
+
+    Where methods were tried at several learning rates, each stands at its best one, chosen on evaluation rows.
 
     Args:
         runs: What to draw.
         on_left_out: Called with the sentence that says why a figure is missing.
+        names: "short" names methods by what tells them apart, "full" by all their options.
     """
-    cells: dict[Cell, list[Run]] = {}
-    for run in runs:
-        cells.setdefault(run.experiment.cell, []).append(run)
-    for cell, in_cell in cells.items():
-        for figure in _in_a_cell(in_cell, on_left_out):
-            if len(cells) < 2:
-                yield figure
-            else:
-                yield _named(
-                    figure,
-                    f"{figure.name}_{cell}",
-                    name_in(figure.title or figure.name, cell, len(cells)),
-                )
-
-
-def _in_a_cell(runs: list[Run], on_left_out: Callable[[str], None]) -> Iterator[Figure]:
-    """The figures of runs on one model and task."""
-    entries = reading.entries(runs)
-    events = {run.path: run.history() for run in runs}
-    labels = {
-        run.path: (entry["label"], entry["seed"]) for run, entry in zip(runs, entries, strict=True)
-    }
-    yield loss_curves(
-        series for path in events for series in from_events(*labels[path], events[path])
+    summary = summary_beside(runs)
+    entries = in_order(reading.entries(runs), summary)
+    tuned = any(
+        len(by_rate) > 1 for of in by_cell(entries).values() for by_rate in rates(of).values()
     )
-    finished = [entry for entry in entries if entry["state"] == "finished"]
-    ends: dict[str, list[float]] = {}
-    for entry in finished:
-        if entry.get("eval_loss") is not None:
-            ends.setdefault(entry["label"], []).append(entry["eval_loss"])
-    yield seed_spread(ends)
-    for cost in COSTS:
-        points = reading.points(entries, cost, "eval_loss")
-        if len(points) > 1:
-            yield pareto(points, cost=cost)
-    if rows := table.rows({"runs": entries}):
+    drawn = (tuned and at_their_best(entries)) or entries
+    named = names_of((entry["label"] for entry in drawn), names)
+    cells = by_cell(drawn)
+    claims = _claims(entries, runs, rounding_in(summary))
+    by_id = {run.id: run for run in runs}
+    for cell, in_cell in cells.items():
+        part = _Part(in_cell, named, by_id, claims.get(cell, []), on_left_out)
+        every = [run for run in runs if run.experiment.cell == cell]
+        for figure in _in_a_cell(part, every):
+            if len(cells) < 2:
+                yield _filed(figure)
+            else:
+                title = name_in(figure.title or figure.name, cell, len(cells))
+                yield _filed(replace(figure, name=f"{figure.name}_{cell}", title=title))
+
+
+class _Part(NamedTuple):
+    """Runs on one model and task: entries with full labels, the names of these, the runs by id, and claims."""
+
+    entries: list[Entry]
+    names: Mapping[str, str]
+    runs: Mapping[str, Run]
+    claims: list[Claim]
+    on_left_out: Callable[[str], None]
+
+    @property
+    def named(self) -> list[Entry]:
+        """The entries under the names of the figures."""
+        return [{**entry, "label": self.names[entry["label"]]} for entry in self.entries]
+
+    def name_of(self, of_family: str) -> str:
+        """Return the name of the method that has this label without its learning rate."""
+        names = {family(entry): self.names[entry["label"]] for entry in self.entries}
+        return names.get(of_family, of_family)
+
+    @property
+    def reference(self) -> str:
+        """The name of the method that others are compared to."""
+        return shown(self.name_of(self.claims[0].second))
+
+    @property
+    def seeds(self) -> dict[str, int]:
+        """How many seeds each method has."""
+        seeds: dict[str, set[int]] = {}
+        for entry in self.named:
+            seeds.setdefault(entry["label"], set()).add(entry["seed"])
+        return {label: len(of) for label, of in seeds.items()}
+
+
+def _claims(
+    entries: list[Entry], runs: Sequence[Run], rounding: Mapping[str, Sequence[float]]
+) -> dict[Cell, list[Claim]]:
+    """Compute the paired differences to the first method, by model and task."""
+    from qtha_lab.compare.claims import against_the_first
+    from qtha_lab.compare.items import read_items
+
+    claims: dict[Cell, list[Claim]] = {}
+    for claim in against_the_first(entries, read_items(runs), rounding):
+        claims.setdefault(claim.cell, []).append(claim)
+    return claims
+
+
+def _in_a_cell(part: _Part, every: list[Run]) -> Iterator[Figure]:
+    """Draw the figures of runs on one model and task; those of tuning from all runs there."""
+    named = part.named
+    if part.claims:
+        yield _forest(part)
+    if rows := table.rows({"runs": named}):
         yield results_table(rows)
-    yield from tuning(runs)
-    by_label = {entry["label"]: run for run, entry in zip(runs, entries, strict=True)}
-    yield from circuits(by_label, on_left_out)
-    first: dict[str, Any] = {}
-    for path, (label, _) in labels.items():
-        if history := over_steps(events[path]):
-            first.setdefault(label, (by_block(events[path]), history))
-    if first:
-        yield circuit_inputs({label: ends for label, (ends, _) in first.items()})
-    histories = {label: history for label, (_, history) in first.items() if len(history) > 2}
-    if histories:  # more than the ends
-        yield circuit_history(histories)
-    yield from update_spectra({path: reading.spectra(events[path]) for path in events}, labels)
+    if any(name != label for label, name in part.names.items()):
+        yield _methods(part)
+    measure = "test_loss" if _all_tested(named) else "eval_loss"
+    ends: dict[str, list[float]] = {}
+    for entry in named:
+        if entry["state"] == "finished" and entry.get(measure) is not None:
+            ends.setdefault(entry["label"], []).append(entry[measure])
+    yield seed_spread(ends, measure)
+    events = {entry["run_id"]: part.runs[entry["run_id"]].history() for entry in named}
+    yield loss_curves(
+        series
+        for entry in named
+        for series in from_events(entry["label"], entry["seed"], events[entry["run_id"]])
+    )
+    yield from _costs(part, measure)
+    yield from tuning(every)
+    yield from _of_one_seed(part, events)
 
 
-def tuning(runs: list[Run]) -> Iterator[Figure]:
-    """What the settings of the runs led to, where some method was run at several points in them."""
+def _all_tested(entries: Sequence[Entry]) -> bool:
+    finished = [entry for entry in entries if entry["state"] == "finished"]
+    return bool(finished) and all(entry.get("test_loss") is not None for entry in finished)
+
+
+def _forest(part: _Part) -> Figure:
+    rows: list[Difference] = []
+    for claim in part.claims:
+        of = claim.difference
+        row: Difference = {
+            "label": shown(part.name_of(claim.first)), "mean": of.mean, "low": of.low, "high": of.high,
+            "shown": of.is_shown,
+        }  # fmt: skip
+        if of.floor is not None:
+            row["floor"] = of.floor
+        rows.append(row)
+    first = part.claims[0]
+    return forest(rows, first.measure, part.reference, first.difference.level)
+
+
+def _methods(part: _Part) -> Figure:
+    """Draw the table of the short names."""
+    names = key(part.entries, part.names)
+    rows: list[dict[str, str]] = [{"method": row[0], "in full": row[1]} for row in names.rows]
+    figure = results_table(rows, METHODS, best="")
+    return replace(figure, name="methods", title="Methods", table=names)
+
+
+def _costs(part: _Part, measure: str) -> Iterator[Figure]:
+    """Draw quality against each cost, with bars of paired differences where they are claimed."""
+    intervals = {
+        part.name_of(claim.first): claim.difference
+        for claim in part.claims
+        if claim.measure == measure
+    }
+    for cost in COSTS:
+        points = reading.points(part.named, cost, measure)
+        if len(points) > 1 and intervals:
+            points = [_paired(point, intervals.get(point["label"])) for point in points]
+            yield pareto(points, cost, measure, bars="paired", reference=part.reference)
+        elif len(points) > 1:
+            yield pareto(points, cost, measure)
+
+
+def _paired(point: Point, difference: PairedDifference | None) -> Point:
+    """Give a point the interval of its difference to the reference; the reference has none."""
+    label, cost, quality = point["label"], point["cost"], point["quality"]
+    if difference is None:
+        return {"label": label, "cost": cost, "quality": quality}
+    low, high = (quality + end - difference.mean for end in (difference.low, difference.high))
+    return {
+        "label": label,
+        "cost": cost,
+        "quality": quality,
+        "quality_low": low,
+        "quality_high": high,
+    }
+
+
+def tuning(runs: Sequence[Run]) -> Iterator[Figure]:
+    """Draw what the settings of runs led to, where a method was run at several points of them."""
     rows = run_values(runs)
-    methods = dict.fromkeys(row.method for row in rows)
-    varied = {name for m in methods for name in differing([r for r in rows if r.method == m])}
-    if not varied:
+    if not are_tuned(rows):
         return
+    rates_differ = any(len(by_rate) > 1 for by_rate in rates(reading.entries(runs)).values())
     chosen = ["best_of", "parallel", "what_counts"]
-    for name in ["loss_by_rate", *chosen] if "learning_rate" in varied else chosen:
+    for name in ["loss_by_rate", *chosen] if rates_differ else chosen:
         try:
             yield views.make(views.VIEWS[name], views.RunSetValues(rows, views.history))
         except Refusal as refused:
             log.info("no figure %s: %s", name, refused)
 
 
-def circuits(by_label: dict[str, Run], on_left_out: Callable[[str], None]) -> Iterator[Figure]:
-    """The circuits that each method runs, one for every size; of a model that is not here, none."""
-    for label, run in by_label.items():
-        try:
-            different = circuits_of(run.experiment)
-        except Refusal as refused:
-            on_left_out(f"no circuit of {label}: {refused}")
-            continue
-        for circuit in different:
-            size = f", {circuit.n_qubits} qubits" if len(different) > 1 else ""
-            rows = cast(list[GateRow], gate_rows(circuit))
-            figure = circuit_diagram(circuit.n_qubits, rows)
-            yield _named(figure, f"circuit_{label}{size}", f"Circuit of {label}{size}")
+def _of_one_seed(part: _Part, events: Mapping[str, list[dict[str, Any]]]) -> Iterator[Figure]:
+    """Draw circuits and spectra, each of the first seed that recorded them."""
+    experiments = {}
+    for entry in part.named:
+        experiments.setdefault(entry["label"], part.runs[entry["run_id"]].experiment)
+    for label, figure in diagrams(experiments, part.on_left_out):
+        yield replace(figure, name=f"circuit_{label}", title=f"Circuit of {label}")
+    with_circuit = {label for label, experiment in experiments.items() if has_circuit(experiment)}
+    counts, inputs, spectra = part.seeds, {}, {}
+    for entry in sorted(part.named, key=lambda entry: entry["seed"]):
+        label, of_run = entry["label"], events[entry["run_id"]]
+        if label in with_circuit and any(e["kind"] == "bottleneck" for e in of_run):
+            inputs.setdefault(label, (entry["seed"], of_run))
+        if of := reading.spectra(of_run):
+            spectra.setdefault(label, (entry["seed"], of))
+    note = drawn_seeds({label: (seed, counts[label]) for label, (seed, _) in inputs.items()})
+    for figure in recorded_numbers({label: of_run for label, (_, of_run) in inputs.items()}):
+        yield noted(figure, note)
+    if spectra:
+        drawn = {label: (seed, counts[label]) for label, (seed, _) in spectra.items()}
+        yield from update_spectra({label: of for label, (_, of) in spectra.items()}, drawn)
 
 
-def circuits_of(experiment: Any) -> list[Any]:
-    """The different circuits that an experiment runs, on its model's layers without their weights."""
-    from qtha_lab import adapters, models
-
-    if isinstance(experiment, Reproduced):
-        return []
-    choice = experiment.method
-    method = adapters.get_method(choice.name)
-    if not method.ours:
-        return []
-    targets = choice.target_modules or models.default_target_modules(experiment.model)
-    config = method.make_config(None, targets, **choice.options)
-    # adapters lie below the head, whichever it is
-    empty = models.empty_model(experiment.model, head="classification", n_labels=2)
-    return list(adapters.circuits_of(empty, config))
-
-
-def update_spectra(
-    by_run: dict[Path, dict], labels: dict[Path, tuple[str, int]]
-) -> Iterator[Figure]:
-    """Of each label's first recorded run: one layer over training; of all labels: that layer's end, and ranks."""
-    first: dict[str, dict] = {}
-    for path, spectra in by_run.items():
-        if spectra:
-            first.setdefault(labels[path][0], spectra)
-    if not first:
-        return
-    layer = _most_changed(first)
-    at_layer = {label: spectra[layer] for label, spectra in first.items() if layer in spectra}
-    for label, spectrum in at_layer.items():
-        of = f"the update of {layer}, {label}"
-        figure = spectrum_over_training(spectrum.steps, spectrum.values, of=of)
-        yield _named(figure, f"spectrum_{label}", f"Singular values over training, {label}")
-        if spectrum.bonds:
-            figure = bond_history(spectrum.steps, spectrum.bonds, of=f"{layer}, {label}")
-            yield _named(figure, f"bonds_{label}", f"Bonds over training, {label}")
-    yield singular_values(
-        {label: spectrum.values[-1] for label, spectrum in at_layer.items()},
-        of=f"the update of {layer}",
-    )
-    ranks = {
-        label: {
-            name: spectrum.effective_rank
-            for name, spectrum in spectra.items()
-            if spectrum.effective_rank is not None
-        }
-        for label, spectra in first.items()
-    }
-    if any(ranks.values()):
-        yield rank_by_layer({label: by_layer for label, by_layer in ranks.items() if by_layer})
-
-
-def _most_changed(first: dict[str, dict]) -> str:
-    """The layer with the largest singular value at the end, among those that most labels recorded."""
-    ends = [
-        (layer, spectrum.values[-1][0])
-        for spectra in first.values()
-        for layer, spectrum in spectra.items()
-    ]
-    counts = {layer: sum(name == layer for name, _ in ends) for layer, _ in ends}
-    return max(ends, key=lambda end: (counts[end[0]], end[1]))[0]
-
-
-def _named(figure: Figure, name: str, title: str) -> Figure:
-    """The figure under a file name made of letters, digits and single underscores."""
-    slug = "".join(c if c.isalnum() or c in ".-" else "_" for c in name)
-    return replace(figure, name="_".join(filter(None, slug.split("_"))), title=title)
+def _filed(figure: Figure) -> Figure:
+    """Name a figure by letters, digits, dots, dashes and single underscores alone."""
+    slug = "".join(c if c.isalnum() or c in ".-" else "_" for c in figure.name)
+    return replace(figure, name="_".join(filter(None, slug.split("_"))))

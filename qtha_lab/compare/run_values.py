@@ -136,9 +136,9 @@ def _fill_defaults(rows: Sequence[RunValues]) -> None:
     """Give each run the method's own value of what others of its method chose; loads a method only for that."""
     for method in dict.fromkeys(row.method for row in rows):
         members = [row for row in rows if row.method == method]
-        options = {
+        options = dict.fromkeys(
             n for row in members for n in row.run.record.experiment["method"].get("options", {})
-        }
+        )
         for row in members:
             missing = [name for name in options if name not in row.settings]
             if missing:

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qtha_lab.compare.run_values import OF_NO_EFFECT, RunValues
+from qtha_lab import calls
+from qtha_lab.compare.run_values import OF_NO_EFFECT, RunValues, differing, short_labels
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.best_of import Budget
 from qtha_lab.figures.importance import Share
@@ -56,6 +57,48 @@ def trials_of(rows: Sequence[RunValues], measure: str) -> list[Trial]:
         ids = tuple(row.id for row in members)
         trials.append(Trial(members[0].settings, float(np.mean(values)), ids))
     return trials
+
+
+def contenders(rows: Sequence[RunValues]) -> dict[str, list[RunValues]]:
+    """Group runs by what is tuned by itself: a control of a method is no trial of the method.
+
+    In a comparison each of its methods is one, with all options but the learning rate; elsewhere a method or one
+    of its controls, whose other settings are its trials.
+    """
+    compared = {row.id: row for row in rows if is_compared(row)}
+    names = short_labels([*compared.values()], ["learning_rate"]) if compared else {}
+    groups: dict[str, list[RunValues]] = {}
+    for row in rows:
+        name = names.get(row.id) or calls.call(row.method, control_in(row))
+        groups.setdefault(name, []).append(row)
+    return groups
+
+
+def is_compared(row: RunValues) -> bool:
+    """Tell whether a run is one of a comparison's own, which differ by method, learning rate and seed."""
+    folder = row.run.path.parent
+    return folder.name == "runs" and (folder.parent / "comparison.yaml").is_file()
+
+
+def control_in(row: RunValues) -> dict[str, Any]:
+    """Return the options that make a run a control of its method; none of the method itself."""
+    from qtha_lab import adapters
+
+    if row.method not in adapters.method_names():
+        return {}
+    matching = [
+        control.options
+        for control in adapters.get_method(row.method).controls
+        if all(
+            name in row.settings and row.settings[name] == v for name, v in control.options.items()
+        )
+    ]
+    return dict(max(matching, key=len, default={}))
+
+
+def are_tuned(rows: Sequence[RunValues]) -> bool:
+    """Tell whether some contender was run at several points of its settings."""
+    return any(len(differing(members)) > 0 for members in contenders(rows).values())
 
 
 def budget(values: Sequence[float], lower_is_better: bool = True) -> Budget | None:

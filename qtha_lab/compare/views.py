@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from qtha_lab.compare import reading
+from qtha_lab.compare.circuit_figures import has_circuit
+from qtha_lab.compare.figure_names import drawn_seeds
 from qtha_lab.compare.run_values import RunValues, differing, run_values, short_labels
-from qtha_lab.compare.trials import budget, importance, trials_of
+from qtha_lab.compare.spectra_figures import noted
+from qtha_lab.compare.trials import budget, contenders, importance, trials_of
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.best_of import best_of_trials
 from qtha_lab.figures.bond_history import bond_history
@@ -223,7 +226,7 @@ def best_of(runs: RunSetValues, y: str = "eval_loss") -> Figure:
     lower = MEASURES[y].better == "lower"
     budgets = {
         method: curve
-        for method, rows in _by_method(runs).items()
+        for method, rows in contenders(runs.rows).items()
         if (curve := budget([trial.value for trial in trials_of(rows, y)], lower))
     }
     if not budgets:
@@ -251,7 +254,7 @@ def what_counts(runs: RunSetValues, y: str = "eval_loss") -> Figure:
 
 @view("Spectra over training")
 def spectra(runs: RunSetValues) -> Figure:
-    """The singular values of each run's update over its training, of the layer with the largest of all runs."""
+    """Draw the singular values of each run's linear path over its training, in the layer with the largest."""
     by_run = {row.id: reading.spectra(runs.events(row)) for row in runs.rows}
     largest: dict[str, float] = {}
     for layers in by_run.values():
@@ -287,19 +290,25 @@ def bonds(runs: RunSetValues) -> Figure:
 
 @view("Circuits over training")
 def circuits(runs: RunSetValues) -> Figure:
-    """What circuits are fed and what arrives, by block, of the first run of each name that has recorded it."""
+    """Draw inputs and outputs of circuits by block, of the first run of each method that recorded them."""
     labels, histories, without = runs.labels, {}, {}
+    seeds: dict[str, tuple[int, int]] = {}
     for row in runs.rows:
         events, label = runs.events(row), labels[row.id]
-        if history := over_steps(events):
+        if not has_circuit(row.run.experiment):
+            without[label] = None
+        elif history := over_steps(events):
             histories.setdefault(label, history)
+            count = len({other.seed for other in runs.rows if labels[other.id] == label})
+            seeds.setdefault(label, (row.seed, count))
         elif any(event["kind"] in ("eval", "train") for event in events):
             without[label] = None  # what has a circuit records before it is evaluated
     if not histories:
         names = ", ".join(without)
         why = f"no circuit, or from before it was recorded: {names}" if names else "none has begun"
         raise Refusal(f"no run has recorded what a circuit is fed ({why})")
-    return circuit_history(histories, [label for label in without if label not in histories])
+    none = [label for label in without if label not in histories]
+    return noted(circuit_history(histories, none), drawn_seeds(seeds))
 
 
 def _points(runs: RunSetValues) -> list[Point]:

@@ -14,6 +14,7 @@ from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.spread import MOST_BANDS
 from qtha_lab.figures.machinery.table import Table, written
 
 
@@ -52,7 +53,7 @@ CAPTION = (
 def best_of_trials(
     budgets: Mapping[str, Budget],
     measure: str = "eval_loss",
-    bands: bool = True,
+    bands: bool | None = None,
     theme: str = "light",
 ) -> Figure:
     """The best of k trials against k, for each method.
@@ -60,7 +61,7 @@ def best_of_trials(
     Args:
         budgets: By label.
         measure: What the values are, as in `labels`.
-        bands: Whether the bands are drawn, which hide each other where methods are many.
+        bands: Draw bands; None draws them for up to three methods, since more hide each other.
         theme: "light", "dark" or "page".
 
     Example:
@@ -70,6 +71,7 @@ def best_of_trials(
     Source:
         Dodge et al. 2019, arXiv:1909.03004, section 3 (expected validation performance of a budget).
     """
+    bands = len(budgets) <= MOST_BANDS if bands is None else bands
     words = labels.label_of(measure).words
     most = max((len(budget.expected) for budget in budgets.values()), default=0)
     findings = "; ".join(

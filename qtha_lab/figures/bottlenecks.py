@@ -1,4 +1,4 @@
-"""Why a circuit is heard or not: its input angles, its constant part and its power, block by block.
+"""Draw what limits a circuit, by block: its input angles, its constant part and its output power.
 
 Draws what `analysis.updates.bottlenecks` measured at the start and the end of runs; `circuit_history` has the way between.
 """
@@ -110,7 +110,7 @@ def circuit_inputs(facts: Mapping[str, Mapping[str, Blocks]], theme: str = "ligh
         "By block, over some training tokens, dotted at the start and solid at the end: standard deviation of the "
         "circuit's input angles, share of them beyond ± π, share of the power of ⟨Z⟩ that is constant, share that an "
         "affine map of what the bottleneck is fed would give too, power of the circuit's branch over that of the linear "
-        "one. A small power says that a circuit is not heard, not that it would not help."
+        "one. A small power says that a circuit contributes little of the output, not that it would not help."
     )
     return Figure(
         "circuit_inputs", functools.partial(_draw, facts), caption,
@@ -139,7 +139,7 @@ def _draw(facts: Mapping[str, Mapping[str, Blocks]], look: Look) -> go.Figure:
                 y = [blocks[block][fact] for block in x]
                 hover = f"{label}, {when}<br>block %{{x}}: %{{y:.3g}}<extra></extra>"
                 line = look.line_of(label, styles[label], x=x, y=y, hovertemplate=hover)
-                named = (row, col) == (1, 1) and when == next(iter(times))
+                named = (row, col) == (1, 1) and when == list(times)[-1]
                 line.update(showlegend=named, legendgroup=label)
                 line.update(mode="lines+markers", line_dash="dot" if when == "start" else "solid")
                 figure.add_trace(line, row=row, col=col)
@@ -167,7 +167,11 @@ def panels(facts: Sequence[str], along: str, look: Look) -> go.Figure:
         look: Of the page.
     """
     rows = -(-len(facts) // 2)
-    figure = make_subplots(rows, 2, horizontal_spacing=0.16, vertical_spacing=0.34 / rows)
+    titles = (
+        7 * look.font / (look.width - 5 * look.font)
+    )  # of the right column, two lines and ticks
+    across = min(0.4, max(0.12, titles))
+    figure = make_subplots(rows, 2, horizontal_spacing=across, vertical_spacing=0.34 / rows)
     for number, (fact, (row, col)) in enumerate(places(facts).items()):
         lowest = number + 2 >= len(facts)
         figure.update_xaxes(

@@ -1,4 +1,4 @@
-"""Whether a circuit comes to be heard while it trains: what `circuit_inputs` shows of two moments, over all steps.
+"""Draw the numbers of `circuit_inputs` over all steps of training.
 
 A line for every block; draws what was recorded at the evaluations of runs.
 """
@@ -70,7 +70,7 @@ def circuit_history(
         "By block, the first palest, at the evaluations of a run: standard deviation of the circuit's input angles, share "
         "of them beyond ± π, share of the power of ⟨Z⟩ that is constant, share that an affine map of what the bottleneck is "
         "fed would give too, power of the circuit's branch over that of the linear one. A small power says that a circuit "
-        f"is not heard, not that it would not help.{none}"
+        f"contributes little of the output, not that it would not help.{none}"
     )
     rows = [
         (label, step, block, *(facts.get(fact) for fact in FACTS))

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 import plotly.graph_objects as go
 
+from qtha_lab.figures.machinery import spread
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
@@ -19,6 +20,7 @@ from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.looks import shown
 
+APART = 0.008  # of the steps, between methods whose bars would lie on each other
 Kind = Literal["train", "eval"]
 PANELS: dict[Kind, tuple[str, str, str]] = {
     "train": ("x", "y", "train loss (nats)"),
@@ -105,15 +107,17 @@ def _example() -> dict:
 
 
 CAPTION = (
-    "Loss of each training step and loss on the held-out rows. Of several seeds: the mean, and a band "
-    "from the smallest to the largest. Each method ran at the learning rate given to it; the figure "
-    "does not show how it would do at another."
+    "Loss of each training step and loss on the held-out rows.{spread} Each method ran at the learning rate "
+    "given to it; the figure does not show how it would do at another."
 )
 
 
 @figure_function(example=_example)
 def loss_curves(series: Iterable[Series], theme: str = "light") -> Figure:
-    """Train loss on the left, evaluation loss on the right; several seeds become a mean and a band.
+    """Draw the train loss on the left and the evaluation loss on the right, each the mean over seeds.
+
+    Up to three methods have a band around the mean; of more, which would hide each other, the evaluation
+    loss has bars.
 
     Args:
         series: Curves of any number of runs, as `from_events` gives them.
@@ -132,7 +136,22 @@ def loss_curves(series: Iterable[Series], theme: str = "light") -> Figure:
     ]
     table = Table(("method", "seed", "kind", "step", "loss"), rows)
     draw = functools.partial(_draw, series)
-    return Figure("loss_curves", draw, CAPTION, describe(series), table, theme)
+    caption = CAPTION.format(spread=_spread_in_words(series))
+    return Figure("loss_curves", draw, caption, describe(series), table, theme)
+
+
+def _spread_in_words(series: list[Series]) -> str:
+    """Say what is drawn of several seeds; nothing where each method has one."""
+    seeds: dict[tuple[str, str], int] = {}
+    for line in series:
+        seeds[line["label"], line["kind"]] = seeds.get((line["label"], line["kind"]), 0) + 1
+    several = [count for count in seeds.values() if count > 1]
+    if not several:
+        return ""
+    few = len({label for label, _ in seeds}) <= spread.MOST_BANDS
+    drawn = "a band is" if few else "bars at the evaluations are"
+    apart = "" if few else " Methods are drawn a little apart along the steps."
+    return f" Of several seeds: the mean, and {drawn} {spread.words(several)}.{apart}"
 
 
 def _draw(series: list[Series], look: Look) -> go.Figure:
@@ -143,11 +162,17 @@ def _draw(series: list[Series], look: Look) -> go.Figure:
         if any(line["kind"] == kind and len(line["steps"]) for line in series)
     ]
     figure = go.Figure(layout=_panels(look, kinds))
-    for label, style in themes.distinct_styles(labels).items():
+    last = max((max(line["steps"]) for line in series if len(line["steps"])), default=0.0)
+    for number, (label, style) in enumerate(themes.distinct_styles(labels).items()):
+        apart = (number - (len(labels) - 1) / 2) * APART * last
         for kind in PANELS:
             seeds = [line for line in series if (line["label"], line["kind"]) == (label, kind)]
-            single = [curve(line, style=style) for line in seeds]
-            figure.add_traces(_seeds(seeds, style) if len(seeds) > 1 else single)
+            if len(seeds) < 2:
+                figure.add_traces([curve(line, style=style) for line in seeds])
+            elif len(labels) <= spread.MOST_BANDS:
+                figure.add_traces(_band(seeds, style))
+            else:
+                figure.add_trace(_bars(seeds, style, apart, look))
     name_once(traces_of(figure))
     for trace in traces_of(figure):
         trace.line.width *= look.line / 2
@@ -212,19 +237,46 @@ def points(series: Series) -> dict[str, np.ndarray]:
     return {"x": steps, "y": values}
 
 
-def _seeds(seeds: list[Series], style: dict[str, str]) -> list[go.Scatter]:
-    """Smallest, largest and mean of the seeds, over the steps that all of them have."""
+def _over_seeds(seeds: list[Series]) -> tuple[list[float], np.ndarray]:
+    """Return the steps that all seeds have, and their values there, (seeds, steps)."""
     common = sorted(set.intersection(*(set(line["steps"]) for line in seeds)))
     by_step = [dict(zip(line["steps"], line["values"], strict=True)) for line in seeds]
-    grid = np.array([[values[step] for step in common] for values in by_step])
-    first = seeds[0]
+    return common, np.array([[values[step] for step in common] for values in by_step])
+
+
+def _with(series: Series, steps: list[float], values: np.ndarray) -> Series:
+    """Return the same curve through other points."""
+    kind: Kind = series["kind"]
+    return {
+        "label": series["label"],
+        "seed": series["seed"],
+        "kind": kind,
+        "steps": steps,
+        "values": values.tolist(),
+    }
+
+
+def _bars(seeds: list[Series], style: dict[str, str], apart: float, look: Look) -> go.Scatter:
+    """Draw the mean over seeds as a thin line, with bars where it was evaluated."""
+    steps, grid = _over_seeds(seeds)
+    evaluated = seeds[0]["kind"] == "eval"
+    along = [step + apart for step in steps] if evaluated else steps
+    line = curve(_with(seeds[0], along, grid.mean(axis=0)), f"mean of {len(seeds)} seeds", style)
+    if evaluated:
+        low, high = spread.ends_over_seeds(grid)
+        line.update(error_y=spread.error_bar(grid.mean(axis=0), low, high, 0.6 * look.line))
+    return line.update(line_width=1.2)
+
+
+def _band(seeds: list[Series], style: dict[str, str]) -> list[go.Scatter]:
+    """Draw the mean over seeds, with a band around it over the steps that all of them have."""
+    steps, grid = _over_seeds(seeds)
+    ends = spread.ends_over_seeds(grid)
     low, high, mean = (
-        curve(
-            {**first, "steps": common, "values": f(axis=0)},
-            f"{f.__name__} of {len(seeds)} seeds",
-            style,
+        curve(_with(seeds[0], steps, values), words, style)
+        for values, words in zip(
+            (*ends, grid.mean(axis=0)), ("", "", f"mean of {len(seeds)} seeds"), strict=True
         )
-        for f in (grid.min, grid.max, grid.mean)
     )
     color = themes.faint(style["color"])
     for edge in (low, high):

@@ -17,6 +17,7 @@ from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
 NAMES = 0.4  # of the width, at most
+UNSEEN = 0.002  # of the range: a band that is thinner than a line
 EDGE = 0.06  # of the range, left free at both ends
 _PLAIN = {"dash": "solid", "symbol": "circle"}
 
@@ -82,10 +83,7 @@ def forest(
         f"{of}, paired by seed: a symbol for the mean, a line for its interval of {100 * (1 - level):.3g} % each"
         f"{together}. A hollow symbol is a difference that is not shown, which does not say that there is none."
     )
-    if any(row.get("floor") for row in rows):
-        caption += (
-            " A grey band is what rounding alone would make; no difference inside it is shown."
-        )
+    caption += _rounding(rows)
     columns = ("method", f"difference_of_{measure}", "low", "high", "floor", "shown")
     records = [
         (row["label"], row["mean"], row["low"], row["high"], row.get("floor") or None,
@@ -95,6 +93,19 @@ def forest(
     title = f"Differences of {words}" + (f" to {reference}" if reference else "")
     draw = functools.partial(_draw, rows, measure, reference)
     return Figure(f"forest_{measure}", draw, caption, alt, Table(columns, records), theme, title)
+
+
+def _rounding(rows: list[Difference]) -> str:
+    """Say what the grey bands are, or that rounding makes too little to be seen."""
+    floors = [floor for row in rows if (floor := row.get("floor"))]
+    if not floors:
+        return ""
+    low, high = _range(rows)
+    if max(floors) < UNSEEN * (high - low):
+        return (
+            f" Rounding alone would make at most {max(floors):.1g}, which is too small to be drawn."
+        )
+    return " A grey band is what rounding alone would make; no difference inside it is shown."
 
 
 def _number(row: Difference) -> str:
@@ -121,21 +132,19 @@ def _draw(rows: list[Difference], measure: str, reference: str, look: Look) -> g
         _add_row(figure, row, y, styles[row["label"]], look)
         figure.add_annotation(**_text(name, y, 0, "right", look))
         if not look.narrow:
-            figure.add_annotation(**_text(_number(row), y, 1, "left", look))
+            number = _number(row).replace("-", "−")  # as the ticks have it
+            figure.add_annotation(**_text(number, y, 1, "left", look))
         y += half
-    figure.update_xaxes(
-        title_text=_axis(measure, look.name_of(reference)), range=_range(rows), nticks=6
-    )
     hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
     figure.update_yaxes(range=[depth, 0], **hidden)
     numbers = 0 if look.narrow else max(map(look.text_width, map(_number, rows)), default=0)
-    margin = {
-        "l": max(map(look.text_width, names), default=0) + look.font,
-        "r": numbers + look.font,
-        "t": 0.5 * look.font,
-        "b": 3.5 * look.font,
-    }
-    height = (depth + 4) * look.font
+    left, right = max(map(look.text_width, names), default=0) + look.font, numbers + look.font
+    room = min(look.width - left - right + 2 * min(left, right), look.width - look.font)
+    title = look.wrap(_axis(measure, look.name_of(reference)), room)
+    figure.update_xaxes(title_text=title, range=_range(rows), nticks=6)
+    below = 3.5 + 1.3 * title.count("<br>")
+    margin = {"l": left, "r": right, "t": 0.5 * look.font, "b": below * look.font}
+    height = (depth + below + 0.5) * look.font
     return figure.update_layout(height=height, margin=margin, showlegend=False)
 
 

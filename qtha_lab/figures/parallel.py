@@ -171,18 +171,21 @@ def _draw(
         strong = [run for run in members if not chosen or run["id"] in chosen]
         figure.add_trace(_lines(pale, scales, ranks, look, level).update(opacity=PALE))
         figure.add_trace(_lines(strong, scales, ranks, look, level))
+    left, right = (_ticks_width(axis, look) for axis in (scales[0], scales[-1]))
+    last = max(1, len(scales) - 1)
+    step = max(look.width - left - right - look.font, look.font) / last  # pixels from axis to axis
+    titles, tiers = _titles(scales, step, look)
     for place, axis in enumerate(scales):
-        _upright(figure, place, axis, look, last=place == len(scales) - 1)
+        _upright(figure, place, axis, look, titles[place], place == len(scales) - 1, step)
     hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
-    last = len(scales) - 1
-    figure.update_xaxes(
-        range=[-0.08 * last - 0.15, last + 0.08 * last + 0.1], title_text="", **hidden
-    )
-    tallest = max(_title(axis, look).count("<br>") + 1 for axis in scales)
-    above = 1.35 * tallest * look.font / look.height  # what the names of the axes take of the page
+    figure.update_xaxes(range=[-left / step, last + right / step], title_text="", **hidden)
+    height = look.height + (1.35 * tiers * look.font if tiers > 3 else 0)
+    above = (1.35 * tiers + 0.8) * look.font / height  # what the names of the axes take of the page
     figure.update_yaxes(range=[-0.06, (1.08 + 0.06 * above) / (1 - above)], title_text="", **hidden)
     margin = dict.fromkeys("lrb", 0.5 * look.font)
     margin["t"] = (2.5 if look.on_screen else 0.5) * look.font  # there are tools over it
+    if tiers > 3:
+        figure.update_layout(height=height)
     return figure.update_layout(dragmode="select", showlegend=False, margin=margin)
 
 
@@ -223,23 +226,61 @@ def _height(run: RunValues, axis: Scale, rank: float, is_result: bool) -> float 
     return height + SPREAD * (rank - 0.5)
 
 
-def _title(axis: Scale, look: Look) -> str:
-    return look.wrap(labels.axis(axis.name), max(6 * look.font, 0.2 * look.width))
+def _ticks_width(axis: Scale, look: Look) -> float:
+    """Return the pixels that the ticks of the first or last axis take beside it."""
+    widest = max((look.text_width(text, look.small) for _, text in axis.ticks), default=0.0)
+    return max(widest, 2 * look.font) + look.font
 
 
-def _upright(figure: go.Figure, place: int, axis: Scale, look: Look, last: bool) -> None:
-    """An axis: its line, its name above and its ticks, clear of the lines that come in."""
+def _titles(
+    scales: Sequence[Scale], step: float, look: Look
+) -> tuple[list[tuple[str, float]], float]:
+    """Break the titles of axes so that none lies on its neighbour, every other one higher where they are wide.
+
+    Returns:
+        Each title with the lines below it that stay free, and the lines that all of them take.
+    """
+    names = [labels.axis(axis.name) for axis in scales]
+    titles = [look.wrap(name, 0.95 * step) for name in names]
+    if all(look.text_width(title) <= 0.98 * step for title in titles):
+        return [(title, 0) for title in titles], max(title.count("<br>") + 1 for title in titles)
+    titles = [look.wrap(name, 1.9 * step) for name in names]
+    lines = [title.count("<br>") + 1 for title in titles]
+    low, high = max(lines[::2]), max(lines[1::2], default=0)
+    free = [0 if place % 2 == 0 else low + 0.3 for place in range(len(titles))]
+    return list(zip(titles, free, strict=True)), low + high + 0.3
+
+
+def _upright(
+    figure: go.Figure,
+    place: int,
+    axis: Scale,
+    look: Look,
+    title: tuple[str, float],
+    last: bool,
+    step: float,
+) -> None:
+    """Draw an axis: its line, its title above and its ticks, clear of the lines that come in."""
     line = {"color": look.inks.text, "width": max(1, 0.08 * look.font)}
     figure.add_shape(type="line", x0=place, x1=place, y0=-0.03, y1=1.03, line=line, layer="below")
     side = "left" if place == 0 else "right" if last else "center"
+    text, free = title
     figure.add_annotation(
-        x=place, y=1.08, text=_title(axis, look),
+        x=place, y=1.08, text=text, yshift=1.35 * free * look.font,
         showarrow=False, yanchor="bottom", xanchor=side, align=side, font={"size": look.font},
         xshift=(-1 if place == 0 else 1 if last else 0) * 2 * look.font,
     )  # fmt: skip
-    for height, text in axis.ticks:
+    room = math.inf if place == 0 or last else step - 0.7 * look.font
+    for height, tick in axis.ticks:
         figure.add_annotation(
-            x=place, y=height, text=text, showarrow=False, font={"size": look.small}, borderpad=1,
-            xanchor="right" if place == 0 else "left", bgcolor=look.inks.paper,
+            x=place, y=height, text=_cut(tick, room, look), showarrow=False, font={"size": look.small},
+            borderpad=1, xanchor="right" if place == 0 else "left", bgcolor=look.inks.paper,
             xshift=(-0.5 if place == 0 else 0.5) * look.font,
         )  # fmt: skip
+
+
+def _cut(text: str, room: float, look: Look) -> str:
+    """Cut a tick to the pixels up to the next axis."""
+    while len(text) > 2 and look.text_width(text, look.small) > room:
+        text = text.removesuffix("…")[:-1] + "…"
+    return text

@@ -24,6 +24,10 @@ BARS = {
         "bars of 95 % intervals of the mean (Student's t over the seeds, where there are three)",
         ("low", "high"),
     ),
+    "paired": (
+        "bars of the interval of the paired difference to {reference} over seeds and rows, drawn around each mean",
+        ("low", "high"),
+    ),
 }
 
 
@@ -57,6 +61,7 @@ def pareto(
     quality: str = "eval_loss",
     lower_is_better: bool | None = None,
     bars: str = "range",
+    reference: str = "the first method",
     theme: str = "light",
 ) -> Figure:
     """Quality against cost with the front of those that no other beats in both.
@@ -67,7 +72,9 @@ def pareto(
         cost: What the cost is, as in `labels`; less is better.
         quality: What the quality is, as in `labels`.
         lower_is_better: Whether a small quality is the good one; None is as `qtha_lab.measures` says.
-        bars: What the ends of the bars are: the "range" over the seeds, or an "interval" of the mean.
+        bars: What the ends of the bars are: the "range" over the seeds, an "interval" of the mean, or an interval of the
+            "paired" difference to a reference, which has no bar.
+        reference: Name of the reference of paired differences.
         theme: "light", "dark" or "page".
 
     Example:
@@ -78,6 +85,7 @@ def pareto(
     if bars not in BARS:
         raise Refusal(f"bars must be one of {', '.join(BARS)}, not {bars!r}")
     of_bars, ends = BARS[bars]
+    of_bars = of_bars.format(reference=reference)
     points = list(points)
     if lower_is_better is None:
         lower_is_better = quality not in MEASURES or MEASURES[quality].better == "lower"
@@ -91,15 +99,22 @@ def pareto(
     alt = f"Of {len(points)} methods {len(best)} {verb} not beaten in both {good} and {dear}: {winners}."
     caption = (
         f"{_capital(labels.axis(quality))} against {labels.axis(cost)}, means over the seeds with {of_bars}. "
-        "The dotted line joins the methods that no other beats in both; bars "
-        "that overlap leave the order open."
+        f"The dotted line joins the methods that no other beats in both; {_OVERLAP[bars == 'paired']}"
     )
+    if _is_log([p["cost"] for p in points]):
+        caption += " The axis of the cost is logarithmic."
     names = {"label": "method", "cost": cost, "quality": quality}
     names |= dict(zip(("quality_low", "quality_high"), ends, strict=True))
     names |= dict(zip(("cost_low", "cost_high"), (f"{cost}, {end}" for end in ends), strict=True))
     records = [{names.get(k, k): v for k, v in p.items()} for p in points]
     draw = functools.partial(_draw, points, best, cost, quality)
     return Figure(f"pareto_{quality}_{cost}", draw, caption, alt, Table.of(records), theme, title)
+
+
+_OVERLAP = {
+    False: "bars that overlap leave the order open.",
+    True: "a bar that reaches the level of the reference leaves the order of these two open.",
+}
 
 
 def _capital(text: str) -> str:
@@ -133,16 +148,25 @@ def _draw(points: list[Point], best: list[Point], cost: str, quality: str, look:
     styles = themes.distinct_styles(p["label"] for p in points)
     for point in points:
         figure.add_trace(_marker(point, styles[point["label"]], look))
-    figure.update_xaxes(title_text=labels.axis(cost), **_cost_axis([p["cost"] for p in points]))
+    costs = [p["cost"] for p in points]
+    scale = ", log scale" if _is_log(costs) else ""
+    figure.update_xaxes(title_text=f"{labels.axis(cost)}{scale}", **_cost_axis(costs))
     figure.update_yaxes(title_text=labels.axis(quality))
     return look.with_legend(figure, [p["label"] for p in points])
 
 
 def _cost_axis(costs: list[float]) -> dict:
-    """Logarithmic where the costs are far apart, else from zero."""
-    if costs and min(costs) > 0 and max(costs) > 4 * min(costs):
+    """Return a logarithmic axis where the costs are far apart, else one around them, from zero if that is near."""
+    if _is_log(costs):
         return ticks.log_axis(costs, ticks.thousands)
+    if costs and min(costs) > 2 * (max(costs) - min(costs)) > 0:
+        edge = 0.15 * (max(costs) - min(costs))
+        return {"range": [min(costs) - edge, max(costs) + edge], "nticks": 6}
     return {"rangemode": "tozero", "nticks": 6}
+
+
+def _is_log(costs: list[float]) -> bool:
+    return bool(costs) and min(costs) > 0 and max(costs) > 4 * min(costs)
 
 
 def _marker(point: Point, style: dict[str, str], look: Look) -> go.Scatter:

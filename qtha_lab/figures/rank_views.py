@@ -32,14 +32,16 @@ def rank_by_layer(
     ranks: Mapping[str, Mapping[str, float]],
     measure: str = "effective rank",
     limit: float | None = None,
+    of: str = "the update",
     theme: str = "light",
 ) -> Figure:
-    """A rank of each layer's update by method.
+    """Draw a rank of each layer's update by method.
 
     Args:
         ranks: By label, then by layer name.
         measure: Which rank of which view, for the axis.
         limit: The rank that none can exceed, drawn as a line.
+        of: The part of the update that was measured.
         theme: "light", "dark" or "page".
 
     Example:
@@ -55,7 +57,7 @@ def rank_by_layer(
     )
     bound = f"; no update can exceed {limit:g}" if limit is not None else ""
     caption = (
-        f"{_capital(measure)} of the update of each adapted layer{bound}. A high rank is not a better "
+        f"{_capital(measure)} of {of} of each adapted layer{bound}. A high rank is not a better "
         "fine-tune: it says over how many directions the change is spread."
     )
     rows = [(label, k, v) for label, by_layer in ranks.items() for k, v in by_layer.items()]

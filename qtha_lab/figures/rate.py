@@ -16,6 +16,7 @@ from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.look import Look
 from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.spread import MOST_BANDS, error_bar
 from qtha_lab.figures.machinery.table import Table, written
 from qtha_lab.looks import shown
 from qtha_lab.measures import MEASURES
@@ -82,14 +83,17 @@ def loss_against_rate(
     by_label = {label: at_rates(ends, label) for label in dict.fromkeys(e["label"] for e in ends)}
     better = _better(measure)
     best = {label: better(points) for label, points in by_label.items() if _whole(points)}
-    shared = shared_best(by_label, measure)
+    several = any(len(points) > 1 for points in by_label.values())
+    shared = shared_best(by_label, measure) if several else None
     words = labels.label_of(measure).words
     words = words[:1].upper() + words[1:]
-    findings = "; ".join(
-        f"{shown(label)} {written(p.mean, measure)} at {p.rate:g} ({p.seeds} seed{'s' if p.seeds > 1 else ''})"
-        for label, p in best.items()
-    )
-    alt = f"{words} is best at these learning rates: {findings or 'none, 0 runs ended'}."
+    tried = {label: p for label, p in best.items() if len(by_label[label]) > 1}
+    alone = {label: p for label, p in best.items() if label not in tried}
+    parts = [
+        f"{words} is best at these learning rates: {_findings(tried, measure)}." if tried else "",
+        f"Run at one learning rate alone: {_findings(alone, measure)}." if alone else "",
+    ]
+    alt = " ".join(filter(None, parts)) or f"{words} by learning rate: 0 runs ended."
     if shared is not None:
         alt += f" The best for all together is {shared:g}."
     if lost := [
@@ -98,9 +102,11 @@ def loss_against_rate(
         alt += f" Diverged, a cross at the edge: {', '.join(lost)}."
     if at_edge := [shown(label) for label, p in best.items() if _at_edge(p, by_label[label])]:
         alt += f" At the edge of what was tried: {', '.join(at_edge)}."
+    ends_are = "a band" if len(by_label) <= MOST_BANDS else "bars"
     caption = (
         f"{words} at the end of training against the learning rate: a line per method, through the means over its "
-        "seeds, and a band from the smallest to the largest. The large symbol is a method's best, the dotted "
+        f"seeds, and {ends_are} from the smallest to the largest. The large symbol is the best of several rates of a "
+        "method, the dotted "
         "upright line the best rate for all together; a cross at the edge is a rate at which a run diverged, and a "
         "line to what is far worse than the rest leaves the frame. A best at the edge of what was tried may lie beyond it."
     )
@@ -111,9 +117,16 @@ def loss_against_rate(
         for label, points in by_label.items()
         for p in points
     ]  # fmt: skip
-    draw = functools.partial(_draw, by_label, best, shared, measure)
+    draw = functools.partial(_draw, by_label, tried, shared, measure)
     title = f"{words} against learning rate"
     return Figure(f"{measure}_by_rate", draw, caption, alt, Table.of(records), theme, title)
+
+
+def _findings(best: dict[str, AtRate], measure: str) -> str:
+    return "; ".join(
+        f"{shown(label)} {written(p.mean, measure)} at {p.rate:g} ({p.seeds} seed{'s' if p.seeds > 1 else ''})"
+        for label, p in best.items()
+    )
 
 
 def at_rates(ends: Sequence[End], label: str) -> list[AtRate]:
@@ -178,7 +191,14 @@ def _draw(
     figure = go.Figure()
     styles = themes.distinct_styles(by_label)
     for label, points in by_label.items():
-        figure.add_traces(_band(label, _whole(points), styles[label], look))
+        band, line = _band(label, _whole(points), styles[label], look)
+        if len(by_label) <= MOST_BANDS:
+            figure.add_traces(band)
+        else:
+            whole = _whole(points)
+            mean, low, high = ([getattr(p, e) for p in whole] for e in ("mean", "low", "high"))
+            line.update(error_y=error_bar(mean, low, high, 0.6 * look.line))
+        figure.add_trace(line)
     for label, point in best.items():
         mark = look.line_of(label, styles[label], x=[point.rate], y=[point.mean], mode="markers")
         hover = f"{label}: best of those tried<br>%{{x:g}}: %{{y:.5g}}<extra></extra>"
@@ -204,7 +224,10 @@ def _rate_axis(rates: list[float]) -> dict:
     return axis | {"tickvals": different, "ticktext": [f"{rate:.3g}" for rate in different]}
 
 
-def _band(label: str, points: list[AtRate], style: dict, look: Look) -> list[go.Scatter]:
+def _band(
+    label: str, points: list[AtRate], style: dict, look: Look
+) -> tuple[list[go.Scatter], go.Scatter]:
+    """Draw the two edges of a band over the seeds, and the line through the means."""
     rates = [p.rate for p in points]
     edges = [
         go.Scatter(x=rates, y=[getattr(p, end) for p in points], mode="lines", line_width=0,
@@ -215,7 +238,7 @@ def _band(label: str, points: list[AtRate], style: dict, look: Look) -> list[go.
     hover = f"{label}<br>%{{x:g}}: %{{y:.5g}} over %{{customdata}} seeds<extra></extra>"
     line = look.line_of(label, style, x=rates, y=[p.mean for p in points], hovertemplate=hover)
     line.update(customdata=[p.seeds for p in points], legendgroup=label)
-    return [*edges, line]
+    return edges, line
 
 
 def frame_of(values: Sequence[float], lower_is_better: bool = True) -> list[float] | None:

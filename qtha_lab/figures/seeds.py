@@ -104,7 +104,7 @@ def _row(
     mean = float(np.mean(values))
     hover = f"{label}<br>%{{x:.5g}}<extra></extra>"
     dots = look.line_of(label, style, x=values, y=[at] * len(values), hovertemplate=hover)
-    dots.update(mode="markers", marker_size=1.4 * look.marker)
+    dots.update(mode="markers", marker_size=1.3 * look.marker, marker_opacity=0.6)
     marker = {"symbol": "line-ns", "size": 2.4 * look.marker}
     marker["line"] = {"width": look.line, "color": look.inks.text}
     stroke = f"{label}<br>mean %{{x:.5g}}<extra></extra>"

@@ -55,7 +55,7 @@ def singular_values(
     caption = (
         f"Singular values of {of}, largest first; the dotted line is 1 % of the largest of all. "
         "Values under 10⁻⁸ of it are left out. How many are large says how many directions a change has, "
-        "not whether they help."
+        "not whether they help. A part of a change that depends on the token, such as a circuit, is in no matrix."
     )
     rows = [(k, i, s) for k, v in sorted_.items() for i, s in enumerate(v, start=1)]
     table = Table(("method", "index", "singular_value"), rows)
@@ -131,7 +131,8 @@ def spectrum_over_training(
         f"{first} of {grid.shape[1]} at step {steps[0]}, {last} at step {steps[-1]}."
     )
     caption = (
-        f"Singular values of {of} over training. No colour: zero, or under 10⁻⁸ of the largest."
+        f"Singular values of {of} over training. No colour: zero, or under 10⁻⁸ of the largest. "
+        "A part of a change that depends on the token, such as a circuit, is in no matrix."
     )
     rows = [(s, i, v) for s, row in zip(steps, grid, strict=True) for i, v in enumerate(row, 1)]
     table = Table(("step", "index", "singular_value"), rows)

@@ -46,7 +46,9 @@ def _start() -> None:
     # kaleido's (which ends the browser).
     weakref.finalize(_one_at_a_time, int)
     log.info("starting %s", find_browser())
-    kaleido.start_sync_server(silence_warnings=True, mathjax=False)
+    page = kaleido.PageGenerator(mathjax=False)
+    page.header += "<style>@page { margin: 0 }</style>"  # kaleido's own 0.1 in cuts the figure off
+    kaleido.start_sync_server(silence_warnings=True, page_generator=page)
 
 
 def render(figure: go.Figure, form: str, scale: float = 1.0) -> bytes:

@@ -1,4 +1,4 @@
-"""A figure written to a file, its format by the ending: pdf, svg, png, html, csv, tex, md, or py for matplotlib.
+"""Write a figure to a file, its format by the ending: pdf, svg, png, html, csv, tex or md.
 
 Every format that can holds the runs, the commit and the versions (CSV cannot: it would no longer be
 one), and the same figure written twice gives the same bytes.
@@ -15,7 +15,6 @@ from qtha_lab.figures.machinery import embed
 from qtha_lab.figures.machinery.browser import NoBrowserError, render
 from qtha_lab.figures.machinery.look import PIXELS_PER_INCH, Look
 from qtha_lab.figures.machinery.provenance import Origin, this_checkout
-from qtha_lab.figures.machinery.script import matplotlib_script
 
 if TYPE_CHECKING:
     from qtha_lab.figures.machinery.figure import Figure
@@ -29,7 +28,7 @@ EMBEDDERS: dict[str, Callable[[bytes, dict[str, str]], bytes]] = {
 }
 # of plotly's own on a page; its button that sends a figure to Plotly's servers is not for research of other people
 TOOLBAR = {"displaylogo": False, "showSendToCloud": False}
-FORMATS = (*EMBEDDERS, "html", "csv", "tex", "md", "py")
+FORMATS = (*EMBEDDERS, "html", "csv", "tex", "md")
 
 
 def export(
@@ -110,14 +109,12 @@ def _bytes(
         return figure.table.csv().encode()
     if form == "md":
         return figure.table.markdown(figure.caption).encode()
-    if form == "py":
-        return matplotlib_script(figure.at(look), look, words).encode()
     if form == "tex":
         return _tex(figure, words, path).encode()
     if form == "html":
         if plotlyjs == "directory":
             _put_script(path.parent)
-        return _html(figure, look.theme, words, plotlyjs).encode()
+        return _html(figure, look, words, plotlyjs).encode()
     dots = embed.DOTS_PER_INCH / PIXELS_PER_INCH if form == "png" else 1.0
     return EMBEDDERS[form](render(figure.at(look), form, dots * look.zoom), words)
 
@@ -130,9 +127,9 @@ def _put_script(folder: Path) -> None:
         script.write_text(get_plotlyjs(), encoding="utf-8")
 
 
-def _html(figure: "Figure", theme: str, words: dict[str, str], plotlyjs: bool | str) -> str:
-    """A whole page: the figure, its caption, and its numbers in a table that unfolds."""
-    look = Look(theme)
+def _html(figure: "Figure", look: Look, words: dict[str, str], plotlyjs: bool | str) -> str:
+    """Write a page with the figure, its caption, and its numbers in a table that unfolds."""
+    look = Look(look.theme, family=look.family, names=look.names)
     page_part = figure.at(look).to_html(
         full_html=False, include_plotlyjs=plotlyjs, div_id=f"figure-{figure.name}",
         include_mathjax=False, config={"responsive": True, **TOOLBAR},

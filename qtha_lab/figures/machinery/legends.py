@@ -26,7 +26,10 @@ BETWEEN = 1.15  # font sizes from one name to the next
 
 
 def short_names(labels: Iterable[str]) -> dict[str, str]:
-    """A name for each label without the options that all labels of its method have alike.
+    """Shorten each label to the fewest options that tell it from the others of its method.
+
+    Options that are equal in all labels of a method go first, then those that the rest makes redundant, the last
+    of a label first.
 
     Example:
         >>> short_names(["lora(r=2,learning_rate=0.01)", "lora(r=8,learning_rate=0.01)", "qtha(r=4,waist=16)"])
@@ -34,16 +37,34 @@ def short_names(labels: Iterable[str]) -> dict[str, str]:
     """
     parsed = {label: _parts(label) for label in dict.fromkeys(labels)}
     names = {}
-    for label, (method, options) in parsed.items():
-        others = [of for name, of in parsed.values() if name == method]
-        different = {
-            key: value
-            for key, value in options.items()
-            if any(of.get(key) != value for of in others)
-        }
-        names[label] = calls.call(method, different)
+    for method in dict.fromkeys(method for method, _ in parsed.values()):
+        members = {label: of for label, (name, of) in parsed.items() if name == method}
+        options = _fewest_options(members)
+        names |= {label: calls.call(method, options[label]) for label in members}
     unique = len(set(names.values())) == len(names)
-    return names if unique else {label: label for label in names}
+    return {label: names[label] if unique else label for label in parsed}
+
+
+def _fewest_options(members: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Drop options of labels of one method, as long as all that differ stay different."""
+    options = dict(members)
+    count = _different(options)
+    places: dict[str, int] = {}
+    for of in members.values():
+        for place, key in enumerate(of):
+            places[key] = max(place, places.get(key, 0))
+    for key in sorted(places, key=lambda key: (_different(members, key) > 1, -places[key])):
+        fewer = {label: {k: v for k, v in of.items() if k != key} for label, of in options.items()}
+        if _different(fewer) == count:
+            options = fewer
+    return options
+
+
+def _different(options: Mapping[str, dict[str, Any]], key: str | None = None) -> int:
+    """Count how many labels differ in their options, or in one of them."""
+    return len(
+        {repr(sorted(of.items()) if key is None else of.get(key)) for of in options.values()}
+    )
 
 
 def _parts(label: str) -> tuple[str, dict[str, Any]]:

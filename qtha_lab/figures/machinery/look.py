@@ -21,6 +21,8 @@ PIXELS_PER_INCH = 96
 PIXELS_PER_POINT = PIXELS_PER_INCH / 72
 LEGENDS = ("auto", "below", "above", "ends", "none")
 MOST_LEGEND = 0.15  # of the height, beyond which names go to the ends of lines where they can
+# plotly's own: the height of a line over the font size; of a legend's key and between two, in pixels
+LINE, KEY, BETWEEN = 1.3, 16, 3
 LETTER = 0.56  # the mean width of a letter over the font size, in Helvetica and Arial
 
 
@@ -223,9 +225,9 @@ class Look:
         widest = max(self.text_width(name, font) for name in names) + 0.4 * font
         room = self.width - (1 if below else 5.5) * self.font
         columns = max(1, int(room // (widest + 3.8 * self.font)))
-        lines = sum(1 + name.count("<br>") for name in names)
-        rows = lines if columns == 1 else math.ceil(len(names) / columns)
-        return font, widest, (1.45 * rows + (0.4 if below else 0.9)) * font
+        tall = [max(LINE * (1 + name.count("<br>")) * font, KEY) + BETWEEN for name in names]
+        room = sum(tall) if columns == 1 else max(tall) * math.ceil(len(names) / columns)
+        return font, widest, room + (0.4 if below else 0.9) * font
 
     def _legend(self, names: Sequence[str], height: float | None) -> dict[str, Any]:
         """What a layout says of a legend below or above, and how high the figure becomes with it."""
@@ -234,6 +236,7 @@ class Look:
             "orientation": "h", "entrywidth": widest, "entrywidthmode": "pixels", "itemwidth": 30,
             "xref": "container", "x": 0.01, "xanchor": "left", "tracegroupgap": 0,
             "yref": "container", "bgcolor": "rgba(0,0,0,0)",
+            "maxheight": 1.0,  # plotly cuts a legend off at half of the height otherwise
         }  # fmt: skip
         height = (height or self.height) + max(0, room - 2.5 * self.font)
         height = min(height, self.width * TARGETS[self.target].tallest)

@@ -84,39 +84,73 @@ def _page(width: float, height: float, alt: str, parts: list[str], escaped: bool
 def _plots(
     data: list[dict], layout: dict, box: tuple[float, float, float, float], hover: bool
 ) -> list[str]:
-    pairs = dict.fromkeys((t.get("xaxis") or "x", t.get("yaxis") or "y") for t in data)
-    axes: dict[str, Axis] = {}
-    for name in dict.fromkeys(name for pair in pairs or {("x", "y"): None} for name in pair):
-        letter, along = name[0], box[:2] if name[0] == "x" else box[2:]
-        stated = layout.get(f"{letter}axis{name[1:]}") or {}
-        low, high = stated.get("domain") or (0, 1)
-        start, end = (along[0] + share * (along[1] - along[0]) for share in (low, high))
-        on = [t for t in data if (t.get(f"{letter}axis") or letter) == name]
-        values = [v for t in on for v in t.get(letter) or ()]
-        values += [v for t in on for v in marks.ends_of_errors(t, letter)]
-        axes[name] = Axis(stated, [*values, *_reach(letter, on)], (start, end), EDGES[letter])
+    """Draw every pair of axes with its traces, shapes and annotations, from back to front."""
+    pairs = list(dict.fromkeys(map(_pair, data))) or [("x", "y")]
+    axes = {
+        name: _axis(name, data, layout, box)
+        for name in dict.fromkeys(name for pair in pairs for name in pair)
+    }
     pages = {
         "x": Axis({"range": [0, 1]}, (), box[:2], 0),
         "y": Axis({"range": [0, 1]}, (), box[2:], 0),
     }
-    shapes = [
-        (s.get("layer") == "below", _shape(s, axes, pages)) for s in layout.get("shapes") or ()
+    behind, before = _shapes(layout, axes, pages)
+    grids = [Pair(axes[x], axes[y], INK, INKS["page"].grid, 11).draw() for x, y in pairs]
+    return [
+        *(part for grid in grids for part in grid),
+        *behind,
+        *_traces(data, layout, axes),
+        *before,
+        *(_hover_spots(data, axes) if hover else ()),
+        *(_note(n, axes, pages) for n in layout.get("annotations") or ()),
     ]
-    parts = [
-        part for x, y in pairs for part in Pair(axes[x], axes[y], INK, INKS["page"].grid, 11).draw()
-    ]
-    parts += [part for below, part in shapes if below]
+
+
+def _pair(trace: dict) -> tuple[str, str]:
+    """Return the names of the two axes of a trace."""
+    return trace.get("xaxis") or "x", trace.get("yaxis") or "y"
+
+
+def _axis(
+    name: str, data: list[dict], layout: dict, box: tuple[float, float, float, float]
+) -> Axis:
+    """Make an axis over its share of the box, from the values of its traces."""
+    letter, along = name[0], box[:2] if name[0] == "x" else box[2:]
+    stated = layout.get(f"{letter}axis{name[1:]}") or {}
+    low, high = stated.get("domain") or (0, 1)
+    start, end = (along[0] + share * (along[1] - along[0]) for share in (low, high))
+    traces = [trace for trace in data if name in _pair(trace)]
+    values = [value for trace in traces for value in trace.get(letter) or ()]
+    values += [value for trace in traces for value in marks.ends_of_errors(trace, letter)]
+    return Axis(stated, [*values, *_reach(letter, traces)], (start, end), EDGES[letter])
+
+
+def _shapes(
+    layout: dict, axes: dict[str, Axis], pages: dict[str, Axis]
+) -> tuple[list[str], list[str]]:
+    """Draw the shapes that lie behind the traces, and those in front of them."""
+    shapes = layout.get("shapes") or ()
+    behind = [_shape(shape, axes, pages) for shape in shapes if shape.get("layer") == "below"]
+    before = [_shape(shape, axes, pages) for shape in shapes if shape.get("layer") != "below"]
+    return behind, before
+
+
+def _traces(data: list[dict], layout: dict, axes: dict[str, Axis]) -> list[str]:
+    """Draw the traces, each band before the line at its upper edge."""
+    parts = []
     for trace, before in zip(data, [{}, *data], strict=False):
-        x, y = axes[trace.get("xaxis") or "x"], axes[trace.get("yaxis") or "y"]
+        x, y = (axes[name] for name in _pair(trace))
         if trace.get("fill") == "tonexty":
             parts.append(marks.band(before, trace, x, y))
         parts += marks.trace(trace, x, y, INK, _group(trace, data, layout))
-    parts += [part for below, part in shapes if not below]
-    for trace in data if hover else ():
-        if trace.get("type") == "bar":
-            axis = axes[trace.get("xaxis") or "x"], axes[trace.get("yaxis") or "y"]
-            parts += marks.spots_of_bars(trace, *axis)
-    return parts + [_note(n, axes, pages) for n in layout.get("annotations") or ()]
+    return parts
+
+
+def _hover_spots(data: list[dict], axes: dict[str, Axis]) -> list[str]:
+    """Draw transparent bars that show their values under a pointer."""
+    bars = [trace for trace in data if trace.get("type") == "bar"]
+    spots = [marks.spots_of_bars(bar, *(axes[name] for name in _pair(bar))) for bar in bars]
+    return [part for of_bar in spots for part in of_bar]
 
 
 def _reach(letter: str, traces: list[dict]) -> list[float]:

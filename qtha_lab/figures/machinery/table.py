@@ -71,10 +71,13 @@ class Table:
         return Table((self.columns[0], *first), [(name, *cells) for name, cells in rows])
 
     def csv(self) -> str:
-        """Comma-separated values with the names of our data and every digit; missing is empty."""
+        """Write comma-separated values with plain column names and every digit; missing is empty.
+
+        No text is a formula to a spreadsheet; numbers stay numbers.
+        """
         file = io.StringIO()
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([csv_cell(cell) for cell in row] for row in (self.columns, *self.rows))
+        writer.writerows([*map(csv_cell, row)] for row in (self.columns, *self.rows))
         return file.getvalue()
 
     def markdown(self, caption: str = "") -> str:

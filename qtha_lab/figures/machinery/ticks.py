@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+# digits of ticks, and how many there must be; of two ticks nobody sees that an axis is logarithmic
+SHORT = (((1.0, 2.0, 5.0), 4), ((1.0, 1.5, 2.0, 3.0, 5.0, 7.0), 4))
+LONG = (((1.0,), 3), ((1.0, 3.0), 4), ((1.0, 2.0, 5.0), 4))
+
 
 def power_of_ten(value: float) -> str:
     """A power of ten as a tick, any other number with two digits.
@@ -36,17 +40,23 @@ def thousands(value: float) -> str:
 
 
 def between(low: float, high: float) -> list[float]:
-    """Round values from low to high: at most about six.
+    """Return round values from low to high: three powers of ten, or at least four others where the range allows.
 
     Example:
-        >>> between(0.9, 60), between(1e-7, 1.0)
-        ([1.0, 2.0, 5.0, 10.0, 20.0, 50.0], [1e-07, 1e-05, 0.001, 0.1])
+        >>> between(0.9, 60), between(1e-7, 1.0), between(5500, 33_000)
+        ([1.0, 2.0, 5.0, 10.0, 20.0, 50.0], [1e-07, 1e-05, 0.001, 0.1], [7000.0, 10000.0, 15000.0, 20000.0, 30000.0])
+        >>> between(0.012, 1.6)
+        [0.03, 0.1, 0.3, 1.0]
     """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    short = math.log10(high / low) < 1.9
-    digits, step = ((1, 2, 5), 1) if short else ((1,), math.ceil((last - first) / 6))
-    values = [float(f"{d}e{e}") for e in range(first, last + 1, step) for d in digits]
-    return [value for value in values if low * 0.999 <= value <= high * 1.001]
+    values: list[float] = []
+    for digits, least in SHORT if math.log10(high / low) < 1.9 else LONG:
+        step = math.ceil((last - first) / 6) if digits == (1.0,) else 1
+        every = [float(f"{d}e{e}") for e in range(first, last + 1, step) for d in digits]
+        values = [value for value in every if low * 0.999 <= value <= high * 1.001]
+        if len(values) >= least:
+            return values
+    return values if len(values) > 2 else linear(low, high, 4)
 
 
 def log_axis(values: Iterable[float], text: Callable[[float], str] = power_of_ten) -> dict:
@@ -57,13 +67,21 @@ def log_axis(values: Iterable[float], text: Callable[[float], str] = power_of_te
     edge = 0.06 * max(math.log10(positive.max() / positive.min()), 0.3)
     low, high = math.log10(positive.min()) - edge, math.log10(positive.max()) + edge
     ticks = between(10**low, 10**high)
-    return {"type": "log", "range": [low, high], "tickvals": ticks, "ticktext": [*map(text, ticks)]}
+    return {"type": "log", "range": [low, high], "tickvals": ticks, "ticktext": _texts(ticks, text)}
 
 
 def log_colors(low: float, high: float) -> dict:
     """The ticks of a colour bar whose colours are logarithms (base 10)."""
     ticks = between(low, high)
-    return {"tickvals": [math.log10(t) for t in ticks], "ticktext": [*map(power_of_ten, ticks)]}
+    return {"tickvals": [math.log10(t) for t in ticks], "ticktext": _texts(ticks, power_of_ten)}
+
+
+def _texts(ticks: list[float], text: Callable[[float], str]) -> list[str]:
+    """Write ticks in one notation: powers of ten where all are, else numbers."""
+    powers = all(math.isclose(tick, 10.0 ** round(math.log10(tick))) for tick in ticks)
+    if text is power_of_ten and not powers and min(ticks, default=1) >= 0.001:
+        return [f"{tick:.2g}" if tick < 1000 else thousands(tick) for tick in ticks]
+    return [*map(text, ticks)]
 
 
 def linear(low: float, high: float, most: int = 6) -> list[float]:
