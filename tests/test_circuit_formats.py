@@ -19,6 +19,7 @@ from qtha_lab.circuits import (
     to_pennylane,
     to_qasm,
 )
+from qtha_lab.errors import Refusal
 from qtha_lab.simulators import expval
 
 EMPTY = np.empty(0)
@@ -182,6 +183,48 @@ ONE, TWO = np.array([0.1]), np.array([0.1, 0.2])
 def test_what_is_no_circuit_is_refused_with_a_sentence(source, args, options, sentence):
     with pytest.raises(ValueError, match=sentence):
         Circuit.from_pennylane(source, *args, **options)
+
+
+CONDITIONS = {
+    "above 0.5": lambda x, w: x[0] > 0.5,
+    "below 0": lambda x, w: x[0] < 0,
+    "above 3": lambda x, w: x[1] > 3,
+    "near 0": lambda x, w: abs(x[0]) < 0.1,
+    "far from 0": lambda x, w: abs(w[0]) > 50,
+    "of a parameter": lambda x, w: w[0] > -0.5,
+    "of two numbers": lambda x, w: x[0] > x[1],
+}
+
+
+@pytest.mark.parametrize("condition", CONDITIONS.values(), ids=CONDITIONS)
+@pytest.mark.parametrize("value", [-0.4, 0.6])
+def test_a_branch_on_data_is_refused(condition, value):
+    def gates(inputs, weights):
+        if condition(inputs, weights):
+            qml.CNOT([0, 1])
+        qml.RX(inputs[0], 0)
+        qml.RY(weights[0] + inputs[1] * 0, 1)
+
+    def angles(inputs, weights):
+        qml.RX(inputs[0] * (2 if condition(inputs, weights) else 1), 0)
+
+    def constants(inputs, weights):
+        qml.RX(0.2 if condition(inputs, weights) else 0.1, 0)
+        qml.RX(inputs[0], 0)
+
+    numbers = np.array([value, 0.1]), np.array([value])
+    for function in (gates, angles, constants):
+        with pytest.raises(Refusal, match=r"must not depend on the values|scale · number"):
+            Circuit.from_pennylane(function, *numbers)
+
+
+def test_a_choice_by_a_whole_number_or_a_word_is_no_branch_on_data():
+    def layers(inputs, depth, name):
+        for _ in range(depth):
+            getattr(qml, name)(inputs[0] / 3 + 1, 0)
+
+    circuit = Circuit.from_pennylane(layers, ONE, 3, "RX")
+    assert [gate.name for gate in circuit.gates] == ["RX"] * 3
 
 
 def test_a_qnodes_transforms_are_part_of_it():

@@ -1,5 +1,6 @@
 """Reproductions: arms as ordinary runs, verdicts from their seeds, and what was done is not done again."""
 
+import ast
 import json
 
 import numpy as np
@@ -213,6 +214,31 @@ def test_a_description_of_an_arm_is_read_back_and_never_launched(tmp_path):
         runs.launch(arm, tmp_path)
     plain = RunDir.create(Experiment(name="reproduction: mine"), tmp_path)
     assert type(plain.experiment) is Experiment
+
+
+def test_code_in_the_name_of_a_reproduction_stays_text_in_the_python_of_an_arm(tmp_path):
+    planted = tmp_path / "planted"
+    attack = f"""coinz(a='b")or __import__("os").mkdir("{planted}")or("')"""
+    arm = Reproduced.arm(attack, "fair", data="thrown coins", steps=7, seed=2)
+    with pytest.raises(Refusal, match="unknown reproduction 'coinz'"):
+        exec(arm.to_python(), {})
+    assert not planted.exists()
+    (call,) = (node for node in ast.walk(ast.parse(arm.to_python())) if isinstance(node, ast.Call))
+    assert ast.literal_eval(call.args[0]) == attack
+
+
+@pytest.mark.parametrize(
+    "attack",
+    ['x")\nimport os\nos.mkdir("y', 'x";os.mkdir("y', 'x"+"y', "x\\", "x(a=\x1b[2J)", "(", ""],
+)
+def test_a_recorded_arm_whose_reproduction_is_no_name_is_refused(tmp_path, attack):
+    files = RunDir.create(Reproduced.arm("coins", "fair", data="coins", steps=1, seed=0), tmp_path)
+    text = files.experiment_file.read_text()
+    files.experiment_file.write_text(
+        text.replace("reproduction: coins", f"reproduction: {json.dumps(attack)}")
+    )
+    with pytest.raises(Refusal, match=r"reproduction"):
+        _ = RunDir(files.path).experiment
 
 
 def test_the_command_lists_and_runs_them(coins, tmp_path, capsys, monkeypatch):

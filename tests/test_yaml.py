@@ -56,7 +56,7 @@ def refusal(folder, text, described=Experiment):
         ("name: x\ntraining:\n  stpes: 3", "it.yaml, line 3: unknown training setting 'stpes': did you mean 'steps'?"),
         ("seed: 1\nmethod: qtha(r=4", "it.yaml, line 2: method: a method must read name or name(option"),
         ("name: é".encode("latin-1"), "it.yaml, line 1: not UTF-8; save it as UTF-8"),
-        ("name: x\n#" + "x" * 2**20, "it.yaml is longer than 1 MiB"),
+        ("name: x\n#" + "x" * 2**20, "it.yaml must have at most 1 MiB"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused_by_file_and_line(tmp_path, text, sentence):

@@ -20,7 +20,10 @@ from qtha_lab.circuits.pennylane_tracing import (
 )
 from qtha_lab.errors import Refusal
 
-_FIXED = "the gates must not depend on the values of inputs or params, and do"
+_FIXED = (
+    "The gates must not depend on the values of inputs or params, got a function that branches on them. "
+    "Write one circuit per branch."
+)
 
 
 def gates_from_pennylane(
@@ -47,14 +50,15 @@ def gates_from_pennylane(
             one input or parameter.
     """
     script = script_of(source, args, kwargs, inputs)
-    tapes = [script.at(point_of(len(script.leaves), number)) for number in (0, 1)]
+    numbers = range(script.n_points)
+    tapes = [script.at(point_of(len(script.leaves), number)) for number in numbers]
     if len({tuple((op.name, op.wires) for op in tape.operations) for tape in tapes}) > 1:
         raise Refusal(_FIXED)
     labels = wire_labels(source, tapes[0], wires)
-    first, second = (trace(script, number, labels) for number in (0, 1))
-    if [op.key for op in first] != [op.key for op in second]:
+    first, *others = (trace(script, number, labels) for number in numbers)
+    if any([op.key for op in first] != [op.key for op in other] for other in others):
         raise Refusal(_FIXED)
-    gates = [_gate(*pair, script.leaves) for pair in zip(first, second, strict=True)]
+    gates = [_gate(*same, leaves=script.leaves) for same in zip(first, *others, strict=True)]
     start = "zero"
     if gates and gates[0] is None:
         start = "amplitudes"
@@ -94,14 +98,15 @@ def _pauli_string(measured, labels: list) -> str:
     return " ".join(f"{letter}{wire}" for wire, letter in letters) or "I"
 
 
-def _gate(first: Native, second: Native, leaves: list[tuple[str, int]]) -> Gate | None:
-    """The gate that fits both points; None for a state that is the inputs."""
+def _gate(first: Native, *others: Native, leaves: list[tuple[str, int]]) -> Gate | None:
+    """Return the gate that fits all points; None for a state that is the inputs."""
     if first.name in STATES:
-        _check_amplitudes(first, leaves)
+        for native in (first, *others):
+            _check_amplitudes(native, leaves)
         return None
     if first.name == UNITARY:
-        matrices = [plain(native.numbers[0]) for native in (first, second)]
-        if abs(matrices[0] - matrices[1]).max() > 1e-9:
+        matrices = [plain(native.numbers[0]) for native in (first, *others)]
+        if any(abs(matrices[0] - matrix).max() > 1e-9 for matrix in matrices[1:]):
             raise Refusal(
                 f"a matrix must not depend on inputs or params, and one on {first.wires} does"
             )
@@ -109,23 +114,29 @@ def _gate(first: Native, second: Native, leaves: list[tuple[str, int]]) -> Gate 
     return Gate(
         first.name,
         first.wires,
-        [_angle(first, second, i, leaves) for i in range(len(first.numbers))],
+        [_angle(first, others, i, leaves) for i in range(len(first.numbers))],
     )
 
 
-def _angle(first: Native, second: Native, position: int, leaves: list[tuple[str, int]]) -> Angle:
-    slope = first.slopes[position]
-    values = [float(plain(native.numbers[position])) for native in (first, second)]
+def _angle(
+    first: Native, others: Sequence[Native], position: int, leaves: list[tuple[str, int]]
+) -> Angle:
+    slope, value = first.slopes[position], float(plain(first.numbers[position]))
     read = [] if slope is None else slope.nonzero().flatten().tolist()
     if slope is not None and len(read) == 1:
         (leaf,) = read
         source, index = leaves[leaf]
         scale = _tidy(float(slope[leaf]))
-        angle = Angle(source, index, scale, _tidy(values[0] - scale * float(first.point[leaf])))
-        predicted = angle.scale * float(second.point[leaf]) + angle.offset
+        angle = Angle(source, index, scale, _tidy(value - scale * float(first.point[leaf])))
+        fitted = [angle.scale * float(other.point[leaf]) + angle.offset for other in others]
     else:
-        angle, predicted = Angle.const(values[0]), values[0]
-    if len(read) > 1 or abs(predicted - values[1]) > 1e-9:
+        angle, fitted = Angle.const(value), [value] * len(others)
+    found = [float(plain(other.numbers[position])) for other in others]
+    fits = all(
+        abs(one - other) <= 1e-9 * max(1.0, abs(one))
+        for one, other in zip(fitted, found, strict=True)
+    )
+    if len(read) > 1 or not fits:
         raise Refusal(
             f"an angle must be scale · number + offset of one input or parameter; "
             f"that of {first.name} on wires {list(first.wires)} is not"
@@ -143,7 +154,7 @@ def _check_amplitudes(native: Native, leaves: list[tuple[str, int]]) -> None:
     ]
     expected = [x for _, x in sorted(dict(inputs).items())]
     norm = sum(x * x for x in expected) ** 0.5
-    if len(state) != len(expected) or abs(state * norm - expected).max() > 1e-9:
+    if len(state) != len(expected) or abs(state * norm - expected).max() > 1e-9 * max(1.0, norm):
         raise Refusal("a state must be a constant or the inputs, normalised, and nothing else")
 
 

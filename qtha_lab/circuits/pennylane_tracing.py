@@ -14,15 +14,25 @@ from qtha_lab.errors import Refusal
 
 STATES = ("AmplitudeEmbedding", "StatePrep")
 _NOTHING = ("GlobalPhase", "Identity", "Barrier", "WireCut", "Snapshot")
+SIDES = (-100.0, -7.0, -3.5, -1.75, -0.75, -0.3, -0.01, 0.01, 0.3, 0.75, 1.75, 3.5, 7.0, 100.0)
+"""Values that each leaf takes, so that a condition such as `x > 0.5` is met and not met."""
+_STRIDE = 5
 _DEEPEST = 60  # decompositions inside decompositions
 
 
 @dataclasses.dataclass
 class Script:
-    """A tape as a function of its leaves, (source, index) each."""
+    """Hold a tape as a function of its leaves.
+
+    Attributes:
+        leaves: Inputs and parameters that the tape reads, (source, index) each.
+        at: Makes the tape of values of the leaves.
+        n_points: Number of points at which the tape is traced; more for a function, which may branch.
+    """
 
     leaves: list[tuple[str, int]]
     at: Callable[[Any], Any]
+    n_points: int = 2
 
 
 def script_of(source, args: tuple, kwargs: dict, inputs) -> Script:
@@ -94,7 +104,7 @@ def _of_function(function: Callable, args: tuple, kwargs: dict, data: str | None
         bound.arguments.update(arrays)
         return taped(*bound.args, **bound.kwargs)
 
-    return Script(leaves, at)
+    return Script(leaves, at, 2 + len(SIDES) if leaves else 2)
 
 
 def _shape_of_numbers(value):
@@ -212,25 +222,32 @@ class Native:
 
 
 def point_of(n_leaves: int, number: int):
-    """Two choices of values: multiples of 1/64, so that sums with them are hardly rounded."""
+    """Return the values of the leaves at one point.
+
+    Points 0 and 1 are multiples of 1/64, so that sums of them are hardly rounded. From point 2 on each leaf
+    takes every value of `SIDES` in turn.
+    """
     import torch
 
     numbers = torch.arange(n_leaves, dtype=torch.float64)
-    return ((numbers * (37, 23)[number] + (11, 29)[number]) % 61 + 3) / 64
+    if number < 2:
+        return ((numbers * (37, 23)[number] + (11, 29)[number]) % 61 + 3) / 64
+    places = (torch.arange(n_leaves) * _STRIDE + number) % len(SIDES)
+    return torch.tensor(SIDES, dtype=torch.float64)[places]
 
 
 def trace(script: Script, number: int, labels: list) -> list[Native]:
-    """Everything a script does at one choice of values, in our gates.
+    """Trace a script at one point, in our gates.
 
     Args:
-        script: What `script_of` has read.
-        number: The choice of values, 0 or 1 (see `point_of`).
+        script: Script from `script_of`.
+        number: Number of the point (see `point_of`).
         labels: PennyLane's label of each wire, as from `wire_labels`.
 
     Returns:
-        The operations in the order of time, each with its numbers (angles in radians) and, for every
-        number, its slopes by the leaves, (n_leaves,); None for a number that reads no leaf
-        and for an array.
+        The operations in the order of time, each with its numbers (angles in radians) and, at point 0, the
+        gradient of every number by the leaves, (n_leaves,); None for a number that reads no leaf, for an
+        array and at the other points.
 
     Raises:
         Refusal: If an operation has a batch of angles, or cannot be expressed in our gates.
@@ -253,7 +270,7 @@ def trace(script: Script, number: int, labels: list) -> list[Native]:
         for native in _native(operation):
             wires = tuple(labels.index(wire) for wire in native.wires)
             numbers = list(native.parameters)
-            slopes = [_slope(number, point) for number in numbers]
+            slopes = [_slope(angle, point) if number == 0 else None for angle in numbers]
             operations.append(Native(native.name, wires, numbers, slopes, point.detach()))
     return operations
 

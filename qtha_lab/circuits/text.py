@@ -12,6 +12,7 @@ from qtha_lab.circuits.angle import Angle
 from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.gates import Gate
 from qtha_lab.circuits.readout import Readout
+from qtha_lab.core.io import parse_json
 
 
 @functools.lru_cache(maxsize=256)
@@ -35,7 +36,7 @@ def circuit_text(circuit: Circuit) -> str:
 @functools.lru_cache(maxsize=256)
 def circuit_of(text: str) -> Circuit:
     """The circuit that `circuit_text` wrote down."""
-    content = json.loads(text)
+    content = parse_json(text)
     gates = [
         Gate(name, wires, [Angle(*numbers) for numbers in angles], _matrix(pairs))
         for name, wires, angles, pairs in content["gates"]
@@ -56,7 +57,7 @@ def readout_text(readout: Readout) -> str:
 @functools.lru_cache(maxsize=256)
 def readout_of(text: str) -> Readout:
     """The readout that `readout_text` wrote down."""
-    kind, strings = json.loads(text)
+    kind, strings = parse_json(text)
     return Readout(kind, tuple(map(tuple, strings)))
 
 

@@ -57,6 +57,7 @@ def of_cell(entries: list[dict[str, Any]], terms: Sequence[str] = ()) -> list[st
         scales(finished),
         threads(finished),
         side_by_side(finished),
+        *splits(finished),
         *terms,
     ]
     return [sentence for sentence in sentences if sentence]
@@ -136,6 +137,19 @@ def quantization(entries: list[dict[str, Any]]) -> str | None:
         f"Quantising the base to {name} raised the evaluation loss by "
         f"{statistics.fmean(costs):.3f} before any training; the adapters lowered it by: {gains}.{stored}"
     )
+
+
+def splits(entries: list[dict[str, Any]]) -> list[str]:
+    """Name the split key of a user's own rows, and the labels that a side lacks."""
+    keys = dict.fromkeys(entry["split_key"] for entry in entries if entry.get("split_key"))
+    lacks = dict.fromkeys(e["missing_labels"] for e in entries if e.get("missing_labels"))
+    sentences = [f"Rows are split by {key}: no {key} stands on two sides." for key in keys]
+    if lacks:
+        sentences.append(
+            f"Labels or answers are missing on a side: {' / '.join(lacks)}. Add rows with them: "
+            "a label that was not trained on cannot be learnt, and one that is not tested says nothing."
+        )
+    return sentences
 
 
 def sizes(entries: list[dict[str, Any]]) -> list[str]:

@@ -13,8 +13,9 @@ import yaml
 from pydantic import BaseModel
 
 from qtha_lab.calls import write_options, write_value
+from qtha_lab.core.io import parse_yaml, read_bytes
+from qtha_lab.core.io.strict_yaml import FLOAT
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import strict_yaml
 
 Description = TypeVar("Description", bound=BaseModel)
 LONGEST = 2**20  # bytes of a description
@@ -54,7 +55,7 @@ def _float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
 
 
 _Dumper.add_representer(float, _float)
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", strict_yaml.FLOAT, list("-+.0123456789"))
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+.0123456789"))
 
 
 def to_yaml(description: BaseModel) -> str:
@@ -98,7 +99,7 @@ def read_yaml(description: type[Description], source: str | Path) -> Description
     path = _as_path(source)
     text = str(source) if path is None else _text_of(path)
     try:
-        return _description_of(description, *strict_yaml.read(text))
+        return _description_of(description, *parse_yaml(text))
     except Refusal as refused:
         if path is None:
             raise
@@ -121,15 +122,11 @@ def _description_of(
 
 def _text_of(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(LONGEST + 1)
-        if len(content) > LONGEST:
-            raise Refusal(
-                f"{path} is longer than {LONGEST // 2**20} MiB: it is not the description of a run"
-            )
+        content = read_bytes(path, LONGEST)
+    except FileNotFoundError:
+        raise Refusal(f"{path} cannot be read: no such file or directory.") from None
+    try:
         return content.decode("utf-8-sig")
-    except OSError as refused:
-        raise Refusal(f"{path} cannot be read: {refused.strerror}") from None
     except UnicodeDecodeError as refused:
         line = content.count(b"\n", 0, refused.start) + 1
         raise Refusal(f"{path}, line {line}: not UTF-8; save it as UTF-8") from None

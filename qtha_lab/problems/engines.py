@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qtha_lab.core.io import open_file
 from qtha_lab.errors import Refusal
 
 N_SENSORS, WINDOW, CAP = 14, 30, 125
@@ -158,10 +159,13 @@ def _engines(file: Path) -> list[np.ndarray]:
 
 
 def _table(file: Path) -> np.ndarray:
-    if not file.is_file():
-        raise Refusal(f"there is no {file}: a C-MAPSS folder holds it")
     try:
-        return np.loadtxt(file, ndmin=2)
+        with open_file(file) as lines:
+            return np.loadtxt(lines, ndmin=2)
+    except FileNotFoundError:
+        raise Refusal(f"there is no {file}: a C-MAPSS folder holds it") from None
+    except Refusal:
+        raise
     except ValueError as reason:
         raise Refusal(
             f"{file.name} is no table of numbers: {str(reason).splitlines()[0]}"

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from qtha_lab.core.io import show
 from qtha_lab.errors import Refusal
 from qtha_lab.paths import cache_dir
 
@@ -97,7 +98,7 @@ def recordings() -> Recordings:
     raise Refusal(f"speech needs the recordings {missing}: qtha-lab fetch speech")
 
 
-def fetch(say: Callable[[str], None] = print) -> Path:
+def fetch(say: Callable[[str], None] = show) -> Path:
     """Bring what this machine lacks into the cache folder and return that folder; at once if it is there.
 
     Args:

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from qtha_lab.core.io import open_file, show
 from qtha_lab.errors import Refusal
 from qtha_lab.paths import cache_dir
 from qtha_lab.problems import recordings
@@ -78,12 +79,12 @@ def speech() -> Speech:
         with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".npz", delete=False) as new:
             np.savez(new, **features)
         Path(new.name).rename(file)
-    with np.load(file) as saved:
+    with open_file(file) as packed, np.load(packed) as saved:
         features = {voice: torch.tensor(saved[voice]) for voice in VOICES}
         return Speech(features, tuple(map(str, saved["texts"])))
 
 
-def fetch(say: Callable[[str], None] = print) -> Path:
+def fetch(say: Callable[[str], None] = show) -> Path:
     """Bring the recordings here, make the features and return their file; at once if it is there.
 
     Args:
@@ -118,7 +119,7 @@ def texts(file: Path) -> dict[str, str]:
     Args:
         file: Lines of `name: text`, packed with gzip.
     """
-    with gzip.open(file, "rt", encoding="utf-8") as lines:
+    with open_file(file) as packed, gzip.open(packed, "rt", encoding="utf-8") as lines:
         pairs = (line.strip().partition(": ") for line in lines if not line.startswith(";"))
         spoken = {name: text.strip() for name, colon, text in pairs if colon}
     return {name: text for name, text in spoken.items() if text and not text.startswith("[")}

@@ -1,15 +1,17 @@
-"""Reads a JSON Lines file, or a Hugging Face data set by id or folder, into task rows.
+"""Read a JSON Lines file, or a Hugging Face data set by id or folder, into task rows.
 
 A bad line is named by its number; code that comes with a data set is never run.
 """
 
+import itertools
 from pathlib import Path
 from typing import NamedTuple
 
+from qtha_lab.core.io import at_line, records, shortened
 from qtha_lab.errors import Refusal
 from qtha_lab.tasks.folders import check_folder
-from qtha_lab.tasks.jsonl import at_line, records
 from qtha_lab.tasks.own import Columns, OwnData, find_columns
+from qtha_lab.tasks.split_key import with_keys
 from qtha_lab.tasks.task import Kind
 
 EVALUATION_SPLITS = ("validation", "dev")
@@ -17,14 +19,32 @@ TEST_SPLITS = ("test",)
 
 
 class HeldOut(NamedTuple):
-    """Rows that a data set holds out itself; None where it does not."""
+    """Hold the rows of a data set's own splits; None where it has no such split."""
 
     evaluation: list[dict] | None = None
     test: list[dict] | None = None
 
 
-def read_jsonl(path: Path, options: OwnData) -> tuple[Kind, list[dict]]:
-    """The kind of task and the rows of a JSON Lines file; blank lines are skipped.
+class OwnRows(NamedTuple):
+    """Hold a user's own rows.
+
+    Attributes:
+        kind: Kind of task.
+        key: Name of the split key.
+        rows: Rows without a side.
+        held_out: Rows of the data set's own splits.
+        licence: Terms of use.
+    """
+
+    kind: Kind
+    key: str
+    rows: list[dict]
+    held_out: HeldOut = HeldOut()
+    licence: str = "your own data"
+
+
+def read_jsonl(path: Path, options: OwnData) -> OwnRows:
+    """Read a JSON Lines file; blank lines are skipped.
 
     Raises:
         Refusal: Naming the file and the number of the first bad line.
@@ -38,11 +58,11 @@ def read_jsonl(path: Path, options: OwnData) -> tuple[Kind, list[dict]]:
             raise at_line(path, number, str(problem)) from None
     if columns is None:
         raise Refusal(f"{path.name} has no rows")
-    return columns.kind, rows
+    return OwnRows(columns.kind, *with_keys(rows, columns.kind))
 
 
-def read_data_set(name: str, options: OwnData) -> tuple[Kind, list[dict], HeldOut, str]:
-    """Kind, rows, held-out rows and licence of a data set.
+def read_data_set(name: str, options: OwnData) -> OwnRows:
+    """Read a data set with its own splits.
 
     Raises:
         Refusal: One sentence, if the data set cannot be brought or its columns cannot be recognised.
@@ -55,7 +75,9 @@ def read_data_set(name: str, options: OwnData) -> tuple[Kind, list[dict], HeldOu
         splits = datasets.load_dataset(name, options.subset)
     except Exception as error:
         message = " ".join(str(error).split()) or type(error).__name__
-        raise Refusal(f"data set {name} cannot be loaded: {message[:300]}") from error
+        raise Refusal(
+            f"data set {shortened(name)} cannot be loaded: {shortened(message, 160)}"
+        ) from error
     training = splits["train"] if "train" in splits else splits[next(iter(splits))]
     columns = find_columns(training.column_names, options)
     rows = _rows(training, columns, options.limit)
@@ -72,7 +94,14 @@ def read_data_set(name: str, options: OwnData) -> tuple[Kind, list[dict], HeldOu
             for names in (EVALUATION_SPLITS, TEST_SPLITS)
         )
     )
-    return columns.kind, rows, held_out, training.info.license or "as the data set says"
+    key, every = with_keys(
+        [*rows, *(held_out.evaluation or ()), *(held_out.test or ())], columns.kind
+    )
+    places = iter(every)
+    rows = list(itertools.islice(places, len(rows)))
+    held_out = HeldOut(*(side and list(itertools.islice(places, len(side))) for side in held_out))
+    licence = training.info.license or "as the data set says"
+    return OwnRows(columns.kind, key, rows, held_out, licence)
 
 
 def _is_there(name: str, splits, training) -> bool:
@@ -80,7 +109,7 @@ def _is_there(name: str, splits, training) -> bool:
 
 
 def _rows(split, columns: Columns, limit: int) -> list[dict]:
-    """The usable rows among the first `limit`; labels by their names where the data set has names."""
+    """Make rows of the first `limit` records; labels get the names that the data set has."""
     label = split.features.get(columns.second) if columns.second else None
     names = getattr(label, "names", None)
     rows = []

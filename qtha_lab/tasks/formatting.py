@@ -6,8 +6,7 @@ The plain format is the messages line by line, each answer closed by the end-of-
 
 from typing import TYPE_CHECKING
 
-from jinja2 import TemplateError
-
+from qtha_lab.core.io import shortened
 from qtha_lab.errors import Refusal
 
 if TYPE_CHECKING:
@@ -37,10 +36,10 @@ def render(
                     messages, tokenize=False, add_generation_prompt=generate
                 )
             )
-        except TemplateError as problem:
+        except Exception as problem:  # a template is a program, which may raise anything
             roles = ", ".join(message["role"] for message in messages[:6])
             raise Refusal(
-                f"the model's chat template takes no conversation of {roles}: {problem}"
+                f"the model's chat template takes no conversation of {roles}: {shortened(problem, 160)}"
             ) from problem
     end = str(tokenizer.eos_token or "")
     lines = [m["content"] + (end if m["role"] == "assistant" else "") + "\n" for m in messages]

@@ -1,26 +1,30 @@
-"""Loads a task by name: a shipped one, a .jsonl file, a data set folder or a Hugging Face id.
+"""Load a task by name: a shipped one, a .jsonl file, a data set folder or a Hugging Face id.
 
-Evaluation and test rows come from pools that a hash of the answer fixes (splits.py). So no seed ever trains on what
-another seed, or the pretraining of tiny, was measured with.
+A hash of the split key fixes evaluation and test rows (splits.py). So no seed ever trains on rows with
+which another seed, or the pretraining of tiny, was measured.
 """
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
+from qtha_lab.core.io import shortened
 from qtha_lab.errors import Refusal
 from qtha_lab.paths import as_path
 from qtha_lab.settings import Setting, check_settings, settings_of, unknown
-from qtha_lab.tasks.files import HeldOut, read_data_set, read_jsonl
+from qtha_lab.tasks.files import OwnRows, read_data_set, read_jsonl
 from qtha_lab.tasks.folders import check_folder
 from qtha_lab.tasks.own import OwnData
 from qtha_lab.tasks.registry import TASKS, TaskInfo
-from qtha_lab.tasks.splits import Sides, apart, normalised, ordered, split
-from qtha_lab.tasks.task import Task
+from qtha_lab.tasks.split_key import few_answers, first_prompt
+from qtha_lab.tasks.splits import Sides, apart, first_rows, normalised, ordered, split
+from qtha_lab.tasks.task import Task, label_texts
 
 log = logging.getLogger(__name__)
 
 FEWEST_ROWS = 2
+Labels = Callable[[dict], frozenset[str]]
 
 
 def task_names() -> list[str]:
@@ -62,7 +66,7 @@ def load_task(
     test_rows: int | None = None,
     **options: Any,
 ) -> Task:
-    """Rows to train on, to evaluate on and to test on, which share no answer, headword, thread or text.
+    """Load training, evaluation and test rows, which share no split key.
 
     Args:
         name: A shipped task, a path to a .jsonl file or a data set folder, or a Hugging Face data set id.
@@ -81,45 +85,50 @@ def load_task(
         (100, 50, 112)
     """
     definition = _make_options(name, options)
-    held_out = HeldOut()
     if name in TASKS:
         info = TASKS[name]
-        kind, rows, source, licence = info.kind, list(definition.rows()), info.source, info.licence
+        own = OwnRows(info.kind, "", list(definition.rows()), licence=info.licence)
+        source = info.source
     elif name.endswith(".jsonl"):
-        kind, rows = read_jsonl(as_path(name), definition)
-        source, licence = name, "your own data"
+        own, source = read_jsonl(as_path(name), definition), name
+    elif as_path(name).is_dir():
+        own, source = read_data_set(str(as_path(name)), definition), name
     else:
-        kind, rows, held_out, licence = read_data_set(
-            str(as_path(name)) if as_path(name).is_dir() else name, definition
-        )
-        source = name if as_path(name).is_dir() else f"https://huggingface.co/datasets/{name}"
-    sides = apart(_sides(rows, held_out, seed), _answers if _is_shipped(name) else _whole)
-    train, evaluation, test = sides
+        own = read_data_set(name, definition)
+        source = f"https://huggingface.co/datasets/{name}"
+    answers = few_answers(own.rows) if own.key and own.kind == "lm" else ()
+    covered = label_texts if own.key and (answers or own.kind == "classification") else _no_labels
+    sides = apart(_sides(own, covered, seed), _unshared(name, own.key))
     counts = ", ".join(str(len(side)) for side in sides)
     log.info("%s: %s rows to train, evaluate and test on", name, counts)
-    _check_counts(name, sides, train_rows, {"eval_rows": eval_rows, "test_rows": test_rows})
-    every = (row for side in sides for row in side)
-    labels = {row["label"] for row in every} if kind == "classification" else set()
+    limits = {"eval_rows": eval_rows, "test_rows": test_rows}
+    _check_counts(name, own.key, sides, train_rows, limits)
+    labels = _labels(own, sides)
     if len(labels) == 1:
-        (label,) = labels
-        raise Refusal(f"{name} has one label, {label!r}: a classification task needs two")
+        raise Refusal(
+            f"{name} has one label, {shortened(labels[0])!r}: a classification task needs two"
+        )
+    counted = zip(sides, (train_rows, eval_rows, test_rows), strict=True)
+    train, evaluation, test = (first_rows(side, count, covered) for side, count in counted)
     return Task(
-        name,
-        kind,
-        train[:train_rows],
-        evaluation[:eval_rows],
-        test[:test_rows],
-        tuple(sorted(labels)),
-        source,
-        licence,
+        name, own.kind, train, evaluation, test, labels, source, own.licence, own.key, answers
     )
 
 
-def _sides(rows: list[dict], held_out: HeldOut, seed: int) -> Sides:
-    """By the data set's own splits less the rows that would leak, by hash where it has none."""
+def _labels(own: OwnRows, sides: Sides) -> tuple[str, ...]:
+    """Return the labels of a classification task, sorted."""
+    if own.kind != "classification":
+        return ()
+    return tuple(sorted({row["label"] for side in sides for row in side}))
+
+
+def _sides(own: OwnRows, covered: Labels, seed: int) -> Sides:
+    """Split by the data set's own splits, without rows that would leak; by hash where it has none."""
+    rows, held_out = own.rows, own.held_out
     test_keys = {_key(row) for row in held_out.test or ()}
     held_keys = test_keys | {_key(row) for row in held_out.evaluation or ()}
-    hashed = split([row for row in rows if _key(row) not in held_keys], key=_key, seed=seed)
+    free = [row for row in rows if _key(row) not in held_keys]
+    hashed = split(free, key=_key, seed=seed, labels=covered if own.key else None)
     train, evaluation, test = map(list, hashed)
     if held_out.evaluation is not None:
         train += evaluation
@@ -128,6 +137,17 @@ def _sides(rows: list[dict], held_out: HeldOut, seed: int) -> Sides:
         train += test
         test = held_out.test
     return hashed if held_keys == set() else ordered(Sides(train, evaluation, test), _key, seed)
+
+
+def _no_labels(row: dict) -> frozenset[str]:
+    return frozenset()
+
+
+def _unshared(name: str, key: str) -> Labels:
+    """Return the function that names the texts of a row that stand on one side only."""
+    if _is_shipped(name):
+        return _answers
+    return _prompt_or_whole if key == "answer" else _whole
 
 
 def _key(row: dict) -> str:
@@ -146,6 +166,11 @@ def _whole(row: dict) -> frozenset[str]:
     )
 
 
+def _prompt_or_whole(row: dict) -> frozenset[str]:
+    prompt = first_prompt(row)
+    return _whole(row) | {f"prompt {normalised(prompt) or prompt}"}
+
+
 def _answers(row: dict) -> frozenset[str]:
     """What is learnt of a row: every answer in it, or the text that has a label."""
     if "text" in row:
@@ -155,7 +180,7 @@ def _answers(row: dict) -> frozenset[str]:
 
 
 def _check_counts(
-    name: str, sides: Sides, train_rows: int | None, others: dict[str, int | None]
+    name: str, key: str, sides: Sides, train_rows: int | None, others: dict[str, int | None]
 ) -> None:
     for option, rows in {"train_rows": train_rows, **others}.items():
         if rows is not None and rows < 1:
@@ -163,8 +188,8 @@ def _check_counts(
     if min(map(len, sides)) < FEWEST_ROWS:
         raise Refusal(
             f"{name} has too few rows: {len(sides.train)} to train on, {len(sides.evaluation)} to evaluate on and "
-            f"{len(sides.test)} to test on, where each side needs {FEWEST_ROWS} (about one answer in five is held "
-            "out for each of the last two)"
+            f"{len(sides.test)} to test on, where each side needs {FEWEST_ROWS} (about one {key or 'answer'} "
+            "in five is held out for each of the last two)"
         )
     if train_rows is not None and train_rows > len(sides.train):
         raise Refusal(

@@ -1,16 +1,16 @@
-"""Rows of any shape a reader brings: which columns hold what, and one row made of them.
+"""Recognise the columns of a user's own rows, and make task rows of them.
 
-Knows three shapes: prompt and response, messages, text and label. Reads no file.
+There are three shapes: prompt and response, messages, text and label. `split_key` sets the keys.
 """
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
+from qtha_lab.core.io import shortened
 from qtha_lab.errors import Refusal
 from qtha_lab.settings import setting
 from qtha_lab.settings_help import with_arguments
-from qtha_lab.tasks.registry import question_and_answer
 from qtha_lab.tasks.task import Kind
 
 PROMPT = ("prompt", "question", "instruction", "query", "input")
@@ -24,7 +24,7 @@ ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant"}
 @with_arguments
 @dataclass(frozen=True)
 class OwnData:
-    """Options of a reader's own data: column names where the data do not show them."""
+    """Name the columns of a user's own data where their names are not recognised."""
 
     prompt: str | None = setting(None, "Column with the prompt.")
     response: str | None = setting(None, "Column with the response.")
@@ -37,14 +37,14 @@ class OwnData:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns found: messages alone, or two of them."""
+    """Hold the recognised columns: messages alone, or a pair."""
 
     kind: Kind
     first: str
     second: str | None = None
 
     def row(self, record: dict) -> dict:
-        """A task row; the key is the answer, the thread or the text.
+        """Make a task row without its key; a conversation may have a "thread".
 
         Raises:
             Refusal: If a column is missing, empty or of another shape; the message does not name the row.
@@ -56,19 +56,18 @@ class Columns:
                 raise Refusal(
                     f"{self.first} must be a list of messages with an answer by the assistant after the first"
                 )
-            return {
-                "messages": messages,
-                "key": str(record.get("thread") or messages[0]["content"]),
-            }
+            thread = record.get("thread")
+            return {"messages": messages, **({"thread": str(thread)} if thread else {})}
         first, second = (
             _text(self.first, first),
             _text(self.second, self._value(record, self.second)),
         )
         if self.kind == "classification":
-            return {"text": first, "label": second, "key": first}
+            return {"text": first, "label": second}
         extra = record.get("input") if self.first == "instruction" else None
         prompt = f"{first}\n{_text('input', extra)}" if extra else first
-        return question_and_answer(prompt, second, key=second)
+        roles = {"user": prompt, "assistant": second}
+        return {"messages": [{"role": role, "content": text} for role, text in roles.items()]}
 
     def _value(self, record: dict, column: str):
         value = record.get(column)
@@ -78,10 +77,10 @@ class Columns:
 
 
 def find_columns(names: list[str], options: OwnData) -> Columns:
-    """Which of the three shapes the data have.
+    """Find the shape of the data by the names of its columns.
 
     Raises:
-        Refusal: With the columns there are, if none of the shapes fits.
+        Refusal: With the names, if none of the shapes fits.
 
     Example:
         >>> find_columns(["question", "answer", "id"], OwnData())
@@ -113,24 +112,24 @@ def find_columns(names: list[str], options: OwnData) -> Columns:
 
 
 def _text(column: str, value: Any) -> str:
-    """A value as it stands in a text; a number is written out, and a list is none."""
+    """Write a value as text; a list or an infinite number is refused."""
     if isinstance(value, float) and not math.isfinite(value):
         raise Refusal(f"{column} must be text, not {value}")
     if isinstance(value, list | tuple | dict):
-        raise Refusal(f"{column} must be text, not {str(value)[:40]!r}")
+        raise Refusal(f"{column} must be text, not {shortened(value, 40)!r}")
     return str(value)
 
 
 def _listed(names: list[str], most: int = 20) -> str:
-    """Column names on one line, however many and however strange they are."""
-    texts = [name[:40] if name.isprintable() else repr(name[:40]) for name in names[:most]]
+    """Join column names on one line of limited length."""
+    texts = [shortened(name, 40) for name in names[:most]]
     return ", ".join([*texts, *(["…"] if len(names) > most else [])]) or "none"
 
 
 def _message(message: dict) -> dict:
-    """A message with the fields role and content, also from the fields `from` and `value`."""
+    """Read a message from the fields role and content, or from and value."""
     if not isinstance(message, dict):
-        raise Refusal(f"a message must have a role and a content, not {str(message)[:40]!r}")
+        raise Refusal(f"a message must have a role and a content, not {shortened(message, 40)!r}")
     role, content = (
         message.get("role", message.get("from")),
         message.get("content", message.get("value")),
@@ -141,5 +140,7 @@ def _message(message: dict) -> dict:
         )
     role = ROLES.get(role, role)
     if role not in ("system", "user", "assistant", "tool"):
-        raise Refusal(f"a role must be system, user, assistant or tool, not {role[:40]!r}")
+        raise Refusal(
+            f"a role must be system, user, assistant or tool, not {shortened(role, 40)!r}"
+        )
     return {"role": role, "content": content}

@@ -3,11 +3,10 @@
 A task is a dataclass of settings with a `rows()` method, decorated with `@task(...)`.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from qtha_lab.core.io import records
 from qtha_lab.paths import data_dir
 from qtha_lab.registry import Registry
 from qtha_lab.settings_help import with_arguments
@@ -57,9 +56,8 @@ def task(
 
 
 def shipped_rows(name: str) -> list[dict]:
-    """The lines of `data/tasks/NAME.jsonl`."""
-    file: Path = data_dir() / "tasks" / f"{name}.jsonl"
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    """Read the rows of `data/tasks/NAME.jsonl`."""
+    return [record for _, record in records(data_dir() / "tasks" / f"{name}.jsonl")]
 
 
 def question_and_answer(prompt: str, response: str, key: str) -> dict:

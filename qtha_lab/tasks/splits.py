@@ -1,6 +1,6 @@
-"""Which rows are for training, which for evaluation and which for the test: a hash of the answer decides, no seed.
+"""Split rows into training, evaluation and test rows by a hash of their key; no seed decides.
 
-Holds the hash rules alone; it reads no data. The pools are fixed for ever, so a model pretrained without the
+Holds the rules alone; it reads no data. The pools are fixed for ever, so a model pretrained without the
 evaluation pool stays honest for every seed. The seed orders training and evaluation rows; test rows are the same, in
 the same order, for every seed, so that runs can be compared row by row. Rates, steps and methods are chosen on
 evaluation rows; test rows are looked at once, at the end of a run.
@@ -9,6 +9,7 @@ evaluation rows; test rows are looked at once, at the end of a run.
 import hashlib
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -57,27 +58,106 @@ def in_test_pool(key: str) -> bool:
 
 
 class Sides(NamedTuple):
-    """Rows of a task, apart."""
+    """Hold the rows of a task by side."""
 
     train: list[dict]
     evaluation: list[dict]
     test: list[dict]
 
 
-def split(rows: Iterable[dict], key: Callable[[dict], str], seed: int) -> Sides:
-    """Training, evaluation and test rows.
+def split(
+    rows: Iterable[dict],
+    key: Callable[[dict], str],
+    seed: int,
+    labels: Callable[[dict], frozenset[str]] | None = None,
+) -> Sides:
+    """Split rows into training, evaluation and test rows.
 
     Args:
         rows: Rows of a task, in the order of their file.
-        key: What may not stand on two sides: the answer, the headword, the thread.
-        seed: Order of training and of evaluation rows; never of test rows, and never which pool.
+        key: Part of a row that stands on one side only: the answer, the prompt, the thread.
+        seed: Order of training and evaluation rows; neither the test rows nor the sides depend on it.
+        labels: Labels of a row that should stand on every side; None splits by the hash alone.
     """
     rows = list(rows)
-    pools = {k: _pool(k) for k in {key(row) for row in rows}}
-    sides = Sides([], [], [])
+    sides = {k: _side(k) for k in {key(row) for row in rows}}
+    if labels is not None:
+        by_key: dict[str, frozenset[str]] = {}
+        for row in rows:
+            by_key[key(row)] = by_key.get(key(row), frozenset([""])) | labels(row)
+        sides = cover(sides, by_key)
+    parts = Sides([], [], [])
     for row in rows:
-        sides[pools[key(row)]].append(row)
-    return ordered(sides, key, seed)
+        parts[sides[key(row)]].append(row)
+    return ordered(parts, key, seed)
+
+
+def cover(sides: dict[str, int], labels: dict[str, frozenset[str]]) -> dict[str, int]:
+    """Move keys between sides until each label of three keys or more stands on every side.
+
+    A key moves only where each of its labels stays on its old side. The order of the keys does not matter.
+
+    Args:
+        sides: Place in `Sides` of each key.
+        labels: Labels of each key.
+
+    Example:
+        >>> sides = cover({"a": 0, "b": 0, "c": 0}, {k: frozenset(["good"]) for k in "abc"})
+        >>> sorted(sides.values())
+        [0, 1, 2]
+    """
+    sides = dict(sides)
+    counts = [Counter[str](), Counter[str](), Counter[str]()]
+    keys: dict[str, list[str]] = {}
+    for key in sorted(sides, key=lambda each: (fraction_of(each, "side"), each)):
+        counts[sides[key]].update(labels[key])
+        for label in labels[key]:
+            keys.setdefault(label, []).append(key)
+    for label in sorted(keys, key=lambda each: (len(keys[each]), each)):
+        for side in range(len(counts)):
+            if counts[side][label]:
+                continue
+            movable = [k for k in keys[label] if all(counts[sides[k]][of] > 1 for of in labels[k])]
+            if not movable:
+                break
+            key = max(movable, key=lambda each: counts[sides[each]][label])
+            counts[sides[key]].subtract(labels[key])
+            counts[side].update(labels[key])
+            sides[key] = side
+    return sides
+
+
+def first_rows(
+    rows: list[dict], count: int | None, labels: Callable[[dict], frozenset[str]]
+) -> list[dict]:
+    """Return the first rows; a label that they lack replaces a repeated label near their end.
+
+    Args:
+        rows: Rows in their order.
+        count: Number of rows; None returns all.
+        labels: Labels of a row that should stand among the rows.
+
+    Example:
+        >>> rows = [{"label": label} for label in "aaab"]
+        >>> [row["label"] for row in first_rows(rows, 2, lambda row: frozenset(row["label"]))]
+        ['a', 'b']
+    """
+    if count is None or count >= len(rows):
+        return rows
+    chosen = rows[:count]
+    counts = Counter(label for row in chosen for label in labels(row))
+    for row in rows[count:]:
+        if all(counts[label] for label in labels(row)):
+            continue
+        places = (
+            p for p in reversed(range(count)) if all(counts[x] > 1 for x in labels(chosen[p]))
+        )
+        if (place := next(places, None)) is None:
+            break
+        counts.subtract(labels(chosen[place]))
+        counts.update(labels(row))
+        chosen[place] = row
+    return chosen
 
 
 def ordered(sides: Sides, key: Callable[[dict], str], seed: int) -> Sides:
@@ -115,6 +195,6 @@ def _all(rows: list[dict], answers: Callable[[dict], frozenset[str]]) -> frozens
     return frozenset().union(*map(answers, rows))
 
 
-def _pool(key: str) -> int:
-    """The place in `Sides` of a key."""
+def _side(key: str) -> int:
+    """Return the place in `Sides` of a key."""
     return 1 if in_evaluation_pool(key) else 2 if in_test_pool(key) else 0

@@ -1,15 +1,17 @@
-"""A task: rows to train on, to evaluate on and to test on, and how a tokenizer turns them into numbers.
+"""Hold the rows of a task by side, and encode them with a tokenizer.
 
-Knows nothing of models. A language-modelling row is {"messages", "key"}, a classification row
+A language-modelling row is {"messages", "key"}, a classification row
 {"text", "label", "key"}; `key` is what may not stand on two sides of the split.
 """
 
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
+from qtha_lab.core.io import shortened
 from qtha_lab.errors import Refusal
 from qtha_lab.tasks.formatting import answer_spans, render
 from qtha_lab.tasks.shortening import shorten
@@ -23,9 +25,21 @@ IGNORED = -100
 log = logging.getLogger(__name__)
 
 
+def label_texts(row: dict) -> frozenset[str]:
+    """Return the label of a row, or all its answers."""
+    if "label" in row:
+        return frozenset([row["label"]])
+    return frozenset(m["content"].strip() for m in row["messages"] if m["role"] == "assistant")
+
+
 @dataclass(frozen=True)
 class Task:
-    """A data set split for fine-tuning; `train`, `eval` and `test` share no key."""
+    """Hold a data set split for fine-tuning; `train`, `eval` and `test` share no key.
+
+    Attributes:
+        split_key: Name of the part of a row that stands on one side only; empty for a named task.
+        answers: Distinct answers of a task that generates text, where they are few.
+    """
 
     name: str
     kind: Kind
@@ -35,6 +49,18 @@ class Task:
     labels: tuple[str, ...]
     source: str
     licence: str
+    split_key: str = ""
+    answers: tuple[str, ...] = ()
+
+    @property
+    def missing_labels(self) -> str:
+        """Name the labels or answers that a side lacks, in one line; empty where each side has all."""
+        sides = {"training": self.train, "evaluation": self.eval, "test": self.test}
+        every = self.labels or self.answers
+        absent = {side: sorted(set(every) - _labels_of(rows)) for side, rows in sides.items()}
+        return "; ".join(
+            f"{side} rows lack {listed(texts)}" for side, texts in absent.items() if texts
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -139,6 +165,21 @@ def _encode_texts(
         {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": number[row["label"]]}
         for ids, row in zip(batch["input_ids"], rows, strict=True)
     ]
+
+
+def listed(texts: Sequence[str], most: int = 5) -> str:
+    """Join texts in quotation marks; only the first few are named.
+
+    Example:
+        >>> listed(["1", "5", "7"], most=2)
+        "'1', '5' and 1 more"
+    """
+    names = ", ".join(repr(shortened(text, 30)) for text in texts[:most])
+    return names + (f" and {len(texts) - most:,} more" if len(texts) > most else "")
+
+
+def _labels_of(rows: list[dict]) -> set[str]:
+    return {label for row in rows for label in label_texts(row)}
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,10 @@ def load(session: Session) -> Loaded:
     session.report("loading", f"task {experiment.task}")
     plan = Plan(experiment)
     task = plan.task
+    if task.split_key:
+        name, lacks = models.public_name(task.name), task.missing_labels
+        end = f"; {lacks}" if lacks else ""
+        _note_once(session, f"rows of {name} are split by {task.split_key}{end}")
     session.poll()
     make_room(session, plan.bytes if session.queue else {})
     session.report("loading", f"model {experiment.model}")

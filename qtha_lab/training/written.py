@@ -58,7 +58,7 @@ def write_environment(session: Session, loaded: Loaded) -> None:
         "threads": session.threads.least,
         "device": str(next(loaded.model.parameters()).device),
         "model": base,
-        "task": task,
+        "task": task | {"split_key": loaded.task.split_key},
     }
     write_json(session.run.environment, description)
 
@@ -141,6 +141,8 @@ def write_summary(
         "state": state,
         "peak_memory_bytes": memory.bytes(),
     }
+    split = {"split_key": loaded.task.split_key, "missing_labels": loaded.task.missing_labels}
+    facts |= {name: text for name, text in split.items() if text}
     facts |= ended or {}
     write_json(session.run.summary, summarise(session.run, facts))
 

@@ -14,17 +14,23 @@ from qtha_lab.core.io.files import (
     read_mapping,
     read_tail,
 )
+from qtha_lab.core.io.json_lines import at_line, records
 from qtha_lab.core.io.names import relative_name
 from qtha_lab.core.io.signed import keyed_digest, read_pickle, secret_key, write_new
 from qtha_lab.core.io.strict_json import parse_json
+from qtha_lab.core.io.strict_yaml import parse_yaml
+from qtha_lab.core.io.tensors import open_tensors
 from qtha_lab.core.io.text import csv_cell, printable, shortened, show
 
 __all__ = [
+    "at_line",
     "csv_cell",
     "digest",
     "keyed_digest",
     "open_file",
+    "open_tensors",
     "parse_json",
+    "parse_yaml",
     "printable",
     "read",
     "read_bytes",
@@ -32,6 +38,7 @@ __all__ = [
     "read_mapping",
     "read_pickle",
     "read_tail",
+    "records",
     "relative_name",
     "secret_key",
     "shortened",

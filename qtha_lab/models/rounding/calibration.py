@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from qtha_lab import tasks
+from qtha_lab.core.io import open_tensors
 from qtha_lab.errors import Refusal
 from qtha_lab.paths import cache_dir
 from qtha_lab.tasks.formatting import render
@@ -113,13 +113,13 @@ def _alone(file: Path) -> Iterator[None]:
 
 def _read(file: Path, parts: str) -> dict[str, Tensor] | None:
     """The tensors of a file, if it is whole and holds what was asked for."""
-    if not file.exists():
-        return None
     try:
-        with safe_open(file, framework="pt") as opened:
+        with open_tensors(file) as opened:
             notes = opened.metadata() or {}
             learnt = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as reason:
+    except FileNotFoundError:
+        return None
+    except ValueError as reason:  # a `Refusal` is one
         log.warning("calibration %s is damaged and is made again: %s", file.name, reason)
         file.unlink(missing_ok=True)
         return None

@@ -1,6 +1,6 @@
-"""Reads a JSON Lines file strictly: every refusal names the file, and the line where there is one.
+"""Parse JSON Lines files strictly: every refusal names the file, and the line where there is one.
 
-What JSON leaves open is refused, not guessed: repeated keys, NaN, half characters. Knows no columns.
+Repeated keys, NaN and half characters are refused, not guessed.
 """
 
 import codecs
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from qtha_lab.core.io.files import open_file
+from qtha_lab.core.io.text import shortened
 from qtha_lab.errors import Refusal
 
 LONGEST_LINE = 2**20  # bytes; a model reads some thousand tokens of a row
@@ -26,40 +28,40 @@ OTHER_FORMATS = {
 
 
 def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The number of each line that is not blank, with the object on it.
+    """Yield the number and the object of each line that is not blank.
 
     Raises:
+        FileNotFoundError: If there is no such file.
         Refusal: Naming the file and the number of the first line that holds no JSON object.
     """
-    try:
-        with path.open("rb") as lines:
-            _check_format(path, lines.peek(8))
-            number = 0
-            while line := lines.readline(LONGEST_LINE + 1):
-                number += 1
-                if len(line) > LONGEST_LINE:
-                    raise at_line(path, number, f"it is {_size(line, lines) / 2**20:,.1f} MiB long, "
-                                  f"where a row has at most {LONGEST_LINE / 2**20:g} MiB")  # fmt: skip
-                text = _text(path, number, line)
-                if text.strip():
-                    yield number, _record(path, number, text)
-    except OSError as problem:
-        raise Refusal(f"{path} cannot be read: {problem.strerror}") from None
+    with open_file(path) as lines:
+        _check_format(path, lines.read(8))
+        lines.seek(0)
+        number = 0
+        while line := lines.readline(LONGEST_LINE + 1):
+            number += 1
+            if len(line) > LONGEST_LINE:
+                size = f"{_size(line, lines) / 2**20:,.1f} MiB long"
+                rule = f"it is {size}, where a row has at most {LONGEST_LINE / 2**20:g} MiB"
+                raise at_line(path, number, rule)
+            text = _text(path, number, line)
+            if text.strip():
+                yield number, _record(path, number, text)
 
 
 def at_line(path: Path, number: int, rule: str) -> Refusal:
-    """The refusal of one line, to be raised.
+    """Make the refusal of one line.
 
     Args:
         path: The file.
         number: Of the line, from 1.
-        rule: What is wrong with it.
+        rule: The fault of the line.
     """
     return Refusal(f"{path.name}, line {number}: {rule}")
 
 
 def _size(start: bytes, lines: BinaryIO) -> int:
-    """Bytes of a line of which only the start was read."""
+    """Count the bytes of a line of which only the start was read."""
     size, piece = len(start), start
     while piece and not piece.endswith(b"\n"):
         piece = lines.readline(LONGEST_LINE)
@@ -76,17 +78,18 @@ def _check_format(path: Path, start: bytes) -> None:
 
 
 def _text(path: Path, number: int, line: bytes) -> str:
-    """A line as text; a byte order mark before the first is passed over."""
+    """Decode a line; a byte order mark before the first is dropped."""
     try:
         return line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as problem:
         byte, column = problem.object[problem.start], problem.start + 1
-        raise at_line(path, number, f"byte 0x{byte:02x} at column {column} is not UTF-8; the file looks like "
-                      f"{_likely_encoding(line)}: save it as UTF-8") from None  # fmt: skip
+        likely = f"the file looks like {_likely_encoding(line)}: save it as UTF-8"
+        rule = f"byte 0x{byte:02x} at column {column} is not UTF-8; {likely}"
+        raise at_line(path, number, rule) from None
 
 
 def _likely_encoding(line: bytes) -> str:
-    """What an editor would call it: 0x80 to 0x9f are control characters in Latin-1 alone."""
+    """Name the likely encoding; 0x80 to 0x9f are control characters in Latin-1 alone."""
     if any(0x80 <= byte <= 0x9F for byte in line):
         return "Windows-1252"
     return "Latin-1 (ISO 8859-1)"
@@ -101,8 +104,8 @@ def _record(path: Path, number: int, text: str) -> dict[str, Any]:
         raise at_line(path, number, _not_json(text, problem)) from None
     except UnicodeEncodeError as problem:
         half = problem.object[problem.start]
-        raise at_line(path, number, f"\\u{ord(half):04x} is half a character (a lone surrogate, "
-                      "as an export that cuts texts leaves it)") from None  # fmt: skip
+        origin = "a lone surrogate, as an export that cuts texts leaves it"
+        raise at_line(path, number, f"\\u{ord(half):04x} is half a character ({origin})") from None
     except RecursionError:
         raise at_line(path, number, "its brackets are nested too deeply") from None
     except Refusal as problem:
@@ -119,7 +122,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(record) < len(pairs):
         names = [name for name, _ in pairs]
         repetition = next(name for i, name in enumerate(names) if name in names[:i])
-        raise Refusal(f"{repetition[:40]!r} is given twice")
+        raise Refusal(f"{shortened(repetition, 40)!r} is given twice")
     return record
 
 

@@ -1,7 +1,7 @@
-"""Reads YAML as people write it: numbers, true and false by YAML 1.2's rules, all else as text.
+"""Parse YAML of unknown origin: numbers, true and false by the rules of YAML 1.2, all else as text.
 
 So `yes`, `1:30` and `010` are not numbers. Repeated keys, aliases, tags and deep nesting are refused, each
-by its line. Knows no fields.
+by its line.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Document(NamedTuple):
-    """A value, and the line of every place in it, such as `training.steps` or `methods[0]`."""
+    """A parsed value and the line of every place in it, such as `training.steps` or `methods[0]`."""
 
     value: Any
     lines: dict[str, int]
 
 
-def read(text: str) -> Document:
-    """The one document in a text.
+def parse_yaml(text: str) -> Document:
+    """Parse the only YAML document in a text.
 
     Raises:
         Refusal: Beginning with the line where there is one.
 
     Example:
-        >>> read("steps: 1e2\\nname: yes\\n").value
+        >>> parse_yaml("steps: 1e2\\nname: yes\\n").value
         {'steps': 100.0, 'name': 'yes'}
-        >>> read("steps: 500\\nsteps: 5")
+        >>> parse_yaml("steps: 500\\nsteps: 5")
         Traceback (most recent call last):
         qtha_lab.errors.Refusal: line 2: steps is given twice
     """
@@ -54,22 +54,19 @@ def read(text: str) -> Document:
         raise Refusal("no YAML (half a character, a lone surrogate)") from None
 
 
-def scalar(text: str) -> Any:
-    """What a word without quotation marks means."""
+def _scalar(text: str) -> Any:
+    """Convert a word without quotation marks to its value."""
     if text in WORDS:
         return WORDS[text]
     if INTEGER.fullmatch(text):
         return int(text)
-    return float(text.replace(".inf", "inf").replace(".nan", "nan")) if is_float(text) else text
-
-
-def is_float(text: str) -> bool:
-    """Whether a word without quotation marks is a number."""
-    return FLOAT.fullmatch(text) is not None
+    if FLOAT.fullmatch(text):
+        return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+    return text
 
 
 class _Reader:
-    """Builds the value from the parser's events, which come one by one, however long the text is."""
+    """Build the value from the events of the parser, one at a time."""
 
     def __init__(self, text: str) -> None:
         self.events: Iterator[yaml.Event] = yaml.parse(text, Loader=PARSER)
@@ -92,7 +89,7 @@ class _Reader:
         if (tag := getattr(event, "tag", None)) is not None:
             raise _at(event, f"tags such as {tag.replace('tag:yaml.org,2002:', '!!')} are not read")
         if isinstance(event, yaml.ScalarEvent):
-            return scalar(event.value) if event.implicit[0] else event.value
+            return _scalar(event.value) if event.implicit[0] else event.value
         if depth == DEEPEST:
             raise _at(event, f"nested deeper than {DEEPEST} levels")
         kind = self.mapping if isinstance(event, yaml.MappingStartEvent) else self.sequence

@@ -1,0 +1,52 @@
+"""Open safetensors files of unknown origin: regular files with a header of limited size."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtha_lab.core.io.files import open_file
+from qtha_lab.core.io.text import shortened
+from qtha_lab.errors import Refusal
+
+if TYPE_CHECKING:
+    from safetensors import safe_open
+
+HEADER_LIMIT = 2**25
+"""Bytes of a header: 32 MiB name about 300,000 tensors."""
+
+
+@contextmanager
+def open_tensors(path: Path) -> "Iterator[safe_open]":
+    """Open a safetensors file to read names, metadata and PyTorch tensors.
+
+    Args:
+        path: File to open.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        Refusal: If the file is no regular file or no whole safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    with open_file(path) as file:
+        start = file.read(8)
+    size = int.from_bytes(start, "little")
+    if len(start) < 8:
+        raise _refused(path, f"a file of {len(start)} bytes")
+    if size > HEADER_LIMIT:
+        raise _refused(path, f"a header of {size:,} bytes")
+    try:
+        opened = safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as problem:
+        raise _refused(path, str(problem)) from None
+    try:
+        with opened:
+            yield opened
+    except SafetensorError as problem:
+        raise _refused(path, str(problem)) from None
+
+
+def _refused(path: Path, reason: str) -> Refusal:
+    name, reason = shortened(path, 100), shortened(reason)
+    return Refusal(f"{name} must be a whole safetensors file, got {reason}. Copy the file again.")

@@ -1,0 +1,83 @@
+"""Try the chat template of a model folder in a process with little time and memory.
+
+A template is a program. Jinja's sandbox keeps it from files, but not from endless loops and texts.
+"""
+
+import functools
+import json
+import subprocess
+import sys
+
+from qtha_lab.errors import Refusal
+
+SECONDS, MEBIBYTES = 2, 512
+WALL_SECONDS = 60
+LONGEST = 2**20
+"""Characters of a conversation of three short messages."""
+TOO_MUCH = 3
+MESSAGES = [
+    {"role": "user", "content": "Hello"},
+    {"role": "assistant", "content": "Hi"},
+    {"role": "user", "content": "Why?"},
+]
+RENDER = f"""
+import json, sys
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_CPU, ({SECONDS}, {SECONDS}))
+    resource.setrlimit(resource.RLIMIT_AS, ({MEBIBYTES} << 20, {MEBIBYTES} << 20))
+except (ImportError, ValueError):
+    pass
+from jinja2 import TemplateError, nodes
+from jinja2.ext import Extension
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+class Generation(Extension):
+    tags = {{"generation"}}
+    def parse(self, parser):
+        next(parser.stream)
+        return nodes.Scope(parser.parse_statements(["name:endgeneration"], drop_needle=True))
+def refuse(*words):
+    raise TemplateError("refused")
+given = json.load(sys.stdin)
+try:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"])
+    environment.globals.update(raise_exception=refuse, strftime_now=lambda form: form)
+    text = 0
+    for part in environment.from_string(given["template"]).generate(
+        messages=given["messages"], add_generation_prompt=True, bos_token="", eos_token=""):
+        text += len(part)
+        if text > {LONGEST}:
+            sys.exit({TOO_MUCH})
+except MemoryError:
+    sys.exit({TOO_MUCH})
+except Exception:
+    pass
+"""
+
+
+@functools.lru_cache(maxsize=16)
+def check_template(template: str, folder: str) -> None:
+    """Refuse a chat template that does not end, or that writes without end.
+
+    Args:
+        template: Text of the template.
+        folder: Name of the model folder.
+
+    Raises:
+        Refusal: With the file to correct. Any other error of a template is left to its use.
+    """
+    given = json.dumps({"template": template, "messages": MESSAGES})
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", RENDER],
+            input=given, capture_output=True, text=True, timeout=WALL_SECONDS, check=False,
+        )  # fmt: skip
+        too_much = done.returncode < 0 or done.returncode == TOO_MUCH
+    except subprocess.TimeoutExpired:
+        too_much = True
+    if too_much:
+        raise Refusal(
+            f"The chat template of {folder} must end within {SECONDS} s and {MEBIBYTES} MiB, got one that "
+            "does not. Correct chat_template.jinja, or remove it to train without a template."
+        )

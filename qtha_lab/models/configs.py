@@ -1,0 +1,92 @@
+"""Read the config.json of a model folder, and check that its architecture has the head of a task."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.core.io import read_json, shortened
+from qtha_lab.errors import Refusal
+from qtha_lab.models.refusing import refusing
+
+COUNTS = re.compile(r"(_?num|n)_\w*(layers?|blocks|labels|experts|heads)|n_(layer|head)")
+MOST = 10_000
+"""Layers, heads, experts or labels of the largest model that is read."""
+COPY = "Download the model again, or correct the file."
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read config.json as plain values.
+
+    Raises:
+        Refusal: If the file is missing, no JSON object, or names no model type.
+    """
+    try:
+        config = read_json(folder / "config.json")
+    except FileNotFoundError:
+        raise Refusal(f"{_named(folder)} must have a config.json, got none. {COPY}") from None
+    except Refusal as problem:
+        raise Refusal(f"{_named(folder)} cannot be loaded: {problem} {COPY}") from None
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise Refusal(f"{_named(folder)} cannot be loaded: config.json names no model_type. {COPY}")
+    for name, value in config.items():
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if COUNTS.fullmatch(name) and whole and not 0 <= value <= MOST:
+            rule = f"{shortened(name, 40)} in config.json of {_named(folder)}"
+            raise Refusal(f"{rule} must be between 0 and {MOST:,}, got {shortened(value, 30)}.")
+    return config
+
+
+def load_config(folder: Path, n_labels: int | None) -> Any:
+    """Load the transformers config of a model folder.
+
+    Raises:
+        Refusal: If transformers cannot read it, or the model brings its own code.
+    """
+    from transformers import AutoConfig
+
+    read_config(folder)
+    labels = {} if n_labels is None else {"num_labels": n_labels}
+    with refusing(f"{_named(folder)} cannot be loaded: config.json must describe a model", COPY):
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False, **labels)
+
+
+def check_head(config: Any, head: str, folder: Path) -> None:
+    """Refuse an architecture without the head that a task needs.
+
+    Args:
+        config: Config of the model, from transformers.
+        head: "causal-lm" or "classification".
+        folder: Folder of the model.
+
+    Raises:
+        Refusal: With the kind of model that has this head.
+    """
+    from transformers.models.auto import modeling_auto as auto
+
+    kind, name = config.model_type, f"{_named(folder)}, a model of type {config.model_type}"
+    classifies = kind in auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+    if head == "classification":
+        if not classifies:
+            raise Refusal(
+                f"A task with classes needs a model with a classification head, got {name}. "
+                "Choose a text model that has one, or a task that generates text."
+            )
+        return
+    is_decoder = getattr(config, "is_decoder", False) or getattr(config, "causal", False)
+    if getattr(config, "is_encoder_decoder", False):
+        fault = "which is an encoder with a decoder"
+    elif kind not in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        fault = "which has no causal-lm head"
+    elif kind in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES and not is_decoder:
+        fault = "which is an encoder without a causal-lm head"
+    else:
+        return
+    other = ", or a task with classes" if classifies else ""
+    raise Refusal(
+        f"A task that generates text needs a causal language model, got {name}, {fault}. "
+        f"Choose a causal language model{other}."
+    )
+
+
+def _named(folder: Path) -> str:
+    return shortened(folder, 80)

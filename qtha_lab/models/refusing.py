@@ -1,0 +1,38 @@
+"""Turn errors of other libraries on foreign model files into refusals."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from qtha_lab.core.io import shortened
+from qtha_lab.errors import Refusal
+
+OWN_ERRORS = (Refusal, KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
+OUT_OF_MEMORY = "OutOfMemoryError"
+
+
+@contextmanager
+def refusing(rule: str, remedy: str) -> Iterator[None]:
+    """Refuse a file on which the block raises an error.
+
+    `tokenizers` panics with an exception that is no `Exception`, so every other kind is caught too.
+
+    Args:
+        rule: Beginning of the refusal: the file and the rule.
+        remedy: Last sentence of the refusal.
+
+    Example:
+        >>> with refusing("config.json must describe a model", "Correct the file."):
+        ...     1 // 0
+        Traceback (most recent call last):
+        qtha_lab.errors.Refusal: config.json must describe a model, got ZeroDivisionError: integer division or modulo by zero. Correct the file.
+    """
+    try:
+        yield
+    except OWN_ERRORS:
+        raise
+    except BaseException as problem:
+        if type(problem).__name__ == OUT_OF_MEMORY:
+            raise
+        line = next(iter(str(problem).strip().splitlines()), "")
+        reason = shortened(f"{type(problem).__name__}: {line}".rstrip(": ."), 110)
+        raise Refusal(f"{rule}, got {reason}. {remedy}") from problem

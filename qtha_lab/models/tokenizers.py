@@ -1,0 +1,85 @@
+"""Load and check the tokenizer of a model folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtha_lab.core.io import shortened
+from qtha_lab.errors import Refusal
+from qtha_lab.models.catalogue import KNOWN
+from qtha_lab.models.chat_templates import check_template
+from qtha_lab.models.refusing import refusing
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "spiece.model",
+    "vocab.json",
+    "vocab.txt",
+    "*.tiktoken",
+    "tekken.json",
+)
+PROBE = "A model reads this text."
+
+
+def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
+    """Load a fast tokenizer that pads on the right.
+
+    Raises:
+        Refusal: If the folder has none, or one that cannot encode or pad a text.
+    """
+    from transformers import AutoTokenizer
+
+    name = shortened(folder, 80)
+    if not any(any(folder.glob(pattern)) for pattern in FILES):
+        raise Refusal(
+            f"{name} must have a tokenizer, got no tokenizer.json. "
+            "Copy the tokenizer files of the model into the folder."
+        )
+    remedy = "Copy the tokenizer files of the model again."
+    with refusing(f"The tokenizer of {name} must encode text", remedy):
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        ids = tokenizer(PROBE)["input_ids"]
+        _set_padding(tokenizer)
+    if not ids or not tokenizer.is_fast:
+        rule = "must be a fast one (tokenizer.json)" if ids else "must encode text, got no tokens"
+        raise Refusal(f"The tokenizer of {name} {rule}. {remedy}")
+    if tokenizer.pad_token is None:
+        raise Refusal(
+            f"The tokenizer of {name} must have a padding, end or unknown token, got none. "
+            "Set pad_token and save the tokenizer again."
+        )
+    if folder not in {model.folder for model in KNOWN.values()}:
+        templates = tokenizer.chat_template or ()
+        for template in (
+            templates.values() if isinstance(templates, dict) else filter(None, [templates])
+        ):
+            check_template(str(template), name)
+    return tokenizer
+
+
+def check_vocabulary(
+    tokenizer: "PreTrainedTokenizerBase", model: "PreTrainedModel", name: str
+) -> None:
+    """Refuse a tokenizer with more tokens than the model has embeddings."""
+    embeddings = model.get_input_embeddings()
+    rows = getattr(embeddings, "num_embeddings", None)
+    if rows is not None and len(tokenizer) > rows:
+        raise Refusal(
+            f"The tokenizer of {shortened(name)} must have at most {rows:,} tokens, the embeddings of the "
+            f"model, got {len(tokenizer):,}. Copy both from one model, or resize the embeddings and save them."
+        )
+
+
+def _set_padding(tokenizer: "PreTrainedTokenizerBase") -> None:
+    """Set right padding, with a token that no answer is made of where there is one."""
+    tokenizer.padding_side = "right"
+    if (
+        tokenizer.pad_token in (None, tokenizer.eos_token)
+        and "<|endoftext|>" in tokenizer.get_vocab()
+    ):
+        tokenizer.pad_token = "<|endoftext|>"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token

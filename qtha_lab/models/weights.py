@@ -1,0 +1,95 @@
+"""Find and check the safetensors files of a model folder; no tensor is read."""
+
+import logging
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtha_lab.core.io import open_tensors, read_json, relative_name, shortened
+from qtha_lab.errors import Refusal
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+log = logging.getLogger(__name__)
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+Shapes = dict[str, tuple[int, ...]]
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the safetensors files of a model; nothing where one of them is missing."""
+    try:
+        content = read_json(folder / INDEX)
+        files = [
+            folder / relative_name(name) for name in sorted(set(content["weight_map"].values()))
+        ]
+    except FileNotFoundError:
+        files = [folder / SINGLE]
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as reason:  # a `Refusal` is a ValueError
+        log.debug("%s lists no weights: %r", folder / INDEX, reason)
+        return []
+    return files if all(file.is_file() for file in files) else []
+
+
+def shapes_in(files: list[Path]) -> Shapes:
+    """Read names and shapes from the headers of safetensors files.
+
+    Raises:
+        Refusal: If a file is damaged.
+    """
+    shapes: Shapes = {}
+    for file in files:
+        with open_tensors(file) as tensors:
+            names = tensors.keys()
+            shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
+    return shapes
+
+
+def count_parameters(files: list[Path]) -> int:
+    """Count the numbers in safetensors files, without position ids."""
+    shapes = shapes_in(files)
+    return sum(prod(shape) for name, shape in shapes.items() if "position_ids" not in name)
+
+
+def check_weights(
+    folder: Path, model: "PreTrainedModel", shapes: Shapes, *, generates: bool
+) -> None:
+    """Refuse weights that do not fit the config or that lack the head which generates text.
+
+    Args:
+        folder: Folder of the model.
+        model: The model of its config, on the meta device.
+        shapes: Shapes of its weights, by name.
+        generates: Whether the model is to generate text.
+
+    Raises:
+        Refusal: With the tensor.
+    """
+    prefix = f"{model.base_model_prefix}."
+    is_whole = not hasattr(model.config, "quantization_config")
+    for name, tensor in model.state_dict().items() if is_whole else ():
+        stored = next((shapes[n] for n in (name, name.removeprefix(prefix)) if n in shapes), None)
+        if stored is not None and name != head_name(model) and stored != tuple(tensor.shape):
+            raise Refusal(
+                f"The weights of {shortened(folder, 80)} must fit its config.json, got {shortened(name, 60)} of "
+                f"shape {list(stored)}, not {list(tensor.shape)}. Copy both files from one model."
+            )
+    head = head_name(model)
+    tied = getattr(model.config, "tie_word_embeddings", False)
+    if generates and head and not tied and not any(name.endswith(head) for name in shapes):
+        raise Refusal(
+            f"A task that generates text needs the weights of {head}, which {shortened(folder, 80)} lacks. "
+            "Save the model with its language-modelling head, or choose a task with classes."
+        )
+
+
+def head_name(model: "PreTrainedModel") -> str:
+    """Return the name of the weight that gives the logits of tokens; empty where there is none."""
+    layer = model.get_output_embeddings()
+    return next((f"{name}.weight" for name, module in model.named_modules() if module is layer), "")
