@@ -40,7 +40,7 @@ def microseconds(figures: dict[str, Any], name: str) -> str:
 
 
 def markdown(figures: dict[str, Any]) -> str:
-    """The table of docs/results.md."""
+    """The table of docs/engines.md."""
     of, threads = figures["settings"], figures["machine"]["torch_threads"]
     caption = (
         f"{of['n_qubits']} qubits, {of['n_layers']} layers, batch {of['batch']}, medians of {of['rounds']} turns, "

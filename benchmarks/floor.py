@@ -87,7 +87,7 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def markdown(figures: dict[str, Any]) -> str:
-    """The table of docs/results.md."""
+    """The table of docs/engines.md."""
     machine_ = figures["machine"]
     threads = machine_["torch_threads"]
     caption = (

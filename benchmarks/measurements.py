@@ -25,7 +25,6 @@ from qtha_lab.compare.entries import entry
 from qtha_lab.compare.folder import ComparisonDir
 from qtha_lab.compare.items import read_items
 from qtha_lab.compare.lineup import records
-from qtha_lab.compare.paired import least_p
 from qtha_lab.compare.reporting.compared import Compared
 from qtha_lab.compare.reporting.sections import rounding_at
 from qtha_lab.compare.summaries import summary_of
@@ -49,6 +48,10 @@ STEP = b'"kind": "train"'  # of the events: nine in ten, and no report reads the
 LARGE = "lora(r=8)"
 LEAST_FLOOR = 0.00005  # that four places show
 SMALL_SHARE = 0.24  # of its trained parameters: the paper's "76 % fewer"
+RULES = (
+    "Intervals of a column hold together with 95 %, and p is theirs: below 0.05 where the interval excludes zero. "
+    "*Rounding* is what it alone makes of the difference: the same seed, the adapter's start moved by one unit in the last place."
+)
 
 
 def write(name: str, folder: Path) -> None:
@@ -158,7 +161,7 @@ def page(name: str, compared: Compared) -> str:
     large = against(compared, LARGE)
     parts = [*_parts(compared.parts)]
     rounding = [sentence] if (sentence := rounding_at(compared)) else []
-    said = [*_sentences(compared, large), *_least_p(compared, large), *rounding]
+    said = [*_sentences(compared, large), RULES, *rounding]
     return "\n".join([origin, "", *_table(compared, large), "", "\n\n".join(said), *parts, ""])
 
 
@@ -232,7 +235,7 @@ def _difference(claim: dict[str, Any] | None) -> str:
 
 
 def _p(claim: dict[str, Any] | None) -> str:
-    """The p of a claim, after Holm among those of its column."""
+    """The p of a claim among those of its column."""
     return "" if claim is None else f"{claim['p']:.2g}"
 
 
@@ -244,28 +247,6 @@ def _floor(claim: dict[str, Any] | None) -> str:
     if floor is None:
         return "not measured"
     return f"±{floor:.4f}" if floor >= LEAST_FLOOR else f"below {2 * LEAST_FLOOR:g}"
-
-
-def _least_p(compared: Compared, large: dict[str, Claim]) -> list[str]:
-    """What p of each table can be at least, however large a difference is."""
-    families = {
-        "against the first": compared.claims,
-        "of the small": [claim.plain() for claim in large.values()],
-        "of the parts": compared.parts,
-    }
-    least = [
-        f"{least_p(min(claim['seeds'] for claim in claims), len(claims)):.2g} {name}"
-        for name, claims in families.items()
-        if claims
-    ]
-    return (
-        [
-            f"p is Holm's, of each column apart, and can be no less than {', '.join(least)}. *Rounding* is what it alone "
-            "makes of the difference: the same seed, the adapter's start moved by one unit in the last place."
-        ]
-        if least
-        else []
-    )
 
 
 def _sentences(compared: Compared, large: dict[str, Claim]) -> Sequence[str]:

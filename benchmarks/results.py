@@ -1,4 +1,4 @@
-"""Measure the tables of docs/results.md, and write them with the command, the commit and the date of each.
+"""Measure the tables of docs/engines.md, and write them with the command, the commit and the date of each.
 
     python benchmarks/results.py step eval           run them anew, then write
     python benchmarks/results.py --write             write what has been run
@@ -22,6 +22,7 @@ from benchmarks import (
     aims,
     auto,
     comparing,
+    coverage,
     device,
     evaluation,
     expval,
@@ -93,6 +94,7 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "opening": ("opening", opening.markdown),
     "list-1000": ("list --runs 1000", listing.markdown),
     "list-10000": ("list --runs 10000", listing.markdown),
+    "coverage": ("coverage", coverage.markdown),
     "compare": ("compare --runs 90,300", comparing.markdown),
     "methods": ("methods", methods.markdown),
     "generate-tiny": (f"generate --model tiny --rounds 21 {_BESIDE_LORA}", turns.markdown),

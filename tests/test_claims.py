@@ -1,4 +1,4 @@
-"""A comparison's claims: paired by test item, at each method's best rate, part by part; "not shown" is one."""
+"""A comparison's claims: paired by test item, at each method's best rate, part by part."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def test_an_interval_over_items_is_wider_where_the_difference_is_that_of_one_ite
     assert not claim.difference.is_shown
     assert "qtha − lora, test loss: +0.100 nat, 95 % interval [" in claim.verdict
     assert "over 4 seeds and 4 rows" in claim.verdict
-    assert ": not shown (" in claim.verdict
+    assert ": inconclusive (" in claim.verdict
     assert claim.plain()["shown"] is False
 
 

@@ -304,11 +304,12 @@ def test_a_comparison_says_what_differs_from_the_first_method_and_whether_it_is_
     ]  # fmt: skip
     qtha, product = (claim.verdict for claim in against_the_first(entries))
     # t interval of the gaps 0.10, 0.09, 0.11, one of two so at 97.5 %: 0.1 ± 6.205 · 0.01 / √3
-    # p: all three signs alike come in one flip of four, times two claims (Holm); d: 0.1 / 0.01
+    # p: twice that of t = 0.1 / (0.01 / √3) = 17.32 with 2 degrees of freedom, 1 - 17.32 / √(17.32² + 2) = 0.0033;
+    # d: 0.1 / 0.01
     assert qtha == (
         "qtha − lora, evaluation loss: +0.100 nat, 97.5 % interval [+0.064, +0.136] over 3 seeds, "
-        "p = 0.5 (so few seeds give none below 0.5 among 2 claims), d = +10.0: shown (rounding not measured)."
+        "p = 0.0066 among 2 claims, d = +10.0: shown (rounding not measured)."
     )
-    assert "not shown (rounding not measured; a difference of" in product
+    assert "inconclusive (rounding not measured; a difference of" in product
     assert against_the_first(entries[:2] + entries[3:5]) == []
     assert against_the_first([]) == []

@@ -117,12 +117,10 @@ def test_every_interval_that_a_front_page_states_was_measured(page):
     assert stated - measured == set()
 
 
-def test_the_sizes_and_losses_of_the_readme_are_those_of_the_measurement():
-    cells = re.findall(r"\| ([\d,]+) \| (\d\.\d{3}) \|", (ROOT / "README.md").read_text())
-    table = (ROOT / "docs" / "results" / "confirm-qa.md").read_text()
-    rows = re.findall(r"\| ([\d,]+) \([\d.]+ %\) \| [\d.]+ \| (\d\.\d{3}) \|", table)
-    assert len(cells) >= 5
-    assert {*cells} <= {*rows}
+def test_the_page_of_results_is_short_and_begins_with_verdicts():
+    lines = (ROOT / "docs" / "results.md").read_text().splitlines()
+    assert len(lines) <= 200
+    assert next(line for line in lines if line.startswith("## ")) == "## Verdicts"
 
 
 @pytest.mark.slow

@@ -5,11 +5,12 @@ is packed and written.
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.compared_folder import compared
 from support.run_folders import write
 
-from benchmarks import measurements
+from benchmarks import changed_verdicts, measurements, one_rate
 from qtha_lab.adapters import get_method
 from qtha_lab.compare.decomposition import PARTS, decompose
 from qtha_lab.compare.moved_starts import at_best_rates
@@ -143,11 +144,7 @@ def test_the_methods_that_are_small_enough_are_held_against_the_large_one_as_a_f
     page = measurements.page("tiny-qa", whole)
     assert "| `ia3` | 240 (24.0 %) |" in page
     assert "Of 1 methods" not in page
-    # three seeds: 2 / 2³, of two claims twice that
-    assert (
-        "p is Holm's, of each column apart, and can be no less than 0.5 against the first, 0.25 of the small."
-        in page
-    )
+    assert "p is theirs: below 0.05 where the interval excludes zero" in page
     assert f"| {found['ia3'].difference.p:.2g} | not measured |\n" in page
 
 
@@ -164,3 +161,45 @@ def test_sentences_are_made_anew_of_packed_runs_and_the_archive_stays_the_same(m
     assert measurements.holds(archive, folder)
     (folder / "runs" / next(iter(after.runs.values())).id / "test.json").unlink()
     assert not measurements.holds(archive, folder)
+
+
+def test_the_page_of_one_shared_rate_has_a_row_per_rate_and_one_of_the_best(measured, monkeypatch):
+    pair = ("ia3", "lora(r=8)")
+    monkeypatch.setattr(one_rate, "PAIRS", {"ia3 − LoRA r = 8": pair})
+    whole = Compared.of(measured)
+    rows = list(one_rate.rows(whole, "a name"))
+    assert [row[:2] for row in rows] == [
+        *(("a name", f"{rate:g}") for rate in sorted(whole.comparison.learning_rates)),
+        ("a name", "each its own"),
+    ]
+    to_first = {claim["first"]: claim["mean"] for claim in whole.claims}
+    assert f"{to_first['ia3'] - to_first['lora(r=8)']:+.3f} [" in rows[-1][2]
+    trained = [
+        np.mean([e["train_loss"] for e in whole.best if e["family"] == name]) for name in pair
+    ]
+    assert rows[-1][2].endswith(f"; {trained[0] / trained[1] - 1:+.1%}")
+
+
+def test_changed_verdicts_are_listed_with_both_intervals():
+    claim = {
+        "first": "a",
+        "second": "b",
+        "mean": 0.1,
+        "low": -0.1,
+        "high": 0.3,
+        "p": 0.2,
+        "shown": False,
+    }
+    now = claim | {"low": 0.05, "high": 0.15, "p": 0.001, "shown": True}
+    other = claim | {"first": "c"}
+    before = {"claims": [claim, other], "decomposition": []}
+    after = {"claims": [now, other], "decomposition": []}
+    found = list(changed_verdicts.changes(before, after, "a-name"))
+    assert [change.is_one for change in found] == [True, False]
+    page = changed_verdicts.page(found, "0123456")
+    assert "Of 2 printed claims 0 were shown at commit 0123456, 1 are now; 1 changed." in page
+    changed = (
+        "| a-name | `a` − `b` | +0.100 | [-0.100, +0.300], p = 0.2 | [+0.050, +0.150], p = 0.001 | "
+    )
+    assert page.count(f"{changed}inconclusive → **shown** |") == 2
+    assert page.count("| a-name | `c` − `b` |") == 1

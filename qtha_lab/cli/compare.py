@@ -78,7 +78,7 @@ def decomposition_rows(parts: list[dict[str, Any]]) -> list[tuple[str, ...]]:
         *(
             (
                 name_in(row["part"], Cell.of(row), cells), row["first"], row["second"], f"{row['mean']:+.3f}",
-                f"[{row['low']:+.3f}, {row['high']:+.3f}]", "shown" if row["shown"] else "not shown",
+                f"[{row['low']:+.3f}, {row['high']:+.3f}]", "shown" if row["shown"] else "inconclusive",
             )
             for row in parts
         ),

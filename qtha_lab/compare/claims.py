@@ -2,7 +2,7 @@
 
 Every method stands at its best learning rate. The loss is that of the test rows, pair by pair, where all runs have
 them; of older runs it is the evaluation loss. Of the m claims of one table, over all models and tasks, each interval is
-one of 1 - 0.05/m (Bonferroni) and each p is Holm's, so that those of this table hold together with 95 %.
+one of 1 - 0.05/m and each p is m times its own (Bonferroni), so that those of this table hold together with 95 %.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from qtha_lab.compare.items import TestItems, losses_of
 from qtha_lab.compare.paired import (
     LEAST_SEEDS,
     PairedDifference,
-    holm,
     paired_difference,
     rounding_floor,
     sentence,
@@ -51,7 +50,7 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """The claim as a sentence; "not shown" is one."""
+        """The claim as a sentence with its verdict."""
         words = name_in(WORDS[self.measure], self.cell, self.cells)
         return sentence(self.first, self.second, self.difference, words)
 
@@ -155,8 +154,8 @@ def claims(
         candidates += _losses(cell, in_cell, pairs.get(cell, ()), items)
     differences = [
         paired_difference(
-            *_alike(*of.losses),
-            level=0.05 / len(candidates),
+            *of.losses,
+            claims=len(candidates),
             floor=_floor(
                 [name_in(name, of.cell, cells) for name in of.pair], rounding, len(of.losses[0])
             ),
@@ -165,7 +164,7 @@ def claims(
     ]
     return [
         Claim(*of.pair, of.measure, difference, of.cell, cells)
-        for of, difference in zip(candidates, holm(differences), strict=True)
+        for of, difference in zip(candidates, differences, strict=True)
     ]
 
 
@@ -187,10 +186,24 @@ def _losses(
     """The losses of the pairs that have enough seeds in common, in one cell."""
     measure = measure_of(entries)
     for pair in pairs:
-        sides = _shared(entries, pair)
-        first, second = (losses_of(side, items, measure) for side in sides)
-        if len(sides[0]) >= LEAST_SEEDS and first is not None and second is not None:
-            yield _Found(cell, pair, measure, (first, second))
+        losses = paired_losses(entries, pair, items)
+        if losses is not None and len(losses[0]) >= LEAST_SEEDS:
+            yield _Found(cell, pair, measure, losses)
+
+
+def paired_losses(
+    entries: Sequence[dict[str, Any]], pair: Sequence[str], items: Mapping[str, TestItems]
+) -> tuple[Any, Any] | None:
+    """Return the losses of two methods, (seeds, rows) of each; None where runs have none in common.
+
+    Args:
+        entries: Of runs in one cell, at the best rate of their method.
+        pair: Labels without rate.
+        items: Test rows by run id.
+    """
+    measure = measure_of(entries)
+    first, second = (losses_of(side, items, measure) for side in _shared(entries, pair))
+    return None if first is None or second is None else _alike(first, second)
 
 
 def _shared(

@@ -48,7 +48,7 @@ class Crossing:
         return cls(methods[0], tuple(lineup), tuple(methods[1:]), claims)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """A heading and a row per method, as text: difference, interval, shown or not."""
+        """A heading and a row per method, as text: difference, interval and verdict."""
         heading = ("method", *map(str, self.cells))
         return [heading, *(self._row(method) for method in self.methods)]
 
@@ -67,7 +67,7 @@ class Crossing:
         missing = f", without an interval on {rest}" if rest else ""
         return (
             f"{method} against {self.reference}: shown to be lower on {lower} of {len(self.cells)}, higher on {higher}, "
-            f"not shown on {len(known) - len(means)}{missing}."
+            f"inconclusive on {len(known) - len(means)}{missing}."
         )
 
 
@@ -76,9 +76,9 @@ def text(claim: Record | None) -> str:
 
     Example:
         >>> text({"mean": 0.031, "low": -0.01, "high": 0.072, "shown": False})
-        '+0.031 [-0.010, +0.072] not shown'
+        '+0.031 [-0.010, +0.072] inconclusive'
     """
     if claim is None:
         return UNKNOWN
-    verdict = "shown" if claim["shown"] else "not shown"
+    verdict = "shown" if claim["shown"] else "inconclusive"
     return f"{claim['mean']:+.3f} [{claim['low']:+.3f}, {claim['high']:+.3f}] {verdict}"

@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 from qtha_lab.compare.folder import ComparisonDir, find_comparison
 from qtha_lab.compare.run_set import RunSet
 from qtha_lab.compare.winners import folder_of
+from qtha_lab.core.io import read_mapping, read_tail
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison
-from qtha_lab.rundir import drivers, read_mapping
+from qtha_lab.rundir import drivers
 from qtha_lab.runs import Run, list_runs
 from qtha_lab.sweep import Trials
 
+LOG_TAIL = 2**16  # bytes
 log = logging.getLogger(__name__)
 
 
@@ -108,8 +110,8 @@ class DrivenRuns(RunSet):
     def why(self) -> str:
         """What the driver said last; empty if nothing."""
         try:
-            lines = self.folder.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError as reason:
+            lines = read_tail(self.folder.log, LOG_TAIL).decode(errors="replace").splitlines()
+        except (OSError, Refusal) as reason:
             log.debug("%s cannot be read: %s", self.folder.log, reason)
             return ""
         return lines[-1] if lines else ""

@@ -15,10 +15,10 @@ from qtha_lab import runs
 from qtha_lab.calls import write_value
 from qtha_lab.compare.folder import ComparisonDir
 from qtha_lab.compare.winners import FOLDER, folder_of
+from qtha_lab.core.io import read_mapping
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.cells import Cell
-from qtha_lab.rundir import read_mapping
 from qtha_lab.runs import Run
 from qtha_lab.sweep import Trials
 

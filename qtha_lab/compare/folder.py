@@ -6,7 +6,6 @@ runs shows them; one that a person puts elsewhere holds them itself, in `runs`. 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import secrets
 import time
@@ -14,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qtha_lab import paths, runs
+from qtha_lab.core.io import digest, read_mapping
 from qtha_lab.experiment import Comparison, Experiment, editions
-from qtha_lab.rundir import read_mapping, write_json, write_whole
+from qtha_lab.rundir import write_json, write_whole
 from qtha_lab.rundir.drivers import DrivenDir, find_driven, list_driven
 from qtha_lab.runs import Run
 
@@ -99,7 +99,7 @@ class ComparisonDir(DrivenDir):
         return (read_mapping(self.end) or {}).get("of") == self._digest()
 
     def _digest(self) -> str:
-        return hashlib.sha256(self.description.read_bytes()).hexdigest()
+        return digest(self.description)
 
 
 def find_comparison(name: str | Path) -> ComparisonDir:

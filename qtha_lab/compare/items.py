@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from qtha_lab.rundir import read_mapping
+from qtha_lab.core.io import read_mapping
 from qtha_lab.runs import Run
 
 log = logging.getLogger(__name__)

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab import runs
+from qtha_lab.core.io import read_mapping
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.entrant import Entrant
-from qtha_lab.rundir import read_mapping, write_json
+from qtha_lab.rundir import write_json
 
 FILE = "lineup.json"
 log = logging.getLogger(__name__)

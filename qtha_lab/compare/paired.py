@@ -1,47 +1,46 @@
-"""The difference between two methods that were trained with the same seeds and judged on the same items.
+"""Differences between two methods trained with the same seeds and tested on the same rows.
 
-Numbers in, an interval, a p-value and what could have been detected out; reads no run. Whether a difference is shown
-is decided here, once, for sentences, tables and figures.
+Numbers in, an interval, its p and the detectable difference out; reads no run. Whether a difference is shown is decided
+here, once, for sentences, tables and figures.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from bisect import bisect_left
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy import optimize, special
 
 from qtha_lab.errors import Refusal
 
 LEAST_SEEDS = 3
 LEAST_REPEATS = 5
 POWER = 0.8
-LARGE_P = 0.05  # a p that can be no smaller says nothing of a difference
-FLIPS = 9999  # of signs at most; fewer where there are no more ways, of 13 seeds or less
 MOST_SEEDS = 10_000
 LEAST_SAID = 0.0005  # of a floor, which three places show
+LEAST_LEVEL = 1e-100  # below it p is 0
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """First minus second, over seeds and items.
+    """First minus second, over seeds and rows.
 
     Attributes:
         mean: The difference.
         low: Lower end of its interval.
         high: Upper end.
-        p: Of a permutation test that flips the sign of whole seeds, two-sided; after `holm`, of the family.
-        seeds: How many.
-        items: How many were judged in every run; 1 where only a mean is known.
+        p: Least chance of error of the family at which this interval excludes zero: below 0.05 where one of 95 % does.
+        seeds: Number of seeds.
+        items: Number of test rows; 1 where only a mean is known.
         spread: Standard deviation over the seeds of the difference.
-        level: Chance of error of the interval, 0.05 for one of 95 %.
-        floor: Half-width of what rounding alone would make of the difference; None where it was not measured.
-        row_error: What would be left of the standard error with endless seeds, since the rows are a sample too.
-        claims: How many the p is corrected for.
+        level: Chance of error of the interval: 0.05, divided by the claims of its family.
+        floor: Half-width of the difference that rounding makes; None where it was not measured.
+        row_error: Part of the standard error that the rows make, with any number of seeds.
+        claims: Number of claims in the family.
     """
 
     mean: float
@@ -58,13 +57,14 @@ class PairedDifference:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the interval leaves out zero and the difference is above what rounding makes, where that is known."""
+        """Whether the interval excludes zero and the difference exceeds rounding, where that is known."""
         return not self.low <= 0 <= self.high and abs(self.mean) > (self.floor or 0.0)
 
     @property
-    def error(self) -> float:
-        """Standard error of the mean over seeds and rows, that of the interval."""
-        return (self.high - self.low) / 2 / float(stats.t.ppf(1 - self.level / 2, self.seeds - 1))
+    def seed_error(self) -> float:
+        """Part of the standard error that falls with the number of seeds."""
+        half, of_rows = (self.high - self.low) / 2, _t(self.level, self.items) * self.row_error
+        return math.sqrt(max(half**2 - of_rows**2, 0.0)) / _t(self.level, self.seeds)
 
     @property
     def effect_size(self) -> float:
@@ -73,49 +73,40 @@ class PairedDifference:
 
     @property
     def detectable(self) -> float:
-        """The smallest difference that this many seeds on as many rows would show four times in five."""
-        return float(self._detectable_by(self.seeds))
+        """The least difference that as many seeds and rows would show in four cases of five."""
+        return self._detectable_by(self.seeds)
 
     def seeds_for(self, difference: float) -> int | None:
-        """How many seeds would show a difference four times in five on as many rows; None if no number up to 10,000."""
-        counts = np.arange(LEAST_SEEDS, MOST_SEEDS + 1)
-        enough = (
-            counts[self._detectable_by(counts) <= abs(difference)] if difference else counts[:0]
-        )
-        return int(enough[0]) if len(enough) else None
+        """Return the number of seeds that show a difference in four cases of five; None above 10,000."""
+        counts = range(LEAST_SEEDS, MOST_SEEDS + 1)
+        place = bisect_left(counts, True, key=lambda n: self._detectable_by(n) <= abs(difference))
+        return counts[place] if difference and place < len(counts) else None
 
     def needs_rows(self, difference: float) -> bool:
-        """Whether no number of seeds would show a difference four times in five: it takes more rows."""
-        return self.row_error > 0 and bool(self._detectable_by(math.inf) > abs(difference))
+        """Whether no number of seeds would show a difference in four cases of five on these rows."""
+        return self.row_error > 0 and self._detectable_by(math.inf) > abs(difference)
 
-    def _detectable_by(self, seeds: Any) -> Any:
-        """The same error and level as the interval's, of which the part that is no row's falls with the seeds."""
-        of_rows = self.row_error**2
-        of_seeds = max(self.error**2 - of_rows / (1 - 1 / self.seeds), 0.0) * self.seeds
-        error = np.sqrt(of_seeds / seeds + of_rows / (1 - 1 / seeds))
-        return (stats.t.ppf(1 - self.level / 2, seeds - 1) + stats.t.ppf(POWER, seeds - 1)) * error
+    def _detectable_by(self, seeds: float) -> float:
+        """Half an interval of that many seeds, and the quantile of the power above it."""
+        errors = self.seed_error * math.sqrt(self.seeds / seeds), self.row_error
+        levels = self.level, 2 * (1 - POWER)  # the second is one-sided
+        return sum(float(half_width(*errors, seeds, self.items, level)) for level in levels)
 
 
 def paired_difference(
     first: Float[np.ndarray, "seeds ..."],
     second: Float[np.ndarray, "seeds ..."],
     *,
-    level: float = 0.05,
-    resamples: int = 4999,
+    claims: int = 1,
     floor: float | None = None,
 ) -> PairedDifference:
-    """What two methods differ by, with an interval over seeds and, where they are known, items.
-
-    Seeds and items are drawn anew together (both are samples: of starts, and of what could have been asked); the
-    standard error of these draws, widened for the seeds being few, is taken times Student's t. Plain percentiles
-    would never reach beyond the seeds at hand: of four they cover 88 % at most.
+    """Return the difference of two methods with its interval over seeds and, where known, rows.
 
     Args:
-        first: Of one method, a row per seed; a column per item where they are known.
-        second: Of the other, the same seeds and items in the same order.
-        level: Chance of error of the interval.
-        resamples: Draws of the bootstrap.
-        floor: Half-width of what rounding alone makes of such a difference; None where it was not measured.
+        first: Losses of one method, a row per seed; a column per test row where they are known.
+        second: Losses of the other, the same seeds and test rows in the same order.
+        claims: Number of claims whose intervals are to hold together with 95 % (Bonferroni).
+        floor: Half-width of the difference that rounding makes; None where it was not measured.
 
     Raises:
         Refusal: If the shapes differ, a number is not finite, or there are fewer than three seeds.
@@ -126,71 +117,109 @@ def paired_difference(
         True
 
     Source:
-        Hesterberg 2015, arXiv:1411.5279, section 5 (t interval with the bootstrap's standard error, and its narrowness).
+        See `half_width`.
     """
     first, second = np.asarray(first, float), np.asarray(second, float)
     if first.shape != second.shape:
-        raise Refusal(f"pairs need the same seeds and items, not {first.shape} and {second.shape}")
+        raise Refusal(
+            f"Paired losses must have the same seeds and rows, got {first.shape} and {second.shape}."
+        )
     if first.shape[0] < LEAST_SEEDS:
-        raise Refusal(f"an interval needs at least {LEAST_SEEDS} seeds, not {first.shape[0]}")
+        raise Refusal(f"Seeds of an interval must be at least {LEAST_SEEDS}, got {len(first)}.")
     gaps = (first - second).reshape(len(first), -1)
     if not np.isfinite(gaps).all():
-        raise Refusal("pairs need finite numbers: a run diverged")
+        raise Refusal("Paired losses must be finite, got one that is not: a run diverged.")
     seeds, items = gaps.shape
-    means = gaps.mean(1)
-    error = means.std(ddof=1) / math.sqrt(seeds)
-    if items > 1:
-        error = _bootstrapped_error(gaps, resamples) * math.sqrt(seeds / (seeds - 1))
-    half = stats.t.ppf(1 - level / 2, seeds - 1) * error
+    mean, seed_error, row_error = (float(number) for number in errors(gaps))
+    half = float(half_width(seed_error, row_error, seeds, items, 0.05 / claims))
     return PairedDifference(
-        mean=float(means.mean()),
-        low=float(means.mean() - half),
-        high=float(means.mean() + half),
-        p=_sign_flips(means),
+        mean=mean,
+        low=mean - half,
+        high=mean + half,
+        p=min(1.0, claims * _touching(mean, seed_error, row_error, seeds, items)),
         seeds=seeds,
         items=items,
-        spread=float(means.std(ddof=1)),
-        level=level,
+        spread=float(gaps.mean(1).std(ddof=1)),
+        level=0.05 / claims,
         floor=floor,
-        row_error=_row_error(gaps),
+        row_error=row_error,
+        claims=claims,
     )
 
 
-def least_p(seeds: int, claims: int = 1) -> float:
-    """The smallest p that so few seeds can give, however large a difference, after Holm among so many claims.
+def errors(
+    gaps: Float[np.ndarray, "*draws seeds rows"],
+) -> tuple[Float[np.ndarray, "*draws"], Float[np.ndarray, "*draws"], Float[np.ndarray, "*draws"]]:
+    """Return the mean of a two-way table and the parts of its standard error by seeds and by rows.
+
+    The mean squares of seeds, rows and rest are those of a two-way analysis of variance without repeats. The rest is in
+    that of the seeds already, so it is taken from that of the rows.
 
     Example:
-        >>> least_p(3), least_p(5, claims=2)
-        (0.25, 0.125)
+        >>> mean, by_seeds, by_rows = errors(np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0]]))
+        >>> mean.item(), round(by_seeds.item(), 4), by_rows.item()
+        (2.0, 0.5774, 1.0)
     """
-    ways = min(2.0**seeds, FLIPS + 1)  # where not all flips are made, the least of a sample of them
-    return min(1.0, 2 / ways * claims)
+    seeds, rows = gaps.shape[-2:]
+    by_seed, by_row = gaps.mean(-1), gaps.mean(-2)
+    mean = by_seed.mean(-1)
+    of_seeds = by_seed.var(-1, ddof=1) / seeds  # MS_seeds / (seeds · rows)
+    if rows == 1:
+        return mean, np.sqrt(of_seeds), np.zeros_like(mean)
+    left = gaps - by_seed[..., None] - by_row[..., None, :] + mean[..., None, None]
+    rest = (left**2).sum((-2, -1)) / ((seeds - 1) * (rows - 1))
+    of_rows = by_row.var(-1, ddof=1) / rows - rest / (
+        seeds * rows
+    )  # (MS_rows - MS_rest) / (seeds · rows)
+    return mean, np.sqrt(of_seeds), np.sqrt(np.maximum(of_rows, 0.0))
 
 
-def holm(differences: Sequence[PairedDifference]) -> list[PairedDifference]:
-    """The same with the p-values of a family of claims (Holm's step-down).
+def half_width(seed_error: Any, row_error: Any, seeds: float, rows: int, level: float) -> Any:
+    """Return half the width of an interval: each part of the error times its own Student's t.
 
     Args:
-        differences: All that are claimed side by side.
+        seed_error: Part of the standard error by seeds, estimated with seeds - 1 degrees of freedom.
+        row_error: Part by rows, estimated with rows - 1.
+        seeds: Number of seeds.
+        rows: Number of test rows.
+        level: Chance of error, two-sided.
+
+    Source:
+        Banerjee 1960, Sankhyā 22, 357-358 (a t for each part of a variance, never too narrow for independent parts);
+        `qtha-lab bench coverage` measures its error and power here.
     """
-    order = sorted(range(len(differences)), key=lambda k: differences[k].p)
-    adjusted, largest = [0.0] * len(differences), 0.0
-    for rank, k in enumerate(order):
-        largest = max(largest, min(1.0, (len(differences) - rank) * differences[k].p))
-        adjusted[k] = largest
-    return [
-        replace(d, p=p, claims=len(differences)) for d, p in zip(differences, adjusted, strict=True)
-    ]
+    return np.hypot(_t(level, seeds) * seed_error, _t(level, rows) * row_error)
+
+
+def _t(level: float, count: float) -> float:
+    """Student's t of a two-sided level and as many numbers; 0 of a single one, which has no spread."""
+    return -float(special.stdtrit(count - 1, level / 2)) if count > 1 else 0.0
+
+
+def _touching(mean: float, seed_error: float, row_error: float, seeds: int, rows: int) -> float:
+    """The level at which an interval touches zero."""
+
+    def excess(log_level: float) -> float:
+        return float(half_width(seed_error, row_error, seeds, rows, math.exp(log_level))) - abs(
+            mean
+        )
+
+    if not mean:
+        return 1.0
+    least = math.log(LEAST_LEVEL)
+    if excess(least) <= 0:
+        return 0.0
+    return math.exp(optimize.root_scalar(excess, bracket=(least, 0.0)).root)
 
 
 def rounding_floor(
     repeats: Float[np.ndarray, " repeats"], seeds: int, level: float = 0.05
 ) -> float:
-    """Half-width of the difference of two means over seeds that rounding alone makes.
+    """Return the half-width of the difference of two means over seeds that rounding makes.
 
     Args:
-        repeats: Results of one seed, the adapter's start moved by one unit in the last place each time.
-        seeds: How many seeds each mean is over.
+        repeats: Results of one seed, the adapter's initial weights moved by one unit in the last place each time.
+        seeds: Number of seeds of each mean.
         level: Chance of a larger one.
 
     Raises:
@@ -199,62 +228,59 @@ def rounding_floor(
     repeats = np.asarray(repeats, float)
     if len(repeats) < LEAST_REPEATS:
         raise Refusal(
-            f"a rounding floor needs at least {LEAST_REPEATS} repeats, not {len(repeats)}"
+            f"Repeats of a rounding floor must be at least {LEAST_REPEATS}, got {len(repeats)}."
         )
-    quantile = stats.t.ppf(1 - level / 2, len(repeats) - 1)
+    quantile = _t(level, len(repeats))
     return float(quantile * repeats.std(ddof=1) * math.sqrt(2 / seeds))
 
 
 def sentence(
     first: str, second: str, difference: PairedDifference, measure: str = "", unit: str = "nat"
 ) -> str:
-    """What the difference says, in words; that nothing is shown is said as plainly.
+    """Write a difference as a sentence, with its verdict.
 
     Args:
         first: Name of the method whose result stands first.
-        second: Name of the one that is taken away.
+        second: Name of the method that is subtracted.
         difference: Their difference, first minus second.
-        measure: What is compared, in words; "" leaves it out.
+        measure: Name of the result; "" leaves it out.
         unit: Of both results.
 
     Example:
-        >>> difference = PairedDifference(0.03, -0.01, 0.07, 0.25, seeds=5, items=1, spread=0.02)
+        >>> difference = PairedDifference(0.03, -0.01, 0.07, 0.11, seeds=5, items=1, spread=0.02)
         >>> print(sentence("qtha", "lora", difference))
-        qtha − lora: +0.030 nat, 95 % interval [-0.010, +0.070] over 5 seeds, p = 0.25, d = +1.5: not shown (rounding not measured; a difference of 0.054 would have been found four times in five; +0.030 itself needs 12 seeds).
+        qtha − lora: +0.030 nat, 95 % interval [-0.010, +0.070] over 5 seeds, p = 0.11, d = +1.5: inconclusive (rounding not measured; a difference of 0.054 would be shown in four cases of five; +0.030 itself needs 12 seeds).
     """
     share = f"{100 * (1 - difference.level):.3g} %"
     of = f"{difference.seeds} seeds"
     if difference.items > 1:
         of += f" and {difference.items} rows"
-    least = least_p(difference.seeds, difference.claims)
-    too_few = difference.is_shown and least > LARGE_P
     among = f" among {difference.claims} claims" if difference.claims > 1 else ""
-    few = f" (so few seeds give none below {least:.2g}{among})" if too_few else ""
     head = (
         f"{first} − {second}{measure and f', {measure}'}: {difference.mean:+.3f} {unit}, {share} interval "
-        f"[{difference.low:+.3f}, {difference.high:+.3f}] over {of}, p = {difference.p:.2g}{few}, "
+        f"[{difference.low:+.3f}, {difference.high:+.3f}] over {of}, p = {difference.p:.2g}{among}, "
         f"d = {difference.effect_size:+.1f}"
     )
     rounding = _rounding(difference.floor)
     if difference.is_shown:
         return f"{head}: shown ({rounding})."
     if not difference.low <= 0 <= difference.high:
-        return f"{head}: not shown ({rounding}, which is more)."
+        return f"{head}: inconclusive ({rounding}, which is more)."
     return (
-        f"{head}: not shown ({rounding}; a difference of {difference.detectable:.3f} would have been found "
-        f"four times in five{_what_it_needs(difference)})."
+        f"{head}: inconclusive ({rounding}; a difference of {difference.detectable:.3f} would be shown in four cases "
+        f"of five{_required(difference)})."
     )
 
 
 def _rounding(floor: float | None) -> str:
-    """What rounding alone makes, in words, to three places."""
+    """Write the rounding floor to three places."""
     if floor is None:
         return "rounding not measured"
     return f"rounding alone makes {f'±{floor:.3f}' if floor >= LEAST_SAID else 'less than 0.001'}"
 
 
-def _what_it_needs(difference: PairedDifference) -> str:
-    """What a difference that is not shown would take, in words; nothing of none at all."""
+def _required(difference: PairedDifference) -> str:
+    """Write the seeds or rows that an inconclusive difference needs; nothing for a difference of zero."""
     if not difference.mean:
         return ""
     head, needed = f"; {difference.mean:+.3f} itself needs", difference.seeds_for(difference.mean)
@@ -263,42 +289,3 @@ def _what_it_needs(difference: PairedDifference) -> str:
     if difference.needs_rows(difference.mean):
         return f"{head} more test rows: no number of seeds is enough"
     return f"{head} more than {MOST_SEEDS:,} seeds"
-
-
-def _bootstrapped_error(gaps: Float[np.ndarray, "seeds items"], resamples: int) -> float:
-    """Standard error of the mean over seeds and items drawn with replacement, always the same draws."""
-    seeds, items = (np.arange(count) for count in gaps.shape)
-
-    def mean(seeds: np.ndarray, items: np.ndarray, axis: int) -> np.ndarray:
-        return np.take_along_axis(gaps[seeds].mean(-2), items, axis).mean(axis)
-
-    drawn = stats.bootstrap(
-        (seeds, items), mean, n_resamples=resamples, batch=100, vectorized=True, method="percentile",
-        rng=np.random.default_rng(0),
-    )  # fmt: skip
-    return float(drawn.standard_error)
-
-
-def _row_error(gaps: Float[np.ndarray, "seeds items"]) -> float:
-    """What the rows add to the standard error, however many seeds: the variance of items beyond what seeds make of it.
-
-    Source:
-        Owen 2007, arXiv:0712.1111, section 3 (a table of two samples, of rows and of columns).
-    """
-    seeds, items = gaps.shape
-    if items == 1:
-        return 0.0
-    by_item = gaps.mean(0)
-    rest = gaps - by_item - gaps.mean(1, keepdims=True) + gaps.mean()
-    noise = (rest**2).sum() / ((seeds - 1) * (items - 1))
-    variance = by_item.var(ddof=1) - noise / seeds
-    return math.sqrt(max(variance, 0.0) * (items - 1)) / items
-
-
-def _sign_flips(means: Float[np.ndarray, " seeds"]) -> float:
-    """Two-sided p of the mean being as far from zero if the two methods could be exchanged in every seed."""
-    tested = stats.permutation_test(
-        (means,), lambda sample, axis: np.mean(sample, axis=axis), permutation_type="samples",
-        vectorized=True, n_resamples=FLIPS, rng=np.random.default_rng(0),
-    )  # fmt: skip
-    return float(tested.pvalue)

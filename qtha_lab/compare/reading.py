@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from qtha_lab import runs
 from qtha_lab.compare.entries import entry as entry_of
+from qtha_lab.core.io import read_mapping
 from qtha_lab.errors import Refusal
 from qtha_lab.figures.pareto import Point
 from qtha_lab.measures import with_units
-from qtha_lab.rundir import RunDir, read_mapping
+from qtha_lab.rundir import RunDir
 from qtha_lab.runs import Run
 
 

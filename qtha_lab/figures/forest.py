@@ -68,20 +68,21 @@ def forest(
     Example:
         >>> qtha = {"label": "qtha", "mean": 0.03, "low": -0.01, "high": 0.07, "shown": False}
         >>> forest([qtha], reference="lora").alt
-        'Test loss minus that of lora, 0 of 1 differences shown: qtha +0.030 [-0.010, +0.070] not shown.'
+        'Test loss minus that of lora, 0 of 1 differences shown: qtha +0.030 [-0.010, +0.070] inconclusive.'
     """
     rows = list(differences)
     words = labels.label_of(measure).words
     of = f"{words[:1].upper()}{words[1:]} minus that of {reference or 'its reference'}"
     findings = "; ".join(
-        f"{row['label']} {_number(row)} {'shown' if row['shown'] else 'not shown'}" for row in rows
+        f"{row['label']} {_number(row)} {'shown' if row['shown'] else 'inconclusive'}"
+        for row in rows
     )
     count = sum(row["shown"] for row in rows)
     alt = f"{of}, {count} of {len(rows)} differences shown: {findings or 'none was measured'}."
     together = ", so that those of this figure hold together with 95 %" if level < 0.05 else ""
     caption = (
         f"{of}, paired by seed: a symbol for the mean, a line for its interval of {100 * (1 - level):.3g} % each"
-        f"{together}. A hollow symbol is a difference that is not shown, which does not say that there is none."
+        f"{together}. A hollow symbol is an inconclusive difference, which does not say that there is none."
     )
     caption += _rounding(rows)
     columns = ("method", f"difference_of_{measure}", "low", "high", "floor", "shown")

@@ -30,7 +30,7 @@ def automatic() -> list[str]:
 
     `qtha-lab bench auto` times them, with one thread and two, on the QTHA ansatz of 2 to 20 qubits, 1 to 8 layers and 1 to
     2,048 samples: cpu is the fastest or within a fifth of it; to Lightning it yields for a single deep sample of 18 qubits
-    and more where there are two threads (docs/results.md).
+    and more where there are two threads (docs/engines.md).
     """
     turns = {info.name: info.auto for info in ENGINES.values() if info.auto is not None}
     return sorted(turns, key=lambda name: (turns[name], name))

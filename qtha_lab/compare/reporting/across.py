@@ -14,7 +14,6 @@ from qtha_lab.compare.reporting.sections import (
     missing,
     named,
     results_tables,
-    smallest_p,
     stated,
 )
 from qtha_lab.experiment.cells import Cell, name_in
@@ -32,7 +31,7 @@ def verdicts(compared: Compared) -> Section:
             f"No difference is claimed: an interval needs {LEAST_SEEDS} seeds of two methods in a cell."
         )
     sentences += lacking
-    return Section("verdicts", "Verdicts", [*sentences, *smallest_p(compared), *missing(compared)])
+    return Section("verdicts", "Verdicts", [*sentences, *missing(compared)])
 
 
 def across(compared: Compared) -> Section:

@@ -16,7 +16,7 @@ from scipy import stats
 
 from qtha_lab.compare import findings, moved_starts, table, tuning
 from qtha_lab.compare.claims import without_a_loss
-from qtha_lab.compare.paired import LARGE_P, LEAST_SEEDS, least_p
+from qtha_lab.compare.paired import LEAST_SEEDS
 from qtha_lab.compare.reporting.compared import Compared, Entry
 from qtha_lab.compare.reporting.section import Section
 from qtha_lab.compare.trials import budget
@@ -35,8 +35,7 @@ COSTS = ("trainable_parameters", "peak_memory_mib", "seconds_per_step", "adapter
 
 def verdicts(compared: Compared) -> Section:
     """What the comparison claims, what it lacks, and each method at its best rate as numbers."""
-    sentences = stated(compared) + smallest_p(compared)
-    sentences += missing(compared)
+    sentences = stated(compared) + missing(compared)
     return Section("verdicts", "Verdicts", sentences, tables=results_tables(compared))
 
 
@@ -60,19 +59,6 @@ def results_tables(compared: Compared) -> dict[str, Table]:
         "Scores and costs of the same runs": costs,
     }  # fmt: skip
     return {caption: rows for caption, rows in tables.items() if rows is not None}
-
-
-def smallest_p(compared: Compared) -> list[str]:
-    """That so few seeds cannot give a small p, where they cannot."""
-    claims = compared.claims
-    seeds = min((claim["seeds"] for claim in claims), default=0)
-    least = least_p(seeds, len(claims))
-    if not claims or least <= LARGE_P:
-        return []
-    return [
-        f"With {seeds} seeds and {len(claims)} {'claim' if len(claims) == 1 else 'claims'} p cannot fall below "
-        f"{least:.2g}, however large a difference is: the interval says whether it is shown."
-    ]
 
 
 def why_no_claim(compared: Compared) -> str:
@@ -196,14 +182,14 @@ def parts(compared: Compared) -> Section:
     columns = ("part", "with it", "without it", "difference", "low", "high", "p", "verdict")
     cells = [
         (row["part"], named(compared, row["first"]), named(compared, row["second"]), row["mean"], row["low"],
-         row["high"], row["p"], "shown" if row["shown"] else "not shown")
+         row["high"], row["p"], "shown" if row["shown"] else "inconclusive")
         for row in rows
     ]  # fmt: skip
     sentence = (
         "Each part is the difference of a method that has it to the same method without it; less is better, so a part "
         "that helps lies left of zero."
     )
-    caption = "The two methods of each part, and their difference (p after Holm)"
+    caption = "The two methods of each part, and their difference (p of the same intervals)"
     return Section(
         "parts", title, [sentence], [figure], {caption: Table(columns, cells)}, names=compared.names
     )

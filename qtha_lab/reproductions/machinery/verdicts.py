@@ -71,8 +71,7 @@ def verdicts(of: Reproduction, entries: Entries, quick: bool = False) -> list[Ve
         entries: Of finished runs, by arm and seed.
         quick: Whether they are of the short form.
     """
-    level = 0.05 / len(of.claims)
-    return [_verdict(claim, of, entries, level, quick) for claim in of.claims]
+    return [_verdict(claim, of, entries, quick) for claim in of.claims]
 
 
 def word(claim: Claim, difference: PairedDifference) -> Word:
@@ -95,9 +94,7 @@ def word(claim: Claim, difference: PairedDifference) -> Word:
     return "the opposite shown" if high < -claim.margin else "not shown"
 
 
-def _verdict(
-    claim: Claim, of: Reproduction, entries: Entries, level: float, quick: bool
-) -> Verdict:
+def _verdict(claim: Claim, of: Reproduction, entries: Entries, quick: bool) -> Verdict:
     values = _values(entries.get(claim.arm, {}), claim.measure)
     control = claim.control
     others = (
@@ -111,7 +108,7 @@ def _verdict(
     if len(seeds) < LEAST_SEEDS:
         return Verdict(claim, "not asked", None, None, scale)
     first, second = (np.array([side[seed] for seed in seeds]) for side in (values, others))
-    difference = paired_difference(first, second, level=level)
+    difference = paired_difference(first, second, claims=len(of.claims))
     means = float(first.mean()), float(second.mean())
     return Verdict(claim, word(claim, difference), difference, means, scale)
 
