@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent / "runs"
 COMPARISON = Comparison(
     model="tiny",
     task="qa",
-    methods="lora(r=2,lora_alpha=4,learning_rate=0.01),qtha(r=4,waist=16,bond_dim=3,learning_rate=0.01)",
+    methods="lora(r=1,learning_rate=0.01),qtha(learning_rate=0.01)",
     seeds=[0, 1, 2],
     training={"steps": 40, "eval_every": 10, "checkpoint_every": 40},
 )

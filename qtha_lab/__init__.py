@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from qtha_lab.logs import start_logging
 from qtha_lab.moved import find_moved
+from qtha_lab.peft_hook import register_with_peft
 from qtha_lab.quiet import keep_quiet
 
 if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same at run time
@@ -105,6 +106,7 @@ __all__ = [
 keep_quiet()
 start_logging()
 find_moved()
+register_with_peft()
 
 
 def __getattr__(name: str):

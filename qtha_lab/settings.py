@@ -34,6 +34,7 @@ class Setting:
     optional: bool = False
     common: bool = False  # among the first that a person sets
     with_options: bool = False  # a choice may have options behind it, as name(option=value)
+    auto: bool = False  # None may be written "auto": the value is chosen for the model
 
     def check(self, value: Any) -> None:
         """Refuse a value outside the declaration.
@@ -46,7 +47,7 @@ class Setting:
             Traceback (most recent call last):
             qtha_lab.errors.Refusal: r must be at least 2, not 1
         """
-        if value is None:
+        if value is None or (self.auto and value == "auto"):
             if not self.optional:
                 raise Refusal(f"{self.name} must be given, not None")
             return
@@ -96,6 +97,7 @@ def setting(
     unit: str = "",
     common: bool = False,
     with_options: bool = False,
+    auto: bool = False,
 ) -> Any:
     """Declare a setting of a dataclass.
 
@@ -110,6 +112,7 @@ def setting(
         common: Whether it is among the first that a person sets.
         with_options: Whether a choice may have options behind it, `name(option=value)`; whoever reads the value
             checks those.
+        auto: Whether None, the default, may be written "auto", since the value is chosen for the model at hand.
 
     Returns:
         A field of a dataclass, typed as anything so that `r: int = setting(8, …)` is no type error.
@@ -124,7 +127,7 @@ def setting(
     """
     metadata = {
         "help": help, "ge": ge, "gt": gt, "le": le, "choices": choices, "unit": unit,
-        "common": common, "with_options": with_options,
+        "common": common, "with_options": with_options, "auto": auto,
     }  # fmt: skip
     if isinstance(default, (list, dict, set)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
@@ -216,6 +219,7 @@ def _from_dataclass(field: dataclasses.Field, hint: Any) -> Setting:
         field.name, kind, default, " ".join(metadata.get("help", "").split()), metadata.get("unit") or "",
         **limits, choices=metadata.get("choices") or choices, optional=optional or default is None,
         common=metadata.get("common", False), with_options=metadata.get("with_options", False),
+        auto=metadata.get("auto", False),
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def lora(r=8, targets=TARGETS):
 
 
 def qtha(**options):
-    return QthaConfig(target_modules=list(TARGETS), **options)
+    return QthaConfig(**{"size": "paper"} | options, target_modules=list(TARGETS))
 
 
 # parameters

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     "errors measures",
     "core",
-    "settings settings_help entry_points paths calls quiet logs moved one_thread settled faults locks reserved",
+    "settings settings_help entry_points paths calls quiet logs moved peft_hook one_thread settled faults locks reserved",
     "registry plugin_loading remembered looks",
     "circuits",
     "ansatze",

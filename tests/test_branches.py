@@ -53,8 +53,8 @@ def test_a_wide_readout_leaves_r_dimensions_and_the_published_one_does_not(reado
     [("z+zz", 4 * 5 // 2), ("probs", 2**4)],
 )
 def test_a_wide_readout_trains_what_its_formula_says(readout, m):
-    narrow = QthaConfig(r=4, n_layers=1).n_parameters(3584, 512)
-    wide = QthaConfig(r=4, n_layers=1, readout=readout).n_parameters(3584, 512)
+    narrow = QthaConfig(size="paper", r=4, n_layers=1).n_parameters(3584, 512)
+    wide = QthaConfig(size="paper", r=4, n_layers=1, readout=readout).n_parameters(3584, 512)
     # B grows by waist·(m - r), W_c from r² to m·r, and W_q (r²) goes
     assert wide - narrow == 256 * (m - 4) + (m * 4 - 16) - 16
 
@@ -88,8 +88,8 @@ def test_silu_stacks_are_the_authors_controls(letters, layers):
 
 @pytest.mark.parametrize("n_layers", [1, 3])
 def test_cosines_train_as_many_numbers_as_the_circuit_has_angles(n_layers):
-    circuit = QthaConfig(r=5, n_layers=n_layers)
-    control = QthaConfig(r=5, n_layers=n_layers, stand_in="cosine")
+    circuit = QthaConfig(size="paper", r=5, n_layers=n_layers)
+    control = QthaConfig(size="paper", r=5, n_layers=n_layers, stand_in="cosine")
     assert control.n_parameters(64, 64) == circuit.n_parameters(64, 64)
     fourier = torch.zeros(5, 2 * n_layers, 2, dtype=torch.float64)
     # (6 cos 2h + 8 sin 2h) / 2 = 5 cos(2h - atan(4/3))
@@ -102,7 +102,7 @@ def test_cosines_train_as_many_numbers_as_the_circuit_has_angles(n_layers):
 @pytest.mark.parametrize("r", [2, 5, 8])
 def test_the_hilbert_phase_is_scipys(r):
     h = torch.randn(9, r, dtype=torch.float64)
-    config = QthaConfig(r=r, stand_in="hilbert")
+    config = QthaConfig(size="paper", r=r, stand_in="hilbert")
     expected = np.cos(np.angle(scipy.signal.hilbert(h.numpy(), axis=-1)))
     result = HilbertPhase(config).apply({}, h)
     torch.testing.assert_close(result, torch.from_numpy(expected))
@@ -137,7 +137,7 @@ def test_a_bias_that_multiplies_starts_at_one():
 
 
 def test_a_stand_in_runs_no_circuit_and_excludes_a_readout():
-    config = QthaConfig(r=1, stand_in="silu")  # no ring, so one dimension is enough
+    config = QthaConfig(size="paper", r=1, stand_in="silu")  # no ring, so one dimension is enough
     assert config.circuits() == []
     with pytest.raises(ValueError, match=r"readout 'probs' reads a circuit, and stand_in='silu'"):
         QthaConfig(stand_in="silu", readout="probs")

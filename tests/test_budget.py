@@ -63,8 +63,8 @@ def test_one_budget_must_be_given():
         QthaConfig.for_budget(make("llama"), trainable_parameters=1, fraction_of=LoraConfig())
 
 
-def test_the_default_waist_on_a_small_model_is_warned_of():
-    config = QthaConfig(target_modules=TARGETS["llama"])
+def test_the_authors_waist_on_a_small_model_is_warned_of():
+    config = QthaConfig(size="paper", target_modules=TARGETS["llama"])
     warning = size_warning(make("llama").to("meta"), config)
     # LoRA r=8: 2 layers of 8·(32+32) + 8·(32+16) = 1,792
     assert "times the 1,792 of lora(r=8)" in warning

@@ -175,6 +175,6 @@ def test_a_course_that_cannot_be_is_refused(course, rule, tmp_path):
 def test_what_a_comparison_of_epochs_asks_for_is_what_its_runs_record():
     comparison = Comparison(methods="lora(r=1)", training=Training(epochs=2, **SMALL))
     (asked,) = comparison.experiments()
-    recorded = resolve(asked).with_steps()
+    recorded = resolve(asked).as_recorded()
     assert recorded.training.steps == 10
     assert edited.what_counts(recorded) == edited.what_counts(asked)

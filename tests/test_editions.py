@@ -21,19 +21,19 @@ def recorded(folder, text):
 
 def test_a_run_recorded_before_the_start_changed_started_as_published(tmp_path):
     run = recorded(tmp_path, OF_0_2_0)
-    assert run.experiment.method.label == "qtha(r=4,init=paper)"
+    assert run.experiment.method.label == "qtha(r=4,waist=256,init=paper)"
     assert runs.list_runs(tmp_path)[0].experiment.method.options["init"] == "paper"
 
 
 def test_a_start_that_has_another_name_today_is_called_by_it(tmp_path):
     run = recorded(tmp_path, OF_0_2_0 + "    init: balanced\n")
-    assert run.experiment.method.label == "qtha(r=4,init=isometric)"
+    assert run.experiment.method.label == "qtha(r=4,waist=256,init=isometric)"
 
 
 def test_a_run_recorded_today_counts_on_todays_defaults(tmp_path):
-    run = RunDir.create(Experiment(method="qtha(r=4)"), tmp_path)
+    run = RunDir.create(Experiment(method="qtha(waist=16)"), tmp_path)
     assert run.experiment_file.read_text().startswith(f"edition: {editions.EDITION}\n")
-    assert RunDir(run.path).experiment == Experiment(method="qtha(r=4)")
+    assert RunDir(run.path).experiment == Experiment(method="qtha(waist=16)")
 
 
 def test_a_recorded_description_can_be_used_as_a_file(tmp_path):
@@ -44,15 +44,18 @@ def test_a_recorded_description_can_be_used_as_a_file(tmp_path):
 
 
 def test_an_older_edition_is_put_in_todays_words():
-    assert Experiment(edition=1).method.label == "qtha(init=paper)"
+    assert Experiment(edition=1).method.label == "qtha(waist=256,init=paper)"
     assert Experiment(edition=1, method="lora").method.label == "lora"
     compared = Comparison(edition=1, methods="lora,qtha(r=4),qtha(init=balanced)")
     assert [m.label for m in compared.methods] == [
         "lora",
-        "qtha(r=4,init=paper)",
-        "qtha(init=isometric)",
+        "qtha(r=4,waist=256,init=paper)",
+        "qtha(waist=256,init=isometric)",
     ]
-    assert [m.label for m in Comparison(edition=1).methods] == ["lora", "qtha(init=paper)"]
+    assert [m.label for m in Comparison(edition=1).methods] == [
+        "lora",
+        "qtha(waist=256,init=paper)",
+    ]
 
 
 @pytest.mark.parametrize("edition", [0, editions.EDITION + 1, "new", True])
@@ -69,7 +72,7 @@ def test_a_finished_run_of_0_2_0_is_listed_as_what_it_was(tmp_path):
     identity = {"run_id": run.path.name, "model": "tiny", "task": "qa", "method": "qtha", "seed": 0}
     write_json(run.summary, identity | numbers | {"label": "qtha(r=4)", "options": {"r": 4}})
     (entry,) = reading.entries(runs.list_runs(tmp_path))
-    assert (entry["label"], entry["state"]) == ("qtha(r=4,init=paper)", "finished")
+    assert (entry["label"], entry["state"]) == ("qtha(r=4,waist=256,init=paper)", "finished")
     assert entry["learning_rate"] == 0.003
 
 

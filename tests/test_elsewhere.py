@@ -12,6 +12,7 @@ from qtha_lab.cli import app, evaluate, run  # noqa: F401  (they add their comma
 from qtha_lab.compare.views import draw
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.editions import EDITION
 from qtha_lab.rundir import RunDir
 from qtha_lab.training.elsewhere import evaluate_elsewhere
 
@@ -138,7 +139,7 @@ def test_a_run_without_an_adapter_is_refused(tmp_path):
 def test_the_test_rows_of_a_run_from_before_there_were_any_are_refused(trained, tmp_path):
     old = shutil.copytree(trained.path, tmp_path / trained.id)
     described = (old / "experiment.yaml").read_text()
-    (old / "experiment.yaml").write_text(described.replace("edition: 3", "edition: 2", 1))
+    (old / "experiment.yaml").write_text(described.replace(f"edition: {EDITION}", "edition: 2", 1))
     with pytest.raises(Refusal, match="before tasks had test rows, and trained on some of them"):
         list(evaluate_elsewhere(RunDir(old)))
     (variant,) = evaluate_elsewhere(RunDir(old), side="eval", rows=4)

@@ -12,7 +12,7 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.paths import data_dir
 from qtha_lab.rundir import RunDir, write_json, write_whole
 
-LABELS = {"lora": "lora(r=2)", "qtha": "qtha(r=2,n_layers=1)"}
+LABELS = {"lora": "lora(r=2)", "qtha": "qtha(r=2,waist=256,n_layers=1)"}
 METHODS = {
     "lora": "{name: lora, options: {r: 2}}",
     "qtha": "{name: qtha, options: {r: 2, n_layers: 1}}",

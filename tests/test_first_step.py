@@ -19,7 +19,7 @@ WAISTS = ((16, 2), (16, 8), (32, 3), (64, 3), (256, 2), (256, 8))
 
 def lora(size, r=8):
     """LoRA at a layer, as QTHA has it in its classical layers: peft's start, alpha 16."""
-    config = QthaConfig(r=r, alpha=16, classical_layers=1)
+    config = QthaConfig(size="paper", r=r, alpha=16, classical_layers=1)
     return config.change(Layer(size, size, block=0, n_blocks=2))
 
 
@@ -43,9 +43,13 @@ def test_at_its_rate_the_first_step_goes_as_far_as_loras_at_every_size(size, r, 
 
 def test_the_other_starts_go_by_their_sizes():
     layer = Layer(384, 384)
-    assert reach(QthaConfig(init="paper").change(layer)) > 100 * LORA
+    assert reach(QthaConfig(size="paper", init="paper").change(layer)) > 100 * LORA
     narrow, wide = (
-        reach(QthaConfig(init="isometric", use_circuit=False, **sizes).change(Layer(3584, 3584)))
+        reach(
+            QthaConfig(size="paper", init="isometric", use_circuit=False, **sizes).change(
+                Layer(3584, 3584)
+            )
+        )
         for sizes in ({"r": 2, "waist": 16, "bond_dim": 2}, {"r": 16})
     )
     assert wide > 10 * narrow
@@ -53,7 +57,7 @@ def test_the_other_starts_go_by_their_sizes():
 
 def test_the_angles_of_a_matched_start_lie_within_a_quarter_turn_as_a_rule():
     torch.manual_seed(0)
-    change = QthaConfig(r=8).change(Layer(384, 384))
+    change = QthaConfig(size="paper", r=8).change(Layer(384, 384))
     tensors = {name: torch.empty(spec.shape) for name, spec in change.tensors().items()}
     change.initialise(tensors)
     h = torch.randn(2000, 384) @ change.ends(tensors)[0].mT
@@ -75,11 +79,11 @@ def warning_of(label_options, rate=None, method="qtha"):
 
 
 def test_the_published_start_is_warned_of_with_what_helps():
-    sentence = warning_of({"init": "paper"})
+    sentence = warning_of({"size": "paper", "init": "paper"})
     assert "times as far as LoRA's does at 0.003" in sentence
     assert "or init=balanced starts as gently" in sentence
     assert warning_of({}) is None
-    assert warning_of({"init": "paper"}, rate=1e-5) is None
+    assert warning_of({"size": "paper", "init": "paper"}, rate=1e-5) is None
 
 
 def test_a_rate_that_is_far_too_high_is_warned_of_too():
@@ -88,11 +92,13 @@ def test_a_rate_that_is_far_too_high_is_warned_of_too():
 
 def test_methods_of_peft_and_circuits_too_large_to_try_are_not_judged():
     assert warning_of({}, rate=1.0, method="lora") is None
-    assert warning_of({"r": 12, "init": "paper"}) is None
+    assert warning_of({"r": 12, "size": "paper", "init": "paper"}) is None
 
 
 def test_the_sentence_counts_as_the_formula_does():
-    config = QthaConfig(r=4, n_layers=1, init="paper", target_modules=list(TARGETS["llama"]))
+    config = QthaConfig(
+        size="paper", r=4, n_layers=1, init="paper", target_modules=list(TARGETS["llama"])
+    )
     sizes = adapted_sizes(make("llama"), config)
     times = max(times_lora(config, Layer(*size), 0.005) for size in sizes)
     assert times > FAR

@@ -83,11 +83,12 @@ def test_the_front_of_a_score_is_above_and_that_of_a_loss_below():
 
 
 def test_every_entry_of_a_run_begins_with_what_its_directory_says(tmp_path):
-    described = Experiment(method="qtha(r=2)", quantization="int8", seed=3)
+    label = "qtha(r=2,waist=16,bond_dim=3)"
+    described = Experiment(method=label, quantization="int8", seed=3)
     files = RunDir.create(described, tmp_path)
     head = {
-        "run_id": files.path.name, "model": "tiny", "task": "qa", "method": "qtha", "label": "qtha(r=2)",
-        "seed": 3, "options": {"r": 2}, "quantization": "int8",
+        "run_id": files.path.name, "model": "tiny", "task": "qa", "method": "qtha", "label": label,
+        "seed": 3, "options": {"r": 2, "waist": 16, "bond_dim": 3}, "quantization": "int8",
     }  # fmt: skip
     written, shown = summarise(files, {}), entry(Run(files.path), Status("queued", 0, 5))
     for numbers in (written, shown):

@@ -107,7 +107,7 @@ def test_what_does_not_import_or_clashes_is_refused_in_a_sentence(plugin, text, 
     with pytest.raises(Refusal) as refused:
         plugins.load_plugins([plugin(text)])
     assert sentence in str(refused.value)
-    assert adapters.get_method("qtha").make_config().r == 8  # ours stands as it was
+    assert adapters.get_method("qtha").make_config(waist=16).r == 8  # ours stands as it was
 
 
 @pytest.mark.parametrize(
@@ -553,3 +553,71 @@ def test_a_member_that_ends_the_process_breaks_a_fact_of_the_contract(plugin, co
     )
     verdicts = contract.check_plugin(plugin(source))
     assert any(code.split()[1].split("(")[0] in verdict.seen for verdict in verdicts)
+
+
+@pytest.mark.parametrize("name", ["lora", "dora", "oft", "ia3", "prompt_tuning", "hira"])
+def test_a_plugin_named_as_a_method_of_peft_is_refused_and_peft_keeps_its_own(plugin, name):
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    before = dict(PEFT_TYPE_TO_CONFIG_MAPPING)
+    file = plugin(named(name))
+    with pytest.raises(Refusal, match=f"name must be none of PEFT's own methods, got '{name}'"):
+        plugins.load_plugins([file])
+    assert before == PEFT_TYPE_TO_CONFIG_MAPPING
+
+
+def test_every_method_of_peft_that_is_listed_is_among_the_refused_names():
+    from qtha_lab.adapters.peft.registration import PEFTS_OWN
+    from qtha_lab.adapters.peft_methods import PEFT_METHODS
+
+    assert {name.upper() for name in PEFT_METHODS} <= PEFTS_OWN
+
+
+AFFINE = '''
+"""A trained bias that is said to be linear."""
+
+import dataclasses
+
+from qtha_lab.plugins import AdapterConfig, Change, TensorSpec, method
+
+
+@dataclasses.dataclass
+class AffineConfig(AdapterConfig):
+    """No settings."""
+
+
+@method(
+    "affine_change",
+    AffineConfig,
+    summary="A trained bias.",
+    equation="Δy = b",
+    source="a test",
+    default_learning_rate=1e-3,
+)
+class Affine(Change):
+    def tensors(self):
+        return {"b": TensorSpec((self.layer.out_features,))}
+
+    def initialise(self, tensors):
+        tensors["b"].fill_(0.0 if self.config.init_weights else 0.5)
+
+    def delta(self, tensors, x):
+        return tensors["b"].expand(*x.shape[:-1], -1)
+
+    def n_parameters(self):
+        return self.layer.out_features
+'''
+
+
+def test_an_affine_change_is_not_merged_into_a_wrong_model(plugin):
+    plugins.load_plugins([plugin(AFFINE)])
+    config = adapters.get_method("affine_change").make_config(target_modules=["q_proj"])
+    config.init_weights = False
+    model = get_peft_model(make("llama"), config)
+    with pytest.raises(NotImplementedError, match="must change no input of zeros to be merged"):
+        model.merge_and_unload()
+
+
+def test_the_contract_finds_an_affine_change_that_is_said_to_be_linear(plugin):
+    seen = [verdict.seen for verdict in contract.check_plugin(plugin(AFFINE))]
+    assert any("an affine change is not linear" in text for text in seen)

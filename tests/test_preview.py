@@ -158,8 +158,9 @@ def test_the_width_of_a_batch_is_that_of_real_rows():
 
 
 def test_a_method_larger_than_its_lora_is_warned_of():
-    result = preview(Experiment(method="qtha", training=TRAINING))
+    result = preview(Experiment(method="qtha(size=paper)", training=TRAINING))
     assert any("times the" in warning for warning in result.warnings)
+    assert preview(Experiment(method="qtha", training=TRAINING)).warnings == []
     assert preview(Experiment(method="lora", training=TRAINING)).warnings == []
 
 

@@ -46,12 +46,12 @@ def test_query_and_value_of_one_layer_train_as_many_parameters_as_in_the_table(
     in_features, out_features, r, n_layers, published
 ):
     # methods.md 1.5, "per transformer layer, q_proj + v_proj", with the authors' defaults
-    config = QthaConfig(r=r, n_layers=n_layers)
+    config = QthaConfig(size="paper", r=r, n_layers=n_layers)
     assert sum(config.n_parameters(in_features, out) for out in out_features) == published
 
 
 def test_the_headline_saving_is_that_of_r_10_on_a_7b_model():
-    config = QthaConfig(r=10, n_layers=1)
+    config = QthaConfig(size="paper", r=10, n_layers=1)
     own = config.n_parameters(3584, 3584) + config.n_parameters(3584, 512)
     lora = 10 * (3584 + 3584) + 10 * (3584 + 512)
     assert 1 - own / lora == pytest.approx(0.761, abs=5e-4)
@@ -82,17 +82,20 @@ def test_the_headline_saving_is_that_of_r_10_on_a_7b_model():
 )
 def test_every_architecture_of_the_authors_comes_out(letters, switches, formula):
     n, m, r, layers = 3584, 512, 4, 2
-    config = QthaConfig(r=r, n_layers=layers, **switches)
+    config = QthaConfig(size="paper", r=r, n_layers=layers, **switches)
     cores = 4576 + 2432  # methods.md 1.2: 3584 → 256 and 256 → 512
     assert config.architecture == letters
     assert config.n_parameters(n, m) == formula(cores, r, n, m, layers)
 
 
 def test_a_frozen_circuit_trains_no_angle_but_keeps_them():
-    config = QthaConfig(r=4, n_layers=3, train_circuit=False)
-    assert config.n_parameters(64, 64) == QthaConfig(r=4, n_layers=3).n_parameters(64, 64) - 48
+    config = QthaConfig(size="paper", r=4, n_layers=3, train_circuit=False)
+    assert (
+        config.n_parameters(64, 64)
+        == QthaConfig(size="paper", r=4, n_layers=3).n_parameters(64, 64) - 48
+    )
     model = add_adapter(
-        make("llama"), QthaConfig(r=2, train_circuit=False, target_modules=["q_proj"])
+        make("llama"), QthaConfig(size="paper", r=2, train_circuit=False, target_modules=["q_proj"])
     )
     angles = {n: b for n, b in model.named_buffers() if "qtha_frozen_params" in n}
     assert angles
@@ -251,9 +254,9 @@ def test_one_seed_gives_one_start():
 def test_the_circuits_are_those_that_run():
     model, places = make("llama"), {"target_modules": ["q_proj", "v_proj"]}
     n_layers = 2 * model.config.num_hidden_layers
-    config = QthaConfig(r=4, n_layers=3, reupload=False, **places)
+    config = QthaConfig(size="paper", r=4, n_layers=3, reupload=False, **places)
     assert circuits_of(model, config) == {ansatze.build("qtha", 4, 3, reupload=False): n_layers}
-    (circuit,) = circuits_of(model, QthaConfig(r=5, **places))
+    (circuit,) = circuits_of(model, QthaConfig(size="paper", r=5, **places))
     assert circuit.n_params == 4 * 5 * 5  # layers default to r
     assert not circuits_of(model, QthaConfig(use_circuit=False, **places))
     assert not circuits_of(model, QthaConfig(stand_in="silu", **places))
@@ -310,8 +313,8 @@ def test_settings_that_cannot_be_are_refused_in_a_sentence(options, sentence):
 
 
 def test_one_qubit_is_enough_without_a_ring():
-    QthaConfig(r=1, use_circuit=False)
-    QthaConfig(r=1, ansatz="product")
+    QthaConfig(size="paper", r=1, use_circuit=False)
+    QthaConfig(size="paper", r=1, ansatz="product")
 
 
 @pytest.mark.parametrize(
@@ -336,6 +339,6 @@ def test_factors_that_fit_are_used():
 
 
 def test_bias_is_named_as_peft_names_it():
-    QthaConfig(bias="qtha_only")
+    QthaConfig(size="paper", bias="qtha_only")
     with pytest.raises(ValueError, match="bias must be one of none, all, qtha_only, not 'some'"):
-        QthaConfig(bias="some")
+        QthaConfig(size="paper", bias="some")

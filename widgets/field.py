@@ -119,7 +119,7 @@ def _control(declared: Setting, look: SharedLook) -> ipw.Dropdown | ipw.Checkbox
         return look.make(ipw.Dropdown, options=[*unset, *options], **name)
     if declared.type is bool and not declared.optional:
         return look.make(ipw.Checkbox, indent=False, **name)
-    placeholder = UNSET if declared.optional else ""
+    placeholder = "auto" if declared.auto else UNSET if declared.optional else ""
     return look.make(ipw.Text, placeholder=placeholder, continuous_update=False, **name)
 
 

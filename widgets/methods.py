@@ -138,7 +138,14 @@ class MethodCards:
         self._renew()
 
     def _card_of(self, label: str) -> MethodCard:
-        return next(c for c in self.cards if not c.faults() and c.choice().label == label)
+        """The card of a method by its label, in which the numbers of an open size may be written out."""
+        meant = MethodChoice.parse(label).options.items()
+        cards = [card for card in self.cards if not card.faults()]
+        named = [card for card in cards if card.choice().label == label]
+        open_ones = (c for c in cards if c.choice().name == MethodChoice.parse(label).name)
+        return next(iter(named), None) or next(
+            c for c in open_ones if c.choice().options.items() <= meant
+        )
 
     def _copy(self, card: MethodCard) -> None:
         self._append(card.choice().replace(title=""), card.form.axes).unfolded = True

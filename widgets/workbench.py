@@ -13,7 +13,7 @@ import ipywidgets as ipw
 from qtha_lab import compare, faults, sweep, warm
 from qtha_lab import runs as runs_
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import Comparison, MethodChoice, Sweep
+from qtha_lab.experiment import Comparison, Sweep
 from qtha_lab.plugin_loading import load_plugins
 from qtha_lab.sweep.folder import list_sweeps
 
@@ -73,7 +73,7 @@ class Workbench(Shown):
         self.summary = look.text("", "qtha-text").add_class("qtha-summary")
         group = self._group(attach)
         start = comparison or (latest(group) if attach is None else None) or group
-        start = start.comparison if isinstance(start, Group) else start or START
+        start = start.comparison if isinstance(start, Group) else start or first_comparison()
         start, missing = with_plugins(start)
         self.setup = Setup(start, self.changed, self.refuse, self.go)
         methods = self.setup.methods
@@ -231,7 +231,12 @@ class Workbench(Shown):
         return [look.style_sheet(), self.aria, top, launch, *lower]
 
 
-START = Comparison(methods=[MethodChoice(name="qtha"), MethodChoice(name="lora")])
+def first_comparison() -> Comparison:
+    """QTHA at its default size, the largest LoRA that is not larger, and LoRA of r = 8 as a reference.
+
+    LoRA of r = 1 trains 12.5 % of r = 8 and QTHA at most 24 %, so r = 2 is always larger.
+    """
+    return Comparison(methods=["qtha", "lora(r=1)", "lora"])
 
 
 def with_plugins(start: Comparison | Sweep) -> tuple[Comparison | Sweep, str]:
@@ -240,7 +245,7 @@ def with_plugins(start: Comparison | Sweep) -> tuple[Comparison | Sweep, str]:
         load_plugins(start.plugins)
     except Refusal as reason:
         log.warning("the form does not start with what was launched last: %s", reason)
-        return START, f"The form cannot start with what it was to: {reason}"
+        return first_comparison(), f"The form cannot start with what it was to: {reason}"
     return start, ""
 
 

@@ -31,6 +31,7 @@ GRID = {
     "waist": (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256),
     "bond_dim": (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16),
 }
+USUAL_R = 8  # where no config says which r is wanted
 # Counts within this share of the best are equally near; among them r decides.
 NEAR = 0.02
 
@@ -68,7 +69,8 @@ def for_budget(
         budget = int(fraction * count_trainable(model, reference))
     else:
         budget = int(trainable_parameters or 0)
-    start = config_class(target_modules=targets, **fixed)
+    smallest = {name: values[0] for name, values in GRID.items() if name not in fixed}
+    start = config_class(target_modules=targets, **smallest, **fixed)
     check_targets(model, targets)
     choices = list(_choices(start, adapted_layers(model, start), fixed))
     affordable = [choice for choice in choices if choice[0] <= budget]
@@ -77,7 +79,7 @@ def for_budget(
             f"a budget of {budget:,} trainable parameters cannot be met: "
             f"the smallest possible here is {min(count for count, _ in choices):,}"
         )
-    wanted_r = getattr(fraction_of, "r", None) or getattr(config_class(), "r")  # noqa: B009
+    wanted_r = getattr(fraction_of, "r", None) or USUAL_R
     best = max(count for count, _ in affordable)
     near = [choice for choice in affordable if choice[0] >= (1 - NEAR) * best]
     _, values = min(near, key=lambda choice: _preference(choice, wanted_r))

@@ -21,6 +21,10 @@ Holds no PEFT machinery (`peft` does) and no method; one of ours is one file bes
     ...     def initialise(self, tensors):
     ...         tensors["b"].zero_()
     ...
+    ...     @classmethod
+    ...     def is_linear(cls, config):
+    ...         return False  # it adds the same to every output, so no weight equals it
+    ...
     ...     def delta(self, tensors, x):
     ...         return (self.config.scale * tensors["b"]).expand(*x.shape[:-1], -1)
     ...
@@ -178,7 +182,10 @@ class Change(ABC):
 
     @classmethod
     def is_linear(cls, config: Any) -> bool:
-        """Whether the change is a constant matrix, so that it can be merged into the weight."""
+        """Whether the change is W · x of a constant matrix W, so that it can be merged into the weight.
+
+        An affine change, W · x + b with b other than zero, is not linear.
+        """
         return True
 
     @abstractmethod
@@ -516,7 +523,7 @@ class Method(ABC):
                     f"{name} is no setting of method {self.name!r}: PEFT writes it itself, leave it out"
                 )
         config = self.make_config(**options)
-        self.check_sizes(config, sorted(set(sizes or ())))
+        self.check_sizes(config, sorted(sizes or ()))
 
     def _placement(self) -> set[str]:
         fields = {field.name for field in dataclasses.fields(self.config_class)}

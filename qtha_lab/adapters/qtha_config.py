@@ -1,11 +1,13 @@
 """Settings of QTHA, with their limits and what rules out what."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 from torch import nn
 
 from qtha_lab import ansatze, starts
+from qtha_lab.adapters import qtha_size
 from qtha_lab.adapters.branches import READOUTS, STAND_INS, CircuitBranch
 from qtha_lab.adapters.peft import RankConfig
 from qtha_lab.adapters.qtha_start import STARTS
@@ -17,25 +19,53 @@ from qtha_lab.simulators import check_engine
 
 @dataclasses.dataclass
 class QthaConfig(RankConfig):
-    """Settings of QTHA; the defaults are the authors' but for the start (`init="paper"` is theirs).
+    """Settings of QTHA.
+
+    An open waist is chosen when the adapter is injected, with what is open of r, bond_dim and n_layers (`qtha_size`):
+    at most 24 % of the parameters of LoRA r = 8 on the same modules. The config then holds the numbers.
 
     Example:
-        >>> config = QthaConfig(r=10, n_layers=1)
+        >>> config = QthaConfig(size="paper", r=10, n_layers=1)
         >>> config.n_parameters(3584, 3584) + config.n_parameters(3584, 512)
         26880
+        >>> sized = QthaConfig().sized_for([(192, 192), (192, 64)])
+        >>> sized.waist, sized.r, sized.bond_dim, sized.n_layers
+        (32, 4, 2, 2)
     """
 
     sized_by: ClassVar[tuple[str, ...]] = ("r", "waist", "bond_dim")
 
-    r: int = setting(8, "Bottleneck size, and qubits of the circuit.", ge=1, le=256, common=True)
+    r: int | None = setting(
+        None,
+        "Bottleneck size, and qubits of the circuit; open, it is chosen with the waist, 8 beside a given one.",
+        ge=1,
+        le=256,
+        common=True,
+    )
     alpha: float | None = setting(
         None, "Scaling: the change is times alpha / r; None is 2 r.", gt=0, common=True
     )
     use_mpo: bool = setting(
         True, "Map to and from a waist by tensor networks (else A and B alone)."
     )
-    waist: int = setting(256, "Width between the tensor networks and A, B.", ge=1, common=True)
-    bond_dim: int = setting(8, "Bond dimension of both tensor networks.", ge=1, common=True)
+    waist: int | None = setting(
+        None,
+        "Width between the tensor networks and A, B; auto is the largest with at most 24 % of the parameters of LoRA r=8.",
+        ge=1,
+        common=True,
+        auto=True,
+    )
+    bond_dim: int | None = setting(
+        None,
+        "Bond dimension of both tensor networks; open, it is chosen with the waist, 8 beside a given one.",
+        ge=1,
+        common=True,
+    )
+    size: str = setting(
+        "auto",
+        "Numbers for what is open of waist, r, bond_dim: chosen for the model, or the authors' 256, 8, 8.",
+        choices=("auto", "paper"),
+    )
     n_sites: int = setting(4, "Cores of each tensor network.", ge=1, le=12)
     in_dims: tuple | None = setting(None, "Factors of in_features; None finds balanced ones.")
     out_dims: tuple | None = setting(None, "Factors of out_features; None finds balanced ones.")
@@ -55,7 +85,11 @@ class QthaConfig(RankConfig):
         common=True,
     )
     n_layers: int | None = setting(
-        None, "Layers of the circuit; None is r.", ge=1, le=1024, common=True
+        None,
+        "Layers of the circuit; open, 2 beside waist=auto, else r.",
+        ge=1,
+        le=1024,
+        common=True,
     )
     reupload: bool = setting(True, "Encode the bottleneck in every layer of the circuit.")
     input_scale: float = setting(1.0, "Factor on the bottleneck before it becomes angles.")
@@ -94,6 +128,10 @@ class QthaConfig(RankConfig):
     )
 
     def __post_init__(self):
+        self.waist = None if self.waist == "auto" else self.waist
+        if not self.is_open:
+            for name, value in qtha_size.PAPER.items():
+                setattr(self, name, value if getattr(self, name) is None else getattr(self, name))
         self.in_dims = tuple(self.in_dims) if self.in_dims is not None else None
         self.out_dims = tuple(self.out_dims) if self.out_dims is not None else None
         super().__post_init__()
@@ -118,15 +156,32 @@ class QthaConfig(RankConfig):
             )
         if self.use_circuit and self.stand_in == "none":
             least = ansatze.get(self.ansatz).min_qubits
-            if self.r < least:
+            if self.r is not None and self.r < least:
                 raise Refusal(
                     f"r must be at least {least}, not {self.r}: the circuit has r qubits, and "
                     f"ansatz {self.ansatz!r} needs {least}"
                 )
             (circuit,) = self.circuits()
-            check_engine(self.engine, circuit, CircuitBranch.readout_of(self))
+            check_engine(
+                self.engine, circuit, CircuitBranch.readout_of(self) if self.r is not None else None
+            )
         instead = f"stand_in={self.stand_in!r}" if self.use_circuit else "use_circuit=False"
         starts.check_start(self.angles, self.circuits(), instead)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the waist is still to be chosen for a model."""
+        return self.use_mpo and self.waist is None and self.size == "auto"
+
+    def sized_for(self, sizes: Sequence[tuple[int, int]]) -> Self:
+        """Return the config with what is open of its size chosen for layers of these sizes.
+
+        Raises:
+            Refusal: If no choice stays within the budget.
+        """
+        if not self.is_open:
+            return self
+        return dataclasses.replace(self, **qtha_size.chosen_size(self, sizes))
 
     @property
     def architecture(self) -> str:
@@ -137,6 +192,7 @@ class QthaConfig(RankConfig):
     @property
     def scale(self) -> float:
         """The factor alpha / r, or alpha / √r."""
+        assert self.r is not None, "the size is still open"
         return self.scaling(2 * self.r if self.alpha is None else self.alpha)
 
     @property
@@ -145,10 +201,14 @@ class QthaConfig(RankConfig):
         return self.start_rows if self.init == "gradient" else 0
 
     def circuits(self) -> list[Circuit]:
-        """The circuit of the quantum branch, alone in a list; none where a stand-in or nothing takes its place."""
+        """The circuit of the quantum branch, alone in a list; none where a stand-in or nothing takes its place.
+
+        While the size is open it is that of the usual r.
+        """
         if not self.use_circuit or self.stand_in != "none":
             return []
-        return [ansatze.build(self.ansatz, self.r, self.n_layers or self.r, self.reupload)]
+        r = self.r or max(qtha_size.FIRST["r"], ansatze.get(self.ansatz).min_qubits)
+        return [ansatze.build(self.ansatz, r, self.n_layers or r, self.reupload)]
 
     @classmethod
     def for_budget(cls, model: nn.Module, **request: Any) -> Self:

@@ -105,7 +105,7 @@ class Operators(OuterMaps):
     rescales = True
 
     def __init__(self, config: Any, layer: Layer):
-        self.down, self.up = _shapes(
+        self.down, self.up = operator_shapes(
             layer.in_features, layer.out_features, config.waist, config.bond_dim, config.n_sites,
             config.in_dims, config.out_dims,
         )  # fmt: skip
@@ -156,7 +156,8 @@ def cores_of(tensors: Mapping[str, Tensor], side: str) -> list[Tensor]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _shapes(in_features, out_features, waist, bond_dim, n_sites, in_dims, out_dims):
+def operator_shapes(in_features, out_features, waist, bond_dim, n_sites, in_dims, out_dims):
+    """Return the shapes of M_A and M_B at a layer of this size."""
     ins = mpo.factorise(in_features, n_sites, in_dims)
     outs = mpo.factorise(out_features, n_sites, out_dims, name="out_dims", size_name="out_features")
     waists = mpo.factorise(waist, n_sites, size_name="waist")

@@ -30,15 +30,15 @@ class Benchmarks(TyperGroup):
                 "git clone it, then make install"
             )
         folder = importlib.import_module(COMMANDS).__path__
-        return sorted(module.name for module in pkgutil.iter_modules(folder))
+        return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(folder))
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
         """The command of one file; None where there is no such file."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        single = typer.Typer(add_completion=False)
-        module = importlib.import_module(f"{COMMANDS}.{cmd_name}")
-        single.command(name=cmd_name)(getattr(module, cmd_name))
+        single, name = typer.Typer(add_completion=False), cmd_name.replace("-", "_")
+        module = importlib.import_module(f"{COMMANDS}.{name}")
+        single.command(name=cmd_name)(getattr(module, name))
         return get_command(single)  # pyright: ignore[reportReturnType]  typer has a click of its own
 
 

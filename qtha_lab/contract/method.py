@@ -124,6 +124,23 @@ def saved(method) -> None:
         )
 
 
+@fact("method", "a change that is said to be linear is zero for an input of zeros")
+@torch.no_grad()
+def not_affine(method) -> None:
+    """The change of an input of zeros is zero, for configs whose change is said to be linear: a bias does not merge."""
+    for config in _configs(method):
+        if not method.is_linear(config):
+            continue
+        for layer in _layers(_adapted(config, False)):
+            zeros = torch.zeros(1, layer.in_features)
+            moved = (layer(zeros) - layer.base_layer(zeros)).abs().max().item()
+            expect(
+                moved == 0,
+                f"an input of zeros is changed by up to {moved:.3g}: an affine change is not linear, "
+                f"{_options_text(config)}",
+            )
+
+
 @fact("method", "merged equals unmerged where it says that it merges")
 def merged(method) -> None:
     """Merging moves no logit by 10⁻⁴ or more, for configs whose change is linear."""

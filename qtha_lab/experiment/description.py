@@ -374,6 +374,10 @@ class Experiment(_Description):
     def _method_from_text(cls, value: Any) -> Any:
         return MethodChoice.parse(value) if isinstance(value, str) else value
 
+    def as_recorded(self) -> Experiment:
+        """Return the experiment as a run records it: with the steps of its epochs and the size of its method as numbers."""
+        return plan.resolve(self).as_recorded()
+
     def check(self, runs_dir: Path | None = None) -> None:
         """Refuse everything that can be refused before a weight is loaded.
 

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from qtha_lab.experiment.description import Experiment, MethodChoice, MethodsAndSeeds
 
 FIRST = 1
-EDITION = 3
+EDITION = 4
 SCALED = 3  # since when a comparison gives all its methods one scale
 TESTED = 3  # since when a task keeps rows apart that no run trains on, for the test
 # By the edition that changed them: what an option of a method means today, by what was said then; None is nothing.
-_BEFORE = {2: {"qtha": {"init": {None: "paper", "balanced": "isometric"}}}}
+_BEFORE = {
+    2: {"qtha": {"init": {None: "paper", "balanced": "isometric"}}},
+    4: {"qtha": {"waist": {None: 256}}},  # which also gives r and bond_dim their former 8
+}
 
 
 def record(described: Experiment | MethodsAndSeeds) -> str:
@@ -59,8 +62,8 @@ def as_meant(choice: MethodChoice, edition: int) -> MethodChoice:
     Example:
         >>> from qtha_lab.experiment import MethodChoice
         >>> as_meant(MethodChoice.parse("qtha(r=4)"), edition=1).label
-        'qtha(r=4,init=paper)'
-        >>> as_meant(MethodChoice.parse("qtha(r=4)"), edition=2).label
+        'qtha(r=4,waist=256,init=paper)'
+        >>> as_meant(MethodChoice.parse("qtha(r=4)"), edition=4).label
         'qtha(r=4)'
     """
     options = dict(choice.options)

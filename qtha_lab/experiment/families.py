@@ -67,6 +67,8 @@ def _loras(choice: MethodChoice, model: str) -> list[MethodChoice]:
     targets = choice.target_modules or models.default_target_modules(model)
     empty = models.empty_model(model, head="causal-lm")
     config = get_method(choice.name).make_config("CAUSAL_LM", targets, **choice.options)
+    if getattr(config, "is_open", False):
+        config = config.sized_for(adapters.layout_of(empty, config).sizes)
     unit = get_method("lora").make_config("CAUSAL_LM", targets, r=1)
     counts = [adapters.count_trainable(empty, lora) for lora in (config, unit)]
     equal = max(1, round(counts[0] / counts[1]))

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 def matched(
     methods: Sequence[MethodChoice], rule: Rule, experiment: Experiment
 ) -> list[MethodChoice]:
-    """The methods with the sizes that a rule gives them, the first one as it is.
+    """Return the methods with the sizes that a rule and the model give them.
 
     Args:
         methods: In the order of the comparison.
@@ -44,14 +44,23 @@ def matched(
         >>> [e.choice.label for e in Comparison(methods="lora(r=4),dora", matching="equal_r").lineup()]
         ['lora(r=4)', 'dora(r=4)']
     """
-    first, *others = methods
+    first, *others = _with_numbers(methods[0], experiment), *methods[1:]
     if rule == "equal_r":
         r = _r_of(first)
-        return [first, *(_at_r(method, r, first) for method in others)]
-    if rule == "equal_parameters":
+        others = [_at_r(method, r, first) for method in others]
+    elif rule == "equal_parameters":
         budget = _count(experiment, first)
-        return [first, *(_sized(method, budget, first, experiment) for method in others)]
-    return list(methods)
+        others = [_sized(method, budget, first, experiment) for method in others]
+    return [_with_numbers(method, experiment) for method in (first, *others)]
+
+
+def _with_numbers(method: MethodChoice, experiment: Experiment) -> MethodChoice:
+    """Return a method with the size that is chosen for the model; as it is where the model is not at hand."""
+    try:
+        return resolve(experiment.replace(method=method)).method
+    except Refusal as reason:  # `check` refuses it; a list of old runs is still read
+        log.debug("the size of %s stays open: %s", method.label, reason)
+        return method
 
 
 def size_settings(method: MethodChoice, rule: Rule) -> tuple[str, ...]:
@@ -70,12 +79,12 @@ def _count(experiment: Experiment, method: MethodChoice) -> int:
 def _r_of(method: MethodChoice) -> int:
     from qtha_lab.adapters import get_method
 
-    declared = get_method(method.name).settings().get("r")
-    if declared is None:
+    entry = get_method(method.name)
+    if "r" not in entry.settings():
         raise Refusal(
             f"matching: {method.label} has no r, so equal_r cannot hold: leave the method out, or match equal_parameters"
         )
-    return method.options.get("r", declared.default)
+    return entry.make_config(**method.options).r
 
 
 def _at_r(method: MethodChoice, r: int, first: MethodChoice) -> MethodChoice:

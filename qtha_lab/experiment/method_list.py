@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qtha_lab import paths
+from qtha_lab.errors import Refusal
 from qtha_lab.looks import remembered_looks
 from qtha_lab.remembered import declared_elsewhere, is_loaded, remembered
 from qtha_lab.settings import Setting, unknown
 
+log = logging.getLogger(__name__)
 ROOMS = ("adapters", "ansatze", "simulators")
 _TYPES = {kind.__name__: kind for kind in (int, float, bool, str, list, tuple, dict, object, set)}
 
@@ -61,6 +64,16 @@ def method_entry(name: str) -> MethodEntry:
     if name not in (entries := method_entries()):
         raise unknown("method", str(name), entries)
     return entries[name]
+
+
+def leaves_open(method: str, options: Mapping[str, Any]) -> bool:
+    """Whether options leave a setting to be chosen for the model, such as the waist of QTHA; not of an unknown method."""
+    try:
+        settings = method_entry(method).settings.values()
+    except Refusal as reason:
+        log.debug("nothing is chosen for it: %s", reason)
+        return False
+    return any(s.auto and options.get(s.name) in (None, "auto") for s in settings)
 
 
 def engine_names() -> list[str]:

@@ -20,6 +20,7 @@ from qtha_lab.core.io import digest
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import memory
 from qtha_lab.experiment.cache import Cache
+from qtha_lab.experiment.method_list import leaves_open, method_entry
 from qtha_lab.paths import as_path
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from qtha_lab.adapters import Layout
     from qtha_lab.circuits import Circuit
-    from qtha_lab.experiment.description import Experiment
+    from qtha_lab.experiment.description import Experiment, MethodChoice
     from qtha_lab.models.catalogue import Head
     from qtha_lab.tasks import Task
     from qtha_lab.tasks.task import Kind
@@ -107,12 +108,27 @@ class Plan:
         batches = math.ceil(len(self.task.train) / training.batch_size)
         return math.ceil(training.epochs * math.ceil(batches / training.gradient_accumulation))
 
-    def with_steps(self) -> Experiment:
-        """The experiment as a run records it: the steps of its epochs worked out."""
-        training = self.experiment.training
-        if training.epochs is None:
-            return self.experiment
-        return self.experiment.replace(training=training.replace(steps=self.steps))
+    def as_recorded(self) -> Experiment:
+        """Return the experiment as a run records it: the steps of its epochs and the size of its method as numbers."""
+        training, method = self.experiment.training, self.experiment.method
+        try:
+            method = self.method
+        except Refusal as reason:  # the worker refuses it
+            log.debug("the size of %s stays open: %s", method.label, reason)
+        if training.epochs is not None:
+            training = training.replace(steps=self.steps)
+        return self.experiment.replace(training=training, method=method)
+
+    @cached_property
+    def method(self) -> MethodChoice:
+        """The method with the numbers of its size, where its options leave them to be chosen."""
+        choice = self.experiment.method
+        if not leaves_open(choice.name, choice.options):
+            return choice
+        before, after = self._as_chosen, self.config
+        names = method_entry(choice.name).settings
+        chosen = {n: v for n in names if (v := getattr(after, n)) != getattr(before, n)}
+        return choice.replace(options=choice.options | chosen)
 
     @property
     def has_rows(self) -> bool:
@@ -155,7 +171,17 @@ class Plan:
 
     @cached_property
     def config(self) -> PeftConfig:
-        """The method's PEFT config; copy it before PEFT writes into it."""
+        """The method's PEFT config, sized for the model; copy it before PEFT writes into it."""
+        from qtha_lab.adapters.peft import AdapterConfig
+
+        config = self._as_chosen
+        if isinstance(config, AdapterConfig) and config.is_open:
+            return config.sized_for(self.layout.sizes)
+        return config
+
+    @cached_property
+    def _as_chosen(self) -> PeftConfig:
+        """The PEFT config of the options alone."""
         from qtha_lab.adapters import get_method
 
         choice = self.experiment.method
@@ -176,7 +202,7 @@ class Plan:
     @cached_property
     def layout(self) -> Layout:
         """The adapted layers with their sizes, the trainable parameters and the circuits."""
-        return self._layout(self.config)
+        return self._layout(self._as_chosen)
 
     @cached_property
     def usual_lora(self) -> tuple[PeftConfig, Layout]:

@@ -71,6 +71,10 @@ class Reproduced(Experiment):
             reproduction=reproduction, quick=quick,
         )  # fmt: skip
 
+    def as_recorded(self) -> Reproduced:
+        """Return it as it is: its method is the name of an arm."""
+        return self
+
     def check(self, runs_dir: Path | None = None) -> None:
         """Refuse to be launched as a fine-tune."""
         raise Refusal(

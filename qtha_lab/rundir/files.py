@@ -21,7 +21,6 @@ from typing import Any
 from qtha_lab.core.io import read
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Experiment, editions
-from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.reproduced import read_recorded
 from qtha_lab.locks import make_folder, share
 from qtha_lab.rundir.events import finite
@@ -66,8 +65,7 @@ class RunDir:
             origin: What launched the run, as plain values; it is there before the directory counts as a run's.
         """
         make_folder(runs_dir)
-        if experiment.training.epochs is not None:
-            experiment = resolve(experiment).with_steps()
+        experiment = experiment.as_recorded()
         while True:
             run = cls(runs_dir / run_id(experiment))
             try:

@@ -1,14 +1,17 @@
 """Run directories as a worker leaves them, with events chosen by a test."""
 
 from qtha_lab import runs
-from qtha_lab.experiment import Experiment
-from qtha_lab.rundir import RunDir, write_json
+from qtha_lab.experiment import Experiment, editions
+from qtha_lab.rundir import RunDir, write_json, write_whole
 from qtha_lab.rundir.events import EventLog
 
 
 def run_folder(folder, method="lora", seed=0, name="", **training):
+    """A folder of a run that has not begun; a method such as qtha keeps its short label, its size left open."""
     experiment = Experiment(method=method, seed=seed, name=name, training=training)
-    return runs.Run(RunDir.create(experiment, folder).path)
+    files = RunDir.create(experiment, folder)
+    write_whole(files.experiment_file, editions.record(experiment))
+    return runs.Run(files.path)
 
 
 def write(run, *events):

@@ -71,9 +71,22 @@ class AdapterConfig(PeftConfig):
         """These settings as they are at one layer."""
         return self
 
+    @property
+    def is_open(self) -> bool:
+        """Whether settings are left open that `sized_for` chooses; false for most methods."""
+        return False
+
+    def sized_for(self, sizes: Sequence[tuple[int, int]]) -> Self:
+        """Return the config with its open settings chosen for a model, itself where none is open.
+
+        Args:
+            sizes: (in_features, out_features) of every layer that will be adapted.
+        """
+        return self
+
     def change(self, layer: Layer) -> Change:
         """The mathematics of this config at a layer."""
-        return self.change_class(self.at(layer.name), layer)
+        return self.change_class(self.sized_for(layer.sizes).at(layer.name), layer)
 
     def check_base(self, bits: int | None) -> None:
         """Refuse a base that the method is not for; most take every one.

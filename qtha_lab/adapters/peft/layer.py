@@ -280,6 +280,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         device = self._device_and_dtype()[0]
         with without_autocast(device.type):
             tensors = {name: t.to(device, dtype) for name, t in tensors.items()}
+            self._check_not_affine(adapter, tensors)
             base = Base(lambda: self.base_matrix(dtype), lambda: self.base_matrix(dtype).mT)
             return self._scaled(adapter, self.changes[adapter].matrix(tensors, base))
 
@@ -298,6 +299,18 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         if not change.is_linear(change.config):
             raise Unsupported(
                 f"adapter {adapter!r} cannot be merged: {change.why_not_linear(change.config)}"
+            )
+
+    def _check_not_affine(self, adapter: str, tensors: Mapping[str, Tensor]) -> None:
+        """Refuse a change of an input of zeros, which no weight has."""
+        some = next(iter(tensors.values()))
+        zeros = torch.zeros(1, self.in_features, dtype=some.dtype, device=some.device)
+        nothing = torch.zeros(1, self.out_features, dtype=some.dtype, device=some.device)
+        base = Base(lambda: self.base_matrix(some.dtype), lambda: nothing)
+        if self.changes[adapter].output(tensors, zeros, base).any():
+            raise Unsupported(
+                f"adapter {adapter!r} must change no input of zeros to be merged, got a change as of a bias. Keep the "
+                "adapter beside the model (save_pretrained), or declare the method with is_linear False."
             )
 
     def _check_not_quantised(self) -> None:

@@ -31,6 +31,7 @@ class AdapterModel(BaseTuner):
         blocks = [block_of(name) for name, _ in model.named_modules()]
         self._n_blocks = max((b for b in blocks if b is not None), default=-1) + 1
         self._sizes = self._sizes_by_name(peft_config, model)
+        vars(peft_config).update(vars(peft_config.sized_for(tuple(self._sizes.values()))))
         self._owners: dict[str, AdapterLayer] = {}  # of the adapter that is being added
 
     def _sizes_by_name(

@@ -20,6 +20,8 @@ from qtha_lab.registry import Registry
 from qtha_lab.settings import Setting
 from qtha_lab.settings_help import with_arguments
 
+# Before ours are added; DoRA is a setting of PEFT's LoRA.
+PEFTS_OWN = frozenset(PeftType.__members__) | {"DORA"}
 ROOM = "qtha_lab.adapters.peft"  # where pickle finds the classes that are written here
 OUR_METHODS: Registry["OurMethod"] = Registry(
     "method", "qtha_lab.adapters", group="qtha_lab.methods"
@@ -103,10 +105,14 @@ def method(
         A decorator of the `Change`.
 
     Raises:
-        Refusal: If the name or the look cannot be used, a text is empty, or another file has the name.
+        Refusal: If the name or the look cannot be used, a text is empty, or another file or PEFT has the name.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise Refusal(f"a method's name is lower case letters, digits and _, not {name!r}")
+    if name.upper() in PEFTS_OWN:
+        raise Refusal(
+            f"name must be none of PEFT's own methods, got {name!r}. Choose another name, such as 'my_{name}'."
+        )
     for part, text in (("summary", summary), ("equation", equation), ("source", source)):
         if not text.strip():
             raise Refusal(f"the {part} of method {name!r} is empty: say it in a line")

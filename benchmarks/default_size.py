@@ -1,0 +1,138 @@
+"""Measure whether QTHA at its default size learns: held against the frozen model and LoRA of r = 2.
+
+Each method is tuned over four rates on the evaluation rows of one seed. The best rate is trained with three fresh seeds.
+Finished runs are kept, so the command goes on where it was stopped.
+"""
+
+import json
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import conditions
+from benchmarks.reporting import pipes
+from qtha_lab import compare
+from qtha_lab.errors import Refusal
+from qtha_lab.experiment import Comparison, MethodChoice
+from qtha_lab.tasks import load_task
+
+RATES, TUNED_ON, SEEDS = [0.001, 0.003, 0.01, 0.03], 1000, [0, 1, 2]
+METHODS = ["lora(r=2)", "qtha"]
+TWO_CLASSES = ("noun.animal", "noun.artifact")
+COURSE = {"spectrum_every": 0, "generate_rows": 0, "eval_rows": 128, "test_rows": 256, "threads": 1}
+# By name: model, task and training; a task without a name is the file of two classes.
+CASES: dict[str, dict[str, Any]] = {
+    "tiny/qa": {"model": "tiny", "task": "qa", "steps": 60},
+    "smollm2-135m/qa": {
+        "model": "smollm2-135m", "task": "qa", "steps": 20, "batch_size": 4, "eval_rows": 64,
+        "test_rows": 128, "precision": "bfloat16",
+    },
+    "minilm/supersense": {"model": "minilm", "task": "supersense", "steps": 60},
+    "minilm/two classes": {"model": "minilm", "steps": 40},
+}  # fmt: skip
+
+
+def write_two_classes(path: Path) -> Path:
+    """Write a task file of one's own: definitions of animals and of artefacts, from the shipped task supersense."""
+    task = load_task("supersense", train_rows=None)
+    rows = [
+        {"text": row["text"], "label": row["label"].removeprefix("noun.")}
+        for row in task.train
+        if row["label"] in TWO_CLASSES
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def comparison_of(name: str, folder: Path) -> Comparison:
+    """The comparison of a case; the file of two classes is written to the folder."""
+    case = dict(CASES[name])
+    model, task = case.pop("model"), case.pop("task", None)
+    task = task or str(write_two_classes(folder / "two-classes.jsonl"))
+    every = {"eval_every": case["steps"], "checkpoint_every": case["steps"]}
+    return Comparison(
+        model=model,
+        task=task,
+        methods=METHODS,
+        seeds=SEEDS,
+        tuning={"axes": {"learning_rate": RATES}, "seeds": [TUNED_ON]},
+        training=COURSE | every | case,
+    )
+
+
+def bench_default_size(folder: Path, cases: Iterable[str] = tuple(CASES)) -> dict[str, Any]:
+    """Run what is missing of every case.
+
+    Args:
+        folder: Of the runs, one folder for each case.
+        cases: Names out of `CASES`.
+
+    Returns:
+        `machine`, `commit`, and under `rows` one entry for each case and method.
+    """
+    cases = list(cases)
+    if wrong := [name for name in cases if name not in CASES]:
+        raise Refusal(f"cases must be among {', '.join(CASES)}, got {', '.join(wrong)}.")
+    measured, before = [], conditions()
+    for name in cases:
+        place = folder / name.replace("/", "-").replace(" ", "-")
+        summary = compare.run(comparison_of(name, place), place)
+        measured += [{"case": name, **row} for row in _rows(summary)]
+    return {"benchmark": "default-size", **before, "rows": measured}
+
+
+def _rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    by_method: dict[str, list[dict[str, Any]]] = {}
+    for entry in summary["runs"]:
+        if entry["state"] == "finished":
+            by_method.setdefault(entry["label"], []).append(entry)
+    return [
+        {
+            "method": MethodChoice.parse(label).replace(learning_rate=None).label,
+            "trainable": entries[0]["trainable_parameters"],
+            "rate": entries[0]["learning_rate"],
+            "seeds": len(entries),
+            "frozen": _mean(entries, "eval_loss_start"),
+            "eval_loss": _mean(entries, "eval_loss"),
+            "test_loss": _mean(entries, "test_loss"),
+            "accuracy": _mean(entries, "accuracy"),
+        }
+        for label, entries in by_method.items()
+    ]
+
+
+def _mean(entries: list[dict[str, Any]], name: str) -> float | None:
+    values = [entry[name] for entry in entries if entry.get(name) is not None]
+    return statistics.fmean(values) if values else None
+
+
+HEADING = (
+    "case", "method", "parameters", "rate", "seeds", "frozen, eval. loss", "eval. loss", "test loss", "accuracy",
+)  # fmt: skip
+
+
+def table(figures: dict[str, Any]) -> list[tuple[str, ...]]:
+    """A row for each case and method; losses in nats, the means of the seeds."""
+    numbers = ("frozen", "eval_loss", "test_loss", "accuracy")
+    return [
+        HEADING,
+        *(
+            (
+                row["case"], f"`{row['method']}`", f"{row['trainable']:,}", f"{row['rate']:g}", str(row["seeds"]),
+                *("" if row[name] is None else f"{row[name]:.3f}" for name in numbers),
+            )
+            for row in figures["rows"]
+        ),
+    ]  # fmt: skip
+
+
+def markdown(figures: dict[str, Any]) -> str:
+    """The table for a page, with the command that made it."""
+    rates = ", ".join(f"{rate:g}" for rate in RATES)
+    return (
+        f"`qtha-lab bench default-size`, commit {figures['commit']}. The rate of each method is the best of {rates} on the "
+        f"evaluation rows of seed {TUNED_ON}; seeds {', '.join(map(str, SEEDS))} confirm it. Losses are in nats.\n\n"
+        f"{pipes(table(figures))}\n"
+    )
