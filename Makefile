@@ -5,6 +5,8 @@
 # make again  the tests that failed last, one after the other
 # make peft-matrix   PEFT's own tests over our methods (some minutes)      make peft-matrix K='delete or merge'
 # make claims   every sentence of what is to be seen in the lessons, on the real model too (half an hour)
+# make attack   bad inputs, kills and odd environments, into out/attack (hours; goes on after a break)
+# make attack-short   the same in three minutes      make attack CASE=inputs/axes/0/7 repeats a fault
 # make docs   the documentation, into out/docs
 # make figures   the figures of the recorded runs, into out/figures      make figures RUNS=out/mine
 # make cluster  a Ray cluster of two nodes on this machine
@@ -27,7 +29,7 @@ ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 # kept, so that the many processes of the tests do not each compile every file
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: lab test slow kin again types suite claims docs peft-matrix figures install tools lint format constraints peers cluster bench clean
+.PHONY: lab test slow kin again types suite claims docs peft-matrix attack attack-short figures install tools lint format constraints peers cluster bench clean
 
 install: $(STAMP)
 
@@ -83,6 +85,12 @@ docs: tools
 
 peft-matrix: tools
 	$(BIN)/python tests/peft_matrix $(if $(K),-k "$(K)")
+
+attack: tools
+	nice -n 19 $(BIN)/python -m tests.attack $(if $(CASE),--case $(CASE)) $(if $(MINUTES),--minutes $(MINUTES))
+
+attack-short: tools
+	$(BIN)/python -m tests.attack --short
 
 figures: install
 	$(BIN)/qtha-lab figures $(RUNS) --out out/figures --formats pdf,svg,png,html,csv,tex

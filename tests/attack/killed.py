@@ -1,0 +1,173 @@
+"""Describe the processes that are killed: run worker, queue, fork server, drivers, reproduction, export."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .readers import TRAINING
+from .reproductions import verdict
+
+PATIENCE = 180.0
+METHODS = "lora(r=2)"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of process: what it does in a folder, and which process of it is killed.
+
+    Attributes:
+        work: Begin or go on; called in a process of its own.
+        results: What the complete work came to, without times; None while it is not complete.
+        victim: The process to kill; None takes the one that works.
+        seconds: How long the work takes, roughly.
+        slots: How many runs train at once.
+    """
+
+    work: Callable[[Path], Any]
+    results: Callable[[Path], Any]
+    victim: Callable[[Path], int | None] = lambda folder: None
+    seconds: float = 4.0
+    slots: int = 2
+
+
+def _experiment(seed: int = 0):
+    from qtha_lab import Experiment
+
+    return Experiment(method=METHODS, seed=seed, training=TRAINING)
+
+
+def _several() -> dict[str, Any]:
+    return {"methods": METHODS, "training": {**TRAINING, "steps": 2}}
+
+
+def _train(folder: Path, count: int = 1) -> None:
+    from qtha_lab import runs
+
+    there = {run.experiment.seed: run for run in runs.list_runs(folder)}
+    for seed in range(count):
+        run = there.get(seed) or runs.launch(_experiment(seed), folder)
+        there[seed] = run
+        if run.status().ended and run.status().state != "finished":
+            run.resume()
+    for run in there.values():
+        run.wait(PATIENCE)
+
+
+def _losses(folder: Path, count: int = 1) -> Any:
+    """What the finished runs of a folder measured, by method and seed; None while there are too few."""
+    from qtha_lab import runs
+
+    found = {}
+    for run in runs.list_runs(folder):
+        if run.status().state != "finished":
+            return None
+        events = [e for e in run.history() if e["kind"] in ("train", "eval", "test")]
+        key = f"{run.experiment.method.label} {run.experiment.seed} {run.experiment.training.steps}"
+        rate = run.experiment.method.learning_rate
+        found[f"{key} {rate}"] = sorted([e["kind"], e["step"], e.get("loss")] for e in events)
+    return found if len(found) >= count else None
+
+
+def _worker(folder: Path) -> int | None:
+    from qtha_lab import runs
+    from qtha_lab.rundir import slots
+
+    pids = [slots.holder(run.files.lock) for run in runs.list_runs(folder)]
+    return random.choice([pid for pid in pids if pid] or [None])
+
+
+def _server(folder: Path) -> int | None:
+    from support.warm_servers import server_processes
+
+    servers = server_processes(os.environ["XDG_RUNTIME_DIR"])
+    return servers[0].pid if servers else None
+
+
+def _sweep(folder: Path) -> None:
+    from qtha_lab.experiment import Sweep
+    from qtha_lab.sweep import driver
+    from qtha_lab.sweep.folder import SweepDir
+
+    SweepDir.create(Sweep(**_several(), axes={"learning_rate": [0.001, 0.01]}), folder)
+    driver.main([str(folder)])
+
+
+def _trials(folder: Path) -> Any:
+    from qtha_lab import sweep
+
+    if not (folder / "sweep.yaml").exists():
+        return None
+    trials = sweep.attach(folder)
+    if trials.state != "finished":
+        return None
+    return sorted(
+        [sorted(record.point.items()), record.state, record.value] for record in trials.records()
+    )
+
+
+def _compare(folder: Path) -> None:
+    from qtha_lab import Comparison
+    from qtha_lab.compare import driver
+    from qtha_lab.compare.folder import ComparisonDir
+
+    described = Comparison(
+        **_several(), seeds=[0], tuning={"axes": {"learning_rate": [0.001, 0.01]}, "seeds": [7]}
+    )
+    if not (folder / "comparison.yaml").exists():
+        ComparisonDir.create(described, folder)
+    driver.main([str(folder)])
+
+
+def _compared(folder: Path) -> Any:
+    return _losses(folder / "runs") if (folder / "report.html").exists() else None
+
+
+def _federate(folder: Path) -> None:
+    from qtha_lab import federate
+    from qtha_lab.experiment import Federation
+
+    federate(Federation(**_several(), clients=2, rounds=2), folder)
+
+
+def _federated(folder: Path) -> Any:
+    file = folder / "summary.json"
+    runs = json.loads(file.read_text())["runs"] if file.exists() else []
+    return _losses(folder / "runs") if runs and runs[0].get("rounds") else None
+
+
+def _reproduce(folder: Path) -> None:
+    from qtha_lab import reproductions
+
+    reproductions.reproduce("flip", folder, quick=True, seeds=1)
+
+
+def _export(folder: Path) -> None:
+    from qtha_lab import exports, runs
+
+    _train(folder)
+    for run in runs.list_runs(folder):
+        for kind in ("adapter", "card", "merged"):
+            exports.export(run, kind)
+
+
+def _exported(folder: Path) -> Any:
+    whole = list(folder.glob("*/exports/*merged/model.safetensors"))
+    return _losses(folder) if whole else None
+
+
+KINDS: dict[str, Kind] = {
+    "worker": Kind(_train, _losses, _worker),
+    "queue": Kind(lambda f: _train(f, 2), lambda f: _losses(f, 2), _worker, 8, slots=1),
+    "server": Kind(lambda f: _train(f, 2), lambda f: _losses(f, 2), _server, 6),
+    "sweep": Kind(_sweep, _trials, seconds=8),
+    "comparison": Kind(_compare, _compared, seconds=14),
+    "federation": Kind(_federate, _federated, seconds=5),
+    "reproduction": Kind(_reproduce, verdict, seconds=6),
+    "export": Kind(_export, _exported, seconds=8),
+}
