@@ -287,7 +287,8 @@ def foreign_run(state, plugin, tmp_path):
     mark = tmp_path / "it_ran"
     file = plugin(SPY.replace("{mark!r}", repr(str(mark))))
     described = Experiment(method={"name": "spied"}, plugins=[file])
-    run = runs.Run(RunDir.create(described, tmp_path / "runs").path)
+    run = runs.Run(RunDir.create(Experiment(), tmp_path / "runs").path)
+    run.files.experiment_file.write_text(editions.record(described))  # the plugin has not run
     write(run, status("running", 0), status("stopped", 1))
     run.files.adapter.mkdir()
     (run.files.adapter / "adapter_config.json").write_text("{}")
@@ -439,7 +440,7 @@ import sys
 from pathlib import Path
 from qtha_lab import runs
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import Experiment
+from qtha_lab.experiment import Experiment, editions
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.plugins import record_plugins
 

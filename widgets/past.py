@@ -3,6 +3,7 @@
 Reads run directories and starts nothing.
 """
 
+import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from peft import PeftConfig, PeftModel, PeftType, get_peft_model_state_dict
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from qtha_lab import __version__
 from qtha_lab.adapters.attach import adapted_skeleton, check_name, skeleton
 from qtha_lab.adapters.lora_starts import FILE, save_whole
 from qtha_lab.adapters.peft import AdapterConfig
+from qtha_lab.core.io import open_tensors, read_json
 from qtha_lab.errors import Refusal
 from qtha_lab.heads import Head, head_named, head_of, put_head, text_in
 from qtha_lab.one_thread import ONE_THREAD
@@ -135,9 +135,9 @@ def _read_object(file: Path) -> dict[str, Any]:
     if file.stat().st_size > LONGEST:
         raise Refusal(f"{file} is longer than {LONGEST // 2**20} MiB: it describes no adapter")
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as problem:
-        raise Refusal(f"{file} is damaged: {_one_line(problem)}") from None
+        value = read_json(file)
+    except Refusal as problem:
+        raise Refusal(f"{file} is damaged: {problem}") from None
     if not isinstance(value, dict):
         raise Refusal(f"{file} is damaged: it holds no object")
     return value
@@ -153,14 +153,14 @@ def _saved_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
         raise Refusal(f"the adapter in {folder} has no tensors: there is no {file.name}")
     shapes = {}
     try:
-        with safe_open(file, "pt") as tensors:
+        with open_tensors(file) as tensors:
             for name in tensors.keys():  # noqa: SIM118
                 tensor = tensors.get_tensor(name)
                 if tensor.is_floating_point() and not torch.isfinite(tensor).all():
                     raise Refusal(f"the adapter in {folder} holds values that are not finite, in {name}: "
                                   "its training diverged, or the file is damaged")  # fmt: skip
                 shapes[name] = tuple(tensor.shape)
-    except (SafetensorError, OSError, ValueError) as problem:
+    except (OSError, ValueError) as problem:
         if isinstance(problem, Refusal):
             raise
         raise Refusal(f"{file} is damaged: {_one_line(problem)}") from None

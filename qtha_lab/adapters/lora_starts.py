@@ -27,10 +27,11 @@ import torch
 from peft import LoraConfig, PeftConfig, PeftModel
 from peft.tuners.lora import LoraLayer
 from peft.tuners.lora.config import CordaConfig, EvaConfig, LoraGAConfig
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from qtha_lab.adapters.attach import add_adapter
+from qtha_lab.core.io import load_tensors
 from qtha_lab.errors import Refusal
 
 FILE = "start.safetensors"
@@ -153,7 +154,7 @@ def add_unstarted(model: nn.Module, config: PeftConfig, folder: Path) -> PeftMod
     adapted = add_adapter(model, config)
     config.init_lora_weights = name
     if start.moves_weight:
-        tensors = load_file(folder / FILE)
+        tensors = load_tensors(folder / FILE)
         for key, layer in _named_layers(adapted):
             _take_out(layer, tensors[f"{key}.lora_A.weight"], tensors[f"{key}.lora_B.weight"])
     return adapted
@@ -183,7 +184,10 @@ def save_whole(folder: Path, target: Path) -> None:
         folder: As `save_pretrained` and `save_start` left it.
         target: Where it goes; may be the same folder, which then holds no `FILE` any more.
     """
-    tensors, started = load_file(folder / "adapter_model.safetensors"), load_file(folder / FILE)
+    tensors, started = (
+        load_tensors(folder / "adapter_model.safetensors"),
+        load_tensors(folder / FILE),
+    )
     for key, start in started.items():
         is_a = ".lora_A." in key
         both = [tensors[key], start.to(tensors[key].dtype) * (1 if is_a else -1)]

@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 from peft import get_peft_model_state_dict
-from safetensors.torch import load_file
 from torch import Tensor
 
 from qtha_lab import faults
+from qtha_lab.core.io import load_tensors
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Federation, editions
 from qtha_lab.experiment.plan import resolve
@@ -200,7 +200,7 @@ class _Server:
     def _average(self, number: int) -> None:
         step = number * self.federation.steps_per_round
         files = [sent_by(client, step) for client in self.of.clients]
-        states = [load_file(file) for file in files if file is not None]
+        states = [load_tensors(file) for file in files if file is not None]
         rows = [len(resolve(client.experiment).task.train) for client in self.of.clients]
         self.of.write_shared(number, average(states, rows, self.federation.angles))
 

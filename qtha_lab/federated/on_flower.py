@@ -18,9 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
+from qtha_lab.core.io import load_tensors
 from qtha_lab.errors import Refusal
 from qtha_lab.experiment import Federation
 from qtha_lab.experiment.plan import resolve
@@ -103,7 +104,7 @@ def _rounds(grid: Any, clients: int) -> driving.Rounds:
     strategy = FedAvg(fraction_evaluate=0.0, min_train_nodes=clients, min_available_nodes=clients)
 
     def play(of: Parties, number: int) -> dict[str, Tensor]:
-        shared = ArrayRecord(load_file(of.shared(number - 1) / ADAPTER))
+        shared = ArrayRecord(load_tensors(of.shared(number - 1) / ADAPTER))
         order = ConfigRecord({"server": str(of.server.path), "round": number})
         messages = strategy.configure_train(number, shared, order, grid)
         replies = list(grid.send_and_receive(messages))
@@ -120,7 +121,8 @@ def _rounds(grid: Any, clients: int) -> driving.Rounds:
         if arrays is None:
             raise Refusal(f"no client of {of.server.path.name} answers in round {number}")
         kinds = {
-            name: value.dtype for name, value in load_file(of.shared(number - 1) / ADAPTER).items()
+            name: value.dtype
+            for name, value in load_tensors(of.shared(number - 1) / ADAPTER).items()
         }
         return {name: value.to(kinds[name]) for name, value in arrays.to_torch_state_dict().items()}
 
@@ -161,7 +163,7 @@ def _turn(
     files = turns.of.clients[client]
     sent = sent_by(files, number * turns.federation.steps_per_round)
     assert sent is not None  # a turn that ended well has saved it
-    return "", len(resolve(files.experiment).task.train), load_file(sent)
+    return "", len(resolve(files.experiment).task.train), load_tensors(sent)
 
 
 def _turns_of(server: Path) -> Turns:

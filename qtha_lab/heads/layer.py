@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
+from qtha_lab.core.io import open_tensors
 from qtha_lab.errors import Refusal
 from qtha_lab.heads.reading import read_features
 from qtha_lab.heads.registry import Head
@@ -118,6 +118,6 @@ def text_in(file: Path) -> str | None:
         file: As PEFT saves an adapter.
     """
     ends = tuple(f"{layer}.{WRITTEN}" for layer in NAMES)
-    with safe_open(file, "pt") as opened:
+    with open_tensors(file) as opened:
         names = [name for name in opened.keys() if name.endswith(ends)]  # noqa: SIM118
         return written_in({name: opened.get_tensor(name) for name in names[:1]})

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from qtha_lab.core.io import read
 from qtha_lab.errors import Refusal
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def _free_in_group(
 ) -> int:
     """What the control groups of this process (a container, a batch job) still allow; Linux, version 2."""
     try:
-        lines = membership.read_text().splitlines()
+        lines = read(membership).splitlines()
     except OSError as reason:
         log.debug("no control group: %s", reason)
         return 2**63
@@ -73,9 +74,9 @@ def _free_in_group(
 def _left(group: Path) -> int:
     """Limit less use, of which files that are only cached can be given up."""
     try:
-        limit = (group / "memory.max").read_text().strip()
-        usage = int((group / "memory.current").read_text())
-        cached = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        limit = read(group / "memory.max").strip()
+        usage = int(read(group / "memory.current"))
+        cached = dict(line.split() for line in read(group / "memory.stat").splitlines())
     except FileNotFoundError:  # the root has no limit
         return 2**63
     except (OSError, ValueError) as reason:

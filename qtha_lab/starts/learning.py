@@ -18,11 +18,11 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from qtha_lab.circuits import Circuit
+from qtha_lab.core.io import open_tensors, parse_json
 from qtha_lab.errors import Refusal
 from qtha_lab.starts.descriptors import N_NUMBERS, Descriptors, describe, kinds_of
 
@@ -127,16 +127,16 @@ class AngleModel(nn.Module):
                 f"there is no file {file} of learnt angles: qtha-lab start learn writes one"
             )
         try:
-            with safe_open(file, "pt") as saved:
+            with open_tensors(file) as saved:
                 notes = saved.metadata() or {}
                 tensors = {name: saved.get_tensor(name) for name in saved.keys()}  # noqa: SIM118
             if notes.get("form") != FORM:
                 raise Refusal(
                     f"{file} holds no learnt angles: qtha-lab start learn writes such files"
                 )
-            model = cls(json.loads(notes["kinds"]), int(notes["n_layers"]))
+            model = cls(parse_json(notes["kinds"]), int(notes["n_layers"]))
             model.load_state_dict(tensors)
-        except (OSError, SafetensorError, KeyError, RuntimeError) as problem:
+        except (OSError, KeyError, RuntimeError) as problem:
             raise Refusal(f"{file} cannot be read: {problem}") from None
         return model
 

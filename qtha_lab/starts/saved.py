@@ -3,16 +3,15 @@
 Opens safetensors only, and reads no more than is asked for.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from qtha_lab.core.io import open_tensors, read_json
 from qtha_lab.errors import Refusal
 from qtha_lab.paths import as_path, runs_dir
 
@@ -55,7 +54,7 @@ class SavedAdapter:
             Refusal: If the file is damaged.
         """
         try:
-            settings = json.loads((self.folder / CONFIG).read_text(encoding="utf-8"))
+            settings = read_json(self.folder / CONFIG)
         except (OSError, ValueError) as problem:
             raise Refusal(f"{self.folder / CONFIG} cannot be read: {problem}") from None
         return settings if isinstance(settings, dict) else {}
@@ -72,12 +71,12 @@ class SavedAdapter:
         prefix = f"{str(self.config.get('peft_type', '')).lower()}_"
         mark = f".{layer}.{prefix}"
         try:
-            with safe_open(self.folder / TENSORS, "pt") as file:
+            with open_tensors(self.folder / TENSORS) as file:
                 names = {key: key.partition(mark)[2] for key in file.keys() if mark in key}  # noqa: SIM118
                 tensors = {
                     n.removeprefix("frozen_"): file.get_tensor(key) for key, n in names.items()
                 }
-        except (OSError, SafetensorError) as problem:
+        except (OSError, Refusal) as problem:
             raise Refusal(f"{self.folder / TENSORS} cannot be read: {problem}") from None
         if not tensors:
             raise Refusal(f"{self.name!r} adapted no layer {layer}")
@@ -92,8 +91,8 @@ class SavedAdapter:
         """
         mark = f".{str(self.config.get('peft_type', '')).lower()}_"
         try:
-            with safe_open(self.folder / TENSORS, "pt") as file:
+            with open_tensors(self.folder / TENSORS) as file:
                 keys = [key for key in file.keys() if mark in key]  # noqa: SIM118
-        except (OSError, SafetensorError) as problem:
+        except (OSError, Refusal) as problem:
             raise Refusal(f"{self.folder / TENSORS} cannot be read: {problem}") from None
         return sorted({key.removeprefix("base_model.model.").partition(mark)[0] for key in keys})

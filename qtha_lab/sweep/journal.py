@@ -6,6 +6,7 @@ Numbers of trials follow from the order of lines, so lines after a damaged one c
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,8 +67,7 @@ def cut_damage(path: Path) -> None:
     if read_bytes(path, LIMIT, links=False)[whole:].strip(b"\0 \n"):
         shutil.copy2(path, path.with_name(f"{path.name}.damaged"))
     log.warning("%s is cut from %d to %d bytes", path, size, whole)
-    with path.open("r+b") as file:
-        file.truncate(whole)
+    os.truncate(path, whole)
 
 
 def _whole_lines(data: bytes) -> tuple[list[dict[str, Any]], list[int]]:

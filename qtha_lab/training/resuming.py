@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from transformers.trainer_pt_utils import safe_globals
 
-from qtha_lab.core.io import read_mapping
+from qtha_lab.core.io import load_tensors, read_mapping
 from qtha_lab.errors import Refusal
 from qtha_lab.rundir import RunDir, checkpoints
 from qtha_lab.rundir.events import EventLog, read_events
@@ -82,8 +80,8 @@ def unusable(folder: Path, step: int) -> str | None:
     if (read_mapping(folder / STATE) or {}).get("global_step") != step:
         return f"{STATE}: not of step {step}"
     try:
-        adapter = load_file(folder / ADAPTER)
-    except (OSError, ValueError, SafetensorError) as reason:
+        adapter = load_tensors(folder / ADAPTER)
+    except (OSError, ValueError) as reason:
         log.info("%s: %s", folder / ADAPTER, reason)
         return f"{ADAPTER}: missing or cut"
     if not all(map(_is_finite, adapter.values())):

@@ -307,7 +307,8 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         zeros = torch.zeros(1, self.in_features, dtype=some.dtype, device=some.device)
         nothing = torch.zeros(1, self.out_features, dtype=some.dtype, device=some.device)
         base = Base(lambda: self.base_matrix(some.dtype), lambda: nothing)
-        if self.changes[adapter].output(tensors, zeros, base).any():
+        change = self.changes[adapter].output(tensors, zeros, base)
+        if change.isfinite().all() and change.any():  # PEFT names what is not finite
             raise Unsupported(
                 f"adapter {adapter!r} must change no input of zeros to be merged, got a change as of a bias. Keep the "
                 "adapter beside the model (save_pretrained), or declare the method with is_linear False."

@@ -11,6 +11,7 @@ from qtha_lab.errors import Refusal
 
 if TYPE_CHECKING:
     from safetensors import safe_open
+    from torch import Tensor
 
 HEADER_LIMIT = 2**25
 """Bytes of a header: 32 MiB name about 300,000 tensors."""
@@ -45,6 +46,12 @@ def open_tensors(path: Path) -> "Iterator[safe_open]":
             yield opened
     except SafetensorError as problem:
         raise _refused(path, str(problem)) from None
+
+
+def load_tensors(path: Path) -> "dict[str, Tensor]":
+    """Read all tensors of a safetensors file by name; errors as in `open_tensors`."""
+    with open_tensors(path) as opened:
+        return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
 
 
 def _refused(path: Path, reason: str) -> Refusal:

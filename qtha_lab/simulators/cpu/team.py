@@ -16,6 +16,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from qtha_lab.core.io import read
 from qtha_lab.simulators.cpu.vectors import intrinsic
 
 NOWHERE = (0, 0)  # for addresses
@@ -59,8 +60,8 @@ class _Forks:
     def _look(self) -> None:
         """A team's threads have the name of the process; helpers of libraries that see to forks do not."""
         try:
-            names = [file.read_text() for file in Path("/proc/self/task").glob("*/comm")]
-            here = names.count(Path("/proc/self/comm").read_text())
+            names = [read(file, 4096) for file in Path("/proc/self/task").glob("*/comm")]
+            here = names.count(read(Path("/proc/self/comm"), 4096))
         except OSError as reason:  # a thread has just ended
             log.debug("a fork is taken for one that loses torch's team: %s", reason)
             here = 0
