@@ -1,5 +1,6 @@
 """Exercises: every one holds what it promises, and the notebooks ask it as it is declared."""
 
+import copy
 import re
 from pathlib import Path
 
@@ -107,6 +108,180 @@ def test_the_values_of_a_product_are_refused_to_those_who_form_it_in_torch_or_nu
     assert check("1.4", from_small_matrices).state == "right"
 
 
+def overwrite(value):
+    if isinstance(value, torch.Tensor):
+        value.fill_(7)
+    elif isinstance(value, np.ndarray):
+        value.fill(7)
+    elif isinstance(value, list):
+        value.clear()
+
+
+def overwriting(function):
+    """The function; afterwards its arguments hold other values."""
+
+    def work(*arguments):
+        result = copy.deepcopy(function(*arguments))
+        for value in arguments:
+            overwrite(value)
+        return result
+
+    return work
+
+
+@each
+def test_an_answer_that_overwrites_its_arguments_does_not_change_later_verdicts(exercise):
+    answer = exercise.answer_of(exercise.solution)
+    in_place = overwriting(answer) if callable(answer) else answer
+    wrong = [(exercise.answer_of(code), why) for code, why in exercise.mistakes]
+    for _ in range(3):
+        assert check(exercise.number, in_place).state == "right"
+        for mistake, why in wrong:
+            wrong_in_place = overwriting(mistake) if callable(mistake) else mistake
+            assert check(exercise.number, wrong_in_place).message == why
+        assert check(exercise.number, answer).state == "right"
+
+
+def ranks_in_place(values):
+    stable = sum(v**2 for v in values) / max(values) ** 2
+    while 0.0 in values:
+        values.remove(0.0)
+    total = sum(values)
+    values[:] = [v / total for v in values]
+    return np.exp(-sum(v * np.log(v) for v in values)), stable
+
+
+def rescaled_in_place(weight, change, share):
+    change *= share * np.linalg.norm(weight) / np.linalg.norm(change)
+    return change
+
+
+def token_dependence_in_place(J):
+    total = (J**2).sum()
+    J -= J.mean(axis=0)
+    return (J**2).sum() / total
+
+
+@pytest.mark.parametrize(
+    ("number", "answer"),
+    [("1.3", ranks_in_place), ("1.5", rescaled_in_place), ("4.3", token_dependence_in_place)],
+)
+def test_a_right_answer_that_works_in_place_is_right_every_time(number, answer):
+    for _ in range(3):
+        assert check(number, answer).state == "right"
+    assert check(number, get(number).answer_of(get(number).solution)).state == "right"
+
+
+def test_a_wrong_answer_that_spoils_its_arguments_is_not_accepted():
+    def makes_all_alike(weight, change, share):  # a later call would compare zeros to zeros
+        weight.fill(0)
+        change.fill(0)
+        return change
+
+    assert check("1.5", makes_all_alike).state == "wrong"
+    assert check("1.5", rescaled_in_place).state == "right"
+    assert check("1.5", makes_all_alike).state == "wrong"
+
+
+def factors_by_cholesky(B, A):
+    left, right = (np.linalg.cholesky(m @ m.T) for m in (B.numpy().T, A.numpy()))
+    return np.linalg.svd(left.T @ right, compute_uv=False)
+
+
+def factors_in_float32(B, A):
+    left, right = (torch.linalg.cholesky(m @ m.T) for m in (B.float().T, A.float()))
+    return torch.linalg.svdvals(left.T @ right)
+
+
+def factors_by_eigenvalues(B, A):
+    values = torch.linalg.eigvals(B.T @ B @ A @ A.T)
+    return values.sqrt()[values.real.argsort(descending=True)]
+
+
+@pytest.mark.parametrize(
+    "answer", [factors_by_cholesky, factors_in_float32, factors_by_eigenvalues]
+)
+def test_singular_values_of_a_product_are_right_by_any_small_decomposition(answer):
+    verdict = check("1.4", answer)
+    assert verdict.state == "right", verdict
+
+
+def best_error_by_gram_matrix(dtype):
+    def best_error(matrix, out_dims, in_dims, bond):
+        legs = matrix.to(dtype).reshape(*out_dims, *in_dims).permute(0, 2, 1, 3)
+        regrouped = legs.reshape(out_dims[0] * in_dims[0], -1)
+        kept = torch.linalg.eigvalsh(regrouped @ regrouped.T).flip(0)
+        return (kept[bond:].sum() / kept.sum()).sqrt()
+
+    return best_error
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_best_error_of_two_cores_is_right_by_a_gram_matrix(dtype):
+    verdict = check("2.5", best_error_by_gram_matrix(dtype))
+    assert verdict.state == "right", verdict
+
+
+def test_another_wrong_order_of_digits_is_not_told_the_reason_of_rows_against_columns():
+    def crossed(matrix, out_dims, in_dims, bond):
+        legs = matrix.reshape(*out_dims, *in_dims).permute(0, 3, 1, 2)
+        values = torch.linalg.svdvals(legs.reshape(out_dims[0] * in_dims[1], -1))
+        return float(values[bond:].norm() / values.norm())
+
+    verdict = check("2.5", crossed)
+    assert verdict.state == "wrong"
+    assert verdict.message not in [why for _, why in get("2.5").mistakes]
+
+
+@pytest.mark.parametrize("shift", [0.3, 1.0, np.pi / 3, 2.0])
+def test_an_exact_gradient_from_any_two_places_far_enough_apart_is_right(shift):
+    verdict = check("3.3", lambda f, t: (f(t + shift) - f(t - shift)) / (2 * np.sin(shift)))
+    assert verdict.state == "right", verdict
+
+
+def test_a_gradient_from_many_places_is_right():
+    def by_fourier_sum(f, t):
+        places = 2 * np.pi * np.arange(120) / 120
+        return 2 * np.mean([f(t + s) * np.sin(s) for s in places])
+
+    verdict = check("3.3", by_fourier_sum)
+    assert verdict.state == "right", verdict
+
+
+def test_an_exact_gradient_from_two_near_places_is_told_that_it_amplifies_noise():
+    verdict = check("3.3", lambda f, t: (f(t + 0.1) - f(t - 0.1)) / (2 * np.sin(0.1)))
+    assert verdict.state == "wrong"
+    assert verdict.message.startswith("without noise its values are right")
+    assert "too near" in verdict.message
+
+
+def test_the_nonlinear_share_may_be_one_minus_r_squared_with_an_offset():
+    def one_minus_r2(x, y):
+        x = np.column_stack([x, np.ones(len(x))])
+        rest = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+        return (rest**2).sum() / ((y - y.mean(axis=0)) ** 2).sum()
+
+    verdict = check("4.2", one_minus_r2)
+    assert verdict.state == "right", verdict
+
+
+@pytest.mark.parametrize(
+    ("number", "answer"),
+    [
+        ("1.1", 6144.5),
+        ("1.1", 6143.9),
+        ("1.2", 10.0009),
+        ("2.1", 4.0003),
+        ("3.5", 6400.5),
+        ("4.1", (4.9, 10.2, 16.7)),
+        ("4.1", ("4", "10", "16")),
+        ("1.1", "6144"),
+    ],
+)
+def test_a_count_near_the_right_one_is_wrong(number, answer):
+    assert check(number, answer).state == "wrong"
+
+
 @pytest.mark.parametrize("number", ["3.3", "3.4"])
 @pytest.mark.parametrize("step", [0.1, 0.01, 3e-4, 1e-6])
 def test_a_slope_by_a_small_step_is_refused(number, step):
@@ -154,6 +329,7 @@ def test_the_notebook_asks_it_as_declared(exercise):
         f'solution("{exercise.number}")',
     ]
     names: dict = {}
+    exec(exercise.setup, names)
     exec(stub, names)
     assert check(exercise.number, names[exercise.answer]).state == "not attempted"
 

@@ -102,7 +102,7 @@ def test_a_wrong_comparison_gets_one_sentence(fields, sentence):
 
 
 def test_a_missing_file_is_named():
-    with pytest.raises(ValueError, match=r"no/such\.yaml cannot be read: No such file"):
+    with pytest.raises(ValueError, match=r"no/such\.yaml cannot be read: no such file"):
         Experiment.from_yaml("no/such.yaml")
 
 

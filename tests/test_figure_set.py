@@ -103,7 +103,7 @@ def test_the_forest_of_paired_differences_is_exported_first(drawn):
     qtha = next(row for row in forest.table.rows if row[0] == "qtha")
     names = ("qtha(r=4,waist=16,bond_dim=3,learning_rate=0.01)", "lora(r=2,learning_rate=0.01)")
     first, second = (np.stack([losses(name, seed) for seed in SEEDS]) for name in names)
-    expected = paired_difference(first, second, level=0.05 / 7)  # seven claims together
+    expected = paired_difference(first, second, claims=7)  # seven claims together
     assert qtha[1:4] == pytest.approx((expected.mean, expected.low, expected.high))
 
 

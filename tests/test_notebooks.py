@@ -1,12 +1,14 @@
 """Every notebook is built alike: short cells, literals for parameters, no outputs; `test_lessons` executes them."""
 
 import ast
+import builtins
 import re
 import statistics
+import symtable
 
 from support.notebooks import NOTEBOOKS, code_cells, each_lesson, each_notebook, read
 
-from qtha_lab.exercises import exercises
+from qtha_lab.exercises import exercises, get
 
 
 def test_there_is_a_tour():
@@ -67,3 +69,108 @@ def test_what_is_to_be_seen_is_computed_and_not_written(path):
     cells = read(path).cells
     assert not [c.id for c in cells if c.cell_type == "markdown" and "What to see" in c.source]
     assert len([c for c in cells if "what_to_see(\n" in c.source]) >= 4
+
+
+def bound_by(source):
+    """Names that code binds at its top level."""
+    table = symtable.symtable(source, "cell", "exec")
+    return {
+        s.get_name()
+        for s in table.get_symbols()
+        if s.is_assigned() or s.is_imported() or s.is_namespace()
+    }
+
+
+def needed_by(source):
+    """Global names that code reads and does not bind itself."""
+    tables, needed = [symtable.symtable(source, "cell", "exec")], set()
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        at_top = table.get_type() == "module"
+        needed |= {
+            s.get_name()
+            for s in table.get_symbols()
+            if s.is_referenced() and (s.is_global() or at_top)
+        }
+    return needed - bound_by(source) - set(dir(builtins))
+
+
+def stubs_of(path):
+    """Position of each exercise's stub in a lesson, by number."""
+    cells = read(path).cells
+    return {
+        match[1]: k + 1
+        for k, cell in enumerate(cells)
+        if (match := re.match(r"### Exercise ([\d.]+) ·", cell.source))
+    }
+
+
+@each_lesson
+def test_no_stub_or_solution_overwrites_a_name_of_the_page(path):
+    cells = read(path).cells
+    stubs = stubs_of(path)
+    own = {k for at in stubs.values() for k in range(at, at + 4)}
+    page = "\n".join(
+        cell.source
+        for k, cell in enumerate(cells)
+        if cell.cell_type == "code" and k not in own and "await" not in cell.source
+    )
+    used = {node.id for node in ast.walk(ast.parse(page)) if isinstance(node, ast.Name)}
+    used |= bound_by(page) - imported_by(page)
+    for number, at in stubs.items():
+        for source in (cells[at].source, get(number).solution):
+            assert (bound_by(source) - imported_by(source)) & used == set(), number
+
+
+def imported_by(source):
+    return {
+        s.get_name()
+        for s in symtable.symtable(source, "cell", "exec").get_symbols()
+        if s.is_imported()
+    }
+
+
+@each_lesson
+def test_the_page_has_what_a_stub_a_solution_and_the_set_up_of_an_exercise_need(path):
+    cells = read(path).cells
+    for number, at in stubs_of(path).items():
+        above = [c.source for c in cells[:at] if c.cell_type == "code" and "await" not in c.source]
+        bound = set().union(*map(bound_by, above))
+        exercise = get(number)
+        for source in (cells[at].source, exercise.solution):
+            assert needed_by(source) <= bound, number
+        assert bound_by(exercise.setup) <= bound, number
+        assert numpy_is_there(exercise.hints, bound), number
+
+
+def numpy_is_there(hints, bound):
+    return "np" in bound or not any("np." in hint for hint in hints)
+
+
+def answers_in(source):
+    """Letters of the predictions that a cell answers: its sentences begin with `(a)`."""
+    sentences = [
+        node.values[0] if isinstance(node, ast.JoinedStr) else node
+        for call in ast.walk(ast.parse(source))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "what_to_see"
+        for node in ast.walk(call)
+        if isinstance(node, (ast.JoinedStr, ast.Constant))
+    ]
+    texts = [node.value for node in sentences if isinstance(node, ast.Constant)]
+    found = (re.match(r"\(([a-z])\) ", text) for text in texts if isinstance(text, str))
+    return sorted({match[1] for match in found if match})
+
+
+@each_lesson
+def test_every_prediction_is_answered_after_it_was_asked(path):
+    asked, answered = [], []
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            assert cell.source.count("**Predict") == cell.source.count("**Predict (")
+            asked += re.findall(r"\*\*Predict \(([a-z])\)", cell.source)
+        elif "what_to_see(" in cell.source:
+            answered += answers_in(cell.source)
+            assert answered == asked[: len(answered)], "answered before it was asked"
+    assert asked == list("abcdefghij"[: len(asked)])
+    assert answered == asked

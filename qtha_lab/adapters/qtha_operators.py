@@ -157,7 +157,17 @@ def cores_of(tensors: Mapping[str, Tensor], side: str) -> list[Tensor]:
 
 @functools.lru_cache(maxsize=4096)
 def operator_shapes(in_features, out_features, waist, bond_dim, n_sites, in_dims, out_dims):
-    """Return the shapes of M_A and M_B at a layer of this size."""
+    """Return the shapes of M_A and M_B at a layer of this size.
+
+    Args:
+        in_features: Inputs of the layer.
+        out_features: Outputs of the layer.
+        waist: Size between the two operators.
+        bond_dim: Bond dimension of both.
+        n_sites: Number of cores of each.
+        in_dims: Factors of `in_features`, or None to choose them.
+        out_dims: Factors of `out_features`, or None to choose them.
+    """
     ins = mpo.factorise(in_features, n_sites, in_dims)
     outs = mpo.factorise(out_features, n_sites, out_dims, name="out_dims", size_name="out_features")
     waists = mpo.factorise(waist, n_sites, size_name="waist")

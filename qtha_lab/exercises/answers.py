@@ -73,14 +73,20 @@ def check(number: str, answer: Any) -> Verdict:
         todo = "put your answer in place of ... and run both cells again"
         return Verdict(number, "not attempted", todo)
     try:
-        exercise.check(answer)
+        exercise.grader.check(answer)
     except Exception as error:  # an answer of a kind that nobody thought of stops nothing either
         return Verdict(number, "wrong", _known_reason(exercise, answer) or _reason(number, error))
+    try:
+        exercise.extra_check(answer)
+    except grading.WrongAnswer as error:
+        return Verdict(number, "wrong", str(error))
+    except Exception as error:
+        return Verdict(number, "wrong", _reason(number, error))
     return Verdict(number, "right", exercise.remark)
 
 
 def _known_reason(exercise: Exercise, answer: Any) -> str | None:
-    """Why the answer is wrong, if it does what one of the exercise's known mistakes does."""
+    """Return the reason of the known mistake that has the same wrong values, if any."""
     for mistake, sentence in exercise.mistakes:
         try:
             if exercise.grader.agrees(answer, exercise.answer_of(mistake)):

@@ -2,9 +2,11 @@
 
 Each kind checks an answer (raises `WrongAnswer` with what is wrong), tells whether an answer agrees with a
 known mistake, and names the right values. No sentence tells a value that was asked for; a function
-is told on which arguments it went wrong.
+is told on which arguments it went wrong. Every call of a learner's function gets its own copy of
+the arguments.
 """
 
+import copy
 import dis
 import functools
 from collections.abc import Callable, Iterable
@@ -13,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+EXACT = 1e-9  # relative rounding error of a computed number
 RTOL = 1e-4
 Arguments = tuple
 Case = tuple[Arguments, Any]
@@ -48,7 +51,7 @@ def _does_nothing(function: Any) -> bool:
 
 @dataclass(frozen=True)
 class Number:
-    """One number, close enough.
+    """One number, exact up to rounding unless `rtol` is larger.
 
     Example:
         >>> Number(8).check(4)
@@ -57,7 +60,7 @@ class Number:
     """
 
     right: float
-    rtol: float = RTOL
+    rtol: float = EXACT
 
     def check(self, answer: Any) -> None:
         """Raise `WrongAnswer` unless it is the number."""
@@ -103,14 +106,14 @@ class WholeNumbers:
 
     def _read(self, answer: Any) -> tuple[int, ...]:
         try:
-            values = tuple(int(value) for value in answer)
-        except (TypeError, ValueError):
-            values = ()
-        if len(values) != len(self.right):
+            values = [as_number(value) for value in answer]
+        except (TypeError, WrongAnswer):
+            values = []
+        if len(values) != len(self.right) or not all(value.is_integer() for value in values):
             raise WrongAnswer(
                 f"{len(self.right)} whole numbers are asked for, not {_short(answer)}"
             )
-        return values
+        return tuple(map(int, values))
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ class Function:
     def _check_case(self, answer: Callable, arguments: Arguments, right: np.ndarray) -> None:
         name = self.name(arguments)
         try:
-            result = answer(*arguments)
+            result = call_on_copies(answer, arguments)
         except Exception as error:
             raise WrongAnswer(f"for {name} it stops with {type(error).__name__}: {error}") from None
         if result is None:
@@ -160,8 +163,11 @@ class Function:
 
     def agrees(self, answer: Any, mistake: Any) -> bool:
         """Whether an answer gives on every case what a known mistake gives."""
-        pairs = ((as_array(answer(*a)), as_array(mistake(*a))) for a, _ in self.cases)
-        return all(a.shape == b.shape and self._close(a, b) for a, b in pairs)
+        for arguments, _ in self.cases:
+            ours, theirs = (as_array(call_on_copies(f, arguments)) for f in (mistake, answer))
+            if ours.shape != theirs.shape or not self._close(theirs, ours):
+                return False
+        return True
 
     def right_values(self) -> list[float]:
         """What no sentence may tell."""
@@ -178,8 +184,21 @@ class Function:
 Grader = Number | WholeNumbers | Function
 
 
+def call_on_copies(function: Callable, arguments: Arguments) -> Any:
+    """Call a function on deep copies of its arguments.
+
+    Example:
+        >>> values = [2, 1]
+        >>> call_on_copies(lambda v: v.sort() or v, (values,)), values
+        ([1, 2], [2, 1])
+    """
+    return function(*copy.deepcopy(arguments))
+
+
 def as_number(answer: Any) -> float:
     """A number of any kind, a tensor too, as a float."""
+    if isinstance(answer, (str, bytes)):
+        raise WrongAnswer(f"a number is asked for, not {_short(answer)}")
     try:
         return float(answer)
     except (TypeError, ValueError):
@@ -191,7 +210,10 @@ def as_array(answer: Any) -> np.ndarray:
     if hasattr(answer, "detach"):
         answer = answer.detach().cpu()
     try:
-        return np.asarray(answer, dtype=float)
+        values = np.asarray(answer)
+        if np.iscomplexobj(values):  # for example from `torch.linalg.eigvals`
+            values = np.real_if_close(values)
+        return values.astype(float, casting="same_kind")
     except (TypeError, ValueError):
         raise WrongAnswer(f"numbers are asked for, not {_short(answer)}") from None
 
@@ -199,6 +221,6 @@ def as_array(answer: Any) -> np.ndarray:
 def _short(value: Any) -> str:
     """The value in few letters."""
     if isinstance(value, (float, np.floating)):
-        return f"{value:.6g}"
+        return f"{value:.10g}"
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."

@@ -70,7 +70,7 @@ exercise(
     "Two ranks from singular values",
     difficulty=2,
     minutes=10,
-    answer="ranks",
+    answer="two_ranks",
     hints=(
         "Stable rank: the sum of the squares over the largest square.",
         "Effective rank: make the values sum to 1, take the entropy with the natural logarithm, "
@@ -80,7 +80,7 @@ exercise(
     solution="""
         import numpy as np
 
-        def ranks(values):
+        def two_ranks(values):
             values = np.asarray(values, dtype=float)
             stable = (values**2).sum() / values.max() ** 2
             shares = values[values > 0] / values.sum()
@@ -92,7 +92,7 @@ exercise(
             """
             import numpy as np
 
-            def ranks(values):
+            def two_ranks(values):
                 shares = np.asarray(values) ** 2 / np.sum(np.square(values))
                 return np.exp(-(shares * np.log(shares + 1e-300)).sum()), 1 / shares.max()
             """,
@@ -102,7 +102,7 @@ exercise(
             """
             import numpy as np
 
-            def ranks(values):
+            def two_ranks(values):
                 shares = np.asarray(values) / np.sum(values)
                 entropy = -(shares * np.log2(shares + 1e-300)).sum()
                 return np.exp(entropy), np.sum(np.square(values)) / np.max(values) ** 2
@@ -110,7 +110,7 @@ exercise(
             "an entropy in bits is undone by a power of two, not by exp: use the natural logarithm",
         ),
         (
-            "ranks = lambda values: (len(values), len(values))",
+            "two_ranks = lambda values: (len(values), len(values))",
             "that counts the values, whatever their sizes: zeros count too",
         ),
     ),
@@ -129,18 +129,22 @@ def _factors():
         yield (B, A), torch.linalg.svdvals(B @ A)[:r]
 
 
+FORMS_PRODUCT = (
+    "the values are right, but on the way it makes an array about as large as B A: "
+    "at 4096 × 4096 that is what costs"
+)
+
+
 def _forms_no_product(answer):
     import torch
 
     from qtha_lab.exercises.memory import largest_array
 
-    rows, r, columns = 600, 2, 500
-    largest = largest_array(answer, torch.ones(rows, r).double(), torch.ones(r, columns).double())
-    if largest >= rows * columns // 2:
-        raise grading.WrongAnswer(
-            f"the values are right, but for B of {rows} × {r} and A of {r} × {columns} it makes an "
-            f"array of {largest:,} entries, where both factors have {r * (rows + columns):,}"
-        )
+    random = torch.Generator().manual_seed(1)  # of full rank: a Gram matrix must be invertible
+    B = torch.randn(600, 2, generator=random, dtype=torch.float64)
+    A = torch.randn(2, 500, generator=random, dtype=torch.float64)
+    if largest_array(answer, B, A) >= len(B) * A.shape[1] // 2:
+        raise grading.WrongAnswer(FORMS_PRODUCT)
 
 
 exercise(
@@ -180,7 +184,7 @@ exercise(
             def product_values(B, A):
                 return torch.linalg.svdvals(B @ A)
             """,
-            "it forms B A, and returns values beyond the r-th, which are rounding",
+            "B A has at most r singular values above zero: those beyond the r-th are rounding",
         ),
         (
             """
@@ -189,8 +193,7 @@ exercise(
             def product_values(B, A):
                 return torch.linalg.svdvals(B @ A)[: B.shape[1]]
             """,
-            "the values are right, but it makes a matrix as large as B A on the way: "
-            "at 4096 × 4096 that is what costs",
+            FORMS_PRODUCT,
         ),
     ),
     grader=grading.Function(

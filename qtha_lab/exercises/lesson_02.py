@@ -137,7 +137,7 @@ exercise(
     "Where the 76 % come from",
     difficulty=2,
     minutes=10,
-    answer="saving",
+    answer="share_saved",
     hints=(
         "LoRA: r (in + out) for each of the two layers.",
         "QTHA: P(in → 256) + P(256 → out) + 512 r + 2 r² + 4 r L for each; P is `n_parameters`.",
@@ -149,28 +149,30 @@ exercise(
         def P(n_in, n_out):
             return MpoShape.uniform(factorise(n_in, 4), factorise(n_out, 4), 8).n_parameters
 
-        def qtha(n_in, n_out, r, L):
+        def qtha_size(n_in, n_out, r, L):
             return P(n_in, 256) + P(256, n_out) + 512 * r + 2 * r**2 + 4 * r * L
 
-        def lora(n_in, n_out, r):
+        def lora_size(n_in, n_out, r):
             return r * (n_in + n_out)
 
-        layers = [(4096, 4096), (4096, 1024)]
-        saving = 1 - sum(qtha(*one, 8, 8) for one in layers) / sum(lora(*one, 8) for one in layers)
+        llama = [(4096, 4096), (4096, 1024)]
+        share_saved = 1 - sum(qtha_size(*one, 8, 8) for one in llama) / sum(
+            lora_size(*one, 8) for one in llama
+        )
     """,
     mistakes=(
-        ("saving = 26240 / 106496", "that is what is left; the saving is the rest"),
+        ("share_saved = 26240 / 106496", "that is what is left; the saving is the rest"),
         (
-            "saving = 1 - 26240 / 65536",
+            "share_saved = 1 - 26240 / 65536",
             "LoRA was counted on q_proj alone; v_proj has its A and B too",
         ),
-        ("saving = 76", "that is the figure of the 7B model at r = 10, and in per cent"),
+        ("share_saved = 76", "that is the figure of the 7B model at r = 10, and in per cent"),
         (
-            "saving = 100 * (1 - 26240 / 106496)",
+            "share_saved = 100 * (1 - 26240 / 106496)",
             "give it as a share of one, not in per cent",
         ),
         (
-            "saving = 1 - 25792 / 106496",
+            "share_saved = 1 - 25792 / 106496",
             "that is with one layer of the circuit; here L = r",
         ),
     ),
@@ -183,11 +185,26 @@ def _operators():
     import torch
 
     random = torch.Generator().manual_seed(0)
-    first, second = (torch.randn(3, 2, generator=random, dtype=torch.float64) for _ in range(2))
     cnot = torch.eye(4, dtype=torch.float64)[[0, 1, 3, 2]]
-    yield (torch.kron(first, second), (3, 3), (2, 2), 1), 0.0  # a Kronecker product: a bond of 1
     yield (cnot, (2, 2), (2, 2), 1), math.sqrt(0.5)  # two terms of one size, one of them lost
-    yield (cnot, (2, 2), (2, 2), 2), 0.0
+    for out_dims, in_dims in (((2, 3), (5, 4)), ((4, 2), (3, 3))):
+        matrix = _sum_of_products(out_dims, in_dims, (3, 2, 1), random)
+        yield (matrix, out_dims, in_dims, 1), math.sqrt(5 / 14)  # 9 of 9 + 4 + 1 is kept
+        yield (matrix, out_dims, in_dims, 2), math.sqrt(1 / 14)
+
+
+def _sum_of_products(out_dims, in_dims, sizes, random):
+    """Σ size · L ⊗ R with orthonormal L and orthonormal R."""
+    import torch
+
+    left, right = (
+        torch.linalg.qr(torch.randn(o * i, len(sizes), generator=random, dtype=torch.float64)).Q
+        for o, i in zip(out_dims, in_dims, strict=True)
+    )
+    return sum(
+        size * torch.kron(L.reshape(out_dims[0], -1), R.reshape(out_dims[1], -1))
+        for size, L, R in zip(sizes, left.T, right.T, strict=True)
+    )
 
 
 def _sizes(matrix, out_dims, in_dims, bond) -> str:

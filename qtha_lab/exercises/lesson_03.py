@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from qtha_lab.exercises import grading
 from qtha_lab.exercises.registry import exercise
 
@@ -86,7 +88,7 @@ exercise(
 # f(t) = a + b cos t + c sin t + d cos t/2 + e sin t/2; an RY has d = e = 0, a CRZ need not
 def _wave(a: float, b: float, c: float, d: float = 0, e: float = 0):
     def wave(t):
-        return a + b * math.cos(t) + c * math.sin(t) + d * math.cos(t / 2) + e * math.sin(t / 2)
+        return a + b * np.cos(t) + c * np.sin(t) + d * np.cos(t / 2) + e * np.sin(t / 2)
 
     wave.slope = lambda t: (
         -b * math.sin(t) + c * math.cos(t) - d / 2 * math.sin(t / 2) + e / 2 * math.cos(t / 2)
@@ -102,19 +104,24 @@ def _slopes(*waves):
 
 RY = _wave(0.2, 0.7, -0.4), _wave(0, 1, 0)
 CRZ = _wave(0.1, 0.3, -0.2, 0.25, 0.4), _wave(0, 0, 0, 0, 1), *RY
-SPREAD = 1e-3  # of a reading: a million shots
+SPREAD = 1e-3  # standard error of a reading after a million shots
+LOUDEST = 5  # largest error of a gradient, in standard errors of a reading
+TOO_NEAR = (
+    f"without noise its values are right; with a standard error of {SPREAD:g} per reading, that of a "
+    f"million shots, the gradient is off by more than {LOUDEST} times as much: the places lie too near"
+)
 
 
 def _survives_shots(answer):
-    """Refuse slopes by small steps, which divide the spread of the readings by the step."""
-    wave = RY[0]
-    readings = iter((SPREAD, -SPREAD) * 50)
-    slope = float(answer(lambda t: wave(t) + next(readings), 0.8))
-    if abs(slope - wave.slope(0.8)) > 5 * SPREAD:
-        raise grading.WrongAnswer(
-            f"where each reading of f is off by {SPREAD:g}, as on a chip after a million shots, the "
-            f"slope is off by {abs(slope - wave.slope(0.8)):.2g}: the two places lie too near"
-        )
+    """Refuse a rule that amplifies the noise of its readings."""
+    wave, draws = RY[0], np.random.default_rng(0)
+
+    def noisy(t):
+        return wave(t) + SPREAD * draws.normal(size=np.shape(t))
+
+    errors = [float(answer(noisy, 0.8)) - wave.slope(0.8) for _ in range(50)]
+    if np.sqrt(np.mean(np.square(errors))) > LOUDEST * SPREAD:
+        raise grading.WrongAnswer(TOO_NEAR)
 
 
 def _label(f, t):
@@ -126,36 +133,36 @@ exercise(
     "A slope from two runs",
     difficulty=2,
     minutes=10,
-    answer="slope",
+    answer="gradient_ry",
     hints=(
         "f(t) = a + b cos t + c sin t. Which difference of two values is a multiple of -b sin t + c cos t?",
         "Take two places a quarter turn before and behind t: what is cos(t + π/2)?",
         "(f(t + π/2) - f(t - π/2)) / 2. It is exact: no small step is needed.",
     ),
     solution="""
-        def slope(f, t):
+        def gradient_ry(f, t):
             return (f(t + np.pi / 2) - f(t - np.pi / 2)) / 2
     """,
     mistakes=(
         (
-            "slope = lambda f, t: f(t + np.pi / 2) - f(t - np.pi / 2)",
+            "gradient_ry = lambda f, t: f(t + np.pi / 2) - f(t - np.pi / 2)",
             "try f = sin at 0: its slope there is half of this difference",
         ),
         (
-            "slope = lambda f, t: (f(t + 0.1) - f(t - 0.1)) / 0.2",
+            "gradient_ry = lambda f, t: (f(t + 0.1) - f(t - 0.1)) / 0.2",
             "a difference over a small step is near the slope and not equal to it: go far apart instead",
         ),
         (
-            "slope = lambda f, t: (f(t + 0.01) - f(t - 0.01)) / 0.02",
+            "gradient_ry = lambda f, t: (f(t + 0.01) - f(t - 0.01)) / 0.02",
             "a small step hides its error and divides shot noise by the step: go far apart instead",
         ),
         (
-            "slope = lambda f, t: (f(t + 1e-5) - f(t - 1e-5)) / 2e-5",
-            "no chip resolves two readings that near: the noise of each is divided by the step",
+            "gradient_ry = lambda f, t: (f(t + 1e-5) - f(t - 1e-5)) / 2e-5",
+            TOO_NEAR,
         ),
     ),
     setup="import numpy as np",
-    grader=grading.Function(lambda: _slopes(*RY), label=_label, rtol=1e-9, atol=1e-9),
+    grader=grading.Function(lambda: _slopes(*RY), label=_label, rtol=1e-6),
     extra_check=_survives_shots,
     remark="A chip can do this too, while it cannot take a small step: shot noise would drown it.",
 )
@@ -165,7 +172,7 @@ exercise(
     "A slope of a controlled rotation",
     difficulty=3,
     minutes=15,
-    answer="slope_crz",
+    answer="gradient_crz",
     hints=(
         "Shift by s: f(t + s) - f(t - s) = 2 sin(s) · (the slope's part of frequency 1) "
         "+ 4 sin(s/2) · (its part of frequency ½). Two such differences, two unknowns.",
@@ -174,7 +181,7 @@ exercise(
         "2u + 2v = 1 and 2√2 (u - v) = 1: u = (√2 + 1) / (4√2), v = (√2 - 1) / (4√2).",
     ),
     solution="""
-        def slope_crz(f, t):
+        def gradient_crz(f, t):
             root = np.sqrt(2)
             u, v = (root + 1) / (4 * root), (root - 1) / (4 * root)
             near = f(t + np.pi / 2) - f(t - np.pi / 2)
@@ -183,20 +190,20 @@ exercise(
     """,
     mistakes=(
         (
-            "slope_crz = lambda f, t: (f(t + np.pi / 2) - f(t - np.pi / 2)) / 2",
+            "gradient_crz = lambda f, t: (f(t + np.pi / 2) - f(t - np.pi / 2)) / 2",
             "that is the rule of two terms: it overrates the part of frequency ½ by √2",
         ),
         (
-            "slope_crz = lambda f, t: (f(t + np.pi) - f(t - np.pi)) / 4",
+            "gradient_crz = lambda f, t: (f(t + np.pi) - f(t - np.pi)) / 4",
             "that is exact for the part of frequency ½ and blind for the part of frequency 1",
         ),
         (
-            "slope_crz = lambda f, t: (f(t + 1e-5) - f(t - 1e-5)) / 2e-5",
-            "no chip resolves two readings that near: the noise of each is divided by the step",
+            "gradient_crz = lambda f, t: (f(t + 1e-5) - f(t - 1e-5)) / 2e-5",
+            TOO_NEAR,
         ),
     ),
     setup="import numpy as np",
-    grader=grading.Function(lambda: _slopes(*CRZ), label=_label, rtol=1e-9, atol=1e-9),
+    grader=grading.Function(lambda: _slopes(*CRZ), label=_label, rtol=1e-6),
     extra_check=_survives_shots,
     remark="Four runs per angle instead of two, for half of QTHA's angles. It holds for RY as well.",
 )

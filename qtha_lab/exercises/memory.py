@@ -1,5 +1,6 @@
 """How large the arrays are that a function makes on its way: torch's tensors and NumPy's memory."""
 
+import copy
 import tracemalloc
 from collections.abc import Callable
 
@@ -35,6 +36,7 @@ def largest_array(function: Callable, *arguments: torch.Tensor) -> int:
 
 
 def _once(function: Callable, arguments: tuple) -> int:
+    arguments = copy.deepcopy(arguments)  # the function may work in place
     tracemalloc.start()
     try:
         with _Sizes() as sizes:

@@ -31,6 +31,7 @@ class Exercise:
         hints: Three, from a nudge to nearly all.
         solution: Code that leaves the right answer.
         mistakes: (code that leaves a wrong answer, why it is wrong), each a mistake to be expected.
+            A mistake with right values has the text of `extra_check` as its reason.
         grader: What a right answer is.
         remark: What is said to a right answer.
         extra_check: Raises `grading.WrongAnswer` for an answer with right values reached in a way that the task excludes.
@@ -59,11 +60,6 @@ class Exercise:
             raise Refusal(f"exercise {self.number} needs {HINTS} hints, not {len(self.hints)}")
         if not self.mistakes:
             raise Refusal(f"exercise {self.number} needs a wrong answer at least")
-
-    def check(self, answer: Any) -> None:
-        """Raise `grading.WrongAnswer` unless the answer is right, and was reached in a way that is allowed."""
-        self.grader.check(answer)
-        self.extra_check(answer)
 
     def answer_of(self, code: str) -> Any:
         """What a piece of code leaves as the answer, after what the notebook ran before."""

@@ -55,7 +55,7 @@ class Store:
             self.files, self.root = url_to_fs(url)
         except (ImportError, ValueError, OSError) as problem:
             raise Refusal(
-                f"the store {shortened(url)} cannot be opened: {one_line(problem)}"
+                f"the store {shortened(url, 60)} cannot be opened: {shortened(one_line(problem), 30)}"
             ) from problem
 
     def check(self) -> None:

@@ -63,7 +63,13 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
 def check_vocabulary(
     tokenizer: "PreTrainedTokenizerBase", model: "PreTrainedModel", name: str
 ) -> None:
-    """Refuse a tokenizer with more tokens than the model has embeddings."""
+    """Refuse a tokenizer with more tokens than the model has embeddings.
+
+    Args:
+        tokenizer: Tokenizer of the model's folder.
+        model: Loaded model.
+        name: Name of the model, for the message.
+    """
     embeddings = model.get_input_embeddings()
     rows = getattr(embeddings, "num_embeddings", None)
     if rows is not None and len(tokenizer) > rows:

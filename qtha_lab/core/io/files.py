@@ -62,7 +62,13 @@ def open_file(path: Path, limit: int | None = None, *, links: bool = True) -> It
 
 
 def read_bytes(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> bytes:
-    """Read a whole file of at most `limit` bytes; errors as in `open_file`."""
+    """Read a whole file; errors as in `open_file`.
+
+    Args:
+        path: File to read.
+        limit: Most bytes that the file may have.
+        links: Follow a symbolic link in the last part of the path.
+    """
     with open_file(path, limit, links=links) as file:
         data = file.read(limit + 1)  # a file may grow after its size was taken
     if len(data) > limit:
@@ -74,6 +80,11 @@ def read_bytes(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> by
 
 def read(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> str:
     """Read a whole text file in UTF-8; a byte order mark is dropped; errors as in `open_file`.
+
+    Args:
+        path: File to read.
+        limit: Most bytes that the file may have.
+        links: Follow a symbolic link in the last part of the path.
 
     Raises:
         Refusal: Also if the bytes are not UTF-8.

@@ -46,7 +46,13 @@ def secret_key(path: Path) -> bytes:
 
 
 def keyed_digest(key: bytes, name: str, payload: bytes) -> bytes:
-    """Compute the HMAC-SHA256 of a file's name and content."""
+    """Compute the HMAC-SHA256 of a file's name and content.
+
+    Args:
+        key: Secret key of this user.
+        name: Name of the file.
+        payload: Content of the file.
+    """
     return hmac.digest(key, name.encode() + b"\0" + payload, "sha256")
 
 

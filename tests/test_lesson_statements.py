@@ -1,0 +1,82 @@
+"""Statements of the lessons that need no training, evaluated for several seeds on the toy model."""
+
+import ast
+
+import pytest
+from support.notebooks import FOLDER, code_cells, read
+
+from qtha_lab import load_model
+
+seeds = pytest.mark.parametrize("seed", [0, 1, 2])
+
+
+def imports_of(cells):
+    """All import statements of code cells but those of panels."""
+    nodes = [
+        node for cell in cells if "await" not in cell.source for node in ast.parse(cell.source).body
+    ]
+    found = [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom))]
+    return "\n".join(ast.unparse(node) for node in found if "widgets" not in ast.unparse(node))
+
+
+def statements(lesson, first_and_last, **names):
+    """Run cells of a lesson; return the sentences of its what_to_see calls with their truth.
+
+    Args:
+        lesson: Name of the notebook.
+        first_and_last: Pairs of cell ids; cells of panels between them are left out.
+        names: Values that replace the parameters of the page, or results of cells left out.
+    """
+    cells = code_cells(read(FOLDER / f"{lesson}.ipynb"))
+    ids = [cell.id for cell in cells]
+    claims = []
+    (parameters,) = (c.source for c in cells if "parameters" in c.metadata.get("tags", []))
+    page: dict = {}
+    for source in (imports_of(cells), parameters):
+        exec(source, page)
+    page |= {"model": "tiny", "what_to_see": lambda *said: claims.extend(said), **names}
+    for first, last in first_and_last:
+        for cell in cells[ids.index(first) : ids.index(last) + 1]:
+            if "widgets" not in cell.source:
+                exec(cell.source, page)
+    return claims
+
+
+def wrong(claims):
+    assert claims
+    return [sentence for sentence, holds in claims if not holds]
+
+
+@seeds
+def test_intruders_depend_on_size_and_rank_as_lesson_1_states(seed):
+    net = load_model("tiny").model
+    names = [f"model.layers.{k}.self_attn.{p}_proj" for k in (0, 3, 5) for p in "qv"]
+    weight = {name: net.get_parameter(f"{name}.weight").detach().double() for name in names}
+    cells = [("cell-33", "cell-33"), ("cell-35b", "cell-35d"), ("cell-35g", "cell-35g")]
+    claims = statements("01_lora_and_rank", cells, seed=seed, weight=weight, changes={})
+    assert len(claims) == 4
+    assert wrong(claims) == []
+
+
+@seeds
+def test_low_rank_is_no_small_bond_as_lesson_2_states(seed):
+    cells = [("cell-05", "cell-05"), ("cell-09", "cell-09"), ("cell-15", "cell-17c")]
+    claims = statements("02_mpo_and_bond_dimension", cells, seed=seed)
+    assert len(claims) == 5
+    assert wrong(claims) == []
+
+
+@seeds
+def test_statements_on_circuits_hold_as_lesson_3_makes_them(seed):
+    cells = [("cell-05", "cell-34"), ("cell-41", "cell-45")]
+    claims = statements("03_circuits_and_ansatze", cells, seed=seed)
+    assert len(claims) > 15
+    assert wrong(claims) == []
+
+
+def test_noise_is_shown_for_the_layers_that_lesson_3_asks_about():
+    cells = [("cell-44", "cell-45")]
+    ((sentence, holds),) = statements("03_circuits_and_ansatze", cells, noisy_samples=3)
+    assert holds
+    assert "after 1 layer" in sentence
+    assert "after 4" in sentence
