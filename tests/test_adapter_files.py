@@ -60,12 +60,12 @@ def test_a_damaged_description_is_a_sentence(tmp_path, content, sentence):
 def test_cut_tensors_are_a_sentence(folder, cut):
     file = folder / "adapter_model.safetensors"
     file.write_bytes(file.read_bytes()[:cut])
-    assert "adapter_model.safetensors is damaged: " in refusal(folder)
+    assert "adapter_model.safetensors must be a whole safetensors file" in refusal(folder)
 
 
 def test_garbage_for_tensors_is_a_sentence(folder):
     (folder / "adapter_model.safetensors").write_bytes(b"\x80\x04garbage" * 50)
-    assert "adapter_model.safetensors is damaged: " in refusal(folder)
+    assert "adapter_model.safetensors must be a whole safetensors file" in refusal(folder)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -531,15 +531,3 @@ def test_a_plain_module_can_be_adapted_too():
     x = torch.randn(4, 6)
     before = model(x)
     assert torch.equal(get_peft_model(model, config)(x), before)
-
-
-def test_names_of_the_bridge_to_peft_are_found_under_its_old_address():
-    import qtha_lab.adapters.peft_bridge as old
-
-    import qtha_lab.adapters.peft as room
-
-    assert old is room
-    for name in ("AdapterConfig", "AdapterLayer", "AdapterModel", "OurMethod", "OUR_METHODS"):
-        assert hasattr(old, name)
-    for name in ("method", "layer_sizes", "quantised_kind", "block_of", "QthaLinear", "QthaModel"):
-        assert hasattr(old, name)

@@ -67,7 +67,7 @@ def test_the_commands_of_a_page_pass_every_check_that_comes_before_a_run(words, 
 
 
 def test_methods_ansatze_tasks_and_figures_have_a_page_and_every_example_is_shown():
-    shown = "".join(page.read_text() for page in HOW_TO)
+    shown = "".join(page.read_text() for page in (*HOW_TO, ROOT / "README.md"))
     for kind in ("method", "ansatz", "task", "figure"):
         assert f"own_{kind}.md" in [page.name for page in HOW_TO]
     for example in sorted((ROOT / "examples").glob("*.py")):

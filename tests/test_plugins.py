@@ -20,7 +20,7 @@ from support.small_models import make
 from qtha_lab import adapters, ansatze, compare, contract, exports, faults, plugins, runs
 from qtha_lab.adapters.peft import OUR_METHODS
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import Comparison, Experiment
+from qtha_lab.experiment import Comparison, Experiment, editions
 from qtha_lab.registry import Registry
 from qtha_lab.run_model import load_run
 from qtha_lab.rundir import RunDir, trust
@@ -440,7 +440,7 @@ import sys
 from pathlib import Path
 from qtha_lab import runs
 from qtha_lab.errors import Refusal
-from qtha_lab.experiment import Experiment, editions
+from qtha_lab.experiment import Experiment
 from qtha_lab.rundir import RunDir
 from qtha_lab.rundir.plugins import record_plugins
 
